@@ -1,0 +1,127 @@
+"""The database: engine rules, shared column types, the session.
+
+Owns how rows are stored, not what they mean. SQLite is set up so that no
+acknowledged write is lost and no two writers overwrite one another; PostgreSQL
+needs nothing of that.
+"""
+
+import secrets
+import sqlite3
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event, orm
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+PUBLIC_ID_ALPHABET = "0123456789bcdfghjklmnpqrstvwxyz"
+PUBLIC_ID_LENGTH = 12
+
+READONLY = "readonly"
+"""Execution option of a connection that only reads: SQLite then takes no write lock."""
+
+
+class UTCDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware moment, stored as UTC. Raises `ValueError` on a naive one."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: sa.Dialect
+    ) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A moment needs a time zone.")
+        return value.astimezone(UTC)
+
+    def process_result_value(
+        self, value: datetime | None, dialect: sa.Dialect
+    ) -> datetime | None:
+        if value is None:
+            return None
+        return (
+            value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        )
+
+
+# A VARCHAR holding the enum's value: a new word needs no migration on PostgreSQL.
+ENUM_BY_VALUE = sa.Enum(
+    Enum,
+    native_enum=False,
+    length=32,
+    values_callable=lambda kind: [member.value for member in kind],
+)
+
+
+def new_public_id() -> str:
+    """Twelve characters without vowels: the shape of a Statuspage id."""
+    return "".join(secrets.choice(PUBLIC_ID_ALPHABET) for _ in range(PUBLIC_ID_LENGTH))
+
+
+PublicId = Annotated[
+    str, mapped_column(sa.String(64), unique=True, index=True, default=new_public_id)
+]
+
+
+class Base(DeclarativeBase):
+    # A registry rather than `type_annotation_map`: Flask-SQLAlchemy copies this
+    # class's namespace, and SQLAlchemy refuses a base that has both.
+    registry = orm.registry(
+        metadata=sa.MetaData(
+            naming_convention={
+                "ix": "ix_%(column_0_N_label)s",
+                "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+                "ck": "ck_%(table_name)s_%(constraint_name)s",
+                "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+                "pk": "pk_%(table_name)s",
+            }
+        ),
+        type_annotation_map={datetime: UTCDateTime, Enum: ENUM_BY_VALUE},
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+# Sessions are quiet about what was saved: an answer is rendered after the commit.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = db.Model  # Base, with a table name made from the class name.
+
+
+def reading() -> None:
+    """Declare that this session only reads until it ends.
+
+    On SQLite its transaction begins deferred, so that readers never queue
+    behind a writer. Call it before the first query.
+    """
+    db.session.connection(execution_options={READONLY: True})
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    # We begin transactions ourselves, below: the driver's own habit loses updates.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: an acknowledged update survives a power cut. Writes are few.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    readonly = connection.get_execution_options().get(READONLY, False)
+    connection.exec_driver_sql("BEGIN DEFERRED" if readonly else "BEGIN IMMEDIATE")

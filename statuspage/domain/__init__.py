@@ -1,0 +1,1 @@
+"""Nouns and rules of a status page. Knows nothing of HTTP."""

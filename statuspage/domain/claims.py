@@ -1,0 +1,113 @@
+"""Claims: what an incident, a maintenance or a person says of a component, and for how long.
+
+Pure. A component's status is never stored: at any moment it is the worst claim
+in force. So resolving one incident can not hide another, and nothing stays red
+after everything is released.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+
+from statuspage.domain.status import ComponentStatus
+
+UNSTATED_SHARE = Fraction(3, 10)
+"""Weight of a partial outage whose share nobody stated: Statuspage's own."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`status`, the `share` of requests or customers concerned (0–100 %), and whom (`scope`)."""
+
+    status: ComponentStatus
+    share: Decimal | None = None
+    scope: str | None = None
+
+    @property
+    def weight(self) -> Fraction:
+        """How much of each second counts as down, 0 to 1."""
+        if self.status is ComponentStatus.MAJOR_OUTAGE:
+            return Fraction(1)
+        if self.status is ComponentStatus.PARTIAL_OUTAGE:
+            return UNSTATED_SHARE if self.share is None else Fraction(self.share) / 100
+        return Fraction(0)
+
+    @property
+    def rank(self) -> tuple[int, Fraction, Fraction]:
+        """Worse claims compare greater: by status, then by weight, then by stated share."""
+        return (self.status.severity, self.weight, Fraction(self.share or 0))
+
+
+OPERATIONAL = Claim(ComponentStatus.OPERATIONAL)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A claim from `starts_at` until before `ends_at`; None while it is in force."""
+
+    claim: Claim
+    starts_at: datetime
+    ends_at: datetime | None = None
+
+    def covers(self, at: datetime) -> bool:
+        return self.starts_at <= at and (self.ends_at is None or at < self.ends_at)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A stretch in which the effective claim does not change; `ends_at` is exclusive."""
+
+    claim: Claim
+    starts_at: datetime
+    ends_at: datetime
+
+
+def effective(spans: Iterable[Span], at: datetime) -> Claim:
+    """The worst claim in force at that moment; operational when there is none."""
+    in_force = [span.claim for span in spans if span.covers(at)]
+    return max(in_force, key=lambda claim: claim.rank, default=OPERATIONAL)
+
+
+def intervals(spans: Sequence[Span], start: datetime, end: datetime) -> list[Interval]:
+    """`start` to `end` without gaps, cut where the effective claim changes.
+
+    Empty when `end` is not after `start`.
+    """
+    if end <= start:
+        return []
+    cuts = sorted({start, end, *_edges_between(spans, start, end)})
+    found: list[Interval] = []
+    for begin, finish in pairwise(cuts):
+        claim = effective(spans, begin)
+        if found and found[-1].claim == claim:
+            found[-1] = Interval(claim, found[-1].starts_at, finish)
+        else:
+            found.append(Interval(claim, begin, finish))
+    return found
+
+
+def in_force_since(spans: Sequence[Span], at: datetime) -> datetime | None:
+    """Since when the component has not been operational without a break; None when it is."""
+    if effective(spans, at) == OPERATIONAL:
+        return None
+    since = at
+    while True:
+        troubled = [
+            span.starts_at
+            for span in spans
+            if span.claim.status is not ComponentStatus.OPERATIONAL
+            and span.starts_at < since
+            and (span.ends_at is None or span.ends_at >= since)
+        ]
+        if not troubled:
+            return since
+        since = min(troubled)
+
+
+def _edges_between(spans: Iterable[Span], start: datetime, end: datetime) -> list[datetime]:
+    edges = [span.starts_at for span in spans]
+    edges += [span.ends_at for span in spans if span.ends_at is not None]
+    return [edge for edge in edges if start < edge < end]

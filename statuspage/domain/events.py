@@ -1,0 +1,117 @@
+"""Events: what happened, who did it and when, written once with the change itself.
+
+The same row is the audit log and the reason to notify. Recording one also moves
+the revision, the counter by which every process knows that its pages are old.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from statuspage.db import Model, db
+
+
+class ActorKind(StrEnum):
+    STAFF = "staff"
+    TOKEN = "token"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who did it: a member of staff, an API token, or the program itself."""
+
+    kind: ActorKind
+    name: str
+    staff_id: int | None = None
+
+
+SYSTEM = Actor(ActorKind.SYSTEM, "Status page")
+
+
+class Event(Model):
+    kind: Mapped[str] = mapped_column(sa.String(64), index=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor_kind: Mapped[ActorKind]
+    actor_name: Mapped[str]
+    staff_id: Mapped[int | None] = mapped_column(sa.ForeignKey("staff.id", ondelete="SET NULL"))
+    subject: Mapped[str] = mapped_column(sa.String(64), index=True)
+    """Public id of what changed."""
+    title: Mapped[str]
+    """Its name at that time, for people who read the log."""
+    data: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
+    notify: Mapped[bool] = mapped_column(default=False)
+
+
+class Revision(Model):
+    """One row: the number that every recorded event raises."""
+
+    number: Mapped[int]
+    changed_at: Mapped[datetime]
+
+
+def record(
+    kind: str,
+    *,
+    subject: str,
+    title: str,
+    by: Actor,
+    at: datetime,
+    data: dict[str, Any] | None = None,
+    notify: bool = False,
+) -> Event:
+    """Write down that `kind` happened, and move the revision in the same transaction."""
+    event = Event(
+        kind=kind,
+        at=at,
+        actor_kind=by.kind,
+        actor_name=by.name,
+        staff_id=by.staff_id,
+        subject=subject,
+        title=title,
+        data=data or {},
+        notify=notify,
+    )
+    db.session.add(event)
+    _raise_revision(at)
+    return event
+
+
+def revision() -> int:
+    """The present revision; 0 before anything happened."""
+    return db.session.scalar(sa.select(Revision.number).where(Revision.id == 1)) or 0
+
+
+def changed_at() -> datetime | None:
+    """When the content last changed."""
+    return db.session.scalar(sa.select(Revision.changed_at).where(Revision.id == 1))
+
+
+def latest(limit: int, *, before: int | None = None) -> list[Event]:
+    """Newest events first; `before` is the id to go on from."""
+    query = sa.select(Event).order_by(Event.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Event.id < before)
+    return list(db.session.scalars(query))
+
+
+def about(subject: str, limit: int = 100) -> list[Event]:
+    """Newest events about one thing first."""
+    query = sa.select(Event).where(Event.subject == subject)
+    return list(db.session.scalars(query.order_by(Event.id.desc()).limit(limit)))
+
+
+def _raise_revision(at: datetime) -> None:
+    db.session.flush()
+    raised = db.session.execute(
+        sa.update(Revision)
+        .where(Revision.id == 1)
+        .values(number=Revision.number + 1, changed_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    if raised.rowcount == 0:  # type: ignore[attr-defined]
+        db.session.execute(sa.insert(Revision).values(id=1, number=1, changed_at=at))

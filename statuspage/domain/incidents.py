@@ -1,0 +1,592 @@
+"""Incidents: unplanned trouble, told as a timeline of updates.
+
+The verbs by which staff and programs tell, edit, correct, retract and redact, and
+the finders. Knows nothing of HTTP.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import selectinload
+
+from statuspage.db import db
+from statuspage.domain import components, events, timeline
+from statuspage.domain.claims import Claim, Span
+from statuspage.domain.components import Component
+from statuspage.domain.events import Actor
+from statuspage.domain.status import Impact, IncidentKind, IncidentStatus
+from statuspage.domain.timeline import (
+    Affected,
+    Facts,
+    Incident,
+    IncidentUpdate,
+    Moment,
+    UpdateVersion,
+)
+from statuspage.errors import Conflict, Invalid
+from statuspage.text import clean, to_html
+
+REDACTED = "[redacted]"
+"""What stands where a secret was published by mistake."""
+
+
+# ── verbs: telling ─────────────────────────────────────────────────────────────
+
+
+def open_incident(
+    name: str,
+    *,
+    status: IncidentStatus,
+    body: str,
+    claims: Mapping[Component, Claim],
+    by: Actor,
+    at: datetime,
+    started_at: datetime | None = None,
+    detected_at: datetime | None = None,
+    facts: Facts | None = None,
+    next_update_by: datetime | None = None,
+    impact_override: Impact | None = None,
+    notify: bool = True,
+    draft: bool = False,
+) -> Incident:
+    """Tell customers of new trouble, or keep it as a draft.
+
+    The claims count from `started_at` (default: `at`). Raises `Invalid`.
+    """
+    timeline.check_words(name, body)
+    if started_at is not None and started_at > at:
+        raise Invalid(started_at="An incident can not start in the future.")
+    incident = Incident(
+        kind=IncidentKind.INCIDENT,
+        name=clean(name).strip(),
+        status=status,
+        impact_override=impact_override,
+        started_at=started_at or at,
+        detected_at=detected_at,
+        created_at=at,
+        updated_at=at,
+        corrections=[],
+    )
+    timeline.set_facts(incident, facts or Facts())
+    db.session.add(incident)
+    first = timeline.new_update(incident, status, body, by, at, next_update_by, notify=notify)
+    first.is_draft = draft
+    if draft:
+        timeline.remember_affected(incident, claims)
+        incident.next_update_by = next_update_by
+        db.session.flush()
+        timeline.record("incident.drafted", incident, by=by, at=at)
+        return incident
+    timeline.publish(incident, first, claims, by=by, at=at)
+    return incident
+
+
+def edit_draft(
+    incident: Incident,
+    *,
+    name: str,
+    status: IncidentStatus,
+    body: str,
+    claims: Mapping[Component, Claim],
+    by: Actor,
+    at: datetime,
+    facts: Facts | None = None,
+    started_at: datetime | None = None,
+    next_update_by: datetime | None = None,
+    impact_override: Impact | None = None,
+) -> None:
+    """Rewrite a draft. Raises `Invalid` when it was published."""
+    timeline.check_words(name, body)
+    if not incident.is_draft:
+        raise Invalid(name="This incident is published; post an update instead.")
+    incident.name, incident.status = clean(name).strip(), status
+    incident.started_at = started_at or incident.started_at
+    incident.impact_override = impact_override
+    incident.next_update_by = next_update_by
+    incident.updated_at = at
+    timeline.set_facts(incident, facts or Facts())
+    first = incident.updates[-1]
+    first.status, first.next_update_by = status, next_update_by
+    timeline.write_body(first, body)
+    incident.affected.clear()
+    db.session.flush()
+    timeline.remember_affected(incident, claims)
+    timeline.record("incident.draft_edited", incident, by=by, at=at)
+
+
+def publish_draft(incident: Incident, *, by: Actor, at: datetime) -> None:
+    """Tell customers what the draft says. Does nothing when it is published already."""
+    if not incident.is_draft:
+        return
+    first = incident.updates[-1]
+    first.is_draft = False
+    first.posted_at = first.created_at = first.updated_at = at
+    first.posted_by = by.name
+    if incident.kind is IncidentKind.INCIDENT:
+        incident.started_at = min(incident.started_at, at)
+    timeline.publish(incident, first, incident.claims, by=by, at=at)
+
+
+def delete_draft(incident: Incident, *, by: Actor, at: datetime) -> None:
+    """Throw a draft away. Raises `Invalid` when it was published: that is retracted instead."""
+    if not incident.is_draft:
+        raise Invalid(name="A published incident can not be deleted. Retract it with a reason.")
+    timeline.record("incident.draft_deleted", incident, by=by, at=at)
+    db.session.delete(incident)
+
+
+def post_update(
+    incident: Incident,
+    *,
+    status: IncidentStatus,
+    body: str,
+    claims: Mapping[Component, Claim],
+    by: Actor,
+    at: datetime,
+    next_update_by: datetime | None = None,
+    facts: Facts | None = None,
+    impact_override: Impact | None = None,
+    notify: bool = True,
+    is_automatic: bool = False,
+) -> IncidentUpdate:
+    """Add an update to the timeline; the incident takes on its status.
+
+    From `at` on the incident claims exactly `claims`, nothing once it is over. An
+    update after `resolved` reopens the incident. `facts` of None keeps what was
+    said. Raises `Invalid` when `body` is blank or the status is not one of its kind.
+    """
+    timeline.check_words(incident.name, body)
+    timeline.check_status(incident, status)
+    if incident.is_draft:
+        raise Invalid(body="Publish the incident before you update it.")
+    if incident.retracted_at is not None:
+        raise Invalid(body="This incident was retracted. Open a new one.")
+    if facts is not None:
+        timeline.set_facts(incident, facts)
+    if impact_override is not None:
+        incident.impact_override = impact_override
+    update = timeline.new_update(
+        incident,
+        status,
+        body,
+        by,
+        at,
+        next_update_by,
+        notify=notify,
+        is_automatic=is_automatic,
+    )
+    was_over = incident.is_over
+    timeline.take_on(incident, update, claims, at=at)
+    kind = "reopened" if was_over and not incident.is_over else "update_posted"
+    timeline.record(f"{incident.kind}.{kind}", incident, update=update, by=by, at=at, notify=notify)
+    return update
+
+
+def save_draft_update(
+    incident: Incident,
+    *,
+    status: IncidentStatus,
+    body: str,
+    by: Actor,
+    at: datetime,
+    next_update_by: datetime | None = None,
+) -> IncidentUpdate:
+    """Keep the words of an update without telling anybody; one draft an incident."""
+    timeline.check_words(incident.name, body)
+    timeline.check_status(incident, status)
+    draft = draft_update(incident)
+    if draft is None:
+        draft = timeline.new_update(incident, status, body, by, at, next_update_by)
+        draft.is_draft = True
+    draft.status, draft.next_update_by = status, next_update_by
+    draft.posted_at = draft.updated_at = at
+    timeline.write_body(draft, body)
+    db.session.flush()
+    timeline.record(f"{incident.kind}.update_drafted", incident, update=draft, by=by, at=at)
+    return draft
+
+
+def draft_update(incident: Incident) -> IncidentUpdate | None:
+    """The unpublished update of a published incident, if there is one."""
+    if incident.is_draft:
+        return None
+    return next((update for update in incident.updates if update.is_draft), None)
+
+
+def discard_draft_update(incident: Incident) -> None:
+    """Drop the unpublished update: it was posted, or given up."""
+    draft = draft_update(incident)
+    if draft is not None:
+        incident.updates.remove(draft)
+        db.session.flush()
+
+
+def backfill(
+    name: str,
+    *,
+    body: str,
+    claims: Mapping[Component, Claim],
+    started_at: datetime,
+    resolved_at: datetime,
+    by: Actor,
+    at: datetime,
+    facts: Facts | None = None,
+    detected_at: datetime | None = None,
+    impact_override: Impact | None = None,
+) -> Incident:
+    """Record an incident that is over; nobody is notified. Raises `Invalid`."""
+    timeline.check_words(name, body)
+    if resolved_at <= started_at:
+        raise Invalid(resolved_at="It must end after it started.")
+    if resolved_at > at:
+        raise Invalid(resolved_at="It can not have ended in the future.")
+    incident = Incident(
+        kind=IncidentKind.INCIDENT,
+        name=clean(name).strip(),
+        status=IncidentStatus.RESOLVED,
+        impact_override=impact_override,
+        started_at=started_at,
+        detected_at=detected_at,
+        resolved_at=resolved_at,
+        told_at=at,
+        published_at=at,
+        created_at=at,
+        updated_at=at,
+        is_backfilled=True,
+        corrections=[],
+    )
+    timeline.set_facts(incident, facts or Facts())
+    db.session.add(incident)
+    update = timeline.new_update(
+        incident, IncidentStatus.RESOLVED, body, by, resolved_at, None, notify=False
+    )
+    timeline.remember_affected(incident, claims)
+    db.session.flush()
+    timeline.say_changes(
+        update, claims, {component: claim.status for component, claim in claims.items()}
+    )
+    for component, claim in claims.items():
+        components.record_spans(component, incident, [Span(claim, started_at, resolved_at)])
+    timeline.weigh(incident, claims)
+    timeline.record("incident.backfilled", incident, by=by, at=at)
+    return incident
+
+
+# ── verbs: putting right ───────────────────────────────────────────────────────
+
+
+def edit_update(
+    update: IncidentUpdate,
+    *,
+    body: str,
+    expected_version: int,
+    by: Actor,
+    at: datetime,
+    reason: str | None = None,
+) -> None:
+    """Change the words of an update; the earlier ones are kept and shown.
+
+    Raises `Conflict` when somebody edited it since `expected_version`, `Invalid`
+    when `body` is blank.
+    """
+    timeline.check_words(update.incident.name, body)
+    if update.version != expected_version:
+        raise Conflict("Somebody else edited this update meanwhile.", body=update.body)
+    if clean(body) == update.body:
+        return
+    update.versions.append(
+        UpdateVersion(
+            number=update.version,
+            body=update.body,
+            body_html=update.body_html,
+            replaced_at=at,
+            replaced_by=by.name,
+            reason=clean(reason).strip() or None if reason else None,
+        )
+    )
+    timeline.write_body(update, body)
+    update.version += 1
+    update.edited_at = update.updated_at = at
+    update.incident.updated_at = at
+    timeline.record(
+        f"{update.incident.kind}.update_edited",
+        update.incident,
+        update=update,
+        by=by,
+        at=at,
+        data={"reason": reason},
+    )
+
+
+def edit_incident(
+    incident: Incident,
+    *,
+    name: str,
+    facts: Facts,
+    next_update_by: datetime | None,
+    impact_override: Impact | None,
+    expected_version: int,
+    by: Actor,
+    at: datetime,
+    reason: str | None = None,
+) -> None:
+    """Change an incident's name, facts, promise or impact.
+
+    What was published is kept as a correction. Raises `Conflict` when somebody
+    edited it since `expected_version`, `Invalid` on an empty name.
+    """
+    timeline.check_words(name, "-")
+    if incident.version != expected_version:
+        raise Conflict(
+            "Somebody else edited this incident meanwhile.",
+            name=incident.name,
+            **{field.name: getattr(incident, field.name) or "" for field in fields(Facts)},
+        )
+    before = {"name": incident.name, "impact": incident.impact.value}
+    before |= {field.name: getattr(incident, field.name) for field in fields(Facts)}
+    incident.name = clean(name).strip()
+    incident.next_update_by = None if incident.is_over else next_update_by
+    timeline.set_facts(incident, facts)
+    incident.impact_override = impact_override
+    timeline.weigh(incident, incident.claims)
+    incident.version += 1
+    incident.updated_at = at
+    if not incident.is_draft:
+        for field, old in before.items():
+            timeline.note_correction(
+                incident,
+                field,
+                old,
+                timeline.plain(getattr(incident, field)),
+                reason,
+                by,
+                at,
+            )
+    timeline.record(f"{incident.kind}.edited", incident, by=by, at=at, data={"reason": reason})
+
+
+def correct_moment(
+    incident: Incident,
+    moment: Moment,
+    value: datetime | None,
+    *,
+    reason: str,
+    by: Actor,
+    at: datetime,
+) -> None:
+    """Put one of the five moments right; claims that began or ended there move along.
+
+    Raises `Invalid` without a reason, for a moment in the future, or when the
+    order started ≤ resolved would break.
+    """
+    if not reason.strip():
+        raise Invalid(reason="Say why this moment is corrected.")
+    if value is not None and value > at:
+        raise Invalid(**{moment.value: "This moment lies in the future."})
+    if moment is Moment.STARTED and value is None:
+        raise Invalid(started_at="An incident needs a start.")
+    if moment is Moment.RESOLVED and (value is None) == incident.is_over:
+        raise Invalid(resolved_at="Resolve or reopen the incident with an update.")
+    started = value if moment is Moment.STARTED and value else incident.started_at
+    resolved = value if moment is Moment.RESOLVED else incident.resolved_at
+    if resolved is not None and resolved < started:
+        raise Invalid(**{moment.value: "It can not be resolved before it started."})
+
+    old: datetime | None = getattr(incident, moment.value)
+    if old == value:
+        return
+    if value is not None and old is not None:
+        _move_claims(incident, moment, old, value)
+    setattr(incident, moment.value, value)
+    incident.updated_at = at
+    if not incident.is_draft:
+        timeline.note_correction(
+            incident,
+            moment.value,
+            timeline.plain(old),
+            timeline.plain(value),
+            reason,
+            by,
+            at,
+        )
+    timeline.record(
+        f"{incident.kind}.moment_corrected",
+        incident,
+        by=by,
+        at=at,
+        data={
+            "moment": moment.value,
+            "old": timeline.plain(old),
+            "new": timeline.plain(value),
+            "reason": reason,
+        },
+    )
+
+
+def retract(incident: Incident, *, reason: str, by: Actor, at: datetime) -> None:
+    """Withdraw a published incident: it leaves the lists, its address says why.
+
+    All its claims are released. Raises `Invalid` without a reason or on a draft.
+    """
+    if incident.is_draft:
+        raise Invalid(reason="A draft is deleted, not retracted.")
+    reason = clean(reason).strip()
+    if not reason:
+        raise Invalid(reason="Say why this was withdrawn; customers will read it.")
+    components.replace_claims(incident, {}, at=at)
+    incident.retracted_at = incident.updated_at = at
+    incident.retracted_reason = reason
+    incident.next_update_by = None
+    timeline.record(
+        f"{incident.kind}.retracted",
+        incident,
+        by=by,
+        at=at,
+        data={"reason": reason},
+        notify=True,
+    )
+
+
+def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
+    """Take a secret that was published by mistake out of every version of every text.
+
+    A visible mark stands in its place; the log does not repeat it. Returns how
+    many texts changed. Raises `Invalid` when fewer than 4 characters are given or
+    nothing holds them.
+    """
+    secret = clean(secret).strip()
+    if len(secret) < 4:
+        raise Invalid(secret="Give the exact words to take out, 4 characters at least.")
+    changed = 0
+    for update in incident.updates:
+        texts: list[IncidentUpdate | UpdateVersion] = [update, *update.versions]
+        for text in texts:
+            if secret in text.body:
+                text.body = text.body.replace(secret, REDACTED)
+                text.body_html = str(to_html(text.body))
+                update.edited_at = update.updated_at = at
+                changed += 1
+    changed += _redact_fields(incident, ("name", *(f.name for f in fields(Facts))), secret)
+    for correction in incident.corrections:
+        changed += _redact_fields(correction, ("old", "new", "reason"), secret)
+    for event in events.about(incident.public_id, limit=10_000):
+        told = str(event.data.get("reason") or "")
+        if secret in told:
+            event.data = {**event.data, "reason": told.replace(secret, REDACTED)}
+        event.title = event.title.replace(secret, REDACTED)
+    if not changed:
+        raise Invalid(secret="No text of this incident holds these words.")
+    incident.updated_at = at
+    timeline.record(f"{incident.kind}.redacted", incident, by=by, at=at, data={"texts": changed})
+    return changed
+
+
+# ── finders ────────────────────────────────────────────────────────────────────
+
+_FULL = (
+    selectinload(Incident.updates).selectinload(IncidentUpdate.changes),
+    selectinload(Incident.updates).selectinload(IncidentUpdate.versions),
+    selectinload(Incident.affected),
+    selectinload(Incident.corrections),
+)
+
+
+def get(public_id: str) -> Incident | None:
+    """An incident or maintenance of any state, with everything a reader touches."""
+    query = sa.select(Incident).where(Incident.public_id == public_id)
+    return db.session.scalar(query.options(*_FULL))
+
+
+def get_update(public_id: str) -> IncidentUpdate | None:
+    return db.session.scalar(sa.select(IncidentUpdate).where(IncidentUpdate.public_id == public_id))
+
+
+def published(
+    *,
+    kind: IncidentKind | None = None,
+    open_only: bool = False,
+    overlapping: tuple[datetime, datetime] | None = None,
+    touching: Component | None = None,
+    limit: int | None = None,
+) -> list[Incident]:
+    """What the public may see, newest start first, with everything a reader touches.
+
+    `overlapping` keeps what was going on in that half-open stretch of time.
+    """
+    query = sa.select(Incident).where(
+        Incident.published_at.is_not(None), Incident.retracted_at.is_(None)
+    )
+    if kind is not None:
+        query = query.where(Incident.kind == kind)
+    if open_only:
+        query = query.where(Incident.status.not_in([s for s in IncidentStatus if s.is_over]))
+    if overlapping is not None:
+        start, end = overlapping
+        query = query.where(
+            Incident.started_at < end,
+            sa.or_(Incident.resolved_at.is_(None), Incident.resolved_at >= start),
+        )
+    if touching is not None:
+        query = query.where(
+            Incident.id.in_(
+                sa.select(Affected.incident_id).where(Affected.component_id == touching.id)
+            )
+        )
+    query = query.order_by(Incident.started_at.desc(), Incident.id.desc()).options(*_FULL)
+    return list(db.session.scalars(query.limit(limit)))
+
+
+def unresolved() -> list[Incident]:
+    """Everything published that is not over, and every draft, newest first: for staff."""
+    query = sa.select(Incident).where(
+        Incident.status.not_in([status for status in IncidentStatus if status.is_over])
+        | Incident.published_at.is_(None),
+        Incident.retracted_at.is_(None),
+    )
+    query = query.order_by(Incident.started_at.desc(), Incident.id.desc())
+    return list(db.session.scalars(query.options(*_FULL)))
+
+
+def page_of(
+    number: int, *, size: int = 25, kind: IncidentKind | None = None, words: str = ""
+) -> tuple[list[Incident], int]:
+    """One page (from 1) of all incidents for staff, newest first, and how many there are."""
+    query = sa.select(Incident)
+    if kind is not None:
+        query = query.where(Incident.kind == kind)
+    if words:
+        query = query.where(Incident.name.icontains(words, autoescape=True))
+    total = db.session.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+    query = query.order_by(Incident.started_at.desc(), Incident.id.desc())
+    query = query.options(selectinload(Incident.affected))
+    return list(db.session.scalars(query.limit(size).offset((number - 1) * size))), total
+
+
+def overdue_by(incident: Incident, at: datetime) -> timedelta | None:
+    """By how much the promise of a next update is missed; None while it is kept."""
+    if incident.next_update_by is None or incident.next_update_by >= at:
+        return None
+    return at - incident.next_update_by
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _move_claims(incident: Incident, moment: Moment, old: datetime, new: datetime) -> None:
+    for row in components.claims_of([incident.id]):
+        if moment is Moment.STARTED and row.starts_at == old:
+            row.starts_at = new if row.ends_at is None else min(new, row.ends_at)
+        if moment is Moment.RESOLVED and row.ends_at == old:
+            row.ends_at = max(new, row.starts_at)
+
+
+def _redact_fields(row: object, names: Sequence[str], secret: str) -> int:
+    changed = 0
+    for name in names:
+        words = getattr(row, name)
+        if words and secret in words:
+            setattr(row, name, words.replace(secret, REDACTED))
+            changed += 1
+    return changed

@@ -1,0 +1,212 @@
+"""Scheduled maintenance: announced work that starts and ends by itself.
+
+Shares its tables with incidents. Each step is taken by a compare-and-set on the
+status, so that two workers at once, or a tick that runs twice, do it once.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from statuspage.db import db
+from statuspage.domain import incidents, timeline
+from statuspage.domain.claims import Claim
+from statuspage.domain.components import Component
+from statuspage.domain.events import SYSTEM, Actor
+from statuspage.domain.status import (
+    ComponentStatus,
+    Impact,
+    IncidentKind,
+    IncidentStatus,
+)
+from statuspage.domain.timeline import Facts, Incident
+from statuspage.errors import Invalid
+from statuspage.text import clean
+
+UNDER_MAINTENANCE = Claim(ComponentStatus.UNDER_MAINTENANCE)
+
+
+def schedule(
+    name: str,
+    *,
+    body: str,
+    claims: Mapping[Component, Claim],
+    scheduled_for: datetime,
+    scheduled_until: datetime,
+    by: Actor,
+    at: datetime,
+    facts: Facts | None = None,
+    auto_start: bool = True,
+    auto_end: bool = True,
+    notify: bool = True,
+    draft: bool = False,
+) -> Incident:
+    """Announce maintenance; components are claimed once it begins. Raises `Invalid`."""
+    timeline.check_words(name, body)
+    _check_window(scheduled_for, scheduled_until, at)
+    maintenance = Incident(
+        kind=IncidentKind.MAINTENANCE,
+        name=clean(name).strip(),
+        status=IncidentStatus.SCHEDULED,
+        impact=Impact.MAINTENANCE,
+        started_at=scheduled_for,
+        scheduled_for=scheduled_for,
+        scheduled_until=scheduled_until,
+        auto_start=auto_start,
+        auto_end=auto_end,
+        created_at=at,
+        updated_at=at,
+        corrections=[],
+    )
+    timeline.set_facts(maintenance, facts or Facts())
+    db.session.add(maintenance)
+    first = timeline.new_update(
+        maintenance, IncidentStatus.SCHEDULED, body, by, at, None, notify=notify
+    )
+    first.is_draft = draft
+    if draft:
+        timeline.remember_affected(maintenance, claims)
+        timeline.record("maintenance.drafted", maintenance, by=by, at=at)
+    else:
+        timeline.publish(maintenance, first, claims, by=by, at=at)
+    return maintenance
+
+
+def reschedule(
+    maintenance: Incident,
+    *,
+    scheduled_for: datetime,
+    scheduled_until: datetime,
+    body: str,
+    by: Actor,
+    at: datetime,
+) -> None:
+    """Move or extend the window and tell why; one that runs can only move its end.
+
+    Raises `Invalid` when it is over or the window is wrong.
+    """
+    if maintenance.is_over:
+        raise Invalid(scheduled_until="This maintenance is over.")
+    running = maintenance.status is not IncidentStatus.SCHEDULED
+    if running and scheduled_for != maintenance.scheduled_for:
+        raise Invalid(scheduled_for="It has begun; only its end can move.")
+    _check_window(scheduled_for, scheduled_until, at)
+    old = (maintenance.scheduled_for, maintenance.scheduled_until)
+    if not running:
+        maintenance.started_at = scheduled_for
+    maintenance.scheduled_for, maintenance.scheduled_until = (
+        scheduled_for,
+        scheduled_until,
+    )
+    names = ("scheduled_for", "scheduled_until")
+    for field, before, after in zip(names, old, (scheduled_for, scheduled_until), strict=True):
+        timeline.note_correction(
+            maintenance,
+            field,
+            timeline.plain(before),
+            timeline.plain(after),
+            None,
+            by,
+            at,
+        )
+    incidents.post_update(
+        maintenance,
+        status=maintenance.status,
+        body=body,
+        claims=maintenance.claims,
+        by=by,
+        at=at,
+    )
+
+
+def cancel(maintenance: Incident, *, body: str, by: Actor, at: datetime) -> None:
+    """Call it off; whatever it claimed is released. Raises `Invalid` when it is over."""
+    if maintenance.is_over:
+        raise Invalid(body="This maintenance is over.")
+    incidents.post_update(
+        maintenance, status=IncidentStatus.CANCELLED, body=body, claims={}, by=by, at=at
+    )
+
+
+def advance(*, at: datetime) -> list[Incident]:
+    """Start and end what is due. Returns what changed; the caller commits."""
+    moved = []
+    for maintenance in _due(IncidentStatus.SCHEDULED, Incident.scheduled_for, at):
+        if maintenance.auto_start and _take(maintenance, IncidentStatus.SCHEDULED, at):
+            _begin(maintenance, at)
+            moved.append(maintenance)
+    for status in (IncidentStatus.IN_PROGRESS, IncidentStatus.VERIFYING):
+        for maintenance in _due(status, Incident.scheduled_until, at):
+            if maintenance.auto_end and _take(maintenance, status, at):
+                _finish(maintenance, at)
+                moved.append(maintenance)
+    return moved
+
+
+def due_by_hand(*, at: datetime) -> list[Incident]:
+    """What should have begun or ended but waits for a person."""
+    late = _due(IncidentStatus.SCHEDULED, Incident.scheduled_for, at)
+    late += _due(IncidentStatus.IN_PROGRESS, Incident.scheduled_until, at)
+    late += _due(IncidentStatus.VERIFYING, Incident.scheduled_until, at)
+    return late
+
+
+def _begin(maintenance: Incident, at: datetime) -> None:
+    incidents.post_update(
+        maintenance,
+        status=IncidentStatus.IN_PROGRESS,
+        body="The maintenance has begun.",
+        claims=maintenance.claims,
+        by=SYSTEM,
+        at=at,
+        is_automatic=True,
+    )
+
+
+def _finish(maintenance: Incident, at: datetime) -> None:
+    incidents.post_update(
+        maintenance,
+        status=IncidentStatus.COMPLETED,
+        body="The maintenance is complete.",
+        claims={},
+        by=SYSTEM,
+        at=at,
+        is_automatic=True,
+    )
+
+
+def _due(
+    status: IncidentStatus,
+    moment: sa.orm.InstrumentedAttribute[datetime | None],
+    at: datetime,
+) -> list[Incident]:
+    query = sa.select(Incident).where(
+        Incident.kind == IncidentKind.MAINTENANCE,
+        Incident.status == status,
+        Incident.published_at.is_not(None),
+        Incident.retracted_at.is_(None),
+        moment <= at,
+    )
+    return list(db.session.scalars(query.order_by(moment)))
+
+
+def _take(maintenance: Incident, status: IncidentStatus, at: datetime) -> bool:
+    """Compare-and-set: true for the one caller that may take the step."""
+    taken = db.session.execute(
+        sa.update(Incident)
+        .where(Incident.id == maintenance.id, Incident.status == status)
+        .values(updated_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    if taken.rowcount != 1:  # type: ignore[attr-defined]
+        return False
+    db.session.refresh(maintenance)
+    return maintenance.status is status
+
+
+def _check_window(start: datetime, end: datetime, at: datetime) -> None:
+    if end <= start:
+        raise Invalid(scheduled_until="It must end after it begins.")
+    if end <= at:
+        raise Invalid(scheduled_until="The window lies in the past; back-fill it instead.")

@@ -1,0 +1,120 @@
+"""The page itself: its name, zone, words and looks. One row."""
+
+import re
+from datetime import datetime
+from zoneinfo import ZoneInfo, available_timezones
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, deferred, mapped_column
+
+from statuspage.db import Model, PublicId, db
+from statuspage.domain import events
+from statuspage.domain.events import Actor
+from statuspage.errors import Invalid
+from statuspage.text import clean, to_html
+
+MAX_LOGO_BYTES = 100_000
+# SVG is left out: it can carry script.
+LOGO_TYPES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+}
+
+
+class Page(Model):
+    public_id: Mapped[PublicId]
+    name: Mapped[str]
+    url: Mapped[str | None]
+    """Public address without a trailing slash; None: the configured base address."""
+    time_zone: Mapped[str] = mapped_column(default="Etc/UTC")
+    about: Mapped[str] = mapped_column(default="")
+    about_html: Mapped[str] = mapped_column(default="")
+    footer: Mapped[str] = mapped_column(default="")
+    footer_html: Mapped[str] = mapped_column(default="")
+    support_url: Mapped[str | None]
+    accent: Mapped[str | None] = mapped_column(sa.String(7))
+    """`#rrggbb` for links in light mode; None: the built-in blue."""
+    accent_dark: Mapped[str | None] = mapped_column(sa.String(7))
+    logo: Mapped[bytes | None] = deferred(mapped_column(sa.LargeBinary))
+    logo_type: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+def get() -> Page | None:
+    """The page; None before the first set-up."""
+    return db.session.scalar(sa.select(Page).order_by(Page.id).limit(1))
+
+
+def create(name: str, *, by: Actor, at: datetime, time_zone: str = "Etc/UTC") -> Page:
+    """Set the page up. Raises `Invalid` on an empty name or an unknown zone."""
+    page = Page(name="", time_zone="Etc/UTC", created_at=at, updated_at=at)
+    db.session.add(page)
+    edit(page, name=name, time_zone=time_zone, by=by, at=at)
+    return page
+
+
+def edit(
+    page: Page,
+    *,
+    by: Actor,
+    at: datetime,
+    name: str,
+    time_zone: str,
+    url: str | None = None,
+    about: str = "",
+    footer: str = "",
+    support_url: str | None = None,
+    accent: str | None = None,
+    accent_dark: str | None = None,
+) -> None:
+    """Change the page's settings. Raises `Invalid` naming each wrong field."""
+    errors = {}
+    name = clean(name).strip()
+    if not name or len(name) > 100:
+        errors["name"] = "Give the page a name of 1 to 100 characters."
+    if time_zone not in available_timezones():
+        errors["time_zone"] = "Choose a time zone such as Europe/Vienna."
+    for field, value in (("url", url), ("support_url", support_url)):
+        schemes = r"https?://" if field == "url" else r"(https?://|mailto:)"
+        if value and not re.fullmatch(schemes + r"[^\s\"'<>]{1,500}", value):
+            errors[field] = "Give a full address that begins with https://."
+    for field, value in (("accent", accent), ("accent_dark", accent_dark)):
+        if value and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+            errors[field] = "Give a colour as # and six hexadecimal digits."
+    if errors:
+        raise Invalid(**errors)
+
+    page.name, page.time_zone = name, time_zone
+    page.url = url.rstrip("/") if url else None
+    page.about, page.about_html = clean(about), str(to_html(about))
+    page.footer, page.footer_html = clean(footer), str(to_html(footer))
+    page.support_url = support_url or None
+    page.accent, page.accent_dark = accent or None, accent_dark or None
+    page.updated_at = at
+    page.version = (page.version or 0) + 1
+    db.session.flush()
+    events.record("page.edited", subject=page.public_id, title=page.name, by=by, at=at)
+
+
+def set_logo(page: Page, image: bytes | None, *, by: Actor, at: datetime) -> None:
+    """Store or remove the logo. Raises `Invalid` unless it is a small PNG, JPEG, GIF or WebP."""
+    if image is not None:
+        if len(image) > MAX_LOGO_BYTES:
+            raise Invalid(logo=f"The logo may have {MAX_LOGO_BYTES // 1000} kB at most.")
+        kinds = [kind for magic, kind in LOGO_TYPES.items() if image.startswith(magic)]
+        if not kinds:
+            raise Invalid(logo="The logo must be a PNG, JPEG, GIF or WebP picture.")
+        page.logo_type = kinds[0]
+    else:
+        page.logo_type = None
+    page.logo = image
+    page.updated_at = at
+    events.record("page.logo_changed", subject=page.public_id, title=page.name, by=by, at=at)

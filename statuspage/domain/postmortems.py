@@ -1,0 +1,348 @@
+"""Postmortems: what an incident taught, as a structured document in public.
+
+Owns the postmortem tables and their rules: drafted, reviewed, published, and
+edited with every earlier version kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
+
+from statuspage.db import Model, PublicId, db
+from statuspage.domain import events
+from statuspage.domain.events import Actor
+from statuspage.domain.status import IncidentKind, IncidentStatus
+from statuspage.domain.timeline import Incident
+from statuspage.errors import Conflict, Invalid
+from statuspage.text import clean, to_html
+
+
+class Part(StrEnum):
+    """The parts of the document, in reading order; the value is its field name."""
+
+    SUMMARY = "summary"
+    IMPACT = "impact"
+    ROOT_CAUSE = "root_cause"
+    FACTORS = "contributing_factors"
+    WENT_WELL = "went_well"
+    WENT_BADLY = "went_badly"
+    LUCK = "luck"
+
+    @property
+    def heading(self) -> str:
+        return _HEADINGS[self]
+
+
+_HEADINGS = {
+    Part.SUMMARY: "Summary",
+    Part.IMPACT: "Impact",
+    Part.ROOT_CAUSE: "Root cause",
+    Part.FACTORS: "What made it possible",
+    Part.WENT_WELL: "What went well",
+    Part.WENT_BADLY: "What went badly",
+    Part.LUCK: "Where we were lucky",
+}
+
+
+class PostmortemState(StrEnum):
+    DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    PUBLISHED = "published"
+
+
+class ActionState(StrEnum):
+    OPEN = "open"
+    IN_PROGRESS = "in_progress"
+    DONE = "done"
+    DROPPED = "dropped"
+
+    @property
+    def label(self) -> str:
+        return self.value.replace("_", " ").capitalize()
+
+
+@dataclass(frozen=True)
+class Action:
+    """One promised change. `public_id` names an existing one, None makes a new one."""
+
+    title: str
+    state: ActionState = ActionState.OPEN
+    due_on: date | None = None
+    owner: str | None = None
+    public_id: str | None = None
+
+
+class Postmortem(Model):
+    public_id: Mapped[PublicId]
+    incident_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("incident.id", ondelete="CASCADE"), unique=True
+    )
+    state: Mapped[PostmortemState] = mapped_column(default=PostmortemState.DRAFT)
+    parts: Mapped[dict[str, str]] = mapped_column(sa.JSON, default=dict)
+    """Field name of a `Part` → Markdown, as last saved by staff."""
+    parts_html: Mapped[dict[str, str]] = mapped_column(sa.JSON, default=dict)
+    published_parts: Mapped[dict[str, str]] = mapped_column(sa.JSON, default=dict)
+    """The Markdown that the public reads."""
+    published_html: Mapped[dict[str, str]] = mapped_column(sa.JSON, default=dict)
+    author: Mapped[str]
+    reviewer: Mapped[str | None]
+    published_at: Mapped[datetime | None]
+    edited_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
+    """Raised by each save, so that two editors meet."""
+
+    incident: Mapped[Incident] = relationship()
+    actions: Mapped[list["ActionItem"]] = relationship(
+        cascade="all, delete-orphan", order_by="ActionItem.position"
+    )
+    versions: Mapped[list["PostmortemVersion"]] = relationship(
+        cascade="all, delete-orphan", order_by="PostmortemVersion.number"
+    )
+
+    @property
+    def is_published(self) -> bool:
+        return self.published_at is not None
+
+    @property
+    def has_unpublished_changes(self) -> bool:
+        return self.is_published and self.parts != self.published_parts
+
+
+class ActionItem(Model):
+    public_id: Mapped[PublicId]
+    postmortem_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("postmortem.id", ondelete="CASCADE"), index=True
+    )
+    position: Mapped[int]
+    title: Mapped[str]
+    owner: Mapped[str | None]
+    state: Mapped[ActionState] = mapped_column(default=ActionState.OPEN)
+    due_on: Mapped[date | None]
+    done_at: Mapped[datetime | None]
+
+
+class PostmortemVersion(Model):
+    """A published text as it stood before it was replaced."""
+
+    __table_args__ = (sa.UniqueConstraint("postmortem_id", "number"),)
+
+    postmortem_id: Mapped[int] = mapped_column(sa.ForeignKey("postmortem.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    parts: Mapped[dict[str, str]] = mapped_column(sa.JSON)
+    parts_html: Mapped[dict[str, str]] = mapped_column(sa.JSON)
+    replaced_at: Mapped[datetime]
+    replaced_by: Mapped[str]
+    reason: Mapped[str | None]
+
+
+# ── verbs ──────────────────────────────────────────────────────────────────────
+
+
+def save(
+    incident: Incident,
+    parts: Mapping[Part, str],
+    actions: Sequence[Action],
+    *,
+    expected_version: int | None,
+    by: Actor,
+    at: datetime,
+) -> Postmortem:
+    """Write the draft; the public goes on reading what was published.
+
+    `expected_version` is None for the first save. Raises `Conflict` when somebody
+    saved meanwhile, `Invalid` on an incident that is not resolved or an action
+    without a title.
+    """
+    if incident.kind is not IncidentKind.INCIDENT or not incident.is_over:
+        raise Invalid(summary="A postmortem belongs to a resolved incident.")
+    postmortem = of(incident)
+    if (postmortem.version if postmortem else None) != expected_version:
+        raise Conflict(
+            "Somebody else saved this postmortem meanwhile.",
+            **(postmortem.parts if postmortem else {}),
+        )
+    if postmortem is None:
+        postmortem = Postmortem(
+            incident=incident,
+            incident_id=incident.id,
+            author=by.name,
+            created_at=at,
+            version=0,
+        )
+        db.session.add(postmortem)
+    postmortem.parts, postmortem.parts_html = _render(parts)
+    postmortem.version += 1
+    postmortem.updated_at = at
+    if not postmortem.is_published:
+        postmortem.state = PostmortemState.DRAFT
+    _set_actions(postmortem, actions, at)
+    _record("postmortem.saved", postmortem, by, at)
+    return postmortem
+
+
+def submit_for_review(postmortem: Postmortem, *, by: Actor, at: datetime) -> None:
+    """Ask a colleague to read it."""
+    if not postmortem.is_published:
+        postmortem.state = PostmortemState.IN_REVIEW
+    postmortem.updated_at = at
+    _record("postmortem.submitted", postmortem, by, at)
+
+
+def publish(
+    postmortem: Postmortem,
+    *,
+    by: Actor,
+    at: datetime,
+    reason: str | None = None,
+    notify: bool = True,
+) -> None:
+    """Show what was saved to everyone; an earlier published text is kept as a version.
+
+    Raises `Invalid` without a summary or a root cause.
+    """
+    missing = {
+        part.value: f"Write “{part.heading}” before you publish."
+        for part in (Part.SUMMARY, Part.ROOT_CAUSE)
+        if not postmortem.parts.get(part.value)
+    }
+    if missing:
+        raise Invalid(**missing)
+    if postmortem.is_published:
+        if postmortem.parts == postmortem.published_parts:
+            return
+        _keep_version(postmortem, by, at, reason)
+        postmortem.edited_at = at
+    else:
+        postmortem.published_at = at
+        postmortem.reviewer = by.name
+    postmortem.published_parts = dict(postmortem.parts)
+    postmortem.published_html = dict(postmortem.parts_html)
+    postmortem.state = PostmortemState.PUBLISHED
+    postmortem.updated_at = at
+    postmortem.incident.status = IncidentStatus.POSTMORTEM
+    postmortem.incident.updated_at = at
+    edited = postmortem.edited_at is not None
+    kind = "postmortem.edited" if edited else "postmortem.published"
+    _record(kind, postmortem, by, at, {"reason": reason}, notify=notify and not edited)
+
+
+def set_action_state(action: ActionItem, state: ActionState, *, by: Actor, at: datetime) -> None:
+    """Follow an action item through."""
+    action.state = state
+    action.done_at = at if state is ActionState.DONE else None
+    postmortem = db.session.get_one(Postmortem, action.postmortem_id)
+    postmortem.updated_at = at
+    _record(
+        "postmortem.action_moved",
+        postmortem,
+        by,
+        at,
+        {"action": action.title, "to": state.value},
+    )
+
+
+# ── finders ────────────────────────────────────────────────────────────────────
+
+
+def of(incident: Incident) -> Postmortem | None:
+    """The incident's postmortem in any state, with actions and versions."""
+    query = sa.select(Postmortem).where(Postmortem.incident_id == incident.id)
+    return db.session.scalar(query.options(*_FULL))
+
+
+def published_of(incident_ids: Sequence[int]) -> dict[int, Postmortem]:
+    """Incident's row id → its published postmortem, with actions and versions."""
+    if not incident_ids:
+        return {}
+    query = sa.select(Postmortem).where(
+        Postmortem.incident_id.in_(incident_ids), Postmortem.published_at.is_not(None)
+    )
+    found = db.session.scalars(query.options(*_FULL))
+    return {postmortem.incident_id: postmortem for postmortem in found}
+
+
+def listed() -> list[Postmortem]:
+    """All postmortems, newest first, for staff."""
+    query = sa.select(Postmortem).order_by(Postmortem.id.desc())
+    return list(db.session.scalars(query.options(*_FULL, selectinload(Postmortem.incident))))
+
+
+def get_action(public_id: str) -> ActionItem | None:
+    return db.session.scalar(sa.select(ActionItem).where(ActionItem.public_id == public_id))
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+_FULL = (selectinload(Postmortem.actions), selectinload(Postmortem.versions))
+
+
+def _render(parts: Mapping[Part, str]) -> tuple[dict[str, str], dict[str, str]]:
+    words = {part.value: clean(parts.get(part, "")).strip() for part in Part}
+    words = {name: text for name, text in words.items() if text}
+    html = {}
+    for name, text in words.items():
+        try:
+            html[name] = str(to_html(text))
+        except Invalid as invalid:
+            raise Invalid(**{name: str(invalid)}) from invalid
+    return words, html
+
+
+def _set_actions(postmortem: Postmortem, actions: Sequence[Action], at: datetime) -> None:
+    present = {item.public_id: item for item in postmortem.actions}
+    kept = []
+    for position, action in enumerate(actions, start=1):
+        title = clean(action.title).strip()
+        if not title or len(title) > 300:
+            raise Invalid(actions="Give each action a title of 1 to 300 characters.")
+        item = present.get(action.public_id or "") or ActionItem()
+        if action.state is ActionState.DONE and item.state is not ActionState.DONE:
+            item.done_at = at
+        if action.state is not ActionState.DONE:
+            item.done_at = None
+        item.position, item.title, item.state = position, title, action.state
+        item.due_on, item.owner = action.due_on, action.owner or None
+        kept.append(item)
+    postmortem.actions = kept
+
+
+def _keep_version(postmortem: Postmortem, by: Actor, at: datetime, reason: str | None) -> None:
+    postmortem.versions.append(
+        PostmortemVersion(
+            number=len(postmortem.versions) + 1,
+            parts=postmortem.published_parts,
+            parts_html=postmortem.published_html,
+            replaced_at=at,
+            replaced_by=by.name,
+            reason=clean(reason).strip() or None if reason else None,
+        )
+    )
+
+
+def _record(
+    kind: str,
+    postmortem: Postmortem,
+    by: Actor,
+    at: datetime,
+    data: dict[str, Any] | None = None,
+    notify: bool = False,
+) -> None:
+    db.session.flush()
+    told = {"postmortem": postmortem.public_id, **(data or {})}
+    incident = postmortem.incident
+    events.record(
+        kind,
+        subject=incident.public_id,
+        title=incident.name,
+        by=by,
+        at=at,
+        data=told,
+        notify=notify,
+    )

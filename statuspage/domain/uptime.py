@@ -1,0 +1,150 @@
+"""Uptime: how much of a window a component was up, and why.
+
+Pure. Works on the intervals of `claims`, by calendar day of the page's zone.
+Downtime is every second of a major outage, plus the stated share (0.3 where none
+was stated) of every second of a partial outage; degraded performance and
+maintenance count zero. Percentages are truncated to two decimals, as Statuspage
+does, so that imported history keeps its figures. Today counts as a whole day.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+from statuspage.domain.claims import Interval, Span, intervals
+from statuspage.domain.status import ComponentStatus
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Window(StrEnum):
+    """The windows of a Statuspage page. Two of them hold a day more than their name says."""
+
+    NINETY = "ninety"
+    SIXTY = "sixty"
+    THIRTY = "thirty"
+
+    @property
+    def days(self) -> int:
+        return {Window.NINETY: 90, Window.SIXTY: 61, Window.THIRTY: 31}[self]
+
+
+@dataclass(frozen=True)
+class Day:
+    """One calendar day of one component.
+
+    `length_s` is 23, 24 or 25 hours in seconds, 0 for a day without data.
+    `downtime_s` is weighted and exact; `seconds` tells the unweighted seconds in
+    each status that was not operational.
+    """
+
+    date: date
+    length_s: int
+    downtime_s: Fraction
+    seconds: dict[ComponentStatus, Fraction]
+    worst: ComponentStatus
+    parts: tuple[Interval, ...]
+    """The intervals that were not operational, cut at midnight."""
+
+    @property
+    def has_data(self) -> bool:
+        return self.length_s > 0
+
+
+def day_start(day: date, zone: ZoneInfo) -> datetime:
+    """The first moment of that calendar day, in UTC."""
+    # fold=0 and a round trip: where midnight does not exist, the day begins after the gap.
+    return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def days(
+    spans: Sequence[Span],
+    *,
+    last: date,
+    count: int,
+    zone: ZoneInfo,
+    at: datetime,
+    start_date: date | None = None,
+) -> list[Day]:
+    """`count` days up to and including `last`, oldest first.
+
+    Days before `start_date` have no data. Nothing after `at` counts as down.
+    """
+    first = last - timedelta(days=count - 1)
+    begin, finish = day_start(first, zone), day_start(last + timedelta(days=1), zone)
+    troubled = [
+        part
+        for part in intervals(spans, begin, min(finish, at))
+        if part.claim.status is not ComponentStatus.OPERATIONAL
+    ]
+    found = []
+    for offset in range(count):
+        day = first + timedelta(days=offset)
+        if start_date is not None and day < start_date:
+            found.append(_no_data(day))
+        elif not troubled:
+            found.append(_clear(day, zone))
+        else:
+            found.append(_day(day, troubled, zone))
+    return found
+
+
+def percentage(of: Sequence[Day]) -> Decimal | None:
+    """Uptime over these days, 0–100 with two decimals, truncated; None without data."""
+    length = sum(day.length_s for day in of)
+    if length == 0:
+        return None
+    downtime = sum((day.downtime_s for day in of), Fraction(0))
+    hundredths = (1 - downtime / length) * 10_000
+    return Decimal(hundredths.__floor__()) / 100
+
+
+def _day(day: date, troubled: Sequence[Interval], zone: ZoneInfo) -> Day:
+    begin, finish = day_start(day, zone), day_start(day + timedelta(days=1), zone)
+    parts = tuple(
+        Interval(part.claim, max(part.starts_at, begin), min(part.ends_at, finish))
+        for part in troubled
+        if part.starts_at < finish and part.ends_at > begin
+    )
+    seconds: dict[ComponentStatus, Fraction] = {}
+    downtime = Fraction(0)
+    for part in parts:
+        length = _seconds(part.ends_at - part.starts_at)
+        seconds[part.claim.status] = seconds.get(part.claim.status, Fraction(0)) + length
+        downtime += length * part.claim.weight
+    return Day(
+        date=day,
+        length_s=int((finish - begin).total_seconds()),
+        downtime_s=downtime,
+        seconds=seconds,
+        worst=max(
+            seconds,
+            key=lambda status: status.severity,
+            default=ComponentStatus.OPERATIONAL,
+        ),
+        parts=parts,
+    )
+
+
+def _clear(day: date, zone: ZoneInfo) -> Day:
+    length = day_start(day + timedelta(days=1), zone) - day_start(day, zone)
+    return Day(
+        day,
+        int(length.total_seconds()),
+        Fraction(0),
+        {},
+        ComponentStatus.OPERATIONAL,
+        (),
+    )
+
+
+def _no_data(day: date) -> Day:
+    return Day(day, 0, Fraction(0), {}, ComponentStatus.OPERATIONAL, ())
+
+
+def _seconds(length: timedelta) -> Fraction:
+    return Fraction(length // _MICROSECOND, 1_000_000)
