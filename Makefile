@@ -1,0 +1,51 @@
+# Two commands matter: `make run` and `make test`. Both prepare what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# uv where it is at hand, else the pip that comes with Python: the same locked files.
+INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+
+.PHONY: run test check lock bench screenshot clean
+
+run: $(VENV)/.run
+	@$(BIN)/flask up
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+# Needs uv. The lock file of uv names its package index, so it is not kept.
+lock:
+	uv export --quiet --no-header --no-emit-project --no-dev --upgrade -o requirements.txt
+	uv export --quiet --no-header --no-emit-project -o requirements-dev.txt
+	rm -f uv.lock
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks
+
+screenshot: $(VENV)/.dev
+	@$(BIN)/python docs/make_screenshot.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=…")'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is needed (Debian: apt-get install python3-venv)." >&2; exit 1; }
+
+$(VENV)/.run: requirements.txt | $(BIN)/python
+	@echo "Installing the locked dependencies…"
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt | $(BIN)/python
+	@echo "Installing the locked dependencies and the test tools…"
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $(VENV)/.run $@

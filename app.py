@@ -1,0 +1,22 @@
+"""WSGI entry: `app`. The `flask` command finds it here too."""
+
+import os
+import sys
+
+from sqlalchemy.exc import OperationalError
+
+from statuspage import create_app, schema
+from statuspage.config import SettingsError
+
+try:
+    app = create_app()
+except SettingsError as error:
+    sys.exit(f"The status page can not start: {error}")
+
+# A server process brings the database up to date itself; a command decides for itself.
+if "FLASK_RUN_FROM_CLI" not in os.environ:
+    try:
+        schema.bring_up_to_date(app)
+    except OperationalError as error:
+        # Readers are served the last good copies even now.
+        app.logger.error("The database does not answer: %s", str(error).splitlines()[0])

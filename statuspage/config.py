@@ -1,0 +1,248 @@
+"""Every setting, once: its type, its default, its name in the environment, one sentence.
+
+`docs/settings.md` says the same to people; a test keeps the two equal. A wrong
+value stops the start with one sentence and no traceback.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The folder of `app.py` and `migrations/`."""
+
+PREFIX = "STATUSPAGE_"
+MIN_SECRET_LENGTH = 16
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text is one sentence that names it."""
+
+
+def _made_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"can not be made ({error.strerror})") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError("can not be written to")
+    return folder.resolve()
+
+
+def _database_url(value: str) -> str:
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError) as error:
+        raise ValueError("is not a database address") from error
+    match url.drivername:
+        case "sqlite":
+            if url.database in (None, "", ":memory:"):
+                raise ValueError("names no file")
+            # Flask-SQLAlchemy would look for a relative file in a folder of its own.
+            return f"sqlite:///{Path(url.database).resolve()}"
+        case "postgres" | "postgresql" | "postgresql+psycopg":
+            url = url.set(drivername="postgresql+psycopg")
+            return url.render_as_string(hide_password=False)
+        case other:
+            raise ValueError(f"begins with {other!r}; use sqlite:/// or postgresql://")
+
+
+def _address(*schemes: str) -> AfterValidator:
+    """A URL with a host, in one of these schemes; a slash at its end is dropped."""
+
+    def check(value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise ValueError("is not an address") from error
+        if parts.scheme not in schemes:
+            allowed = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ValueError(f"begins with {parts.scheme!r}; use {allowed}")
+        if not host:
+            raise ValueError("names no host")
+        return value.rstrip("/")
+
+    return AfterValidator(check)
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.path or parts.query or parts.fragment or parts.username:
+        raise ValueError("is more than scheme, host and port")
+    return value
+
+
+def _file_in(data: dict[str, Any]) -> str:
+    return f"sqlite:///{data['data_dir'] / 'statuspage.db'}"
+
+
+def _own_address(data: dict[str, Any]) -> str:
+    host = data["host"]
+    if host in ("0.0.0.0", "::"):  # noqa: S104  everywhere: this machine is reached here
+        host = "127.0.0.1"
+    return f"http://[{host}]:{data['port']}" if ":" in host else f"http://{host}:{data['port']}"
+
+
+def _kept_secret(data: dict[str, Any]) -> str:
+    """The secret of this data folder, made at the first start.
+
+    Written aside and linked into place, so that of several processes that start
+    together all read the same one.
+    """
+    path: Path = data["data_dir"] / "secret_key"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    draft = path.with_name(f"secret_key.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(48) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # Another process was first: its secret is the one.
+    finally:
+        draft.unlink()
+    return path.read_text().strip()
+
+
+class Settings(BaseSettings):
+    """Read from the environment; a test may give values by field name instead."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        validate_default=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    data_dir: Annotated[Path, AfterValidator(_made_folder)] = Field(
+        default=PROJECT / "data",
+        description="Folder for the database file, the job queue, the secret key and the last"
+        " good copies of pages. It is made when missing.",
+        json_schema_extra={"default": "`data` beside `app.py`"},
+    )
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+        default_factory=_file_in,
+        repr=False,
+        description="Where the data lives: `sqlite:////path/to/file` or"
+        " `postgresql://user:password@host/name`.",
+        json_schema_extra={"default": "`statuspage.db` in the data folder"},
+    )
+    redis_url: Annotated[str, _address("redis", "rediss")] | None = Field(
+        default=None,
+        repr=False,
+        description="Redis for jobs and rate limits, `redis://host:6379/0`. Several web"
+        " processes need it.",
+    )
+    secret_key: Annotated[str, Field(min_length=MIN_SECRET_LENGTH)] = Field(
+        default_factory=_kept_secret,
+        repr=False,
+        description="Signs sessions, at least 16 characters. Several machines must share it.",
+        json_schema_extra={"default": "made at the first start, kept in the data folder"},
+    )
+    demo: bool = Field(
+        default=True,
+        description="Fill an empty database with the demo page at the first start. `0` starts"
+        " empty.",
+        json_schema_extra={"default": "`1`"},
+    )
+    host: Annotated[str, Field(min_length=1)] = Field(
+        default="127.0.0.1",
+        validation_alias="HOST",
+        description="Address the web server listens on.",
+    )
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(
+        default=8000,
+        validation_alias="PORT",
+        description="Port the web server listens on.",
+    )
+    base_url: Annotated[str, _address("http", "https"), AfterValidator(_origin)] = Field(
+        default_factory=_own_address,
+        description="Address under which customers reach the page, such as"
+        " `https://status.example.com`. Feeds and links carry it.",
+        json_schema_extra={"default": "`http://HOST:PORT`"},
+    )
+    smtp_url: Annotated[str, _address("smtp", "smtps")] | None = Field(
+        default=None,
+        repr=False,
+        description="Mail server: `smtp://user:password@host:587` or"
+        " `smtps://user:password@host:465`.",
+    )
+    web_processes: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1,
+        validation_alias=AliasChoices(
+            f"{PREFIX}WEB_PROCESSES", "WEB_CONCURRENCY", "GRANIAN_WORKERS"
+        ),
+        description="Number of web processes. `WEB_CONCURRENCY` and `GRANIAN_WORKERS` are read"
+        " too.",
+    )
+    proxy_hops: Annotated[int, Field(ge=0, le=10)] = Field(
+        default=0,
+        description="How many reverse proxies of yours stand in front. Only that many"
+        " `X-Forwarded-*` entries are believed.",
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console",
+        description="`console` for people, `json` for log collectors.",
+    )
+
+    @model_validator(mode="after")
+    def _several_processes_share_redis(self) -> "Settings":
+        if self.web_processes > 1 and self.redis_url is None:
+            raise ValueError(
+                "STATUSPAGE_REDIS_URL is missing: several web processes"
+                f" ({self.web_processes}) count sign-in attempts together in Redis"
+            )
+        return self
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+
+def load() -> Settings:
+    """The settings of this process. Raises `SettingsError` for the first wrong one."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None
+
+
+def environment_names(field: str) -> list[str]:
+    """The names a setting has in the environment, the first one preferred."""
+    match Settings.model_fields[field].validation_alias:
+        case AliasChoices(choices=choices):
+            return [str(choice) for choice in choices]
+        case None:
+            return [PREFIX + field.upper()]
+        case alias:
+            return [str(alias)]
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return f"{reason}."
+    name = str(first["loc"][0])
+    name = environment_names(name)[0] if name in Settings.model_fields else name
+    if first["type"] != "value_error":
+        reason = reason[0].lower() + reason[1:]
+        return f"{name} is wrong: {reason}."
+    return f"{name} {reason}."

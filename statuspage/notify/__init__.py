@@ -1,0 +1,1 @@
+"""News out: jobs, fan-out, channels. Knows nothing of HTTP requests."""

@@ -1,0 +1,118 @@
+"""Brings the database to the present schema: one process works, the others wait.
+
+Every process calls `bring_up_to_date` when it starts. It costs one query when
+nothing is to be done.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask_migrate import upgrade
+
+from statuspage.db import READONLY, db
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+# Any number, as long as nothing else in the same PostgreSQL database uses it.
+_ADVISORY_LOCK = 7_382_591_024
+
+log = structlog.get_logger(__name__)
+
+
+def bring_up_to_date(app: Flask) -> None:
+    """Migrate under the lock, unless the database is at the newest revision.
+
+    A database that a newer release has migrated is left as it is. Raises
+    `sqlalchemy.exc.OperationalError` when the database can not be reached.
+    """
+    with app.app_context():
+        if not _is_behind():
+            return
+        with alone():
+            if _is_behind():
+                _keep_a_copy()
+                upgrade(directory=str(MIGRATIONS))
+
+
+def revision() -> str | None:
+    """The database's revision; None when it is empty."""
+    with db.engine.connect().execution_options(**{READONLY: True}) as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        present: str | None = connection.scalar(
+            sa.text("SELECT version_num FROM alembic_version")
+        )
+        return present
+
+
+def newest() -> str | None:
+    """The revision this release needs."""
+    return _scripts().get_current_head()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Of all processes on this database, one at a time is inside; the others wait."""
+    if db.engine.dialect.name == "sqlite":
+        with _file_lock(Path(f"{db.engine.url.database}.lock")):
+            yield
+    else:
+        with _advisory_lock():
+            yield
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    # The kernel lets go when the process ends, however it ends.
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _advisory_lock() -> Iterator[None]:
+    # Held by the session, not by a transaction: none stays open while we migrate.
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_lock(_ADVISORY_LOCK)))
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(_ADVISORY_LOCK)))
+
+
+def _is_behind() -> bool:
+    present = revision()
+    if present == newest():
+        return False
+    known = {script.revision for script in _scripts().walk_revisions()}
+    if present is not None and present not in known:
+        log.warning("schema is newer than this release", revision=present)
+        return False
+    return bool(known)
+
+
+def _keep_a_copy() -> None:
+    """Beside an SQLite file that holds something, a copy from before the migration."""
+    present = revision()
+    if present is None or db.engine.dialect.name != "sqlite":
+        return
+    copy = Path(f"{db.engine.url.database}.before-{newest()}")
+    copy.unlink(missing_ok=True)
+    with db.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        raw.cursor().execute("VACUUM INTO ?", (str(copy),))
+    log.info("kept a copy of the database", file=str(copy))
+
+
+def _scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return ScriptDirectory.from_config(config)

@@ -1,0 +1,1 @@
+"""Edges, one package per audience: they translate, and little else."""

@@ -1,0 +1,54 @@
+"""For load balancers and supervisors: does the process live, can it work?"""
+
+from collections.abc import Callable
+
+import structlog
+from flask import Blueprint, Response, current_app
+
+from statuspage.db import db, reading
+from statuspage.domain import events
+
+bp = Blueprint("health", __name__)
+
+log = structlog.get_logger(__name__)
+
+
+@bp.get("/healthz")
+def live() -> Response:
+    """200 as long as this process answers at all."""
+    return _plain("The process answers.\n", 200)
+
+
+@bp.get("/readyz")
+def ready() -> Response:
+    """200 when database and queue answer, else 503 with a line that says which does not."""
+    lines = [_ask("database", _ask_database), _ask("queue", _ask_queue)]
+    is_ready = all(answers for answers, _ in lines)
+    return _plain("".join(line for _, line in lines), 200 if is_ready else 503)
+
+
+def _ask(name: str, question: Callable[[], object]) -> tuple[bool, str]:
+    try:
+        question()
+    except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is not ready
+        log.warning("not ready", part=name, error=str(error).splitlines()[0:1])
+        return False, f"The {name} does not answer.\n"
+    return True, f"The {name} answers.\n"
+
+
+def _ask_database() -> None:
+    try:
+        reading()
+        events.revision()
+    finally:
+        db.session.rollback()
+
+
+def _ask_queue() -> None:
+    current_app.extensions["queue"].pending_count()
+
+
+def _plain(text: str, status: int) -> Response:
+    answer = Response(text, status, mimetype="text/plain")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
