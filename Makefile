@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # uv where it is at hand, else the pip that comes with Python: the same locked files.
-INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
 .PHONY: run test check lock bench screenshot clean
 
 run: $(VENV)/.run
-	@$(BIN)/flask up
+	@$(BIN)/python -m statuspage
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -5,7 +5,7 @@ import sys
 
 from sqlalchemy.exc import OperationalError
 
-from statuspage import create_app, schema
+from statuspage import clock, create_app, first_start, schema
 from statuspage.config import SettingsError
 
 try:
@@ -13,10 +13,11 @@ try:
 except SettingsError as error:
     sys.exit(f"The status page can not start: {error}")
 
-# A server process brings the database up to date itself; a command decides for itself.
+# A server prepares the database; a command of `flask` decides for itself.
 if "FLASK_RUN_FROM_CLI" not in os.environ:
     try:
         schema.bring_up_to_date(app)
+        first_start.fill(app, at=clock.now())
     except OperationalError as error:
         # Readers are served the last good copies even now.
         app.logger.error("The database does not answer: %s", str(error).splitlines()[0])

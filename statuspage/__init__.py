@@ -3,41 +3,45 @@
 `create_app` is the one place that knows every part.
 """
 
-from flask import Flask
-from flask_migrate import Migrate
-from werkzeug.middleware.proxy_fix import ProxyFix
-from whitenoise import WhiteNoise
+import os
+from typing import TYPE_CHECKING
 
-from statuspage import cli, config, logs
-from statuspage.config import PROJECT, Settings
-from statuspage.db import db
-from statuspage.notify import jobs
-from statuspage.web import health
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from statuspage.config import Settings
 
 MAX_BODY_BYTES = 1_000_000
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: "Settings | None" = None) -> "Flask":
     """The WSGI application. Raises `SettingsError` when the environment is wrong."""
+    # Imported here, so that whoever needs one small part of this package (the
+    # settings, before anything is started) does not load all of it.
+    from flask import Flask
+
+    from statuspage import cli, config, logs, schema
+    from statuspage.db import db
+    from statuspage.web import health
+
     settings = settings or config.load()
     logs.configure(settings)
     app = Flask(
         __name__,
-        template_folder=PROJECT / "templates",
-        static_folder=PROJECT / "static",
+        template_folder=config.PROJECT / "templates",
+        static_folder=config.PROJECT / "static",
     )
     app.config.from_mapping(_flask_config(settings))
     db.init_app(app)
-    Migrate(app, db, directory=str(PROJECT / "migrations"), render_item=_render_item)
-    app.extensions["queue"] = jobs.make_queue(settings)
     app.register_blueprint(health.bp)
     cli.init_app(app)
+    if "FLASK_RUN_FROM_CLI" in os.environ:
+        schema.use_alembic(app)
     _wrap(app, settings)
     return app
 
 
-def _flask_config(settings: Settings) -> dict[str, object]:
-    is_https = settings.base_url.startswith("https://")
+def _flask_config(settings: "Settings") -> dict[str, object]:
     return {
         "SETTINGS": settings,
         "SECRET_KEY": settings.secret_key,
@@ -47,7 +51,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_NAME": "statuspage",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
-        "SESSION_COOKIE_SECURE": is_https,
+        "SESSION_COOKIE_SECURE": settings.base_url.startswith("https://"),
         "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
         # An incident form may be open for hours.
         "WTF_CSRF_TIME_LIMIT": None,
@@ -56,7 +60,6 @@ def _flask_config(settings: Settings) -> dict[str, object]:
 
 _POSTGRESQL = {
     "pool_pre_ping": True,
-    "pool_size": 5,
     # A database that hangs is a database that is gone: say so within seconds.
     "pool_timeout": 5,
     "connect_args": {
@@ -67,25 +70,16 @@ _POSTGRESQL = {
 }
 
 
-def _wrap(app: Flask, settings: Settings) -> None:
+def _wrap(app: "Flask", settings: "Settings") -> None:
     """Put what needs no Flask in front of it, the hottest outermost."""
+    from werkzeug.middleware.proxy_fix import ProxyFix
+    from whitenoise import WhiteNoise
+
     if settings.proxy_hops:
         hops = settings.proxy_hops
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
         )
     app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
-        app.wsgi_app, root=str(app.static_folder), prefix="static/", max_age=86_400
+        app.wsgi_app, root=app.static_folder, prefix="static/", max_age=86_400
     )
-
-
-def _render_item(kind: str, item: object, context: object) -> str | bool:
-    """Name our column types in a migration by what they are in the database."""
-    if kind != "type":
-        return False
-    match type(item).__name__:
-        case "UTCDateTime":
-            return "sa.DateTime(timezone=True)"
-        case "Enum":
-            return f"sa.String(length={item.length})"  # type: ignore[attr-defined]
-    return False

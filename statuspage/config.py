@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 PROJECT = Path(__file__).resolve().parent.parent
 """The folder of `app.py` and `migrations/`."""
@@ -37,19 +35,18 @@ def _made_folder(folder: Path) -> Path:
 
 
 def _database_url(value: str) -> str:
-    try:
-        url = make_url(value)
-    except (ArgumentError, ValueError) as error:
-        raise ValueError("is not a database address") from error
-    match url.drivername:
+    scheme, separator, rest = value.partition("://")
+    if not separator:
+        raise ValueError("is not a database address")
+    match scheme:
         case "sqlite":
-            if url.database in (None, "", ":memory:"):
+            file = rest.removeprefix("/")
+            if file in ("", ":memory:"):
                 raise ValueError("names no file")
             # Flask-SQLAlchemy would look for a relative file in a folder of its own.
-            return f"sqlite:///{Path(url.database).resolve()}"
+            return f"sqlite:///{Path(file).resolve()}"
         case "postgres" | "postgresql" | "postgresql+psycopg":
-            url = url.set(drivername="postgresql+psycopg")
-            return url.render_as_string(hide_password=False)
+            return f"postgresql+psycopg://{rest}"
         case other:
             raise ValueError(f"begins with {other!r}; use sqlite:/// or postgresql://")
 

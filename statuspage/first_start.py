@@ -1,4 +1,4 @@
-"""What an empty database is given, and the owner's way in."""
+"""What an empty database is given, and the first way in."""
 
 from datetime import datetime
 
@@ -10,26 +10,31 @@ from statuspage.domain import pages, staff
 from statuspage.domain.events import SYSTEM
 
 
-def prepare(app: Flask, *, at: datetime) -> str | None:
-    """Fill an empty database; the token of a sign-in link for the demo owner, if there is one.
+def fill(app: Flask, *, at: datetime) -> None:
+    """Give an empty database the demo page, or an empty page where `STATUSPAGE_DEMO` is 0.
 
-    Several processes may call this at once: one fills, the others wait.
+    Of several processes that start together one does it, the others wait.
     """
     with app.app_context():
-        if pages.get() is None:
-            with schema.alone():
-                db.session.rollback()
-                if pages.get() is None:
-                    _fill(is_demo=app.config["SETTINGS"].demo, at=at)
-                    db.session.commit()
-        db.session.rollback()
-        owner = staff.with_email("x")
-        if owner is None or not owner.is_active:
-            return None
-        token = staff.create_sign_in_link(owner, at=at)
-        db.session.commit()
-        return token
+        if pages.get() is not None:
+            return
+        with schema.alone():
+            db.session.rollback()
+            if pages.get() is None:
+                pages.create("Status", by=SYSTEM, at=at)
+                db.session.commit()
 
 
-def _fill(*, is_demo: bool, at: datetime) -> None:
-    pages.create("Status", by=SYSTEM, at=at)
+def welcome(app: Flask, *, at: datetime) -> str:
+    """Where the page is and how to get in, for the person who started it."""
+    address = app.config["SETTINGS"].base_url
+    lines = ["", f"Status page   {address}/"]
+    with app.app_context():
+        owner = staff.with_email("")
+        if owner is not None and owner.is_active:
+            token = staff.create_sign_in_link(owner, at=at)
+            db.session.commit()
+            lines.append(f"Sign in once  {address}/admin/sign-in/{token}")
+        elif not staff.listed():
+            lines.append("First owner   flask staff create EMAIL --role owner --password-stdin")
+    return "\n".join([*lines, "Stop          Ctrl-C", ""])

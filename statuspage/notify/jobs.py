@@ -26,16 +26,11 @@ SHUTDOWN_S = 4
 log = structlog.get_logger(__name__)
 
 
-def make_queue(settings: Settings) -> Huey:
-    """The queue of these settings: Redis where there is one, else a file of its own."""
-    if settings.redis_url:
-        return RedisHuey("statuspage", url=settings.redis_url)
-    return SqliteHuey(
-        "statuspage",
-        filename=str(settings.data_dir / "queue.db"),
-        # Not SQLite's default: a job that was accepted survives a power cut.
-        fsync=True,
-    )
+def queue_of(app: Flask) -> Huey:
+    """This application's queue: Redis where there is one, else a file of its own."""
+    if "queue" not in app.extensions:
+        app.extensions["queue"] = _make_queue(app.config["SETTINGS"])
+    return app.extensions["queue"]
 
 
 def step(app: Flask, at: datetime) -> None:
@@ -51,7 +46,7 @@ def work(app: Flask) -> None:
     ticker = threading.Thread(target=_tick_until, args=(stopping, app), name="ticker")
     ticker.start()
     consumer = Consumer(
-        app.extensions["queue"],
+        queue_of(app),
         workers=2,
         max_delay=1.0,
         graceful_signal="TERM",
@@ -76,3 +71,14 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
         if not stopping.is_set():
             # A worker that no longer ticks must not look alive.
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _make_queue(settings: Settings) -> Huey:
+    if settings.redis_url:
+        return RedisHuey("statuspage", url=settings.redis_url)
+    return SqliteHuey(
+        "statuspage",
+        filename=str(settings.data_dir / "queue.db"),
+        # Not SQLite's default: a job that was accepted survives a power cut.
+        fsync=True,
+    )

@@ -30,7 +30,7 @@ def ready() -> Response:
 def _ask(name: str, question: Callable[[], object]) -> tuple[bool, str]:
     try:
         question()
-    except Exception as error:  # noqa: BLE001  whatever is wrong with it, it is not ready
+    except Exception as error:
         log.warning("not ready", part=name, error=str(error).splitlines()[0:1])
         return False, f"The {name} does not answer.\n"
     return True, f"The {name} answers.\n"
@@ -45,7 +45,10 @@ def _ask_database() -> None:
 
 
 def _ask_queue() -> None:
-    current_app.extensions["queue"].pending_count()
+    # Imported when asked: the web processes need nothing else of the queue.
+    from statuspage.notify import jobs
+
+    jobs.queue_of(current_app).pending_count()
 
 
 def _plain(text: str, status: int) -> Response:
