@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
-from statuspage.db import db
+from statuspage.db import UTCDateTime, db
 from statuspage.domain import components, events, timeline
 from statuspage.domain.claims import Claim, Span
 from statuspage.domain.components import Component
@@ -458,7 +458,7 @@ def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
     """
     secret = clean(secret).strip()
     if len(secret) < 4:
-        raise Invalid(secret="Give the exact words to take out, 4 characters at least.")
+        raise Invalid(words="Give the exact words to take out, 4 characters at least.")
     changed = 0
     for update in incident.updates:
         texts: list[IncidentUpdate | UpdateVersion] = [update, *update.versions]
@@ -477,7 +477,7 @@ def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
             event.data = {**event.data, "reason": told.replace(secret, REDACTED)}
         event.title = event.title.replace(secret, REDACTED)
     if not changed:
-        raise Invalid(secret="No text of this incident holds these words.")
+        raise Invalid(words="No text of this incident holds these words.")
     incident.updated_at = at
     timeline.record(f"{incident.kind}.redacted", incident, by=by, at=at, data={"texts": changed})
     return changed
@@ -515,9 +515,7 @@ def published(
 
     `overlapping` keeps what was going on in that half-open stretch of time.
     """
-    query = sa.select(Incident).where(
-        Incident.published_at.is_not(None), Incident.retracted_at.is_(None)
-    )
+    query = _public()
     if kind is not None:
         query = query.where(Incident.kind == kind)
     if open_only:
@@ -536,6 +534,40 @@ def published(
         )
     query = query.order_by(Incident.started_at.desc(), Incident.id.desc()).options(*_FULL)
     return list(db.session.scalars(query.limit(limit)))
+
+
+def for_front_page(*, since: datetime) -> list[Incident]:
+    """Published ones that are not over, or ended at `since` or later."""
+    over = [status for status in IncidentStatus if status.is_over]
+    query = _public().where(sa.or_(Incident.status.not_in(over), Incident.resolved_at >= since))
+    query = query.order_by(Incident.started_at.desc(), Incident.id.desc())
+    return list(db.session.scalars(query.options(*_FULL)))
+
+
+def ended_or_open_between(start: datetime, end: datetime, *, at: datetime) -> list[Incident]:
+    """Published ones that ended in [start, end), newest first.
+
+    Those that go on count as ending `at`; scheduled maintenance is not history yet.
+    """
+    ends_at = sa.func.coalesce(Incident.resolved_at, sa.literal(at, UTCDateTime()))
+    query = _public().where(
+        Incident.status != IncidentStatus.SCHEDULED, ends_at >= start, ends_at <= end
+    )
+    query = query.order_by(Incident.started_at.desc(), Incident.id.desc())
+    return list(db.session.scalars(query.options(*_FULL)))
+
+
+def oldest_start() -> datetime | None:
+    """When the oldest published incident started."""
+    return db.session.scalar(_public().with_only_columns(sa.func.min(Incident.started_at)))
+
+
+def names_of(ids: Sequence[int]) -> list[tuple[int, str, str, IncidentKind]]:
+    """(row id, public id, name, kind) of the published among these."""
+    query = _public().where(Incident.id.in_(ids))
+    columns = (Incident.id, Incident.public_id, Incident.name, Incident.kind)
+    rows = db.session.execute(query.with_only_columns(*columns))
+    return [(row_id, public_id, name, kind) for row_id, public_id, name, kind in rows]
 
 
 def unresolved() -> list[Incident]:
@@ -572,6 +604,12 @@ def overdue_by(incident: Incident, at: datetime) -> timedelta | None:
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _public() -> sa.Select[Incident]:
+    return sa.select(Incident).where(
+        Incident.published_at.is_not(None), Incident.retracted_at.is_(None)
+    )
 
 
 def _move_claims(incident: Incident, moment: Moment, old: datetime, new: datetime) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from statuspage.domain.claims import Interval, Span, intervals
@@ -55,6 +56,7 @@ class Day:
         return self.length_s > 0
 
 
+@lru_cache(maxsize=4096)
 def day_start(day: date, zone: ZoneInfo) -> datetime:
     """The first moment of that calendar day, in UTC."""
     # fold=0 and a round trip: where midnight does not exist, the day begins after the gap.

@@ -1,0 +1,571 @@
+"""Fills the views from the domain: the one place that decides what the public may see.
+
+Every function asks a fixed number of queries, whatever the number of components,
+incidents and updates.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from statuspage.domain import components, events, incidents, pages, postmortems
+from statuspage.domain.claims import (
+    OPERATIONAL,
+    Claim,
+    Interval,
+    Span,
+    effective,
+    in_force_since,
+    intervals,
+)
+from statuspage.domain.components import Component, ComponentClaim, ComponentGroup
+from statuspage.domain.postmortems import ActionState, Part, Postmortem
+from statuspage.domain.status import (
+    ComponentStatus,
+    IncidentKind,
+    IncidentStatus,
+    page_status,
+    worst,
+)
+from statuspage.domain.timeline import Incident, IncidentUpdate
+from statuspage.domain.uptime import Day, Window, day_start, days, percentage
+from statuspage.page import words
+from statuspage.page.views import (
+    ActionView,
+    CalendarMonth,
+    Cause,
+    ChangeView,
+    ComponentPage,
+    ComponentView,
+    CorrectionView,
+    EditView,
+    GroupView,
+    History,
+    IncidentPage,
+    IncidentRef,
+    IncidentView,
+    Month,
+    PageView,
+    PostmortemView,
+    Retracted,
+    Snapshot,
+    Strip,
+    UpdateView,
+    UptimePage,
+)
+
+PAST_DAYS = 15
+"""Today and the fourteen days before it."""
+MONTHS_PER_PAGE = 3
+INCIDENTS_PER_COMPONENT = 25
+
+Spans = Mapping[int, Sequence[Span]]
+
+
+class NoPageError(LookupError):
+    """There is no page yet: nothing was set up."""
+
+
+def take(*, at: datetime, base_url: str) -> Snapshot:
+    """The front page at this moment. Raises `NoPageError` before the first set-up."""
+    page = describe(base_url=base_url)
+    today = at.astimezone(page.zone).date()
+    window_start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
+    spans = _spans(components.claims_since(window_start))
+    items = _items(spans, page.zone, at)
+    leaves = [leaf for item in items for leaf in _leaves(item)]
+
+    past_start = day_start(today - timedelta(days=PAST_DAYS - 1), page.zone)
+    shown = _incident_views(incidents.for_front_page(since=past_start), at)
+    still_open = [one for one in shown if not one.is_over]
+    troubles = sorted(
+        (one for one in still_open if one.kind is IncidentKind.INCIDENT),
+        key=lambda one: (one.worst.rank, one.impact.severity, one.started_at),
+        reverse=True,
+    )
+    planned = sorted(
+        (one for one in still_open if one.kind is IncidentKind.MAINTENANCE),
+        key=lambda one: (one.status is IncidentStatus.SCHEDULED, one.started_at),
+    )
+    return Snapshot(
+        at=at,
+        page=page,
+        items=items,
+        status=page_status([leaf.status for leaf in leaves]),
+        banner=words.banner(leaves, troubles, planned),
+        incidents=tuple(troubles),
+        maintenances=tuple(planned),
+        past=_past(shown, today, page.zone),
+    )
+
+
+def describe(*, base_url: str) -> PageView:
+    """The page's own facts. Raises `NoPageError` before the first set-up."""
+    page = pages.get()
+    if page is None:
+        raise NoPageError
+    revision = events.revision()
+    url = page.url or base_url.rstrip("/")
+    return PageView(
+        id=page.public_id,
+        name=page.name,
+        url=url,
+        zone=page.zone,
+        about_html=page.about_html,
+        footer_html=page.footer_html,
+        support_url=page.support_url,
+        accent=page.accent,
+        accent_dark=page.accent_dark,
+        logo_url="/logo" if page.logo_type else None,
+        updated_at=events.changed_at() or page.updated_at,
+        revision=revision,
+    )
+
+
+def incident(public_id: str, *, at: datetime, base_url: str) -> IncidentPage | Retracted | None:
+    """One published incident or maintenance; None when there is none the public may see."""
+    row = incidents.get(public_id)
+    if row is None or row.is_draft:
+        return None
+    if row.retracted_at is not None:
+        return Retracted(row.public_id, row.name, row.retracted_at, row.retracted_reason or "")
+    page = describe(base_url=base_url)
+    (view,) = _incident_views([row], at)
+    return IncidentPage(page=page, at=at, incident=view, strips=_strips(row, at))
+
+
+def history(number: int, *, at: datetime, base_url: str) -> History | None:
+    """Page `number` (from 1) of the history; None past the oldest incident."""
+    page = describe(base_url=base_url)
+    today = at.astimezone(page.zone).date()
+    firsts = _months(today, number)
+    start, end = day_start(firsts[-1], page.zone), day_start(_next_month(firsts[0]), page.zone)
+    oldest = incidents.oldest_start()
+    if number > 1 and (oldest is None or oldest >= end):
+        return None
+    shown = _incident_views(incidents.ended_or_open_between(start, min(end, at), at=at), at)
+    return History(
+        page=page,
+        at=at,
+        number=number,
+        months=tuple(
+            Month(first, tuple(one for one in shown if _month_of(one, at, page.zone) == first))
+            for first in firsts
+        ),
+        has_older=oldest is not None and oldest < start,
+    )
+
+
+def maintenances(*, at: datetime, base_url: str) -> tuple[PageView, tuple[IncidentView, ...]]:
+    """Every maintenance ahead or in progress by start, then the newest 25 that are over."""
+    rows = incidents.published(kind=IncidentKind.MAINTENANCE, limit=100)
+    views = _incident_views(rows, at)
+    ahead = sorted((one for one in views if not one.is_over), key=lambda one: one.started_at)
+    return describe(base_url=base_url), (*ahead, *[one for one in views if one.is_over][:25])
+
+
+def recent(
+    *, at: datetime, limit: int, component: str | None = None, only: str | None = None
+) -> tuple[IncidentView, ...] | None:
+    """The newest incidents and maintenances for feeds, newest start first.
+
+    Narrowed to a component, or to one incident, by public id; None when there is
+    no such thing that the public may see.
+    """
+    if only is not None:
+        row = incidents.get(only)
+        if row is None or row.is_draft or row.retracted_at is not None:
+            return None
+        return tuple(_incident_views([row], at))
+    touching = None
+    if component is not None:
+        touching = _visible_component(component)
+        if touching is None:
+            return None
+    return tuple(_incident_views(incidents.published(touching=touching, limit=limit), at))
+
+
+def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage | None:
+    """One component with its trouble of 90 days; None when the public may not see it."""
+    row = _visible_component(public_id)
+    if row is None:
+        return None
+    page = describe(base_url=base_url)
+    today = at.astimezone(page.zone).date()
+    start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
+    claims = [one for one in components.claims_since(start) if one.component_id == row.id]
+    names = _refs(claims)
+    return ComponentPage(
+        page=page,
+        at=at,
+        component=_component_view(row, [one.span for one in claims], page.zone, at),
+        causes=tuple(reversed(_causes(claims, names, start, at))),
+        incidents=tuple(
+            _incident_views(incidents.published(touching=row, limit=INCIDENTS_PER_COMPONENT), at)
+        ),
+    )
+
+
+def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
+    """Page `number` (from 1) of the uptime calendar; None past the oldest record."""
+    page = describe(base_url=base_url)
+    today = at.astimezone(page.zone).date()
+    firsts = _months(today, number)
+    oldest = incidents.oldest_start()
+    start = day_start(firsts[-1], page.zone)
+    end = day_start(_next_month(firsts[0]), page.zone)
+    if number > 1 and (oldest is None or oldest >= end):
+        return None
+    ninety = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
+    claims = components.claims_since(min(start, ninety))
+    names = _refs(claims)
+    rows = []
+    for row in _ordered_components():
+        mine = [one for one in claims if one.component_id == row.id]
+        spans = [one.span for one in mine]
+        view = _component_view(row, spans, page.zone, at)
+        if not row.showcase:
+            continue
+        months = tuple(_calendar_month(first, row, spans, page.zone, at) for first in firsts)
+        causes = tuple(reversed(_causes(mine, names, start, min(end, at))))
+        rows.append((view, months, causes))
+    return UptimePage(
+        page=page,
+        at=at,
+        number=number,
+        rows=tuple(rows),
+        has_older=oldest is not None and oldest < start,
+    )
+
+
+# ── components ─────────────────────────────────────────────────────────────────
+
+
+def _items(spans: Spans, zone: ZoneInfo, at: datetime) -> tuple[ComponentView | GroupView, ...]:
+    views: dict[int | None, list[ComponentView]] = {}
+    for row in components.listed():
+        view = _component_view(row, spans.get(row.id, ()), zone, at)
+        if not (row.only_show_if_degraded and view.status is ComponentStatus.OPERATIONAL):
+            views.setdefault(row.group_id, []).append(view)
+    found: list[ComponentView | GroupView] = list(views.get(None, ()))
+    for group in components.groups():
+        if group.id in views:
+            found.append(_group_view(group, views[group.id]))
+    return tuple(sorted(found, key=lambda item: item.position))
+
+
+def _group_view(group: ComponentGroup, members: Sequence[ComponentView]) -> GroupView:
+    return GroupView(
+        id=group.public_id,
+        name=group.name,
+        description=group.description,
+        position=group.position,
+        status=worst(member.status for member in members),
+        components=tuple(members),
+        created_at=group.created_at,
+        updated_at=max([group.updated_at, *(member.updated_at for member in members)]),
+    )
+
+
+def _component_view(
+    row: Component, spans: Sequence[Span], zone: ZoneInfo, at: datetime
+) -> ComponentView:
+    shown: tuple[Day, ...] = ()
+    if row.showcase:
+        shown = tuple(
+            days(
+                spans,
+                last=at.astimezone(zone).date(),
+                count=Window.NINETY.days,
+                zone=zone,
+                at=at,
+                start_date=row.start_date,
+            )
+        )
+    return ComponentView(
+        id=row.public_id,
+        name=row.name,
+        full_name=row.full_name,
+        description=row.description,
+        group_id=row.group.public_id if row.group else None,
+        position=row.position,
+        claim=effective(spans, at),
+        since=in_force_since(spans, at),
+        showcase=row.showcase,
+        only_show_if_degraded=row.only_show_if_degraded,
+        start_date=row.start_date,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        days=shown,
+        uptime={window: percentage(shown[-window.days :]) for window in Window} if shown else {},
+    )
+
+
+def _visible_component(public_id: str) -> Component | None:
+    row = components.get(public_id)
+    return row if row is not None and row.archived_at is None else None
+
+
+def _ordered_components() -> list[Component]:
+    """Visible ones in the order of the page, groups opened."""
+    groups = {group.id: group.position for group in components.groups()}
+    return sorted(
+        components.listed(),
+        key=lambda row: (
+            (groups[row.group_id], row.position) if row.group_id in groups else (row.position, 0)
+        ),
+    )
+
+
+def _calendar_month(
+    first: date, row: Component, spans: Sequence[Span], zone: ZoneInfo, at: datetime
+) -> CalendarMonth:
+    last = min(_next_month(first) - timedelta(days=1), at.astimezone(zone).date())
+    shown = days(
+        spans,
+        last=last,
+        count=(last - first).days + 1,
+        zone=zone,
+        at=at,
+        start_date=row.start_date,
+    )
+    return CalendarMonth(first, tuple(shown), percentage(shown))
+
+
+def _spans(claims: Iterable[ComponentClaim]) -> dict[int, list[Span]]:
+    found: dict[int, list[Span]] = {}
+    for claim in claims:
+        found.setdefault(claim.component_id, []).append(claim.span)
+    return found
+
+
+def _refs(claims: Iterable[ComponentClaim]) -> dict[int, IncidentRef]:
+    ids = {claim.incident_id for claim in claims if claim.incident_id is not None}
+    return {
+        row_id: IncidentRef(public_id, name, kind)
+        for row_id, public_id, name, kind in incidents.names_of(sorted(ids))
+    }
+
+
+def _causes(
+    claims: Sequence[ComponentClaim],
+    refs: Mapping[int, IncidentRef],
+    start: datetime,
+    end: datetime,
+) -> list[Cause]:
+    spans = [one.span for one in claims]
+    found = []
+    for part in intervals(spans, start, end):
+        if part.claim == OPERATIONAL:
+            continue
+        claimed = {
+            refs[one.incident_id]
+            for one in claims
+            if one.incident_id is not None
+            and one.incident_id in refs
+            and one.claim == part.claim
+            and one.starts_at < part.ends_at
+            and (one.ends_at is None or one.ends_at > part.starts_at)
+        }
+        found.append(Cause(part, tuple(sorted(claimed, key=lambda ref: ref.id))))
+    return found
+
+
+def _leaves(item: ComponentView | GroupView) -> tuple[ComponentView, ...]:
+    return item.components if isinstance(item, GroupView) else (item,)
+
+
+# ── incidents ──────────────────────────────────────────────────────────────────
+
+
+def _incident_views(rows: Sequence[Incident], at: datetime) -> list[IncidentView]:
+    told = postmortems.published_of([row.id for row in rows])
+    return [_incident_view(row, told.get(row.id), at) for row in rows]
+
+
+def _incident_view(row: Incident, postmortem: Postmortem | None, at: datetime) -> IncidentView:
+    updates = [update for update in row.updates if not update.is_draft]
+    kept, made = _promises(updates, at)
+    claims = [one.claim for one in row.affected]
+    return IncidentView(
+        id=row.public_id,
+        row_id=row.id,
+        kind=row.kind,
+        name=row.name,
+        status=row.status,
+        impact=row.impact,
+        who_is_affected=row.who_is_affected,
+        what_still_works=row.what_still_works,
+        what_you_can_do=row.what_you_can_do,
+        next_update_by=row.next_update_by,
+        is_overdue=incidents.overdue_by(row, at) is not None,
+        started_at=row.started_at,
+        detected_at=row.detected_at,
+        told_at=row.told_at,
+        mitigated_at=row.mitigated_at,
+        resolved_at=row.resolved_at,
+        scheduled_for=row.scheduled_for,
+        scheduled_until=row.scheduled_until,
+        is_backfilled=row.is_backfilled,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        updates=_update_views(updates),
+        components=tuple((one.component.public_id, one.component.name) for one in row.affected),
+        worst=max(claims, key=lambda claim: claim.rank, default=OPERATIONAL),
+        promises_kept=kept,
+        promises_made=made,
+        corrections=tuple(
+            CorrectionView(one.field, one.old, one.new, one.reason, one.at)
+            for one in row.corrections
+        ),
+        postmortem=_postmortem_view(postmortem, at) if postmortem else None,
+    )
+
+
+def _update_views(updates: Sequence[IncidentUpdate]) -> tuple[UpdateView, ...]:
+    before: Sequence[IncidentUpdate | None] = [*updates[1:], None]
+    return tuple(
+        UpdateView(
+            id=update.public_id,
+            status=update.status,
+            is_first_of_status=older is None or older.status is not update.status,
+            body=update.body,
+            html=update.body_html,
+            posted_at=update.posted_at,
+            updated_at=update.updated_at,
+            created_at=update.created_at,
+            edited_at=update.edited_at,
+            edits=_edits_of_update(update),
+            changes=tuple(
+                ChangeView(
+                    component_id=change.component.public_id,
+                    name=change.component.name,
+                    full_name=change.name,
+                    old_status=change.old_status,
+                    claim=Claim(change.new_status, change.share, change.scope),
+                )
+                for change in update.changes
+            ),
+            next_update_by=update.next_update_by,
+            is_automatic=update.is_automatic,
+            notify=update.notify,
+        )
+        for update, older in zip(updates, before, strict=True)
+    )
+
+
+def _edits_of_update(update: IncidentUpdate) -> tuple[EditView, ...]:
+    texts = [version.body for version in update.versions] + [update.body]
+    return tuple(
+        EditView(version.replaced_at, version.reason, words.changed(version.body, after))
+        for version, after in zip(update.versions, texts[1:], strict=True)
+    )
+
+
+def _postmortem_view(postmortem: Postmortem, at: datetime) -> PostmortemView:
+    assert postmortem.published_at is not None
+    texts = [_document(version.parts) for version in postmortem.versions]
+    texts.append(_document(postmortem.published_parts))
+    return PostmortemView(
+        id=postmortem.public_id,
+        parts=tuple(
+            (part.value, part.heading, postmortem.published_html[part.value])
+            for part in Part
+            if postmortem.published_html.get(part.value)
+        ),
+        actions=tuple(
+            ActionView(
+                id=item.public_id,
+                title=item.title,
+                owner=item.owner,
+                state=item.state,
+                due_on=item.due_on,
+                done_at=item.done_at,
+                is_late=item.due_on is not None
+                and item.due_on < at.astimezone(UTC).date()
+                and item.state in (ActionState.OPEN, ActionState.IN_PROGRESS),
+            )
+            for item in postmortem.actions
+        ),
+        published_at=postmortem.published_at,
+        edited_at=postmortem.edited_at,
+        version=len(postmortem.versions) + 1,
+        edits=tuple(
+            EditView(version.replaced_at, version.reason, words.changed(before, after))
+            for version, before, after in zip(
+                postmortem.versions, texts[:-1], texts[1:], strict=True
+            )
+        ),
+    )
+
+
+def _document(parts: Mapping[str, str]) -> str:
+    """All parts as one text, for comparing versions."""
+    return "\n\n".join(
+        f"{part.heading}\n{parts[part.value]}" for part in Part if parts.get(part.value)
+    )
+
+
+def _promises(updates: Sequence[IncidentUpdate], at: datetime) -> tuple[int, int]:
+    """(kept, made) promises of a next update; `updates` newest first. Open ones do not count."""
+    kept = made = 0
+    for newer, update in zip([None, *updates[:-1]], updates, strict=True):
+        if update.next_update_by is None:
+            continue
+        if newer is None and at <= update.next_update_by:
+            continue
+        made += 1
+        kept += newer is not None and newer.posted_at <= update.next_update_by
+    return kept, made
+
+
+def _strips(row: Incident, at: datetime) -> tuple[Strip, ...]:
+    """The effective status of each named component, a little before and after included."""
+    end = row.resolved_at or at
+    margin = max((end - row.started_at) / 8, timedelta(minutes=5))
+    start, stop = row.started_at - margin, min(end + margin, at) if row.is_over else end
+    claims = components.claims_since(start)
+    found = []
+    for one in row.affected:
+        spans = [claim.span for claim in claims if claim.component_id == one.component_id]
+        parts: list[Interval] = intervals(spans, start, stop)
+        if parts:
+            found.append(Strip(one.component.public_id, one.component.name, tuple(parts)))
+    return tuple(found)
+
+
+def _past(
+    shown: Sequence[IncidentView], today: date, zone: ZoneInfo
+) -> tuple[tuple[date, tuple[IncidentView, ...]], ...]:
+    found = []
+    for offset in range(PAST_DAYS):
+        day = today - timedelta(days=offset)
+        over = [
+            one
+            for one in shown
+            if one.is_over
+            and one.resolved_at is not None
+            and one.resolved_at.astimezone(zone).date() == day
+        ]
+        found.append((day, tuple(sorted(over, key=lambda one: one.started_at, reverse=True))))
+    return tuple(found)
+
+
+# ── months ─────────────────────────────────────────────────────────────────────
+
+
+def _months(today: date, number: int) -> list[date]:
+    """First days of the months on a page, newest first."""
+    count = today.year * 12 + today.month - 1 - (number - 1) * MONTHS_PER_PAGE
+    return [
+        date((count - back) // 12, (count - back) % 12 + 1, 1) for back in range(MONTHS_PER_PAGE)
+    ]
+
+
+def _next_month(first: date) -> date:
+    return (first + timedelta(days=32)).replace(day=1)
+
+
+def _month_of(one: IncidentView, at: datetime, zone: ZoneInfo) -> date:
+    """The month of its end, as Statuspage sorts them; of now while it goes on."""
+    return (one.resolved_at or at).astimezone(zone).date().replace(day=1)
