@@ -1,0 +1,1 @@
+"""Tests: the product from outside, through HTTP, commands and the worker."""

@@ -1,0 +1,255 @@
+"""What every test may ask for: an application on a clean database, a client, a pinned moment.
+
+The application comes twice, on SQLite and on PostgreSQL. Each test starts with
+the migrated schema and no row.
+"""
+
+import os
+import shutil
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Thread
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+import time_machine
+from werkzeug.serving import make_server
+
+from statuspage import create_app, schema
+from statuspage.config import Settings
+from statuspage.db import db
+from tests import servers
+
+SECRET = "only-for-tests-and-nothing-else"
+REQUIRE_ALL = "STATUSPAGE_REQUIRE_ALL"
+TEST_ENVIRONMENT = (REQUIRE_ALL, servers.POSTGRES_URL, servers.REDIS_URL)
+
+
+# ── the run ────────────────────────────────────────────────────────────────────
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        config.stash[_SERVERS] = servers.start_missing()
+
+
+def pytest_unconfigure(config):
+    for server in config.stash.get(_SERVERS, []):
+        server.stop()
+
+
+_SERVERS = pytest.StashKey[list[servers.Server]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.skipped and os.environ.get(REQUIRE_ALL) == "1" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"Skipped where nothing may be skipped: {report.longrepr[2]}"
+    return report
+
+
+# ── time ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def traveller():
+    """The machine's clock, stopped at a Tuesday noon; `move_to` and `shift` set it."""
+    with time_machine.travel(datetime(2026, 3, 10, 12, tzinfo=UTC), tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def at(traveller) -> datetime:
+    """The pinned moment: `clock.now()` gives it."""
+    return datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+# ── the application ────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch):
+    """A test sees the settings it makes, not those of the shell it runs in."""
+    for name in os.environ:
+        if name.startswith("STATUSPAGE_") and name not in TEST_ENVIRONMENT:
+            monkeypatch.delenv(name)
+    for name in ("HOST", "PORT", "WEB_CONCURRENCY", "GRANIAN_WORKERS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _push_request_context():
+    """Undo pytest-flask's open context.
+
+    It would make all clients of a test share `g`, where Flask-Login keeps the
+    user: a client without a cookie would pass for the one that signed in.
+    """
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path) -> str:
+    """An empty database with the present schema, on each engine in turn."""
+    if request.param == "sqlite":
+        path = tmp_path / "statuspage.db"
+        shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
+        return f"sqlite:///{path}"
+    return request.getfixturevalue("_emptied_postgres")
+
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For tests whose subject does not depend on the engine, and which are slow."""
+
+
+@pytest.fixture
+def settings(database_url, tmp_path) -> Settings:
+    return Settings(
+        data_dir=tmp_path / "data",
+        database_url=database_url,
+        secret_key=SECRET,
+        base_url="https://status.example.com",
+        demo=False,
+    )
+
+
+@pytest.fixture
+def app(settings):
+    """The application, made as in production."""
+    app = create_app(settings)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def client(app):
+    """A browser without a cookie. Each request has a context and a session of its own,
+    so that what a view forgot to commit is gone in the next."""
+    return app.test_client()
+
+
+@pytest.fixture
+def committed(app):
+    """`with committed(): …` arranges rows through the domain and commits once."""
+
+    @contextmanager
+    def unit():
+        with app.app_context():
+            yield db.session
+            db.session.commit()
+
+    return unit
+
+
+@pytest.fixture
+def live_url(app):
+    """The application behind a real socket, for browsers; the address without a slash."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+# ── engines ────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory):
+    path = tmp_path_factory.mktemp("template") / "statuspage.db"
+    _migrate(f"sqlite:///{path}", tmp_path_factory)
+    # All of it into the one file that tests copy.
+    with sa.create_engine(f"sqlite:///{path}").connect() as connection:
+        raw = connection.connection.dbapi_connection
+        raw.rollback()
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """The administration database of a PostgreSQL server, or a skip."""
+    url = os.environ.get(servers.POSTGRES_URL)
+    if not url:
+        pytest.skip("PostgreSQL is not installed: the tests on it are left out.")
+    return url
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """A Redis server, or a skip."""
+    url = os.environ.get(servers.REDIS_URL)
+    if not url:
+        pytest.skip("Redis is not installed: the tests on it are left out.")
+    return url
+
+
+@pytest.fixture
+def empty_postgres(postgres_url, request):
+    """A new PostgreSQL database without any table, dropped afterwards."""
+    name = f"statuspage_{_worker(request.config)}_empty"
+    yield _new_postgres(postgres_url, name)
+    _drop_postgres(postgres_url, name)
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres(postgres_url, tmp_path_factory, pytestconfig):
+    name = f"statuspage_{_worker(pytestconfig)}"
+    url = _new_postgres(postgres_url, name)
+    _migrate(url, tmp_path_factory)
+    yield url
+    _drop_postgres(postgres_url, name)
+
+
+@pytest.fixture
+def _emptied_postgres(_migrated_postgres):
+    tables = ", ".join(f'"{name}"' for name in db.metadata.tables)
+    with psycopg.connect(_migrated_postgres.replace("+psycopg", ""), autocommit=True) as session:
+        session.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    return _migrated_postgres
+
+
+def _migrate(url, tmp_path_factory):
+    app = create_app(
+        Settings(data_dir=tmp_path_factory.mktemp("data"), database_url=url, secret_key=SECRET)
+    )
+    schema.bring_up_to_date(app)
+    with app.app_context():
+        db.engine.dispose()
+
+
+def _new_postgres(admin_url: str, name: str) -> str:
+    _drop_postgres(admin_url, name)
+    with psycopg.connect(admin_url, autocommit=True) as session:
+        session.execute(f'CREATE DATABASE "{name}"')
+    return admin_url.rpartition("/")[0] + "/" + name
+
+
+def _drop_postgres(admin_url: str, name: str) -> None:
+    with psycopg.connect(admin_url, autocommit=True) as session:
+        session.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _worker(config) -> str:
+    return getattr(config, "workerinput", {}).get("workerid", "main")
+
+
+# ── browsers ───────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    """The distribution's Chromium, without anything that would leave the machine."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("Chromium is not installed: the browser tests are left out.")
+    flags = (
+        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
+        " --disable-background-networking --disable-component-update"
+    )
+    return {**browser_type_launch_args, "executable_path": program, "args": flags.split()}

@@ -1,0 +1,31 @@
+"""What load balancers and supervisors are told."""
+
+import sqlalchemy as sa
+
+from statuspage.db import db
+
+
+def test_a_process_that_answers_is_live(client):
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.mimetype) == (200, "text/plain")
+
+
+def test_a_server_whose_database_and_queue_answer_is_ready(client):
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.text == "The database answers.\nThe queue answers.\n"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_server_whose_database_is_gone_says_so_and_stays_live(app, client, committed):
+    with committed() as session:
+        session.execute(sa.text("DROP TABLE revision"))
+    try:
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert "The database does not answer." in answer.text
+        assert "The queue answers." in answer.text
+        assert client.get("/healthz").status_code == 200
+    finally:
+        with app.app_context():
+            db.metadata.tables["revision"].create(db.engine)
