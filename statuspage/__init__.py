@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1_000_000
 
 
-def create_app(settings: "Settings | None" = None) -> "Flask":
-    """The WSGI application. Raises `SettingsError` when the environment is wrong."""
+def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Flask":
+    """The WSGI application. Raises `SettingsError` when the environment is wrong.
+
+    `watch=False` is for tests: published pages are compared with the rows at every
+    request, not by a thread.
+    """
     # Imported here, so that whoever needs one small part of this package (the
     # settings, before anything is started) does not load all of it.
     from flask import Flask
@@ -37,7 +41,7 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
     cli.init_app(app)
     if "FLASK_RUN_FROM_CLI" in os.environ:
         schema.use_alembic(app)
-    _wrap(app, settings)
+    _wrap(app, settings, watch)
     return app
 
 
@@ -70,10 +74,12 @@ _POSTGRESQL = {
 }
 
 
-def _wrap(app: "Flask", settings: "Settings") -> None:
+def _wrap(app: "Flask", settings: "Settings", watch: bool) -> None:
     """Put what needs no Flask in front of it, the hottest outermost."""
     from werkzeug.middleware.proxy_fix import ProxyFix
     from whitenoise import WhiteNoise
+
+    from statuspage.web import edge
 
     if settings.proxy_hops:
         hops = settings.proxy_hops
@@ -83,3 +89,4 @@ def _wrap(app: "Flask", settings: "Settings") -> None:
     app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
         app.wsgi_app, root=app.static_folder, prefix="static/", max_age=86_400
     )
+    edge.init_app(app, settings.data_dir, watch=watch)

@@ -116,8 +116,8 @@ def settings(database_url, tmp_path) -> Settings:
 
 @pytest.fixture
 def app(settings):
-    """The application, made as in production."""
-    app = create_app(settings)
+    """The application, made as in production, but that each request sees the latest rows."""
+    app = create_app(settings, watch=False)
     yield app
     with app.app_context():
         db.engine.dispose()

@@ -1,0 +1,575 @@
+"""Published answers: what the public gets, as bytes made once per change.
+
+Owns how a rendering becomes ready bytes and headers (`Answer`), and when it is made
+again (`Published`). Knows nothing of Flask, rows or requests.
+"""
+
+import base64
+import gzip
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from http import HTTPStatus
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+
+import brotli
+
+from statuspage import clock
+from statuspage.page.copies import Copies
+
+log = logging.getLogger(__name__)
+
+Header: TypeAlias = tuple[str, str]
+Key: TypeAlias = tuple[str, str]
+"""Canonical address (path, with the parameters that matter) and language."""
+
+AS_OF = b"<!--as-of-->"
+"""Where a page says, once it is old, how old it is."""
+
+CACHE_CONTROL = "public, max-age=15, stale-while-revalidate=60, stale-if-error=86400"
+BROTLI_QUALITY = 9
+GZIP_LEVEL = 9
+CHECK_EVERY_S = 0.25
+VALID_S = 1.0
+"""How long after a check readers are served without another one."""
+PATIENCE_S = 1.0
+"""How long a reader waits for a check after a quiet time, and what counts as hung."""
+IDLE_AFTER_S = 60.0
+IN_USE_S = 600.0
+REBUILD_AFTER = timedelta(seconds=60)
+"""Parts that depend on the time of day are never older."""
+OLD_AFTER = timedelta(seconds=30)
+"""From then on a page that could not be checked says so."""
+RETRY_AFTER_S = 2.0
+"""Pause before a rendering that failed is tried again."""
+
+
+def content_security_policy(*styles: str) -> str:
+    """The policy of a public HTML page whose inline style sheets are exactly `styles`."""
+    hashes = (base64.b64encode(hashlib.sha256(css.encode()).digest()).decode() for css in styles)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
+    return (
+        f"default-src 'none'; style-src {allowed}; img-src 'self' data:; script-src 'self';"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What a renderer gives: a public answer before it is made ready.
+
+    `headers` are added to the usual ones and win over them. `cache_control` and
+    `csp` default to those of a public page without inline style.
+    """
+
+    status: int
+    content_type: str
+    body: bytes
+    cache_control: str | None = None
+    csp: str | None = None
+    headers: tuple[Header, ...] = ()
+
+    @property
+    def is_html(self) -> bool:
+        return self.content_type.startswith("text/html")
+
+    @property
+    def is_text(self) -> bool:
+        return any(
+            word in self.content_type for word in ("text/", "json", "xml", "javascript", "calendar")
+        )
+
+
+class Variant(NamedTuple):
+    """One encoding of an answer, complete."""
+
+    etag: str
+    body: bytes
+    headers: tuple[Header, ...]
+    not_modified: tuple[Header, ...]
+    """The headers of a 304."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Ready bytes in every encoding worth having; `identity` is always among them."""
+
+    rendering: Rendering
+    status: str
+    changed_at: datetime
+    """When these bytes replaced others, in whole seconds."""
+    last_modified: str | None
+    variants: Mapping[str, Variant]
+
+    @classmethod
+    def of(cls, rendering: Rendering, at: datetime, before: "Answer | None" = None) -> "Answer":
+        """Make `rendering` ready. `before` itself comes back where nothing changed."""
+        if before is not None and before.rendering == rendering:
+            return before
+        changed_at = at.replace(microsecond=0)
+        # Two versions within one second can not be told apart by a date: then there is none.
+        is_dated = before is None or before.changed_at != changed_at
+        last_modified = format_datetime(changed_at, usegmt=True) if is_dated else None
+        return cls(
+            rendering=rendering,
+            status=f"{rendering.status} {HTTPStatus(rendering.status).phrase}",
+            changed_at=changed_at,
+            last_modified=last_modified,
+            variants=MappingProxyType(_variants(rendering, last_modified)),
+        )
+
+    @property
+    def size(self) -> int:
+        return sum(len(variant.body) for variant in self.variants.values())
+
+    def best(self, codings: Iterable[str]) -> Variant:
+        """The variant for the first of `codings` that there is, else the plain one."""
+        for coding in codings:
+            if coding in self.variants:
+                return self.variants[coding]
+        return self.variants["identity"]
+
+    def marked_old(self, as_of: datetime, at: datetime) -> "Answer":
+        """The same page with a visible note of its age; itself where there is no place for one."""
+        rendering = self.rendering
+        if not rendering.is_html or AS_OF not in rendering.body:
+            return self
+        body = rendering.body.replace(AS_OF, _note(as_of), 1)
+        return Answer.of(replace(rendering, body=body), at, before=self)
+
+
+def _note(as_of: datetime) -> bytes:
+    words = f"{as_of.day} {as_of:%B %Y, %H:%M} UTC"
+    return (
+        '<p class="stale" role="status">As of'
+        f' <time datetime="{as_of:%Y-%m-%dT%H:%M:%SZ}">{words}</time>. We can not reach our'
+        " records right now, so newer updates may be missing here.</p>"
+    ).encode()
+
+
+def _variants(rendering: Rendering, last_modified: str | None) -> dict[str, Variant]:
+    bodies = {"identity": rendering.body}
+    if rendering.is_text:
+        # mtime 0: the same page has the same bytes, whenever and wherever it was made.
+        bodies["gzip"] = gzip.compress(rendering.body, GZIP_LEVEL, mtime=0)
+        bodies["br"] = brotli.compress(rendering.body, quality=BROTLI_QUALITY)
+    mark = _content_mark(rendering)
+    return {
+        coding: _variant(rendering, coding, body, mark, last_modified)
+        for coding, body in bodies.items()
+        if coding == "identity" or len(body) < len(rendering.body)
+    }
+
+
+def _content_mark(rendering: Rendering) -> str:
+    """Differs when a byte or a header differs, so that a 304 never keeps an old policy alive."""
+    digest = hashlib.blake2b(rendering.body, digest_size=12)
+    digest.update(repr(replace(rendering, body=b"")).encode())
+    return digest.hexdigest()
+
+
+def _variant(
+    rendering: Rendering, coding: str, body: bytes, mark: str, last_modified: str | None
+) -> Variant:
+    etag = f'"{mark}"' if coding == "identity" else f'"{mark}-{coding}"'
+    headers = {
+        "Content-Type": rendering.content_type,
+        "Content-Length": str(len(body)),
+        "ETag": etag,
+        "Cache-Control": rendering.cache_control or CACHE_CONTROL,
+        "Vary": "Accept-Encoding",
+    }
+    if coding != "identity":
+        headers["Content-Encoding"] = coding
+    if last_modified is not None:
+        headers["Last-Modified"] = last_modified
+    headers |= _security_headers(rendering)
+    names = {name.lower(): name for name in headers}
+    for name, value in rendering.headers:
+        headers[names.get(name.lower(), name)] = value
+    return Variant(
+        etag=etag,
+        body=body,
+        headers=tuple(headers.items()),
+        not_modified=tuple(item for item in headers.items() if _belongs_to_304(item[0])),
+    )
+
+
+def _belongs_to_304(name: str) -> bool:
+    """RFC 9110 §15.4.5; a script elsewhere also needs the CORS line to read a 304."""
+    name = name.lower()
+    kept = ("etag", "cache-control", "vary", "last-modified", "content-location", "expires")
+    return name in kept or name.startswith("access-control-")
+
+
+def _security_headers(rendering: Rendering) -> dict[str, str]:
+    headers = {
+        "Content-Security-Policy": rendering.csp or content_security_policy(),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "strict-origin-when-cross-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if rendering.is_html:
+        headers["X-Frame-Options"] = "DENY"
+        headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
+    if any(name.lower() == "access-control-allow-origin" for name, _ in rendering.headers):
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return headers
+
+
+Render: TypeAlias = Callable[[], Rendering | None]
+"""Makes an answer; None where there is no such page. May raise: then the last good one stays."""
+
+
+class UnavailableError(Exception):
+    """The answer can not be made now, and there is no copy of it."""
+
+
+class _Entry:
+    """One published answer and what it takes to make it again."""
+
+    __slots__ = (
+        "answer",
+        "built_at",
+        "failing_since",
+        "fresh",
+        "render",
+        "retry_at",
+        "revision",
+        "used_at",
+    )
+
+    def __init__(
+        self, fresh: Answer, render: Render, revision: int | None, at: datetime, used_at: float
+    ) -> None:
+        self.fresh = fresh
+        self.answer = fresh
+        """What readers get: `fresh`, or the same with a note of its age."""
+        self.render = render
+        self.revision = revision
+        self.built_at = at
+        self.failing_since: datetime | None = None
+        """Until when its words are known to have been right, while it can not be made again."""
+        self.retry_at = 0.0
+        self.used_at = used_at
+
+
+class Published:
+    """The published answers of this process.
+
+    `get` is the hot path: a dict read and a comparison. A watcher thread asks
+    `revision` (a number that every change raises) about four times a second while
+    there are readers; when it moves, what is in use is made again, and readers go
+    on with the older bytes meanwhile. They wait in two cases only: for an answer
+    that was never made, and after a quiet minute, at most `PATIENCE_S`.
+
+    `revision` and every rendering run inside a context of `within`. Without
+    `watch` there is no thread and every `get` checks first, for tests.
+    """
+
+    def __init__(
+        self,
+        revision: Callable[[], int],
+        *,
+        within: Callable[[], AbstractContextManager[object]] = nullcontext,
+        folder: Path | None = None,
+        watch: bool = True,
+        now: Callable[[], datetime] = clock.now,
+        monotonic: Callable[[], float] = time.monotonic,
+        max_entries: int = 1000,
+        max_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        self._read_revision = revision
+        self._within = within
+        self._copies = Copies(folder) if folder is not None else None
+        self._is_watched = watch
+        self._now = now
+        self._monotonic = monotonic
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+
+        self._entries: dict[Key, _Entry] = {}
+        self._building: dict[Key, Future[Answer | None]] = {}
+        self._lock = threading.Lock()
+
+        self._revision: int | None = None
+        self._verified_at: datetime | None = None
+        self._is_failing = False
+        self._valid_for = VALID_S if watch else 0.0
+        self._valid_until = float("-inf")
+        self._busy_since: float | None = None
+        self._checks = 0
+        self._checking = threading.Lock()
+        self._progress = threading.Condition()
+        self._wake = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def size(self) -> int:
+        """Bytes held."""
+        return sum(entry.answer.size for entry in list(self._entries.values()))
+
+    def get(self, key: Key) -> Answer | None:
+        """The answer to serve now; None where none was made yet."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        now = self._monotonic()
+        entry.used_at = now
+        if now < self._valid_until:
+            return entry.answer
+        self._catch_up(entry)
+        # A page that went away meanwhile is not served once more.
+        return entry.answer if key in self._entries else None
+
+    def obtain(self, key: Key, render: Render) -> Answer | None:
+        """The answer to serve, made now if need be; None where there is no such page.
+
+        Of several readers of an answer that was never made, one makes it and the
+        others wait. Raises `UnavailableError` when it can not be made and no copy is left.
+        """
+        answer = self.get(key)
+        if answer is not None:
+            return answer
+        with self._lock:
+            if (entry := self._entries.get(key)) is not None:
+                return entry.answer
+            building = self._building.get(key)
+            if building is None:
+                mine = self._building[key] = Future()
+        if building is not None:
+            return building.result()
+        try:
+            mine.set_result(self._publish(key, render))
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._building[key]
+        return mine.result()
+
+    def check(self) -> None:
+        """Look at the revision once and make again what is due. Never raises."""
+        with self._checking:
+            started = self._monotonic()
+            self._busy_since = started
+            try:
+                with self._within():
+                    revision = self._read_revision()
+            except Exception as error:
+                if not self._is_failing:
+                    log.warning("The database does not answer: %s", error)
+                self._is_failing = True
+                self._valid_until = started + self._valid_for
+                self._mark_old(list(self._entries.values()))
+            else:
+                has_moved = self._revision not in (None, revision)
+                self._revision, self._is_failing = revision, False
+                self._verified_at = self._now()
+                self._valid_until = started + self._valid_for
+                self._rebuild_due()
+                if has_moved and self._copies is not None:
+                    self._copies.sweep(self._now() - timedelta(seconds=IN_USE_S))
+            finally:
+                self._busy_since = None
+                self._checks += 1
+                self._tell_readers()
+
+    def _catch_up(self, entry: _Entry | None) -> None:
+        """Wait until a check was made (and `entry` is right again), unless the database hangs."""
+        if not self._is_watched:
+            self.check()
+            return
+        self._start_watcher()
+        seen = self._checks
+        self._wake.set()
+        with self._progress:
+            self._progress.wait_for(
+                lambda: self._checks > seen or self._is_caught_up(entry) or self._is_hung(),
+                timeout=PATIENCE_S,
+            )
+        if entry is not None and self._is_hung():
+            self._mark_old([entry])
+
+    def _is_caught_up(self, entry: _Entry | None) -> bool:
+        is_valid = self._monotonic() < self._valid_until
+        return is_valid and (entry is None or not self._is_due(entry))
+
+    def _is_hung(self) -> bool:
+        since = self._busy_since
+        return since is not None and self._monotonic() - since >= PATIENCE_S
+
+    def _start_watcher(self) -> None:
+        with self._lock:
+            if self._watcher is None or not self._watcher.is_alive():
+                self._watcher = threading.Thread(target=self._watch, name="published", daemon=True)
+                self._watcher.start()
+
+    def _watch(self) -> None:
+        while True:
+            self._wake.clear()
+            self.check()
+            last_used = max((e.used_at for e in list(self._entries.values())), default=0.0)
+            is_idle = self._monotonic() - last_used > IDLE_AFTER_S
+            self._wake.wait(None if is_idle else CHECK_EVERY_S)
+
+    def _rebuild_due(self) -> None:
+        """Make again what is in use and due, last used first; let go of the rest."""
+        entries = list(self._entries.items())
+        for key, entry in sorted(entries, key=lambda item: item[1].used_at, reverse=True):
+            now = self._monotonic()
+            if now - entry.used_at > IN_USE_S:
+                self._drop(key)
+            elif self._is_due(entry) and now >= entry.retry_at:
+                self._busy_since = now
+                self._rebuild(key, entry)
+                self._busy_since = None
+                self._valid_until = max(self._valid_until, self._monotonic() + self._valid_for)
+                self._tell_readers()
+            elif entry.failing_since is None:
+                entry.answer = entry.fresh
+
+    def _is_due(self, entry: _Entry) -> bool:
+        age = self._now() - entry.built_at
+        return entry.revision != self._revision or not timedelta(0) <= age < REBUILD_AFTER
+
+    def _rebuild(self, key: Key, entry: _Entry) -> None:
+        revision = self._revision
+        try:
+            rendering = self._render(entry.render)
+        except Exception:
+            log.exception("%s could not be rendered; the last good answer stays.", key)
+            entry.retry_at = self._monotonic() + RETRY_AFTER_S
+            entry.failing_since = entry.failing_since or entry.built_at
+            self._mark_old([entry])
+            return
+        if rendering is None or rendering.status == HTTPStatus.NOT_FOUND:
+            self._drop(key)
+            self._keep_copy(key, None)
+            return
+        at = self._now()
+        before = entry.fresh
+        entry.fresh = entry.answer = Answer.of(rendering, at, before)
+        entry.revision, entry.built_at, entry.failing_since = revision, at, None
+        self._keep_copy(key, entry.fresh, is_new=entry.fresh is not before)
+
+    def _publish(self, key: Key, render: Render) -> Answer | None:
+        """The first making of an answer in this process."""
+        if self._monotonic() >= self._valid_until:
+            self._catch_up(None)
+        attempts: list[Callable[[Key, Render], Answer | None]]
+        if self._is_hung():
+            attempts = [self._publish_copy]
+        elif self._is_failing:
+            attempts = [self._publish_copy, self._publish_rendering]
+        else:
+            attempts = [self._publish_rendering, self._publish_copy]
+        for attempt in attempts:
+            try:
+                return attempt(key, render)
+            except UnavailableError:
+                continue
+        raise UnavailableError(key)
+
+    def _publish_rendering(self, key: Key, render: Render) -> Answer | None:
+        revision = self._revision
+        try:
+            rendering = self._render(render)
+        except Exception as error:
+            log.exception("%s could not be rendered.", key)
+            raise UnavailableError(key) from error
+        at = self._now()
+        if rendering is None or rendering.status == HTTPStatus.NOT_FOUND:
+            self._keep_copy(key, None)
+            return None if rendering is None else Answer.of(rendering, at)
+        entry = _Entry(Answer.of(rendering, at), render, revision, at, self._monotonic())
+        self._add(key, entry)
+        self._keep_copy(key, entry.fresh)
+        return entry.answer
+
+    def _publish_copy(self, key: Key, render: Render) -> Answer | None:
+        copy = self._copies.load(_copy_name(key)) if self._copies is not None else None
+        if copy is None:
+            raise UnavailableError(key)
+        try:
+            rendering = _rendering_of(copy.header, copy.body)
+        except (KeyError, TypeError, ValueError) as error:  # Of another version of the program.
+            raise UnavailableError(key) from error
+        fresh = Answer.of(rendering, copy.saved_at)
+        entry = _Entry(fresh, render, None, copy.saved_at, self._monotonic())
+        entry.failing_since = copy.saved_at
+        entry.answer = fresh.marked_old(copy.saved_at, self._now())
+        self._add(key, entry)
+        return entry.answer
+
+    def _render(self, render: Render) -> Rendering | None:
+        with self._within():
+            return render()
+
+    def _mark_old(self, entries: Iterable[_Entry]) -> None:
+        now = self._now()
+        for entry in entries:
+            as_of = entry.failing_since or self._verified_at or entry.built_at
+            if entry.answer is entry.fresh and now - as_of > OLD_AFTER:
+                entry.answer = entry.fresh.marked_old(as_of, now)
+
+    def _add(self, key: Key, entry: _Entry) -> None:
+        """Keep `entry`, within bounds: what was not used for longest makes room."""
+        with self._lock:
+            self._entries[key] = entry
+            size = self.size
+            if len(self._entries) <= self._max_entries and size <= self._max_bytes:
+                return
+            for other in sorted(self._entries, key=lambda k: self._entries[k].used_at):
+                if len(self._entries) <= self._max_entries and size <= self._max_bytes:
+                    break
+                size -= self._entries.pop(other).answer.size
+
+    def _drop(self, key: Key) -> None:
+        with self._lock:
+            self._entries.pop(key, None)
+
+    def _keep_copy(self, key: Key, answer: Answer | None, is_new: bool = True) -> None:
+        if self._copies is None:
+            return
+        name = _copy_name(key)
+        if answer is None:
+            self._copies.remove(name)
+        elif is_new:
+            header = asdict(answer.rendering)
+            body = header.pop("body")
+            self._copies.save(name, header, body)
+        else:
+            self._copies.confirm(name, self._now())
+
+    def _tell_readers(self) -> None:
+        with self._progress:
+            self._progress.notify_all()
+
+
+def _copy_name(key: Key) -> str:
+    address, language = key
+    return f"{language} {address}"
+
+
+def _rendering_of(header: Mapping[str, object], body: bytes) -> Rendering:
+    """The rendering a copy was made of. Raises `TypeError`/`ValueError` where it does not fit."""
+    fields = dict(header)
+    pairs = fields.pop("headers")
+    if not isinstance(pairs, list):
+        raise TypeError("headers")
+    headers = tuple((str(name), str(value)) for name, value in pairs)
+    return Rendering(body=body, headers=headers, **fields)  # type: ignore[arg-type]

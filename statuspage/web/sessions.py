@@ -1,0 +1,38 @@
+"""Sessions for the staff desk only: every other address neither reads nor sets a cookie."""
+
+from typing import Any, NoReturn
+
+from flask import Flask, Request, Response
+from flask.sessions import NullSession, SecureCookieSessionInterface, SessionMixin
+
+DESK = "/admin"
+
+
+class DeskSessionInterface(SecureCookieSessionInterface):
+    """Signed cookies below `/admin`, nothing elsewhere.
+
+    A public page can therefore not depend on who asks, and carries no `Vary: Cookie`
+    that would keep every cache in front of us from storing it.
+    """
+
+    def open_session(self, app: Flask, request: Request) -> SessionMixin | None:  # type: ignore[override]
+        if is_desk(request.path):
+            return super().open_session(app, request)
+        return NoSession()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if not isinstance(session, NullSession):
+            super().save_session(app, session, response)
+
+
+class NoSession(NullSession):
+    """Reads as empty. Writing to it is a mistake of ours, and says so."""
+
+    def _fail(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise RuntimeError(f"There is no session outside {DESK}: public pages set no cookie.")
+
+    __setitem__ = __delitem__ = clear = pop = popitem = update = setdefault = _fail
+
+
+def is_desk(path: str) -> bool:
+    return path == DESK or path.startswith(f"{DESK}/")
