@@ -1,9 +1,17 @@
 """How Alembic reaches the database of the running application."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 from alembic import context
 from flask import current_app
 
+from statuspage import domain
 from statuspage.db import db
+
+# Tables are known once their modules are loaded.
+for module in iter_modules(domain.__path__, "statuspage.domain."):
+    import_module(module.name)
 
 
 def run() -> None:

@@ -216,7 +216,7 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """The settings of this process. Raises `SettingsError` for the first wrong one."""
     try:
-        return Settings()
+        return Settings(_env_file=PROJECT / ".env")  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
 

@@ -69,10 +69,11 @@ def _start_postgres(programs: Path) -> tuple[Server, str]:
         cwd=folder,
         **rights,
     )
+    where = ["-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder]
+    # Nothing of a test needs to survive a power cut.
+    hasty = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"]
     process = subprocess.Popen(
-        [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder]
-        # Nothing of a test needs to survive a power cut.
-        + ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"],
+        [programs / "postgres", *where, *hasty],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=folder,

@@ -122,6 +122,18 @@ def upgrade():
         sa.UniqueConstraint("email", name=op.f("uq_staff_email")),
     )
     op.create_table(
+        "submission",
+        sa.Column("nonce", sa.String(length=64), nullable=False),
+        sa.Column("location", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_submission")),
+        sa.UniqueConstraint("nonce", name=op.f("uq_submission_nonce")),
+    )
+    with op.batch_alter_table("submission", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_submission_at"), ["at"], unique=False)
+
+    op.create_table(
         "component",
         sa.Column("public_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -230,6 +242,35 @@ def upgrade():
         )
 
     op.create_table(
+        "postmortem",
+        sa.Column("public_id", sa.String(length=64), nullable=False),
+        sa.Column("incident_id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("parts", sa.JSON(), nullable=False),
+        sa.Column("parts_html", sa.JSON(), nullable=False),
+        sa.Column("published_parts", sa.JSON(), nullable=False),
+        sa.Column("published_html", sa.JSON(), nullable=False),
+        sa.Column("author", sa.String(), nullable=False),
+        sa.Column("reviewer", sa.String(), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("edited_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"],
+            ["incident.id"],
+            name=op.f("fk_postmortem_incident_id_incident"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_postmortem")),
+        sa.UniqueConstraint("incident_id", name=op.f("uq_postmortem_incident_id")),
+    )
+    with op.batch_alter_table("postmortem", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_postmortem_public_id"), ["public_id"], unique=True)
+
+    op.create_table(
         "sign_in_link",
         sa.Column("staff_id", sa.Integer(), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
@@ -244,6 +285,31 @@ def upgrade():
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_in_link")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_sign_in_link_token_hash")),
     )
+    op.create_table(
+        "action_item",
+        sa.Column("public_id", sa.String(length=64), nullable=False),
+        sa.Column("postmortem_id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("title", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=True),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["postmortem_id"],
+            ["postmortem.id"],
+            name=op.f("fk_action_item_postmortem_id_postmortem"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_action_item")),
+    )
+    with op.batch_alter_table("action_item", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_action_item_postmortem_id"), ["postmortem_id"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_action_item_public_id"), ["public_id"], unique=True)
+
     op.create_table(
         "affected",
         sa.Column("incident_id", sa.Integer(), nullable=False),
@@ -304,6 +370,27 @@ def upgrade():
         batch_op.create_index(batch_op.f("ix_claim_incident_id"), ["incident_id"], unique=False)
 
     op.create_table(
+        "postmortem_version",
+        sa.Column("postmortem_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("parts", sa.JSON(), nullable=False),
+        sa.Column("parts_html", sa.JSON(), nullable=False),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("replaced_by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["postmortem_id"],
+            ["postmortem.id"],
+            name=op.f("fk_postmortem_version_postmortem_id_postmortem"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_postmortem_version")),
+        sa.UniqueConstraint(
+            "postmortem_id", "number", name=op.f("uq_postmortem_version_postmortem_id_number")
+        ),
+    )
+    op.create_table(
         "update_change",
         sa.Column("incident_update_id", sa.Integer(), nullable=False),
         sa.Column("component_id", sa.Integer(), nullable=False),
@@ -363,6 +450,7 @@ def downgrade():
         batch_op.drop_index(batch_op.f("ix_update_change_incident_update_id"))
 
     op.drop_table("update_change")
+    op.drop_table("postmortem_version")
     with op.batch_alter_table("claim", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_claim_incident_id"))
         batch_op.drop_index(batch_op.f("ix_claim_ends_at"))
@@ -373,7 +461,16 @@ def downgrade():
         batch_op.drop_index(batch_op.f("ix_affected_component_id"))
 
     op.drop_table("affected")
+    with op.batch_alter_table("action_item", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_action_item_public_id"))
+        batch_op.drop_index(batch_op.f("ix_action_item_postmortem_id"))
+
+    op.drop_table("action_item")
     op.drop_table("sign_in_link")
+    with op.batch_alter_table("postmortem", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_postmortem_public_id"))
+
+    op.drop_table("postmortem")
     with op.batch_alter_table("incident_update", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_incident_update_public_id"))
         batch_op.drop_index(batch_op.f("ix_incident_update_posted_at"))
@@ -395,6 +492,10 @@ def downgrade():
         batch_op.drop_index(batch_op.f("ix_component_group_id"))
 
     op.drop_table("component")
+    with op.batch_alter_table("submission", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_submission_at"))
+
+    op.drop_table("submission")
     op.drop_table("staff")
     op.drop_table("revision")
     with op.batch_alter_table("page", schema=None) as batch_op:

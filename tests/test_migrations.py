@@ -1,0 +1,209 @@
+"""Migrations: up and down with data, alone and together, on both engines."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask_migrate import downgrade, upgrade
+
+from statuspage import create_app, schema
+from statuspage.config import PROJECT, Settings
+from statuspage.db import db
+from statuspage.domain import pages, staff
+from statuspage.domain.events import SYSTEM
+from tests.conftest import SECRET
+
+PROCESSES = 5
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request, tmp_path):
+    """A database without any table."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/empty.db"
+    return request.getfixturevalue("empty_postgres")
+
+
+@pytest.fixture
+def bare(empty_url, tmp_path):
+    """The application on that database."""
+    settings = Settings(data_dir=tmp_path, database_url=empty_url, secret_key=SECRET)
+    app = create_app(settings)
+    schema.use_alembic(app)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_an_empty_database_gets_the_schema_that_the_models_describe(bare):
+    schema.bring_up_to_date(bare)
+    with bare.app_context(), db.engine.connect() as connection:
+        # Types are left out: they are ours, and a database gives back its own.
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, db.metadata) == []
+
+
+def test_a_database_that_is_up_to_date_is_left_alone(bare):
+    schema.bring_up_to_date(bare)
+    with bare.app_context():
+        before = schema.revision()
+    schema.bring_up_to_date(bare)
+    with bare.app_context():
+        assert schema.revision() == before == schema.newest()
+
+
+def test_the_cheap_way_to_name_the_newest_revision_agrees_with_alembic():
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.newest()]
+
+
+def test_going_down_and_up_again_works_with_data_in_the_tables(bare, at):
+    schema.bring_up_to_date(bare)
+    with bare.app_context():
+        pages.create("Acme", by=SYSTEM, at=at)
+        staff.create(
+            "ada@example.com",
+            name="Ada",
+            role=staff.Role.OWNER,
+            password=None,
+            by=SYSTEM,
+            at=at,
+        )
+        db.session.commit()
+    with bare.app_context():
+        downgrade(directory=str(schema.MIGRATIONS), revision="base")
+        assert sa.inspect(db.engine).get_table_names() == ["alembic_version"]
+        upgrade(directory=str(schema.MIGRATIONS))
+        assert pages.get() is None
+
+
+def test_a_database_of_a_newer_release_is_not_touched(bare, caplog):
+    schema.bring_up_to_date(bare)
+    with bare.app_context():
+        db.session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        db.session.commit()
+    schema.bring_up_to_date(bare)
+    with bare.app_context():
+        assert schema.revision() == "9999"
+    assert "newer release" in caplog.text
+
+
+@pytest.fixture
+def next_migration(monkeypatch, tmp_path):
+    """Migrations as of a later release: `next_migration(code)` adds one more."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(schema.MIGRATIONS, folder)
+    monkeypatch.setattr(schema, "MIGRATIONS", folder)
+
+    def add(upgrade_code: str) -> str:
+        down = schema.newest()
+        revision = f"{int(down) + 1:04}"
+        (folder / "versions" / f"{revision}_next.py").write_text(
+            "import sqlalchemy as sa\n"
+            "from alembic import op\n"
+            f"revision, down_revision = {revision!r}, {down!r}\n"
+            "branch_labels = depends_on = None\n"
+            f"def upgrade():\n    {upgrade_code}\n"
+            "def downgrade():\n    pass\n"
+        )
+        return revision
+
+    return add
+
+
+def _with_an_incident(app, at):
+    from statuspage.domain import incidents
+    from statuspage.domain.status import IncidentStatus
+
+    with app.app_context():
+        incidents.open_incident(
+            "Checkout errors",
+            status=IncidentStatus.INVESTIGATING,
+            body="We are looking.",
+            claims={},
+            by=SYSTEM,
+            at=at,
+        )
+        db.session.commit()
+
+
+def _count(app, table: str) -> int:
+    with app.app_context():
+        return db.session.scalar(sa.text(f"SELECT count(*) FROM {table}"))
+
+
+def test_rebuilding_a_table_keeps_the_rows_that_point_to_it(bare, next_migration, at):
+    schema.bring_up_to_date(bare)
+    _with_an_incident(bare, at)
+    next_migration(
+        "_widen()\n\n"
+        "def _widen():\n"
+        "    with op.batch_alter_table('incident', recreate='auto') as batch:\n"
+        "        batch.alter_column('kind', type_=sa.String(64))\n"
+    )
+    schema.bring_up_to_date(bare)
+    assert (_count(bare, "incident"), _count(bare, "incident_update")) == (1, 1)
+
+
+def test_a_migration_that_fails_leaves_everything_as_it_was(bare, next_migration, at):
+    schema.bring_up_to_date(bare)
+    _with_an_incident(bare, at)
+    with bare.app_context():
+        before = schema.revision()
+    next_migration("op.execute('DELETE FROM incident_update'); op.execute('SELECT wrong')")
+    with pytest.raises(sa.exc.DBAPIError):
+        schema.bring_up_to_date(bare)
+    with bare.app_context():
+        assert schema.revision() == before
+    assert _count(bare, "incident_update") == 1
+
+
+def test_an_sqlite_file_is_copied_before_a_migration(tmp_path, next_migration, at):
+    settings = Settings(data_dir=tmp_path, secret_key=SECRET)
+    app = create_app(settings)
+    schema.bring_up_to_date(app)
+    _with_an_incident(app, at)
+    revision = next_migration("op.execute('DELETE FROM incident_update')")
+    schema.bring_up_to_date(app)
+    assert _count(app, "incident_update") == 0
+    with app.app_context():
+        db.engine.dispose()
+    copy = sqlite3.connect(tmp_path / f"statuspage.db.before-{revision}")
+    assert copy.execute("SELECT count(*) FROM incident_update").fetchone() == (1,)
+    copy.close()
+
+
+def test_of_processes_that_start_together_on_an_empty_database_one_migrates(
+    empty_url, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("STATUSPAGE_DATABASE_URL", empty_url)
+    monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("STATUSPAGE_DEMO", "0")
+    monkeypatch.setenv("STATUSPAGE_SECRET_KEY", SECRET)
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", "import app"],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(PROCESSES)
+    ]
+    output = "".join(start.communicate(timeout=120)[0] for start in starts)
+    assert [start.returncode for start in starts] == [0] * PROCESSES, output
+    app = create_app(Settings(data_dir=tmp_path, database_url=empty_url, secret_key=SECRET))
+    assert _count(app, "page") == 1
+    with app.app_context():
+        assert schema.revision() == schema.newest()
+        db.engine.dispose()
+    assert not list(Path(tmp_path).glob("*.before-*"))
