@@ -1,0 +1,47 @@
+"""The domain on a database in memory: every test gets empty tables and commits nothing.
+
+What depends on the engine, on two sessions or on a commit asks for `app` instead.
+"""
+
+import pytest
+from flask import Flask
+from hypothesis import settings
+
+from statuspage.db import db
+from statuspage.domain import components
+from statuspage.domain.events import SYSTEM
+from tests.domain import AT
+
+# The same examples in each run: a failure of the suite is a failure of the change.
+settings.register_profile("same", derandomize=True, deadline=None, database=None)
+settings.load_profile("same")
+
+
+@pytest.fixture(scope="session")
+def memory():
+    """An application that has nothing but the tables."""
+    app = Flask("domain")
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+    db.init_app(app)
+    with app.app_context():
+        db.create_all()
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def session(memory):
+    with memory.app_context():
+        yield db.session
+        db.session.rollback()
+
+
+@pytest.fixture
+def payments(session):
+    return components.add_component("Payments", by=SYSTEM, at=AT)
+
+
+@pytest.fixture
+def search(session, payments):
+    return components.add_component("Search", by=SYSTEM, at=AT)
