@@ -306,6 +306,7 @@ class Published:
         self._is_failing = False
         self._valid_for = VALID_S if watch else 0.0
         self._valid_until = float("-inf")
+        self._asked_at = float("-inf")
         self._busy_since: float | None = None
         self._checks = 0
         self._checking = threading.Lock()
@@ -393,6 +394,7 @@ class Published:
         if not self._is_watched:
             self.check()
             return
+        self._asked_at = self._monotonic()
         self._start_watcher()
         seen = self._checks
         self._wake.set()
@@ -422,7 +424,7 @@ class Published:
         while True:
             self._wake.clear()
             self.check()
-            last_used = max((e.used_at for e in list(self._entries.values())), default=0.0)
+            last_used = max([self._asked_at, *(e.used_at for e in list(self._entries.values()))])
             is_idle = self._monotonic() - last_used > IDLE_AFTER_S
             self._wake.wait(None if is_idle else CHECK_EVERY_S)
 
@@ -551,7 +553,7 @@ class Published:
         elif is_new:
             header = asdict(answer.rendering)
             body = header.pop("body")
-            self._copies.save(name, header, body)
+            self._copies.save(name, header, body, self._now())
         else:
             self._copies.confirm(name, self._now())
 

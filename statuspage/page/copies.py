@@ -35,7 +35,7 @@ class Copies:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def save(self, key: str, header: Mapping[str, Any], body: bytes) -> None:
+    def save(self, key: str, header: Mapping[str, Any], body: bytes, at: datetime) -> None:
         """Replace the copy of `key` at once: a reader finds the old one or the new one."""
         record = json.dumps({"key": key, **header}).encode() + b"\n" + body
         draft = self._folder / f"{secrets.token_hex(8)}.draft"
@@ -44,6 +44,7 @@ class Copies:
             try:
                 # Not synced: after a power cut the digest tells a torn copy from a whole one.
                 draft.write_bytes(hashlib.sha256(record).digest() + record)
+                os.utime(draft, (at.timestamp(), at.timestamp()))
                 draft.replace(self._path(key))
             finally:
                 draft.unlink(missing_ok=True)
