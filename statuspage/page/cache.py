@@ -207,7 +207,7 @@ def _variant(
 def _belongs_to_304(name: str) -> bool:
     """RFC 9110 §15.4.5; a script elsewhere also needs the CORS line to read a 304."""
     name = name.lower()
-    kept = ("etag", "cache-control", "vary", "last-modified", "content-location", "expires")
+    kept = ("etag", "cache-control", "vary", "content-location", "expires")
     return name in kept or name.startswith("access-control-")
 
 
