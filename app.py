@@ -5,7 +5,7 @@ import sys
 
 from sqlalchemy.exc import OperationalError
 
-from statuspage import clock, create_app, first_start, schema
+from statuspage import clock, create_app, first_start, group, schema
 from statuspage.config import SettingsError
 
 try:
@@ -15,6 +15,7 @@ except SettingsError as error:
 
 # A server prepares the database; a command of `flask` decides for itself.
 if "FLASK_RUN_FROM_CLI" not in os.environ:
+    group.end_with_the_others()
     try:
         schema.bring_up_to_date(app)
         first_start.fill(app, at=clock.now())

@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-from statuspage import config
+from statuspage import config, group
 from statuspage.config import PROJECT, Settings, SettingsError
 
 
@@ -35,6 +35,8 @@ def main() -> None:
             "STATUSPAGE_DATA_DIR": str(settings.data_dir),
             "STATUSPAGE_DATABASE_URL": settings.database_url,
             "STATUSPAGE_ANNOUNCE": "1",
+            # honcho takes this process over and keeps its id.
+            group.LEADER: str(os.getpid()),
             "PYTHONUNBUFFERED": "1",
         },
     )

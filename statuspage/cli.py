@@ -4,7 +4,7 @@ import click
 from flask import Flask
 from flask.cli import ScriptInfo
 
-from statuspage import clock, first_start, schema
+from statuspage import clock, first_start, group, schema
 
 
 def init_app(app: Flask) -> None:
@@ -20,6 +20,7 @@ def work(info: ScriptInfo, announce: bool) -> None:
     from statuspage.notify import jobs
 
     app = info.load_app()
+    group.end_with_the_others()
     schema.bring_up_to_date(app)
     first_start.fill(app, at=clock.now())
     if announce:

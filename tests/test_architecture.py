@@ -90,14 +90,15 @@ def test_no_file_names_a_package_index_or_postpones_work():
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True
     ).stdout.split("\0")
-    bad = re.compile(
-        "files.python"
-        + "hosted|pypi."
-        + r"org/simple|--(index|find-links|extra)"
-        + r"-|\bTO"
-        + "DO"
-        r"\b|\bFIX" + r"ME\b"
-    )
+    # Put together from halves, so that this file does not find itself.
+    words = [
+        "files.python" + "hosted",
+        "pypi." + "org/simple",
+        "--(index|find-links|extra-index)" + "-?",
+        r"\bTO" + r"DO\b",
+        r"\bFIX" + r"ME\b",
+    ]
+    bad = re.compile("|".join(words))
     for name in filter(None, tracked):
         path = PROJECT / name
         if path.suffix in {".png", ".jpg", ".gif", ".webp"} or not path.is_file():

@@ -1,0 +1,170 @@
+"""One command starts web and worker as one group, and one Ctrl-C ends it."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from statuspage.config import PROJECT
+
+PATIENCE_S = 60
+
+
+class Group:
+    """`python -m statuspage` with a data folder and a port of its own."""
+
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "statuspage"],
+            cwd=PROJECT,
+            env=os.environ
+            | {"STATUSPAGE_DATA_DIR": str(data_dir), "PORT": str(self.port)}
+            | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def get(self, path: str) -> tuple[int, str]:
+        with urlopen(self.address + path, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+
+    def wait_until_ready(self) -> None:
+        def is_ready():
+            with contextlib.suppress(URLError, ConnectionError, TimeoutError):
+                return self.get("/readyz")[0] == 200 and "Stop" in self.output
+
+        _wait(is_ready, self)
+
+    def processes(self) -> dict[str, int]:
+        """Process ids as honcho tells them."""
+        return {
+            name: int(pid)
+            for name, pid in re.findall(r"(web|worker)\.1 started \(pid=(\d+)\)", self.output)
+        }
+
+    def ended(self) -> int:
+        """Wait for the end; the exit code."""
+        code = self.process.wait(timeout=PATIENCE_S)
+        self._reader.join(timeout=PATIENCE_S)
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.ended()
+        self.process.stdout.close()
+
+
+def _wait(is_so, group) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert group.process.poll() is None, group.output
+        assert time.monotonic() < deadline, group.output
+        time.sleep(0.05)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def start(tmp_path):
+    groups = []
+
+    def start(**environment: str) -> Group:
+        group = Group(tmp_path / "data", **environment)
+        groups.append(group)
+        return group
+
+    yield start
+    for group in groups:
+        group.close()
+
+
+@pytest.fixture
+def group(start):
+    group = start(STATUSPAGE_DEMO="0")
+    group.wait_until_ready()
+    return group
+
+
+def test_the_first_start_without_demo_gives_an_empty_page_and_says_how_to_get_in(group):
+    assert group.get("/healthz")[0] == 200
+    assert f"{group.address}/\n" in group.output
+    assert "flask staff create" in group.output
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda stop: stop.name)
+def test_stopping_the_command_stops_everything(group, stop):
+    processes = group.processes()
+    assert set(processes) == {"web", "worker"}
+    group.process.send_signal(stop)
+    assert group.ended() == 128 + stop
+    assert not [name for name, pid in processes.items() if _is_running(pid)]
+    assert "Traceback" not in group.output
+    with pytest.raises(URLError):
+        group.get("/healthz")
+
+
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_when_one_process_is_killed_the_group_ends(group, name):
+    processes = group.processes()
+    os.kill(processes[name], signal.SIGKILL)
+    assert group.ended() != 0
+    assert not [name for name, pid in processes.items() if _is_running(pid)]
+
+
+def test_when_the_leader_is_killed_its_processes_end_by_themselves(group):
+    processes = group.processes()
+    group.process.kill()
+    # The reader ends when nobody holds the other end of the pipe any more.
+    group.ended()
+    assert not [name for name, pid in processes.items() if _is_running(pid)]
+
+
+def test_a_port_that_is_taken_is_told_in_one_sentence(group, start):
+    second = start(PORT=str(group.port))
+    assert second.ended() == 1
+    assert second.lines == [
+        f"The status page can not start: 127.0.0.1:{group.port} can not be used (Address already"
+        " in use). Choose another port with PORT=…\n"
+    ]
+
+
+def test_both_files_of_locked_dependencies_name_no_index_and_have_hashes():
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (PROJECT / name).read_text()
+        assert not re.search(r"https?://|^-", text, re.MULTILINE)
+        packages = re.findall(r"^[a-zA-Z0-9_.-]+(?:\[.*?\])?==", text, re.MULTILINE)
+        assert len(packages) > 50
+        for package in re.split(r"\n(?=[a-zA-Z])", text.strip()):
+            assert "--hash=sha256:" in package
