@@ -9,13 +9,20 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 
-from statuspage.config import PROJECT
+from statuspage import clock, create_app
+from statuspage.config import PROJECT, Settings
+from statuspage.db import db
+from statuspage.domain import maintenance
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.status import IncidentStatus
+from statuspage.domain.timeline import Incident
 
 PATIENCE_S = 60
 
@@ -121,6 +128,32 @@ def test_the_first_start_without_demo_gives_an_empty_page_and_says_how_to_get_in
     assert group.get("/healthz")[0] == 200
     assert f"{group.address}/\n" in group.output
     assert "flask staff create" in group.output
+
+
+def test_maintenance_that_is_due_begins_within_five_seconds(group, tmp_path):
+    app = create_app(Settings(data_dir=tmp_path / "data"), watch=False)
+    due = clock.now() + timedelta(seconds=1)
+    with app.app_context():
+        announced = maintenance.schedule(
+            "Database upgrade",
+            body="The page may be slow.",
+            claims={},
+            scheduled_for=due,
+            scheduled_until=due + timedelta(hours=1),
+            by=SYSTEM,
+            at=clock.now(),
+        )
+        db.session.commit()
+
+    def has_begun():
+        with app.app_context():
+            return db.session.get(Incident, announced.id).status is IncidentStatus.IN_PROGRESS
+
+    _wait(has_begun, group)
+    with app.app_context():
+        begun = max(update.posted_at for update in db.session.get(Incident, announced.id).updates)
+        db.engine.dispose()
+    assert due <= begun <= due + timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda stop: stop.name)
