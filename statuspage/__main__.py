@@ -3,13 +3,17 @@
 Becomes honcho, which reads the Procfile. The parts prepare the database themselves.
 """
 
+import contextlib
 import os
+import resource
 import socket
 import sys
 from pathlib import Path
 
 from statuspage import config, group
 from statuspage.config import PROJECT, Settings, SettingsError
+
+MAX_FILES = 8192
 
 
 def main() -> None:
@@ -19,6 +23,7 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"The status page can not start: {error}")
     _refuse_a_taken_port(settings)
+    _allow_many_connections()
     python = Path(sys.executable)
     honcho = [str(python), "-m", "honcho", "-d", str(PROJECT), "-f", str(PROJECT / "Procfile")]
     os.execve(  # noqa: S606
@@ -53,6 +58,14 @@ def _refuse_a_taken_port(settings: Settings) -> None:
                 f"The status page can not start: {settings.host}:{settings.port} can not be used"
                 f" ({error.strerror}). Choose another port with PORT=…"
             )
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the machine grants: each waiting reader holds one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if most == resource.RLIM_INFINITY else min(most, MAX_FILES)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 if __name__ == "__main__":

@@ -156,6 +156,17 @@ def test_maintenance_that_is_due_begins_within_five_seconds(group, tmp_path):
     assert due <= begun <= due + timedelta(seconds=5)
 
 
+def test_six_hundred_readers_who_hold_a_connection_stall_nobody(group):
+    with contextlib.ExitStack() as stack:
+        for number in range(600):
+            held = socket.create_connection(("127.0.0.1", group.port))
+            stack.enter_context(held)
+            held.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"\r\n" * (number % 2))
+        began = time.monotonic()
+        assert group.get("/healthz")[0] == 200
+        assert time.monotonic() - began < 3
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda stop: stop.name)
 def test_stopping_the_command_stops_everything(group, stop):
     processes = group.processes()
