@@ -27,6 +27,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage import cli, config, logs, schema
     from statuspage.db import db
     from statuspage.web import health
+    from statuspage.web.public import feeds
 
     settings = settings or config.load()
     logs.configure(settings)
@@ -38,6 +39,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     app.config.from_mapping(_flask_config(settings))
     db.init_app(app)
     app.register_blueprint(health.bp)
+    app.register_blueprint(feeds.bp)
     cli.init_app(app)
     if "FLASK_RUN_FROM_CLI" in os.environ:
         schema.use_alembic(app)
@@ -87,6 +89,11 @@ def _wrap(app: "Flask", settings: "Settings", watch: bool) -> None:
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
         )
     app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
-        app.wsgi_app, root=app.static_folder, prefix="static/", max_age=86_400
+        app.wsgi_app,
+        root=app.static_folder,
+        prefix="static/",
+        max_age=86_400,
+        # Browsers refuse a stylesheet of any other type.
+        mimetypes={".xsl": "text/xsl"},
     )
     edge.init_app(app, settings.data_dir, watch=watch)

@@ -536,6 +536,27 @@ def published(
     return list(db.session.scalars(query.limit(limit)))
 
 
+def last_told(
+    limit: int, *, touching: Component | None = None, planned_by_start: bool = False
+) -> list[Incident]:
+    """Published ones by their newest word (an update or a postmortem), newest first.
+
+    `planned_by_start` puts a maintenance that has not begun at the moment it is
+    scheduled for, as Statuspage's feeds do.
+    """
+    query = _public()
+    if touching is not None:
+        query = query.where(Incident.affected.any(Affected.component_id == touching.id))
+    newest = _newest_word()
+    if planned_by_start:
+        is_ahead = sa.and_(
+            Incident.status == IncidentStatus.SCHEDULED, Incident.scheduled_for.is_not(None)
+        )
+        newest = sa.case((is_ahead, Incident.scheduled_for), else_=newest)
+    query = query.order_by(newest.desc(), Incident.id.desc()).limit(limit)
+    return list(db.session.scalars(query.options(*_FULL)))
+
+
 def for_front_page(*, since: datetime) -> list[Incident]:
     """Published ones that are not over, or ended at `since` or later."""
     over = [status for status in IncidentStatus if status.is_over]
@@ -610,6 +631,24 @@ def _public() -> sa.Select[Incident]:
     return sa.select(Incident).where(
         Incident.published_at.is_not(None), Incident.retracted_at.is_(None)
     )
+
+
+def _newest_word() -> sa.ColumnElement[datetime | None]:
+    """When the incident was last spoken of: SQL for the newest update or postmortem."""
+    update = (
+        sa.select(sa.func.max(IncidentUpdate.posted_at))
+        .where(IncidentUpdate.incident_id == Incident.id, IncidentUpdate.is_draft.is_(False))
+        .correlate(Incident)
+        .scalar_subquery()
+    )
+    table = db.metadata.tables["postmortem"]
+    postmortem = (
+        sa.select(table.c.published_at)
+        .where(table.c.incident_id == Incident.id)
+        .correlate(Incident)
+        .scalar_subquery()
+    )
+    return sa.case((postmortem > update, postmortem), else_=update)
 
 
 def _move_claims(incident: Incident, moment: Moment, old: datetime, new: datetime) -> None:

@@ -36,6 +36,7 @@ from statuspage.page.views import (
     Cause,
     ChangeView,
     ComponentPage,
+    ComponentRef,
     ComponentView,
     CorrectionView,
     EditView,
@@ -47,6 +48,7 @@ from statuspage.page.views import (
     Month,
     PageView,
     PostmortemView,
+    Recent,
     Retracted,
     Snapshot,
     Strip,
@@ -165,24 +167,26 @@ def maintenances(*, at: datetime, base_url: str) -> tuple[PageView, tuple[Incide
 
 
 def recent(
-    *, at: datetime, limit: int, component: str | None = None, only: str | None = None
-) -> tuple[IncidentView, ...] | None:
-    """The newest incidents and maintenances for feeds, newest start first.
+    *,
+    at: datetime,
+    base_url: str,
+    limit: int,
+    component: str | None = None,
+    planned_by_start: bool = False,
+) -> Recent | None:
+    """For feeds: the incidents and maintenances with the newest words, newest first.
 
-    Narrowed to a component, or to one incident, by public id; None when there is
-    no such thing that the public may see.
+    Narrowed to a component by public id; None when there is none that the public
+    may see. `planned_by_start` counts a maintenance that has not begun by its start.
     """
-    if only is not None:
-        row = incidents.get(only)
-        if row is None or row.is_draft or row.retracted_at is not None:
-            return None
-        return tuple(_incident_views([row], at))
-    touching = None
+    touching, ref = None, None
     if component is not None:
         touching = _visible_component(component)
         if touching is None:
             return None
-    return tuple(_incident_views(incidents.published(touching=touching, limit=limit), at))
+        ref = ComponentRef(touching.public_id, touching.full_name)
+    rows = incidents.last_told(limit, touching=touching, planned_by_start=planned_by_start)
+    return Recent(describe(base_url=base_url), tuple(_incident_views(rows, at)), ref)
 
 
 def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage | None:

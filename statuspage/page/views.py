@@ -355,3 +355,25 @@ class UptimePage:
     number: int
     rows: tuple[tuple[ComponentView, tuple[CalendarMonth, ...], tuple[Cause, ...]], ...]
     has_older: bool
+
+
+@dataclass(frozen=True)
+class ComponentRef:
+    """Just enough to name a component and link to it."""
+
+    id: str
+    full_name: str
+
+    @property
+    def path(self) -> str:
+        return f"/components/{self.id}"
+
+
+@dataclass(frozen=True)
+class Recent:
+    """What feeds tell: the incidents and maintenances with the newest words, newest first."""
+
+    page: PageView
+    incidents: tuple[IncidentView, ...]
+    component: ComponentRef | None
+    """The only one told of; None: all."""

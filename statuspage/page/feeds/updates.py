@@ -1,0 +1,235 @@
+"""Feeds with an entry for each update and each published postmortem.
+
+An entry never changes once it is out, whatever happens to the incident: its words
+are those of its own update, the incident's name and a maintenance's window are told
+as they were then. Only an edit of the update itself moves `updated`, and says so.
+What may change at any time (who is affected, what still works, what to do) is in
+the description of an incident's own feed instead.
+"""
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from markupsafe import escape
+
+from statuspage.domain.status import IncidentStatus
+from statuspage.page.feeds.entries import Entry, Feed, newest_change, one_line
+from statuspage.page.views import (
+    ChangeView,
+    EditView,
+    IncidentPage,
+    IncidentView,
+    PageView,
+    PostmortemView,
+    Recent,
+    UpdateView,
+)
+from statuspage.text import clean, to_plain
+
+MAX_ENTRIES = 50
+
+# RFC 4122 §4.3: ids made of names. An address would not do, as the page may move.
+_NAMES = uuid.UUID("6f3f3a5e-6f0e-4f0b-9d39-1f6f2f0f4c1d")
+
+
+def of_page(recent: Recent) -> Feed:
+    """Everything told on the page."""
+    page = recent.page
+    return _feed(
+        page,
+        stem="/feeds/updates",
+        home="/",
+        title=f"{page.name} Status - Updates",
+        description=f"Every update on incidents and maintenance of {page.name}, as it was posted.",
+        incidents=recent.incidents,
+    )
+
+
+def of_component(recent: Recent) -> Feed:
+    """Everything told of incidents that named the component of `recent`."""
+    page, component = recent.page, recent.component
+    assert component is not None
+    return _feed(
+        page,
+        stem=component.path,
+        home=component.path,
+        title=f"{page.name} Status - {component.full_name}",
+        description=f"Every update on incidents and maintenance that concern"
+        f" {component.full_name}.",
+        incidents=recent.incidents,
+    )
+
+
+def of_incident(found: IncidentPage) -> Feed:
+    """Everything told of one incident or maintenance; the description says how it stands."""
+    incident = found.incident
+    return _feed(
+        found.page,
+        stem=incident.path,
+        home=incident.path,
+        title=f"{found.page.name} Status - {incident.name}",
+        description=_facts(incident),
+        incidents=(incident,),
+        changed_at=incident.updated_at,
+    )
+
+
+def _feed(
+    page: PageView,
+    *,
+    stem: str,
+    home: str,
+    title: str,
+    description: str,
+    incidents: Iterable[IncidentView],
+    changed_at: datetime | None = None,
+) -> Feed:
+    told = [entry for incident in incidents for entry in _entries(page, incident)]
+    told.sort(key=lambda entry: entry.published, reverse=True)
+    newest = tuple(told[:MAX_ENTRIES])
+    updated = newest_change(page, newest)
+    return Feed(
+        id=_permanent_id("feed", f"{page.id} {stem}"),
+        title=one_line(title),
+        description=one_line(description),
+        author=one_line(page.name, "Status page"),
+        home_url=f"{page.url}{home}",
+        stem=f"{page.url}{stem}",
+        zone=page.zone,
+        updated=max(updated, changed_at) if changed_at else updated,
+        entries=newest,
+    )
+
+
+def _facts(incident: IncidentView) -> str:
+    facts = (
+        ("Who is affected", incident.who_is_affected),
+        ("What still works", incident.what_still_works),
+        ("What you can do", incident.what_you_can_do),
+    )
+    said = [f"{heading}: {one_line(words)}" for heading, words in facts if words]
+    return " · ".join([incident.status.label, *said])
+
+
+def _entries(page: PageView, incident: IncidentView) -> list[Entry]:
+    found = [_of_update(page, incident, update) for update in incident.updates]
+    if incident.postmortem is not None:
+        found.insert(0, _of_postmortem(page, incident, incident.postmortem))
+    return found
+
+
+def _of_update(page: PageView, incident: IncidentView, update: UpdateView) -> Entry:
+    name = _as_it_was(incident, "name", incident.name, update.posted_at)
+    html = "\n".join(
+        part
+        for part in (
+            clean(update.html),
+            _window(page.zone, incident, update),
+            _changes(update.changes),
+            _promise(page.zone, update),
+            _edited(page.zone, update.edits),
+        )
+        if part
+    )
+    return Entry(
+        id=_permanent_id("update", update.id),
+        title=one_line(f"{update.status.label}: {name}"),
+        url=f"{page.url}{incident.path}#{update.anchor}",
+        published=update.posted_at,
+        updated=max(update.posted_at, update.updated_at),
+        html=html,
+        text=clean(to_plain(html)),
+        tags=(incident.kind.value, update.status.value),
+    )
+
+
+def _of_postmortem(page: PageView, incident: IncidentView, document: PostmortemView) -> Entry:
+    name = _as_it_was(incident, "name", incident.name, document.published_at)
+    parts = [
+        f"<h3>{escape(heading)}</h3>\n{clean(html)}" for _field, heading, html in document.parts
+    ]
+    html = "\n".join([*parts, _edited(page.zone, document.edits)]).strip()
+    return Entry(
+        id=_permanent_id("postmortem", document.id),
+        title=one_line(f"Postmortem: {name}"),
+        url=f"{page.url}{incident.path}#postmortem",
+        published=document.published_at,
+        updated=max(document.published_at, document.edited_at or document.published_at),
+        html=html,
+        text=clean(to_plain(html)),
+        tags=(incident.kind.value, IncidentStatus.POSTMORTEM.value),
+    )
+
+
+def _permanent_id(kind: str, name: str) -> str:
+    return uuid.uuid5(_NAMES, f"{kind} {clean(name)}").urn
+
+
+def _as_it_was(incident: IncidentView, field: str, now: str, at: datetime) -> str:
+    """What `field` said at that moment, before later corrections. Redactions hold throughout."""
+    for correction in incident.corrections:
+        if correction.field == field and correction.at > at:
+            return correction.old or now
+    return now
+
+
+# ── the words of an entry ──────────────────────────────────────────────────────
+
+
+def _window(zone: ZoneInfo, incident: IncidentView, update: UpdateView) -> str:
+    """When announced maintenance takes place, in the words of that announcement."""
+    if update.status is not IncidentStatus.SCHEDULED:
+        return ""
+    moments = []
+    for field in ("scheduled_for", "scheduled_until"):
+        value: datetime | None = getattr(incident, field)
+        if value is None:
+            return ""
+        told = _as_it_was(incident, field, value.isoformat(), update.posted_at)
+        moments.append(_time(datetime.fromisoformat(told), zone))
+    return f"<p>Planned from {moments[0]} to {moments[1]}.</p>"
+
+
+def _changes(changes: Iterable[ChangeView]) -> str:
+    lines = "".join(f"<li>{escape(clean(_change(change)))}</li>" for change in changes)
+    return f"<ul>{lines}</ul>" if lines else ""
+
+
+def _change(change: ChangeView) -> str:
+    """`Payments - Card payments: Degraded performance → Partial outage, 12 %, EU`."""
+    status = change.claim.status.label
+    if change.is_move:
+        status = f"{change.old_status.label} → {status}"
+    words = [f"{change.full_name}: {status}"]
+    if change.claim.share is not None:
+        words.append(f"{_number(change.claim.share)} %")
+    if change.claim.scope:
+        words.append(change.claim.scope)
+    return ", ".join(words)
+
+
+def _number(share: Decimal) -> str:
+    return f"{share.normalize():f}"
+
+
+def _promise(zone: ZoneInfo, update: UpdateView) -> str:
+    if update.next_update_by is None:
+        return ""
+    return f"<p>Next update by {_time(update.next_update_by, zone)}.</p>"
+
+
+def _edited(zone: ZoneInfo, edits: tuple[EditView, ...]) -> str:
+    if not edits:
+        return ""
+    last = edits[-1]
+    reason = f": {escape(clean(last.reason))}" if last.reason else ""
+    return f"<p><small>Edited {_time(last.at, zone)}{reason}</small></p>"
+
+
+def _time(at: datetime, zone: ZoneInfo) -> str:
+    local = at.astimezone(zone)
+    words = f"{local.day} {local:%B %Y, %H:%M} {local.tzname()}"
+    return f'<time datetime="{local.isoformat(timespec="seconds")}">{words}</time>'

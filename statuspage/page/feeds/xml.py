@@ -1,0 +1,121 @@
+"""RSS 2.0 and Atom (RFC 4287), written by feedgen.
+
+The order of elements, the stylesheets and Statuspage's way of writing dates are put
+right by extensions, feedgen's own hook for what it has no words for.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from feedgen.ext.base import BaseEntryExtension, BaseExtension
+from feedgen.feed import FeedGenerator
+from lxml import etree
+
+from statuspage.page.feeds.entries import LANGUAGE, Feed, Form
+
+TTL_MIN = 5
+"""How long RSS readers may keep the feed."""
+
+# Browsers are giving up XSLT. Those without it use the CSS, which reads the same.
+STYLESHEETS = (("text/xsl", "/static/feed.xsl"), ("text/css", "/static/feed.css"))
+
+_ATOM_FEED = ("id", "link", "title", "subtitle", "updated", "author")
+_ATOM_ENTRY = ("id", "published", "updated", "link", "title", "summary", "content", "category")
+_RSS_CHANNEL = ("title", "link", "description", "pubDate")
+_RSS_ITEM = ("title", "description", "encoded", "pubDate", "link", "guid", "category")
+
+
+def atom(feed: Feed) -> bytes:
+    writer = _writer(feed, Form.ATOM)
+    if feed.is_statuspage:
+        writer.subtitle("")
+    written: bytes = writer.atom_str(pretty=True)
+    return written
+
+
+def rss(feed: Feed) -> bytes:
+    writer = _writer(feed, Form.RSS)
+    writer.pubDate(feed.moment(feed.updated))
+    writer.ttl(TTL_MIN)
+    written: bytes = writer.rss_str(pretty=True)
+    return written
+
+
+def _writer(feed: Feed, form: Form) -> Any:
+    writer = FeedGenerator()
+    writer.register_extension("shape", _FeedShape, _EntryShape)
+    writer.generator("")
+    writer.docs("")
+    writer.language(LANGUAGE)
+    writer.id(feed.id)
+    writer.title(feed.title)
+    writer.description(feed.description)
+    writer.updated(feed.moment(feed.updated))
+    writer.author(name=feed.author)
+    # The last one becomes the channel's link in RSS.
+    writer.link(href=feed.url(form), rel="self", type=form.media_type)
+    writer.link(href=feed.home_url, rel="alternate", type="text/html")
+    for entry in feed.entries:
+        item = writer.add_entry(order="append")
+        item.id(entry.id)
+        guid = entry.url if feed.is_statuspage else entry.id
+        item.guid(guid, permalink=feed.is_statuspage)
+        item.title(entry.title)
+        item.link(href=entry.url, rel="alternate", type="text/html")
+        item.published(feed.moment(entry.published))
+        item.updated(feed.moment(entry.updated))
+        if entry.text is not None:
+            item.summary(entry.text)
+        item.content(entry.html, type="html")
+        for tag in entry.tags:
+            item.category(term=tag)
+    return writer
+
+
+class _FeedShape(BaseExtension):
+    def extend_atom(self, feed: etree._Element) -> etree._Element:
+        _arrange(feed, _ATOM_FEED)
+        _write_utc_as_z(feed)
+        links = feed.findall("link")
+        links[0].addprevious(links[1])  # The page, then the feed itself.
+        _name_stylesheets(feed)
+        return feed
+
+    def extend_rss(self, feed: etree._Element) -> etree._Element:
+        _arrange(feed[0], _RSS_CHANNEL)
+        _name_stylesheets(feed)
+        return feed
+
+
+class _EntryShape(BaseEntryExtension):
+    def extend_atom(self, entry: etree._Element) -> etree._Element:
+        _arrange(entry, _ATOM_ENTRY)
+        _write_utc_as_z(entry)
+        return entry
+
+    def extend_rss(self, item: etree._Element) -> etree._Element:
+        _arrange(item, _RSS_ITEM)
+        for guid in item.iterfind("guid[@isPermaLink='true']"):
+            del guid.attrib["isPermaLink"]  # The default, and left out by Statuspage.
+        return item
+
+
+def _arrange(parent: etree._Element, order: Sequence[str]) -> None:
+    """Put the children named in `order` first."""
+    ranks = {name: rank for rank, name in enumerate(order)}
+    parent[:] = sorted(
+        parent, key=lambda child: ranks.get(etree.QName(child).localname, len(order))
+    )
+
+
+def _write_utc_as_z(parent: etree._Element) -> None:
+    for child in parent:
+        if child.tag in ("published", "updated") and child.text is not None:
+            child.text = child.text.replace("+00:00", "Z")
+
+
+def _name_stylesheets(root: etree._Element) -> None:
+    for kind, href in STYLESHEETS:
+        root.addprevious(
+            etree.ProcessingInstruction("xml-stylesheet", f'type="{kind}" href="{href}"')
+        )

@@ -1,0 +1,115 @@
+"""The addresses of feeds.
+
+`/history` has an entry for each incident, as Statuspage's; `/feeds/updates` and the
+feeds of one component and of one incident have an entry for each update.
+"""
+
+from http import HTTPStatus
+
+from flask import Blueprint, current_app
+from flask.typing import ResponseReturnValue
+
+from statuspage import clock
+from statuspage.page import snapshot
+from statuspage.page.cache import Rendering
+from statuspage.page.feeds import history, jsonfeed, updates
+from statuspage.page.feeds.entries import Feed, Form
+from statuspage.page.views import Retracted
+from statuspage.web.edge import publish
+
+bp = Blueprint("feeds", __name__)
+
+# The stylesheet of a browser's view comes from here. XSLT counts as script.
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self';"
+    " form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@bp.get("/history.<any(rss, atom):form>")
+def of_incidents(form: str) -> ResponseReturnValue:
+    return publish(f"/history.{form}", lambda: _history(Form(form)))
+
+
+@bp.get("/feeds/updates.<any(rss, atom, json):form>")
+def of_updates(form: str) -> ResponseReturnValue:
+    return publish(f"/feeds/updates.{form}", lambda: _updates(Form(form)))
+
+
+@bp.get("/components/<public_id>.<any(rss, atom, json):form>")
+def of_component(public_id: str, form: str) -> ResponseReturnValue:
+    address = f"/components/{public_id}.{form}"
+    return publish(address, lambda: _component(public_id, Form(form)))
+
+
+@bp.get("/incidents/<public_id>.<any(rss, atom, json):form>")
+def of_incident(public_id: str, form: str) -> ResponseReturnValue:
+    address = f"/incidents/{public_id}.{form}"
+    return publish(address, lambda: _incident(public_id, Form(form)))
+
+
+# ── renderings ─────────────────────────────────────────────────────────────────
+
+
+def _history(form: Form) -> Rendering | None:
+    recent = snapshot.recent(
+        at=clock.now(), base_url=_base_url(), limit=history.MAX_ENTRIES, planned_by_start=True
+    )
+    return _written(history.of_page(recent), form) if recent else None
+
+
+def _updates(form: Form) -> Rendering | None:
+    # Each of the newest updates belongs to one of as many incidents with the newest words.
+    recent = snapshot.recent(at=clock.now(), base_url=_base_url(), limit=updates.MAX_ENTRIES)
+    return _written(updates.of_page(recent), form) if recent else None
+
+
+def _component(public_id: str, form: Form) -> Rendering | None:
+    recent = snapshot.recent(
+        at=clock.now(), base_url=_base_url(), limit=updates.MAX_ENTRIES, component=public_id
+    )
+    return _written(updates.of_component(recent), form) if recent else None
+
+
+def _incident(public_id: str, form: Form) -> Rendering | None:
+    match snapshot.incident(public_id, at=clock.now(), base_url=_base_url()):
+        case None:
+            return None
+        case Retracted() as retracted:
+            return _gone(retracted)
+        case found:
+            return _written(updates.of_incident(found), form)
+
+
+def _written(feed: Feed, form: Form) -> Rendering:
+    return Rendering(
+        status=HTTPStatus.OK,
+        content_type=form.content_type,
+        body=_bytes(feed, form),
+        csp=CSP,
+        headers=(("Access-Control-Allow-Origin", "*"),),
+    )
+
+
+def _bytes(feed: Feed, form: Form) -> bytes:
+    if form is Form.JSON:
+        return jsonfeed.render(feed)
+    # Imported when asked: feedgen and lxml would take a tenth of a second at each start.
+    from statuspage.page.feeds import xml
+
+    return xml.rss(feed) if form is Form.RSS else xml.atom(feed)
+
+
+def _gone(retracted: Retracted) -> Rendering:
+    words = f"Withdrawn on {retracted.at:%Y-%m-%d}: {retracted.name}\n{retracted.reason}\n"
+    return Rendering(
+        status=HTTPStatus.GONE,
+        content_type="text/plain; charset=utf-8",
+        body=words.encode(errors="replace"),
+        headers=(("Access-Control-Allow-Origin", "*"),),
+    )
+
+
+def _base_url() -> str:
+    base_url: str = current_app.config["SETTINGS"].base_url
+    return base_url
