@@ -173,7 +173,8 @@ def _variants(rendering: Rendering, last_modified: str | None) -> dict[str, Vari
 def _content_mark(rendering: Rendering) -> str:
     """Differs when a byte or a header differs, so that a 304 never keeps an old policy alive."""
     digest = hashlib.blake2b(rendering.body, digest_size=12)
-    digest.update(repr(replace(rendering, body=b"")).encode())
+    head = (rendering.content_type, rendering.cache_control, rendering.csp, rendering.headers)
+    digest.update(repr((int(rendering.status), *head)).encode())
     return digest.hexdigest()
 
 

@@ -144,7 +144,8 @@ def _select(answer: Answer, environ: "WSGIEnvironment") -> tuple[str, list[Heade
     """Status, headers and body by RFC 9110 §12.5.3 and §13.2.2. The list may be changed."""
     accepted = environ.get("HTTP_ACCEPT_ENCODING")
     variant = answer.best(acceptable(accepted)) if accepted else answer.variants["identity"]
-    if answer.rendering.status == HTTPStatus.OK and _has_it(answer, variant, environ):
+    is_conditional = "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ
+    if is_conditional and answer.rendering.status == 200 and _has_it(answer, variant, environ):
         return "304 Not Modified", list(variant.not_modified), b""
     return answer.status, list(variant.headers), variant.body
 

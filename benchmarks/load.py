@@ -1,0 +1,47 @@
+"""One run of wrk."""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+CONNECTIONS = 16
+UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+class LoadError(Exception):
+    """A run whose figure would not count."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    requests_per_s: float
+    p50_ms: float
+    p99_ms: float
+
+
+def run(url: str, headers: Mapping[str, str], seconds: float) -> Sample:
+    """Ask `url` with one thread and 16 connections. Raises `LoadError` on a wrong answer."""
+    fields = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+    # wrk reads whole seconds only, and needs no more.
+    length = f"-d{max(1, round(seconds))}s"
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", length, "--latency", *fields, url]
+    report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in report or "Socket errors" in report:
+        raise LoadError(f"{url} did not answer well:\n{report}")
+    return read(report)
+
+
+def read(report: str) -> Sample:
+    """The figures of a report of wrk. Raises `LoadError` where there are none."""
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", report)
+    if rate is None:
+        raise LoadError(f"No figure in the report of wrk:\n{report}")
+    return Sample(float(rate[1]), _percentile(report, 50), _percentile(report, 99))
+
+
+def _percentile(report: str, percent: int) -> float:
+    found = re.search(rf"\s{percent}%\s+([\d.]+)(us|ms|s)\b", report)
+    if found is None:
+        raise LoadError(f"No {percent} % figure in the report of wrk:\n{report}")
+    return float(found[1]) * UNITS_MS[found[2]]

@@ -1,0 +1,127 @@
+"""The two servers that are compared: ours, started as `make run` starts it, and nginx."""
+
+import gzip
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+START_S = 60
+
+NGINX = """
+{user}
+worker_processes 2;
+daemon off;
+pid {folder}/nginx.pid;
+error_log stderr error;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 10000000;
+    open_file_cache max=100;
+    open_file_cache_valid 60s;
+    gzip_static on;
+    gzip_vary on;
+    types {{ text/html html; application/atom+xml atom; }}
+    client_body_temp_path {folder}/client;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} backlog=1024;
+        root {folder}/files;
+        index page.html;
+    }}
+}}
+"""
+
+
+@contextmanager
+def product(environment: Mapping[str, str]) -> Iterator[str]:
+    """Our web process by the line of the Procfile; gives its address."""
+    port = free_port()
+    line = _procfile_line("web")
+    names = {**os.environ, **environment, "HOST": "127.0.0.1", "PORT": str(port)}
+    names["PATH"] = f"{Path(sys.executable).parent}:{names['PATH']}"
+    with _running(["sh", "-c", line], f"http://127.0.0.1:{port}", cwd=PROJECT, env=names) as url:
+        yield url
+
+
+@contextmanager
+def nginx(folder: Path, files: Mapping[str, bytes]) -> Iterator[str]:
+    """nginx with two workers on `files`, each with its gzip form beside it."""
+    root = folder / "files"
+    root.mkdir(parents=True)
+    for name, body in files.items():
+        (root / name).write_bytes(body)
+        (root / f"{name}.gz").write_bytes(gzip.compress(body, 9, mtime=0))
+    port = free_port()
+    # As root, nginx would read the folder as somebody who may not.
+    user = "user root;" if os.geteuid() == 0 else ""
+    settings = folder / "nginx.conf"
+    settings.write_text(NGINX.format(folder=folder, port=port, user=user))
+    command = ["nginx", "-c", str(settings), "-p", str(folder), "-e", "stderr"]
+    with _running(command, f"http://127.0.0.1:{port}", cwd=folder, env=dict(os.environ)) as url:
+        yield url
+
+
+def fetch(url: str, headers: Mapping[str, str] | None = None) -> tuple[Mapping[str, str], bytes]:
+    """Headers and body as they are on the wire. Raises `OSError` when nobody answers well."""
+    request = urllib.request.Request(url, headers=dict(headers or {}))
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.headers, answer.read()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _procfile_line(name: str) -> str:
+    for line in (PROJECT / "Procfile").read_text().splitlines():
+        kind, _, command = line.partition(":")
+        if kind.strip() == name:
+            return command.strip()
+    raise LookupError(f"The Procfile has no line {name!r}.")
+
+
+@contextmanager
+def _running(command: list[str], url: str, *, cwd: Path, env: dict[str, str]) -> Iterator[str]:
+    process = subprocess.Popen(command, cwd=cwd, env=env)
+    try:
+        deadline = time.monotonic() + START_S
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"This did not start: {shlex.join(command)}")
+            time.sleep(0.05)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        fetch(f"{url}/")
+    except urllib.error.HTTPError:
+        return True  # It listens; what it says is judged later.
+    except OSError:
+        return False
+    return True
