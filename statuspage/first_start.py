@@ -5,7 +5,7 @@ from datetime import datetime
 from flask import Flask
 
 from statuspage import schema
-from statuspage.db import db
+from statuspage.db import db, reading
 from statuspage.domain import pages, staff
 from statuspage.domain.events import SYSTEM
 
@@ -16,11 +16,10 @@ def fill(app: Flask, *, at: datetime) -> None:
     Of several processes that start together one does it, the others wait.
     """
     with app.app_context():
-        if pages.get() is not None:
+        if _is_filled():
             return
         with schema.alone():
-            db.session.rollback()
-            if pages.get() is None:
+            if not _is_filled():
                 pages.create("Status", by=SYSTEM, at=at)
                 db.session.commit()
 
@@ -38,3 +37,12 @@ def welcome(app: Flask, *, at: datetime) -> str:
         elif not staff.listed():
             lines.append("First owner   flask staff create EMAIL --role owner --password-stdin")
     return "\n".join([*lines, "Stop          Ctrl-C", ""])
+
+
+def _is_filled() -> bool:
+    # No transaction may be left open: whoever works behind the lock needs the database.
+    reading()
+    try:
+        return pages.get() is not None
+    finally:
+        db.session.rollback()

@@ -201,6 +201,7 @@ def test_of_processes_that_start_together_on_an_empty_database_one_migrates(
     ]
     output = "".join(start.communicate(timeout=120)[0] for start in starts)
     assert [start.returncode for start in starts] == [0] * PROCESSES, output
+    assert output == ""
     app = create_app(Settings(data_dir=tmp_path, database_url=empty_url, secret_key=SECRET))
     assert _count(app, "page") == 1
     with app.app_context():

@@ -11,7 +11,7 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import pytest
@@ -63,8 +63,14 @@ class Group:
 
     def wait_until_ready(self) -> None:
         def is_ready():
-            with contextlib.suppress(URLError, ConnectionError, TimeoutError):
+            try:
                 return self.get("/readyz")[0] == 200 and "Stop" in self.output
+            except HTTPError as answer:
+                with answer:
+                    self.lines.append(f"{answer}: {answer.read().decode()}")
+            except (URLError, ConnectionError, TimeoutError):
+                pass
+            return False
 
         _wait(is_ready, self)
 
