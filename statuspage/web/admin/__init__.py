@@ -1,0 +1,189 @@
+"""The staff desk, `/admin`: sign-in, and a screen for each thing staff do.
+
+`init_app` puts all of it on an application. A blueprint per noun; each route
+declares in `permissions` what it needs. Views translate, the domain decides.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import structlog
+from flask import Blueprint, Flask, Response, current_app, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf.csrf import CSRFError
+from sqlalchemy import exc
+from werkzeug.exceptions import HTTPException
+
+from statuspage import clock
+from statuspage.db import db
+from statuspage.domain.staff import Permission
+from statuspage.domain.status import ComponentStatus
+from statuspage.web.admin import (
+    account,
+    again,
+    audit,
+    auth,
+    components,
+    incidents,
+    local,
+    maintenance,
+    overview,
+    permissions,
+    postmortems,
+    safety,
+    settings,
+    team,
+)
+from statuspage.web.admin.forms import show_share
+
+RETRY_AFTER_S = 10
+
+log = structlog.get_logger()
+
+bp = Blueprint("admin", __name__, url_prefix="/admin")
+bp.before_request(permissions.gate)
+for child in (
+    overview.bp,
+    auth.bp,
+    account.bp,
+    incidents.bp,
+    maintenance.bp,
+    components.bp,
+    postmortems.bp,
+    settings.bp,
+    team.bp,
+    audit.bp,
+):
+    bp.register_blueprint(child)
+
+
+def init_app(app: Flask) -> None:
+    """Put the desk on an application."""
+    safety.init_app(app)
+    app.register_blueprint(bp)
+
+
+@bp.context_processor
+def _for_every_screen() -> dict[str, object]:
+    return {
+        "asset": _asset,
+        "desk_name": _desk_name,
+        "may": _may,
+        "show_share": show_share,
+        "statuses": list(ComponentStatus),
+        "zone_name": lambda: local.zone().key,
+    }
+
+
+@bp.app_template_filter("short")
+def _short(moment: object) -> str:
+    """A moment in the page's zone, as short as it can be said."""
+    return local.short(moment, local.zone(), now=clock.now())  # type: ignore[arg-type]
+
+
+@bp.app_template_filter("until")
+def _until(moment: object) -> str:
+    """`in 3 minutes` or `3 minutes ago`."""
+    length = moment - clock.now()  # type: ignore[operator]
+    if length.total_seconds() < 0:
+        return f"{local.in_words(-length)} ago"
+    return f"in {local.in_words(length)}"
+
+
+@bp.app_template_filter("event_words")
+def _event_words(kind: str) -> str:
+    """`incident.update_posted` as `Incident: update posted`."""
+    noun, _, what = kind.partition(".")
+    return f"{noun.capitalize()}: {what.replace('_', ' ')}"
+
+
+def _desk_name() -> str:
+    page = local.page()
+    return page.name if page else "Status page"
+
+
+def _may(permission: str) -> bool:
+    return bool(current_user.is_authenticated and current_user.role.may(Permission(permission)))
+
+
+def _asset(name: str) -> str:
+    folder = current_app.static_folder
+    assert folder is not None
+    return url_for("static", filename=name, v=_mark(Path(folder) / name))
+
+
+@cache
+def _mark(file: Path) -> str:
+    """Changes with the file, so that a browser never keeps an old one after an upgrade."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:10] if file.exists() else "0"
+
+
+# ── what can go wrong on any screen ────────────────────────────────────────────
+
+
+@bp.errorhandler(CSRFError)
+def _refuse_forgery(_error: CSRFError) -> ResponseReturnValue:
+    return again.page(
+        "This form was too old",
+        "It was opened before you signed in or out, so we can not be sure that you sent it."
+        " Nothing was saved. Look it over and send it again.",
+        400,
+    )
+
+
+@bp.errorhandler(exc.OperationalError)
+@bp.errorhandler(exc.InterfaceError)
+@bp.errorhandler(exc.TimeoutError)
+def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
+    log.error("desk.database_unavailable", error=str(getattr(error, "orig", error)))
+    _roll_back()
+    response = again.page(
+        "The database does not answer",
+        "Nothing was saved. Customers go on seeing the last good page. Wait a moment, then try"
+        " again; what you wrote stays here.",
+        503,
+    )
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+@bp.errorhandler(429)
+def _too_many(_error: HTTPException) -> ResponseReturnValue:
+    response = Response(
+        render_template(
+            "admin/stop.html",
+            heading="Too many attempts",
+            words="Signing in failed too often. Wait a few minutes, then try again, or ask an"
+            " owner for a sign-in link.",
+        ),
+        429,
+    )
+    response.headers["Retry-After"] = "60"
+    return response
+
+
+@bp.errorhandler(403)
+def _forbidden(_error: HTTPException) -> ResponseReturnValue:
+    return render_template(
+        "admin/stop.html",
+        heading="You may not do this",
+        words="Your role does not allow it. An owner of this page can change your role.",
+    ), 403
+
+
+@bp.errorhandler(404)
+def _missing(_error: HTTPException) -> ResponseReturnValue:
+    return render_template(
+        "admin/stop.html",
+        heading="Not found",
+        words="There is nothing at this address. It may have been a draft that was thrown away.",
+    ), 404
+
+
+def _roll_back() -> None:
+    try:
+        db.session.rollback()
+    except exc.SQLAlchemyError:
+        db.session.remove()

@@ -1,0 +1,44 @@
+"""Pages for a form that could not be taken: every typed word stays on the screen.
+
+They ask nothing of the database, so that they work while it is gone.
+"""
+
+from flask import Response, abort, make_response, render_template, request
+
+from statuspage.text import clean
+from statuspage.web.admin.safety import came_from_elsewhere
+
+_NEVER_SHOWN = ("csrf_token", "password", "token")
+_LONG = 40
+
+
+def page(heading: str, words: str, code: int, *, sign_in: bool = False) -> Response:
+    """The form as it was typed, with a button that sends it again.
+
+    A form that another site made the browser send is refused without an echo.
+    """
+    if came_from_elsewhere():
+        abort(403)
+    fields = [
+        (name, clean(value))
+        for name, value in request.form.items(multi=True)
+        if not any(word in name for word in _NEVER_SHOWN)
+    ]
+    has_secret = any("password" in name for name in request.form)
+    return make_response(
+        render_template(
+            "admin/again.html",
+            heading=heading,
+            words=words,
+            sign_in=sign_in,
+            hidden=[field for field in fields if not _is_prose(field[1])],
+            prose=[field for field in fields if _is_prose(field[1])],
+            action=request.full_path if request.query_string else request.path,
+            can_send=request.method == "POST" and not has_secret and not request.files,
+        ),
+        code,
+    )
+
+
+def _is_prose(value: str) -> bool:
+    return "\n" in value or len(value) > _LONG or " " in value.strip()

@@ -1,0 +1,517 @@
+"""Components and groups: names, order, statuses set by hand, and their recorded history."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from flask import Blueprint, abort, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import BooleanField, SelectField, StringField, TextAreaField
+
+from statuspage import clock
+from statuspage.domain import components, incidents
+from statuspage.domain.claims import OPERATIONAL, Claim, Span, effective
+from statuspage.domain.components import Component, ComponentClaim, ComponentGroup
+from statuspage.domain.staff import Permission
+from statuspage.domain.status import ComponentStatus
+from statuspage.errors import Invalid
+from statuspage.web.admin.forms import (
+    Form,
+    MomentField,
+    optional,
+    parse_share,
+    show_share,
+    words,
+)
+from statuspage.web.admin.permissions import current_actor, requires
+from statuspage.web.admin.saving import save
+
+bp = Blueprint("components", __name__, url_prefix="/components")
+
+HISTORY = timedelta(days=90)
+STATUSES = [(status.value, status.label) for status in ComponentStatus]
+
+Item = Component | ComponentGroup
+
+
+class ComponentForm(Form):
+    name = StringField("Name", filters=[words])
+    description = TextAreaField("Description", filters=[words])
+    group = SelectField("Group", validate_choice=False)
+    start_date = StringField("Counts since", filters=[optional])
+    showcase = BooleanField("Show bars and uptime", default=True)
+    only_show_if_degraded = BooleanField("Show only while it is not operational")
+
+    def validate_start_date(self, typed: StringField) -> None:
+        """A day as browsers send it, or blank."""
+        if typed.data:
+            try:
+                date.fromisoformat(typed.data)
+            except ValueError:
+                raise ValueError("Give a day, such as 2026-03-10.") from None
+
+    @property
+    def first_day(self) -> date | None:
+        return date.fromisoformat(self.start_date.data) if self.start_date.data else None
+
+
+class GroupForm(Form):
+    name = StringField("Name", filters=[words])
+    description = TextAreaField("Description", filters=[words])
+
+
+class StatusForm(Form):
+    """A claim: how a component stands, what share is concerned, whom."""
+
+    status = SelectField("Status", choices=STATUSES)
+    share = StringField("Extent", filters=[words])
+    scope = StringField("Who is affected", filters=[words])
+
+    def validate_share(self, typed: StringField) -> None:
+        """`12 %`, `12,5` or blank."""
+        parse_share(typed.data or "")
+
+    @property
+    def claim(self) -> Claim:
+        return Claim(
+            ComponentStatus(self.status.data),
+            parse_share(self.share.data or ""),
+            (self.scope.data or "").strip() or None,
+        )
+
+
+class CorrectionForm(StatusForm):
+    starts_at = MomentField("From", required=True)
+    ends_at = MomentField("Until")
+    reason = StringField("Reason", filters=[words])
+
+
+# ── the list and its order ─────────────────────────────────────────────────────
+
+
+@bp.get("")
+@requires(Permission.VIEW)
+def index() -> ResponseReturnValue:
+    return _list_page(Form())
+
+
+@bp.post("/arrange")
+@requires(Permission.CONFIGURE)
+def arrange() -> ResponseReturnValue:
+    """Either `move` (`c-ID:up`), by a button, or `order` (`g-ID c-ID …`), after dragging."""
+    form = Form(request.form)
+    moved, _, way = request.form.get("move", "").partition(":")
+
+    def act() -> str:
+        top, children = _tree()
+        if moved:
+            _move(top, children, moved, -1 if way == "up" else 1)
+        else:
+            top, children = _dragged(request.form.get("order", ""))
+        components.arrange(top, children, by=current_actor(), at=clock.now())
+        # The browser puts the focus on the button that was pressed.
+        anchor = f"{moved}-{way}" if moved and way in {"up", "down"} else None
+        return url_for("admin.components.index", _anchor=anchor)
+
+    return save(form, act, said="Order saved.", again=lambda: _list_page(form))
+
+
+def _tree() -> tuple[list[Item], dict[ComponentGroup, list[Component]]]:
+    """The order of the page as it stands; archived components keep their place."""
+    everything = components.listed(archived=True)
+    groups = components.groups()
+    top: list[Item] = [one for one in everything if one.group_id is None]
+    top += groups
+    top.sort(key=lambda item: (item.position, item.id))
+    children = {group: [one for one in everything if one.group_id == group.id] for group in groups}
+    return top, children
+
+
+def _move(
+    top: list[Item],
+    children: dict[ComponentGroup, list[Component]],
+    moved: str,
+    by: int,
+) -> None:
+    """Move one item past the next visible one among its siblings."""
+    siblings: list[Sequence[Item]] = [top, *children.values()]
+    for row in siblings:
+        names = [_name(item) for item in row]
+        if moved in names:
+            place = names.index(moved)
+            target = place + by
+            while 0 <= target < len(row) and _is_archived(row[target]):
+                target += by
+            if 0 <= target < len(row):
+                row.insert(target, row.pop(place))  # type: ignore[attr-defined]
+            return
+
+
+def _dragged(order: str) -> tuple[list[Item], dict[ComponentGroup, list[Component]]]:
+    """`c-A g-B c-C/g-B`: top level items in order, members as component/group.
+
+    What is not named keeps its place behind what is. Raises `Invalid` on an unknown name.
+    """
+    top, children = _tree()
+    known: dict[str, Item] = {_name(item): item for item in top}
+    known |= {_name(one): one for members in children.values() for one in members}
+    new_top: list[Item] = []
+    new_children: dict[ComponentGroup, list[Component]] = {group: [] for group in children}
+    for word in order.split():
+        name, _, parent = word.partition("/")
+        item, group = known.get(name), known.get(parent)
+        if item is None or (parent and not isinstance(group, ComponentGroup)):
+            raise Invalid(order="The components changed meanwhile. Look again, then order them.")
+        if isinstance(group, ComponentGroup) and isinstance(item, Component):
+            new_children[group].append(item)
+        else:
+            new_top.append(item)
+    placed = {id(item) for item in new_top}
+    placed |= {id(one) for members in new_children.values() for one in members}
+    new_top += [item for item in top if id(item) not in placed]
+    for group, members in children.items():
+        new_children[group] += [one for one in members if id(one) not in placed]
+    return new_top, new_children
+
+
+def _name(item: Item) -> str:
+    return f"{'c' if isinstance(item, Component) else 'g'}-{item.public_id}"
+
+
+def _is_archived(item: Item) -> bool:
+    return isinstance(item, Component) and item.archived_at is not None
+
+
+def _list_page(form: Form) -> str:
+    top, children = _tree()
+    now = clock.now()
+    rows = components.claims_since(now)
+    spans: dict[int, list[Span]] = {}
+    for row in rows:
+        spans.setdefault(row.component_id, []).append(row.span)
+    everything = components.listed(archived=True)
+    return render_template(
+        "admin/components.html",
+        form=form,
+        top=[item for item in top if not _is_archived(item)],
+        children={
+            group.id: [one for one in members if not _is_archived(one)]
+            for group, members in children.items()
+        },
+        archived=[one for one in everything if one.archived_at],
+        claims={one.id: effective(spans.get(one.id, []), now) for one in everything},
+        item_name=_name,
+        is_group=lambda item: isinstance(item, ComponentGroup),
+    )
+
+
+# ── components ─────────────────────────────────────────────────────────────────
+
+
+@bp.get("/new")
+@requires(Permission.CONFIGURE)
+def new() -> ResponseReturnValue:
+    return _new_page(_component_form(None, None))
+
+
+@bp.post("/new")
+@requires(Permission.CONFIGURE)
+def add() -> ResponseReturnValue:
+    form = _component_form(request.form, None)
+
+    def act() -> str:
+        components.add_component(
+            form.name.data or "",
+            by=current_actor(),
+            at=clock.now(),
+            group=_chosen_group(form),
+            description=form.description.data,
+            start_date=form.first_day,
+            showcase=form.showcase.data,
+            only_show_if_degraded=form.only_show_if_degraded.data,
+        )
+        return url_for("admin.components.index")
+
+    return save(form, act, said="Component added.", again=lambda: _new_page(form))
+
+
+@bp.get("/<public_id>")
+@requires(Permission.VIEW)
+def show(public_id: str) -> ResponseReturnValue:
+    return _page(_found(public_id))
+
+
+@bp.post("/<public_id>")
+@requires(Permission.CONFIGURE)
+def edit(public_id: str) -> ResponseReturnValue:
+    component = _found(public_id)
+    form = _component_form(request.form, component)
+
+    def act() -> str:
+        components.edit_component(
+            component,
+            by=current_actor(),
+            at=clock.now(),
+            name=form.name.data or "",
+            description=form.description.data,
+            group=_chosen_group(form),
+            start_date=form.first_day,
+            showcase=form.showcase.data,
+            only_show_if_degraded=form.only_show_if_degraded.data,
+        )
+        return url_for("admin.components.show", public_id=public_id)
+
+    return save(form, act, said="Saved.", again=lambda: _page(component, form=form))
+
+
+@bp.post("/<public_id>/status")
+@requires(Permission.PUBLISH)
+def set_status(public_id: str) -> ResponseReturnValue:
+    component = _found(public_id)
+    form = StatusForm(request.form)
+
+    def act() -> str:
+        components.set_status(component, form.claim, by=current_actor(), at=clock.now())
+        return url_for("admin.components.show", public_id=public_id)
+
+    return save(form, act, said="Status set.", again=lambda: _page(component, status_form=form))
+
+
+@bp.post("/<public_id>/archive")
+@requires(Permission.CONFIGURE)
+def archive(public_id: str) -> ResponseReturnValue:
+    component = _found(public_id)
+
+    def act() -> str:
+        components.archive(component, by=current_actor(), at=clock.now())
+        return url_for("admin.components.index")
+
+    return save(
+        Form(request.form),
+        act,
+        said=f"{component.name} is archived. Its history stays.",
+        again=lambda: _page(component),
+    )
+
+
+@bp.post("/<public_id>/restore")
+@requires(Permission.CONFIGURE)
+def restore(public_id: str) -> ResponseReturnValue:
+    component = _found(public_id)
+
+    def act() -> str:
+        components.restore(component, by=current_actor(), at=clock.now())
+        return url_for("admin.components.show", public_id=public_id)
+
+    return save(
+        Form(request.form),
+        act,
+        said=f"{component.name} is back on the page.",
+        again=lambda: _page(component),
+    )
+
+
+def _component_form(formdata: Any, component: Component | None) -> ComponentForm:
+    values: dict[str, Any] = {}
+    if component is not None:
+        values = {
+            "name": component.name,
+            "description": component.description or "",
+            "group": component.group.public_id if component.group else "",
+            "start_date": component.start_date.isoformat() if component.start_date else "",
+            "showcase": component.showcase,
+            "only_show_if_degraded": component.only_show_if_degraded,
+        }
+    form = ComponentForm(formdata, **values)
+    form.group.choices = [
+        ("", "No group"),
+        *((group.public_id, group.name) for group in components.groups()),
+    ]
+    return form
+
+
+def _chosen_group(form: ComponentForm) -> ComponentGroup | None:
+    if not form.group.data:
+        return None
+    group = components.get_group(form.group.data)
+    if group is None:
+        raise Invalid(group="This group is gone. Choose another one.")
+    return group
+
+
+def _new_page(form: ComponentForm) -> str:
+    return render_template("admin/component_new.html", form=form)
+
+
+def _page(
+    component: Component,
+    *,
+    form: ComponentForm | None = None,
+    status_form: StatusForm | None = None,
+) -> str:
+    now = clock.now()
+    rows = [
+        row for row in components.claims_since(now - HISTORY) if row.component_id == component.id
+    ]
+    names = {
+        row_id: (public_id, name)
+        for row_id, public_id, name, _ in incidents.names_of(
+            [row.incident_id for row in rows if row.incident_id is not None]
+        )
+    }
+    standing = components.standing(component) or OPERATIONAL
+    return render_template(
+        "admin/component.html",
+        component=component,
+        form=form or _component_form(None, component),
+        status_form=status_form or StatusForm(None, **_as_typed(standing)),
+        standing=standing,
+        now_claim=effective([row.span for row in rows], now),
+        rows=sorted(rows, key=lambda row: row.starts_at, reverse=True),
+        names=names,
+    )
+
+
+def _as_typed(claim: Claim) -> dict[str, str]:
+    return {
+        "status": claim.status.value,
+        "share": show_share(claim.share) if claim.share is not None else "",
+        "scope": claim.scope or "",
+    }
+
+
+# ── history ────────────────────────────────────────────────────────────────────
+
+
+@bp.get("/<public_id>/claims/<int(max=2147483647):claim_id>")
+@requires(Permission.PUBLISH)
+def claim(public_id: str, claim_id: int) -> ResponseReturnValue:
+    component, row = _found_claim(public_id, claim_id)
+    return _claim_page(component, row, _correction_form(None, row))
+
+
+@bp.post("/<public_id>/claims/<int(max=2147483647):claim_id>")
+@requires(Permission.PUBLISH)
+def correct_claim(public_id: str, claim_id: int) -> ResponseReturnValue:
+    component, row = _found_claim(public_id, claim_id)
+    form = _correction_form(request.form, row)
+
+    def act() -> str:
+        components.correct_claim(
+            row,
+            by=current_actor(),
+            at=clock.now(),
+            claim=form.claim,
+            starts_at=form.starts_at.data,
+            ends_at=form.ends_at.data,
+            reason=form.reason.data or "",
+        )
+        return url_for("admin.components.show", public_id=public_id)
+
+    return save(
+        form,
+        act,
+        said="Corrected. Uptime follows.",
+        again=lambda: _claim_page(component, row, form),
+    )
+
+
+def _correction_form(formdata: Any, row: ComponentClaim) -> CorrectionForm:
+    return CorrectionForm(
+        formdata, **_as_typed(row.claim), starts_at=row.starts_at, ends_at=row.ends_at
+    )
+
+
+def _found_claim(public_id: str, claim_id: int) -> tuple[Component, ComponentClaim]:
+    component, row = _found(public_id), components.get_claim(claim_id)
+    if row is None or row.component_id != component.id:
+        abort(404)
+    return component, row
+
+
+def _claim_page(component: Component, row: ComponentClaim, form: CorrectionForm) -> str:
+    return render_template("admin/claim.html", component=component, row=row, form=form)
+
+
+# ── groups ─────────────────────────────────────────────────────────────────────
+
+
+@bp.get("/groups/new")
+@requires(Permission.CONFIGURE)
+def new_group() -> ResponseReturnValue:
+    return _group_page(GroupForm(), None)
+
+
+@bp.post("/groups/new")
+@requires(Permission.CONFIGURE)
+def add_group() -> ResponseReturnValue:
+    form = GroupForm(request.form)
+
+    def act() -> str:
+        components.add_group(
+            form.name.data or "",
+            by=current_actor(),
+            at=clock.now(),
+            description=form.description.data,
+        )
+        return url_for("admin.components.index")
+
+    return save(form, act, said="Group added.", again=lambda: _group_page(form, None))
+
+
+@bp.get("/groups/<public_id>")
+@requires(Permission.CONFIGURE)
+def group(public_id: str) -> ResponseReturnValue:
+    found = _found_group(public_id)
+    return _group_page(GroupForm(obj=found), found)
+
+
+@bp.post("/groups/<public_id>")
+@requires(Permission.CONFIGURE)
+def edit_group(public_id: str) -> ResponseReturnValue:
+    found = _found_group(public_id)
+    form = GroupForm(request.form)
+
+    def act() -> str:
+        components.edit_group(
+            found,
+            by=current_actor(),
+            at=clock.now(),
+            name=form.name.data or "",
+            description=form.description.data,
+        )
+        return url_for("admin.components.index")
+
+    return save(form, act, said="Saved.", again=lambda: _group_page(form, found))
+
+
+@bp.post("/groups/<public_id>/remove")
+@requires(Permission.CONFIGURE)
+def remove_group(public_id: str) -> ResponseReturnValue:
+    found = _found_group(public_id)
+
+    def act() -> str:
+        components.remove_group(found, by=current_actor(), at=clock.now())
+        return url_for("admin.components.index")
+
+    return save(
+        Form(request.form),
+        act,
+        said="Group dissolved. Its components stand at the end of the page.",
+        again=lambda: _group_page(GroupForm(obj=found), found),
+    )
+
+
+def _group_page(form: GroupForm, found: ComponentGroup | None) -> str:
+    return render_template("admin/group.html", form=form, group=found)
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _found(public_id: str) -> Component:
+    return components.get(public_id) or abort(404)
+
+
+def _found_group(public_id: str) -> ComponentGroup:
+    return components.get_group(public_id) or abort(404)

@@ -1,0 +1,733 @@
+"""Incidents at the desk: open, update, edit, correct, retract; and a maintenance's timeline."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import HiddenField, SelectField, StringField, TextAreaField
+
+from statuspage import clock
+from statuspage.domain import components, events, incidents, postmortems
+from statuspage.domain.claims import Claim
+from statuspage.domain.components import Component
+from statuspage.domain.staff import Permission
+from statuspage.domain.status import (
+    INCIDENT_STEPS,
+    MAINTENANCE_STEPS,
+    IncidentKind,
+    IncidentStatus,
+)
+from statuspage.domain.timeline import Facts, Incident, IncidentUpdate, Moment
+from statuspage.errors import Conflict, Invalid
+from statuspage.web.admin import preview
+from statuspage.web.admin.conflict import conflict_page
+from statuspage.web.admin.forms import (
+    IMPACTS,
+    ClaimRows,
+    ClaimsForm,
+    FactsForm,
+    Form,
+    MomentField,
+    TellForm,
+    parse_impact,
+    words,
+)
+from statuspage.web.admin.permissions import current_actor, only_reads, requires
+from statuspage.web.admin.saving import save
+
+bp = Blueprint("incidents", __name__, url_prefix="/incidents")
+
+PAGE_SIZE = 25
+
+MOMENTS = {
+    Moment.STARTED: ("Started", "When customers began to notice."),
+    Moment.DETECTED: ("Detected", "When we knew."),
+    Moment.TOLD: ("First told", "When customers could read of it."),
+    Moment.MITIGATED: ("Mitigated", "When it stopped hurting."),
+    Moment.RESOLVED: ("Resolved", "When it was over."),
+}
+
+
+# ── the list ───────────────────────────────────────────────────────────────────
+
+
+@bp.get("")
+@requires(Permission.VIEW)
+def index() -> ResponseReturnValue:
+    number = request.args.get("page", 1, type=int)
+    number = min(max(number, 1), 100_000)
+    asked = request.args.get("q", "").strip()[:100]
+    found, total = incidents.page_of(
+        number, size=PAGE_SIZE, kind=IncidentKind.INCIDENT, words=asked
+    )
+    return render_template(
+        "admin/incidents.html",
+        incidents=found,
+        total=total,
+        asked=asked,
+        number=number,
+        pages=max(-(-total // PAGE_SIZE), 1),
+    )
+
+
+# ── opening ────────────────────────────────────────────────────────────────────
+
+
+class OpenForm(TellForm):
+    name = StringField("Name", filters=[words])
+    started_at = MomentField("Started at")
+    impact_override = SelectField("Impact", choices=IMPACTS)
+
+
+@bp.get("/new")
+@requires(Permission.PUBLISH)
+def new() -> ResponseReturnValue:
+    form = _open_form(None, None)
+    return _new_page(form)
+
+
+@bp.post("")
+@requires(Permission.PUBLISH)
+def open_incident() -> ResponseReturnValue:
+    form = _open_form(request.form, None)
+    is_draft = request.form.get("action") == "save"
+
+    def act() -> str:
+        now = clock.now()
+        incident = incidents.open_incident(
+            form.name.data or "",
+            status=form.step,
+            body=form.body.data or "",
+            claims=form.rows.data,
+            by=current_actor(),
+            at=now,
+            started_at=form.started_at.data,
+            facts=form.facts,
+            next_update_by=_promise(form, now),
+            impact_override=parse_impact(form.impact_override.data),
+            draft=is_draft,
+        )
+        return url_for("admin.incidents.show", public_id=incident.public_id)
+
+    said = "Draft saved. Customers do not see it." if is_draft else "Published."
+    return save(form, act, said=said, again=lambda: _new_page(form))
+
+
+@bp.post("/preview")
+@requires(Permission.VIEW)
+@only_reads
+def preview_new() -> ResponseReturnValue:
+    form = _open_form(request.form, None)
+    return _new_page(form)
+
+
+@bp.post("/<public_id>/draft")
+@requires(Permission.PUBLISH)
+def save_draft(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id, lock=True)
+    form = _open_form(request.form, incident)
+    is_published = request.form.get("action") == "publish"
+
+    def act() -> str:
+        now = clock.now()
+        incidents.edit_draft(
+            incident,
+            name=form.name.data or "",
+            status=form.step,
+            body=form.body.data or "",
+            claims=form.rows.data,
+            by=current_actor(),
+            at=now,
+            facts=form.facts,
+            started_at=form.started_at.data,
+            next_update_by=_promise(form, now),
+            impact_override=parse_impact(form.impact_override.data),
+        )
+        if is_published:
+            incidents.publish_draft(incident, by=current_actor(), at=now)
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    said = "Published." if is_published else "Draft saved. Customers do not see it."
+    return save(form, act, said=said, again=lambda: _new_page(form, incident))
+
+
+@bp.post("/<public_id>/draft/preview")
+@requires(Permission.VIEW)
+@only_reads
+def preview_draft(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id)
+    return _new_page(_open_form(request.form, incident), incident)
+
+
+@bp.post("/<public_id>/discard")
+@requires(Permission.PUBLISH)
+def discard(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id, lock=True)
+    form = Form(request.form)
+
+    def act() -> str:
+        incidents.delete_draft(incident, by=current_actor(), at=clock.now())
+        return url_for("admin.overview.show")
+
+    return save(form, act, said="Draft thrown away.", again=lambda: _page(incident, other=form))
+
+
+def _open_form(formdata: Any, incident: Incident | None) -> OpenForm:
+    values: dict[str, Any] = {"status": IncidentStatus.INVESTIGATING.value}
+    present: Mapping[Component, Claim] = {}
+    if incident is not None:
+        first = incident.updates[-1]
+        present = incident.claims
+        values = {
+            **asdict(incident.facts),
+            "name": incident.name,
+            "status": first.status.value,
+            "body": first.body,
+            "started_at": incident.started_at,
+            "impact_override": incident.impact_override.value if incident.impact_override else "",
+            "promise": _nearest_promise(incident.next_update_by, incident.updated_at),
+        }
+    form = OpenForm(formdata, **values)
+    form.status.choices = [(step.value, step.label) for step in INCIDENT_STEPS]
+    form.rows = ClaimRows(components.listed(), formdata, present)
+    return form
+
+
+def _new_page(form: OpenForm, incident: Incident | None = None) -> str:
+    return render_template(
+        "admin/incident_new.html",
+        form=form,
+        incident=incident,
+        preview=_preview(form, IncidentKind.INCIDENT, None),
+    )
+
+
+# ── one incident ───────────────────────────────────────────────────────────────
+
+
+class UpdateForm(TellForm):
+    seen = HiddenField()
+    """The newest update that the writer had on the screen."""
+
+
+@bp.get("/<public_id>")
+@requires(Permission.VIEW)
+def show(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id)
+    if incident.is_draft and incident.kind is IncidentKind.MAINTENANCE:
+        return redirect(url_for("admin.maintenance.edit_draft", public_id=public_id))
+    if incident.is_draft:
+        return _new_page(_open_form(None, incident), incident)
+    return _page(incident)
+
+
+@bp.post("/<public_id>/updates")
+@requires(Permission.PUBLISH)
+def post_update(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id, lock=True)
+    form = _update_form(request.form, incident)
+    if request.form.get("action") == "save":
+        return _save_draft_update(incident, form)
+    newest = _newest(incident)
+
+    def act() -> str:
+        now = clock.now()
+        incidents.discard_draft_update(incident)
+        incidents.post_update(
+            incident,
+            status=form.step,
+            body=form.body.data or "",
+            claims=form.rows.data,
+            by=current_actor(),
+            at=now,
+            next_update_by=_promise(form, now),
+            facts=form.facts,
+        )
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    answer = save(form, act, said="Update posted.", again=lambda: _page(incident, form))
+    if answer.status_code == 303 and newest and form.seen.data not in {"", newest.public_id}:
+        flash(f"{newest.posted_by} posted an update while you wrote. Both stand, yours is newer.")
+    return answer
+
+
+def _save_draft_update(incident: Incident, form: UpdateForm) -> Response:
+    def act() -> str:
+        if form.facts != _facts_as_typed(incident):
+            raise Invalid(
+                who_is_affected="A draft keeps the message, the status, the components and the"
+                " promise. Publish these words, or save them under “Edit name and facts”."
+            )
+        now = clock.now()
+        incidents.save_draft_update(
+            incident,
+            status=form.step,
+            body=form.body.data or "",
+            claims=form.rows.data,
+            by=current_actor(),
+            at=now,
+            next_update_by=_promise(form, now),
+        )
+        return url_for("admin.incidents.show", public_id=incident.public_id)
+
+    return save(
+        form,
+        act,
+        said="Draft saved. Customers do not see it.",
+        again=lambda: _page(incident, form),
+    )
+
+
+@bp.post("/<public_id>/updates/preview")
+@requires(Permission.VIEW)
+@only_reads
+def preview_update(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id)
+    return _page(incident, _update_form(request.form, incident))
+
+
+@bp.post("/<public_id>/updates/discard")
+@requires(Permission.PUBLISH)
+def discard_update(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id, lock=True)
+    form = Form(request.form)
+
+    def act() -> str:
+        incidents.discard_draft_update(incident)
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    return save(form, act, said="Draft thrown away.", again=lambda: _page(incident, other=form))
+
+
+def _update_form(formdata: Any, incident: Incident) -> UpdateForm:
+    draft = incidents.draft_update(incident)
+    newest = _newest(incident)
+    present = incident.claims
+    is_maintenance = incident.kind is IncidentKind.MAINTENANCE
+    values: dict[str, Any] = {
+        **asdict(incident.facts),
+        "status": _suggested(incident).value,
+        "promise": "" if is_maintenance else "30",
+        "body": _SUGGESTED_WORDS.get(_suggested(incident), "") if is_maintenance else "",
+        "seen": newest.public_id if newest else "",
+    }
+    if draft is not None:
+        values |= {
+            "status": draft.status.value,
+            "body": draft.body,
+            "promise": _nearest_promise(draft.next_update_by, draft.updated_at),
+        }
+        present = incidents.drafted_claims(draft)
+    form = UpdateForm(formdata, **values)
+    form.status.choices = [
+        (step.value, step.label)
+        for step in (MAINTENANCE_STEPS if is_maintenance else INCIDENT_STEPS)
+    ]
+    form.rows = ClaimRows(components.listed(), formdata, present, is_maintenance=is_maintenance)
+    return form
+
+
+_SUGGESTED_WORDS = {
+    IncidentStatus.IN_PROGRESS: "The maintenance has begun.",
+    IncidentStatus.VERIFYING: "The work is done. We are checking that everything is in order.",
+    IncidentStatus.COMPLETED: "The maintenance is complete.",
+}
+
+
+def _suggested(incident: Incident) -> IncidentStatus:
+    """The step that an empty form offers: for a maintenance the next, else where it stands."""
+    if incident.kind is IncidentKind.INCIDENT:
+        return IncidentStatus.INVESTIGATING if incident.is_over else incident.status
+    steps = list(MAINTENANCE_STEPS)
+    if incident.status not in steps:
+        return IncidentStatus.IN_PROGRESS
+    return steps[min(steps.index(incident.status) + 1, len(steps) - 1)]
+
+
+def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None = None) -> str:
+    # Read anew: what a refused verb had begun is rolled back.
+    incident = _found(incident.public_id)
+    form = form or _update_form(None, incident)
+    now = clock.now()
+    return render_template(
+        "admin/incident.html",
+        incident=incident,
+        form=form,
+        other=other,
+        now=now,
+        draft=incidents.draft_update(incident),
+        updates=[update for update in incident.updates if not update.is_draft],
+        preview=_preview(form, incident.kind, incident),
+        released=preview.released(incident, at=now),
+        overdue_by=incidents.overdue_by(incident, now),
+        postmortem=postmortems.of(incident),
+        moments=[(moment, *MOMENTS[moment], getattr(incident, moment.value)) for moment in Moment],
+        log=events.about(incident.public_id, limit=20),
+    )
+
+
+# ── putting right ──────────────────────────────────────────────────────────────
+
+
+class EditForm(FactsForm):
+    name = StringField("Name", filters=[words])
+    next_update_by = MomentField("Next update by")
+    impact_override = SelectField("Impact", choices=IMPACTS)
+    reason = StringField("Reason for the change", filters=[words])
+    expected_version = HiddenField()
+
+
+@bp.get("/<public_id>/edit")
+@requires(Permission.PUBLISH)
+def edit(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id)
+    return _edit_page(incident, _edit_form(None, incident))
+
+
+@bp.post("/<public_id>/edit")
+@requires(Permission.PUBLISH)
+def save_edit(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id, lock=True)
+    form = _edit_form(request.form, incident)
+
+    def act() -> str:
+        incidents.edit_incident(
+            incident,
+            name=form.name.data or "",
+            facts=form.facts,
+            next_update_by=form.next_update_by.data,
+            impact_override=parse_impact(form.impact_override.data),
+            expected_version=_number(form.expected_version.data),
+            by=current_actor(),
+            at=clock.now(),
+            reason=form.reason.data or None,
+        )
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    try:
+        return save(form, act, said="Saved.", again=lambda: _edit_page(incident, form))
+    except Conflict as conflict:
+        return conflict_page(
+            conflict,
+            version=incident.version,
+            keep=url_for("admin.incidents.show", public_id=public_id),
+            labels={one.name: one.label.text for one in form},
+        )
+
+
+def _edit_form(formdata: Any, incident: Incident) -> EditForm:
+    return EditForm(
+        formdata,
+        **asdict(incident.facts),
+        name=incident.name,
+        next_update_by=incident.next_update_by,
+        impact_override=incident.impact_override.value if incident.impact_override else "",
+        expected_version=str(incident.version),
+    )
+
+
+def _edit_page(incident: Incident, form: EditForm) -> str:
+    return render_template("admin/incident_edit.html", incident=incident, form=form)
+
+
+class EditUpdateForm(Form):
+    body = TextAreaField("Message", filters=[words])
+    reason = StringField("Reason for the change", filters=[words])
+    expected_version = HiddenField()
+
+
+@bp.get("/<public_id>/updates/<update_id>/edit")
+@requires(Permission.PUBLISH)
+def edit_update(public_id: str, update_id: str) -> ResponseReturnValue:
+    incident = _found(public_id)
+    update = _found_update(incident, update_id)
+    form = EditUpdateForm(body=update.body, expected_version=str(update.version))
+    return _edit_update_page(incident, update, form)
+
+
+@bp.post("/<public_id>/updates/<update_id>/edit")
+@requires(Permission.PUBLISH)
+def save_edited_update(public_id: str, update_id: str) -> ResponseReturnValue:
+    incident = _found(public_id, lock=True)
+    update = _found_update(incident, update_id)
+    form = EditUpdateForm(request.form)
+
+    def act() -> str:
+        incidents.edit_update(
+            update,
+            body=form.body.data or "",
+            expected_version=_number(form.expected_version.data),
+            by=current_actor(),
+            at=clock.now(),
+            reason=form.reason.data or None,
+        )
+        return url_for("admin.incidents.show", public_id=public_id, _anchor=update_id)
+
+    try:
+        return save(
+            form,
+            act,
+            said="Saved. The earlier words are kept.",
+            again=lambda: _edit_update_page(incident, update, form),
+        )
+    except Conflict as conflict:
+        return conflict_page(
+            conflict,
+            version=update.version,
+            keep=url_for("admin.incidents.show", public_id=public_id),
+            labels={"body": "Message"},
+        )
+
+
+def _edit_update_page(incident: Incident, update: IncidentUpdate, form: EditUpdateForm) -> str:
+    return render_template("admin/update_edit.html", incident=incident, update=update, form=form)
+
+
+class MomentForm(Form):
+    value = MomentField("Moment")
+    reason = StringField("Reason", filters=[words])
+
+
+@bp.get("/<public_id>/moments/<moment>")
+@requires(Permission.PUBLISH)
+def moment(public_id: str, moment: str) -> ResponseReturnValue:
+    incident, which = _found(public_id), _moment(moment)
+    form = MomentForm(value=getattr(incident, which.value))
+    return _moment_page(incident, which, form)
+
+
+@bp.post("/<public_id>/moments/<moment>")
+@requires(Permission.PUBLISH)
+def correct_moment(public_id: str, moment: str) -> ResponseReturnValue:
+    incident, which = _found(public_id, lock=True), _moment(moment)
+    form = MomentForm(request.form, value=getattr(incident, which.value))
+
+    def act() -> str:
+        try:
+            incidents.correct_moment(
+                incident,
+                which,
+                form.value.data,
+                reason=form.reason.data or "",
+                by=current_actor(),
+                at=clock.now(),
+            )
+        except Invalid as invalid:
+            raise Invalid(
+                **{_as_value(name, which): text for name, text in invalid.errors.items()}
+            ) from invalid
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    return save(
+        form,
+        act,
+        said="Corrected. The correction and its reason are public.",
+        again=lambda: _moment_page(incident, which, form),
+    )
+
+
+def _as_value(name: str, which: Moment) -> str:
+    return "value" if name == which.value else name
+
+
+def _moment(word: str) -> Moment:
+    try:
+        return Moment(word)
+    except ValueError:
+        abort(404)
+
+
+def _moment_page(incident: Incident, which: Moment, form: MomentForm) -> str:
+    title, explained = MOMENTS[which]
+    return render_template(
+        "admin/moment.html",
+        incident=incident,
+        moment=which,
+        title=title,
+        explained=explained,
+        form=form,
+    )
+
+
+class RetractForm(Form):
+    reason = TextAreaField("Reason", filters=[words])
+
+
+@bp.get("/<public_id>/retract")
+@requires(Permission.PUBLISH)
+def ask_to_retract(public_id: str) -> ResponseReturnValue:
+    return _retract_page(_found(public_id), RetractForm())
+
+
+@bp.post("/<public_id>/retract")
+@requires(Permission.PUBLISH)
+def retract(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id, lock=True)
+    form = RetractForm(request.form)
+
+    def act() -> str:
+        incidents.retract(
+            incident, reason=form.reason.data or "", by=current_actor(), at=clock.now()
+        )
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    return save(form, act, said="Retracted.", again=lambda: _retract_page(incident, form))
+
+
+def _retract_page(incident: Incident, form: RetractForm) -> str:
+    return render_template(
+        "admin/retract.html",
+        incident=incident,
+        form=form,
+        released=preview.released(incident, at=clock.now()),
+    )
+
+
+class RedactForm(Form):
+    words = StringField("Words to take out")
+
+
+@bp.get("/<public_id>/redact")
+@requires(Permission.PUBLISH)
+def ask_to_redact(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id)
+    return render_template("admin/redact.html", incident=incident, form=RedactForm())
+
+
+@bp.post("/<public_id>/redact")
+@requires(Permission.PUBLISH)
+def redact(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id, lock=True)
+    form = RedactForm(request.form)
+
+    def act() -> str:
+        incidents.redact(incident, form.words.data or "", by=current_actor(), at=clock.now())
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    return save(
+        form,
+        act,
+        said="Taken out of every version.",
+        again=lambda: render_template("admin/redact.html", incident=incident, form=form),
+    )
+
+
+# ── the past ───────────────────────────────────────────────────────────────────
+
+
+class BackfillForm(ClaimsForm, FactsForm):
+    name = StringField("Name", filters=[words])
+    body = TextAreaField("What happened", filters=[words])
+    started_at = MomentField("Started at", required=True)
+    detected_at = MomentField("Detected at")
+    resolved_at = MomentField("Resolved at", required=True)
+    impact_override = SelectField("Impact", choices=IMPACTS)
+
+
+@bp.get("/backfill")
+@requires(Permission.PUBLISH)
+def ask_to_backfill() -> ResponseReturnValue:
+    return _backfill_page(_backfill_form(None))
+
+
+@bp.post("/backfill")
+@requires(Permission.PUBLISH)
+def backfill() -> ResponseReturnValue:
+    form = _backfill_form(request.form)
+
+    def act() -> str:
+        incident = incidents.backfill(
+            form.name.data or "",
+            body=form.body.data or "",
+            claims=form.rows.data,
+            started_at=form.started_at.data,
+            resolved_at=form.resolved_at.data,
+            detected_at=form.detected_at.data,
+            facts=form.facts,
+            impact_override=parse_impact(form.impact_override.data),
+            by=current_actor(),
+            at=clock.now(),
+        )
+        return url_for("admin.incidents.show", public_id=incident.public_id)
+
+    return save(
+        form,
+        act,
+        said="Recorded. Nobody was notified.",
+        again=lambda: _backfill_page(form),
+    )
+
+
+def _backfill_form(formdata: Any) -> BackfillForm:
+    form = BackfillForm(formdata)
+    form.rows = ClaimRows(components.listed(), formdata, {})
+    return form
+
+
+def _backfill_page(form: BackfillForm) -> str:
+    return render_template("admin/backfill.html", form=form)
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _found(public_id: str, *, lock: bool = False) -> Incident:
+    return incidents.get(public_id, lock=lock) or abort(404)
+
+
+def _found_update(incident: Incident, update_id: str) -> IncidentUpdate:
+    found = [one for one in incident.updates if one.public_id == update_id and not one.is_draft]
+    return found[0] if found else abort(404)
+
+
+def _newest(incident: Incident) -> IncidentUpdate | None:
+    return next((update for update in incident.updates if not update.is_draft), None)
+
+
+def _facts_as_typed(incident: Incident) -> Facts:
+    return Facts(
+        incident.who_is_affected or None,
+        incident.what_still_works or None,
+        incident.what_you_can_do or None,
+    )
+
+
+def _promise(form: TellForm, now: datetime) -> datetime | None:
+    minutes = form.promise.data
+    return now + timedelta(minutes=int(minutes)) if minutes else None
+
+
+def _nearest_promise(promised: datetime | None, said_at: datetime) -> str:
+    if promised is None:
+        return ""
+    minutes = (promised - said_at).total_seconds() / 60
+    return min(("15", "30", "60", "120"), key=lambda choice: abs(int(choice) - minutes))
+
+
+def _preview(form: TellForm, kind: IncidentKind, incident: Incident | None) -> preview.Preview:
+    now = clock.now()
+    form.rows.validate()
+    try:
+        status = form.step
+        promise = _promise(form, now)
+    except ValueError:
+        status = incident.status if incident else IncidentStatus.INVESTIGATING
+        promise = None
+    return preview.of(
+        status,
+        form.body.data or "",
+        form.rows.data,
+        next_update_by=promise,
+        facts=form.facts,
+        kind=kind,
+        incident=incident,
+        at=now,
+    )
+
+
+def _number(text: str | None) -> int:
+    """A version that a form carried; -1, which never stands, when it was tampered with."""
+    return int(text) if text and text.isdecimal() and len(text) < 10 else -1

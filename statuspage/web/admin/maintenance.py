@@ -1,0 +1,223 @@
+"""Scheduled maintenance at the desk. Its timeline stands on the page of `incidents.show`."""
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, abort, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import BooleanField, StringField, TextAreaField
+
+from statuspage import clock
+from statuspage.domain import components, incidents, maintenance
+from statuspage.domain.staff import Permission
+from statuspage.domain.status import IncidentKind, IncidentStatus
+from statuspage.domain.timeline import Incident
+from statuspage.web.admin import local
+from statuspage.web.admin.forms import ClaimRows, ClaimsForm, FactsForm, Form, MomentField, words
+from statuspage.web.admin.permissions import current_actor, requires
+from statuspage.web.admin.saving import save
+
+bp = Blueprint("maintenance", __name__, url_prefix="/maintenance")
+
+PAGE_SIZE = 25
+
+
+class ScheduleForm(ClaimsForm, FactsForm):
+    name = StringField("Name", filters=[words])
+    body = TextAreaField("Message", filters=[words])
+    scheduled_for = MomentField("Begins", required=True)
+    scheduled_until = MomentField("Ends", required=True)
+    auto_start = BooleanField("Begins by itself", default=True)
+    auto_end = BooleanField("Ends by itself", default=True)
+
+
+class RescheduleForm(Form):
+    scheduled_for = MomentField("Begins", required=True)
+    scheduled_until = MomentField("Ends", required=True)
+    body = TextAreaField("Tell customers why", filters=[words])
+
+
+class CancelForm(Form):
+    body = TextAreaField("Tell customers why", filters=[words])
+
+
+@bp.get("")
+@requires(Permission.VIEW)
+def index() -> ResponseReturnValue:
+    number = min(max(request.args.get("page", 1, type=int), 1), 100_000)
+    asked = request.args.get("q", "").strip()[:100]
+    found, total = incidents.page_of(
+        number, size=PAGE_SIZE, kind=IncidentKind.MAINTENANCE, words=asked
+    )
+    return render_template(
+        "admin/maintenance.html",
+        maintenances=found,
+        by_hand={one.id for one in maintenance.due_by_hand(at=clock.now())},
+        total=total,
+        asked=asked,
+        number=number,
+        pages=max(-(-total // PAGE_SIZE), 1),
+    )
+
+
+@bp.get("/new")
+@requires(Permission.PUBLISH)
+def new() -> ResponseReturnValue:
+    return _schedule_page(_schedule_form(None, None), None)
+
+
+@bp.post("")
+@requires(Permission.PUBLISH)
+def schedule() -> ResponseReturnValue:
+    form = _schedule_form(request.form, None)
+    is_draft = request.form.get("action") == "save"
+
+    def act() -> str:
+        one = maintenance.schedule(
+            form.name.data or "",
+            body=form.body.data or "",
+            claims=form.rows.data,
+            scheduled_for=form.scheduled_for.data,
+            scheduled_until=form.scheduled_until.data,
+            by=current_actor(),
+            at=clock.now(),
+            facts=form.facts,
+            auto_start=form.auto_start.data,
+            auto_end=form.auto_end.data,
+            draft=is_draft,
+        )
+        return url_for("admin.incidents.show", public_id=one.public_id)
+
+    said = "Draft saved. Customers do not see it." if is_draft else "Announced."
+    return save(form, act, said=said, again=lambda: _schedule_page(form, None))
+
+
+@bp.get("/<public_id>/draft")
+@requires(Permission.VIEW)
+def edit_draft(public_id: str) -> ResponseReturnValue:
+    draft = _found(public_id)
+    return _schedule_page(_schedule_form(None, draft), draft)
+
+
+@bp.post("/<public_id>/draft")
+@requires(Permission.PUBLISH)
+def save_draft(public_id: str) -> ResponseReturnValue:
+    draft = _found(public_id, lock=True)
+    form = _schedule_form(request.form, draft)
+    is_published = request.form.get("action") == "publish"
+
+    def act() -> str:
+        now = clock.now()
+        maintenance.edit_draft(
+            draft,
+            name=form.name.data or "",
+            body=form.body.data or "",
+            claims=form.rows.data,
+            scheduled_for=form.scheduled_for.data,
+            scheduled_until=form.scheduled_until.data,
+            by=current_actor(),
+            at=now,
+            facts=form.facts,
+            auto_start=form.auto_start.data,
+            auto_end=form.auto_end.data,
+        )
+        if is_published:
+            incidents.publish_draft(draft, by=current_actor(), at=now)
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    said = "Announced." if is_published else "Draft saved. Customers do not see it."
+    return save(form, act, said=said, again=lambda: _schedule_page(form, draft))
+
+
+@bp.get("/<public_id>/reschedule")
+@requires(Permission.PUBLISH)
+def ask_to_reschedule(public_id: str) -> ResponseReturnValue:
+    one = _found(public_id)
+    form = RescheduleForm(obj=one)
+    return _reschedule_page(one, form)
+
+
+@bp.post("/<public_id>/reschedule")
+@requires(Permission.PUBLISH)
+def reschedule(public_id: str) -> ResponseReturnValue:
+    one = _found(public_id, lock=True)
+    form = RescheduleForm(request.form, obj=one)
+
+    def act() -> str:
+        maintenance.reschedule(
+            one,
+            scheduled_for=form.scheduled_for.data,
+            scheduled_until=form.scheduled_until.data,
+            body=form.body.data or "",
+            by=current_actor(),
+            at=clock.now(),
+        )
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    return save(
+        form, act, said="The new window is published.", again=lambda: _reschedule_page(one, form)
+    )
+
+
+@bp.get("/<public_id>/cancel")
+@requires(Permission.PUBLISH)
+def ask_to_cancel(public_id: str) -> ResponseReturnValue:
+    return _cancel_page(_found(public_id), CancelForm())
+
+
+@bp.post("/<public_id>/cancel")
+@requires(Permission.PUBLISH)
+def cancel(public_id: str) -> ResponseReturnValue:
+    one = _found(public_id, lock=True)
+    form = CancelForm(request.form)
+
+    def act() -> str:
+        maintenance.cancel(one, body=form.body.data or "", by=current_actor(), at=clock.now())
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    return save(form, act, said="Called off.", again=lambda: _cancel_page(one, form))
+
+
+def _found(public_id: str, *, lock: bool = False) -> Incident:
+    one = incidents.get(public_id, lock=lock)
+    if one is None or one.kind is not IncidentKind.MAINTENANCE:
+        abort(404)
+    return one
+
+
+def _schedule_form(formdata: Any, draft: Incident | None) -> ScheduleForm:
+    values: dict[str, Any] = {}
+    if draft is not None:
+        values = {
+            **asdict(draft.facts),
+            "name": draft.name,
+            "body": draft.updates[-1].body,
+            "scheduled_for": draft.scheduled_for,
+            "scheduled_until": draft.scheduled_until,
+            "auto_start": draft.auto_start,
+            "auto_end": draft.auto_end,
+        }
+    form = ScheduleForm(formdata, **values)
+    present = draft.claims if draft else {}
+    form.rows = ClaimRows(components.listed(), formdata, present, is_maintenance=True)
+    return form
+
+
+def _schedule_page(form: ScheduleForm, draft: Incident | None) -> str:
+    return render_template(
+        "admin/maintenance_new.html", form=form, draft=draft, zone=local.zone().key
+    )
+
+
+def _reschedule_page(one: Incident, form: RescheduleForm) -> str:
+    return render_template(
+        "admin/reschedule.html",
+        incident=one,
+        form=form,
+        zone=local.zone().key,
+        has_begun=one.status is not IncidentStatus.SCHEDULED,
+    )
+
+
+def _cancel_page(one: Incident, form: CancelForm) -> str:
+    return render_template("admin/cancel.html", incident=one, form=form)

@@ -1,0 +1,85 @@
+"""Who may do what at the desk: every route declares it, one gate enforces it."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import abort, current_app, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from statuspage.db import reading
+from statuspage.domain.events import Actor
+from statuspage.domain.staff import Permission
+from statuspage.web.admin import again
+from statuspage.web.admin.safety import csrf
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+ANYONE = "anyone"
+"""What a route declares that needs no sign-in."""
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Declare what a signed-in person needs for this route."""
+
+    def declare(view: View) -> View:
+        view.needs = permission  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def open_to_anyone(view: View) -> View:
+    """Declare that this route needs no sign-in."""
+    view.needs = ANYONE  # type: ignore[attr-defined]
+    return view
+
+
+def only_reads(view: View) -> View:
+    """Declare that a route changes nothing although its method is POST."""
+    view.only_reads = True  # type: ignore[attr-defined]
+    return view
+
+
+def declared(endpoint: str) -> Permission | str | None:
+    """What the route needs; None when nobody declared it."""
+    needs: Permission | str | None = getattr(current_app.view_functions[endpoint], "needs", None)
+    return needs
+
+
+def gate() -> ResponseReturnValue | None:
+    """Before each request to the desk: sign-in, permission, then CSRF."""
+    if request.endpoint is None:
+        return None
+    view = current_app.view_functions[request.endpoint]
+    if request.method in {"GET", "HEAD"} or getattr(view, "only_reads", False):
+        reading()
+    needs = declared(request.endpoint)
+    if needs is None:
+        abort(403)
+    if needs != ANYONE:
+        if not current_user.is_authenticated:
+            return _sign_in_first()
+        if not current_user.role.may(needs):
+            abort(403)
+    csrf.protect()
+    return None
+
+
+def current_actor() -> Actor:
+    """Whoever sends this request."""
+    actor: Actor = current_user.actor
+    return actor
+
+
+def _sign_in_first() -> ResponseReturnValue:
+    if request.method not in {"GET", "HEAD"}:
+        return again.page(
+            "You are signed out",
+            "Your session has ended, and nothing was saved. Sign in again in a new tab, then come"
+            " back here and send what you wrote.",
+            401,
+            sign_in=True,
+        )
+    here = request.full_path if request.query_string else request.path
+    return redirect(url_for("admin.auth.sign_in", next=here))

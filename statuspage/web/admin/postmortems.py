@@ -1,0 +1,237 @@
+"""Postmortems at the desk: written in parts, reviewed, published, their actions followed."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from flask import Blueprint, abort, make_response, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import Form as WTForm
+from wtforms import HiddenField, SelectField, StringField, TextAreaField
+
+from statuspage import clock
+from statuspage.domain import incidents, postmortems
+from statuspage.domain.postmortems import Action, ActionItem, ActionState, Part, Postmortem
+from statuspage.domain.staff import Permission
+from statuspage.domain.status import IncidentKind
+from statuspage.domain.timeline import Incident
+from statuspage.errors import Conflict
+from statuspage.text import clean
+from statuspage.web.admin.conflict import conflict_page
+from statuspage.web.admin.forms import Form, words
+from statuspage.web.admin.permissions import current_actor, requires
+from statuspage.web.admin.saving import save
+
+bp = Blueprint("postmortems", __name__)
+
+UNWRITTEN_WINDOW = timedelta(days=365)
+STATES = [(state.value, state.label) for state in ActionState]
+
+HELP = {
+    Part.SUMMARY: "Three sentences that a customer understands: what happened, how long, what now.",
+    Part.IMPACT: "Who was affected, how, how many, from when to when.",
+    Part.ROOT_CAUSE: "What broke, and why.",
+    Part.FACTORS: "What let it break, and what let it last: there is rarely one cause.",
+    Part.WENT_WELL: "What kept it from being worse.",
+    Part.WENT_BADLY: "What made it longer or harder.",
+    Part.LUCK: "What we can not count on next time.",
+}
+
+
+class PostmortemForm(Form):
+    summary = TextAreaField(Part.SUMMARY.heading, filters=[words])
+    impact = TextAreaField(Part.IMPACT.heading, filters=[words])
+    root_cause = TextAreaField(Part.ROOT_CAUSE.heading, filters=[words])
+    contributing_factors = TextAreaField(Part.FACTORS.heading, filters=[words])
+    went_well = TextAreaField(Part.WENT_WELL.heading, filters=[words])
+    went_badly = TextAreaField(Part.WENT_BADLY.heading, filters=[words])
+    luck = TextAreaField(Part.LUCK.heading, filters=[words])
+    reason = StringField("Reason for the change", filters=[words])
+    expected_version = HiddenField()
+    rows: list["ActionRow"]
+
+    def validate(self, *args: Any, **kwargs: Any) -> bool:
+        refused = [row for row in self.rows if not row.validate()]
+        return bool(super().validate(*args, **kwargs)) and not refused
+
+    @property
+    def parts(self) -> dict[Part, str]:
+        return {part: self[part.value].data or "" for part in Part}
+
+    @property
+    def actions(self) -> list[Action]:
+        return [row.action for row in self.rows if not row.is_blank]
+
+    @property
+    def problems(self) -> list[tuple[str | None, str]]:
+        found = super().problems
+        for row in self.rows:
+            found += [(field.id, str(error)) for field in row for error in field.errors]
+        return found
+
+
+class ActionRow(WTForm):
+    """One action item. A row without a title is left out."""
+
+    public_id = HiddenField()
+    title = StringField("Action", filters=[words])
+    owner = StringField("Owner", filters=[words])
+    due_on = StringField("Due", filters=[words])
+    state = SelectField("State", choices=STATES)
+
+    def validate_due_on(self, typed: StringField) -> None:
+        """A day as browsers send it, or blank."""
+        if typed.data:
+            try:
+                date.fromisoformat(typed.data)
+            except ValueError:
+                raise ValueError("Give a day, such as 2026-03-10.") from None
+
+    @property
+    def is_blank(self) -> bool:
+        return not (self.title.data or "").strip() and not (self.owner.data or "").strip()
+
+    @property
+    def action(self) -> Action:
+        return Action(
+            title=self.title.data or "",
+            state=ActionState(self.state.data),
+            due_on=date.fromisoformat(self.due_on.data) if self.due_on.data else None,
+            owner=(self.owner.data or "").strip() or None,
+            public_id=self.public_id.data or None,
+        )
+
+
+@bp.get("/postmortems")
+@requires(Permission.VIEW)
+def index() -> ResponseReturnValue:
+    now = clock.now()
+    return render_template(
+        "admin/postmortems.html",
+        postmortems=postmortems.listed(),
+        unwritten=postmortems.missing(since=now - UNWRITTEN_WINDOW),
+        states=STATES,
+        today=now.date(),
+    )
+
+
+@bp.get("/incidents/<public_id>/postmortem")
+@requires(Permission.VIEW)
+def show(public_id: str) -> ResponseReturnValue:
+    incident = _found(public_id)
+    return _page(incident, _form(None, postmortems.of(incident)))
+
+
+@bp.post("/incidents/<public_id>/postmortem")
+@requires(Permission.PUBLISH)
+def write(public_id: str) -> ResponseReturnValue:
+    """Save it; `action` may also be `review`, `publish`, or `more` for another row."""
+    incident = _found(public_id, lock=True)
+    action = request.form.get("action", "save")
+    form = _form(request.form, None)
+    if action == "more":
+        form.rows.append(ActionRow(prefix=f"action-{len(form.rows)}-"))
+        return _page(incident, form)
+
+    def act() -> str:
+        now = clock.now()
+        document = postmortems.save(
+            incident,
+            form.parts,
+            form.actions,
+            expected_version=_version(form.expected_version.data),
+            by=current_actor(),
+            at=now,
+        )
+        if action == "review":
+            postmortems.submit_for_review(document, by=current_actor(), at=now)
+        if action == "publish":
+            postmortems.publish(
+                document, by=current_actor(), at=now, reason=form.reason.data or None
+            )
+        return url_for("admin.postmortems.show", public_id=public_id)
+
+    said = {
+        "review": "Saved. Ask a colleague to read it.",
+        "publish": "Published.",
+    }.get(action, "Saved. Customers do not see it until it is published.")
+    try:
+        return save(form, act, said=said, again=lambda: _page(_found(public_id), form))
+    except Conflict as conflict:
+        document = postmortems.of(incident)
+        return conflict_page(
+            conflict,
+            version=document.version if document else 0,
+            keep=url_for("admin.postmortems.show", public_id=public_id),
+            labels={part.value: part.heading for part in Part},
+        )
+
+
+@bp.post("/postmortems/actions/<public_id>")
+@requires(Permission.PUBLISH)
+def set_action_state(public_id: str) -> ResponseReturnValue:
+    action = postmortems.get_action(public_id) or abort(404)
+    state = _state(request.form.get("state", ""))
+
+    def act() -> str:
+        postmortems.set_action_state(action, state, by=current_actor(), at=clock.now())
+        return url_for("admin.postmortems.index", _anchor=f"action-{public_id}")
+
+    return save(Form(request.form), act, said="Action moved.", again=lambda: abort(422))
+
+
+def _state(word: str) -> ActionState:
+    try:
+        return ActionState(word)
+    except ValueError:
+        abort(make_response("Choose a state.", 422))
+
+
+def _found(public_id: str, *, lock: bool = False) -> Incident:
+    incident = incidents.get(public_id, lock=lock)
+    if incident is None or incident.kind is not IncidentKind.INCIDENT:
+        abort(404)
+    return incident
+
+
+def _form(formdata: Any, document: Postmortem | None) -> PostmortemForm:
+    values = dict(document.parts) if document else {}
+    version = str(document.version) if document else ""
+    form = PostmortemForm(formdata, **values, expected_version=version)
+    if formdata is None:
+        items = document.actions if document else []
+        form.rows = [_filled(number, item) for number, item in enumerate(items)]
+        form.rows.append(ActionRow(prefix=f"action-{len(items)}-"))
+    else:
+        form.rows = []
+        while len(form.rows) < 100 and f"action-{len(form.rows)}-title" in formdata:
+            form.rows.append(ActionRow(formdata, prefix=f"action-{len(form.rows)}-"))
+    return form
+
+
+def _filled(number: int, item: ActionItem) -> ActionRow:
+    return ActionRow(
+        prefix=f"action-{number}-",
+        public_id=item.public_id,
+        title=item.title,
+        owner=item.owner or "",
+        due_on=item.due_on.isoformat() if item.due_on else "",
+        state=item.state.value,
+    )
+
+
+def _page(incident: Incident, form: PostmortemForm) -> str:
+    return render_template(
+        "admin/postmortem.html",
+        incident=incident,
+        document=postmortems.of(incident),
+        form=form,
+        parts_of=[(form[part.value], HELP[part]) for part in Part],
+    )
+
+
+def _version(text: str | None) -> int | None:
+    """The version that a form carried; None for a first save."""
+    text = clean(text or "")
+    if not text:
+        return None
+    return int(text) if text.isdecimal() and len(text) < 10 else -1

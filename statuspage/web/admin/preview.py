@@ -1,0 +1,117 @@
+"""What customers will see, before anything is published."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup
+
+from statuspage.domain import components
+from statuspage.domain.claims import Claim, effective
+from statuspage.domain.components import Component
+from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus, worst
+from statuspage.domain.timeline import Facts, Incident
+from statuspage.errors import Invalid
+from statuspage.text import to_html
+
+FEW_WORDS = 6
+"""A message with fewer words hardly says what customers notice."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of “Before you publish”."""
+
+    is_met: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """An update that does not exist yet. `problem` says why it can not be rendered."""
+
+    status: IncidentStatus
+    html: Markup
+    moves: list[tuple[Component, Claim]]
+    released: list[tuple[Component, Claim]]
+    """What the incident lets go of when it ends, and how each component stands then."""
+    next_update_by: datetime | None
+    facts: Facts
+    checks: list[Check]
+    problem: str | None = None
+
+    @property
+    def tone(self) -> ComponentStatus:
+        if self.status.is_over:
+            return ComponentStatus.OPERATIONAL
+        return worst(claim.status for _, claim in self.moves)
+
+
+def of(
+    status: IncidentStatus,
+    body: str,
+    claims: Mapping[Component, Claim],
+    *,
+    next_update_by: datetime | None,
+    facts: Facts,
+    kind: IncidentKind,
+    incident: Incident | None = None,
+    at: datetime,
+) -> Preview:
+    """The update as it would stand on the page; nothing is saved."""
+    problem = None
+    try:
+        html = to_html(body)
+    except Invalid as invalid:
+        html, problem = Markup(""), str(invalid)
+    return Preview(
+        status=status,
+        html=html,
+        moves=[] if status.is_over else list(claims.items()),
+        released=released(incident, at=at) if incident else [],
+        next_update_by=None if status.is_over else next_update_by,
+        facts=facts,
+        checks=_checks(status, body, claims, next_update_by, facts, kind),
+        problem=problem,
+    )
+
+
+def released(incident: Incident, *, at: datetime) -> list[tuple[Component, Claim]]:
+    """What this incident holds now, and how each stands once it lets go."""
+    rows = components.claims_since(at)
+    held = {row.component_id for row in rows if row.incident_id == incident.id and not row.ends_at}
+    others = [row for row in rows if row.incident_id != incident.id]
+    return [
+        (component, effective([row.span for row in others if row.component_id == component.id], at))
+        for component in incident.claims
+        if component.id in held
+    ]
+
+
+def _checks(
+    status: IncidentStatus,
+    body: str,
+    claims: Mapping[Component, Claim],
+    next_update_by: datetime | None,
+    facts: Facts,
+    kind: IncidentKind,
+) -> list[Check]:
+    says_enough = len(body.split()) >= FEW_WORDS
+    names_whom = bool(claims or facts.who_is_affected or status.is_over)
+    if not says_enough:
+        notice = Check(False, "Does not say yet what customers notice")
+    elif not names_whom:
+        notice = Check(False, "Names no component, and nobody who is affected")
+    else:
+        notice = Check(True, "Says what customers notice")
+    if status.is_over or kind is IncidentKind.MAINTENANCE:
+        return [notice]
+    return [
+        notice,
+        Check(True, "Promises a next update")
+        if next_update_by
+        else Check(False, "Promises no next update"),
+        Check(True, "Gives a workaround")
+        if facts.what_you_can_do
+        else Check(False, "No workaround given yet"),
+    ]

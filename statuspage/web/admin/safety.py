@@ -1,0 +1,58 @@
+"""What guards the desk: the sign-in manager, CSRF tokens, brakes on guessing, headers."""
+
+from flask import Flask, Response, request
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_login import LoginManager
+from flask_wtf.csrf import CSRFProtect
+
+from statuspage.domain import staff
+from statuspage.domain.staff import Staff
+
+csrf = CSRFProtect()
+limiter = Limiter(get_remote_address, in_memory_fallback_enabled=True)
+login = LoginManager()
+# A phone changes its address on the way home; the signed cookie is what counts.
+login.session_protection = None
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none';"
+    " connect-src 'self'",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    # Not `no-referrer`: over HTTPS the CSRF check reads the Referer.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def init_app(app: Flask) -> None:
+    # Only the desk has cookies, so only the desk has forms to forge: `permissions.gate`.
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    app.config["WTF_CSRF_TIME_LIMIT"] = None
+    csrf.init_app(app)
+    limiter.init_app(app)
+    login.init_app(app)
+    app.after_request(harden)
+
+
+@login.user_loader
+def _load(session_id: str) -> Staff | None:
+    return staff.with_session(session_id)
+
+
+def harden(response: Response) -> Response:
+    """Strict headers on every answer of the desk, errors included."""
+    if request.path == "/admin" or request.path.startswith("/admin/"):
+        response.headers.update(HEADERS)
+    return response
+
+
+def came_from_elsewhere() -> bool:
+    """Another site made the browser send this form."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = request.headers.get("Origin")
+    return origin is not None and origin != request.host_url.rstrip("/")

@@ -1,0 +1,136 @@
+"""The team: who may come in, and as what. For owners."""
+
+from flask import Blueprint, abort, current_app, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import EmailField, SelectField, StringField
+
+from statuspage import clock
+from statuspage.db import db
+from statuspage.domain import staff
+from statuspage.domain.staff import Permission, Role, Staff
+from statuspage.web.admin.forms import Form, words
+from statuspage.web.admin.permissions import current_actor, requires
+from statuspage.web.admin.saving import save
+
+bp = Blueprint("team", __name__, url_prefix="/team")
+
+ROLES = (
+    (Role.EDITOR.value, "Editor: publishes and configures"),
+    (Role.VIEWER.value, "Viewer: reads only"),
+    (Role.OWNER.value, "Owner: everything, the team too"),
+)
+
+
+class PersonForm(Form):
+    email = EmailField("E-mail", filters=[words])
+    name = StringField("Name", filters=[words])
+    role = SelectField("Role", choices=ROLES)
+
+
+class RoleForm(Form):
+    role = SelectField("Role", choices=ROLES)
+
+
+@bp.get("")
+@requires(Permission.MANAGE_STAFF)
+def show() -> ResponseReturnValue:
+    return _page(PersonForm())
+
+
+@bp.post("")
+@requires(Permission.MANAGE_STAFF)
+def create() -> ResponseReturnValue:
+    form = PersonForm(request.form)
+
+    def act() -> str:
+        person = staff.create(
+            form.email.data or "",
+            name=form.name.data or "",
+            role=Role(form.role.data),
+            password=None,
+            by=current_actor(),
+            at=clock.now(),
+        )
+        return url_for("admin.team.show", _anchor=f"person-{person.id}")
+
+    return save(
+        form, act, said="Added. Now make a sign-in link for them.", again=lambda: _page(form)
+    )
+
+
+@bp.post("/<int(max=2147483647):staff_id>/role")
+@requires(Permission.MANAGE_STAFF)
+def set_role(staff_id: int) -> ResponseReturnValue:
+    person = _found(staff_id)
+    form = RoleForm(request.form)
+
+    def act() -> str:
+        staff.set_role(person, Role(form.role.data), by=current_actor(), at=clock.now())
+        return url_for("admin.team.show")
+
+    return save(form, act, said="Role changed.", again=lambda: _page(PersonForm(), form))
+
+
+@bp.post("/<int(max=2147483647):staff_id>/link")
+@requires(Permission.MANAGE_STAFF)
+def make_link(staff_id: int) -> ResponseReturnValue:
+    """The link is shown once, here; only its hash is kept."""
+    person = _found(staff_id)
+    token = staff.create_sign_in_link(person, at=clock.now())
+    db.session.commit()
+    base_url = current_app.config["SETTINGS"].base_url
+    return render_template(
+        "admin/team_link.html",
+        person=person,
+        link=base_url + url_for("admin.auth.link", token=token),
+        hours=int(staff.LINK_LIFETIME.total_seconds() // 3600),
+    )
+
+
+@bp.post("/<int(max=2147483647):staff_id>/disable")
+@requires(Permission.MANAGE_STAFF)
+def disable(staff_id: int) -> ResponseReturnValue:
+    person = _found(staff_id)
+    form = Form(request.form)
+
+    def act() -> str:
+        staff.disable(person, by=current_actor(), at=clock.now())
+        return url_for("admin.team.show")
+
+    return save(form, act, said="Locked out.", again=lambda: _page(PersonForm(), form))
+
+
+@bp.post("/<int(max=2147483647):staff_id>/enable")
+@requires(Permission.MANAGE_STAFF)
+def enable(staff_id: int) -> ResponseReturnValue:
+    person = _found(staff_id)
+    form = Form(request.form)
+
+    def act() -> str:
+        staff.enable(person, by=current_actor(), at=clock.now())
+        return url_for("admin.team.show")
+
+    return save(form, act, said="Let in again.", again=lambda: _page(PersonForm(), form))
+
+
+@bp.post("/<int(max=2147483647):staff_id>/end-sessions")
+@requires(Permission.MANAGE_STAFF)
+def end_sessions(staff_id: int) -> ResponseReturnValue:
+    person = _found(staff_id)
+    form = Form(request.form)
+
+    def act() -> str:
+        staff.end_sessions(person, by=current_actor(), at=clock.now())
+        return url_for("admin.team.show")
+
+    return save(form, act, said="Signed out everywhere.", again=lambda: _page(PersonForm(), form))
+
+
+def _found(staff_id: int) -> Staff:
+    return staff.get(staff_id) or abort(404)
+
+
+def _page(form: PersonForm, other: Form | None = None) -> str:
+    return render_template(
+        "admin/team.html", form=form, other=other, people=staff.listed(), roles=ROLES
+    )
