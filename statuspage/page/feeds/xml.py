@@ -22,7 +22,8 @@ STYLESHEETS = (("text/xsl", "/static/feed.xsl"), ("text/css", "/static/feed.css"
 _ATOM_FEED = ("id", "link", "title", "subtitle", "updated", "author")
 _ATOM_ENTRY = ("id", "published", "updated", "link", "title", "summary", "content", "category")
 _RSS_CHANNEL = ("title", "link", "description", "pubDate")
-_RSS_ITEM = ("title", "description", "encoded", "pubDate", "link", "guid", "category")
+_ENCODED = "{http://purl.org/rss/1.0/modules/content/}encoded"
+_RSS_ITEM = ("title", "description", _ENCODED, "pubDate", "link", "guid", "category")
 
 
 def atom(feed: Feed) -> bytes:
@@ -57,11 +58,13 @@ def _writer(feed: Feed, form: Form) -> Any:
     writer.link(href=feed.home_url, rel="alternate", type="text/html")
     for entry in feed.entries:
         item = writer.add_entry(order="append")
-        item.id(entry.id)
-        guid = entry.url if feed.is_statuspage else entry.id
-        item.guid(guid, permalink=feed.is_statuspage)
+        # One slot in feedgen: Atom's id, or RSS's guid.
+        if form is Form.RSS and feed.is_statuspage:
+            item.guid(entry.url, permalink=True)
+        else:
+            item.guid(entry.id, permalink=False)
         item.title(entry.title)
-        item.link(href=entry.url, rel="alternate", type="text/html")
+        item.link(href=entry.url)
         item.published(feed.moment(entry.published))
         item.updated(feed.moment(entry.updated))
         if entry.text is not None:
@@ -91,6 +94,9 @@ class _EntryShape(BaseEntryExtension):
     def extend_atom(self, entry: etree._Element) -> etree._Element:
         _arrange(entry, _ATOM_ENTRY)
         _write_utc_as_z(entry)
+        for link in entry.iterfind("link"):
+            # feedgen loses what it was told of an entry's link but the address.
+            link.attrib.update({"rel": "alternate", "type": "text/html"})
         return entry
 
     def extend_rss(self, item: etree._Element) -> etree._Element:
@@ -101,11 +107,9 @@ class _EntryShape(BaseEntryExtension):
 
 
 def _arrange(parent: etree._Element, order: Sequence[str]) -> None:
-    """Put the children named in `order` first."""
-    ranks = {name: rank for rank, name in enumerate(order)}
-    parent[:] = sorted(
-        parent, key=lambda child: ranks.get(etree.QName(child).localname, len(order))
-    )
+    """Put the children with the tags in `order` first."""
+    ranks = {tag: rank for rank, tag in enumerate(order)}
+    parent[:] = sorted(parent, key=lambda child: ranks.get(child.tag, len(order)))
 
 
 def _write_utc_as_z(parent: etree._Element) -> None:
