@@ -26,7 +26,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
 
     from statuspage import cli, config, logs, schema
     from statuspage.db import db
-    from statuspage.web import health
+    from statuspage.web import admin, health
     from statuspage.web.public import feeds
 
     settings = settings or config.load()
@@ -40,6 +40,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     db.init_app(app)
     app.register_blueprint(health.bp)
     app.register_blueprint(feeds.bp)
+    admin.init_app(app)
     cli.init_app(app)
     if "FLASK_RUN_FROM_CLI" in os.environ:
         schema.use_alembic(app)
