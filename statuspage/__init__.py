@@ -7,6 +7,8 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wsgiref.headers import Headers
+
     from flask import Flask
 
     from statuspage.config import Settings
@@ -75,6 +77,10 @@ _POSTGRESQL = {
         "options": "-c statement_timeout=10000 -c timezone=UTC",
     },
 }
+
+
+def _as_typed(headers: "Headers", _path: str, _url: str) -> None:
+    headers["X-Content-Type-Options"] = "nosniff"
 
 
 def _wrap(app: "Flask", settings: "Settings", watch: bool) -> None:

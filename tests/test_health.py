@@ -29,3 +29,10 @@ def test_a_server_whose_database_is_gone_says_so_and_stays_live(app, client, com
     finally:
         with app.app_context():
             db.metadata.tables["revision"].create(db.engine)
+
+
+def test_static_files_are_what_they_say_and_may_be_kept_for_a_day(client):
+    with client.get("/static/feed.css") as answer:
+        assert answer.status_code == 200
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "max-age=86400, public"
