@@ -102,5 +102,6 @@ def _wrap(app: "Flask", settings: "Settings", watch: bool) -> None:
         max_age=86_400,
         # Browsers refuse a stylesheet of any other type.
         mimetypes={".xsl": "text/xsl"},
+        add_headers_function=_as_typed,
     )
     edge.init_app(app, settings.data_dir, watch=watch)
