@@ -1,0 +1,103 @@
+"""The demo page: what a stranger sees after the first start."""
+
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from statuspage import demo
+from statuspage.db import db
+from statuspage.domain import staff
+from statuspage.domain.events import Event
+from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus
+from statuspage.domain.timeline import Incident, IncidentUpdate
+from statuspage.page import snapshot
+from statuspage.page.views import Snapshot
+
+BASE = "https://status.example"
+
+
+@pytest.fixture
+def shown(app: Flask, at: datetime) -> Snapshot:
+    with app.app_context():
+        demo.seed(at=at)
+        db.session.commit()
+        return snapshot.take(at=at, base_url=BASE)
+
+
+def test_a_partial_outage_is_in_progress_and_says_whom_it_concerns(shown, at):
+    (incident,) = shown.incidents
+    (change,) = incident.updates[0].changes
+    assert incident.status is IncidentStatus.IDENTIFIED
+    assert change.claim.status is ComponentStatus.PARTIAL_OUTAGE
+    assert change.claim.share is not None
+    assert incident.who_is_affected
+    assert incident.what_still_works
+    assert incident.what_you_can_do
+    assert incident.next_update_by == at + timedelta(minutes=15)
+    assert not incident.is_overdue
+
+
+def test_one_maintenance_lies_ahead(shown, at):
+    (planned,) = shown.maintenances
+    assert planned.status is IncidentStatus.SCHEDULED
+    assert planned.scheduled_for > at
+
+
+def test_only_the_open_incident_makes_a_component_other_than_operational(shown):
+    troubled = {one.name for one in shown.components if one.status != "operational"}
+    assert troubled == {name for _, name in shown.incidents[0].components}
+
+
+def test_a_year_of_history_lies_behind_with_postmortems_and_edits(app, shown, at):
+    with app.app_context():
+        recent = snapshot.recent(at=at, base_url=BASE, limit=100)
+        assert recent is not None
+        views = recent.incidents
+        past = [one for one in views if one.is_over and one.kind is IncidentKind.INCIDENT]
+        assert len(past) >= 20
+        assert min(one.started_at for one in past) < at - timedelta(days=300)
+        assert any(one.postmortem and one.postmortem.version > 1 for one in past)
+        assert any(update.edits for one in past for update in one.updates)
+        assert any(one.promises_kept < one.promises_made for one in views)
+        assert all(one.resolved_at > one.started_at for one in past)
+
+
+def test_nothing_of_the_demo_lies_in_the_future_or_asks_to_notify(app, shown, at):
+    with app.app_context():
+        assert db.session.scalar(sa.select(sa.func.max(Event.at))) <= at
+        assert db.session.scalar(sa.select(sa.func.max(IncidentUpdate.posted_at))) <= at
+        assert db.session.scalars(sa.select(Event).where(Event.notify)).all() == []
+
+
+def test_the_story_is_the_same_each_time(app, shown, at):
+    def told() -> list[tuple[str, datetime]]:
+        return [
+            (one.name, one.started_at)
+            for one in db.session.scalars(sa.select(Incident).order_by(Incident.id))
+        ]
+
+    with app.app_context():
+        first = told()
+        for table in reversed(db.metadata.sorted_tables):
+            db.session.execute(table.delete())
+        db.session.commit()
+        db.session.expunge_all()
+        demo.seed(at=at)
+        assert told() == first
+
+
+def test_a_page_that_exists_is_left_alone(app, shown, at):
+    with app.app_context():
+        before = db.session.scalar(sa.select(sa.func.count(Event.id)))
+        demo.seed(at=at)
+        assert db.session.scalar(sa.select(sa.func.count(Event.id))) == before
+
+
+def test_the_owner_gets_in_by_link_only(app, shown):
+    with app.app_context():
+        owner = staff.with_email(demo.OWNER_EMAIL)
+        assert owner is not None
+        assert owner.role is staff.Role.OWNER
+        assert owner.password_hash is None
