@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from statuspage.domain.status import ComponentStatus
+from statuspage.text import clean
 
 UNSTATED_SHARE = Fraction(3, 10)
 """Weight of a partial outage whose share nobody stated: Statuspage's own."""
@@ -25,6 +26,12 @@ class Claim:
     status: ComponentStatus
     share: Decimal | None = None
     scope: str | None = None
+
+    def __post_init__(self) -> None:
+        # As the columns hold them, so that a claim equals itself once it is stored.
+        if self.share is not None and self.share.is_finite() and abs(self.share) <= 100:
+            object.__setattr__(self, "share", round(self.share, 2))
+        object.__setattr__(self, "scope", clean(self.scope or "").strip() or None)
 
     @property
     def weight(self) -> Fraction:
@@ -91,7 +98,7 @@ def intervals(spans: Sequence[Span], start: datetime, end: datetime) -> list[Int
 
 def in_force_since(spans: Sequence[Span], at: datetime) -> datetime | None:
     """Since when the component has not been operational without a break; None when it is."""
-    if effective(spans, at) == OPERATIONAL:
+    if effective(spans, at).status is ComponentStatus.OPERATIONAL:
         return None
     since = at
     while True:

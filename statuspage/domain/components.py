@@ -17,7 +17,7 @@ from statuspage.db import Model, PublicId, db
 from statuspage.domain import events
 from statuspage.domain.claims import Claim, Span
 from statuspage.domain.events import Actor
-from statuspage.domain.status import ComponentStatus
+from statuspage.domain.status import ComponentStatus, IncidentKind
 from statuspage.errors import Invalid
 from statuspage.text import clean
 
@@ -222,8 +222,10 @@ def set_status(component: Component, claim: Claim, *, by: Actor, at: datetime) -
     Open incidents keep their own claims. Raises `Invalid` on a share out of 0–100.
     """
     _check(claim)
+    _take_turn(component)
     standing = _in_force(component_id=component.id, incident_id=None)
-    if [row.claim for row in standing] == [claim]:
+    wanted = [] if claim.status is ComponentStatus.OPERATIONAL else [claim]
+    if [row.claim for row in standing] == wanted:
         return
     _end(standing, at)
     if claim.status is not ComponentStatus.OPERATIONAL:
@@ -252,20 +254,22 @@ def replace_claims(
 ) -> None:
     """From `at` on the incident claims exactly this; an empty mapping releases all.
 
-    A component that is named loses its standing status: the incident speaks for
-    it now. `since` backdates the claims that are new. Raises `Invalid` on a share
-    out of 0–100.
+    A component that an incident names loses its standing status: the incident
+    speaks for it now. Maintenance does not, it would mask an outage. `since`
+    backdates the claims that are new. Raises `Invalid` on a share out of 0–100.
     """
-    for claim in claims.values():
-        _check(claim)
-    held = {row.component_id: row for row in _in_force(incident_id=incident.id)}
-    wanted = {component.id: (component, claim) for component, claim in claims.items()}
-    for component_id, row in held.items():
-        if component_id not in wanted or wanted[component_id][1] != row.claim:
+    check_claims(claims)
+    wanted = {component.id: claim for component, claim in claims.items()}
+    kept = {}
+    for row in _in_force(incident_id=incident.id):
+        if row.component_id not in kept and wanted.get(row.component_id) == row.claim:
+            kept[row.component_id] = row
+        else:
             _end([row], at)
-    for component_id, (component, claim) in wanted.items():
-        _end(_in_force(component_id=component_id, incident_id=None), at)
-        if component_id not in held or held[component_id].claim != claim:
+    for component, claim in claims.items():
+        if incident.kind is IncidentKind.INCIDENT:
+            _end(_in_force(component_id=component.id, incident_id=None), at)
+        if component.id not in kept:
             if claim.status is not ComponentStatus.OPERATIONAL:
                 _start(component, incident, claim, since or at)
             component.updated_at = at
@@ -288,7 +292,8 @@ def correct_claim(
     reason, or when it would end before it starts or lie in the future.
     """
     _check(claim)
-    if not reason.strip():
+    reason = clean(reason).strip()
+    if not reason:
         raise Invalid(reason="Say why the record is corrected.")
     if starts_at > at or (ends_at is not None and ends_at > at):
         raise Invalid(starts_at="A record can not lie in the future.")
@@ -376,10 +381,21 @@ def standing(component: Component) -> Claim | None:
     return rows[0].claim if rows else None
 
 
-def whole_page_is_down(extra: Mapping[Component, Claim]) -> bool:
-    """Every component has a major outage, counting `extra` beside the claims in force."""
-    down = {row.component_id for row in _in_force() if _is_major(row.claim)}
-    down |= {component.id for component, claim in extra.items() if _is_major(claim)}
+def check_claims(claims: Mapping[Component, Claim]) -> None:
+    """Raise `Invalid` on a share out of 0–100 or a scope that is too long."""
+    for claim in claims.values():
+        _check(claim)
+
+
+def whole_page_is_down(claims: Mapping[Component, Claim], *, of: "Incident") -> bool:
+    """Every component has a major outage: by these claims of an incident, or by others in force.
+
+    What is over is judged by its own claims alone.
+    """
+    down = {component.id for component, claim in claims.items() if _is_major(claim)}
+    if not of.is_over:
+        others = [row for row in _in_force() if row.incident_id != of.id]
+        down |= {row.component_id for row in others if _is_major(row.claim)}
     present = {component.id for component in listed()}
     return bool(present) and present <= down
 
@@ -426,6 +442,12 @@ def _end(rows: Iterable[ComponentClaim], at: datetime) -> None:
         else:
             row.ends_at = at
     db.session.flush()
+
+
+def _take_turn(component: Component) -> None:
+    """Wait for whoever sets this component's status at the same time."""
+    mine = sa.select(Component.id).where(Component.id == component.id)
+    db.session.execute(mine.with_for_update())
 
 
 def _check(claim: Claim) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import selectinload
 
 from statuspage.db import UTCDateTime, db
 from statuspage.domain import components, events, timeline
-from statuspage.domain.claims import Claim, Span
+from statuspage.domain.claims import OPERATIONAL, Claim, Span
 from statuspage.domain.components import Component
 from statuspage.domain.events import Actor
 from statuspage.domain.status import Impact, IncidentKind, IncidentStatus
@@ -56,8 +56,12 @@ def open_incident(
     The claims count from `started_at` (default: `at`). Raises `Invalid`.
     """
     timeline.check_words(name, body)
+    timeline.check_status(IncidentKind.INCIDENT, status)
+    components.check_claims(claims)
     if started_at is not None and started_at > at:
         raise Invalid(started_at="An incident can not start in the future.")
+    if not draft:
+        timeline.check_promise(next_update_by, at)
     incident = Incident(
         kind=IncidentKind.INCIDENT,
         name=clean(name).strip(),
@@ -70,9 +74,9 @@ def open_incident(
         corrections=[],
     )
     timeline.set_facts(incident, facts or Facts())
-    db.session.add(incident)
     first = timeline.new_update(incident, status, body, by, at, next_update_by, notify=notify)
     first.is_draft = draft
+    db.session.add(incident)
     if draft:
         timeline.remember_affected(incident, claims)
         incident.next_update_by = next_update_by
@@ -99,17 +103,20 @@ def edit_draft(
 ) -> None:
     """Rewrite a draft. Raises `Invalid` when it was published."""
     timeline.check_words(name, body)
+    timeline.check_status(incident.kind, status)
+    components.check_claims(claims)
+    timeline.take_turn(incident)
     if not incident.is_draft:
         raise Invalid(name="This incident is published; post an update instead.")
+    first = incident.updates[-1]
+    timeline.set_facts(incident, facts or Facts())
+    timeline.write_body(first, body)
     incident.name, incident.status = clean(name).strip(), status
     incident.started_at = started_at or incident.started_at
     incident.impact_override = impact_override
     incident.next_update_by = next_update_by
     incident.updated_at = at
-    timeline.set_facts(incident, facts or Facts())
-    first = incident.updates[-1]
     first.status, first.next_update_by = status, next_update_by
-    timeline.write_body(first, body)
     incident.affected.clear()
     db.session.flush()
     timeline.remember_affected(incident, claims)
@@ -117,10 +124,18 @@ def edit_draft(
 
 
 def publish_draft(incident: Incident, *, by: Actor, at: datetime) -> None:
-    """Tell customers what the draft says. Does nothing when it is published already."""
+    """Tell customers what the draft says. Does nothing when it is published already.
+
+    Raises `Invalid` when what it promises or schedules lies in the past by now.
+    """
+    timeline.take_turn(incident)
     if not incident.is_draft:
         return
     first = incident.updates[-1]
+    timeline.check_status(incident.kind, first.status)
+    timeline.check_promise(first.next_update_by, at)
+    if incident.scheduled_until is not None and incident.scheduled_until <= at:
+        raise Invalid(scheduled_until="The window lies in the past; move it first.")
     first.is_draft = False
     first.posted_at = first.created_at = first.updated_at = at
     first.posted_by = by.name
@@ -131,6 +146,7 @@ def publish_draft(incident: Incident, *, by: Actor, at: datetime) -> None:
 
 def delete_draft(incident: Incident, *, by: Actor, at: datetime) -> None:
     """Throw a draft away. Raises `Invalid` when it was published: that is retracted instead."""
+    timeline.take_turn(incident)
     if not incident.is_draft:
         raise Invalid(name="A published incident can not be deleted. Retract it with a reason.")
     timeline.record("incident.draft_deleted", incident, by=by, at=at)
@@ -158,15 +174,16 @@ def post_update(
     said. Raises `Invalid` when `body` is blank or the status is not one of its kind.
     """
     timeline.check_words(incident.name, body)
-    timeline.check_status(incident, status)
+    timeline.check_status(incident.kind, status)
+    timeline.check_promise(next_update_by, at)
+    timeline.check_facts(facts or Facts())
+    components.check_claims(claims)
+    timeline.take_turn(incident)
     if incident.is_draft:
         raise Invalid(body="Publish the incident before you update it.")
     if incident.retracted_at is not None:
         raise Invalid(body="This incident was retracted. Open a new one.")
-    if facts is not None:
-        timeline.set_facts(incident, facts)
-    if impact_override is not None:
-        incident.impact_override = impact_override
+    was = incident.status
     update = timeline.new_update(
         incident,
         status,
@@ -177,9 +194,12 @@ def post_update(
         notify=notify,
         is_automatic=is_automatic,
     )
-    was_over = incident.is_over
-    timeline.take_on(incident, update, claims, at=at)
-    kind = "reopened" if was_over and not incident.is_over else "update_posted"
+    if facts is not None:
+        timeline.set_facts(incident, facts)
+    if impact_override is not None:
+        incident.impact_override = impact_override
+    timeline.take_on(incident, update, claims, was=was, at=at)
+    kind = "reopened" if was.is_over and not incident.is_over else "update_posted"
     timeline.record(f"{incident.kind}.{kind}", incident, update=update, by=by, at=at, notify=notify)
     return update
 
@@ -191,18 +211,23 @@ def save_draft_update(
     body: str,
     by: Actor,
     at: datetime,
+    claims: Mapping[Component, Claim] | None = None,
     next_update_by: datetime | None = None,
 ) -> IncidentUpdate:
-    """Keep the words of an update without telling anybody; one draft an incident."""
+    """Keep an update without telling anybody; one draft an incident.
+
+    What it says of components is kept too and claims nothing yet.
+    """
     timeline.check_words(incident.name, body)
-    timeline.check_status(incident, status)
+    timeline.check_status(incident.kind, status)
+    timeline.take_turn(incident)
     draft = draft_update(incident)
     if draft is None:
         draft = timeline.new_update(incident, status, body, by, at, next_update_by)
         draft.is_draft = True
+    timeline.write_body(draft, body)
     draft.status, draft.next_update_by = status, next_update_by
     draft.posted_at = draft.updated_at = at
-    timeline.write_body(draft, body)
     db.session.flush()
     timeline.record(f"{incident.kind}.update_drafted", incident, update=draft, by=by, at=at)
     return draft
@@ -213,6 +238,14 @@ def draft_update(incident: Incident) -> IncidentUpdate | None:
     if incident.is_draft:
         return None
     return next((update for update in incident.updates if update.is_draft), None)
+
+
+def drafted_claims(draft: IncidentUpdate) -> dict[Component, Claim]:
+    """What a draft update says of components."""
+    return {
+        change.component: Claim(change.new_status, change.share, change.scope)
+        for change in draft.changes
+    }
 
 
 def discard_draft_update(incident: Incident) -> None:
@@ -238,6 +271,7 @@ def backfill(
 ) -> Incident:
     """Record an incident that is over; nobody is notified. Raises `Invalid`."""
     timeline.check_words(name, body)
+    components.check_claims(claims)
     if resolved_at <= started_at:
         raise Invalid(resolved_at="It must end after it started.")
     if resolved_at > at:
@@ -258,14 +292,16 @@ def backfill(
         corrections=[],
     )
     timeline.set_facts(incident, facts or Facts())
-    db.session.add(incident)
     update = timeline.new_update(
         incident, IncidentStatus.RESOLVED, body, by, resolved_at, None, notify=False
     )
+    db.session.add(incident)
     timeline.remember_affected(incident, claims)
     db.session.flush()
     timeline.say_changes(
-        update, claims, {component: claim.status for component, claim in claims.items()}
+        update,
+        dict.fromkeys(claims, OPERATIONAL),
+        {component: claim.status for component, claim in claims.items()},
     )
     for component, claim in claims.items():
         components.record_spans(component, incident, [Span(claim, started_at, resolved_at)])
@@ -289,24 +325,27 @@ def edit_update(
     """Change the words of an update; the earlier ones are kept and shown.
 
     Raises `Conflict` when somebody edited it since `expected_version`, `Invalid`
-    when `body` is blank.
+    when `body` is blank or nobody has read it yet.
     """
     timeline.check_words(update.incident.name, body)
+    timeline.take_turn(update.incident)
+    db.session.refresh(update)
+    if update.is_draft:
+        raise Invalid(body="This update is a draft; nobody has read it yet.")
     if update.version != expected_version:
         raise Conflict("Somebody else edited this update meanwhile.", body=update.body)
-    if clean(body) == update.body:
+    if clean(body).strip() == update.body:
         return
-    update.versions.append(
-        UpdateVersion(
-            number=update.version,
-            body=update.body,
-            body_html=update.body_html,
-            replaced_at=at,
-            replaced_by=by.name,
-            reason=clean(reason).strip() or None if reason else None,
-        )
+    earlier = UpdateVersion(
+        number=update.version,
+        body=update.body,
+        body_html=update.body_html,
+        replaced_at=at,
+        replaced_by=by.name,
+        reason=clean(reason or "").strip() or None,
     )
     timeline.write_body(update, body)
+    update.versions.append(earlier)
     update.version += 1
     update.edited_at = update.updated_at = at
     update.incident.updated_at = at
@@ -316,7 +355,7 @@ def edit_update(
         update=update,
         by=by,
         at=at,
-        data={"reason": reason},
+        data={"reason": earlier.reason},
     )
 
 
@@ -338,6 +377,8 @@ def edit_incident(
     edited it since `expected_version`, `Invalid` on an empty name.
     """
     timeline.check_words(name, "-")
+    timeline.check_facts(facts)
+    timeline.take_turn(incident)
     if incident.version != expected_version:
         raise Conflict(
             "Somebody else edited this incident meanwhile.",
@@ -349,6 +390,8 @@ def edit_incident(
     incident.name = clean(name).strip()
     incident.next_update_by = None if incident.is_over else next_update_by
     timeline.set_facts(incident, facts)
+    if incident.impact_override is not None and impact_override is None:
+        timeline.forget_override(incident)
     incident.impact_override = impact_override
     timeline.weigh(incident, incident.claims)
     incident.version += 1
@@ -364,7 +407,8 @@ def edit_incident(
                 by,
                 at,
             )
-    timeline.record(f"{incident.kind}.edited", incident, by=by, at=at, data={"reason": reason})
+    told: dict[str, object] = {"reason": clean(reason or "").strip() or None}
+    timeline.record(f"{incident.kind}.edited", incident, by=by, at=at, data=told)
 
 
 def correct_moment(
@@ -381,12 +425,16 @@ def correct_moment(
     Raises `Invalid` without a reason, for a moment in the future, or when the
     order started ≤ resolved would break.
     """
-    if not reason.strip():
+    reason = clean(reason).strip()
+    if not reason:
         raise Invalid(reason="Say why this moment is corrected.")
+    timeline.take_turn(incident)
     if value is not None and value > at:
         raise Invalid(**{moment.value: "This moment lies in the future."})
     if moment is Moment.STARTED and value is None:
         raise Invalid(started_at="An incident needs a start.")
+    if moment is Moment.STARTED and incident.status is IncidentStatus.SCHEDULED:
+        raise Invalid(started_at="It has not begun; move its window instead.")
     if moment is Moment.RESOLVED and (value is None) == incident.is_over:
         raise Invalid(resolved_at="Resolve or reopen the incident with an update.")
     started = value if moment is Moment.STARTED and value else incident.started_at
@@ -435,6 +483,9 @@ def retract(incident: Incident, *, reason: str, by: Actor, at: datetime) -> None
     reason = clean(reason).strip()
     if not reason:
         raise Invalid(reason="Say why this was withdrawn; customers will read it.")
+    timeline.take_turn(incident)
+    if incident.retracted_at is not None:
+        raise Invalid(reason="This was withdrawn already.")
     components.replace_claims(incident, {}, at=at)
     incident.retracted_at = incident.updated_at = at
     incident.retracted_reason = reason
@@ -493,9 +544,15 @@ _FULL = (
 )
 
 
-def get(public_id: str) -> Incident | None:
-    """An incident or maintenance of any state, with everything a reader touches."""
+def get(public_id: str, *, lock: bool = False) -> Incident | None:
+    """An incident or maintenance of any state, with everything a reader touches.
+
+    `lock` waits for whoever is changing it and keeps others waiting until the
+    commit, so that two verbs at once do not both replace the same claims.
+    """
     query = sa.select(Incident).where(Incident.public_id == public_id)
+    if lock:
+        query = query.with_for_update(of=Incident)
     return db.session.scalar(query.options(*_FULL))
 
 
@@ -652,11 +709,14 @@ def _newest_word() -> sa.ColumnElement[datetime | None]:
 
 
 def _move_claims(incident: Incident, moment: Moment, old: datetime, new: datetime) -> None:
+    """What began or ended with the incident still does; nothing is claimed outside of it."""
     for row in components.claims_of([incident.id]):
-        if moment is Moment.STARTED and row.starts_at == old:
-            row.starts_at = new if row.ends_at is None else min(new, row.ends_at)
-        if moment is Moment.RESOLVED and row.ends_at == old:
-            row.ends_at = max(new, row.starts_at)
+        if moment is Moment.STARTED and (row.starts_at == old or row.starts_at < new):
+            row.starts_at = new
+        if moment is Moment.RESOLVED and row.ends_at is not None:
+            row.ends_at = new if row.ends_at == old else min(row.ends_at, new)
+        if row.ends_at is not None and row.ends_at <= row.starts_at:
+            db.session.delete(row)
 
 
 def _redact_fields(row: object, names: Sequence[str], secret: str) -> int:

@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import incidents, timeline
+from statuspage.domain import components, incidents, timeline
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
 from statuspage.domain.events import SYSTEM, Actor
@@ -44,6 +44,7 @@ def schedule(
 ) -> Incident:
     """Announce maintenance; components are claimed once it begins. Raises `Invalid`."""
     timeline.check_words(name, body)
+    components.check_claims(claims)
     _check_window(scheduled_for, scheduled_until, at)
     maintenance = Incident(
         kind=IncidentKind.MAINTENANCE,
@@ -60,17 +61,48 @@ def schedule(
         corrections=[],
     )
     timeline.set_facts(maintenance, facts or Facts())
-    db.session.add(maintenance)
     first = timeline.new_update(
         maintenance, IncidentStatus.SCHEDULED, body, by, at, None, notify=notify
     )
     first.is_draft = draft
+    db.session.add(maintenance)
     if draft:
         timeline.remember_affected(maintenance, claims)
         timeline.record("maintenance.drafted", maintenance, by=by, at=at)
     else:
         timeline.publish(maintenance, first, claims, by=by, at=at)
     return maintenance
+
+
+def edit_draft(
+    maintenance: Incident,
+    *,
+    name: str,
+    body: str,
+    claims: Mapping[Component, Claim],
+    scheduled_for: datetime,
+    scheduled_until: datetime,
+    by: Actor,
+    at: datetime,
+    facts: Facts | None = None,
+    auto_start: bool = True,
+    auto_end: bool = True,
+) -> None:
+    """Rewrite a draft. Raises `Invalid` when it was published or the window is wrong."""
+    _check_window(scheduled_for, scheduled_until, at)
+    incidents.edit_draft(
+        maintenance,
+        name=name,
+        status=IncidentStatus.SCHEDULED,
+        body=body,
+        claims=claims,
+        by=by,
+        at=at,
+        facts=facts,
+        started_at=scheduled_for,
+    )
+    maintenance.scheduled_for, maintenance.scheduled_until = scheduled_for, scheduled_until
+    maintenance.auto_start, maintenance.auto_end = auto_start, auto_end
 
 
 def reschedule(
@@ -84,8 +116,12 @@ def reschedule(
 ) -> None:
     """Move or extend the window and tell why; one that runs can only move its end.
 
-    Raises `Invalid` when it is over or the window is wrong.
+    Raises `Invalid` when it is over or a draft, or when the window is wrong.
     """
+    timeline.check_words(maintenance.name, body)
+    timeline.take_turn(maintenance)
+    if maintenance.is_draft:
+        raise Invalid(scheduled_until="This is a draft; edit it instead.")
     if maintenance.is_over:
         raise Invalid(scheduled_until="This maintenance is over.")
     running = maintenance.status is not IncidentStatus.SCHEDULED
@@ -122,6 +158,7 @@ def reschedule(
 
 def cancel(maintenance: Incident, *, body: str, by: Actor, at: datetime) -> None:
     """Call it off; whatever it claimed is released. Raises `Invalid` when it is over."""
+    timeline.take_turn(maintenance)
     if maintenance.is_over:
         raise Invalid(body="This maintenance is over.")
     incidents.post_update(

@@ -32,6 +32,7 @@ from statuspage.errors import Invalid
 from statuspage.text import clean, to_html
 
 MAX_NAME = 255
+MAX_FACT = 300
 
 
 class Moment(StrEnum):
@@ -223,11 +224,10 @@ def publish(
     by: Actor,
     at: datetime,
 ) -> None:
-    check_status(incident, first.status)
     incident.published_at = at
     incident.told_at = at
     incident.created_at = at
-    take_on(incident, first, claims, at=at, since=min(incident.started_at, at))
+    take_on(incident, first, claims, was=None, at=at, since=min(incident.started_at, at))
     kind = "opened" if incident.kind is IncidentKind.INCIDENT else "scheduled"
     record(
         f"{incident.kind}.{kind}",
@@ -244,37 +244,48 @@ def take_on(
     update: IncidentUpdate,
     claims: Mapping[Component, Claim],
     *,
+    was: IncidentStatus | None,
     at: datetime,
     since: datetime | None = None,
 ) -> None:
-    """The incident takes on the update's status, promise, claims and moments."""
+    """The incident takes on the update's status, promise, claims and moments.
+
+    `was` is the status it had, None when this is the first that customers read.
+    """
     status = update.status
-    before = {row.component: row.status for row in incident.affected}
-    was_claiming = incident.status.claims and len(incident.updates) > 1
-    said = dict(claims)
-    if status.is_over:
-        said |= {component: OPERATIONAL for component in before}
-    incident.status = status
-    incident.updated_at = at
+    named = {row.component: row.status for row in incident.affected}
+    was_claiming = was is not None and was.claims
+    old = named if was_claiming else {}
+    said = dict(claims) if status.claims else dict.fromkeys(claims, OPERATIONAL)
+    said |= {
+        component: OPERATIONAL
+        for component, present in named.items()
+        if component not in claims and (status.is_over or present is not OPERATIONAL.status)
+    }
+    _enter(incident, status, was, at)
     incident.next_update_by = None if status.is_over else update.next_update_by
-    if status is IncidentStatus.MONITORING and incident.mitigated_at is None:
-        incident.mitigated_at = at
-    incident.resolved_at = at if status.is_over else None
 
     db.session.flush()
-    old = before if was_claiming else {}
-    if not status.is_over:
-        weigh(incident, claims)
-        remember_affected(incident, claims)
-    else:
+    if status.is_over:
         remember_affected(
             incident,
-            {component: claim for component, claim in claims.items() if component not in before},
+            {component: claim for component, claim in claims.items() if component not in named},
         )
-    if status.claims or status.is_over:
+    else:
+        remember_affected(incident, claims)
+    if status.claims or status.is_over or was_claiming:
         say_changes(update, said, old)
-    held = dict(claims) if status.claims else {}
+    spoken_for = status.claims or status.is_over
+    held = {component: said[component] for component in claims} if spoken_for else {}
     components.replace_claims(incident, held, at=at, since=since)
+    if was is None or not status.is_over:
+        weigh(incident, claims)
+
+
+def take_turn(incident: Incident) -> None:
+    """Wait for whoever is writing to this incident, then see what they wrote."""
+    db.session.flush()  # A refresh would drop what is not written yet.
+    db.session.refresh(incident, with_for_update=True)
 
 
 def new_update(
@@ -288,8 +299,6 @@ def new_update(
     notify: bool = True,
     is_automatic: bool = False,
 ) -> IncidentUpdate:
-    if next_update_by is not None and next_update_by <= at and not incident.is_draft:
-        raise Invalid(next_update_by="Promise a time that is still ahead.")
     update = IncidentUpdate(
         status=status,
         posted_at=at,
@@ -346,7 +355,7 @@ def weigh(incident: Incident, claims: Mapping[Component, Claim]) -> None:
         return
     found = incident_impact(
         [claim.status for claim in claims.values()],
-        whole_page=components.whole_page_is_down(claims),
+        whole_page=components.whole_page_is_down(claims, of=incident),
     )
     present = incident.impact or Impact.NONE
     if incident.impact_override is not None:
@@ -355,18 +364,34 @@ def weigh(incident: Incident, claims: Mapping[Component, Claim]) -> None:
         incident.impact = max(present, found, key=lambda impact: impact.severity)
 
 
+def forget_override(incident: Incident) -> None:
+    """Set the impact to the worst that the updates ever said of components."""
+    said = [row.status for row in incident.affected]
+    for update in incident.updates:
+        for change in update.changes:
+            said += [change.old_status, change.new_status]
+    incident.impact = incident_impact(said, whole_page=False)
+
+
 def set_facts(incident: Incident, facts: Facts) -> None:
+    for name, words in check_facts(facts).items():
+        setattr(incident, name, words)
+
+
+def check_facts(facts: Facts) -> dict[str, str | None]:
+    """Field → words as they are stored. Raises `Invalid`."""
+    found = {}
     for field in fields(Facts):
-        words = getattr(facts, field.name)
-        words = clean(words).strip() if words else None
-        if words and len(words) > 300:
-            raise Invalid(**{field.name: "Say it in 300 characters at most."})
-        setattr(incident, field.name, words or None)
+        words = clean(getattr(facts, field.name) or "").strip()
+        if len(words) > MAX_FACT:
+            raise Invalid(**{field.name: f"Say it in {MAX_FACT} characters at most."})
+        found[field.name] = words or None
+    return found
 
 
 def write_body(update: IncidentUpdate, body: str) -> None:
-    update.body = clean(body).strip()
-    update.body_html = str(to_html(update.body))
+    words = clean(body).strip()
+    update.body, update.body_html = words, str(to_html(words))
 
 
 def check_words(name: str, body: str) -> None:
@@ -381,9 +406,14 @@ def check_words(name: str, body: str) -> None:
         raise Invalid(**errors)
 
 
-def check_status(incident: Incident, status: IncidentStatus) -> None:
+def check_promise(next_update_by: datetime | None, at: datetime) -> None:
+    if next_update_by is not None and next_update_by <= at:
+        raise Invalid(next_update_by="Promise a time that is still ahead.")
+
+
+def check_status(kind: IncidentKind, status: IncidentStatus) -> None:
     steps: tuple[IncidentStatus, ...] = INCIDENT_STEPS
-    if incident.kind is IncidentKind.MAINTENANCE:
+    if kind is IncidentKind.MAINTENANCE:
         steps = (*MAINTENANCE_STEPS, IncidentStatus.CANCELLED)
     if status not in steps:
         raise Invalid(status=f"Choose one of: {', '.join(step.label for step in steps)}.")
@@ -399,9 +429,26 @@ def note_correction(
     at: datetime,
 ) -> None:
     if old != new:
+        words = clean(reason or "").strip() or None
         incident.corrections.append(
-            Correction(field=field, old=old, new=new, reason=reason or None, at=at, by=by.name)
+            Correction(field=field, old=old, new=new, reason=words, at=at, by=by.name)
         )
+
+
+def _enter(
+    incident: Incident, status: IncidentStatus, was: IncidentStatus | None, at: datetime
+) -> None:
+    """Take on a status and the moments that it marks."""
+    if was is IncidentStatus.POSTMORTEM and status is IncidentStatus.RESOLVED:
+        status = was  # A later word on it does not take the postmortem away.
+    incident.status = status
+    incident.updated_at = at
+    if status is IncidentStatus.MONITORING and incident.mitigated_at is None:
+        incident.mitigated_at = at
+    if not status.is_over:
+        incident.resolved_at = None
+    elif was is None or not was.is_over:
+        incident.resolved_at = at
 
 
 def plain(value: datetime | StrEnum | str | None) -> str | None:
