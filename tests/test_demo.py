@@ -14,6 +14,7 @@ from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStat
 from statuspage.domain.timeline import Incident, IncidentUpdate
 from statuspage.page import snapshot
 from statuspage.page.views import Snapshot
+from tests.conftest import on_sqlite
 
 BASE = "https://status.example"
 
@@ -39,17 +40,20 @@ def test_a_partial_outage_is_in_progress_and_says_whom_it_concerns(shown, at):
     assert not incident.is_overdue
 
 
+@on_sqlite
 def test_one_maintenance_lies_ahead(shown, at):
     (planned,) = shown.maintenances
     assert planned.status is IncidentStatus.SCHEDULED
     assert planned.scheduled_for > at
 
 
+@on_sqlite
 def test_only_the_open_incident_makes_a_component_other_than_operational(shown):
     troubled = {one.name for one in shown.components if one.status != "operational"}
     assert troubled == {name for _, name in shown.incidents[0].components}
 
 
+@on_sqlite
 def test_a_year_of_history_lies_behind_with_postmortems_and_edits(app, shown, at):
     with app.app_context():
         recent = snapshot.recent(at=at, base_url=BASE, limit=100)
@@ -64,6 +68,7 @@ def test_a_year_of_history_lies_behind_with_postmortems_and_edits(app, shown, at
         assert all(one.resolved_at > one.started_at for one in past)
 
 
+@on_sqlite
 def test_nothing_of_the_demo_lies_in_the_future_or_asks_to_notify(app, shown, at):
     with app.app_context():
         assert db.session.scalar(sa.select(sa.func.max(Event.at))) <= at
@@ -71,6 +76,7 @@ def test_nothing_of_the_demo_lies_in_the_future_or_asks_to_notify(app, shown, at
         assert db.session.scalars(sa.select(Event).where(Event.notify)).all() == []
 
 
+@on_sqlite
 def test_the_story_is_the_same_each_time(app, shown, at):
     def told() -> list[tuple[str, datetime]]:
         return [
@@ -88,6 +94,7 @@ def test_the_story_is_the_same_each_time(app, shown, at):
         assert told() == first
 
 
+@on_sqlite
 def test_a_page_that_exists_is_left_alone(app, shown, at):
     with app.app_context():
         before = db.session.scalar(sa.select(sa.func.count(Event.id)))
@@ -95,6 +102,7 @@ def test_a_page_that_exists_is_left_alone(app, shown, at):
         assert db.session.scalar(sa.select(sa.func.count(Event.id))) == before
 
 
+@on_sqlite
 def test_the_owner_gets_in_by_link_only(app, shown):
     with app.app_context():
         owner = staff.with_email(demo.OWNER_EMAIL)
