@@ -29,7 +29,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage import cli, config, logs, schema
     from statuspage.db import db
     from statuspage.web import admin, health
-    from statuspage.web.public import feeds
+    from statuspage.web.public import feeds, site
 
     settings = settings or config.load()
     logs.configure(settings)
@@ -42,6 +42,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     db.init_app(app)
     app.register_blueprint(health.bp)
     app.register_blueprint(feeds.bp)
+    site.init_app(app)
     admin.init_app(app)
     cli.init_app(app)
     if "FLASK_RUN_FROM_CLI" in os.environ:

@@ -1,0 +1,207 @@
+"""Drawings of the public pages: where each day and each stretch of time stands, and its words.
+
+Pure geometry; the templates write it as SVG. What differs from a good day is listed,
+the good days are one pattern.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from statuspage.domain.status import ComponentStatus
+from statuspage.domain.uptime import Day, Window
+from statuspage.page import format as wording
+from statuspage.page.format import TONES, Times
+from statuspage.page.views import CalendarMonth, IncidentView, Strip
+
+STEP = 10
+"""Width of a day in the drawing of a bar, gap included."""
+CELL = 12
+"""Width and height of a day in the drawing of a month."""
+LABEL_GAP = 14
+"""Labels of a strip that are closer than this, in percent of its width, would overlap."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A day that differs, where it stands in its drawing, and what happened."""
+
+    x: int
+    y: int
+    tone: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """90 days in one line. The first `blank` units are without data."""
+
+    blank: int
+    marks: tuple[Mark, ...]
+    label: str
+    windows: tuple[tuple[int, int, str], ...]
+    """(days in the name, days counted, uptime) per window."""
+
+
+def bar(days: Sequence[Day], figures: Mapping[Window, Decimal | None], times: Times) -> Bar:
+    blank = sum(not day.has_data for day in days)
+    marks = [
+        Mark(index * STEP, 0, TONES[day.worst], _title(day, times))
+        for index, day in enumerate(days)
+        if day.worst is not ComponentStatus.OPERATIONAL
+    ]
+    return Bar(
+        blank=blank * STEP,
+        marks=tuple(marks),
+        label=_label(days, blank, times),
+        windows=tuple(
+            (window.days // 10 * 10, window.days, wording.percent(figures[window]))
+            for window in Window
+        ),
+    )
+
+
+def _label(days: Sequence[Day], blank: int, times: Times) -> str:
+    planned = [day for day in days if day.worst is ComponentStatus.UNDER_MAINTENANCE]
+    trouble = [
+        day for day in days if day.worst.severity > ComponentStatus.UNDER_MAINTENANCE.severity
+    ]
+    parts = [f"{len(trouble)} with trouble" if trouble else "no trouble"]
+    if planned:
+        parts.append(f"{len(planned)} with maintenance only")
+    if blank:
+        parts.append(f"{blank} without data")
+    words = f"{len(days)} days: {', '.join(parts)}"
+    if trouble:
+        most = max(trouble, key=lambda day: (day.worst.severity, day.downtime_s))
+        words += f"; worst {times.heading(most.date)}, {most.worst.label.lower()}"
+    return words
+
+
+def _title(day: Day, times: Times) -> str:
+    told = sorted(day.seconds.items(), key=lambda item: -item[0].severity)
+    words = ", ".join(f"{status.label} {length(seconds)}" for status, seconds in told)
+    return f"{times.heading(day.date)}: {words}"
+
+
+def length(seconds: Fraction) -> str:
+    """`1 h 18 min`."""
+    return wording.brief(timedelta(seconds=int(seconds)))
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """A month in rows of seven days from Monday. `fills` are (x, y, width, height, is_blank)."""
+
+    rows: int
+    fills: tuple[tuple[int, int, int, int, bool], ...]
+    marks: tuple[Mark, ...]
+    label: str
+
+
+def calendar(month: CalendarMonth, times: Times) -> Calendar:
+    offset = month.first.weekday()
+    marks = tuple(
+        Mark(
+            (offset + index) % 7 * CELL,
+            (offset + index) // 7 * CELL,
+            TONES[day.worst],
+            _title(day, times),
+        )
+        for index, day in enumerate(month.days)
+        if day.worst is not ComponentStatus.OPERATIONAL
+    )
+    blank = sum(not day.has_data for day in month.days)
+    end = offset + len(month.days)
+    return Calendar(
+        rows=6,
+        fills=(
+            *_rectangles(offset, offset + blank, is_blank=True),
+            *_rectangles(offset + blank, end, is_blank=False),
+        ),
+        marks=marks,
+        label=_label(month.days, blank, times),
+    )
+
+
+def _rectangles(start: int, end: int, *, is_blank: bool) -> list[tuple[int, int, int, int, bool]]:
+    """The cells `start` to `end` (exclusive) as one rectangle per row."""
+    found = []
+    for row in range(start // 7, (end + 6) // 7):
+        left, right = max(start, row * 7), min(end, row * 7 + 7)
+        if right > left:
+            x, width = (left - row * 7) * CELL, (right - left) * CELL
+            found.append((x, row * CELL, width, CELL, is_blank))
+    return found
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a strip, in percent of its width."""
+
+    x: str
+    width: str
+    tone: str
+    title: str
+
+
+@dataclass(frozen=True)
+class DrawnStrip:
+    name: str
+    label: str
+    pieces: tuple[Piece, ...]
+    ticks: tuple[str, ...]
+    """Where updates were posted, in percent."""
+    labels: tuple[tuple[str, str, str, datetime], ...]
+    """(x in percent, anchor, words, moment)."""
+
+
+def strip(of: Strip, one: IncidentView, times: Times) -> DrawnStrip:
+    start, end = of.parts[0].starts_at, of.parts[-1].ends_at
+    whole = (end - start).total_seconds()
+
+    def place(moment: datetime) -> float:
+        return (moment - start).total_seconds() / whole * 100
+
+    pieces = tuple(
+        Piece(
+            x=f"{place(part.starts_at):.2f}%",
+            width=f"{place(part.ends_at) - place(part.starts_at):.2f}%",
+            tone=TONES[part.claim.status],
+            title=f"{wording.claim(part.claim)}, {times.moment(part.starts_at)}"
+            f"–{times.clock(part.ends_at)}",
+        )
+        for part in of.parts
+    )
+    told = [update for update in reversed(one.updates) if start <= update.posted_at <= end]
+    moments = [one.started_at, *(update.posted_at for update in told)]
+    spoken = "; ".join(piece.title for piece in pieces)
+    return DrawnStrip(
+        name=of.name,
+        label=f"{of.name} over time: {spoken}",
+        pieces=pieces,
+        ticks=tuple(f"{place(moment):.2f}%" for moment in moments),
+        labels=tuple(_labels(moments, place, times)),
+    )
+
+
+def _labels(
+    moments: Sequence[datetime], place: Callable[[datetime], float], times: Times
+) -> list[tuple[str, str, str, datetime]]:
+    """The first, the last, and those between that do not overlap."""
+    found: list[tuple[float, datetime]] = []
+    for moment in (*moments[:1], *moments[-1:], *moments[1:-1]):
+        x = place(moment)
+        if all(abs(x - other) >= LABEL_GAP for other, _ in found):
+            found.append((x, moment))
+    return [
+        (
+            f"{x:.2f}%",
+            "end" if x > 92 else "start" if x < 8 else "middle",
+            times.clock(moment),
+            moment,
+        )
+        for x, moment in sorted(found, key=lambda item: item[0])
+    ]
