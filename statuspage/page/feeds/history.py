@@ -122,9 +122,10 @@ def in_one_paragraph(html: str) -> str:
     flat = _Flat()
     flat.feed(clean(html))
     flat.close()
-    words = re.sub(rf"\s*{_LINE}\s*", _LINE, "".join(flat.parts))
+    words = re.sub(r"\s+", " ", "".join(flat.parts))
+    words = re.sub(rf" ?{_LINE} ?", _LINE, words).replace(f"{_LINE}</", "</")
     words = re.sub(rf"[\s{_LINE}]*{_BLOCK}[\s{_LINE}{_BLOCK}]*", _BLOCK, words)
-    words = words.strip(f"{_BLOCK}{_LINE} \n")
+    words = words.strip(f"{_BLOCK}{_LINE} ")
     return words.replace(_BLOCK, "<br /><br />").replace(_LINE, "<br />")
 
 

@@ -109,7 +109,7 @@ class _EntryShape(BaseEntryExtension):
 def _arrange(parent: etree._Element, order: Sequence[str]) -> None:
     """Put the children with the tags in `order` first."""
     ranks = {tag: rank for rank, tag in enumerate(order)}
-    parent[:] = sorted(parent, key=lambda child: ranks.get(child.tag, len(order)))
+    parent[:] = sorted(parent, key=lambda child: ranks.get(str(child.tag), len(order)))
 
 
 def _write_utc_as_z(parent: etree._Element) -> None:

@@ -4,6 +4,7 @@
 feeds of one component and of one incident have an entry for each update.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from flask import Blueprint, current_app
@@ -14,6 +15,7 @@ from statuspage.page import snapshot
 from statuspage.page.cache import Rendering
 from statuspage.page.feeds import history, jsonfeed, updates
 from statuspage.page.feeds.entries import Feed, Form
+from statuspage.page.snapshot import NoPageError
 from statuspage.page.views import Retracted
 from statuspage.web.edge import publish
 
@@ -28,27 +30,37 @@ CSP = (
 
 @bp.get("/history.<any(rss, atom):form>")
 def of_incidents(form: str) -> ResponseReturnValue:
-    return publish(f"/history.{form}", lambda: _history(Form(form)))
+    return _publish(f"/history.{form}", lambda: _history(Form(form)))
 
 
 @bp.get("/feeds/updates.<any(rss, atom, json):form>")
 def of_updates(form: str) -> ResponseReturnValue:
-    return publish(f"/feeds/updates.{form}", lambda: _updates(Form(form)))
+    return _publish(f"/feeds/updates.{form}", lambda: _updates(Form(form)))
 
 
 @bp.get("/components/<public_id>.<any(rss, atom, json):form>")
 def of_component(public_id: str, form: str) -> ResponseReturnValue:
     address = f"/components/{public_id}.{form}"
-    return publish(address, lambda: _component(public_id, Form(form)))
+    return _publish(address, lambda: _component(public_id, Form(form)))
 
 
 @bp.get("/incidents/<public_id>.<any(rss, atom, json):form>")
 def of_incident(public_id: str, form: str) -> ResponseReturnValue:
     address = f"/incidents/{public_id}.{form}"
-    return publish(address, lambda: _incident(public_id, Form(form)))
+    return _publish(address, lambda: _incident(public_id, Form(form)))
 
 
 # ── renderings ─────────────────────────────────────────────────────────────────
+
+
+def _publish(address: str, render: Callable[[], Rendering | None]) -> ResponseReturnValue:
+    def rendered() -> Rendering | None:
+        try:
+            return render()
+        except NoPageError:  # Nothing was set up: there are no feeds yet.
+            return None
+
+    return publish(address, rendered)
 
 
 def _history(form: Form) -> Rendering | None:
