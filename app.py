@@ -21,4 +21,4 @@ if "FLASK_RUN_FROM_CLI" not in os.environ:
         first_start.fill(app, at=clock.now())
     except OperationalError as error:
         # Readers are served the last good copies even now.
-        app.logger.error("The database does not answer: %s", str(error).splitlines()[0])
+        app.logger.error("The database could not be prepared: %s", str(error).splitlines()[0])

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from flask import Flask
 
-from statuspage import schema
+from statuspage import demo, schema
 from statuspage.db import db, reading
 from statuspage.domain import pages, staff
 from statuspage.domain.events import SYSTEM
@@ -20,7 +20,10 @@ def fill(app: Flask, *, at: datetime) -> None:
             return
         with schema.alone():
             if not _is_filled():
-                pages.create("Status", by=SYSTEM, at=at)
+                if app.config["SETTINGS"].demo:
+                    demo.seed(at=at)
+                else:
+                    pages.create("Status", by=SYSTEM, at=at)
                 db.session.commit()
 
 
@@ -29,7 +32,7 @@ def welcome(app: Flask, *, at: datetime) -> str:
     address = app.config["SETTINGS"].base_url
     lines = ["", f"Status page   {address}/"]
     with app.app_context():
-        owner = staff.with_email("")
+        owner = staff.with_email(demo.OWNER_EMAIL)
         if owner is not None and owner.is_active:
             token = staff.create_sign_in_link(owner, at=at)
             db.session.commit()

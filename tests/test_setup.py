@@ -20,7 +20,7 @@ from statuspage import clock, create_app
 from statuspage.config import PROJECT, Settings
 from statuspage.db import db
 from statuspage.domain import maintenance
-from statuspage.domain.events import SYSTEM
+from statuspage.domain.events import SYSTEM, revision
 from statuspage.domain.status import IncidentStatus
 from statuspage.domain.timeline import Incident
 
@@ -134,6 +134,29 @@ def test_the_first_start_without_demo_gives_an_empty_page_and_says_how_to_get_in
     assert group.get("/healthz")[0] == 200
     assert f"{group.address}/\n" in group.output
     assert "flask staff create" in group.output
+
+
+def test_the_first_start_shows_the_demo_page_and_lets_its_owner_in(start, tmp_path):
+    group = start()
+    group.wait_until_ready()
+    link = re.search(r"Sign in once +(http\S+/admin/sign-in/\S+)", group.output).group(1)
+    assert link.startswith(group.address)
+    assert group.get(link.removeprefix(group.address))[0] == 200
+    events = _events(tmp_path)
+    group.close()
+
+    again = start()
+    again.wait_until_ready()
+    assert "Sign in once" in again.output
+    assert _events(tmp_path) == events
+
+
+def _events(folder: Path) -> int:
+    app = create_app(Settings(data_dir=folder / "data"), watch=False)
+    with app.app_context():
+        number = revision()
+        db.engine.dispose()
+    return number
 
 
 def test_maintenance_that_is_due_begins_within_five_seconds(group, tmp_path):
