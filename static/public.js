@@ -5,6 +5,7 @@
   const live = doc.getElementById("live"), foot = doc.getElementById("zone");
   const mine = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const ago = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+  const WEEK = 6048e5;
   let utc = false;
   try { utc = sessionStorage.utc === "1" } catch { /* Forbidden: forgotten with the page. */ }
 
@@ -30,10 +31,10 @@
       const year = /\d{4}/.test(plain) && { year: "numeric" };
       const date = /[A-Z]/.test(plain) || moved ? write(at, zone, { ...day, ...year }) + ", " : "";
       el.textContent = date + write(at, zone, clock);
-      if (el.dataset.r) el.append(rel(el.dataset.r + distance(at)));
+      if (el.dataset.r && Date.now() - at < WEEK) el.append(rel(el.dataset.r + distance(at)));
     }
     for (const el of doc.querySelectorAll("[data-ago]")) el.textContent = el.dataset.r + distance(new Date(el.dataset.ago));
-    for (const el of doc.querySelectorAll("[data-z]")) el.textContent = abbreviation(new Date(), zone);
+    for (const el of doc.querySelectorAll("[data-z]")) el.textContent = abbreviation(new Date(el.dataset.z), zone);
     foot.textContent = utc ? "All times in UTC · " : `All times in your time zone (${abbreviation(new Date(), mine)}) · `;
     foot.append(toggle);
     toggle.textContent = utc ? "show local times" : "show UTC";

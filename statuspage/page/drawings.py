@@ -4,7 +4,7 @@ Pure geometry; the templates write it as SVG. What differs from a good day is li
 the good days are one pattern.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -116,7 +116,7 @@ def calendar(month: CalendarMonth, times: Times) -> Calendar:
     blank = sum(not day.has_data for day in month.days)
     end = offset + len(month.days)
     return Calendar(
-        rows=6,
+        rows=(end + 6) // 7,
         fills=(
             *_rectangles(offset, offset + blank, is_blank=True),
             *_rectangles(offset + blank, end, is_blank=False),
