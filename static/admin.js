@@ -5,6 +5,9 @@ document.documentElement.classList.add("js");
 // Errors first: a screen reader begins where something is wrong.
 document.getElementById("errors")?.focus();
 
+// On a phone the menu scrolls: show where one is.
+document.querySelector("aside [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // ── one press per form ──
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", (event) => {

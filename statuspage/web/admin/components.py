@@ -29,7 +29,7 @@ from statuspage.web.admin.saving import save
 bp = Blueprint("components", __name__, url_prefix="/components")
 
 HISTORY = timedelta(days=90)
-STATUSES = [(status.value, status.label) for status in ComponentStatus]
+STATUSES = {status.value: status.label for status in ComponentStatus}
 
 Item = Component | ComponentGroup
 
@@ -323,10 +323,10 @@ def _component_form(formdata: Any, component: Component | None) -> ComponentForm
             "only_show_if_degraded": component.only_show_if_degraded,
         }
     form = ComponentForm(formdata, **values)
-    form.group.choices = [
-        ("", "No group"),
-        *((group.public_id, group.name) for group in components.groups()),
-    ]
+    form.group.choices = {
+        "": "No group",
+        **{group.public_id: group.name for group in components.groups()},
+    }
     return form
 
 

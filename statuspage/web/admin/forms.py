@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
-from wtforms import Field, HiddenField, RadioField, StringField, TextAreaField
+from wtforms import Field, HiddenField, StringField, TextAreaField
 from wtforms import Form as WTForm
 from wtforms.widgets import DateTimeLocalInput
 
@@ -52,7 +52,7 @@ class Form(WTForm):
         """(id of the field or None, sentence) of everything that is wrong."""
         found: list[tuple[str | None, str]] = [(None, sentence) for sentence in self.others]
         for one in self:
-            target = f"{one.id}-0" if isinstance(one, RadioField) else one.id
+            target = f"{one.id}-0" if isinstance(one, StepsField) else one.id
             found += [(target, str(error)) for error in one.errors]
         return found
 
@@ -65,6 +65,16 @@ def words(value: object) -> object:
 def optional(value: object) -> object:
     """A WTForms filter: nothing instead of blank text."""
     return (clean(value).strip() or None) if isinstance(value, str) else value
+
+
+class StepsField(StringField):
+    """One of a few: radio buttons that look like a row of steps. `choices`: value → label."""
+
+    def __init__(
+        self, label: str, *, choices: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(label, **more)
+        self.choices = dict(choices or {})
 
 
 class MomentField(Field):
@@ -251,7 +261,7 @@ def show_share(share: Decimal) -> str:
 
 # ── incidents ──────────────────────────────────────────────────────────────────
 
-PROMISES = (("15", "15 min"), ("30", "30 min"), ("60", "1 h"), ("120", "2 h"), ("", "None"))
+PROMISES = {"15": "15 min", "30": "30 min", "60": "1 h", "120": "2 h", "": "None"}
 
 
 class ClaimsForm(Form):
@@ -298,31 +308,31 @@ class FactsForm(Form):
 class TellForm(ClaimsForm, FactsForm):
     """Where it stands, the message, the promise: what every post to a timeline says."""
 
-    status = RadioField("Where it stands", validate_choice=False)
+    status = StepsField("Where it stands")
     body = TextAreaField("Message", filters=[words])
-    promise = RadioField("Next update by", choices=PROMISES, validate_choice=False, default="30")
+    promise = StepsField("Next update by", choices=PROMISES, default="30")
 
-    def validate_status(self, chosen: RadioField) -> None:
+    def validate_status(self, chosen: StepsField) -> None:
         """Refuse words that are no step of this kind."""
-        if chosen.data not in dict(self.status.choices):  # type: ignore[arg-type]
+        if chosen.data not in self.status.choices:
             raise ValueError("Choose where it stands.")
 
-    def validate_promise(self, chosen: RadioField) -> None:
+    def validate_promise(self, chosen: StepsField) -> None:
         """Refuse lengths that are not offered."""
-        if (chosen.data or "") not in dict(PROMISES):
+        if (chosen.data or "") not in PROMISES:
             raise ValueError("Choose by when you will say more.")
 
     @property
     def step(self) -> IncidentStatus:
-        return IncidentStatus(self.status.data)
+        return IncidentStatus(self.status.data or "")
 
 
-IMPACTS = (
-    ("", "From the components"),
-    *((one.value, one.label) for one in Impact if one.value not in {"maintenance"}),
-)
+IMPACTS = {
+    "": "From the components",
+    **{one.value: one.label for one in Impact if one is not Impact.MAINTENANCE},
+}
 
 
 def parse_impact(word: str | None) -> Impact | None:
     """The impact that staff state, None when it follows from the components."""
-    return Impact(word) if word and word in dict(IMPACTS) else None
+    return Impact(word) if word and word in IMPACTS else None

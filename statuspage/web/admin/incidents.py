@@ -191,7 +191,7 @@ def _open_form(formdata: Any, incident: Incident | None) -> OpenForm:
             "promise": _nearest_promise(incident.next_update_by, incident.updated_at),
         }
     form = OpenForm(formdata, **values)
-    form.status.choices = [(step.value, step.label) for step in INCIDENT_STEPS]
+    form.status.choices = {step.value: step.label for step in INCIDENT_STEPS}
     form.rows = ClaimRows(components.listed(), formdata, present)
     return form
 
@@ -322,10 +322,9 @@ def _update_form(formdata: Any, incident: Incident) -> UpdateForm:
         }
         present = incidents.drafted_claims(draft)
     form = UpdateForm(formdata, **values)
-    form.status.choices = [
-        (step.value, step.label)
-        for step in (MAINTENANCE_STEPS if is_maintenance else INCIDENT_STEPS)
-    ]
+    form.status.choices = {
+        step.value: step.label for step in (MAINTENANCE_STEPS if is_maintenance else INCIDENT_STEPS)
+    }
     form.rows = ClaimRows(components.listed(), formdata, present, is_maintenance=is_maintenance)
     return form
 

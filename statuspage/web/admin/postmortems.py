@@ -24,7 +24,7 @@ from statuspage.web.admin.saving import save
 bp = Blueprint("postmortems", __name__)
 
 UNWRITTEN_WINDOW = timedelta(days=365)
-STATES = [(state.value, state.label) for state in ActionState]
+STATES = {state.value: state.label for state in ActionState}
 
 HELP = {
     Part.SUMMARY: "Three sentences that a customer understands: what happened, how long, what now.",

@@ -14,11 +14,11 @@ from statuspage.web.admin.saving import save
 
 bp = Blueprint("team", __name__, url_prefix="/team")
 
-ROLES = (
-    (Role.EDITOR.value, "Editor: publishes and configures"),
-    (Role.VIEWER.value, "Viewer: reads only"),
-    (Role.OWNER.value, "Owner: everything, the team too"),
-)
+ROLES = {
+    Role.EDITOR.value: "Editor: publishes and configures",
+    Role.VIEWER.value: "Viewer: reads only",
+    Role.OWNER.value: "Owner: everything, the team too",
+}
 
 
 class PersonForm(Form):

@@ -1,0 +1,118 @@
+"""Every route of the desk says who may use it, and keeps to it."""
+
+import pytest
+
+from statuspage.domain.staff import Permission, Role
+from statuspage.web.admin.permissions import ANYONE
+from tests.conftest import on_sqlite
+
+OPEN = {
+    "admin.auth.sign_in",
+    "admin.auth.check_password",
+    "admin.auth.link",
+    "admin.auth.use_link",
+    "admin.auth.sign_out",
+}
+
+
+def desk_routes(app):
+    """(method, address, endpoint) of every route of the desk, with ids that nothing has."""
+    for rule in app.url_map.iter_rules():
+        if not rule.endpoint.startswith("admin."):
+            continue
+        values = {
+            name: 999 if name.endswith("_id") and "int" in rule.rule else "nothing"
+            for name in rule.arguments
+        }
+        if "public_id" in values:
+            values["public_id"] = "nothing"
+        with app.test_request_context():
+            address = app.url_map.bind("x").build(rule.endpoint, values)
+        for method in sorted(rule.methods & {"GET", "POST"}):
+            yield method, address, rule.endpoint
+
+
+def needs(app, endpoint):
+    return getattr(app.view_functions[endpoint], "needs", None)
+
+
+def test_every_route_declares_who_may_use_it(app):
+    undeclared = [end for _, _, end in desk_routes(app) if needs(app, end) is None]
+    assert undeclared == []
+
+
+def test_only_signing_in_and_out_is_open_to_anyone(app):
+    assert {end for _, _, end in desk_routes(app) if needs(app, end) == ANYONE} == OPEN
+
+
+def test_who_only_reads_changes_nothing(app):
+    """Every POST but previews and one's own password needs more than a look."""
+    lenient = {
+        end
+        for method, _, end in desk_routes(app)
+        if method == "POST" and needs(app, end) == Permission.VIEW
+    }
+    assert lenient == {
+        "admin.account.change_password",
+        "admin.incidents.preview_new",
+        "admin.incidents.preview_draft",
+        "admin.incidents.preview_update",
+    }
+
+
+@on_sqlite
+def test_nobody_gets_in_without_signing_in(app, visitor, world):
+    token = visitor.token()
+    for method, address, endpoint in desk_routes(app):
+        if endpoint in OPEN:
+            continue
+        if method == "GET":
+            answer = visitor.get(address)
+            assert answer.status_code == 302, address
+            assert answer.location.startswith("/admin/sign-in?next="), address
+        else:
+            answer = visitor.post(address, token=token)
+            assert answer.status_code == 401, address
+
+
+@on_sqlite
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_may_do_what_is_declared_and_nothing_else(app, person, role):
+    browser = person(role, "Somebody")
+    token = browser.token()
+    for method, address, endpoint in desk_routes(app):
+        if endpoint in OPEN:
+            continue
+        send = browser.get if method == "GET" else lambda path: browser.post(path, token=token)
+        answer = send(address)
+        allowed = role.may(needs(app, endpoint))
+        assert (answer.status_code != 403) == allowed, (method, address, answer.status_code)
+        assert answer.status_code < 500, (method, address)
+
+
+def test_a_viewer_is_told_why(person):
+    answer = person(Role.VIEWER, "Vi").get("/admin/incidents/new")
+    assert answer.status_code == 403
+    assert "Your role does not allow it" in answer.text
+
+
+@on_sqlite
+def test_every_answer_of_the_desk_is_guarded_by_headers(app, ann):
+    for path in ("/admin/", "/admin/sign-in", "/admin/incidents/nothing", "/admin/no/such/thing"):
+        headers = ann.get(path).headers
+        assert headers["Content-Security-Policy"].startswith(
+            "default-src 'none'; script-src 'self'"
+        )
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@on_sqlite
+def test_no_screen_holds_inline_style_or_script(app, ann, an_incident):
+    public_id = an_incident()
+    for path in ("/admin/", f"/admin/incidents/{public_id}", "/admin/components"):
+        page = ann.get(path).text
+        assert " style=" not in page
+        assert "<style" not in page
+        assert "<script>" not in page
+        assert " onclick=" not in page
