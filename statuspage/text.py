@@ -1,11 +1,13 @@
 """Text that people type: cleaned, and turned from Markdown into safe HTML.
 
-`to_html` is the only producer of `Markup` in this project. It runs when a text
-is saved, never when a page is read.
+`to_html` and `sanitised` are the only producers of `Markup` in this project. They
+run when a text is saved, never when a page is read.
 """
 
+import html as html_entities
 import re
 from html.parser import HTMLParser
+from urllib.parse import quote, unquote
 from xml.etree.ElementTree import Element
 
 import markdown
@@ -18,6 +20,9 @@ from statuspage.errors import Invalid
 
 MAX_SOURCE_BYTES = 25_000
 MAX_BRACKETS_PER_PARAGRAPH = 150
+MAX_WORK = 30_000_000
+"""Steps the renderer may take to look for the ends of brackets and of code."""
+MAX_LINES_PER_PARAGRAPH = 500
 MAX_NESTING = 40
 
 _ALLOWED = {
@@ -52,9 +57,12 @@ def to_html(source: str) -> Markup:
     try:
         html = _renderer().convert(source)
     except RecursionError as error:
-        raise Invalid(
-            body="This text is nested too deeply. Use fewer levels."
-        ) from error
+        raise Invalid(body="This text is nested too deeply. Use fewer levels.") from error
+    return sanitised(html)
+
+
+def sanitised(html: str) -> Markup:
+    """`html` with nothing in it but what our own renderer may write."""
     return Markup(
         nh3.clean(
             html,
@@ -75,18 +83,75 @@ def to_plain(html: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "".join(parser.parts)).strip()
 
 
+def redact(source: str, html: str, secret: str, mark: str) -> tuple[str, str]:
+    """A text and its HTML with `mark` wherever `secret` stood; unchanged where it does not.
+
+    It is found too where markup cuts it in two, and in HTML that was imported, where
+    it may be escaped or stand in an address that the source does not repeat.
+    """
+    if secret not in source and not _holds(html, secret):
+        return source, html
+    words, rendered = source, html
+    if secret in source:
+        words = source.replace(secret, mark)
+        rendered = _render(words)
+    else:
+        for form in _forms(secret):
+            rendered = rendered.replace(form, mark)
+    if _holds(rendered, secret) or _holds(_render(words), secret):
+        words = to_plain(html).replace(secret, mark)
+        words = words if mark in words else f"{words} {mark}"
+        rendered = _render(words)
+    if _holds(rendered, secret):
+        rendered = f"<p>{html_entities.escape(words)}</p>"
+    return words, rendered
+
+
+def _render(words: str) -> str:
+    try:
+        return str(to_html(words))
+    except Invalid:  # The mark can be one bracket too many; the secret must go all the same.
+        return f"<p>{html_entities.escape(words)}</p>"
+
+
+def _holds(html: str, secret: str) -> bool:
+    plain = html_entities.unescape(html)
+    return any(secret in words for words in (plain, unquote(plain), to_plain(html)))
+
+
+def _forms(secret: str) -> set[str]:
+    addresses = {quote(secret), quote(secret, safe="")}
+    written = {secret, html_entities.escape(secret), html_entities.escape(secret, quote=False)}
+    return written | addresses | {html_entities.escape(address) for address in addresses}
+
+
 def _refuse_stalling(source: str) -> None:
     # Python-Markdown needs quadratic time for some inputs; these caps keep the
-    # worst text below half a second (Python-Markdown issues 798 and 1619).
+    # worst text below half a second (Python-Markdown issues 798 and 1619). It looks
+    # for the end of each bracket to the end of its paragraph, and for headings, rules
+    # and list items it copies the rest of the paragraph once a line.
     if len(source.encode()) > MAX_SOURCE_BYTES:
-        raise Invalid(
-            body=f"This text is too long: {MAX_SOURCE_BYTES:,} bytes at most."
-        )
+        raise Invalid(body=f"This text is too long: {MAX_SOURCE_BYTES:,} bytes at most.")
+    work = 0
     for paragraph in re.split(r"\n[ \t]*\n", source):
-        if paragraph.count("[") > MAX_BRACKETS_PER_PARAGRAPH:
+        brackets = paragraph.count("[")
+        if brackets > MAX_BRACKETS_PER_PARAGRAPH:
             raise Invalid(
                 body=f"A paragraph may hold {MAX_BRACKETS_PER_PARAGRAPH} opening brackets at most."
                 " Split it."
+            )
+        # An escaped character is five while it is rendered; a bracket is looked at twenty times.
+        length = len(paragraph) + 4 * paragraph.count("\\")
+        work += length * (20 * brackets + paragraph.count("`"))
+        if work > MAX_WORK:
+            raise Invalid(
+                body="These are too many brackets or backticks for paragraphs as long as this."
+                " Split them, or use fewer."
+            )
+        if paragraph.count("\n") >= MAX_LINES_PER_PARAGRAPH:
+            raise Invalid(
+                body=f"A paragraph may have {MAX_LINES_PER_PARAGRAPH} lines at most."
+                " Leave an empty line between them."
             )
     for line in source.split("\n"):
         indent = len(line) - len(line.lstrip(" \t>"))
@@ -131,6 +196,8 @@ class _Words(HTMLParser):
             self.parts.append("\n- ")
         elif tag in self._BLOCKS:
             self.parts.append("\n")
+        elif tag in ("td", "th"):
+            self.parts.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._BLOCKS and tag != "br":

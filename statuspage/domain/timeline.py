@@ -80,6 +80,10 @@ class Incident(Model):
     auto_end: Mapped[bool] = mapped_column(default=True)
 
     is_backfilled: Mapped[bool] = mapped_column(default=False)
+    shortlink: Mapped[str | None]
+    """The short address it had elsewhere, kept by an import."""
+    reminder_intervals: Mapped[str | None]
+    """As Statuspage writes it: `[]`, `[1, 5, 7]` or `4`, in hours; kept by an import."""
     published_at: Mapped[datetime | None] = mapped_column(index=True)
     """None: a draft that only staff can see."""
     retracted_at: Mapped[datetime | None]
@@ -153,6 +157,8 @@ class IncidentUpdate(Model):
     next_update_by: Mapped[datetime | None]
     """What was promised with this update."""
     posted_by: Mapped[str]
+    tweet_id: Mapped[int | None] = mapped_column(sa.BigInteger)
+    custom_tweet: Mapped[str | None]
     edited_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
