@@ -223,8 +223,6 @@ def upgrade():
         sa.Column("posted_by", sa.String(), nullable=False),
         sa.Column("tweet_id", sa.BigInteger(), nullable=True),
         sa.Column("custom_tweet", sa.String(), nullable=True),
-        sa.Column("tweet_id", sa.BigInteger(), nullable=True),
-        sa.Column("custom_tweet", sa.String(), nullable=True),
         sa.Column("edited_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
