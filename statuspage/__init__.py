@@ -101,8 +101,6 @@ def _wrap(app: "Flask", settings: "Settings", watch: bool) -> None:
         root=app.static_folder,
         prefix="static/",
         max_age=86_400,
-        # Browsers refuse a stylesheet of any other type.
-        mimetypes={".xsl": "text/xsl"},
         add_headers_function=_as_typed,
     )
     edge.init_app(app, settings.data_dir, watch=watch)

@@ -147,7 +147,15 @@ def _select(answer: Answer, environ: "WSGIEnvironment") -> tuple[str, list[Heade
     is_conditional = "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MODIFIED_SINCE" in environ
     if is_conditional and answer.rendering.status == 200 and _has_it(answer, variant, environ):
         return "304 Not Modified", list(variant.not_modified), b""
-    return answer.status, list(variant.headers), variant.body
+    headers = list(variant.headers)
+    if answer.rendering.shown_as and environ.get("HTTP_SEC_FETCH_DEST") == "document":
+        _name_type(headers, answer.rendering.shown_as)
+    return answer.status, headers, variant.body
+
+
+def _name_type(headers: list[Header], content_type: str) -> None:
+    place = next(i for i, (name, _) in enumerate(headers) if name == "Content-Type")
+    headers[place] = ("Content-Type", content_type)
 
 
 def _has_it(answer: Answer, variant: Variant, environ: "WSGIEnvironment") -> bool:

@@ -1,6 +1,6 @@
 """RSS 2.0 and Atom (RFC 4287), written by feedgen.
 
-The order of elements, the stylesheets and Statuspage's way of writing dates are put
+The order of elements, the stylesheet and Statuspage's way of writing dates are put
 right by extensions, feedgen's own hook for what it has no words for.
 """
 
@@ -16,8 +16,8 @@ from statuspage.page.feeds.entries import LANGUAGE, Feed, Form
 TTL_MIN = 5
 """How long RSS readers may keep the feed."""
 
-# Browsers are giving up XSLT. Those without it use the CSS, which reads the same.
-STYLESHEETS = (("text/xsl", "/static/feed.xsl"), ("text/css", "/static/feed.css"))
+# Plain CSS: browsers are giving up XSLT, and warn where it is used.
+STYLESHEET = 'type="text/css" href="/static/feed.css"'
 
 _ATOM_FEED = ("id", "link", "title", "subtitle", "updated", "author")
 _ATOM_ENTRY = ("id", "published", "updated", "link", "title", "summary", "content", "category")
@@ -81,12 +81,12 @@ class _FeedShape(BaseExtension):
         _write_utc_as_z(feed)
         links = feed.findall("link")
         links[0].addprevious(links[1])  # The page, then the feed itself.
-        _name_stylesheets(feed)
+        _name_stylesheet(feed)
         return feed
 
     def extend_rss(self, feed: etree._Element) -> etree._Element:
         _arrange(feed[0], _RSS_CHANNEL)
-        _name_stylesheets(feed)
+        _name_stylesheet(feed)
         return feed
 
 
@@ -118,8 +118,5 @@ def _write_utc_as_z(parent: etree._Element) -> None:
             child.text = child.text.replace("+00:00", "Z")
 
 
-def _name_stylesheets(root: etree._Element) -> None:
-    for kind, href in STYLESHEETS:
-        root.addprevious(
-            etree.ProcessingInstruction("xml-stylesheet", f'type="{kind}" href="{href}"')
-        )
+def _name_stylesheet(root: etree._Element) -> None:
+    root.addprevious(etree.ProcessingInstruction("xml-stylesheet", STYLESHEET))

@@ -21,11 +21,13 @@ from statuspage.web.edge import publish
 
 bp = Blueprint("feeds", __name__)
 
-# The stylesheet of a browser's view comes from here. XSLT counts as script.
+# The stylesheet of a browser's view comes from here.
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self';"
+    "default-src 'none'; style-src 'self';"
     " form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
+SHOWN_AS = "text/xml; charset=utf-8"
+"""Chromium shows feeds by their right names as plain text; as XML they get their stylesheet."""
 
 
 @bp.get("/history.<any(rss, atom):form>")
@@ -99,7 +101,11 @@ def _written(feed: Feed, form: Form) -> Rendering:
         content_type=form.content_type,
         body=_bytes(feed, form),
         csp=CSP,
-        headers=(("Access-Control-Allow-Origin", "*"),),
+        headers=(
+            ("Access-Control-Allow-Origin", "*"),
+            ("Vary", "Accept-Encoding, Sec-Fetch-Dest"),
+        ),
+        shown_as=None if form is Form.JSON else SHOWN_AS,
     )
 
 
