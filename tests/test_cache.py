@@ -387,6 +387,19 @@ def test_a_page_that_can_not_be_rendered_keeps_its_last_good_words(
     assert "As of" not in now
 
 
+def test_a_page_that_was_put_right_counts_its_age_anew(published, records, times, caplog):
+    broken = Records(is_gone=True)
+    published.obtain(HOME, lambda: (broken if records.number == 2 else records).page())
+    records.change("Checkout is down")
+    published.get(HOME)
+    times.shift(60)
+    records.change("All well again")
+    fresh = published.get(HOME)
+    records.is_gone = True
+    times.shift(20)
+    assert published.get(HOME) is fresh
+
+
 def test_a_page_that_keeps_failing_is_not_tried_at_every_check(published, records):
     published.obtain(HOME, records.page)
     broken = Records(is_gone=True)
@@ -459,6 +472,17 @@ def test_a_page_served_from_its_copy_heals_when_the_database_is_back(start, reco
 
 def test_the_answer_of_a_page_is_the_same_after_a_restart(start, records):
     assert etag(start().obtain(HOME, records.page)) == etag(start().obtain(HOME, records.page))
+
+
+def test_a_copy_is_as_old_as_the_last_time_its_words_were_right(start, records, times):
+    running = start()
+    running.obtain(HOME, records.page)
+    for _ in range(5):
+        times.shift(60)
+        running.get(HOME)
+    records.is_gone = True
+    times.shift(3600)
+    assert "10 March 2026, 12:05 UTC" in plain(start().obtain(HOME, records.page))
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -331,6 +331,8 @@ def test_junk_parameters_get_the_same_page_and_make_no_new_one(site, reader):
     page = reader.get("/").data
     for number in range(50):
         assert reader.get(f"/?utm_source=mail&_={number}").data == page
+    assert site.entered == 1, "a link in a mail costs no more than the plain address"
+    for number in range(50):
         assert reader.get(f"/?page={number}").data == page
         assert reader.get(f"/?p%61ge={number}").data == page
     assert len(site.published) == 1

@@ -100,7 +100,8 @@ def percentage(of: Sequence[Day]) -> Decimal | None:
     length = sum(day.length_s for day in of)
     if length == 0:
         return None
-    downtime = sum((day.downtime_s for day in of), Fraction(0))
+    # Fractions are slow and most days have no downtime.
+    downtime = sum((day.downtime_s for day in of if day.downtime_s), Fraction(0))
     hundredths = (1 - downtime / length) * 10_000
     return Decimal(hundredths.__floor__()) / 100
 
@@ -112,6 +113,8 @@ def _day(day: date, troubled: Sequence[Interval], zone: ZoneInfo) -> Day:
         for part in troubled
         if part.starts_at < finish and part.ends_at > begin
     )
+    if not parts:
+        return _clear(day, zone)
     seconds: dict[ComponentStatus, Fraction] = {}
     downtime = Fraction(0)
     for part in parts:
@@ -123,11 +126,7 @@ def _day(day: date, troubled: Sequence[Interval], zone: ZoneInfo) -> Day:
         length_s=int((finish - begin).total_seconds()),
         downtime_s=downtime,
         seconds=seconds,
-        worst=max(
-            seconds,
-            key=lambda status: status.severity,
-            default=ComponentStatus.OPERATIONAL,
-        ),
+        worst=max(seconds, key=lambda status: status.severity),
         parts=parts,
     )
 
