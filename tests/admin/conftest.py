@@ -9,7 +9,6 @@ from decimal import Decimal
 import pytest
 
 from statuspage import clock
-from statuspage.db import db
 from statuspage.domain import components, incidents, maintenance, pages, staff
 from statuspage.domain.claims import Claim, effective
 from statuspage.domain.events import SYSTEM
@@ -56,11 +55,13 @@ def text_of(response):
     return re.sub(r"\s+", " ", html.unescape(plain))
 
 
-def fields_of(response, action):
-    """Name → value of the fields of the form with this action, as a browser would send them."""
-    form = re.search(
-        rf'<form[^>]*action="{re.escape(action)}"[^>]*>(.*?)</form>', response.text, flags=re.S
-    )
+def fields_of(response, action=None):
+    """Name → value of the fields of the form with this action, as a browser would send them.
+
+    Without an action: of the form that posts to the page itself.
+    """
+    mark = f'action="{re.escape(action)}"[^>]*' if action else 'class="narrow[^>]*'
+    form = re.search(rf"<form[^>]*{mark}>(.*?)</form>", response.text, flags=re.S)
     assert form, f"no form for {action}"
     found = {}
     for tag in re.findall(r"<input[^>]*>", form[1]):
@@ -143,8 +144,10 @@ def an_incident(committed, world):
 
     def open_it(name="Cards declined", body="Some card payments are declined.", **more):
         with committed():
-            cards = components.get(world.cards)
-            more.setdefault("claims", {cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(12))})
+            claims = more.pop(
+                "claims", {world.cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(12))}
+            )
+            more["claims"] = {components.get(one): claim for one, claim in claims.items()}
             more.setdefault("status", IncidentStatus.INVESTIGATING)
             more.setdefault("by", SYSTEM)
             more.setdefault("at", clock.now() - timedelta(hours=1))
@@ -181,9 +184,7 @@ def stored(app):
 
     def ask(question):
         with app.app_context():
-            answer = question()
-            db.session.rollback()
-            return answer
+            return question()
 
     return ask
 

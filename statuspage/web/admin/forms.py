@@ -334,5 +334,10 @@ IMPACTS = {
 
 
 def parse_impact(word: str | None) -> Impact | None:
-    """The impact that staff state, None when it follows from the components."""
-    return Impact(word) if word and word in IMPACTS else None
+    """The impact that staff state, None when it follows from the components.
+
+    Raises `Invalid` on a word that is not offered.
+    """
+    if word and word not in IMPACTS:
+        raise Invalid(impact_override="Choose one of the impacts.")
+    return Impact(word) if word else None

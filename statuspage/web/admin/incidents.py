@@ -79,7 +79,7 @@ def index() -> ResponseReturnValue:
 class OpenForm(TellForm):
     name = StringField("Name", filters=[words])
     started_at = MomentField("Started at")
-    impact_override = SelectField("Impact", choices=IMPACTS)
+    impact_override = SelectField("Impact", choices=IMPACTS, validate_choice=False)
 
 
 @bp.get("/new")
@@ -374,7 +374,7 @@ def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None
 class EditForm(FactsForm):
     name = StringField("Name", filters=[words])
     next_update_by = MomentField("Next update by")
-    impact_override = SelectField("Impact", choices=IMPACTS)
+    impact_override = SelectField("Impact", choices=IMPACTS, validate_choice=False)
     reason = StringField("Reason for the change", filters=[words])
     expected_version = HiddenField()
 
@@ -623,7 +623,7 @@ class BackfillForm(ClaimsForm, FactsForm):
     started_at = MomentField("Started at", required=True)
     detected_at = MomentField("Detected at")
     resolved_at = MomentField("Resolved at", required=True)
-    impact_override = SelectField("Impact", choices=IMPACTS)
+    impact_override = SelectField("Impact", choices=IMPACTS, validate_choice=False)
 
 
 @bp.get("/backfill")
