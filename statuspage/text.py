@@ -80,7 +80,8 @@ def to_plain(html: str) -> str:
     parser = _Words()
     parser.feed(html)
     parser.close()
-    return re.sub(r"\n{3,}", "\n\n", "".join(parser.parts)).strip()
+    words = re.sub(r"[ \t]+\n", "\n", "".join(parser.parts))
+    return re.sub(r"\n{3,}", "\n\n", words).strip()
 
 
 def redact(source: str, html: str, secret: str, mark: str) -> tuple[str, str]:
@@ -185,23 +186,35 @@ class _LowerHeadings(Extension):
 
 
 class _Words(HTMLParser):
-    _BLOCKS = frozenset({"p", "div", "li", "br", "tr", "pre", "blockquote", "hr"})
+    _BLOCKS = frozenset(
+        {"p", "div", "ul", "ol", "table", "pre", "blockquote", "hr", "h2", "h3", "h4", "h5", "h6"}
+    )
+    _LINES = frozenset({"br", "tr"})
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
+        self._in_pre = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "li":
             self.parts.append("\n- ")
-        elif tag in self._BLOCKS:
+        elif tag in self._BLOCKS or tag in self._LINES:
             self.parts.append("\n")
         elif tag in ("td", "th"):
-            self.parts.append(" ")
+            self.handle_data(" ")
+        self._in_pre = self._in_pre or tag == "pre"
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._BLOCKS and tag != "br":
+        if tag in self._BLOCKS:
             self.parts.append("\n")
+        self._in_pre = self._in_pre and tag != "pre"
 
     def handle_data(self, data: str) -> None:
-        self.parts.append(data)
+        if not self._in_pre:
+            # Line ends of the source are spaces, none where a line begins.
+            data = re.sub(r"[ \t\n]+", " ", data)
+            if not self.parts or self.parts[-1].endswith((" ", "\n")):
+                data = data.lstrip(" ")
+        if data:
+            self.parts.append(data)

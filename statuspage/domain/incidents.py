@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
 from statuspage.db import UTCDateTime, db
-from statuspage.domain import components, events, timeline
+from statuspage.domain import components, events, postmortems, timeline
 from statuspage.domain.claims import OPERATIONAL, Claim, Span
 from statuspage.domain.components import Component
 from statuspage.domain.events import Actor
@@ -26,7 +26,8 @@ from statuspage.domain.timeline import (
     UpdateVersion,
 )
 from statuspage.errors import Conflict, Invalid
-from statuspage.text import clean, to_html
+from statuspage.text import clean
+from statuspage.text import redact as redact_text
 
 REDACTED = "[redacted]"
 """What stands where a secret was published by mistake."""
@@ -228,6 +229,8 @@ def save_draft_update(
     timeline.write_body(draft, body)
     draft.status, draft.next_update_by = status, next_update_by
     draft.posted_at = draft.updated_at = at
+    draft.changes.clear()
+    timeline.say_changes(draft, claims or {}, {})
     db.session.flush()
     timeline.record(f"{incident.kind}.update_drafted", incident, update=draft, by=by, at=at)
     return draft
@@ -510,23 +513,16 @@ def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
     secret = clean(secret).strip()
     if len(secret) < 4:
         raise Invalid(words="Give the exact words to take out, 4 characters at least.")
-    changed = 0
-    for update in incident.updates:
-        texts: list[IncidentUpdate | UpdateVersion] = [update, *update.versions]
-        for text in texts:
-            if secret in text.body:
-                text.body = text.body.replace(secret, REDACTED)
-                text.body_html = str(to_html(text.body))
-                update.edited_at = update.updated_at = at
-                changed += 1
-    changed += _redact_fields(incident, ("name", *(f.name for f in fields(Facts))), secret)
+    timeline.take_turn(incident)
+    changed = sum(_redact_update(update, secret, at) for update in incident.updates)
+    names = ("name", "retracted_reason", *(field.name for field in fields(Facts)))
+    changed += _redact_fields(incident, names, secret)
     for correction in incident.corrections:
         changed += _redact_fields(correction, ("old", "new", "reason"), secret)
-    for event in events.about(incident.public_id, limit=10_000):
-        told = str(event.data.get("reason") or "")
-        if secret in told:
-            event.data = {**event.data, "reason": told.replace(secret, REDACTED)}
-        event.title = event.title.replace(secret, REDACTED)
+    for row in [*incident.affected, *components.claims_of([incident.id])]:
+        changed += _redact_fields(row, ("scope",), secret)
+    changed += postmortems.redact(incident, secret, REDACTED, at=at)
+    changed += events.redact(incident.public_id, secret, REDACTED)
     if not changed:
         raise Invalid(words="No text of this incident holds these words.")
     incident.updated_at = at
@@ -717,6 +713,22 @@ def _move_claims(incident: Incident, moment: Moment, old: datetime, new: datetim
             row.ends_at = new if row.ends_at == old else min(row.ends_at, new)
         if row.ends_at is not None and row.ends_at <= row.starts_at:
             db.session.delete(row)
+
+
+def _redact_update(update: IncidentUpdate, secret: str, at: datetime) -> int:
+    changed = 0
+    texts: list[IncidentUpdate | UpdateVersion] = [update, *update.versions]
+    for text in texts:
+        present = (text.body, text.body_html)
+        text.body, text.body_html = redact_text(*present, secret, REDACTED)
+        changed += (text.body, text.body_html) != present
+    for version in update.versions:
+        changed += _redact_fields(version, ("reason",), secret)
+    for change in update.changes:
+        changed += _redact_fields(change, ("scope",), secret)
+    if changed:
+        update.edited_at = update.updated_at = at
+    return changed
 
 
 def _redact_fields(row: object, names: Sequence[str], secret: str) -> int:

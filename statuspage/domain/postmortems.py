@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
 
 from statuspage.db import Model, PublicId, db
-from statuspage.domain import events
+from statuspage.domain import events, timeline
 from statuspage.domain.events import Actor
-from statuspage.domain.status import IncidentKind, IncidentStatus
+from statuspage.domain.status import Impact, IncidentKind, IncidentStatus
 from statuspage.domain.timeline import Incident
 from statuspage.errors import Conflict, Invalid
 from statuspage.text import clean, to_html
+from statuspage.text import redact as redact_text
 
 
 class Part(StrEnum):
@@ -162,6 +163,9 @@ def save(
     """
     if incident.kind is not IncidentKind.INCIDENT or not incident.is_over:
         raise Invalid(summary="A postmortem belongs to a resolved incident.")
+    words, html = _render(parts)
+    _check_actions(actions)
+    timeline.take_turn(incident)
     postmortem = of(incident)
     if (postmortem.version if postmortem else None) != expected_version:
         raise Conflict(
@@ -177,7 +181,7 @@ def save(
             version=0,
         )
         db.session.add(postmortem)
-    postmortem.parts, postmortem.parts_html = _render(parts)
+    postmortem.parts, postmortem.parts_html = words, html
     postmortem.version += 1
     postmortem.updated_at = at
     if not postmortem.is_published:
@@ -205,8 +209,11 @@ def publish(
 ) -> None:
     """Show what was saved to everyone; an earlier published text is kept as a version.
 
-    Raises `Invalid` without a summary or a root cause.
+    Raises `Invalid` without a summary or a root cause, or while the incident is open.
     """
+    timeline.take_turn(postmortem.incident)
+    if not postmortem.incident.is_over:
+        raise Invalid(summary="The incident was reopened. Resolve it before you publish this.")
     missing = {
         part.value: f"Write “{part.heading}” before you publish."
         for part in (Part.SUMMARY, Part.ROOT_CAUSE)
@@ -248,13 +255,46 @@ def set_action_state(action: ActionItem, state: ActionState, *, by: Actor, at: d
     )
 
 
+def redact(incident: Incident, secret: str, mark: str, *, at: datetime) -> int:
+    """Take a secret out of every version of every part, and out of the action items.
+
+    Returns how many rows changed. Part of `incidents.redact`, which records it.
+    """
+    postmortem = of(incident)
+    if postmortem is None:
+        return 0
+    changed = 0
+    texts: list[tuple[Postmortem | PostmortemVersion, str, str]] = [
+        (postmortem, "parts", "parts_html"),
+        (postmortem, "published_parts", "published_html"),
+        *((version, "parts", "parts_html") for version in postmortem.versions),
+    ]
+    for row, parts, html in texts:
+        changed += _redact_parts(row, parts, html, secret, mark)
+    plain: list[tuple[PostmortemVersion | ActionItem, str]] = [
+        *((version, "reason") for version in postmortem.versions),
+        *((item, name) for item in postmortem.actions for name in ("title", "owner")),
+    ]
+    for of_plain, name in plain:
+        words = getattr(of_plain, name)
+        if words and secret in words:
+            setattr(of_plain, name, words.replace(secret, mark))
+            changed += 1
+    if changed:
+        postmortem.updated_at = at
+        postmortem.edited_at = at if postmortem.is_published else None
+        postmortem.version += 1
+    return changed
+
+
 # ── finders ────────────────────────────────────────────────────────────────────
 
 
 def of(incident: Incident) -> Postmortem | None:
     """The incident's postmortem in any state, with actions and versions."""
     query = sa.select(Postmortem).where(Postmortem.incident_id == incident.id)
-    return db.session.scalar(query.options(*_FULL))
+    query = query.options(*_FULL).execution_options(populate_existing=True)
+    return db.session.scalar(query)
 
 
 def published_of(incident_ids: Sequence[int]) -> dict[int, Postmortem]:
@@ -272,6 +312,21 @@ def listed() -> list[Postmortem]:
     """All postmortems, newest first, for staff."""
     query = sa.select(Postmortem).order_by(Postmortem.id.desc())
     return list(db.session.scalars(query.options(*_FULL, selectinload(Postmortem.incident))))
+
+
+def missing(*, since: datetime) -> list[Incident]:
+    """Published incidents of major or critical impact that ended at `since` or later and
+    have no published postmortem, the newest first."""
+    written = sa.select(Postmortem.incident_id).where(Postmortem.published_at.is_not(None))
+    query = sa.select(Incident).where(
+        Incident.kind == IncidentKind.INCIDENT,
+        Incident.impact.in_([Impact.MAJOR, Impact.CRITICAL]),
+        Incident.resolved_at >= since,
+        Incident.published_at.is_not(None),
+        Incident.retracted_at.is_(None),
+        Incident.id.not_in(written),
+    )
+    return list(db.session.scalars(query.order_by(Incident.resolved_at.desc())))
 
 
 def get_action(public_id: str) -> ActionItem | None:
@@ -295,20 +350,44 @@ def _render(parts: Mapping[Part, str]) -> tuple[dict[str, str], dict[str, str]]:
     return words, html
 
 
+def _redact_parts(
+    row: Postmortem | PostmortemVersion, parts: str, html: str, secret: str, mark: str
+) -> int:
+    words: dict[str, str] = getattr(row, parts) or {}
+    rendered: dict[str, str] = getattr(row, html) or {}
+    clear = {
+        name: redact_text(words.get(name, ""), rendered.get(name, ""), secret, mark)
+        for name in {**words, **rendered}
+    }
+    found = (
+        {name: text for name, (text, _) in clear.items()},
+        {n: h for n, (_, h) in clear.items()},
+    )
+    if found == (words, rendered):
+        return 0
+    setattr(row, parts, found[0])
+    setattr(row, html, found[1])
+    return 1
+
+
+def _check_actions(actions: Sequence[Action]) -> None:
+    for action in actions:
+        if not 1 <= len(clean(action.title).strip()) <= 300:
+            raise Invalid(actions="Give each action a title of 1 to 300 characters.")
+
+
 def _set_actions(postmortem: Postmortem, actions: Sequence[Action], at: datetime) -> None:
     present = {item.public_id: item for item in postmortem.actions}
     kept = []
     for position, action in enumerate(actions, start=1):
         title = clean(action.title).strip()
-        if not title or len(title) > 300:
-            raise Invalid(actions="Give each action a title of 1 to 300 characters.")
         item = present.get(action.public_id or "") or ActionItem()
         if action.state is ActionState.DONE and item.state is not ActionState.DONE:
             item.done_at = at
         if action.state is not ActionState.DONE:
             item.done_at = None
         item.position, item.title, item.state = position, title, action.state
-        item.due_on, item.owner = action.due_on, action.owner or None
+        item.due_on, item.owner = action.due_on, clean(action.owner or "").strip() or None
         kept.append(item)
     postmortem.actions = kept
 

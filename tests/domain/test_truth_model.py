@@ -621,6 +621,9 @@ class TruthModel(RuleBasedStateMachine):
             assert incident.started_at == moment(told.started_s)
             expected_end = None if told.resolved_s is None else moment(told.resolved_s)
             assert incident.resolved_at == expected_end
+            if told.window is not None:
+                window = (incident.scheduled_for, incident.scheduled_until)
+                assert window == (moment(told.window[0]), moment(told.window[1]))
             assert {
                 ids[component.public_id]: claim for component, claim in incident.claims.items()
             } == told.named
