@@ -55,8 +55,6 @@ def upgrade():
         sa.Column("is_backfilled", sa.Boolean(), nullable=False),
         sa.Column("shortlink", sa.String(), nullable=True),
         sa.Column("reminder_intervals", sa.String(), nullable=True),
-        sa.Column("shortlink", sa.String(), nullable=True),
-        sa.Column("reminder_intervals", sa.String(), nullable=True),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("retracted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("retracted_reason", sa.String(), nullable=True),
