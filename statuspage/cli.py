@@ -1,15 +1,36 @@
-"""Commands for operators: `flask work`, and the groups of the other parts."""
+"""Commands for operators: `flask work`, `flask staff`, and those of the other parts.
+
+Each brings the database up to date first, so that none depends on a start before it.
+"""
+
+import sys
+from typing import Any
 
 import click
-from flask import Flask
-from flask.cli import ScriptInfo
+from flask import Flask, current_app
+from flask.cli import AppGroup, ScriptInfo
 
 from statuspage import clock, first_start, group, schema
+from statuspage.db import db
+from statuspage.domain import staff
+from statuspage.domain.events import Actor, ActorKind
+from statuspage.errors import Invalid
+
+OPERATOR = Actor(ActorKind.SYSTEM, "Command line")
 
 
 def init_app(app: Flask) -> None:
     """Give `flask` our commands."""
-    app.cli.add_command(work)
+    for command in (work, staff_commands):
+        app.cli.add_command(command)
+
+
+class _Prepared(AppGroup):
+    """Commands on a database that is up to date."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        schema.bring_up_to_date(ctx.ensure_object(ScriptInfo).load_app())
+        return super().invoke(ctx)
 
 
 @click.command("work")
@@ -17,6 +38,7 @@ def init_app(app: Flask) -> None:
 @click.pass_obj
 def work(info: ScriptInfo, announce: bool) -> None:
     """Run the worker: jobs, and everything that is due by the clock."""
+    # No other command needs the queue.
     from statuspage.notify import jobs
 
     app = info.load_app()
@@ -26,3 +48,45 @@ def work(info: ScriptInfo, announce: bool) -> None:
     if announce:
         click.echo(first_start.welcome(app, at=clock.now()))
     jobs.work(app)
+
+
+@click.group("staff", cls=_Prepared)
+def staff_commands() -> None:
+    """Who may sign in to the staff desk."""
+
+
+@staff_commands.command("create")
+@click.argument("email")
+@click.option("--role", type=click.Choice([role.value for role in staff.Role]), required=True)
+@click.option("--name", default="", help="Shown in the log; else what stands before the @.")
+@click.option(
+    "--password-stdin", is_flag=True, help="Read a password; else they sign in by a link."
+)
+def create_staff(email: str, role: str, name: str, password_stdin: bool) -> None:
+    """Add EMAIL to the team."""
+    password = sys.stdin.read().rstrip("\r\n") if password_stdin else None
+    try:
+        member = staff.create(
+            email,
+            name=name,
+            role=staff.Role(role),
+            password=password,
+            by=OPERATOR,
+            at=clock.now(),
+        )
+    except Invalid as invalid:
+        raise click.ClickException(str(invalid)) from invalid
+    db.session.commit()
+    click.echo(f"{member.email} is on the team as {member.role}.")
+
+
+@staff_commands.command("link")
+@click.argument("email")
+def link_for_staff(email: str) -> None:
+    """Print a link that signs EMAIL in once, alone on its line."""
+    member = staff.with_email(email.strip().lower())
+    if member is None or not member.is_active:
+        raise click.ClickException("Nobody on the team has this address.")
+    token = staff.create_sign_in_link(member, at=clock.now())
+    db.session.commit()
+    click.echo(f"{current_app.config['SETTINGS'].base_url}/admin/sign-in/{token}")

@@ -1,0 +1,57 @@
+"""Commands for operators."""
+
+import pytest
+
+from statuspage.domain import staff
+
+
+@pytest.fixture
+def flask(app):
+    """`flask("staff create …", stdin)` as an operator types it."""
+
+    def run(line: str, stdin: str = ""):
+        return app.test_cli_runner().invoke(args=line.split(), input=stdin)
+
+    return run
+
+
+def test_the_first_owner_is_created_from_the_command_line(flask, committed):
+    result = flask(
+        "staff create Ada@Example.com --role owner --password-stdin", "correct horse battery\n"
+    )
+    assert (result.exit_code, result.output) == (0, "ada@example.com is on the team as owner.\n")
+    with committed():
+        member = staff.authenticate("ada@example.com", "correct horse battery")
+        assert member is not None
+        assert member.role is staff.Role.OWNER
+
+
+@pytest.mark.parametrize(
+    "line, stdin, sentence",
+    [
+        (
+            "staff create ada@example.com --role editor --password-stdin",
+            "short\n",
+            "Error: Use 12 characters or more.\n",
+        ),
+        ("staff create ada --role editor", "", "Error: Give an e-mail address.\n"),
+        (
+            "staff link nobody@example.com",
+            "",
+            "Error: Nobody on the team has this address.\n",
+        ),
+    ],
+)
+def test_a_command_that_can_not_be_done_says_why(flask, committed, line, stdin, sentence):
+    result = flask(line, stdin)
+    assert (result.exit_code, result.output) == (1, sentence)
+    with committed():
+        assert staff.listed() == []
+
+
+def test_a_link_from_the_command_line_signs_in_once(flask, client):
+    flask("staff create ada@example.com --role viewer")
+    address = flask("staff link ada@example.com").output.strip()
+    assert address.startswith("https://status.example.com/admin/sign-in/")
+    path = address.removeprefix("https://status.example.com")
+    assert client.get(path).status_code == 200
