@@ -1,0 +1,1 @@
+"""Brings the page of another product over: what it recorded becomes rows of ours."""
