@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from markupsafe import escape
@@ -30,6 +31,9 @@ from statuspage.page.views import (
 from statuspage.text import clean, to_plain
 
 MAX_ENTRIES = 50
+
+Words: TypeAlias = UpdateView | PostmortemView
+"""What becomes an entry."""
 
 # RFC 4122 §4.3: ids made of names. An address would not do, as the page may move.
 _NAMES = uuid.UUID("6f3f3a5e-6f0e-4f0b-9d39-1f6f2f0f4c1d")
@@ -87,9 +91,7 @@ def _feed(
     incidents: Iterable[IncidentView],
     changed_at: datetime | None = None,
 ) -> Feed:
-    told = [entry for incident in incidents for entry in _entries(page, incident)]
-    told.sort(key=lambda entry: entry.published, reverse=True)
-    newest = tuple(told[:MAX_ENTRIES])
+    newest = tuple(_entry(page, incident, words) for incident, words in _newest(incidents))
     updated = newest_change(page, newest)
     return Feed(
         id=_permanent_id("feed", f"{page.id} {stem}"),
@@ -114,11 +116,24 @@ def _facts(incident: IncidentView) -> str:
     return " · ".join([incident.status.label, *said])
 
 
-def _entries(page: PageView, incident: IncidentView) -> list[Entry]:
-    found = [_of_update(page, incident, update) for update in incident.updates]
-    if incident.postmortem is not None:
-        found.insert(0, _of_postmortem(page, incident, incident.postmortem))
-    return found
+def _newest(incidents: Iterable[IncidentView]) -> list[tuple[IncidentView, Words]]:
+    told: list[tuple[IncidentView, Words]] = []
+    for incident in incidents:
+        if incident.postmortem is not None:
+            told.append((incident, incident.postmortem))
+        told.extend((incident, update) for update in incident.updates)
+    told.sort(key=lambda pair: _published(pair[1]), reverse=True)
+    return told[:MAX_ENTRIES]
+
+
+def _published(words: Words) -> datetime:
+    return words.published_at if isinstance(words, PostmortemView) else words.posted_at
+
+
+def _entry(page: PageView, incident: IncidentView, words: Words) -> Entry:
+    if isinstance(words, PostmortemView):
+        return _of_postmortem(page, incident, words)
+    return _of_update(page, incident, words)
 
 
 def _of_update(page: PageView, incident: IncidentView, update: UpdateView) -> Entry:
