@@ -386,3 +386,12 @@ def test_many_components_fold_away_but_those_affected(ann, world, committed, an_
     page = ann.get(f"/admin/incidents/{an_incident()}").text
     assert "14 more components" in page
     assert page.index(f"claim-{world.cards}-on") < page.index("14 more components")
+
+
+@on_sqlite
+def test_words_that_are_no_choice_are_refused_not_guessed(ann, world, stored):
+    for field in ("status", "promise", "impact_override", f"claim-{world.cards}-status"):
+        answer = ann.post("/admin/incidents", an_opening(world, **{field: "purple"}))
+        assert answer.status_code == 422, field
+        assert "Choose" in answer.text
+    assert stored(lambda: incidents.unresolved()) == []

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import structlog
-from flask import Blueprint, Flask, Response, current_app, render_template, url_for
+from flask import Blueprint, Flask, Response, current_app, g, render_template, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
+from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import exc
 from werkzeug.exceptions import HTTPException
@@ -139,6 +139,9 @@ def _refuse_forgery(_error: CSRFError) -> ResponseReturnValue:
 def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     log.error("desk.database_unavailable", error=str(getattr(error, "orig", error)))
     _roll_back()
+    if "_login_user" not in g:
+        # Flask-Login would ask the database who this is when the page is rendered.
+        g._login_user = AnonymousUserMixin()
     response = again.page(
         "The database does not answer",
         "Nothing was saved. Customers go on seeing the last good page. Wait a moment, then try"

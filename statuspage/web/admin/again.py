@@ -3,7 +3,7 @@
 They ask nothing of the database, so that they work while it is gone.
 """
 
-from flask import Response, abort, make_response, render_template, request
+from flask import Response, make_response, render_template, request
 
 from statuspage.text import clean
 from statuspage.web.admin.safety import came_from_elsewhere
@@ -18,7 +18,15 @@ def page(heading: str, words: str, code: int, *, sign_in: bool = False) -> Respo
     A form that another site made the browser send is refused without an echo.
     """
     if came_from_elsewhere():
-        abort(403)
+        # Not `abort`: this also runs where Flask is handling an error already.
+        return make_response(
+            render_template(
+                "admin/stop.html",
+                heading="Another site sent this form",
+                words="It was refused, and nothing was saved.",
+            ),
+            403,
+        )
     fields = [
         (name, clean(value))
         for name, value in request.form.items(multi=True)

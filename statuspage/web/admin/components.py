@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from wtforms import BooleanField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, SelectField, StringField, TextAreaField, ValidationError
 
 from statuspage import clock
 from statuspage.domain import components, incidents
@@ -48,7 +48,7 @@ class ComponentForm(Form):
             try:
                 date.fromisoformat(typed.data)
             except ValueError:
-                raise ValueError("Give a day, such as 2026-03-10.") from None
+                raise ValidationError("Give a day, such as 2026-03-10.") from None
 
     @property
     def first_day(self) -> date | None:
@@ -69,7 +69,10 @@ class StatusForm(Form):
 
     def validate_share(self, typed: StringField) -> None:
         """`12 %`, `12,5` or blank."""
-        parse_share(typed.data or "")
+        try:
+            parse_share(typed.data or "")
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
 
     @property
     def claim(self) -> Claim:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from werkzeug.datastructures import MultiDict
-from wtforms import Field, HiddenField, StringField, TextAreaField
+from wtforms import Field, HiddenField, StringField, TextAreaField, ValidationError
 from wtforms import Form as WTForm
 from wtforms.widgets import DateTimeLocalInput
 
@@ -315,12 +315,12 @@ class TellForm(ClaimsForm, FactsForm):
     def validate_status(self, chosen: StepsField) -> None:
         """Refuse words that are no step of this kind."""
         if chosen.data not in self.status.choices:
-            raise ValueError("Choose where it stands.")
+            raise ValidationError("Choose where it stands.")
 
     def validate_promise(self, chosen: StepsField) -> None:
         """Refuse lengths that are not offered."""
         if (chosen.data or "") not in PROMISES:
-            raise ValueError("Choose by when you will say more.")
+            raise ValidationError("Choose by when you will say more.")
 
     @property
     def step(self) -> IncidentStatus:

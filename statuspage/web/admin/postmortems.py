@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, abort, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from wtforms import Form as WTForm
-from wtforms import HiddenField, SelectField, StringField, TextAreaField
+from wtforms import HiddenField, SelectField, StringField, TextAreaField, ValidationError
 
 from statuspage import clock
 from statuspage.domain import incidents, postmortems
@@ -84,7 +84,7 @@ class ActionRow(WTForm):
             try:
                 date.fromisoformat(typed.data)
             except ValueError:
-                raise ValueError("Give a day, such as 2026-03-10.") from None
+                raise ValidationError("Give a day, such as 2026-03-10.") from None
 
     @property
     def is_blank(self) -> bool:

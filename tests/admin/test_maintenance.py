@@ -1,0 +1,134 @@
+"""Maintenance at the desk: announced, begun, checked, ended, moved, called off."""
+
+from datetime import UTC, datetime, timedelta
+
+from statuspage import clock
+from statuspage.domain import incidents, maintenance
+from statuspage.domain.claims import OPERATIONAL
+from statuspage.domain.status import ComponentStatus, IncidentStatus
+from tests.admin.conftest import fields_of, text_of
+from tests.admin.test_incidents import affected
+
+
+def an_announcement(world, **more):
+    return {
+        "name": "Database upgrade",
+        "body": "Short interruptions.",
+        "scheduled_for": "2026-03-11T02:00",
+        "scheduled_until": "2026-03-11T03:00",
+        "auto_start": "y",
+        "auto_end": "y",
+        "action": "publish",
+        **affected(world.api, "under_maintenance", ""),
+        **more,
+    }
+
+
+def test_times_are_typed_in_the_zone_of_the_page(ann, world, stored, status_of):
+    assert "In Europe/Vienna." in ann.get("/admin/maintenance/new").text
+    answer = ann.post("/admin/maintenance", an_announcement(world))
+    assert answer.status_code == 303
+    one = stored(lambda: incidents.get(answer.location.rpartition("/")[2]))
+    assert one.scheduled_for == datetime(2026, 3, 11, 1, tzinfo=UTC)
+    assert one.scheduled_until == datetime(2026, 3, 11, 2, tzinfo=UTC)
+    assert (one.auto_start, one.auto_end) == (True, True)
+    assert status_of(world.api) == OPERATIONAL, "it has not begun"
+
+
+def test_a_window_that_ends_before_it_begins_is_refused_and_kept(ann, world):
+    answer = ann.post(
+        "/admin/maintenance", an_announcement(world, scheduled_until="2026-03-11T01:00")
+    )
+    assert answer.status_code == 422
+    assert 'href="#scheduled_until">It must end after it begins.' in answer.text
+    assert fields_of(answer, "/admin/maintenance")["body"] == "Short interruptions."
+
+
+def test_a_window_needs_both_ends(ann, world):
+    answer = ann.post("/admin/maintenance", an_announcement(world, scheduled_for=""))
+    assert answer.status_code == 422
+    assert 'href="#scheduled_for">Give a date and a time.' in answer.text
+
+
+def test_it_is_begun_checked_and_ended_by_hand(ann, world, a_maintenance, stored, status_of):
+    public_id = a_maintenance(auto_start=False, auto_end=False)
+    page, address = f"/admin/incidents/{public_id}", f"/admin/incidents/{public_id}/updates"
+    seen = []
+    for _ in range(3):
+        form = fields_of(ann.get(page), address)
+        assert ann.post(address, {**form, "action": "publish"}).status_code == 303
+        seen.append((form["status"], status_of(world.api).status))
+    assert seen == [
+        ("in_progress", ComponentStatus.UNDER_MAINTENANCE),
+        ("verifying", ComponentStatus.UNDER_MAINTENANCE),
+        ("completed", ComponentStatus.OPERATIONAL),
+    ]
+    assert stored(lambda: incidents.get(public_id).status) is IncidentStatus.COMPLETED
+
+
+def test_it_can_be_moved_before_and_extended_after_it_has_begun(
+    ann, a_maintenance, stored, traveller, committed
+):
+    public_id = a_maintenance()
+    address = f"/admin/maintenance/{public_id}/reschedule"
+    moved = {
+        "scheduled_for": "2026-03-12T02:00",
+        "scheduled_until": "2026-03-12T03:00",
+        "body": "One day later.",
+    }
+    assert ann.post(address, moved).status_code == 303
+    assert stored(lambda: incidents.get(public_id).scheduled_for) == datetime(
+        2026, 3, 12, 1, tzinfo=UTC
+    )
+    traveller.move_to(datetime(2026, 3, 12, 1, 30, tzinfo=UTC))
+    with committed():
+        assert maintenance.advance(at=clock.now())
+    form = fields_of(ann.get(address))
+    answer = ann.post(
+        address, {**form, "scheduled_until": "2026-03-12T05:00", "body": "It takes longer."}
+    )
+    assert answer.status_code == 303
+    assert stored(lambda: incidents.get(public_id).scheduled_until) == datetime(
+        2026, 3, 12, 4, tzinfo=UTC
+    )
+    again = {**form, "nonce": "a new form"}
+    refused = ann.post(address, {**again, "scheduled_for": "2026-03-12T02:10", "body": "No."})
+    assert refused.status_code == 422
+    assert "only its end can move" in text_of(refused)
+
+
+def test_it_can_be_called_off(ann, a_maintenance, stored):
+    public_id = a_maintenance()
+    address = f"/admin/maintenance/{public_id}/cancel"
+    assert ann.post(address, {"body": ""}).status_code == 422
+    assert ann.post(address, {"body": "Not needed."}).status_code == 303
+    assert stored(lambda: incidents.get(public_id).status) is IncidentStatus.CANCELLED
+
+
+def test_a_drafted_maintenance_is_written_further_and_announced(ann, world, stored):
+    location = ann.post("/admin/maintenance", an_announcement(world, action="save")).location
+    public_id = location.rpartition("/")[2]
+    address = f"/admin/maintenance/{public_id}/draft"
+    assert ann.get(location).location == address
+    form = fields_of(ann.get(address), address)
+    assert form["scheduled_for"] == "2026-03-11T02:00"
+    form |= {"scheduled_until": "2026-03-11T04:00", "action": "publish"}
+    assert ann.post(address, form).status_code == 303
+    one = stored(lambda: incidents.get(public_id))
+    assert not one.is_draft
+    assert one.scheduled_until == datetime(2026, 3, 11, 3, tzinfo=UTC)
+
+
+def test_what_should_have_begun_waits_on_the_overview(ann, a_maintenance, traveller):
+    a_maintenance(auto_start=False)
+    traveller.shift(timedelta(days=1, minutes=5))
+    assert "Database upgrade Should have begun" in text_of(ann.get("/admin/"))
+    assert "Waits for you" in text_of(ann.get("/admin/maintenance"))
+
+
+def test_the_list_finds_by_name(ann, a_maintenance):
+    a_maintenance("Database upgrade")
+    a_maintenance("Network work")
+    page = text_of(ann.get("/admin/maintenance?q=network"))
+    assert "Network work" in page
+    assert "Database upgrade" not in page
