@@ -282,6 +282,20 @@ def test_the_watcher_brings_a_change_to_readers_by_itself(records):
     assert records.renders == 2
 
 
+def test_no_reader_asks_for_the_revision_itself(records):
+    askers = set()
+
+    def revision():
+        askers.add(threading.current_thread().name)
+        return records.revision()
+
+    published = Published(revision)
+    published.obtain(HOME, records.page)
+    for _ in range(100):
+        published.get(HOME)
+    assert askers == {"published"}
+
+
 def test_after_a_quiet_time_the_first_reader_gets_what_is_true_now(records, times):
     published = Published(records.revision, **times.settings())
     published.obtain(HOME, records.page)

@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 
 import brotli
 import pytest
+import sqlalchemy as sa
 from flask import Flask, abort, request, session
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from statuspage.db import db
+from statuspage.domain import components, pages
+from statuspage.domain.events import SYSTEM
 from statuspage.page.cache import Answer, Published, Rendering
 from statuspage.web import edge
 from statuspage.web.edge import Edge, acceptable, canonical, matches
@@ -289,6 +293,7 @@ def test_the_tag_of_one_encoding_does_not_confirm_another(reader):
         ("Tue, 10 Mar 2026 12:00:01 GMT", 304),
         ("Tue, 10 Mar 2026 11:59:59 GMT", 200),
         ("Tuesday, 10-Mar-26 12:00:00 GMT", 304),
+        ("Tue, 10 Mar 2026 12:00:00 -0000", 200),
         ("yesterday", 200),
         ("", 200),
         ("Tue, 99 Mar 2026 12:00:00 GMT", 200),
@@ -434,8 +439,42 @@ def test_random_bytes_in_every_copy_are_never_served(site, reader):
 # ── in the product ─────────────────────────────────────────────────────────────
 
 
-def test_the_product_watches_its_revision_behind_the_edge(app):
+@pytest.fixture
+def a_page(committed, at):
+    with committed():
+        pages.create("Example", by=SYSTEM, at=at)
+
+
+def test_a_page_of_the_product_is_published_without_cookie_or_host(app, a_page):
     published = app.extensions["published"]
-    published.check()
-    assert published.obtain(("/x", "en"), lambda: Rendering(200, "text/plain", b"x"))
-    assert app.test_client().get("/x").data == b"x"
+    with app.test_client() as client:
+        first = client.get("/", headers={"Cookie": "statuspage=forged", "Host": "evil.example"})
+        second = client.get("/")
+    assert len(published) == 1
+    assert first.data == second.data
+    assert b"evil.example" not in first.data
+    for answer in (first, second):
+        assert answer.status_code == 200
+        assert "Set-Cookie" not in answer.headers
+        assert answer.headers["Vary"] == "Accept-Encoding"
+
+
+def test_a_published_page_costs_the_one_read_of_the_revision(app, a_page):
+    client = app.test_client()
+    client.get("/")
+    with app.app_context():
+        engine = db.engine
+    asked = []
+    listener = lambda _c, _u, statement, *_: asked.append(statement)  # noqa: E731
+    sa.event.listen(engine, "before_cursor_execute", listener)
+    assert client.get("/").status_code == 200
+    assert len([statement for statement in asked if "SELECT" in statement]) == 1
+    assert "revision" in asked[-1]
+
+
+def test_a_change_that_staff_commit_is_on_the_next_page(app, a_page, committed, at):
+    client = app.test_client()
+    client.get("/")
+    with committed():
+        components.add_component("Checkout", by=SYSTEM, at=at)
+    assert "Checkout" in client.get("/").text

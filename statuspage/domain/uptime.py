@@ -131,6 +131,7 @@ def _day(day: date, troubled: Sequence[Interval], zone: ZoneInfo) -> Day:
     )
 
 
+@lru_cache(maxsize=4096)
 def _clear(day: date, zone: ZoneInfo) -> Day:
     length = day_start(day + timedelta(days=1), zone) - day_start(day, zone)
     return Day(

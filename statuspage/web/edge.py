@@ -88,10 +88,7 @@ def publish(address: str, render: Render) -> Response:
 def respond(answer: Answer, environ: "WSGIEnvironment") -> Response:
     """What `Edge` would send for this request, as a Flask response."""
     status, headers, body = _select(answer, environ)
-    response = Response(body, status, headers)
-    if status.startswith("304"):
-        del response.headers["Content-Type"]  # Werkzeug's default; there is no content.
-    return response
+    return Response(body, status, headers)
 
 
 def _sorry() -> Response:
