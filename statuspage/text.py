@@ -75,6 +75,17 @@ def sanitised(html: str) -> Markup:
     )
 
 
+def recorded_to_html(source: str) -> Markup:
+    """Safe HTML of a text that another service recorded: plain text with some HTML in it.
+
+    Line ends stay line ends, known tags stay tags, all else is shown as typed.
+    """
+    shown = re.sub(rf"<(?!/?(?:{'|'.join(_TAGS)})\b[^<>]*>)", "&lt;", source, flags=re.IGNORECASE)
+    paragraphs = re.split(r"\n[ \t]*\n", shown.strip())
+    html = "".join(f"<p>{words}</p>" for words in paragraphs).replace("\n", "<br>")
+    return sanitised(html)
+
+
 def to_plain(html: str) -> str:
     """The words of an HTML text, tags removed, blocks on lines of their own."""
     parser = _Words()
@@ -96,6 +107,8 @@ def redact(source: str, html: str, secret: str, mark: str) -> tuple[str, str]:
     if secret in source:
         words = source.replace(secret, mark)
         rendered = _render(words)
+        if html == str(recorded_to_html(source)):
+            rendered = str(recorded_to_html(words))
     else:
         for form in _forms(secret):
             rendered = rendered.replace(form, mark)
@@ -196,7 +209,7 @@ class _Words(HTMLParser):
         self.parts: list[str] = []
         self._in_pre = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, _attrs: list[tuple[str, str | None]]) -> None:
         if tag == "li":
             self.parts.append("\n- ")
         elif tag in self._BLOCKS or tag in self._LINES:
