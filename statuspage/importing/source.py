@@ -4,7 +4,7 @@ Owns all reading for an import. Knows nothing of the database.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,20 +34,20 @@ _FEEDS = (b"<", b"\xef\xbb\xbf<")
 
 
 def read(
-    source: str, *, each: Callable[[Sequence[str]], Sequence[str]] = lambda names: names
+    source: str, *, each: Callable[[Sequence[str]], Iterable[str]] = lambda names: names
 ) -> Recording:
     """The recording at an `http(s)://` address, in a folder, or in one file.
 
     `each` passes the names on as they are read. Raises `RefusedError`.
     """
-    if urlsplit_or_none(source) in ("http", "https"):
+    if _scheme(source) in ("http", "https"):
         documents, missing = _fetch(source, each)
     else:
         documents, missing = _open(Path(source), each), []
     return _recording(documents, missing)
 
 
-def urlsplit_or_none(source: str) -> str | None:
+def _scheme(source: str) -> str | None:
     """The scheme of an address; None when it is none."""
     try:
         return urlsplit(source).scheme.lower() or None
@@ -58,7 +58,7 @@ def urlsplit_or_none(source: str) -> str | None:
 # ── a folder or a file ─────────────────────────────────────────────────────────
 
 
-def _open(path: Path, each: Callable[[Sequence[str]], Sequence[str]]) -> list[tuple[str, bytes]]:
+def _open(path: Path, each: Callable[[Sequence[str]], Iterable[str]]) -> list[tuple[str, bytes]]:
     try:
         if path.is_dir():
             files = sorted(one for one in path.iterdir() if one.suffix.lower() in _ENDINGS)
@@ -85,7 +85,7 @@ def _content(file: Path) -> bytes:
 
 
 def _fetch(
-    address: str, each: Callable[[Sequence[str]], Sequence[str]]
+    address: str, each: Callable[[Sequence[str]], Iterable[str]]
 ) -> tuple[list[tuple[str, bytes]], list[str]]:
     base = address.split("?")[0].split("#")[0].rstrip("/")
     for ending in (*_PATHS, "api/v2", "api", "history"):

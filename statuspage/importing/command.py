@@ -1,0 +1,104 @@
+"""`flask import`: bring the page of another product over."""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import click
+from flask import Flask
+from flask.cli import ScriptInfo
+from sqlalchemy.exc import SQLAlchemyError
+
+from statuspage import clock, schema
+from statuspage.db import db
+from statuspage.domain.events import Actor, ActorKind
+from statuspage.importing import source, write
+from statuspage.importing.errors import RefusedError
+from statuspage.importing.write import Report
+
+Item = TypeVar("Item")
+
+IMPORT = Actor(ActorKind.SYSTEM, "Import")
+
+
+@click.group("import")
+def group() -> None:
+    """Bring a page over from another product."""
+
+
+@group.command("statuspage")
+@click.argument("place", metavar="SOURCE")
+@click.pass_obj
+def statuspage(info: ScriptInfo, place: str) -> None:
+    """Import an Atlassian Statuspage page.
+
+    SOURCE is the address of a live page, a folder of its JSON and feeds, or one such file.
+    """
+    app = info.load_app()
+    try:
+        report = run(app, place)
+    except RefusedError as refused:
+        raise click.ClickException(str(refused)) from refused
+    click.echo(told(report))
+
+
+def run(app: Flask, place: str) -> Report:
+    """Read, write, commit: all of it or nothing. Raises `RefusedError`."""
+    recording = source.read(place, each=_shown("Reading"))
+    schema.bring_up_to_date(app)
+    with app.app_context():
+        try:
+            report = write.write(
+                recording, by=IMPORT, at=clock.now(), each=_shown("Writing incidents")
+            )
+            db.session.commit()
+        except SQLAlchemyError as error:
+            db.session.rollback()
+            raise RefusedError(
+                f"The database refused what was recorded ({type(error).__name__})."
+            ) from error
+        except BaseException:
+            db.session.rollback()
+            raise
+    return report
+
+
+def told(report: Report) -> str:
+    """The report in words: rows read and written, then what could not be placed."""
+    lines = [f"{report.page}{f' ({report.address})' if report.address else ''}"]
+    for kind, name in _KINDS.items():
+        if report.read[kind] or report.written[kind]:
+            lines.append(
+                f"  {name:<18}{report.read[kind]:>6} read {report.written[kind]:>6} written"
+            )
+    lines.append(f"  {'spans of status':<18}{'':>11} {report.written['claim']:>6} written")
+    if not report.written.total():
+        lines.append("Nothing changed: all of it was here already.")
+    if report.notes:
+        lines.append("Not placed, or placed with less than there was:")
+    for reason, places in report.notes.items():
+        lines.append(f"  {reason} ({len(places)}): {', '.join(places)}")
+    return "\n".join(lines)
+
+
+_KINDS = {
+    "group": "groups",
+    "component": "components",
+    "incident": "incidents",
+    "maintenance": "maintenances",
+    "update": "updates",
+    "change": "status changes",
+}
+
+
+def _shown(label: str) -> Callable[[Sequence[Item]], Iterable[Item]]:
+    """Passes a list on and shows how far it is, where somebody looks at a terminal."""
+
+    def pass_on(items: Sequence[Item]) -> Iterable[Item]:
+        if not sys.stderr.isatty():
+            yield from items
+            return
+        with click.progressbar(items, label=label, file=sys.stderr) as bar:
+            yield from bar
+
+    return pass_on
