@@ -1,0 +1,49 @@
+"""Real browsers on the real application, on SQLite. Time runs as it does outside."""
+
+import shutil
+
+import pytest
+
+from statuspage import clock
+from tests.public import site
+
+
+@pytest.fixture(scope="session")
+def base_url() -> None:
+    """No common address: each test has a server of its own."""
+
+
+@pytest.fixture
+def database_url(request, tmp_path) -> str:
+    """What a browser sees does not depend on the engine."""
+    path = tmp_path / "statuspage.db"
+    shutil.copyfile(request.getfixturevalue("_sqlite_template"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def at():
+    """Now: a browser can not be told another time than its server."""
+    return clock.now().replace(microsecond=0)
+
+
+@pytest.fixture
+def northwind(committed, at) -> site.World:
+    """A status page with an incident in progress, a past one and a maintenance ahead."""
+    return site.northwind(committed, at)
+
+
+@pytest.fixture
+def open_page(new_context):
+    """`open_page(width=…, dark=…, script=…)`: a new browser window with these habits."""
+
+    def opened(*, width=1280, height=900, dark=False, script=True, **more):
+        context = new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=script,
+            **more,
+        )
+        return context.new_page()
+
+    return opened

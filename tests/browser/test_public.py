@@ -1,0 +1,166 @@
+"""What a customer sees and does on the public pages, in Chromium."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from statuspage.domain import components, incidents
+from statuspage.domain.status import IncidentStatus
+from tests.public import site
+
+SECOND_LOOK_MS = 40_000
+"""Longer than a page waits before it asks for news."""
+
+
+@pytest.fixture
+def say(committed, northwind, at):
+    """`say(words)`: staff post an update on the open incident."""
+
+    def post(words, **more):
+        with committed():
+            cards = components.get(northwind.cards)
+            site.say(incidents.get(northwind.open), words, at, cards, **more)
+
+    return post
+
+
+def test_a_customer_reads_what_is_wrong_and_what_to_do(open_page, live_url, northwind):
+    page = open_page(timezone_id="Asia/Tokyo")
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.on("console", lambda line: line.type == "error" and errors.append(line.text))
+    page.goto(live_url)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Card payments declined in Europe")
+    state = page.get_by_role("region", name="Current status")
+    expect(state).to_contain_text("GMT+9, 38 minutes ago. Everything else is operational.")
+    expect(page.get_by_text("What you can do")).to_be_visible()
+    expect(page.locator(".facts").first).to_contain_text(", in 14 minutes")
+    expect(page.locator("#zone")).to_contain_text("All times in your time zone (GMT+9)")
+    page.get_by_role("button", name="show UTC").click()
+    expect(state).to_contain_text("UTC, 38 minutes ago")
+    page.reload()
+    expect(page.locator("#zone")).to_contain_text("All times in UTC")
+    page.get_by_role("article").filter(has_text="Identified").get_by_role("link").first.click()
+    expect(page).to_have_url(f"{live_url}/incidents/{northwind.open}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Card payments declined in Europe")
+    assert page.context.cookies() == []
+    assert errors == []
+
+
+def test_everything_can_be_read_without_script(open_page, live_url, northwind):
+    page = open_page(script=False)
+    page.goto(live_url)
+    expect(page.get_by_role("region", name="Current status")).to_contain_text(
+        "CET. Everything else is operational."
+    )
+    expect(page.locator("#zone")).to_have_text("All times in CET (Europe/Vienna)")
+    expect(page.get_by_role("link", name="Sign-in")).to_be_hidden()
+    page.get_by_text("Account").click()
+    expect(page.get_by_role("link", name="Sign-in")).to_be_visible()
+    page.get_by_role("link", name="Website", exact=True).click()
+    page.get_by_text("over 90 days is made").click()
+    expect(page.get_by_text("Uptime = 1 − downtime ÷ length.")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_has_a_barrier_that_axe_finds(open_page, live_url, northwind, theme):
+    page = open_page(dark=theme == "dark")
+    for address in (*northwind.addresses, f"/incidents/{northwind.retracted}", "/nothing"):
+        page.goto(live_url + address)
+        page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{address}\n{found.generate_report()}"
+
+
+def test_a_narrow_phone_never_scrolls_sideways(open_page, live_url, northwind):
+    page = open_page(width=320, height=640)
+    for address in (*northwind.addresses, f"/incidents/{northwind.retracted}", "/nothing"):
+        page.goto(live_url + address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, address
+    page.goto(live_url)
+    expect(page.get_by_text("30 days ago").first).to_be_visible()
+    expect(page.get_by_text("90 days ago").first).to_be_hidden()
+
+
+def test_a_bar_shows_exactly_the_days_that_its_figure_counts(open_page, live_url, northwind):
+    for width, days in ((1280, 90), (700, 61), (400, 31)):
+        page = open_page(width=width)
+        page.goto(live_url)
+        shown = page.evaluate(
+            """() => {
+                const svg = document.querySelector(".bar svg"), bar = svg.parentNode;
+                const unit = svg.getBoundingClientRect().width / 897;
+                const cut = bar.getBoundingClientRect().left - svg.getBoundingClientRect().left;
+                const over = svg.getBoundingClientRect().right - bar.getBoundingClientRect().right;
+                return { first: cut / unit / 10, over };
+            }"""
+        )
+        assert shown["first"] == pytest.approx(90 - days, abs=0.05)
+        assert shown["over"] == pytest.approx(0, abs=0.5)
+
+
+def test_the_keyboard_alone_is_enough(open_page, live_url, northwind):
+    page = open_page()
+    page.goto(live_url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.getElementById('main').contains(document.activeElement)")
+    for _ in range(40):
+        if page.evaluate("document.activeElement.textContent").startswith("Account"):
+            break
+        page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Sign-in")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Account - Sign-in")
+
+
+def test_news_arrive_without_a_jump(open_page, live_url, northwind, say):
+    page = open_page(height=500)
+    page.clock.install()
+    page.goto(live_url)
+    page.get_by_text("Account").click()
+    link = page.get_by_role("link", name="Webhooks", exact=True)
+    link.focus()
+    link.scroll_into_view_if_needed()
+    before = link.bounding_box()["y"]
+
+    say("The fix is being **rolled out**.", status=IncidentStatus.MONITORING)
+    page.clock.fast_forward(SECOND_LOOK_MS)
+
+    expect(page.locator(".timeline li").first).to_contain_text("The fix is being rolled out.")
+    expect(page.locator("#live")).to_contain_text("The fix is being rolled out.")
+    assert link.bounding_box()["y"] == pytest.approx(before, abs=1)
+    expect(page.get_by_role("link", name="Sign-in")).to_be_visible()
+    expect(link).to_be_focused()
+
+
+def test_a_page_without_news_stays_as_it_is(open_page, live_url, northwind):
+    page = open_page()
+    page.clock.install()
+    page.goto(live_url)
+    page.evaluate("document.querySelector('#main h1').dataset.mark = 'same'")
+    with page.expect_response(live_url + "/"):
+        page.clock.fast_forward(SECOND_LOOK_MS)
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#main h1[data-mark=same]")).to_be_visible()
+    expect(page.locator("#live")).to_be_empty()
+
+
+def test_a_lost_connection_leaves_the_page_and_is_tried_again(open_page, live_url, northwind, say):
+    page = open_page()
+    page.clock.install()
+    page.goto(live_url)
+    page.context.set_offline(True)
+    with page.expect_event("requestfailed"):
+        page.clock.fast_forward(SECOND_LOOK_MS)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    say("We are back.")
+    page.context.set_offline(False)
+    page.clock.fast_forward(2 * SECOND_LOOK_MS)
+    expect(page.locator(".timeline li").first).to_contain_text("We are back.")
