@@ -456,8 +456,8 @@ class Published:
         revision = self._revision
         try:
             rendering = self._render(entry.render)
-        except Exception:
-            log.exception("%s could not be rendered; the last good answer stays.", key)
+        except Exception as error:
+            self._tell_failure(key, error)
             entry.retry_at = self._monotonic() + RETRY_AFTER_S
             entry.failing_since = entry.failing_since or entry.built_at
             self._mark_old([entry])
@@ -495,7 +495,7 @@ class Published:
         try:
             rendering = self._render(render)
         except Exception as error:
-            log.exception("%s could not be rendered.", key)
+            self._tell_failure(key, error)
             raise UnavailableError(key) from error
         at = self._now()
         if rendering is None or rendering.status == HTTPStatus.NOT_FOUND:
@@ -524,6 +524,11 @@ class Published:
     def _render(self, render: Render) -> Rendering | None:
         with self._within():
             return render()
+
+    def _tell_failure(self, key: Key, error: Exception) -> None:
+        """A traceback where it tells something: not when the database is known to be gone."""
+        traceback = None if self._is_failing else error
+        log.error("%s could not be rendered: %s", key[0], error, exc_info=traceback)
 
     def _mark_old(self, entries: Iterable[_Entry]) -> None:
         now = self._now()
