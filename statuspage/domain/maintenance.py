@@ -225,7 +225,8 @@ def _due(
         Incident.retracted_at.is_(None),
         moment <= at,
     )
-    return list(db.session.scalars(query.order_by(moment)))
+    # Everybody in the same order: two workers wait for one another, never both.
+    return list(db.session.scalars(query.order_by(moment, Incident.id)))
 
 
 def _take(maintenance: Incident, status: IncidentStatus, at: datetime) -> bool:

@@ -16,10 +16,10 @@ from statuspage.text import clean, to_html
 MAX_LOGO_BYTES = 100_000
 # SVG is left out: it can carry script.
 LOGO_TYPES = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    b"RIFF": "image/webp",
+    rb"\x89PNG\r\n\x1a\n": "image/png",
+    rb"\xff\xd8\xff": "image/jpeg",
+    rb"GIF8[79]a": "image/gif",
+    rb"RIFF....WEBP": "image/webp",
 }
 
 
@@ -56,7 +56,6 @@ def get() -> Page | None:
 def create(name: str, *, by: Actor, at: datetime, time_zone: str = "Etc/UTC") -> Page:
     """Set the page up. Raises `Invalid` on an empty name or an unknown zone."""
     page = Page(name="", time_zone="Etc/UTC", created_at=at, updated_at=at)
-    db.session.add(page)
     edit(page, name=name, time_zone=time_zone, by=by, at=at)
     return page
 
@@ -84,22 +83,29 @@ def edit(
         errors["time_zone"] = "Choose a time zone such as Europe/Vienna."
     for field, value in (("url", url), ("support_url", support_url)):
         schemes = r"https?://" if field == "url" else r"(https?://|mailto:)"
-        if value and not re.fullmatch(schemes + r"[^\s\"'<>]{1,500}", value):
+        if value and not re.fullmatch(schemes + r"[^\s\"'<>\ud800-\udfff]{1,500}", value):
             errors[field] = "Give a full address that begins with https://."
     for field, value in (("accent", accent), ("accent_dark", accent_dark)):
         if value and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
             errors[field] = "Give a colour as # and six hexadecimal digits."
+    html = {}
+    for field, words in (("about", about), ("footer", footer)):
+        try:
+            html[field] = str(to_html(words))
+        except Invalid as invalid:
+            errors[field] = str(invalid)
     if errors:
         raise Invalid(**errors)
 
     page.name, page.time_zone = name, time_zone
     page.url = url.rstrip("/") if url else None
-    page.about, page.about_html = clean(about), str(to_html(about))
-    page.footer, page.footer_html = clean(footer), str(to_html(footer))
+    page.about, page.about_html = clean(about), html["about"]
+    page.footer, page.footer_html = clean(footer), html["footer"]
     page.support_url = support_url or None
     page.accent, page.accent_dark = accent or None, accent_dark or None
     page.updated_at = at
     page.version = (page.version or 0) + 1
+    db.session.add(page)
     db.session.flush()
     events.record("page.edited", subject=page.public_id, title=page.name, by=by, at=at)
 
@@ -109,7 +115,7 @@ def set_logo(page: Page, image: bytes | None, *, by: Actor, at: datetime) -> Non
     if image is not None:
         if len(image) > MAX_LOGO_BYTES:
             raise Invalid(logo=f"The logo may have {MAX_LOGO_BYTES // 1000} kB at most.")
-        kinds = [kind for magic, kind in LOGO_TYPES.items() if image.startswith(magic)]
+        kinds = [kind for magic, kind in LOGO_TYPES.items() if re.match(magic, image, re.DOTALL)]
         if not kinds:
             raise Invalid(logo="The logo must be a PNG, JPEG, GIF or WebP picture.")
         page.logo_type = kinds[0]

@@ -95,7 +95,7 @@ def create(
     email: str, *, name: str, role: Role, password: str | None, by: Actor, at: datetime
 ) -> Staff:
     """A new member of staff. Raises `Invalid` on a taken address or a weak password."""
-    email = email.strip().lower()
+    email = clean(email).strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email) or len(email) > 254:
         raise Invalid(email="Give an e-mail address.")
     if with_email(email) is not None:
@@ -112,7 +112,7 @@ def create(
 def set_password(staff: Staff, password: str, *, by: Actor, at: datetime) -> None:
     """Change the password; every session of this person ends. Raises `Invalid`."""
     staff.password_hash = _hash(password)
-    staff.session_version += 1
+    _end_sessions(staff)
     _record("staff.password_changed", staff, by, at)
 
 
@@ -128,7 +128,7 @@ def disable(staff: Staff, *, by: Actor, at: datetime) -> None:
     """Lock somebody out at once. Raises `Invalid` when no owner would be left."""
     _keep_an_owner(staff)
     staff.disabled_at = at
-    staff.session_version += 1
+    _end_sessions(staff)
     _record("staff.disabled", staff, by, at)
 
 
@@ -140,16 +140,17 @@ def enable(staff: Staff, *, by: Actor, at: datetime) -> None:
 
 def end_sessions(staff: Staff, *, by: Actor, at: datetime) -> None:
     """Sign this person out everywhere."""
-    staff.session_version += 1
+    _end_sessions(staff)
     _record("staff.sessions_ended", staff, by, at)
 
 
 def authenticate(email: str, password: str) -> Staff | None:
     """The active member with this password; None otherwise, after the same time."""
-    staff = with_email(email.strip().lower())
+    staff = with_email(clean(email).strip().lower())
     stored = staff.password_hash if staff and staff.password_hash else _nobody()
     try:
-        _hasher.verify(stored, password[:MAX_PASSWORD])
+        # Longer than any password: it is wrong, and must not keep us busy.
+        _hasher.verify(stored, _bytes(password) if len(password) <= MAX_PASSWORD else b"")
     except Argon2Error:
         return None
     return staff if staff and staff.password_hash and staff.is_active else None
@@ -213,13 +214,23 @@ def _hash(password: str) -> str:
         raise Invalid(password=f"Use {MIN_PASSWORD} characters or more.")
     if len(password) > MAX_PASSWORD:
         raise Invalid(password=f"Use {MAX_PASSWORD} characters at most.")
-    return _hasher.hash(password)
+    return _hasher.hash(_bytes(password))
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode(errors="surrogatepass")
 
 
 @cache
 def _nobody() -> str:
     """Verified when nobody has that address, so that both answers take the same time."""
     return _hasher.hash(secrets.token_hex(16))
+
+
+def _end_sessions(staff: Staff) -> None:
+    """Sessions and unused links of this person stop working."""
+    staff.session_version += 1
+    db.session.execute(sa.delete(SignInLink).where(SignInLink.staff_id == staff.id))
 
 
 def _keep_an_owner(staff: Staff) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from statuspage.errors import Invalid
-from statuspage.text import clean, redact, to_html, to_plain
+from statuspage.text import clean, recorded_to_html, redact, to_html, to_plain
 
 ALLOWED_TAGS = {
     *("a", "abbr", "b", "blockquote", "br", "code", "del", "em", "hr", "i", "li", "ol", "p", "pre"),
@@ -347,6 +347,13 @@ def test_a_redacted_secret_is_gone_however_it_was_written(source, html):
         assert secret.replace("_", "%5F") not in rendered
         check_fragment(str(to_html(words)) if "[[" not in words else "")
         assert ("[redacted]" in rendered) == (before != (words, rendered))
+
+
+def test_an_imported_text_stays_formatted_when_a_secret_is_taken_out():
+    source = "We <b>rotated</b> hunter22.\n\nAll is well."
+    words, rendered = redact(source, str(recorded_to_html(source)), "hunter22", "[redacted]")
+    assert words == "We <b>rotated</b> [redacted].\n\nAll is well."
+    assert rendered == "<p>We <b>rotated</b> [redacted].</p><p>All is well.</p>"
 
 
 def test_a_text_without_the_secret_is_left_alone():
