@@ -11,18 +11,18 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo
 
 from statuspage import clock, first_start, group, schema
-from statuspage.cli_import import import_group
 from statuspage.db import db
 from statuspage.domain import staff
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.errors import Invalid
+from statuspage.importing import command as importing
 
 OPERATOR = Actor(ActorKind.SYSTEM, "Command line")
 
 
 def init_app(app: Flask) -> None:
     """Give `flask` our commands."""
-    for command in (work, staff_commands, import_group):
+    for command in (work, staff_commands, importing.group):
         app.cli.add_command(command)
 
 

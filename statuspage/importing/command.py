@@ -2,23 +2,19 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
-from flask import Flask
 from flask.cli import ScriptInfo
-from sqlalchemy.exc import SQLAlchemyError
 
-from statuspage import clock, schema
-from statuspage.db import db
-from statuspage.domain.events import Actor, ActorKind
-from statuspage.importing import source, write
 from statuspage.importing.errors import RefusedError
-from statuspage.importing.write import Report
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from statuspage.importing.write import Report
 
 Item = TypeVar("Item")
-
-IMPORT = Actor(ActorKind.SYSTEM, "Import")
 
 
 @click.group("import")
@@ -42,15 +38,22 @@ def statuspage(info: ScriptInfo, place: str) -> None:
     click.echo(told(report))
 
 
-def run(app: Flask, place: str) -> Report:
+def run(app: "Flask", place: str) -> "Report":
     """Read, write, commit: all of it or nothing. Raises `RefusedError`."""
+    # Here, so that no other command loads what reads JSON and speaks HTTP.
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from statuspage import clock, schema
+    from statuspage.db import db
+    from statuspage.domain.events import Actor, ActorKind
+    from statuspage.importing import source, write
+
+    by = Actor(ActorKind.SYSTEM, "Import")
     recording = source.read(place, each=_shown("Reading"))
     schema.bring_up_to_date(app)
     with app.app_context():
         try:
-            report = write.write(
-                recording, by=IMPORT, at=clock.now(), each=_shown("Writing incidents")
-            )
+            report = write.write(recording, by=by, at=clock.now(), each=_shown("Writing incidents"))
             db.session.commit()
         except SQLAlchemyError as error:
             db.session.rollback()
@@ -63,7 +66,7 @@ def run(app: Flask, place: str) -> Report:
     return report
 
 
-def told(report: Report) -> str:
+def told(report: "Report") -> str:
     """The report in words: rows read and written, then what could not be placed."""
     lines = [f"{report.page}{f' ({report.address})' if report.address else ''}"]
     for kind, name in _KINDS.items():

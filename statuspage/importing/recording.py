@@ -187,7 +187,8 @@ class Recording:
 
     `components` is None where no document lists them; `listed_at` is when the list
     was made. `open_ids` are the incidents a summary shows as not over, made at
-    `summarised_at`; what is not among them was over then. `notes` tells what has no
+    `summarised_at`; what is not among them was over then. `seen_open_at` tells when
+    a summary last showed an incident as not over. `notes` tells what has no
     place here: reason → where it stood.
     """
 
@@ -199,6 +200,7 @@ class Recording:
     listed_at: datetime | None = None
     open_ids: frozenset[str] | None = None
     summarised_at: datetime | None = None
+    seen_open_at: dict[str, datetime] = field(default_factory=dict)
     incidents: tuple[Incident, ...] = ()
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -230,6 +232,9 @@ def parse(document: Any, name: str) -> Recording | None:
         listed_at=page.updated_at if page and has_list else None,
         open_ids=frozenset(one.id for one in incidents) if is_summary else None,
         summarised_at=page.updated_at if page and is_summary else None,
+        seen_open_at={
+            one.id: page.updated_at for one in incidents if page is not None and is_summary
+        },
         incidents=tuple(incidents),
         notes=_unplaced(page, listed, incidents),
     )
@@ -262,6 +267,7 @@ def merged(recordings: Iterable[Recording]) -> Recording:
             listed_at=one.listed_at if is_list else whole.listed_at,
             open_ids=one.open_ids if is_summary else whole.open_ids,
             summarised_at=one.summarised_at if is_summary else whole.summarised_at,
+            seen_open_at=whole.seen_open_at | one.seen_open_at,
             notes=added(whole.notes, one.notes),
         )
     for incident in incidents.values():

@@ -39,14 +39,12 @@ from statuspage.importing.errors import RefusedError
 from statuspage.importing.recording import Recording, added
 from statuspage.importing.spans import Held
 from statuspage.importing.stored import Earlier
-from statuspage.text import sanitised, to_html
+from statuspage.text import recorded_to_html, to_html
 
 POSTED_BY = "Statuspage"
-END_UNKNOWN = "no recording tells its end; taken as over since its last update"
+END_UNKNOWN = "no recording tells its end; taken as over since it was last seen open"
 CHANGED_HERE = "changed here since it was imported; kept as it is"
 _TAG = re.compile(r"<[A-Za-z/!][^>]*>")
-_BLOCK = re.compile(r"<(p|div|ul|ol|li|table|pre|blockquote|h[1-6])\b", re.IGNORECASE)
-_MAX_TAGS = 2_000
 
 Each = Callable[[Sequence[recording.Incident]], Iterable[recording.Incident]]
 
@@ -291,17 +289,20 @@ class _Import:
             end = one.resolved_at or one.last_word_at
             return one.model_copy(update={"resolved_at": end})
         one = one.model_copy(update={"resolved_at": None})
+        row = self.incident_rows.get(one.id)
         if self.is_newest_summary:
             is_open = one.id in (self.wanted.open_ids or ())
         else:
-            row = self.incident_rows.get(one.id)
             is_open = row is not None and not row.is_over
         moments = (self.wanted.summarised_at, self.earlier.summarised_at)
         seen_at = max((moment for moment in moments if moment), default=None)
         if seen_at is None or is_open or one.updated_at > seen_at:
             return one
         is_work = one.kind is IncidentKind.MAINTENANCE
-        end = one.last_word_at
+        seen_open_at = self.wanted.seen_open_at.get(one.id)
+        if row is not None and not row.is_over:
+            seen_open_at = seen_open_at or self.earlier.summarised_at
+        end = max(one.last_word_at, seen_open_at or one.last_word_at)
         if is_work and one.scheduled_until and end <= one.scheduled_until <= seen_at:
             end = one.scheduled_until
         self.report.note(END_UNKNOWN, one.id)
@@ -578,11 +579,8 @@ class _Import:
 
 def rendered(body: str) -> str:
     """Safe HTML of a recorded body: of its tags those that we allow, or of its Markdown."""
-    tags = len(_TAG.findall(body))
-    if 0 < tags <= _MAX_TAGS:
-        if _BLOCK.search(body):
-            return str(sanitised(body))
-        return str(sanitised("<p>" + body.strip().replace("\n", "<br>\n") + "</p>"))
+    if _TAG.search(body):
+        return str(recorded_to_html(body))
     try:
         return str(to_html(body.strip()))
     except Invalid:
