@@ -35,8 +35,8 @@
     }
     for (const el of doc.querySelectorAll("[data-ago]")) el.textContent = el.dataset.r + distance(new Date(el.dataset.ago));
     for (const el of doc.querySelectorAll("[data-z]")) el.textContent = abbreviation(new Date(el.dataset.z), zone);
-    foot.textContent = utc ? "All times in UTC · " : `All times in your time zone (${abbreviation(new Date(), mine)}) · `;
-    foot.append(toggle);
+    foot.textContent = utc ? "All times in UTC" : `All times in your time zone (${abbreviation(new Date(), mine)})`;
+    foot.append(rel(" · "), toggle);
     toggle.textContent = utc ? "show local times" : "show UTC";
   };
   const rel = (words) => Object.assign(doc.createElement("span"), { className: "rel", textContent: words });
