@@ -179,7 +179,7 @@ def screens(desk):
 def test_staff_open_an_incident_update_it_and_resolve_it(signed_in, desk, claim_of):
     page = signed_in()
     wrong = []
-    page.on("pageerror", wrong.append)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda line: line.type in {"error", "warning"} and wrong.append(line.text))
     page.get_by_role("link", name="Report an incident").click()
     page.get_by_label("Name").fill("API answers slowly")
@@ -188,7 +188,7 @@ def test_staff_open_an_incident_update_it_and_resolve_it(signed_in, desk, claim_
     page.get_by_label("Extent for API").fill("40 %")
     expect(page.get_by_role("checkbox", name="API")).to_be_checked()
     page.get_by_label("What customers can do").fill("Try again.")
-    page.get_by_text("1 h", exact=True).click()
+    page.get_by_role("radio", name="1 h").check()
     preview = page.get_by_role("region", name="What customers will see")
     expect(preview.get_by_text("ten seconds")).to_have_css("font-weight", "700")
     expect(preview).to_contain_text("API: Degraded performance, 40 %")
@@ -199,12 +199,12 @@ def test_staff_open_an_incident_update_it_and_resolve_it(signed_in, desk, claim_
     assert claim_of(desk["api"]) == Claim(ComponentStatus.DEGRADED_PERFORMANCE, Decimal(40))
     expect(page.get_by_text("You promised customers an update")).to_contain_text("in 59 minutes")
 
-    page.get_by_text("Monitoring", exact=True).click()
+    page.get_by_role("radio", name="Monitoring").check()
     page.get_by_label("Message").fill("A fix is in place; we are watching it closely now.")
     page.get_by_role("button", name="Publish update").click()
     expect(page.get_by_role("status")).to_have_text("Update posted.")
 
-    page.get_by_text("Resolved", exact=True).first.click()
+    page.get_by_role("radio", name="Resolved").check()
     page.get_by_label("Message").fill("It is fast again. Sorry for the wait.")
     expect(preview).to_contain_text("Released when you publish")
     expect(preview).to_contain_text("API: operational")
@@ -333,8 +333,7 @@ def test_axe_finds_nothing_on_any_screen(signed_in, open_page, live_url, desk, d
     found = {}
     for address in screens(desk):
         page.goto(live_url + address)
-        for fold in page.locator("details:not([open]) > summary").all():
-            fold.click()
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
         found[address] = violations(page)
     outside = open_page(dark=dark)
     outside.goto(f"{live_url}/admin/sign-in")
