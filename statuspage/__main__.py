@@ -1,6 +1,7 @@
 """`python -m statuspage`: web and worker as one group; when one ends, all end.
 
-Becomes honcho, which reads the Procfile. The parts prepare the database themselves.
+The group is honcho's, and what it runs is in the Procfile. This process reads the
+settings and looks after the group; the parts prepare the database themselves.
 """
 
 import contextlib
@@ -10,6 +11,10 @@ import socket
 import sys
 from pathlib import Path
 
+from honcho.environ import Procfile, parse_procfile
+from honcho.manager import Manager
+from honcho.printer import Message, Printer
+
 from statuspage import config, group
 from statuspage.config import PROJECT, Settings, SettingsError
 
@@ -17,34 +22,43 @@ MAX_FILES = 8192
 
 
 def main() -> None:
-    """Judge the settings and the port, then hand over."""
+    """Judge the settings and the port, then run until something ends."""
     try:
         settings = config.load()
     except SettingsError as error:
         sys.exit(f"The status page can not start: {error}")
     _refuse_a_taken_port(settings)
     _allow_many_connections()
-    python = Path(sys.executable)
-    honcho = [str(python), "-m", "honcho", "-d", str(PROJECT), "-f", str(PROJECT / "Procfile")]
-    os.execve(  # noqa: S606
-        python,
-        [*honcho, "-e", os.devnull, "--no-prefix", "start", "-p", str(settings.port)],
-        os.environ
-        | {
-            "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "HOST": settings.host,
-            # honcho gives each process a PORT of its own; the address has only one.
-            "STATUSPAGE_BASE_URL": settings.base_url,
-            "STATUSPAGE_WEB_PROCESSES": str(settings.web_processes),
-            # Given as relative paths, these would be looked for beside the Procfile.
-            "STATUSPAGE_DATA_DIR": str(settings.data_dir),
-            "STATUSPAGE_DATABASE_URL": settings.database_url,
-            "STATUSPAGE_ANNOUNCE": "1",
-            # honcho takes this process over and keeps its id.
-            group.LEADER: str(os.getpid()),
-            "PYTHONUNBUFFERED": "1",
-        },
-    )
+    manager = Manager(_Patient(prefix=False))
+    procfile: Procfile = parse_procfile((PROJECT / "Procfile").read_text())
+    for name, command in procfile.processes.items():
+        manager.add_process(name, command, env=_environment(settings), cwd=str(PROJECT))
+    manager.loop()
+    sys.exit(manager.returncode)
+
+
+class _Patient(Printer):  # type: ignore[misc]
+    """Passes on what the processes say; whoever listened may be gone before they are."""
+
+    def write(self, message: Message) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            super().write(message)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    bin_folder = Path(sys.executable).parent
+    return os.environ | {
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
+        "HOST": settings.host,
+        "PORT": str(settings.port),
+        "STATUSPAGE_WEB_PROCESSES": str(settings.web_processes),
+        # Given as relative paths, these would be looked for beside the Procfile.
+        "STATUSPAGE_DATA_DIR": str(settings.data_dir),
+        "STATUSPAGE_DATABASE_URL": settings.database_url,
+        "STATUSPAGE_ANNOUNCE": "1",
+        group.LEADER: str(os.getpid()),
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def _refuse_a_taken_port(settings: Settings) -> None:

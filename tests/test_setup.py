@@ -76,10 +76,12 @@ class Group:
 
     def processes(self) -> dict[str, int]:
         """Process ids as honcho tells them."""
-        return {
+        found = {
             name: int(pid)
-            for name, pid in re.findall(r"(web|worker)\.1 started \(pid=(\d+)\)", self.output)
+            for name, pid in re.findall(r"(web|worker) started \(pid=(\d+)\)", self.output)
         }
+        assert set(found) == {"web", "worker"}, self.output
+        return found
 
     def ended(self) -> int:
         """Wait for the end; the exit code."""
@@ -199,13 +201,35 @@ def test_six_hundred_readers_who_hold_a_connection_stall_nobody(group):
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda stop: stop.name)
 def test_stopping_the_command_stops_everything(group, stop):
     processes = group.processes()
-    assert set(processes) == {"web", "worker"}
     group.process.send_signal(stop)
     assert group.ended() == 128 + stop
     assert not [name for name, pid in processes.items() if _is_running(pid)]
     assert "Traceback" not in group.output
     with pytest.raises(URLError):
         group.get("/healthz")
+
+
+def test_the_group_can_be_stopped_after_nobody_listens_to_it_any_more(tmp_path):
+    listener = f"{sys.executable} -m statuspage | head -n 1; wait"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {"STATUSPAGE_DATA_DIR": str(tmp_path / "data"), "PORT": str(port)}
+    shell = subprocess.Popen(
+        ["sh", "-c", listener],
+        cwd=PROJECT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    web = int(re.search(r"pid=(\d+)", shell.stdout.readline()).group(1))
+    os.killpg(shell.pid, signal.SIGTERM)
+    assert shell.communicate(timeout=PATIENCE_S)[0] == ""
+    deadline = time.monotonic() + PATIENCE_S
+    while _is_running(web):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("name", ["web", "worker"])
