@@ -10,6 +10,8 @@ from statuspage.web.admin.safety import came_from_elsewhere
 
 _NEVER_SHOWN = ("csrf_token", "password", "token")
 _LONG = 40
+ROW_PREFIX = "claim-"
+"""How the names of a component row's fields begin; `forms.Row` gives them."""
 
 
 def page(heading: str, words: str, code: int, *, sign_in: bool = False) -> Response:
@@ -39,8 +41,8 @@ def page(heading: str, words: str, code: int, *, sign_in: bool = False) -> Respo
             heading=heading,
             words=words,
             sign_in=sign_in,
-            hidden=[field for field in fields if not _is_prose(field[1])],
-            prose=[field for field in fields if _is_prose(field[1])],
+            hidden=[field for field in fields if not _is_prose(*field)],
+            prose=[field for field in fields if _is_prose(*field)],
             action=request.full_path if request.query_string else request.path,
             can_send=request.method == "POST" and not has_secret and not request.files,
         ),
@@ -48,5 +50,7 @@ def page(heading: str, words: str, code: int, *, sign_in: bool = False) -> Respo
     )
 
 
-def _is_prose(value: str) -> bool:
-    return "\n" in value or len(value) > _LONG or " " in value.strip()
+def _is_prose(name: str, value: str) -> bool:
+    """Words of a person, to be shown; the rest goes along hidden."""
+    is_choice = name.startswith(ROW_PREFIX) or name in {"nonce", "next"}
+    return not is_choice and ("\n" in value or len(value) > _LONG or " " in value.strip())
