@@ -15,6 +15,12 @@ _TONES = {
     Impact.MAJOR: ComponentStatus.MAJOR_OUTAGE,
     Impact.CRITICAL: ComponentStatus.MAJOR_OUTAGE,
 }
+_VERBS = {
+    ComponentStatus.MAJOR_OUTAGE: ("is down", "are down"),
+    ComponentStatus.PARTIAL_OUTAGE: ("is partly down", "are partly down"),
+    ComponentStatus.DEGRADED_PERFORMANCE: ("works, but not well", "work, but not well"),
+    ComponentStatus.UNDER_MAINTENANCE: ("is under maintenance", "are under maintenance"),
+}
 _NAMED_AT_MOST = 3
 
 
@@ -86,28 +92,37 @@ def _of_incidents(
     if more:
         headline += f", and {more} more incident{'s' if more > 1 else ''}"
     implied = max((_TONES[one.impact] for one in incidents), key=lambda status: status.severity)
+    named = {component_id for one in incidents for component_id, _ in one.components}
+    told = [one.status for one in troubled if one.id in named]
+    besides = [one for one in troubled if one.id not in named]
     return Banner(
         tone=tone if tone is not ComponentStatus.OPERATIONAL else implied,
         headline=headline,
         since=min(one.started_at for one in incidents),
-        trouble=tone.label if troubled else first.status.label,
-        rest=rest,
+        trouble=worst(told).label if told else first.status.label,
+        rest=f"{_besides(besides)} {rest}" if besides else rest,
         href=first.path,
     )
 
 
+def _besides(components: Sequence[ComponentView]) -> str:
+    """What no open incident speaks for, so that its trouble is not taken for theirs."""
+    tone = worst(one.status for one in components)
+    if any(one.status is not tone for one in components):
+        return f"Besides, {len(components)} other components are affected."
+    return f"Besides, {_names(components)} {_VERBS[tone][len(components) > 1]}."
+
+
 def _of_components(troubled: Sequence[ComponentView], tone: ComponentStatus, rest: str) -> Banner:
     worst_ones = [one for one in troubled if one.status is tone]
-    verb = {
-        ComponentStatus.MAJOR_OUTAGE: ("is down", "are down"),
-        ComponentStatus.PARTIAL_OUTAGE: ("is partly down", "are partly down"),
-        ComponentStatus.DEGRADED_PERFORMANCE: ("works, but not well", "work, but not well"),
-        ComponentStatus.UNDER_MAINTENANCE: ("is under maintenance", "are under maintenance"),
-    }[tone]
+    lesser = len(troubled) - len(worst_ones)
+    if lesser:
+        others = "component is" if lesser == 1 else "components are"
+        rest = f"{lesser} other {others} affected less. {rest}".strip()
     since: list[datetime] = [one.since for one in worst_ones if one.since is not None]
     return Banner(
         tone=tone,
-        headline=f"{_names(worst_ones)} {verb[len(worst_ones) > 1]}",
+        headline=f"{_names(worst_ones)} {_VERBS[tone][len(worst_ones) > 1]}",
         since=min(since, default=None),
         trouble=tone.label,
         rest=rest,

@@ -37,6 +37,34 @@ def test_the_front_page_says_what_is_wrong_since_when_and_what_is_fine(client, w
 
 
 @on_sqlite
+def test_an_incident_does_not_answer_for_trouble_that_is_not_its_own(client, committed, world, at):
+    with committed():
+        webhooks = components.get(world.webhooks)
+        components.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=3))
+    answer = client.get("/")
+    assert (
+        "Partial outage since 12:22 CET. Besides, Webhooks is down."
+        " Everything else is operational." in text_of(answer)
+    )
+    assert 'class="state major"' in answer.text
+
+
+@on_sqlite
+def test_lesser_trouble_is_not_called_operational(client, committed, at):
+    with committed():
+        site.a_page(at)
+        for name, claim in (("Mail", site.MAJOR), ("Search", site.DEGRADED), ("API", None)):
+            component = site.a_component(name, at)
+            if claim:
+                components.set_status(component, claim, by=SYSTEM, at=at - timedelta(hours=1))
+    assert (
+        "Mail is down Major outage since 12:00 CET."
+        " 1 other component is affected less. Everything else is operational."
+        in text_of(client.get("/"))
+    )
+
+
+@on_sqlite
 def test_an_open_incident_tells_its_facts_and_its_promise(client, world):
     words = text_of(client.get("/"))
     assert "Who is affected About 12 % of card payments" in words
