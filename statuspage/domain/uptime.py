@@ -7,6 +7,7 @@ maintenance count zero. Percentages are truncated to two decimals, as Statuspage
 does, so that imported history keeps its figures. Today counts as a whole day.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -108,10 +109,11 @@ def percentage(of: Sequence[Day]) -> Decimal | None:
 
 def _day(day: date, troubled: Sequence[Interval], zone: ZoneInfo) -> Day:
     begin, finish = day_start(day, zone), day_start(day + timedelta(days=1), zone)
+    low = bisect_right(troubled, begin, key=lambda part: part.ends_at)
+    high = bisect_left(troubled, finish, key=lambda part: part.starts_at)
     parts = tuple(
         Interval(part.claim, max(part.starts_at, begin), min(part.ends_at, finish))
-        for part in troubled
-        if part.starts_at < finish and part.ends_at > begin
+        for part in troubled[low:high]
     )
     if not parts:
         return _clear(day, zone)

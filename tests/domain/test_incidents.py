@@ -553,6 +553,7 @@ def test_a_redacted_secret_is_gone_from_every_row_of_the_database(payments):
     )
     told(incident, S.RESOLVED, body="Imported.")
     incident.updates[0].body_html = f'<p><a href="https://a.example/?k={SECRET}">Imported.</a></p>'
+    incident.updates[0].custom_tweet = f"We rotated {SECRET}"
     parts = dict.fromkeys(Part, f"It was {SECRET}.")
     saved = postmortems.save(
         incident,

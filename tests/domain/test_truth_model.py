@@ -675,7 +675,7 @@ def _memory_for_the_machine(memory):
 
 
 class TestTruthModel(TruthModel.TestCase):
-    settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+    settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
 
     @pytest.fixture(autouse=True)
     def _on_a_real_database(self, _memory_for_the_machine):
