@@ -43,6 +43,7 @@ def main() -> None:
     missing = [package for program, package in NEEDED.items() if not shutil.which(program)]
     if missing:
         sys.exit(f"Missing: {' and '.join(missing)}. Debian: apt-get install {' '.join(missing)}")
+    busy = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="statuspage-bench-") as name:
         folder = Path(name)
         environment = {"STATUSPAGE_DATA_DIR": str(folder / "data"), "STATUSPAGE_DEMO": "0"}
@@ -56,7 +57,7 @@ def main() -> None:
             }
             with servers.nginx(folder / "nginx", files) as theirs:
                 rounds = _rounds(ours, theirs, options.rounds, options.seconds)
-    print(_report(rounds, timing, files))
+    print(_report(rounds, timing, files, busy))
 
 
 def _options() -> argparse.Namespace:
@@ -109,7 +110,9 @@ def _headers(question: Question, url: str) -> dict[str, str]:
     return headers
 
 
-def _report(rounds: Rounds, timing: rebuild.Rebuild, files: Mapping[str, bytes]) -> str:
+def _report(
+    rounds: Rounds, timing: rebuild.Rebuild, files: Mapping[str, bytes], busy: float
+) -> str:
     lines = [
         "| answer | server | req/s min / median / max | of nginx (min–max) | p50 ms | p99 ms |",
         "|---|---|---|---|---|---|",
@@ -130,8 +133,9 @@ def _report(rounds: Rounds, timing: rebuild.Rebuild, files: Mapping[str, bytes])
             f"| first request of a process | {timing.first_ms:.0f} |",
             f"| after a change, median of {rebuild.TIMES} | {timing.median_ms:.1f} |",
             f"| after a change, slowest | {timing.max_ms:.1f} |",
+            f"| after a change, processor time alone | {timing.cpu_ms:.1f} |",
             "",
-            BARS,
+            f"{BARS} Load of the machine before: {busy:.1f} on {os.cpu_count()} processors.",
         ]
     )
 
