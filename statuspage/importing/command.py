@@ -69,21 +69,23 @@ def run(app: "Flask", place: str) -> "Report":
 def told(report: "Report") -> str:
     """The report in words: rows read and written, then what could not be placed."""
     lines = [f"{report.page}{f' ({report.address})' if report.address else ''}"]
-    for kind, name in _KINDS.items():
-        if report.read[kind] or report.written[kind]:
-            lines.append(
-                f"  {name:<18}{report.read[kind]:>6} read {report.written[kind]:>6} written"
-            )
-    lines.append(f"  {'spans of status':<18}{'':>11} {report.written['claim']:>6} written")
-    if not report.written.total():
-        lines.append("Nothing changed: all of it was here already.")
+    read = [f"{report.read[kind]:,} {name}" for kind, name in _KINDS.items()]
+    lines.append(f"Read {', '.join(read)}.")
+    names = {**_KINDS, "claim": "spans of status", "page": "page"}
+    written = [
+        f"{number:,} {names[kind]}"
+        for kind, number in report.written.items()
+        if number and kind in names
+    ]
+    lines.append(f"Written: {', '.join(written)}." if report.written.total() else NOTHING_NEW)
     if report.notes:
-        lines.append("Not placed, or placed with less than there was:")
+        lines.append("Not placed, or placed with a reservation:")
     for reason, places in report.notes.items():
         lines.append(f"  {reason} ({len(places)}): {', '.join(places)}")
     return "\n".join(lines)
 
 
+NOTHING_NEW = "Nothing has changed since the last import."
 _KINDS = {
     "group": "groups",
     "component": "components",
