@@ -6,6 +6,9 @@ from statuspage.domain import components
 from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.status import ComponentStatus
 from tests.admin.conftest import fields_of, text_of
+from tests.conftest import on_sqlite
+
+pytestmark = on_sqlite
 
 
 def order(stored):

@@ -8,6 +8,9 @@ from statuspage.domain.claims import OPERATIONAL
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.admin.test_incidents import affected
+from tests.conftest import on_sqlite
+
+pytestmark = on_sqlite
 
 
 def an_announcement(world, **more):

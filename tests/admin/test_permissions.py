@@ -6,6 +6,8 @@ from statuspage.domain.staff import Permission, Role
 from statuspage.web.admin.permissions import ANYONE
 from tests.conftest import on_sqlite
 
+pytestmark = on_sqlite
+
 OPEN = {
     "admin.auth.sign_in",
     "admin.auth.check_password",
@@ -60,7 +62,6 @@ def test_who_only_reads_changes_nothing(app):
     }
 
 
-@on_sqlite
 def test_nobody_gets_in_without_signing_in(app, visitor, world):
     token = visitor.token()
     for method, address, endpoint in desk_routes(app):
@@ -75,7 +76,6 @@ def test_nobody_gets_in_without_signing_in(app, visitor, world):
             assert answer.status_code == 401, address
 
 
-@on_sqlite
 @pytest.mark.parametrize("role", list(Role))
 def test_each_role_may_do_what_is_declared_and_nothing_else(app, person, role):
     browser = person(role, "Somebody")
@@ -96,7 +96,6 @@ def test_a_viewer_is_told_why(person):
     assert "Your role does not allow it" in answer.text
 
 
-@on_sqlite
 def test_every_answer_of_the_desk_is_guarded_by_headers(app, ann):
     for path in ("/admin/", "/admin/sign-in", "/admin/incidents/nothing", "/admin/no/such/thing"):
         headers = ann.get(path).headers
@@ -107,7 +106,6 @@ def test_every_answer_of_the_desk_is_guarded_by_headers(app, ann):
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-@on_sqlite
 def test_no_screen_holds_inline_style_or_script(app, ann, an_incident):
     public_id = an_incident()
     for path in ("/admin/", f"/admin/incidents/{public_id}", "/admin/components"):

@@ -7,6 +7,9 @@ from statuspage.domain.postmortems import ActionState, PostmortemState
 from statuspage.domain.status import IncidentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.admin.test_incidents import an_update
+from tests.conftest import on_sqlite
+
+pytestmark = on_sqlite
 
 
 @pytest.fixture

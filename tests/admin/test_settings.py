@@ -8,6 +8,8 @@ from statuspage.domain.staff import Role
 from tests.admin.conftest import BASE, Browser, fields_of, text_of
 from tests.conftest import on_sqlite
 
+pytestmark = on_sqlite
+
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 100
 
 
@@ -101,7 +103,6 @@ def test_an_owner_changes_roles_and_ends_sessions(owner, ann, stored):
     assert stored(lambda: staff.get(person).is_active)
 
 
-@on_sqlite
 def test_the_audit_log_tells_who_did_what_and_pages(ann, world):
     for number in range(51):
         ann.post("/admin/components/groups/new", {"name": f"Group {number}"})
@@ -115,7 +116,6 @@ def test_the_audit_log_tells_who_did_what_and_pages(ann, world):
     assert ann.get("/admin/audit?before=99999999999999999999").status_code == 200
 
 
-@on_sqlite
 def test_a_desk_without_a_page_yet_asks_for_its_name(app, committed, at):
     with committed():
         person = staff.create(
