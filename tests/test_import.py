@@ -403,7 +403,7 @@ def test_a_folder_is_imported_whole_and_a_second_time_changes_nothing(
 
     second = runner.invoke(args=["import", "statuspage", str(SAMPLES / folder)])
 
-    assert "Nothing changed" in second.output
+    assert "Nothing has changed" in second.output
     with app.app_context():
         assert everything() == before
     for address in ("/", "/history", "/history.atom", "/history.rss", "/uptime"):
@@ -419,7 +419,7 @@ def test_every_recording_a_second_time_changes_nothing(app, bring, path):
 
     result = bring(path)
 
-    assert "Nothing changed" in result.output
+    assert "Nothing has changed" in result.output
     with app.app_context():
         assert everything() == before
 
@@ -440,8 +440,8 @@ def test_a_newer_recording_brings_what_changed(app, bring):
         assert set(statuses_now().values()) == {ComponentStatus.OPERATIONAL}
         assert incidents.get("zkxwbgr0cnmx").is_over
         before = everything()
-    assert "Nothing changed" in bring(newer).output
-    assert "Nothing changed" in bring(older).output
+    assert "Nothing has changed" in bring(newer).output
+    assert "Nothing has changed" in bring(older).output
     with app.app_context():
         assert everything() == before
 
@@ -652,16 +652,16 @@ HISTORY = {
                     "name": "Slow pages",
                     "message": "This incident has been resolved.",
                     "impact": "major",
-                    "timestamp": "Dec <var data-var='date'>31</var>, <var data-var='time'>23:17</var>"
-                    " - Jan <var data-var='date'> 1</var>, <var data-var='time'>01:30</var> UTC",
+                    "timestamp": "Dec <var data-var='date'>31</var>, <var data-var='time'>23:17"
+                    "</var> - Jan <var data-var='date'> 1</var>, <var data-var='time'>01:30</var> UTC",
                 },
                 {
                     "code": "kz4khcgdsfdv",
                     "name": "Known from elsewhere",
                     "message": "Less than is known.",
                     "impact": "minor",
-                    "timestamp": "Jan <var data-var='date'>2</var>, <var data-var='time'>00:17</var>"
-                    " - <var data-var='time'>01:30</var> UTC",
+                    "timestamp": "Jan <var data-var='date'>2</var>, <var data-var='time'>00:17"
+                    "</var> - <var data-var='time'>01:30</var> UTC",
                 },
             ],
         }
@@ -879,7 +879,7 @@ def test_whatever_a_page_tells_its_components_stand_as_it_showed_them(app, bring
     with app.app_context():
         assert statuses_now() == {one["id"]: one["status"] for one in page["components"]}
         before = everything()
-    assert "Nothing changed" in bring(page).output
+    assert "Nothing has changed" in bring(page).output
     with app.app_context():
         assert everything() == before
 
