@@ -478,3 +478,16 @@ def test_a_change_that_staff_commit_is_on_the_next_page(app, a_page, committed, 
     with committed():
         components.add_component("Checkout", by=SYSTEM, at=at)
     assert "Checkout" in client.get("/").text
+
+
+def test_a_fault_nobody_foresaw_is_answered_calmly_and_without_its_traceback(app):
+    @app.get("/surprise")
+    def surprise():
+        raise RuntimeError("the inner workings")
+
+    answer = app.test_client().get("/surprise")
+
+    assert answer.status_code == 500
+    assert "Something went wrong on our side." in answer.text
+    assert "inner workings" not in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"

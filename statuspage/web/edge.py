@@ -36,15 +36,14 @@ ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 QVALUE = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
 
 RETRY_AFTER_S = 30
-SORRY = b"""<!doctype html>
+SORRY = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>This page is not available right now</title>
 <main>
 <h1>This page is not available right now</h1>
-<p>We can not reach our own records at the moment. Nothing is lost, and we are on it.
-Please try again in half a minute.</p>
+<p>{reason} Nothing is lost, and we are on it. Please try again in half a minute.</p>
 <p><a href="/">Current status</a></p>
 </main>
 </html>
@@ -79,7 +78,9 @@ def publish(address: str, render: Render) -> Response:
     try:
         answer = published.obtain((address, LANGUAGE), render)
     except UnavailableError:
-        return _sorry()
+        return sorry(
+            HTTPStatus.SERVICE_UNAVAILABLE, "We can not reach our own records at the moment."
+        )
     if answer is None:
         abort(404)
     return respond(answer, request.environ)
@@ -91,8 +92,9 @@ def respond(answer: Answer, environ: "WSGIEnvironment") -> Response:
     return Response(body, status, headers)
 
 
-def _sorry() -> Response:
-    response = Response(SORRY, HTTPStatus.SERVICE_UNAVAILABLE, mimetype="text/html")
+def sorry(status: HTTPStatus, reason: str) -> Response:
+    """A calm page that needs neither records nor templates; `reason` is a sentence of ours."""
+    response = Response(SORRY.format(reason=reason), status, mimetype="text/html")
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Flask, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import InternalServerError, NotFound
 
 from statuspage import clock
 from statuspage.domain import pages
@@ -15,7 +15,7 @@ from statuspage.page.cache import Published, Rendering, UnavailableError
 from statuspage.page.format import Times
 from statuspage.page.snapshot import NoPageError
 from statuspage.page.views import Retracted, Snapshot
-from statuspage.web.edge import LANGUAGE, publish, respond
+from statuspage.web.edge import LANGUAGE, publish, respond, sorry
 
 MAX_PAGE_NUMBER = 1000
 """250 years of history; a larger number is a mistake."""
@@ -29,6 +29,7 @@ def init_app(app: Flask) -> None:
     """Put the public pages on an application, and its page for unknown addresses."""
     app.register_blueprint(bp)
     app.register_error_handler(NotFound, missing)
+    app.register_error_handler(InternalServerError, unexpected)
 
 
 @bp.get("/")
@@ -173,6 +174,11 @@ def _missing() -> Rendering | None:
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def unexpected(_error: InternalServerError) -> ResponseReturnValue:
+    """Calm words for what nobody foresaw; the traceback is in the log."""
+    return sorry(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side.")
 
 
 def _ready(render: Callable[[], Rendering | None]) -> Callable[[], Rendering | None]:
