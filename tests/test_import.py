@@ -395,8 +395,7 @@ def test_a_folder_is_imported_whole_and_a_second_time_changes_nothing(
     runner = app.test_cli_runner()
     first = runner.invoke(args=["import", "statuspage", str(SAMPLES / folder)])
     assert first.exit_code == 0, first.output
-    read = re.findall(r"^  (\w+) +(\d+) read", first.output, re.MULTILINE)
-    assert ", ".join(" ".join(one) for one in read).startswith(counts)
+    assert f"Read {counts}, " in first.output
     with app.app_context():
         before = everything()
         assert len(before["event"]) == 1
