@@ -652,7 +652,8 @@ HISTORY = {
                     "message": "This incident has been resolved.",
                     "impact": "major",
                     "timestamp": "Dec <var data-var='date'>31</var>, <var data-var='time'>23:17"
-                    "</var> - Jan <var data-var='date'> 1</var>, <var data-var='time'>01:30</var> UTC",
+                    "</var> - Jan <var data-var='date'> 1</var>, <var data-var='time'>01:30"
+                    "</var> UTC",
                 },
                 {
                     "code": "kz4khcgdsfdv",
