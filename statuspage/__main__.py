@@ -29,12 +29,32 @@ def main() -> None:
         sys.exit(f"The status page can not start: {error}")
     _refuse_a_taken_port(settings)
     _allow_many_connections()
-    manager = Manager(_Patient(prefix=False))
+    manager = _Group(_Patient(prefix=False))
     procfile: Procfile = parse_procfile((PROJECT / "Procfile").read_text())
     for name, command in procfile.processes.items():
         manager.add_process(name, command, env=_environment(settings), cwd=str(PROJECT))
     manager.loop()
     sys.exit(manager.returncode)
+
+
+class _Group(Manager):  # type: ignore[misc]
+    """Can be stopped at any moment, also before each process has told its id.
+
+    honcho's own `terminate` fails then and leaves behind what it has started.
+    """
+
+    _is_asked = False
+
+    def terminate(self) -> None:
+        self._is_asked = True
+        self._all_started()
+
+    def _all_started(self) -> bool:
+        # The loop asks this after each message; one of them completes the ids.
+        is_complete: bool = super()._all_started()
+        if is_complete and self._is_asked:
+            super().terminate()
+        return is_complete
 
 
 class _Patient(Printer):  # type: ignore[misc]

@@ -13,7 +13,15 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from statuspage.demo_stories import MAINTENANCE, STORIES, Story, Work
-from statuspage.domain import components, events, incidents, maintenance, pages, postmortems, staff
+from statuspage.domain import (
+    components,
+    corrections,
+    events,
+    maintenance,
+    pages,
+    postmortems,
+    staff,
+)
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
 from statuspage.domain.events import SYSTEM, Actor, ActorKind
@@ -174,7 +182,7 @@ def _tell(
 
             def edit(now: datetime, update=update) -> None:  # type: ignore[no-untyped-def]
                 newest = opened[0].updates[0]
-                incidents.edit_update(
+                corrections.edit_update(
                     newest,
                     body=update.corrected,
                     expected_version=newest.version,

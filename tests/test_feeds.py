@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from lxml import etree
 
 from statuspage.db import db
-from statuspage.domain import components, incidents, maintenance, pages, postmortems
+from statuspage.domain import components, corrections, incidents, maintenance, pages, postmortems
 from statuspage.domain.claims import Claim
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.postmortems import Action, Part
@@ -272,7 +272,7 @@ def test_an_edited_update_stays_the_same_entry_and_says_that_it_was_edited(
 ):
     before = {item["id"]: item for item in items(client, "/feeds/updates.json")}
     with committed():
-        incidents.edit_update(
+        corrections.edit_update(
             incidents.get_update(story["second"]),
             body="A bad deploy of the *payment gateway*.",
             expected_version=1,
@@ -299,7 +299,7 @@ def test_what_happens_later_leaves_older_entries_as_they_are(client, committed, 
     before = {item["id"]: item for item in items(client, "/feeds/updates.json")}
     with committed():
         incident = incidents.get(story["declined"])
-        incidents.edit_incident(
+        corrections.edit_incident(
             incident,
             name="Card and wallet payments declined",
             facts=Facts("Everyone"),
@@ -434,7 +434,7 @@ def test_a_draft_shows_in_no_feed_and_changes_no_byte(client, committed, story, 
 @on_sqlite
 def test_what_was_retracted_leaves_the_feeds_and_its_own_is_gone(client, committed, story, at):
     with committed():
-        incidents.retract(
+        corrections.retract(
             incidents.get(story["declined"]), reason="It was another page's.", by=SYSTEM, at=at
         )
     for form in FORMS:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from statuspage.domain import components, incidents, pages, postmortems
+from statuspage.domain import components, corrections, incidents, pages, postmortems
 from statuspage.domain.claims import Claim
+from statuspage.domain.corrections import REDACTED
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.incidents import REDACTED
 from statuspage.domain.postmortems import Part
 from statuspage.domain.status import INCIDENT_STEPS, ComponentStatus, IncidentStatus
 from statuspage.domain.timeline import Facts, Moment
@@ -91,7 +91,7 @@ def test_any_words_make_valid_feeds(
             by=SYSTEM,
             at=tick(),
         )
-        incidents.edit_update(
+        corrections.edit_update(
             incident.updates[0],
             body=body + " y",
             expected_version=1,
@@ -170,12 +170,12 @@ def _take(step, incident, at, data):
                 at=at,
             )
         case "edit":
-            incidents.edit_update(
+            corrections.edit_update(
                 update, body=body, expected_version=update.version, by=SYSTEM, at=at
             )
             return f"update-{update.public_id}"
         case "rename":
-            incidents.edit_incident(
+            corrections.edit_incident(
                 incident,
                 name=body,
                 facts=Facts(body),
@@ -186,7 +186,7 @@ def _take(step, incident, at, data):
                 at=at,
             )
         case "correct":
-            incidents.correct_moment(
+            corrections.correct_moment(
                 incident,
                 Moment.STARTED,
                 incident.started_at - timedelta(minutes=1),
@@ -208,7 +208,7 @@ def _take(step, incident, at, data):
             return "#postmortem"
         case "redact":
             try:
-                incidents.redact(incident, "a-secret-word", by=SYSTEM, at=at)
+                corrections.redact(incident, "a-secret-word", by=SYSTEM, at=at)
             except Invalid:  # Redacted or edited away already.
                 return None
             first = incident.updates[-1]

@@ -258,7 +258,7 @@ def set_action_state(action: ActionItem, state: ActionState, *, by: Actor, at: d
 def redact(incident: Incident, secret: str, mark: str, *, at: datetime) -> int:
     """Take a secret out of every version of every part, and out of the action items.
 
-    Returns how many rows changed. Part of `incidents.redact`, which records it.
+    Returns how many rows changed. Part of `corrections.redact`, which records it.
     """
     postmortem = of(incident)
     if postmortem is None:

@@ -9,7 +9,15 @@ from playwright.sync_api import expect
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.domain import components, incidents, maintenance, pages, postmortems, staff
+from statuspage.domain import (
+    components,
+    corrections,
+    incidents,
+    maintenance,
+    pages,
+    postmortems,
+    staff,
+)
 from statuspage.domain.claims import OPERATIONAL, Claim, effective
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.postmortems import Action, Part
@@ -61,7 +69,7 @@ def desk(committed, at):
             at=at - timedelta(days=3) + timedelta(hours=1),
         )
         first = past.updates[-1]
-        incidents.edit_update(
+        corrections.edit_update(
             first, body="Nothing answered.", expected_version=1, by=SYSTEM, at=at, reason="Tense"
         )
         document = postmortems.save(

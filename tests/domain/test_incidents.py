@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, events, incidents, maintenance, postmortems
+from statuspage.domain import components, corrections, events, incidents, maintenance, postmortems
 from statuspage.domain.claims import Claim, effective
 from statuspage.domain.components import ComponentClaim
 from statuspage.domain.postmortems import Action, Part
@@ -216,11 +216,11 @@ def test_impact_keeps_the_worst_it_had_and_can_be_overridden_and_given_back(paym
     assert incident.impact is Impact.MAJOR
     edit = {"name": "N", "facts": Facts(), "next_update_by": None, "by": ANNA, "at": AT + HOUR}
     for override, expected in [(Impact.CRITICAL, Impact.CRITICAL), (Impact.NONE, Impact.NONE)]:
-        incidents.edit_incident(
+        corrections.edit_incident(
             incident, impact_override=override, expected_version=incident.version, **edit
         )
         assert incident.impact is expected
-    incidents.edit_incident(
+    corrections.edit_incident(
         incident, impact_override=None, expected_version=incident.version, **edit
     )
     assert incident.impact is Impact.MAJOR
@@ -314,7 +314,7 @@ def test_a_draft_claims_nothing_and_is_nobodys_business(payments):
     with pytest.raises(Invalid):
         told(draft, S.IDENTIFIED)
     with pytest.raises(Invalid):
-        incidents.retract(draft, reason="No.", by=ANNA, at=AT)
+        corrections.retract(draft, reason="No.", by=ANNA, at=AT)
 
 
 def test_a_published_draft_is_told_once_from_that_moment(payments):
@@ -353,7 +353,7 @@ def test_a_draft_update_is_kept_apart_from_what_was_told(payments):
     assert incident.status is S.INVESTIGATING
     assert stands(payments, AT + MINUTE) == MAJOR
     with pytest.raises(Invalid):
-        incidents.edit_update(draft, body="Over.", expected_version=1, by=ANNA, at=AT + MINUTE)
+        corrections.edit_update(draft, body="Over.", expected_version=1, by=ANNA, at=AT + MINUTE)
     assert incidents.draft_update(incident) is draft
     incidents.discard_draft_update(incident)
     assert incidents.draft_update(incident) is None
@@ -366,7 +366,7 @@ def test_an_edited_update_keeps_every_earlier_version(payments):
     update = opened({payments: MAJOR}).updates[0]
     first = update.body
     for version, body in enumerate(["Second.", "Third."], start=1):
-        incidents.edit_update(
+        corrections.edit_update(
             update,
             body=f"{body} \n",
             expected_version=version,
@@ -386,7 +386,7 @@ def test_an_edited_update_keeps_every_earlier_version(payments):
 def test_an_edit_that_changes_nothing_is_none(payments):
     update = opened({payments: MAJOR}).updates[0]
     before = events.revision()
-    incidents.edit_update(
+    corrections.edit_update(
         update, body=f"\n{update.body}\r\n", expected_version=1, by=ANNA, at=AT + HOUR
     )
     assert (update.versions, update.edited_at, events.revision()) == ([], None, before)
@@ -395,21 +395,21 @@ def test_an_edit_that_changes_nothing_is_none(payments):
 def test_of_two_who_edit_the_same_thing_the_second_sees_both_texts(payments):
     incident = opened({payments: MAJOR})
     update = incident.updates[0]
-    incidents.edit_update(update, body="Mine.", expected_version=1, by=ANNA, at=AT)
+    corrections.edit_update(update, body="Mine.", expected_version=1, by=ANNA, at=AT)
     with pytest.raises(Conflict) as conflict:
-        incidents.edit_update(update, body="Yours.", expected_version=1, by=BEN, at=AT)
+        corrections.edit_update(update, body="Yours.", expected_version=1, by=BEN, at=AT)
     assert conflict.value.theirs == {"body": "Mine."}
     edit = {"next_update_by": None, "impact_override": None, "expected_version": 1, "at": AT}
-    incidents.edit_incident(incident, name="Mine", facts=Facts("All"), by=ANNA, **edit)
+    corrections.edit_incident(incident, name="Mine", facts=Facts("All"), by=ANNA, **edit)
     with pytest.raises(Conflict) as conflict:
-        incidents.edit_incident(incident, name="Yours", facts=Facts(), by=BEN, **edit)
+        corrections.edit_incident(incident, name="Yours", facts=Facts(), by=BEN, **edit)
     assert conflict.value.theirs["name"] == "Mine"
     assert conflict.value.theirs["who_is_affected"] == "All"
 
 
 def test_an_edited_fact_is_a_visible_correction(payments):
     incident = opened({payments: MAJOR}, facts=Facts("All customers"))
-    incidents.edit_incident(
+    corrections.edit_incident(
         incident,
         name="Checkout slow",
         facts=Facts("Customers in the EU"),
@@ -434,12 +434,12 @@ def test_each_of_the_five_moments_can_be_corrected_with_a_reason(payments):
     for moment in Moment:
         new = AT + 2 * MINUTE
         with pytest.raises(Invalid):
-            incidents.correct_moment(incident, moment, new, reason=" ", by=BEN, at=AT + HOUR)
+            corrections.correct_moment(incident, moment, new, reason=" ", by=BEN, at=AT + HOUR)
         with pytest.raises(Invalid):
-            incidents.correct_moment(
+            corrections.correct_moment(
                 incident, moment, AT + 2 * HOUR, reason="Logs", by=BEN, at=AT + HOUR
             )
-        incidents.correct_moment(incident, moment, new, reason="Logs", by=BEN, at=AT + HOUR)
+        corrections.correct_moment(incident, moment, new, reason="Logs", by=BEN, at=AT + HOUR)
         assert getattr(incident, moment.value) == new
     assert [correction.field for correction in incident.corrections] == [*Moment]
     assert stands(payments, AT + 2 * MINUTE) == OPERATIONAL
@@ -448,7 +448,7 @@ def test_each_of_the_five_moments_can_be_corrected_with_a_reason(payments):
 def test_a_corrected_start_leaves_no_claim_before_it(payments):
     incident = opened({payments: PARTIAL})
     told(incident, S.IDENTIFIED, {payments: MAJOR}, at=AT + 10 * MINUTE)
-    incidents.correct_moment(
+    corrections.correct_moment(
         incident, Moment.STARTED, AT + 20 * MINUTE, reason="Logs", by=BEN, at=AT + HOUR
     )
     assert stands(payments, AT + 20 * MINUTE - SECOND) == OPERATIONAL
@@ -460,7 +460,7 @@ def test_a_corrected_end_leaves_no_claim_after_it(payments):
     told(incident, S.RESOLVED, at=AT + 10 * MINUTE)
     told(incident, S.IDENTIFIED, {payments: PARTIAL}, at=AT + 20 * MINUTE)
     told(incident, S.RESOLVED, at=AT + 30 * MINUTE)
-    incidents.correct_moment(
+    corrections.correct_moment(
         incident, Moment.RESOLVED, AT + 5 * MINUTE, reason="Logs", by=BEN, at=AT + HOUR
     )
     assert stands(payments, AT + 5 * MINUTE - SECOND) == MAJOR
@@ -469,14 +469,14 @@ def test_a_corrected_end_leaves_no_claim_after_it(payments):
 
 def test_a_retracted_incident_leaves_the_lists_and_says_why(payments):
     incident = opened({payments: MAJOR}, next_update_by=AT + HOUR)
-    incidents.retract(incident, reason=" Not us. ", by=BEN, at=AT + MINUTE)
+    corrections.retract(incident, reason=" Not us. ", by=BEN, at=AT + MINUTE)
     assert incidents.published() == []
     assert incidents.unresolved() == []
     assert incidents.get(incident.public_id).retracted_reason == "Not us."
     assert stands(payments, AT) == stands(payments, AT + MINUTE) == OPERATIONAL
     for again in (
         lambda: told(incident, S.RESOLVED),
-        lambda: incidents.retract(incident, reason="Again.", by=ANNA, at=AT + HOUR),
+        lambda: corrections.retract(incident, reason="Again.", by=ANNA, at=AT + HOUR),
     ):
         with pytest.raises(Invalid):
             again()
@@ -532,7 +532,7 @@ def test_a_redacted_secret_is_gone_from_every_row_of_the_database(payments):
         facts=Facts(what_you_can_do=f"Stop using {SECRET}"),
     )
     update = incident.updates[0]
-    incidents.edit_update(
+    corrections.edit_update(
         update,
         body=f"`{SECRET}`",
         expected_version=1,
@@ -540,7 +540,7 @@ def test_a_redacted_secret_is_gone_from_every_row_of_the_database(payments):
         at=AT,
         reason=f"Shorter, with {SECRET}",
     )
-    incidents.edit_incident(
+    corrections.edit_incident(
         incident,
         name=f"Key {SECRET} leaked",
         facts=Facts(),
@@ -570,7 +570,7 @@ def test_a_redacted_secret_is_gone_from_every_row_of_the_database(payments):
     db.session.flush()
     db.session.expire_all()
 
-    incidents.redact(incident, SECRET, by=BEN, at=AT + HOUR)
+    corrections.redact(incident, SECRET, by=BEN, at=AT + HOUR)
     db.session.flush()
     raw = db.session.connection().connection.dbapi_connection
     dump = "\n".join(raw.iterdump())
@@ -585,7 +585,7 @@ def test_only_words_that_are_there_can_be_redacted(payments, words):
     incident = opened({payments: MAJOR})
     before = events.revision()
     with pytest.raises(Invalid):
-        incidents.redact(incident, words, by=ANNA, at=AT)
+        corrections.redact(incident, words, by=ANNA, at=AT)
     assert events.revision() == before
 
 
@@ -680,7 +680,7 @@ def test_of_two_who_edit_at_once_one_is_told(app, open_incident_id):
     def edit(body):
         def work():
             update = incidents.get(open_incident_id).updates[0]
-            incidents.edit_update(update, body=body, expected_version=1, by=ANNA, at=AT)
+            corrections.edit_update(update, body=body, expected_version=1, by=ANNA, at=AT)
 
         return work
 

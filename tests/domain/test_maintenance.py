@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import components, events, incidents, maintenance
+from statuspage.domain import components, corrections, events, incidents, maintenance
 from statuspage.domain.claims import effective
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import Impact, IncidentStatus
@@ -201,7 +201,7 @@ def test_a_maintenance_moved_by_hand_waits_for_a_person(payments):
 def test_drafts_and_retracted_maintenance_never_begin(payments):
     planned({payments: MAINTENANCE}, draft=True)
     withdrawn = planned({payments: MAINTENANCE})
-    incidents.retract(withdrawn, reason="Wrong page.", by=ANNA, at=AT)
+    corrections.retract(withdrawn, reason="Wrong page.", by=ANNA, at=AT)
     assert maintenance.advance(at=AT + 2 * HOUR) == []
     assert stands(payments, AT + 2 * HOUR) == OPERATIONAL
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statuspage.db import db
-from statuspage.domain import components, events, incidents, maintenance, uptime
+from statuspage.domain import components, corrections, events, incidents, maintenance, uptime
 from statuspage.domain.claims import Claim, effective, intervals
 from statuspage.domain.status import (
     INCIDENT_STEPS,
@@ -309,11 +309,11 @@ class TruthModel(RuleBasedStateMachine):
         told = {"body": word, "expected_version": expected, "by": ANNA, "at": self.at()}
         if stale:
             with pytest.raises(Conflict) as conflict:
-                incidents.edit_update(row, **told)
+                corrections.edit_update(row, **told)
             assert conflict.value.theirs == {"body": words[index][-1]}
             self.recorded(0)
         else:
-            incidents.edit_update(row, **told)
+            corrections.edit_update(row, **told)
             words[index].append(word)
             self.recorded()
 
@@ -327,11 +327,11 @@ class TruthModel(RuleBasedStateMachine):
         arguments = {"reason": "Logs", "by": ANNA, "at": self.at()}
         if new_s > latest_s or told.status is IncidentStatus.SCHEDULED:
             with pytest.raises(Invalid):
-                incidents.correct_moment(
+                corrections.correct_moment(
                     incidents.get(key), Moment.STARTED, moment(new_s), **arguments
                 )
             return self.recorded(0)
-        incidents.correct_moment(incidents.get(key), Moment.STARTED, moment(new_s), **arguments)
+        corrections.correct_moment(incidents.get(key), Moment.STARTED, moment(new_s), **arguments)
         for index in range(3):
             if 0 <= old_s < LENGTH_S:
                 self.paint(key, index, self.painted[key, index][old_s], new_s, old_s)
@@ -348,11 +348,11 @@ class TruthModel(RuleBasedStateMachine):
         arguments = {"reason": "Logs", "by": ANNA, "at": self.at()}
         if new_s > self.now_s or new_s < told.started_s:
             with pytest.raises(Invalid):
-                incidents.correct_moment(
+                corrections.correct_moment(
                     incidents.get(key), Moment.RESOLVED, moment(new_s), **arguments
                 )
             return self.recorded(0)
-        incidents.correct_moment(incidents.get(key), Moment.RESOLVED, moment(new_s), **arguments)
+        corrections.correct_moment(incidents.get(key), Moment.RESOLVED, moment(new_s), **arguments)
         for index in range(3):
             self.paint(key, index, self.painted[key, index][old_s - 1], old_s, new_s)
             self.paint(key, index, None, new_s)
@@ -499,7 +499,7 @@ class TruthModel(RuleBasedStateMachine):
     def retract(self, which, wait):
         self.wait(wait)
         key = self.pick(which, self._updatable)
-        incidents.retract(incidents.get(key), reason="Not ours.", by=ANNA, at=self.at())
+        corrections.retract(incidents.get(key), reason="Not ours.", by=ANNA, at=self.at())
         self.told[key].is_retracted = True
         for index in range(3):
             self.paint(key, index, None, 0)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.domain import components, incidents, uptime
+from statuspage.domain import components, corrections, incidents, uptime
 from statuspage.domain.claims import Claim, Span, effective, in_force_since, intervals
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.domain.timeline import Moment
@@ -378,15 +378,15 @@ def test_a_correction_needs_a_reason_and_an_order_of_time(payments):
 def test_a_corrected_start_or_end_of_an_incident_corrects_the_uptime(payments):
     incident = six_hours_down(payments)
     told = {"reason": "Log of the load balancer", "by": ANNA, "at": AT}
-    incidents.correct_moment(incident, Moment.STARTED, AT - 4 * HOUR, **told)
+    corrections.correct_moment(incident, Moment.STARTED, AT - 4 * HOUR, **told)
     assert figure(payments) == Decimal("87.5")
-    incidents.correct_moment(incident, Moment.RESOLVED, AT - 2 * HOUR, **told)
+    corrections.correct_moment(incident, Moment.RESOLVED, AT - 2 * HOUR, **told)
     assert figure(payments) == Decimal("91.66")
 
 
 def test_a_retracted_incident_was_no_downtime(payments):
     incident = six_hours_down(payments)
-    incidents.retract(incident, reason="Another company's outage.", by=ANNA, at=AT)
+    corrections.retract(incident, reason="Another company's outage.", by=ANNA, at=AT)
     assert figure(payments) == 100
 
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 
-from statuspage.domain import components, incidents, maintenance, pages, postmortems
+from statuspage.domain import components, corrections, incidents, maintenance, pages, postmortems
 from statuspage.domain.claims import Claim
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.postmortems import Action, ActionState, Part
@@ -159,7 +159,7 @@ def northwind(committed, at) -> World:
         a_past_incident(transfers, at - timedelta(days=120), at, name="Late transfers")
         planned = a_maintenance(webhooks, at, at + timedelta(days=1))
         wrong = a_past_incident(web, at - timedelta(days=5), at, name="Told by mistake")
-        incidents.retract(wrong, reason="It belonged to another page.", by=SYSTEM, at=at)
+        corrections.retract(wrong, reason="It belonged to another page.", by=SYSTEM, at=at)
         draft = incidents.open_incident(
             "Nobody may read this",
             status=opened.status,

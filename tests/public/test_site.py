@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from statuspage import create_app
 from statuspage.db import db
-from statuspage.domain import components, incidents, pages
+from statuspage.domain import components, corrections, incidents, pages
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.domain.timeline import Moment
@@ -193,7 +193,7 @@ def test_an_edited_update_shows_when_and_what_changed(client, committed, world, 
     with committed():
         update = incidents.get(world.open).updates[0]
         anchor = update.public_id
-        incidents.edit_update(
+        corrections.edit_update(
             update,
             body=site.SAID.replace("three", "four"),
             expected_version=update.version,
@@ -212,7 +212,7 @@ def test_an_edited_update_shows_when_and_what_changed(client, committed, world, 
 @on_sqlite
 def test_a_corrected_moment_shows_what_it_was_and_why(client, committed, world, at):
     with committed():
-        incidents.correct_moment(
+        corrections.correct_moment(
             incidents.get(world.open),
             Moment.STARTED,
             at - timedelta(minutes=42),

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import components, events, incidents, postmortems
+from statuspage.domain import components, corrections, events, incidents, postmortems
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
 from statuspage.domain.staff import Permission
@@ -393,7 +393,7 @@ def save_edit(public_id: str) -> ResponseReturnValue:
     form = _edit_form(request.form, incident)
 
     def act() -> str:
-        incidents.edit_incident(
+        corrections.edit_incident(
             incident,
             name=form.name.data or "",
             facts=form.facts,
@@ -455,7 +455,7 @@ def save_edited_update(public_id: str, update_id: str) -> ResponseReturnValue:
     form = EditUpdateForm(request.form)
 
     def act() -> str:
-        incidents.edit_update(
+        corrections.edit_update(
             update,
             body=form.body.data or "",
             expected_version=_number(form.expected_version.data),
@@ -506,7 +506,7 @@ def correct_moment(public_id: str, moment: str) -> ResponseReturnValue:
 
     def act() -> str:
         try:
-            incidents.correct_moment(
+            corrections.correct_moment(
                 incident,
                 which,
                 form.value.data,
@@ -568,7 +568,7 @@ def retract(public_id: str) -> ResponseReturnValue:
     form = RetractForm(request.form)
 
     def act() -> str:
-        incidents.retract(
+        corrections.retract(
             incident, reason=form.reason.data or "", by=current_actor(), at=clock.now()
         )
         return url_for("admin.incidents.show", public_id=public_id)
@@ -603,7 +603,7 @@ def redact(public_id: str) -> ResponseReturnValue:
     form = RedactForm(request.form)
 
     def act() -> str:
-        incidents.redact(incident, form.words.data or "", by=current_actor(), at=clock.now())
+        corrections.redact(incident, form.words.data or "", by=current_actor(), at=clock.now())
         return url_for("admin.incidents.show", public_id=public_id)
 
     return save(
