@@ -63,8 +63,13 @@ def record(
     at: datetime,
     data: dict[str, Any] | None = None,
     notify: bool = False,
+    is_public: bool = True,
 ) -> Event:
-    """Write down that `kind` happened, and move the revision in the same transaction."""
+    """Write down that `kind` happened, and move the revision in the same transaction.
+
+    What changes nothing that the public sees (`is_public=False`: tokens, subscribers)
+    leaves the revision alone, so that no page is rebuilt for it.
+    """
     event = Event(
         kind=kind,
         at=at,
@@ -77,7 +82,8 @@ def record(
         notify=notify,
     )
     db.session.add(event)
-    _raise_revision(at)
+    if is_public:
+        _raise_revision(at)
     return event
 
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import sqlalchemy as sa
@@ -39,6 +40,8 @@ class Page(Model):
     accent_dark: Mapped[str | None] = mapped_column(sa.String(7))
     logo: Mapped[bytes | None] = deferred(mapped_column(sa.LargeBinary))
     logo_type: Mapped[str | None]
+    details: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
+    """Settings of Statuspage's that mean nothing here, given back to API clients as they came."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)

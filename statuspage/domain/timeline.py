@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -84,6 +85,9 @@ class Incident(Model):
     """The short address it had elsewhere, kept by an import."""
     reminder_intervals: Mapped[str | None]
     """As Statuspage writes it: `[]`, `[1, 5, 7]` or `4`, in hours; kept by an import."""
+    details: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
+    """What API clients attach to it: `metadata`, and settings of Statuspage's that mean
+    nothing here but are given back as they came."""
     published_at: Mapped[datetime | None] = mapped_column(index=True)
     """None: a draft that only staff can see."""
     retracted_at: Mapped[datetime | None]
