@@ -28,7 +28,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
 
     from statuspage import cli, config, logs, schema
     from statuspage.db import db
-    from statuspage.web import admin, health
+    from statuspage.web import admin, health, manage
     from statuspage.web.public import feeds, site
 
     settings = settings or config.load()
@@ -44,6 +44,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     app.register_blueprint(feeds.bp)
     site.init_app(app)
     admin.init_app(app)
+    manage.init_app(app)
     cli.init_app(app)
     if "FLASK_RUN_FROM_CLI" in os.environ:
         schema.use_alembic(app)

@@ -194,6 +194,11 @@ class Settings(BaseSettings):
         description="How many reverse proxies of yours stand in front. Only that many"
         " `X-Forwarded-*` entries are believed.",
     )
+    api_requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=60,
+        description="How many requests a second each API token may send to `/v1`; above that the"
+        " answer is 420 with `Retry-After`.",
+    )
     log_format: Literal["console", "json"] = Field(
         default="console",
         description="`console` for people, `json` for log collectors.",

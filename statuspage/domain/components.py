@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from statuspage.db import Model, PublicId, db
 from statuspage.domain import events
-from statuspage.domain.claims import Claim, Span
+from statuspage.domain.claims import Claim, Span, effective
 from statuspage.domain.events import Actor
 from statuspage.domain.status import ComponentStatus, IncidentKind
 from statuspage.errors import Invalid
@@ -363,6 +363,14 @@ def claims_since(start: datetime) -> list[ComponentClaim]:
         sa.or_(ComponentClaim.incident_id.is_(None), ComponentClaim.incident_id.not_in(retracted)),
     )
     return list(db.session.scalars(query.order_by(ComponentClaim.id)))
+
+
+def in_force(*, at: datetime) -> dict[int, Claim]:
+    """The effective claim of each component (by row id) that is not operational at `at`."""
+    spans: dict[int, list[Span]] = {}
+    for row in claims_since(at):
+        spans.setdefault(row.component_id, []).append(row.span)
+    return {component_id: effective(found, at) for component_id, found in spans.items()}
 
 
 def claims_of(incident_ids: Sequence[int]) -> list[ComponentClaim]:

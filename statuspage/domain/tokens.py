@@ -64,6 +64,10 @@ class ApiToken(Model):
     def may(self, needed: Scope) -> bool:
         return any(Scope(scope).allows(needed) for scope in self.scopes)
 
+    def is_use_due(self, at: datetime) -> bool:
+        """Whether its use was not noted within `NOTED_EVERY`."""
+        return self.last_used_at is None or self.last_used_at <= at - NOTED_EVERY
+
     def works(self, at: datetime) -> bool:
         """Neither revoked nor expired at this moment."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
@@ -116,9 +120,9 @@ def revoke(token: ApiToken, *, by: Actor, at: datetime) -> None:
 
 
 def note_use(token: ApiToken, *, at: datetime) -> None:
-    """Write down that it was used, unless that was noted within `NOTED_EVERY`."""
-    if token.last_used_at is None or token.last_used_at <= at - NOTED_EVERY:
-        token.last_used_at = at
+    """Write down that it was used. No event: it happens all the time."""
+    mine = sa.update(ApiToken).where(ApiToken.id == token.id).values(last_used_at=at)
+    db.session.execute(mine.execution_options(synchronize_session=False))
 
 
 # ── finders ────────────────────────────────────────────────────────────────────

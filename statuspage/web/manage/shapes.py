@@ -1,0 +1,42 @@
+"""What every answer of the Manage API is made of: models whose field order is the wire's.
+
+Times have no fraction and carry the page zone's offset, `Z` for UTC; those of incident
+updates have three decimals.
+"""
+
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
+
+
+class Shape(BaseModel):
+    """An object of an answer: every key is always there, in this order."""
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+
+
+def seconds(moment: datetime, zone: ZoneInfo) -> str:
+    """`2024-06-07T01:12:00Z`."""
+    return _wire(moment, zone, "seconds")
+
+
+def milliseconds(moment: datetime, zone: ZoneInfo) -> str:
+    """`2024-06-07T01:12:00.309Z`."""
+    return _wire(moment, zone, "milliseconds")
+
+
+def seconds_or_none(moment: datetime | None, zone: ZoneInfo) -> str | None:
+    return None if moment is None else seconds(moment, zone)
+
+
+def _wire(moment: datetime, zone: ZoneInfo, precision: str) -> str:
+    text = moment.astimezone(zone).isoformat(timespec=precision)
+    return f"{text[:-6]}Z" if zone.key in _UTC else text
+
+
+_UTC = {"UTC", "Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu"}

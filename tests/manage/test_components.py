@@ -1,0 +1,88 @@
+"""Components by the Manage API."""
+
+import json
+
+from statuspage.config import PROJECT
+from statuspage.domain.tokens import Scope
+from tests.conftest import on_sqlite
+
+RECORDED = PROJECT / "tests/samples/statuspage/manage-v1/component.json"
+
+
+def test_a_created_component_is_told_as_statuspage_tells_it(program, page_id):
+    made = program.post("/components", {"component": {"name": "API Gateway", "unknown": 1}})
+    assert made.status_code == 201
+    assert list(made.json) == list(json.loads(RECORDED.read_text()))
+    assert made.json["page_id"] == page_id
+    assert made.json["status"] == "operational"
+    assert made.json["created_at"] == "2026-03-10T12:00:00Z"
+    assert program.get(f"/components/{made.json['id']}").json == made.json
+
+
+def test_a_status_set_by_a_program_is_on_the_public_page_at_once(program, client):
+    made = program.post("/components", {"component": {"name": "Payments"}}).json
+    sent = {"component": {"status": "partial_outage"}}
+    assert program.patch(f"/components/{made['id']}", sent).json["status"] == "partial_outage"
+    assert "Partial outage" in client.get("/").text
+
+
+@on_sqlite
+def test_only_what_is_sent_changes(program):
+    made = program.post("/components", {"component": {"name": "A", "description": "One"}}).json
+    changed = program.put(f"/components/{made['id']}", {"component": {"name": "B"}}).json
+    assert (changed["name"], changed["description"]) == ("B", "One")
+    cleared = program.patch(f"/components/{made['id']}", {"component": {"description": None}}).json
+    assert cleared["description"] is None
+
+
+@on_sqlite
+def test_a_deleted_component_is_gone_and_its_answer_has_no_content_type(program):
+    made = program.post("/components", {"component": {"name": "A"}}).json
+    gone = program.delete(f"/components/{made['id']}")
+    assert (gone.status_code, gone.data) == (204, b"")
+    assert "Content-Type" not in gone.headers
+    assert program.get(f"/components/{made['id']}").status_code == 404
+    assert program.get("/components").json == []
+
+
+@on_sqlite
+def test_forms_and_query_strings_with_nested_names_are_read_like_json(program):
+    form = program.send("POST", "/components", data={"component[name]": "By form"})
+    assert form.json["name"] == "By form"
+    query = program.send("POST", "/components.json?component[name]=By+query&component[showcase]=0")
+    assert (query.json["name"], query.json["showcase"]) == ("By query", False)
+    typed_wrong = program.send(
+        "POST",
+        "/components",
+        data='{"component": {"name": "By curl"}}',
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert typed_wrong.json["name"] == "By curl"
+
+
+@on_sqlite
+def test_lists_are_paged_and_sizes_are_clamped(program):
+    for name in "ABC":
+        program.post("/components", {"component": {"name": name}})
+    assert [one["name"] for one in program.get("/components?per_page=2&page=2").json] == ["C"]
+    assert len(program.get("/components?page=1&per_page=500").json) == 3
+    assert program.get("/components?page=9").json == []
+
+
+@on_sqlite
+def test_every_write_stands_in_the_log_under_the_name_of_the_token(program, app):
+    program.post("/components", {"component": {"name": "API"}})
+    with app.app_context():
+        from statuspage.domain import events
+
+        (newest,) = events.latest(1)
+        assert (newest.actor_kind, newest.actor_name) == ("token", "deployer")
+
+
+@on_sqlite
+def test_a_token_without_the_scope_changes_nothing(program_with):
+    reader = program_with(Scope.READ)
+    refused = reader.post("/components", {"component": {"name": "API"}})
+    assert refused.status_code == 403
+    assert "components" in refused.json["error"]
+    assert reader.get("/components").json == []
