@@ -23,6 +23,31 @@ CELL = 12
 LABEL_GAP = 14
 """Labels of a strip that are closer than this, in percent of its width, would overlap."""
 
+GLYPHS = {
+    "ok": (
+        "M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0Zm3.7 6.2-4.4 4.6a.9.9 0 0 1-1.3 0L4.2 8.9a.9.9 0"
+        " 1 1 1.3-1.2l1.2 1.2 3.7-3.9a.9.9 0 0 1 1.3 1.2Z"
+    ),
+    "degraded": (
+        "M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0ZM4.3 8.9a.9.9 0 1 1 0-1.8h7.4a.9.9 0 1 1 0 1.8Z"
+    ),
+    "partial": (
+        "M6.6 1.2a1.6 1.6 0 0 1 2.8 0l6.3 11.3a1.6 1.6 0 0 1-1.4 2.4H1.7a1.6 1.6 0 0 1-1.4"
+        "-2.4ZM8 5a.9.9 0 0 0-.9.9v3a.9.9 0 1 0 1.8 0v-3A.9.9 0 0 0 8 5Zm0 6.2a1 1 0 1 0 0 2"
+        " 1 1 0 0 0 0-2Z"
+    ),
+    "major": (
+        "M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0Zm3.2 10a.9.9 0 1 1-1.3 1.3L8 9.3l-1.9 2A.9.9 0 1"
+        " 1 4.8 10l2-2-2-1.9a.9.9 0 1 1 1.3-1.3l1.9 2 1.9-2a.9.9 0 1 1 1.3 1.3l-2 1.9Z"
+    ),
+    "maint": (
+        "M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0Zm.9 8.4 2.4 2.4a.9.9 0 1 1-1.3 1.3L7.4 9.5a.9.9 0"
+        " 0 1-.3-.7V4a.9.9 0 1 1 1.8 0Z"
+    ),
+    "none": ("M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0Zm0 1.8a6.2 6.2 0 1 1 0 12.4A6.2 6.2 0 0 1 8 1.8Z"),
+}
+"""Tone → the outline of its sign, in a square of 16. A status is never told by colour alone."""
+
 
 @dataclass(frozen=True)
 class Mark:

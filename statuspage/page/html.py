@@ -337,6 +337,7 @@ def _environment() -> Environment:
         counted=wording.count,
     )
     environment.globals.update(
+        GLYPHS=drawings.GLYPHS,
         LATEST_UPDATES=LATEST_UPDATES,
         Kind=IncidentKind,
         Status=ComponentStatus,
