@@ -60,6 +60,8 @@ PAST_DAYS = 15
 """Today and the fourteen days before it."""
 MONTHS_PER_PAGE = 3
 INCIDENTS_PER_COMPONENT = 25
+PLANNING_HORIZON = timedelta(days=3650)
+PLANNED_AT_MOST = 300
 
 Spans = Mapping[int, Sequence[Span]]
 
@@ -187,6 +189,35 @@ def recent(
         ref = ComponentRef(touching.public_id, touching.full_name)
     rows = incidents.last_told(limit, touching=touching, planned_by_start=planned_by_start)
     return Recent(describe(base_url=base_url), tuple(_incident_views(rows, at)), ref)
+
+
+def planned(*, at: datetime, base_url: str, component: str | None = None) -> Recent | None:
+    """For calendars: maintenance that is ahead or goes on, or ended in the last 90 days.
+
+    Narrowed to a component by public id; None when there is none that the public may see.
+    """
+    touching, ref = None, None
+    if component is not None:
+        touching = _visible_component(component)
+        if touching is None:
+            return None
+        ref = ComponentRef(touching.public_id, touching.full_name)
+    rows = incidents.published(
+        kind=IncidentKind.MAINTENANCE,
+        overlapping=(at - timedelta(days=Window.NINETY.days), at + PLANNING_HORIZON),
+        touching=touching,
+        limit=PLANNED_AT_MOST,
+    )
+    return Recent(describe(base_url=base_url), tuple(_incident_views(rows, at)), ref)
+
+
+def standing(public_id: str, *, at: datetime) -> tuple[str, ComponentStatus] | None:
+    """Name and present status of one component; None when the public may not see it."""
+    row = _visible_component(public_id)
+    if row is None:
+        return None
+    claims = [one for one in components.claims_since(at) if one.component_id == row.id]
+    return row.name, effective([one.span for one in claims], at).status
 
 
 def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage | None:
