@@ -19,8 +19,8 @@ ARROW = {
     "domain": {"db"},
     "db": set(),
 }
-LEAVES = {"config", "clock", "text", "links", "errors", "i18n"}
-NEVER_FLASK = ("domain", "page", "clock", "text", "links", "errors", "config")
+LEAVES = {"config", "clock", "text", "links", "errors", "i18n", "negotiation"}
+NEVER_FLASK = ("domain", "page", "clock", "text", "links", "errors", "config", "negotiation")
 
 
 def _modules():

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from statuspage.db import db
 from statuspage.domain import components, pages
 from statuspage.domain.events import SYSTEM
+from statuspage.negotiation import acceptable, canonical, matches
 from statuspage.page.cache import Answer, Published, Rendering
 from statuspage.web import edge
-from statuspage.web.edge import Edge, acceptable, canonical, matches
+from statuspage.web.edge import Edge
 from statuspage.web.sessions import DeskSessionInterface
 
 WORDS = "All systems operational. " * 200

@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeAlias
 import brotli
 
 from statuspage import clock
+from statuspage.negotiation import belongs_to_304
 from statuspage.page.copies import Copies
 
 log = logging.getLogger(__name__)
@@ -146,11 +147,11 @@ class Answer:
         rendering = self.rendering
         if not rendering.is_html or AS_OF not in rendering.body:
             return self
-        body = rendering.body.replace(AS_OF, _note(as_of), 1)
+        body = rendering.body.replace(AS_OF, note(as_of), 1)
         return Answer.of(replace(rendering, body=body), at, before=self)
 
 
-def _note(as_of: datetime) -> bytes:
+def note(as_of: datetime) -> bytes:
     words = f"{as_of.day} {as_of:%B %Y, %H:%M} UTC"
     return (
         '<p class="stale" role="status">As of'
@@ -204,15 +205,8 @@ def _variant(
         etag=etag,
         body=body,
         headers=tuple(headers.items()),
-        not_modified=tuple(item for item in headers.items() if _belongs_to_304(item[0])),
+        not_modified=tuple(item for item in headers.items() if belongs_to_304(item[0])),
     )
-
-
-def _belongs_to_304(name: str) -> bool:
-    """RFC 9110 §15.4.5; a script elsewhere also needs the CORS line to read a 304."""
-    name = name.lower()
-    kept = ("etag", "cache-control", "vary", "content-location", "expires")
-    return name in kept or name.startswith("access-control-")
 
 
 def _security_headers(rendering: Rendering) -> dict[str, str]:

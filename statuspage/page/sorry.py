@@ -1,0 +1,27 @@
+"""What a reader is told when there is nothing better to say; needs no records, no templates."""
+
+RETRY_AFTER_S = 30
+SORRY_HEADERS = (
+    ("Content-Type", "text/html; charset=utf-8"),
+    ("Retry-After", str(RETRY_AFTER_S)),
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+SORRY = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>This page is not available right now</title>
+<main>
+<h1>This page is not available right now</h1>
+<p>{reason} Nothing is lost, and we are on it. Please try again in half a minute.</p>
+<p><a href="/">Current status</a></p>
+</main>
+</html>
+"""
+
+
+def sorry_page(reason: str) -> str:
+    """The page; `reason` is a sentence of ours, in HTML."""
+    return SORRY.format(reason=reason)
