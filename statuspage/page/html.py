@@ -19,7 +19,7 @@ from statuspage.config import PROJECT
 from statuspage.domain.claims import Claim
 from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus, worst
 from statuspage.domain.uptime import Day
-from statuspage.page import drawings
+from statuspage.page import assets, drawings
 from statuspage.page import format as wording
 from statuspage.page.cache import Rendering, content_security_policy
 from statuspage.page.format import TONES, Times
@@ -197,7 +197,7 @@ def missing(page: PageView, times: Times) -> Rendering:
 def not_ready() -> Rendering:
     """503: before the first set-up there is no page."""
     return _rendering(
-        _environment().get_template("not_ready.html").render(css=sheet()),
+        environment().get_template("not_ready.html").render(css=sheet()),
         sheet(),
         HTTPStatus.SERVICE_UNAVAILABLE,
         cache_control="no-store",
@@ -222,7 +222,7 @@ def script() -> Rendering:
     return Rendering(
         HTTPStatus.OK,
         "text/javascript; charset=utf-8",
-        _script().encode(),
+        assets.script("public.js").encode(),
         cache_control="public, max-age=86400",
     )
 
@@ -241,9 +241,9 @@ def _page(
     status: HTTPStatus = HTTPStatus.OK,
     **values: object,
 ) -> Rendering:
-    css = sheet() + _accents(page)
+    css = sheet() + accents(page)
     text = (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             page=page,
@@ -270,7 +270,7 @@ def _rendering(
     )
 
 
-def _accents(page: PageView) -> str:
+def accents(page: PageView) -> str:
     """The page's own link colours. Six hexadecimal digits each, or they are not used."""
     light, dark = (
         colour if colour and re.fullmatch("#[0-9a-fA-F]{6}", colour) else None
@@ -293,38 +293,29 @@ def _shortened(text: str) -> str:
     return text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0] + "…"
 
 
-@cache
 def sheet() -> str:
-    """The style of every public page, as small as it gets without a parser."""
-    css = (PROJECT / "static" / "public.css").read_text()
-    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
-    css = re.sub(r"\s+", " ", css)
-    return re.sub(r" ?([{}:;,>]) ?", r"\1", css).replace(";}", "}").strip()
-
-
-@cache
-def _script() -> str:
-    source = (PROJECT / "static" / "public.js").read_text()
-    lines = (line.strip() for line in source.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
+    """The style of every public page."""
+    return assets.sheet("tokens.css", "public.css")
 
 
 @cache
 def script_path() -> str:
     """The script's address; it changes with the script."""
-    return f"/public.js?v={hashlib.sha256(_script().encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(assets.script("public.js").encode()).hexdigest()
+    return f"/public.js?v={digest[:8]}"
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates of the public pages, with the words and drawings that they use."""
+    made = Environment(
         loader=FileSystemLoader(PROJECT / "templates" / "public"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(
+    made.filters.update(
         tone=TONES.__getitem__,
         machine=wording.machine,
         dated=wording.dated,
@@ -336,7 +327,7 @@ def _environment() -> Environment:
         claim=wording.claim,
         counted=wording.count,
     )
-    environment.globals.update(
+    made.globals.update(
         GLYPHS=drawings.GLYPHS,
         LATEST_UPDATES=LATEST_UPDATES,
         Kind=IncidentKind,
@@ -350,7 +341,7 @@ def _environment() -> Environment:
         told=_told,
         tone_of=_tone_of,
     )
-    return environment
+    return made
 
 
 # ── timelines ──────────────────────────────────────────────────────────────────
