@@ -57,12 +57,17 @@ RETRY_AFTER_S = 2.0
 
 def content_security_policy(*styles: str) -> str:
     """The policy of a public HTML page whose inline style sheets are exactly `styles`."""
-    hashes = (base64.b64encode(hashlib.sha256(css.encode()).digest()).decode() for css in styles)
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
     return (
-        f"default-src 'none'; style-src {allowed}; img-src 'self' data:; script-src 'self';"
-        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src {style_sources(*styles)}; img-src 'self' data:;"
+        " script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'"
     )
+
+
+def style_sources(*styles: str) -> str:
+    """What a policy says to allow exactly these inline style sheets."""
+    hashes = (base64.b64encode(hashlib.sha256(css.encode()).digest()).decode() for css in styles)
+    return " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
 
 
 @dataclass(frozen=True)
@@ -210,14 +215,16 @@ def _variant(
 
 
 def _security_headers(rendering: Rendering) -> dict[str, str]:
+    policy = rendering.csp or content_security_policy()
     headers = {
-        "Content-Security-Policy": rendering.csp or content_security_policy(),
+        "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "strict-origin-when-cross-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
     if rendering.is_html:
-        headers["X-Frame-Options"] = "DENY"
+        if "frame-ancestors 'none'" in policy:
+            headers["X-Frame-Options"] = "DENY"
         headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
     if any(name.lower() == "access-control-allow-origin" for name, _ in rendering.headers):
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
