@@ -1,9 +1,10 @@
-"""Commands for operators: `flask work`, `flask staff`, and those of the other parts.
+"""Commands for operators: `flask work`, `flask staff`, `flask token`, and those of the other parts.
 
 Each brings the database up to date first, so that none depends on a start before it.
 """
 
 import sys
+from datetime import UTC, datetime, time
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ from flask.cli import AppGroup, ScriptInfo
 
 from statuspage import clock, first_start, group, schema
 from statuspage.db import db
-from statuspage.domain import staff
+from statuspage.domain import pages, staff, tokens
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.errors import Invalid
 
@@ -21,7 +22,7 @@ OPERATOR = Actor(ActorKind.SYSTEM, "Command line")
 
 def init_app(app: Flask) -> None:
     """Give `flask` our commands."""
-    for command in (work, staff_commands, _Import("import", help=_Import.__doc__)):
+    for command in (work, staff_commands, token_commands, _Import("import", help=_Import.__doc__)):
         app.cli.add_command(command)
 
 
@@ -106,3 +107,65 @@ def link_for_staff(email: str) -> None:
     token = staff.create_sign_in_link(member, at=clock.now())
     db.session.commit()
     click.echo(f"{current_app.config['SETTINGS'].base_url}/admin/sign-in/{token}")
+
+
+@click.group("token", cls=_Prepared)
+def token_commands() -> None:
+    """What programs may do with the page through the API."""
+
+
+@token_commands.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in tokens.Scope]),
+    multiple=True,
+    required=True,
+    help="What it may do; give it again for more.",
+)
+@click.option(
+    "--expires",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The last day it works, such as 2027-01-31, in the page's zone.",
+)
+def create_token(name: str, scopes: tuple[str, ...], expires: datetime | None) -> None:
+    """Print a new token for the program NAME, alone on its line. It is never shown again."""
+    try:
+        _, secret = tokens.create(
+            name,
+            scopes=[tokens.Scope(scope) for scope in scopes],
+            by=OPERATOR,
+            at=clock.now(),
+            expires_at=_end_of(expires) if expires else None,
+        )
+    except Invalid as invalid:
+        raise click.ClickException(str(invalid)) from invalid
+    db.session.commit()
+    click.echo(secret)
+
+
+@token_commands.command("list")
+def list_tokens() -> None:
+    """Print every token that works: its beginning, name and scopes."""
+    for token in tokens.working(at=clock.now()):
+        click.echo(f"{token.shown}…  {token.name}  {' '.join(token.scopes)}")
+
+
+@token_commands.command("revoke")
+@click.argument("name")
+def revoke_token(name: str) -> None:
+    """Lock the program NAME out at once."""
+    at = clock.now()
+    token = next((one for one in tokens.working(at=at) if one.name == name), None)
+    if token is None:
+        raise click.ClickException("No working token has this name.")
+    tokens.revoke(token, by=OPERATOR, at=at)
+    db.session.commit()
+    click.echo(f"{token.name} is locked out.")
+
+
+def _end_of(day: datetime) -> datetime:
+    page = pages.get()
+    zone = page.zone if page else UTC
+    return datetime.combine(day, time.max, tzinfo=zone).astimezone(UTC)

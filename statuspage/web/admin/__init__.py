@@ -35,6 +35,7 @@ from statuspage.web.admin import (
     safety,
     settings,
     team,
+    tokens,
 )
 from statuspage.web.admin.forms import show_share
 
@@ -54,6 +55,7 @@ for child in (
     postmortems.bp,
     settings.bp,
     team.bp,
+    tokens.bp,
     audit.bp,
 ):
     bp.register_blueprint(child)

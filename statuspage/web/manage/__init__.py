@@ -15,7 +15,7 @@ from statuspage.web.manage import (
     operations,
 )
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 bp = Blueprint("manage", __name__, url_prefix="/v1")
 
@@ -26,7 +26,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(bp)
 
 
-@bp.route("/", defaults={"rest": ""}, methods=METHODS)
+@bp.route("", defaults={"rest": ""}, methods=METHODS)
 @bp.route("/<path:rest>", methods=METHODS)
 def nothing_here(rest: str) -> ResponseReturnValue:
     """What no operation answers: 405 where another method would be answered, else 404."""

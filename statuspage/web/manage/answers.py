@@ -9,7 +9,7 @@ import structlog
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from sqlalchemy import exc
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from statuspage.db import db
 from statuspage.errors import Conflict, Invalid
@@ -61,6 +61,8 @@ def init(bp: Blueprint) -> None:
     for kind in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
         bp.register_error_handler(kind, _database_is_gone)
     bp.register_error_handler(HTTPException, _http)
+    # By name too: the site's own page for it would be found first.
+    bp.register_error_handler(NotFound, _http)
     bp.register_error_handler(Exception, _unforeseen)
 
 
