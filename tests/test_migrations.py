@@ -86,6 +86,18 @@ def test_going_down_and_up_again_works_with_data_in_the_tables(bare, at):
         assert pages.get() is None
 
 
+def test_a_page_of_the_first_release_is_brought_up_to_date(bare, at):
+    schema.bring_up_to_date(bare)
+    with bare.app_context():
+        pages.create("Acme", by=SYSTEM, at=at)
+        db.session.commit()
+    with bare.app_context():
+        downgrade(directory=str(schema.MIGRATIONS), revision="0001")
+        upgrade(directory=str(schema.MIGRATIONS))
+        page = pages.get()
+        assert (page.name, page.details) == ("Acme", {})
+
+
 def test_a_database_of_a_newer_release_is_not_touched(bare, caplog):
     schema.bring_up_to_date(bare)
     with bare.app_context():

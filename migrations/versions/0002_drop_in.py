@@ -344,10 +344,12 @@ def upgrade():
         ),
     )
     with op.batch_alter_table("incident", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("details", sa.JSON(), nullable=False))
+        # Rows that are there already get an empty object.
+        batch_op.add_column(sa.Column("details", sa.JSON(), server_default="{}", nullable=False))
 
     with op.batch_alter_table("page", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("details", sa.JSON(), nullable=False))
+        # Rows that are there already get an empty object.
+        batch_op.add_column(sa.Column("details", sa.JSON(), server_default="{}", nullable=False))
 
     # ### end Alembic commands ###
 
