@@ -9,6 +9,9 @@ from functools import lru_cache
 
 PARAMETERS = frozenset({"page"})
 """Query parameters that choose another public page. All others are ignored."""
+OF_A_BADGE = PARAMETERS | {"label"}
+"""Where a path ends in `/badge.svg`. Nothing is ever kept under a label, or anybody could
+fill the store: those badges are drawn when they are asked for."""
 
 PREFERENCE = ("br", "gzip", "identity")
 """Which encoding we like best where a reader likes them alike."""
@@ -24,12 +27,13 @@ def canonical(path: str, query: str) -> str:
     A name we can not read without decoding is kept: such an address is never
     published, and Flask judges it.
     """
-    kept = [part for part in query.split("&") if _is_meaningful(part.partition("=")[0])]
+    names = OF_A_BADGE if path.endswith("/badge.svg") else PARAMETERS
+    kept = [part for part in query.split("&") if _is_meaningful(part.partition("=")[0], names)]
     return f"{path}?{'&'.join(kept)}" if kept else path
 
 
-def _is_meaningful(name: str) -> bool:
-    return name in PARAMETERS or "%" in name or "+" in name
+def _is_meaningful(name: str, names: frozenset[str]) -> bool:
+    return name in names or "%" in name or "+" in name
 
 
 def has_it(

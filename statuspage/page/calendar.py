@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone, TimezoneStandard
-from icalendar.prop import vText, vUri
+from icalendar.prop import vDuration, vText, vUri
 
 from statuspage.domain.status import IncidentStatus
 from statuspage.page.feeds.entries import one_line
@@ -44,7 +44,7 @@ def render(planned: Recent) -> bytes:
     calendar.add("url", vUri(source))
     calendar.add("source", vUri(f"{source}.ics"), parameters={"VALUE": "URI"})
     calendar.add("refresh-interval", ASK_AGAIN_AFTER, parameters={"VALUE": "DURATION"})
-    calendar.add("x-published-ttl", ASK_AGAIN_AFTER)
+    calendar.add("x-published-ttl", vDuration(ASK_AGAIN_AFTER))
     for one in sorted(planned.incidents, key=lambda one: (_starts_at(one), one.id)):
         calendar.add_component(_event(page, one))
     if not planned.incidents:

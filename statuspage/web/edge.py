@@ -46,19 +46,26 @@ def publish(address: str, render: Render) -> Response:
     """Answer a public view with what is published at `address`.
 
     `address` is the canonical one: the path, and those of `PARAMETERS` that `render`
-    really used, such as `/history?page=2`. Aborts with 404 where `render` gives None;
-    503 where nothing can be rendered and no copy is left.
+    really used, such as `/history?page=2`. Aborts as `obtain`.
+    """
+    return respond(obtain(address, render), request.environ)
+
+
+def obtain(address: str, render: Render) -> Answer:
+    """What is published at `address`, made now if need be.
+
+    Aborts with 404 where `render` gives None; with 503 where nothing can be rendered
+    and no copy is left.
     """
     published: Published = current_app.extensions["published"]
     try:
         answer = published.obtain((address, LANGUAGE), render)
     except UnavailableError:
-        return sorry(
-            HTTPStatus.SERVICE_UNAVAILABLE, "We can not reach our own records at the moment."
-        )
+        reason = "We can not reach our own records at the moment."
+        abort(sorry(HTTPStatus.SERVICE_UNAVAILABLE, reason))
     if answer is None:
         abort(404)
-    return respond(answer, request.environ)
+    return answer
 
 
 def respond(answer: Answer, environ: "WSGIEnvironment") -> Response:

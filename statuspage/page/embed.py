@@ -1,0 +1,44 @@
+"""What other sites put on their pages: a card in a frame, and a script with an element.
+
+Both may be used by any site. The card can do nothing there: no script, no form, and
+its links open pages of their own.
+"""
+
+from http import HTTPStatus
+
+from statuspage.page import assets, html
+from statuspage.page.cache import Rendering, style_sources
+from statuspage.page.format import Times
+from statuspage.page.views import Snapshot
+
+FOR_EVERYBODY = (("Access-Control-Allow-Origin", "*"),)
+
+
+def card(snapshot: Snapshot) -> Rendering:
+    """`/embed`: the banner, since when, and a link to the page."""
+    page = snapshot.page
+    css = assets.sheet("tokens.css", "embed.css") + html.accents(page)
+    text = (
+        html.environment()
+        .get_template("embed.html")
+        .render(page=page, times=Times(page.zone, snapshot.at), banner=snapshot.banner, css=css)
+    )
+    return Rendering(
+        HTTPStatus.OK,
+        "text/html; charset=utf-8",
+        text.encode(),
+        csp=f"default-src 'none'; style-src {style_sources(css)}; form-action 'none';"
+        " base-uri 'none'; frame-ancestors *",
+        headers=FOR_EVERYBODY,
+    )
+
+
+def script() -> Rendering:
+    """`/embed.js`: defines `<status-page>` on the page that loads it."""
+    return Rendering(
+        HTTPStatus.OK,
+        "text/javascript; charset=utf-8",
+        assets.script("embed.js").encode(),
+        cache_control="public, max-age=3600, stale-while-revalidate=86400",
+        headers=FOR_EVERYBODY,
+    )
