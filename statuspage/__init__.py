@@ -29,10 +29,10 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage import cli, config, logs, schema
     from statuspage.db import db
     from statuspage.web import admin, health, manage
-    from statuspage.web.public import feeds, site
+    from statuspage.web.public import feeds, reference, sharing, site
 
     settings = settings or config.load()
-    logs.configure(settings)
+    logs.configure(settings.log_format)
     app = Flask(
         __name__,
         template_folder=config.PROJECT / "templates",
@@ -42,6 +42,8 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     db.init_app(app)
     app.register_blueprint(health.bp)
     app.register_blueprint(feeds.bp)
+    app.register_blueprint(sharing.bp)
+    app.register_blueprint(reference.bp)
     site.init_app(app)
     admin.init_app(app)
     manage.init_app(app)

@@ -204,6 +204,20 @@ def not_ready() -> Rendering:
     )
 
 
+def reference(page: PageView, times: Times, sections: Sequence[tuple[str, object]]) -> Rendering:
+    """`/api/reference`: every operation of the APIs, by noun."""
+    return _page(
+        "reference.html",
+        page,
+        times,
+        path="/api/reference",
+        title=f"API reference · {page.name} status",
+        description=f"Every operation of the APIs of {page.name}.",
+        more_style="reference.css",
+        sections=sections,
+    )
+
+
 def robots() -> Rendering:
     """`/robots.txt`: everything public may be found, the desk not."""
     return Rendering(
@@ -239,9 +253,10 @@ def _page(
     title: str,
     description: str,
     status: HTTPStatus = HTTPStatus.OK,
+    more_style: str | None = None,
     **values: object,
 ) -> Rendering:
-    css = sheet() + accents(page)
+    css = sheet() + accents(page) + (assets.sheet(more_style) if more_style else "")
     text = (
         environment()
         .get_template(template)
@@ -326,6 +341,7 @@ def environment() -> Environment:
         share=wording.share,
         claim=wording.claim,
         counted=wording.count,
+        webcal=_webcal,
     )
     made.globals.update(
         GLYPHS=drawings.GLYPHS,
@@ -342,6 +358,11 @@ def environment() -> Environment:
         tone_of=_tone_of,
     )
     return made
+
+
+def _webcal(path: str, page: PageView) -> str:
+    """An address that calendar programs open by themselves."""
+    return f"webcal://{page.url.partition('://')[2]}{path}"
 
 
 # ── timelines ──────────────────────────────────────────────────────────────────

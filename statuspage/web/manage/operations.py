@@ -40,7 +40,7 @@ log = structlog.get_logger()
 class Body(BaseModel):
     """What a client sends. Unknown keys are ignored, as Statuspage does."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
 
     def said(self) -> dict[str, Any]:
         """Only the fields that were sent, by name."""

@@ -17,7 +17,11 @@ Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
 class Shape(BaseModel):
     """An object of an answer: every key is always there, in this order."""
 
-    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_serialization_defaults_required=True,
+        use_attribute_docstrings=True,
+    )
 
 
 def seconds(moment: datetime, zone: ZoneInfo) -> str:

@@ -1,0 +1,181 @@
+"""`/api/openapi.json`: both APIs as OpenAPI 3.1, told from the declarations that serve them.
+
+Nothing is written twice: operations bring their method, path, scope, body and answer,
+models bring their JSON Schema.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from statuspage.web.manage.operations import OPERATIONS, Nothing, Operation
+
+Json = dict[str, Any]
+
+KEY = {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"}
+NUMBER = {"type": "integer", "minimum": 1}
+QUERY: dict[str, Json] = {
+    "page": NUMBER | {"default": 1},
+    "per_page": NUMBER | {"default": 100},
+    "limit": NUMBER | {"default": 100},
+}
+"""Parameters that are no plain text. Sizes above 100 are taken as 100."""
+
+REFUSALS = {
+    "400": "The request can not be read.",
+    "401": "No token, or one that is unknown, revoked or expired.",
+    "403": "The token lacks the scope.",
+    "404": "There is no such thing.",
+    "405": "The address does not know this method.",
+    "409": "Another request changed the same thing.",
+    "413": "The body is larger than 1 MB.",
+    "420": "Too many requests a second; `Retry-After` says when to go on.",
+    "422": "A rule refuses a value.",
+    "503": "The database does not answer; nothing was changed.",
+}
+
+
+class Error(BaseModel):
+    """Why a request was refused: a sentence, or a list of them, and all of it in one text."""
+
+    error: str | list[str]
+    message: str
+
+
+def document(base_url: str) -> Json:
+    """The whole document, as JSON-ready values."""
+    schemas = _Schemas()
+    schemas.add(Error, "serialization")
+    for one in OPERATIONS:
+        schemas.add(one.body, "validation")
+        if one.returns is not None:
+            schemas.add(one.returns, "serialization")
+    found, definitions = schemas.made()
+    paths: dict[str, Json] = {}
+    for one in OPERATIONS:
+        paths.setdefault(f"/v1{one.path}", {})[one.method.lower()] = _operation(one, found)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Status page",
+            "version": version_of_this(),
+            "description": "Read the page at `/api/v2`, change it at `/v1`. Both speak as"
+            " Statuspage's APIs of those names.",
+        },
+        "servers": [{"url": base_url}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(tag_of(one.path) for one in OPERATIONS)],
+        "paths": paths,
+        "components": {
+            "schemas": definitions,
+            "responses": _refusals(found[Error, "serialization"]),
+            "securitySchemes": {
+                "token": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "`OAuth sp_…`",
+                },
+                "api_key": {"type": "apiKey", "in": "query", "name": "api_key"},
+            },
+        },
+    }
+
+
+def tag_of(path: str) -> str:
+    """The noun that an operation is about: `/pages/{page_id}/metrics/data` is of `metrics`."""
+    nouns = [part for part in path.strip("/").split("/") if not part.startswith("{")]
+    return nouns[1] if len(nouns) > 1 and nouns[0] in ("pages", "organizations") else nouns[0]
+
+
+def version_of_this() -> str:
+    from statuspage.config import PROJECT
+
+    found = re.search(r'^version = "([^"]+)"', (PROJECT / "pyproject.toml").read_text(), re.M)
+    assert found is not None
+    return found[1]
+
+
+def _operation(one: Operation, schemas: dict[Any, Json]) -> Json:
+    told: Json = {
+        "operationId": one.id,
+        "tags": [tag_of(one.path)],
+        "summary": one.summary,
+        "x-scope": one.needs.value,
+        "security": [{"token": []}, {"api_key": []}],
+        "parameters": [*_path_parameters(one), *_query_parameters(one), *_headers(one)],
+        "responses": _answers(one, schemas),
+    }
+    if one.body is not Nothing:
+        schema = schemas[one.body, "validation"]
+        told["requestBody"] = {
+            "required": any(field.is_required() for field in one.body.model_fields.values()),
+            "content": {"application/json": {"schema": schema}},
+        }
+    if one.reason:
+        told["deprecated"] = True
+    return told
+
+
+def _path_parameters(one: Operation) -> Iterable[Json]:
+    for name in re.findall(r"\{(\w+)\}", one.path):
+        yield {"name": name, "in": "path", "required": True, "schema": KEY}
+
+
+def _query_parameters(one: Operation) -> Iterable[Json]:
+    for name in one.query:
+        yield {"name": name, "in": "query", "schema": QUERY.get(name, {"type": "string"})}
+
+
+def _headers(one: Operation) -> Iterable[Json]:
+    if one.method == "POST":
+        yield {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+            "description": "Sent again with the same key, a request is answered as the first time.",
+        }
+
+
+def _answers(one: Operation, schemas: dict[Any, Json]) -> Json:
+    answers: Json = {}
+    if one.reason is None:
+        answers[str(one.success)] = {"description": "Done."}
+        if one.success != 204:
+            schema = (
+                {"type": "object"} if one.returns is None else schemas[one.returns, "serialization"]
+            )
+            answers[str(one.success)]["content"] = {"application/json": {"schema": schema}}
+    return answers | {code: {"$ref": f"#/components/responses/{code}"} for code in REFUSALS}
+
+
+def _refusals(schema: Json) -> Json:
+    content = {"application/json": {"schema": schema}}
+    return {code: {"description": words, "content": content} for code, words in REFUSALS.items()}
+
+
+class _Schemas:
+    """Collects types and makes one set of definitions of all of them."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[Any, str], TypeAdapter[Any]] = {}
+
+    def add(self, kind: Any, mode: str) -> None:
+        self._kinds.setdefault((kind, mode), TypeAdapter(kind))
+
+    def made(self) -> tuple[dict[Any, Json], Json]:
+        """(schema of each (type, mode), definitions by name)."""
+        inputs = [
+            (number, mode, adapter)
+            for number, ((_, mode), adapter) in enumerate(self._kinds.items())
+        ]
+        schemas, rest = TypeAdapter.json_schemas(
+            inputs,  # type: ignore[arg-type]
+            ref_template="#/components/schemas/{model}",
+        )
+        by_kind = {
+            kind: schemas[number, kind[1]]  # type: ignore[index]
+            for number, kind in enumerate(self._kinds)
+        }
+        return by_kind, rest.get("$defs", {})

@@ -1,0 +1,158 @@
+"""What programmers read: `/api/openapi.json`, and the same as a page, `/api/reference`."""
+
+import json
+from dataclasses import dataclass, replace
+from functools import cache
+from http import HTTPStatus
+
+from flask import Blueprint, current_app
+from flask.typing import ResponseReturnValue
+
+from statuspage import clock
+from statuspage.page import html, snapshot
+from statuspage.page.cache import Rendering
+from statuspage.page.format import Times
+from statuspage.page.snapshot import NoPageError
+from statuspage.web import openapi
+from statuspage.web.edge import publish
+from statuspage.web.openapi import Json
+
+ADDRESS = "/api/openapi.json"
+
+bp = Blueprint("reference", __name__)
+
+
+@bp.get(ADDRESS)
+def document() -> ResponseReturnValue:
+    def render() -> Rendering:
+        body = json.dumps(_document(_base_url()), ensure_ascii=False).encode()
+        return Rendering(
+            HTTPStatus.OK, "application/json", body, headers=(("Access-Control-Allow-Origin", "*"),)
+        )
+
+    return publish(ADDRESS, render)
+
+
+@bp.get("/api/reference")
+def reference() -> ResponseReturnValue:
+    def render() -> Rendering:
+        try:
+            page = snapshot.describe(base_url=_base_url())
+        except NoPageError:
+            return html.not_ready()
+        told = sections(_document(_base_url()))
+        return html.reference(page, Times(page.zone, clock.now()), told)
+
+    return publish("/api/reference", render)
+
+
+@cache
+def _document(base_url: str) -> Json:
+    """It changes with the program only, and takes a while to make."""
+    return openapi.document(base_url)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One line of a body or an answer: `incident.name`, its type in words, what it is."""
+
+    name: str
+    kind: str
+    words: str
+    is_required: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One operation as the page shows it."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    scope: str
+    query: tuple[str, ...]
+    body: tuple[Field, ...]
+    success: str
+    answer: tuple[Field, ...]
+    """Nothing is marked as required: every key is always there."""
+    answer_heading: str
+
+
+def sections(document: Json) -> list[tuple[str, list[Entry]]]:
+    """The operations by noun, in the order of the document."""
+    found: dict[str, list[Entry]] = {tag["name"]: [] for tag in document["tags"]}
+    for path, methods in document["paths"].items():
+        for method, told in methods.items():
+            found[told["tags"][0]].append(_entry(document, path, method, told))
+    return list(found.items())
+
+
+def _entry(document: Json, path: str, method: str, told: Json) -> Entry:
+    code, answer = next(iter(told["responses"].items()))
+    schema = _schema(answer)
+    return Entry(
+        id=told["operationId"],
+        method=method.upper(),
+        path=path,
+        summary=told["summary"],
+        scope=told["x-scope"],
+        query=tuple(one["name"] for one in told["parameters"] if one["in"] == "query"),
+        body=_fields(document, _schema(told.get("requestBody", {}))),
+        success=code,
+        answer=tuple(replace(one, is_required=False) for one in _fields(document, schema)),
+        answer_heading="Answer: a list of" if schema.get("type") == "array" else "Answer",
+    )
+
+
+def _schema(told: Json) -> Json:
+    found: Json = told.get("content", {}).get("application/json", {}).get("schema", {})
+    return found
+
+
+def _fields(document: Json, schema: Json, prefix: str = "") -> tuple[Field, ...]:
+    """The keys of an object, those of objects within it by `outer.inner`, two levels deep."""
+    schema = _resolved(document, schema)
+    if schema.get("type") == "array":
+        schema = _resolved(document, schema["items"])
+    found: list[Field] = []
+    for name, one in schema.get("properties", {}).items():
+        inner = _resolved(document, one)
+        if "properties" in inner and not prefix:
+            found += _fields(document, inner, f"{name}.")
+            continue
+        is_required = name in schema.get("required", ())
+        words = one.get("description", "")
+        found.append(Field(prefix + name, _kind(document, one), words, is_required))
+    return tuple(found)
+
+
+def _resolved(document: Json, schema: Json) -> Json:
+    if "$ref" not in schema:
+        return schema
+    name = schema["$ref"].rpartition("/")[2]
+    found: Json = document["components"]["schemas"][name]
+    return found
+
+
+def _kind(document: Json, schema: Json) -> str:
+    """`text`, `date-time or null`, `list of text`, or the words that are allowed."""
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_kind(document, one) for one in schema["anyOf"]))
+    schema = _resolved(document, schema)
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    match schema.get("type"):
+        case "array":
+            return f"list of {_kind(document, schema.get('items', {}))}"
+        case "string":
+            return str(schema.get("format", "text"))
+        case None:
+            return "anything"
+        case other:
+            return str(other)
+
+
+def _base_url() -> str:
+    base_url: str = current_app.config["SETTINGS"].base_url
+    return base_url

@@ -1,0 +1,63 @@
+"""The description of the APIs, for machines and for people."""
+
+import re
+
+import pytest
+
+from statuspage.config import PROJECT
+from statuspage.domain import pages
+from statuspage.domain.events import SYSTEM
+from statuspage.web.manage.operations import OPERATIONS
+from tests.conftest import on_sqlite
+
+pytestmark = on_sqlite
+
+
+@pytest.fixture
+def document(client):
+    return client.get("/api/openapi.json").json
+
+
+def test_every_operation_is_described(document):
+    told = {
+        one["operationId"]: (method, path)
+        for path, methods in document["paths"].items()
+        for method, one in methods.items()
+    }
+    for one in OPERATIONS:
+        assert told[one.id] == (one.method.lower(), f"/v1{one.path}")
+
+
+def test_every_address_that_is_described_is_served(document, app):
+    rules = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
+    assert set(document["paths"]) <= rules
+
+
+def test_every_reference_in_it_leads_somewhere(document, client):
+    text = client.get("/api/openapi.json").text
+    for target in set(re.findall(r'"\$ref": "#/([^"]+)"', text)):
+        here = document
+        for part in target.split("/"):
+            here = here[part]
+
+
+def test_it_may_be_read_from_any_site_and_is_not_sent_twice(client):
+    first = client.get("/api/openapi.json")
+    assert first.headers["Access-Control-Allow-Origin"] == "*"
+    again = client.get("/api/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_people_read_every_operation_on_one_page_without_script(client, committed, at, document):
+    with committed():
+        pages.create("Brambleway", by=SYSTEM, at=at)
+    page = client.get("/api/reference").text
+    for one in OPERATIONS:
+        assert f"<code>/v1{one.path}</code>" in page
+    assert "style=" not in page
+    for address in re.findall(r'(?:src|href)="(https?:[^"]+)"', page):
+        assert address.startswith("https://status.example.com")
+
+
+def test_its_version_is_the_one_of_the_project(document):
+    assert f'version = "{document["info"]["version"]}"' in (PROJECT / "pyproject.toml").read_text()
