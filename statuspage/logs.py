@@ -5,11 +5,9 @@ import sys
 
 import structlog
 
-from statuspage.config import Settings
 
-
-def configure(settings: Settings) -> None:
-    """Send our log lines and those of the libraries through one format."""
+def configure(log_format: str) -> None:
+    """Send our log lines and those of the libraries through one format: `console` or `json`."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -23,7 +21,7 @@ def configure(settings: Settings) -> None:
         cache_logger_on_first_use=False,
     )
     last: list[structlog.typing.Processor]
-    if settings.log_format == "json":
+    if log_format == "json":
         last = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
     else:
         last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]

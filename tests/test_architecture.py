@@ -17,10 +17,21 @@ ARROW = {
     "page": {"domain", "db"},
     "notify": {"page", "domain", "db"},
     "domain": {"db"},
+    "front": {"page", "group", "logs"},
     "db": set(),
 }
 LEAVES = {"config", "clock", "text", "links", "errors", "i18n", "negotiation"}
-NEVER_FLASK = ("domain", "page", "clock", "text", "links", "errors", "config", "negotiation")
+NEVER_FLASK = (
+    "domain",
+    "page",
+    "front",
+    "negotiation",
+    "clock",
+    "text",
+    "links",
+    "errors",
+    "config",
+)
 
 
 def _modules():

@@ -1,0 +1,37 @@
+"""`python -m statuspage.front`: started by the Procfile beside the web process."""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from statuspage import group, logs
+from statuspage.front.server import Front
+
+WEB_THREADS = 4
+"""As many as the Procfile gives each web process."""
+
+
+def main() -> None:
+    options = _options()
+    logs.configure(options.log_format)
+    group.end_with_the_others()
+    turns = WEB_THREADS * options.web_processes - 1
+    asyncio.run(_serve(options, turns))
+
+
+async def _serve(options: argparse.Namespace, turns: int) -> None:
+    await Front(options.socket, turns=turns).serve(options.host, options.port)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m statuspage.front", description=__doc__)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--socket", type=Path, required=True, help="where the web process listens")
+    parser.add_argument("--web-processes", type=int, default=1)
+    parser.add_argument("--log-format", choices=("console", "json"), default="console")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
