@@ -262,7 +262,8 @@ def _redact_update(update: IncidentUpdate, secret: str, at: datetime) -> int:
         present = (text.body, text.body_html)
         text.body, text.body_html = redact_text(*present, secret, REDACTED)
         changed += (text.body, text.body_html) != present
-    changed += _redact_fields(update, ("custom_tweet",), secret)
+    facts = (field.name for field in fields(Facts))
+    changed += _redact_fields(update, ("custom_tweet", *facts), secret)
     for version in update.versions:
         changed += _redact_fields(version, ("reason",), secret)
     for change in update.changes:

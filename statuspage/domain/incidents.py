@@ -5,6 +5,7 @@ right is in `corrections`. Knows nothing of HTTP.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -206,13 +207,16 @@ def save_draft_update(
     at: datetime,
     claims: Mapping[Component, Claim] | None = None,
     next_update_by: datetime | None = None,
+    facts: Facts | None = None,
 ) -> IncidentUpdate:
     """Keep an update without telling anybody; one draft an incident.
 
-    What it says of components is kept too and claims nothing yet.
+    What it says of components is kept too and claims nothing yet; of `facts` what
+    differs from the incident's. Raises `Invalid`.
     """
     timeline.check_words(incident.name, body)
     timeline.check_status(incident.kind, status)
+    said = timeline.check_facts(facts or incident.facts)
     timeline.take_turn(incident)
     draft = draft_update(incident)
     if draft is None:
@@ -221,6 +225,9 @@ def save_draft_update(
     timeline.write_body(draft, body)
     draft.status, draft.next_update_by = status, next_update_by
     draft.posted_at = draft.updated_at = at
+    draft.posted_by = by.name
+    for name, words in said.items():
+        setattr(draft, name, None if words == getattr(incident, name) else words or "")
     draft.changes.clear()
     timeline.say_changes(draft, claims or {}, {})
     db.session.flush()
@@ -241,6 +248,18 @@ def drafted_claims(draft: IncidentUpdate) -> dict[Component, Claim]:
         change.component: Claim(change.new_status, change.share, change.scope)
         for change in draft.changes
     }
+
+
+def drafted_facts(draft: IncidentUpdate) -> Facts:
+    """The facts as they will stand once a draft update is posted."""
+    present = asdict(draft.incident.facts)
+    drafted = {name: getattr(draft, name) for name in present}
+    return Facts(
+        **{
+            name: words if drafted[name] is None else drafted[name] or None
+            for name, words in present.items()
+        }
+    )
 
 
 def discard_draft_update(incident: Incident) -> None:
@@ -382,6 +401,13 @@ def last_told(
         )
         newest = sa.case((is_ahead, Incident.scheduled_for), else_=newest)
     query = query.order_by(newest.desc(), Incident.id.desc()).limit(limit)
+    return list(db.session.scalars(query.options(*_FULL)))
+
+
+def last_created(kind: IncidentKind, limit: int) -> list[Incident]:
+    """Published ones of a kind, newest creation first, with everything a reader touches."""
+    query = _public().where(Incident.kind == kind)
+    query = query.order_by(Incident.created_at.desc(), Incident.id.desc()).limit(limit)
     return list(db.session.scalars(query.options(*_FULL)))
 
 

@@ -122,6 +122,17 @@ class Incident(Model):
         return Facts(self.who_is_affected, self.what_still_works, self.what_you_can_do)
 
     @property
+    def announced_at(self) -> datetime:
+        """When a maintenance was announced; of an incident, when it started.
+
+        Statuspage calls it `started_at`, and an import keeps its to the millisecond.
+        """
+        if self.kind is IncidentKind.INCIDENT:
+            return self.started_at
+        recorded = (self.details or {}).get("started_at")
+        return datetime.fromisoformat(recorded) if recorded else self.created_at
+
+    @property
     def claims(self) -> dict[Component, Claim]:
         """What the newest word on each affected component says."""
         return {row.component: row.claim for row in self.affected}
@@ -160,6 +171,11 @@ class IncidentUpdate(Model):
     notify: Mapped[bool] = mapped_column(default=True)
     next_update_by: Mapped[datetime | None]
     """What was promised with this update."""
+    who_is_affected: Mapped[str | None]
+    what_still_works: Mapped[str | None]
+    what_you_can_do: Mapped[str | None]
+    """The three facts that a draft changes: None leaves one as the incident has it, the
+    empty text takes it away. What was posted stands on the incident."""
     posted_by: Mapped[str]
     tweet_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     custom_tweet: Mapped[str | None]

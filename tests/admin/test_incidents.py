@@ -9,6 +9,7 @@ from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import Role
 from statuspage.domain.status import ComponentStatus, Impact, IncidentStatus
+from statuspage.domain.timeline import Facts
 from tests.admin.conftest import fields_of, text_of
 from tests.conftest import on_sqlite
 
@@ -282,15 +283,57 @@ def test_a_draft_update_can_be_thrown_away(ann, world, an_incident, stored):
     assert len(stored(lambda: incidents.get(public_id).updates)) == 1
 
 
-def test_a_draft_update_does_not_swallow_new_facts(ann, world, an_incident):
-    public_id = an_incident()
-    answer = ann.post(
-        f"/admin/incidents/{public_id}/updates",
-        an_update(world, action="save", what_you_can_do="Pay by transfer."),
+@on_sqlite
+def test_a_draft_update_keeps_changed_facts_and_tells_them_when_it_is_posted(
+    ann, world, an_incident, stored
+):
+    before = Facts("EU cards", "Bank transfers", None)
+    public_id = an_incident(facts=before)
+    address = f"/admin/incidents/{public_id}/updates"
+    draft = an_update(
+        world,
+        action="save",
+        who_is_affected="",
+        what_still_works="Bank transfers",
+        what_you_can_do="Pay by transfer.",
     )
-    assert answer.status_code == 422
-    form = fields_of(answer, f"/admin/incidents/{public_id}/updates")
+    assert ann.post(address, draft).status_code == 303
+    assert stored(lambda: incidents.get(public_id).facts) == before
+
+    form = fields_of(ann.get(f"/admin/incidents/{public_id}"), address)
+    assert form["who_is_affected"] == ""
+    assert form["what_still_works"] == "Bank transfers"
     assert form["what_you_can_do"] == "Pay by transfer."
+
+    ann.post(address, {**form, "action": "publish"})
+    after = Facts(None, "Bank transfers", "Pay by transfer.")
+    assert stored(lambda: incidents.get(public_id).facts) == after
+
+
+@on_sqlite
+def test_a_draft_update_does_not_bring_back_a_fact_that_it_never_changed(ann, world, an_incident):
+    public_id = an_incident(facts=Facts("EU cards", "Bank transfers", None))
+    page, address = f"/admin/incidents/{public_id}", f"/admin/incidents/{public_id}/updates"
+    form = fields_of(ann.get(page), address)
+    ann.post(address, {**form, "action": "save", "body": "Soon.", "what_you_can_do": "Wait."})
+    edit = fields_of(ann.get(f"{page}/edit"))
+    ann.post(f"{page}/edit", {**edit, "who_is_affected": "All cards"})
+
+    form = fields_of(ann.get(page), address)
+    assert (form["body"], form["what_you_can_do"]) == ("Soon.", "Wait.")
+    assert form["who_is_affected"] == "All cards"
+
+
+@on_sqlite
+def test_a_fact_that_is_too_long_for_a_draft_is_refused_and_kept_in_the_form(
+    ann, world, an_incident, stored
+):
+    public_id = an_incident()
+    address = f"/admin/incidents/{public_id}/updates"
+    answer = ann.post(address, an_update(world, action="save", what_you_can_do="x" * 301))
+    assert answer.status_code == 422
+    assert fields_of(answer, address)["what_you_can_do"] == "x" * 301
+    assert stored(lambda: incidents.draft_update(incidents.get(public_id))) is None
 
 
 def test_the_list_finds_by_name_and_pages(ann, world, an_incident):

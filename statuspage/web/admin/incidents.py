@@ -20,7 +20,7 @@ from statuspage.domain.status import (
     IncidentKind,
     IncidentStatus,
 )
-from statuspage.domain.timeline import Facts, Incident, IncidentUpdate, Moment
+from statuspage.domain.timeline import Incident, IncidentUpdate, Moment
 from statuspage.errors import Conflict, Invalid
 from statuspage.web.admin import preview
 from statuspage.web.admin.conflict import conflict_page
@@ -256,11 +256,6 @@ def post_update(public_id: str) -> ResponseReturnValue:
 
 def _save_draft_update(incident: Incident, form: UpdateForm) -> Response:
     def act() -> str:
-        if form.facts != _facts_as_typed(incident):
-            raise Invalid(
-                who_is_affected="A draft keeps the message, the status, the components and the"
-                " promise. Publish these words, or save them under “Edit name and facts”."
-            )
         now = clock.now()
         incidents.save_draft_update(
             incident,
@@ -270,6 +265,7 @@ def _save_draft_update(incident: Incident, form: UpdateForm) -> Response:
             by=current_actor(),
             at=now,
             next_update_by=_promise(form, now),
+            facts=form.facts,
         )
         return url_for("admin.incidents.show", public_id=incident.public_id)
 
@@ -316,6 +312,7 @@ def _update_form(formdata: Any, incident: Incident) -> UpdateForm:
     }
     if draft is not None:
         values |= {
+            **asdict(incidents.drafted_facts(draft)),
             "status": draft.status.value,
             "body": draft.body,
             "promise": _nearest_promise(draft.next_update_by, draft.updated_at),
@@ -684,14 +681,6 @@ def _found_update(incident: Incident, update_id: str) -> IncidentUpdate:
 
 def _newest(incident: Incident) -> IncidentUpdate | None:
     return next((update for update in incident.updates if not update.is_draft), None)
-
-
-def _facts_as_typed(incident: Incident) -> Facts:
-    return Facts(
-        incident.who_is_affected or None,
-        incident.what_still_works or None,
-        incident.what_you_can_do or None,
-    )
 
 
 def _promise(form: TellForm, now: datetime) -> datetime | None:
