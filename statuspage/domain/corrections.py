@@ -73,6 +73,56 @@ def edit_update(
     )
 
 
+def move_update(update: IncidentUpdate, posted_at: datetime, *, by: Actor, at: datetime) -> None:
+    """Correct when an update was posted; a correction tells what stood there.
+
+    It keeps its place in the timeline: raises `Invalid` for a moment before the update
+    before it, after the one after it, or in the future.
+    """
+    timeline.take_turn(update.incident)
+    db.session.refresh(update)
+    old = update.posted_at
+    if posted_at == old:
+        return
+    told = [one for one in update.incident.updates if not one.is_draft]
+    place = told.index(update)
+    newer, older = told[:place][-1:], told[place + 1 :][:1]
+    if posted_at > (newer[0].posted_at if newer else at):
+        raise Invalid(display_at="It can not move behind the next update, or into the future.")
+    if older and posted_at < older[0].posted_at:
+        raise Invalid(display_at="It can not move before the update that came before it.")
+    update.posted_at = posted_at
+    update.updated_at = update.incident.updated_at = at
+    moments = (timeline.plain(old), timeline.plain(posted_at))
+    timeline.note_correction(update.incident, "update_posted_at", *moments, None, by, at)
+    timeline.record(
+        f"{update.incident.kind}.update_moved",
+        update.incident,
+        update=update,
+        by=by,
+        at=at,
+        data=dict(zip(("old", "new"), moments, strict=True)),
+    )
+
+
+def set_delivery(update: IncidentUpdate, notify: bool, *, by: Actor, at: datetime) -> None:
+    """Say whether an update goes out to subscribers; what was kept quiet goes out now."""
+    if update.notify == notify:
+        return
+    timeline.take_turn(update.incident)
+    update.notify = notify
+    update.updated_at = update.incident.updated_at = at
+    kind = "update_sent" if notify else "update_kept_quiet"
+    timeline.record(
+        f"{update.incident.kind}.{kind}",
+        update.incident,
+        update=update,
+        by=by,
+        at=at,
+        notify=notify,
+    )
+
+
 def edit_incident(
     incident: Incident,
     *,

@@ -33,7 +33,7 @@ def schedule(
     body: str,
     claims: Mapping[Component, Claim],
     scheduled_for: datetime,
-    scheduled_until: datetime,
+    scheduled_until: datetime | None,
     by: Actor,
     at: datetime,
     facts: Facts | None = None,
@@ -41,17 +41,27 @@ def schedule(
     auto_end: bool = True,
     notify: bool = True,
     draft: bool = False,
+    status: IncidentStatus = IncidentStatus.SCHEDULED,
+    impact_override: Impact | None = None,
 ) -> Incident:
-    """Announce maintenance; components are claimed once it begins. Raises `Invalid`."""
+    """Announce maintenance; components are claimed once it begins. Raises `Invalid`.
+
+    It may have begun or be over when it is told first; only then its end may be open.
+    `impact_override` is kept for those who set it: the impact is always maintenance.
+    """
     timeline.check_words(name, body)
+    timeline.check_status(IncidentKind.MAINTENANCE, status)
     components.check_claims(claims)
-    _check_window(scheduled_for, scheduled_until, at)
+    is_ahead = status is IncidentStatus.SCHEDULED
+    if is_ahead or (scheduled_until is not None and not status.is_over):
+        _check_window(scheduled_for, scheduled_until, at)
     maintenance = Incident(
         kind=IncidentKind.MAINTENANCE,
         name=clean(name).strip(),
-        status=IncidentStatus.SCHEDULED,
+        status=status,
         impact=Impact.MAINTENANCE,
-        started_at=scheduled_for,
+        impact_override=impact_override,
+        started_at=scheduled_for if is_ahead else min(scheduled_for, at),
         scheduled_for=scheduled_for,
         scheduled_until=scheduled_until,
         auto_start=auto_start,
@@ -61,9 +71,7 @@ def schedule(
         corrections=[],
     )
     timeline.set_facts(maintenance, facts or Facts())
-    first = timeline.new_update(
-        maintenance, IncidentStatus.SCHEDULED, body, by, at, None, notify=notify
-    )
+    first = timeline.new_update(maintenance, status, body, by, at, None, notify=notify)
     first.is_draft = draft
     db.session.add(maintenance)
     if draft:
@@ -113,9 +121,13 @@ def reschedule(
     body: str,
     by: Actor,
     at: datetime,
+    status: IncidentStatus | None = None,
+    claims: Mapping[Component, Claim] | None = None,
+    notify: bool = True,
 ) -> None:
     """Move or extend the window and tell why; one that runs can only move its end.
 
+    The update that tells it may take the next step too, and name other components.
     Raises `Invalid` when it is over or a draft, or when the window is wrong.
     """
     timeline.check_words(maintenance.name, body)
@@ -148,12 +160,27 @@ def reschedule(
         )
     incidents.post_update(
         maintenance,
-        status=maintenance.status,
+        status=status or maintenance.status,
         body=body,
-        claims=maintenance.claims,
+        claims=maintenance.claims if claims is None else claims,
         by=by,
         at=at,
+        notify=notify,
     )
+
+
+def set_automation(
+    maintenance: Incident, *, auto_start: bool, auto_end: bool, by: Actor, at: datetime
+) -> None:
+    """Say whether it starts and ends by itself. Raises `Invalid` on an incident."""
+    if maintenance.kind is not IncidentKind.MAINTENANCE:
+        raise Invalid(scheduled_for="Only maintenance starts and ends by itself.")
+    timeline.take_turn(maintenance)
+    if (maintenance.auto_start, maintenance.auto_end) == (auto_start, auto_end):
+        return
+    maintenance.auto_start, maintenance.auto_end = auto_start, auto_end
+    told: dict[str, object] = {"starts": auto_start, "ends": auto_end}
+    timeline.record("maintenance.automation_set", maintenance, by=by, at=at, data=told)
 
 
 def cancel(maintenance: Incident, *, body: str, by: Actor, at: datetime) -> None:
@@ -193,10 +220,11 @@ def _begin(maintenance: Incident, at: datetime) -> None:
     incidents.post_update(
         maintenance,
         status=IncidentStatus.IN_PROGRESS,
-        body="The maintenance has begun.",
+        body=IncidentStatus.IN_PROGRESS.sentence,
         claims=maintenance.claims,
         by=SYSTEM,
         at=at,
+        notify=_is_told(maintenance, "start"),
         is_automatic=True,
     )
 
@@ -205,12 +233,18 @@ def _finish(maintenance: Incident, at: datetime) -> None:
     incidents.post_update(
         maintenance,
         status=IncidentStatus.COMPLETED,
-        body="The maintenance is complete.",
+        body=IncidentStatus.COMPLETED.sentence,
         claims={},
         by=SYSTEM,
         at=at,
+        notify=_is_told(maintenance, "end"),
         is_automatic=True,
     )
+
+
+def _is_told(maintenance: Incident, edge: str) -> bool:
+    """Whether subscribers are told of its `start` or `end`: yes, unless a program forbade it."""
+    return maintenance.details.get(f"auto_transition_deliver_notifications_at_{edge}") is not False
 
 
 def _due(
@@ -243,7 +277,9 @@ def _take(maintenance: Incident, status: IncidentStatus, at: datetime) -> bool:
     return maintenance.status is status
 
 
-def _check_window(start: datetime, end: datetime, at: datetime) -> None:
+def _check_window(start: datetime, end: datetime | None, at: datetime) -> None:
+    if end is None:
+        raise Invalid(scheduled_until="Say until when it is planned.")
     if end <= start:
         raise Invalid(scheduled_until="It must end after it begins.")
     if end <= at:

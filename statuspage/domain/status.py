@@ -58,6 +58,11 @@ class IncidentStatus(StrEnum):
         return _label(self)
 
     @property
+    def sentence(self) -> str:
+        """What to say when nobody wrote a word: what the status says, and nothing more."""
+        return _SENTENCES[self]
+
+    @property
     def is_over(self) -> bool:
         """Nothing is claimed any more."""
         return self in _OVER
@@ -67,6 +72,19 @@ class IncidentStatus(StrEnum):
         """Components are held in their claimed status while this lasts."""
         return not self.is_over and self is not IncidentStatus.SCHEDULED
 
+
+_SENTENCES = {
+    IncidentStatus.INVESTIGATING: "We are investigating.",
+    IncidentStatus.IDENTIFIED: "The cause is known.",
+    IncidentStatus.MONITORING: "A fix is in place. We are watching it.",
+    IncidentStatus.RESOLVED: "This is resolved.",
+    IncidentStatus.POSTMORTEM: "The postmortem is published.",
+    IncidentStatus.SCHEDULED: "Maintenance is planned.",
+    IncidentStatus.IN_PROGRESS: "The maintenance has begun.",
+    IncidentStatus.VERIFYING: "The work is done. We are checking that everything is in order.",
+    IncidentStatus.COMPLETED: "The maintenance is complete.",
+    IncidentStatus.CANCELLED: "The maintenance is called off.",
+}
 
 _OVER = frozenset(
     {
