@@ -29,7 +29,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage import cli, config, logs, schema
     from statuspage.db import db
     from statuspage.web import admin, health, manage
-    from statuspage.web.public import feeds, reference, sharing, site
+    from statuspage.web.public import api, feeds, reference, sharing, site
 
     settings = settings or config.load()
     logs.configure(settings.log_format)
@@ -41,6 +41,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     app.config.from_mapping(_flask_config(settings))
     db.init_app(app)
     app.register_blueprint(health.bp)
+    app.register_blueprint(api.bp)
     app.register_blueprint(feeds.bp)
     app.register_blueprint(sharing.bp)
     app.register_blueprint(reference.bp)

@@ -135,8 +135,11 @@ def test_incidents_keep_ids_times_words_and_order(app, bring, path):
             assert row.shortlink == told["shortlink"]
             assert row.reminder_intervals == told.get("reminder_intervals")
             assert row.mitigated_at == moment(told["monitoring_at"])
-            for field in ("created_at", "updated_at", "started_at", "resolved_at"):
+            for field in ("created_at", "updated_at", "resolved_at"):
                 assert getattr(row, field) == moment(told[field])
+            # Theirs is when a maintenance was announced; ours, when the work begins.
+            assert row.announced_at == moment(told["started_at"])
+            assert row.started_at == moment(told.get("scheduled_for") or told["started_at"])
             for field in ("scheduled_for", "scheduled_until"):
                 assert getattr(row, field) == moment(told.get(field))
             assert [as_recorded(one) for one in row.updates] == [

@@ -64,11 +64,13 @@ def record(
     data: dict[str, Any] | None = None,
     notify: bool = False,
     is_public: bool = True,
+    changed_at: datetime | None = None,
 ) -> Event:
     """Write down that `kind` happened, and move the revision in the same transaction.
 
     What changes nothing that the public sees (`is_public=False`: tokens, subscribers)
-    leaves the revision alone, so that no page is rebuilt for it.
+    leaves the revision alone, so that no page is rebuilt for it. `changed_at` is when the
+    public content changed; None: now, `at`.
     """
     event = Event(
         kind=kind,
@@ -83,7 +85,7 @@ def record(
     )
     db.session.add(event)
     if is_public:
-        _raise_revision(at)
+        _raise_revision(changed_at or at)
     return event
 
 

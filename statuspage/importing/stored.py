@@ -93,7 +93,7 @@ def told(row: Incident) -> recording.Incident:
         resolved_at=row.resolved_at,
         impact=row.impact if full or row.impact_override else None,
         shortlink=row.shortlink,
-        started_at=row.started_at,
+        started_at=row.announced_at,
         page_id=None,
         incident_updates=updates,
         components=(),

@@ -339,6 +339,9 @@ class _Import:
             )
             self.add(row, kind)
         is_work = kind is IncidentKind.MAINTENANCE
+        details = dict(row.details or {})
+        if is_work and one.started_at:
+            details["started_at"] = one.started_at.isoformat()
         impact = self._impact(one)
         told_at = min((update.display_at for update in one.incident_updates), default=None)
         self.set(
@@ -349,7 +352,7 @@ class _Import:
             status=one.status,
             impact=impact,
             impact_override=impact if one.impact and impact is not self._rule(one) else None,
-            started_at=min(one.began_at, one.resolved_at or one.began_at),
+            started_at=_start(one),
             told_at=told_at or one.created_at,
             mitigated_at=one.monitoring_at,
             resolved_at=one.resolved_at,
@@ -357,6 +360,7 @@ class _Import:
             scheduled_until=one.scheduled_until,
             shortlink=one.shortlink,
             reminder_intervals=one.reminder_intervals,
+            details=details,
             published_at=one.created_at,
             created_at=one.created_at,
             updated_at=one.updated_at,
@@ -577,6 +581,15 @@ class _Import:
             self.report.written[str(what)] += 1
 
 
+def _start(one: recording.Incident) -> datetime:
+    """When it began, a maintenance when the work did: Statuspage calls its announcement so."""
+    begins = [one.began_at]
+    if one.kind is IncidentKind.MAINTENANCE:
+        begins = [one.scheduled_for or one.began_at]
+        begins += [said.display_at for said in one.incident_updates if said.status.claims]
+    return min([*begins, one.resolved_at or begins[0]])
+
+
 def rendered(body: str) -> str:
     """Safe HTML of a recorded body: of its tags those that we allow, or of its Markdown."""
     if _TAG.search(body):
@@ -631,6 +644,7 @@ def _record(
         title=page.name,
         by=by,
         at=at,
+        changed_at=_changed_at(wanted, earlier),
         data={
             "page_id": wanted.page_id or before.page_id,
             "host": wanted.host or before.host,
@@ -640,6 +654,15 @@ def _record(
             "written": dict(report.written),
         },
     )
+
+
+def _changed_at(wanted: Recording, earlier: Earlier | None) -> datetime | None:
+    """When the page last changed there; None where this import itself is the newest change."""
+    recorded = wanted.page.updated_at if wanted.page else None
+    if recorded is None or earlier is None:
+        return recorded
+    before = events.changed_at()
+    return recorded if before is None or recorded > before else None
 
 
 def _later(one: datetime | None, other: datetime | None) -> str | None:

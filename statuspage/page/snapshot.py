@@ -48,6 +48,7 @@ from statuspage.page.views import (
     Month,
     PageView,
     PostmortemView,
+    Present,
     Recent,
     Retracted,
     Snapshot,
@@ -138,14 +139,19 @@ def incident(public_id: str, *, at: datetime, base_url: str) -> IncidentPage | R
     return IncidentPage(page=page, at=at, incident=view, strips=_strips(row, at))
 
 
-def history(number: int, *, at: datetime, base_url: str) -> History | None:
-    """Page `number` (from 1) of the history; None past the oldest incident."""
+def history(
+    number: int, *, at: datetime, base_url: str, to_the_oldest: bool = True
+) -> History | None:
+    """Page `number` (from 1) of the history; None past the oldest incident.
+
+    Without `to_the_oldest` it goes on before that, with empty months.
+    """
     page = describe(base_url=base_url)
     today = at.astimezone(page.zone).date()
     firsts = _months(today, number)
     start, end = day_start(firsts[-1], page.zone), day_start(_next_month(firsts[0]), page.zone)
     oldest = incidents.oldest_start()
-    if number > 1 and (oldest is None or oldest >= end):
+    if to_the_oldest and number > 1 and (oldest is None or oldest >= end):
         return None
     shown = _incident_views(incidents.ended_or_open_between(start, min(end, at), at=at), at)
     return History(
@@ -273,14 +279,52 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
     )
 
 
+# ── for programs ───────────────────────────────────────────────────────────────
+
+
+def present(*, at: datetime, base_url: str) -> Present:
+    """How every component stands at this moment, without its past."""
+    page = describe(base_url=base_url)
+    spans = _spans(components.claims_since(at))
+    views = {
+        row.public_id: _component_view(row, spans.get(row.id, ()), page.zone, at, days_too=False)
+        for row in components.listed()
+    }
+    shown = [one for one in views.values() if not _is_hidden(one)]
+    items: list[ComponentView | GroupView] = list(shown)
+    for group in components.groups():
+        if members := [one for one in shown if one.group_id == group.public_id]:
+            items.append(_group_view(group, members))
+    return Present(
+        page=page,
+        items=tuple(sorted(items, key=lambda item: (item.position, item.created_at))),
+        components=views,
+        status=page_status([one.status for one in shown]),
+    )
+
+
+def unfinished(*, at: datetime) -> tuple[IncidentView, ...]:
+    """Every published incident and maintenance that is not over."""
+    return tuple(_incident_views(incidents.published(open_only=True), at))
+
+
+def latest(kind: IncidentKind, limit: int, *, at: datetime) -> tuple[IncidentView, ...]:
+    """The newest of a kind by creation, whatever became of them, newest first."""
+    return tuple(_incident_views(incidents.last_created(kind, limit), at))
+
+
 # ── components ─────────────────────────────────────────────────────────────────
+
+
+def _is_hidden(view: ComponentView) -> bool:
+    return view.only_show_if_degraded and view.status is ComponentStatus.OPERATIONAL
 
 
 def _items(spans: Spans, zone: ZoneInfo, at: datetime) -> tuple[ComponentView | GroupView, ...]:
     views: dict[int | None, list[ComponentView]] = {}
     for row in components.listed():
         view = _component_view(row, spans.get(row.id, ()), zone, at)
-        if not (row.only_show_if_degraded and view.status is ComponentStatus.OPERATIONAL):
+        if not _is_hidden(view):
             views.setdefault(row.group_id, []).append(view)
     found: list[ComponentView | GroupView] = list(views.get(None, ()))
     for group in components.groups():
@@ -298,15 +342,15 @@ def _group_view(group: ComponentGroup, members: Sequence[ComponentView]) -> Grou
         status=worst(member.status for member in members),
         components=tuple(members),
         created_at=group.created_at,
-        updated_at=max([group.updated_at, *(member.updated_at for member in members)]),
+        updated_at=group.updated_at,
     )
 
 
 def _component_view(
-    row: Component, spans: Sequence[Span], zone: ZoneInfo, at: datetime
+    row: Component, spans: Sequence[Span], zone: ZoneInfo, at: datetime, *, days_too: bool = True
 ) -> ComponentView:
     shown: tuple[Day, ...] = ()
-    if row.showcase:
+    if row.showcase and days_too:
         shown = tuple(
             days(
                 spans,
@@ -454,6 +498,9 @@ def _incident_view(row: Incident, postmortem: Postmortem | None, at: datetime) -
             for one in row.corrections
         ),
         postmortem=_postmortem_view(postmortem, at) if postmortem else None,
+        shortlink=row.shortlink,
+        reminder_intervals=row.reminder_intervals,
+        announced_at=row.announced_at,
     )
 
 
@@ -484,6 +531,8 @@ def _update_views(updates: Sequence[IncidentUpdate]) -> tuple[UpdateView, ...]:
             next_update_by=update.next_update_by,
             is_automatic=update.is_automatic,
             notify=update.notify,
+            custom_tweet=update.custom_tweet,
+            tweet_id=update.tweet_id,
         )
         for update, older in zip(updates, before, strict=True)
     )
@@ -530,6 +579,11 @@ def _postmortem_view(postmortem: Postmortem, at: datetime) -> PostmortemView:
             for version, before, after in zip(
                 postmortem.versions, texts[:-1], texts[1:], strict=True
             )
+        ),
+        source="\n\n".join(
+            f"## {part.heading}\n\n{postmortem.published_parts[part.value].strip()}"
+            for part in Part
+            if postmortem.published_parts.get(part.value)
         ),
     )
 

@@ -148,6 +148,8 @@ class UpdateView:
     next_update_by: datetime | None
     is_automatic: bool
     notify: bool
+    custom_tweet: str | None
+    tweet_id: int | None
 
     @property
     def anchor(self) -> str:
@@ -177,6 +179,8 @@ class PostmortemView:
     version: int
     """1 for the first published text."""
     edits: tuple[EditView, ...]
+    source: str
+    """The whole text as Markdown."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,11 @@ class IncidentView:
     """Promises whose time has come."""
     corrections: tuple[CorrectionView, ...]
     postmortem: PostmortemView | None
+    shortlink: str | None
+    """The short address it had elsewhere."""
+    reminder_intervals: str | None
+    announced_at: datetime
+    """When a maintenance was announced; of an incident, when it started."""
 
     @property
     def path(self) -> str:
@@ -299,6 +308,18 @@ class Snapshot:
         for item in self.items:
             found.extend(item.components if isinstance(item, GroupView) else (item,))
         return tuple(found)
+
+
+@dataclass(frozen=True)
+class Present:
+    """How everything stands, without its history: what programs ask for most."""
+
+    page: PageView
+    items: tuple[ComponentView | GroupView, ...]
+    """Groups and components that are shown, mixed: by position, then the older first."""
+    components: Mapping[str, ComponentView]
+    """By id, those too that are hidden while they are operational."""
+    status: PageStatus
 
 
 @dataclass(frozen=True)

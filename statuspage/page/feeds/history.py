@@ -68,11 +68,11 @@ def _window(zone: ZoneInfo, incident: IncidentView) -> str:
     if incident.status is not IncidentStatus.SCHEDULED or incident.scheduled_for is None:
         return ""
     start = incident.scheduled_for.astimezone(zone)
-    words = f"{_day(start)}, {_clock(start)}"
+    words = f"{day(start)}, {_clock(start)}"
     if incident.scheduled_until is not None:
         end = incident.scheduled_until.astimezone(zone)
-        day = "" if end.date() == start.date() else f"{_day(end)}, "
-        words += f" &nbsp;-&nbsp; {day}{_clock(end)}"
+        other_day = "" if end.date() == start.date() else f"{day(end)}, "
+        words += f" &nbsp;-&nbsp; {other_day}{_clock(end)}"
     return f"<p><strong>THIS IS A SCHEDULED EVENT {words}</strong></p>"
 
 
@@ -94,15 +94,21 @@ def _told(zone: ZoneInfo, incident: IncidentView, url: str) -> str:
 
 
 def _paragraph(at: datetime, label: str, html: str) -> str:
-    return f"<p><small>{_day(at)}, {_clock(at)}</small><br><strong>{label}</strong> - {html}</p>"
+    return f"<p><small>{day(at)}, {_clock(at)}</small><br><strong>{label}</strong> - {html}</p>"
 
 
-def _day(at: datetime) -> str:
+def day(at: datetime) -> str:
+    """`Nov  8`, marked as Statuspage marks it for its script."""
     return f"{at:%b} <var data-var='date'>{at.day:2d}</var>"
 
 
+def time(at: datetime) -> str:
+    """`14:07`, marked as Statuspage marks it for its script."""
+    return f"<var data-var='time'>{at:%H:%M}</var>"
+
+
 def _clock(at: datetime) -> str:
-    return f"<var data-var='time'>{at:%H:%M}</var> {at.tzname()}"
+    return f"{time(at)} {at.tzname()}"
 
 
 # ── one paragraph an update ────────────────────────────────────────────────────

@@ -39,7 +39,7 @@ def front() -> ResponseReturnValue:
 
 @bp.get("/history")
 def history() -> ResponseReturnValue:
-    number = _page_number()
+    number = page_number()
 
     def render() -> Rendering | None:
         shown = snapshot.history(number, at=clock.now(), base_url=_base_url())
@@ -50,7 +50,7 @@ def history() -> ResponseReturnValue:
 
 @bp.get("/uptime")
 def uptime() -> ResponseReturnValue:
-    number = _page_number()
+    number = page_number()
 
     def render() -> Rendering | None:
         shown = snapshot.uptime(number, at=clock.now(), base_url=_base_url())
@@ -197,7 +197,7 @@ def _take() -> Snapshot:
     return snapshot.take(at=clock.now(), base_url=_base_url())
 
 
-def _page_number() -> int:
+def page_number() -> int:
     """`?page=`, 1 where none is given. 404 for what is no page."""
     text = request.args.get("page", "1")
     if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:6]) <= MAX_PAGE_NUMBER:
