@@ -4,7 +4,7 @@ Owns the postmortem tables and their rules: drafted, reviewed, published, and
 edited with every earlier version kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -54,6 +54,8 @@ class PostmortemState(StrEnum):
     DRAFT = "draft"
     IN_REVIEW = "in_review"
     PUBLISHED = "published"
+    DELETED = "deleted"
+    """It was published once: its versions and actions stay for staff, its draft is gone."""
 
 
 class ActionState(StrEnum):
@@ -94,6 +96,8 @@ class Postmortem(Model):
     reviewer: Mapped[str | None]
     published_at: Mapped[datetime | None]
     edited_at: Mapped[datetime | None]
+    has_notified: Mapped[bool] = mapped_column(default=False)
+    """Subscribers were told of what is published."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
@@ -206,21 +210,25 @@ def publish(
     at: datetime,
     reason: str | None = None,
     notify: bool = True,
+    needs: Collection[Part] = (Part.SUMMARY, Part.ROOT_CAUSE),
 ) -> None:
     """Show what was saved to everyone; an earlier published text is kept as a version.
 
-    Raises `Invalid` without a summary or a root cause, or while the incident is open.
+    Raises `Invalid` without the parts it `needs`, without any, or while the incident is
+    open.
     """
     timeline.take_turn(postmortem.incident)
     if not postmortem.incident.is_over:
         raise Invalid(summary="The incident was reopened. Resolve it before you publish this.")
     missing = {
         part.value: f"Write “{part.heading}” before you publish."
-        for part in (Part.SUMMARY, Part.ROOT_CAUSE)
+        for part in needs
         if not postmortem.parts.get(part.value)
     }
     if missing:
         raise Invalid(**missing)
+    if not postmortem.parts:
+        raise Invalid(summary="Write the postmortem before you publish it.")
     if postmortem.is_published:
         if postmortem.parts == postmortem.published_parts:
             return
@@ -229,6 +237,7 @@ def publish(
     else:
         postmortem.published_at = at
         postmortem.reviewer = by.name
+        postmortem.has_notified = notify
     postmortem.published_parts = dict(postmortem.parts)
     postmortem.published_html = dict(postmortem.parts_html)
     postmortem.state = PostmortemState.PUBLISHED
@@ -238,6 +247,46 @@ def publish(
     edited = postmortem.edited_at is not None
     kind = "postmortem.edited" if edited else "postmortem.published"
     _record(kind, postmortem, by, at, {"reason": reason}, notify=notify and not edited)
+
+
+def withdraw(postmortem: Postmortem, *, reason: str, by: Actor, at: datetime) -> None:
+    """Take a published postmortem back: it is a draft again, as it was last saved.
+
+    What the public read is kept as a version, and a correction of the incident says that
+    it was withdrawn. Raises `Invalid` when it is not published.
+    """
+    incident = postmortem.incident
+    timeline.take_turn(incident)
+    if not postmortem.is_published:
+        raise Invalid(postmortem="Nothing is published.")
+    _keep_version(postmortem, by, at, reason)
+    postmortem.published_at = postmortem.edited_at = None
+    postmortem.published_parts, postmortem.published_html = {}, {}
+    postmortem.has_notified = False
+    postmortem.state = PostmortemState.DRAFT
+    postmortem.updated_at = incident.updated_at = at
+    if incident.status is IncidentStatus.POSTMORTEM:
+        incident.status = IncidentStatus.RESOLVED
+    timeline.note_correction(incident, "postmortem", "published", "withdrawn", reason, by, at)
+    _record("postmortem.withdrawn", postmortem, by, at, {"reason": reason})
+
+
+def delete_draft(postmortem: Postmortem, *, by: Actor, at: datetime) -> None:
+    """Throw the draft away. Raises `Invalid` while it is published: withdraw it first.
+
+    Where something was published once, its versions and the actions it promised stay.
+    """
+    timeline.take_turn(postmortem.incident)
+    if postmortem.is_published:
+        raise Invalid(postmortem="A published postmortem is withdrawn, not deleted.")
+    _record("postmortem.draft_deleted", postmortem, by, at)
+    if not postmortem.versions:
+        db.session.delete(postmortem)
+        return
+    postmortem.state = PostmortemState.DELETED
+    postmortem.parts, postmortem.parts_html = {}, {}
+    postmortem.version += 1
+    postmortem.updated_at = at
 
 
 def set_action_state(action: ActionItem, state: ActionState, *, by: Actor, at: datetime) -> None:
@@ -310,7 +359,8 @@ def published_of(incident_ids: Sequence[int]) -> dict[int, Postmortem]:
 
 def listed() -> list[Postmortem]:
     """All postmortems, newest first, for staff."""
-    query = sa.select(Postmortem).order_by(Postmortem.id.desc())
+    query = sa.select(Postmortem).where(Postmortem.state != PostmortemState.DELETED)
+    query = query.order_by(Postmortem.id.desc())
     return list(db.session.scalars(query.options(*_FULL, selectinload(Postmortem.incident))))
 
 
@@ -339,8 +389,9 @@ _FULL = (selectinload(Postmortem.actions), selectinload(Postmortem.versions))
 
 
 def _render(parts: Mapping[Part, str]) -> tuple[dict[str, str], dict[str, str]]:
-    words = {part.value: clean(parts.get(part, "")).strip() for part in Part}
-    words = {name: text for name, text in words.items() if text}
+    words = {part.value: clean(parts.get(part, "")) for part in Part}
+    # White space at the ends stays, so that programs read what they wrote.
+    words = {name: text for name, text in words.items() if text.strip()}
     html = {}
     for name, text in words.items():
         try:
