@@ -8,6 +8,7 @@ from flask import current_app
 
 from statuspage import domain
 from statuspage.db import db
+from statuspage.notify import ledger  # noqa: F401
 
 # Tables are known once their modules are loaded.
 for module in iter_modules(domain.__path__, "statuspage.domain."):

@@ -34,6 +34,8 @@ SYSTEM = Actor(ActorKind.SYSTEM, "Status page")
 
 
 class Event(Model):
+    __table_args__ = (sa.Index("ix_event_to_tell", "notify", "fanned_out_at"),)
+
     kind: Mapped[str] = mapped_column(sa.String(64), index=True)
     at: Mapped[datetime] = mapped_column(index=True)
     actor_kind: Mapped[ActorKind]
@@ -45,6 +47,11 @@ class Event(Model):
     """Its name at that time, for people who read the log."""
     data: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     notify: Mapped[bool] = mapped_column(default=False)
+    """Subscribers are to be told; `notify` takes it from here."""
+    fanned_out_at: Mapped[datetime | None]
+    """When everyone it concerns was entered in the ledger."""
+    fanned_out_to: Mapped[int] = mapped_column(default=0)
+    """Highest row id of the subscribers that were entered so far."""
 
 
 class Revision(Model):
@@ -105,6 +112,12 @@ def latest(limit: int, *, before: int | None = None) -> list[Event]:
     if before is not None:
         query = query.where(Event.id < before)
     return list(db.session.scalars(query))
+
+
+def to_tell(limit: int) -> list[Event]:
+    """Events that subscribers were not all entered for yet, oldest first."""
+    query = sa.select(Event).where(Event.notify.is_(True), Event.fanned_out_at.is_(None))
+    return list(db.session.scalars(query.order_by(Event.id).limit(limit)))
 
 
 def about(subject: str, limit: int = 100) -> list[Event]:

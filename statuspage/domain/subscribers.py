@@ -48,6 +48,15 @@ class SubscriberState(StrEnum):
     """Left; the address is gone, only that somebody left is kept."""
 
 
+class Wants(StrEnum):
+    """How much of an incident somebody wants to hear."""
+
+    EVERY = "every"
+    """Each update."""
+    ENDS = "ends"
+    """That it began and that it is over."""
+
+
 class Subscriber(Model):
     public_id: Mapped[PublicId]
     key: Mapped[str] = mapped_column(sa.String(512), unique=True)
@@ -66,9 +75,13 @@ class Subscriber(Model):
     access_user_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("access_user.id", ondelete="CASCADE"), index=True
     )
+    wants: Mapped[Wants] = mapped_column(default=Wants.EVERY)
     skip_confirmation: Mapped[bool] = mapped_column(default=False)
     confirmed_at: Mapped[datetime | None]
     quarantined_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)
+    """How often in a row they could not be reached."""
+    failing_since: Mapped[datetime | None]
     purge_at: Mapped[datetime | None]
     unsubscribed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -1,0 +1,102 @@
+"""Audience: whom an event concerns, as one query over the subscribers."""
+
+import sqlalchemy as sa
+
+from statuspage.db import db
+from statuspage.domain import incidents
+from statuspage.domain.components import Component
+from statuspage.domain.events import Event
+from statuspage.domain.subscribers import (
+    Channel,
+    Subscriber,
+    SubscriberState,
+    Wants,
+    subscriber_component,
+)
+from statuspage.domain.timeline import Affected, Incident
+from statuspage.notify.ledger import Delivery, DeliveryState
+
+EDGES = {"opened", "scheduled", "reopened", "retracted"}
+"""What those hear who want the start and the end only; the end is told by the incident."""
+
+Audience = sa.Select[int, Channel]
+"""(row id, channel) of subscribers."""
+
+
+def of(event: Event) -> Audience | None:
+    """The subscribers an event concerns now; None when it never concerns anybody."""
+    noun, _, happened = event.kind.partition(".")
+    match noun:
+        case "subscriber":
+            return _one(event.subject, happened)
+        case "component":
+            return _of_component(event.subject)
+        case "incident" | "maintenance" | "postmortem":
+            incident = incidents.get(event.subject)
+            if incident is not None:
+                is_edge = happened in EDGES or incident.is_over
+                return _of_incident(incident, event, is_edge=is_edge)
+    return None
+
+
+def of_components(components: list[Component]) -> Audience:
+    """Who would be told of a new incident with these components: a look before publishing."""
+    ids = sa.select(Component.id).where(Component.id.in_([one.id for one in components]))
+    return _active().where(Subscriber.incident_id.is_(None), _chose(ids))
+
+
+def _one(public_id: str, happened: str) -> Audience:
+    one = Subscriber.public_id == public_id
+    if happened == "quarantined":
+        # They can not be reached; the person who answers for it may be.
+        mail = sa.literal(Channel.EMAIL, Subscriber.channel.type)
+        return sa.select(Subscriber.id, mail).where(one, Subscriber.email.is_not(None))
+    return sa.select(Subscriber.id, Subscriber.channel).where(one)
+
+
+def _of_component(public_id: str) -> Audience:
+    """As Statuspage: programs hear of each change, people of what is said about it."""
+    component = sa.select(Component.id).where(Component.public_id == public_id)
+    return _active().where(
+        Subscriber.channel == Channel.WEBHOOK, Subscriber.incident_id.is_(None), _chose(component)
+    )
+
+
+def _of_incident(incident: Incident, event: Event, *, is_edge: bool) -> Audience:
+    affected = sa.select(Affected.component_id).where(Affected.incident_id == incident.id)
+    is_told = sa.or_(
+        Subscriber.incident_id == incident.id,
+        sa.and_(Subscriber.incident_id.is_(None), _chose(affected)),
+        # Who was told of trouble is told of its end, whatever was chosen since.
+        Subscriber.id.in_(_told_before(event)),
+    )
+    audience = _active().where(is_told)
+    return audience if is_edge else audience.where(Subscriber.wants == Wants.EVERY)
+
+
+def _active() -> Audience:
+    return sa.select(Subscriber.id, Subscriber.channel).where(
+        Subscriber.state == SubscriberState.ACTIVE
+    )
+
+
+def _chose(components: sa.Select[int]) -> sa.ColumnElement[bool]:
+    """They chose one of these components, or none: then all of them."""
+    mine = subscriber_component.c.subscriber_id == Subscriber.id
+    chose_any = sa.exists().where(mine)
+    chose_these = sa.exists().where(mine, subscriber_component.c.component_id.in_(components))
+    return sa.or_(~chose_any, chose_these)
+
+
+def _told_before(event: Event) -> sa.Select[int]:
+    earlier = sa.select(Event.id).where(Event.subject == event.subject, Event.id < event.id)
+    return sa.select(Delivery.subscriber_id).where(
+        Delivery.event_id.in_(earlier), Delivery.state == DeliveryState.SENT
+    )
+
+
+def size(audience: Audience) -> dict[Channel, int]:
+    """How many will be told, by channel."""
+    found = audience.subquery()
+    query = sa.select(found.c.channel, sa.func.count()).group_by(found.c.channel)
+    return dict(db.session.execute(query))

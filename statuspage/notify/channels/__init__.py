@@ -1,0 +1,50 @@
+"""Channels: the ways by which news go out, a module each.
+
+A channel's `send(news, to)` returns what the other side calls the message, or None,
+and raises `Failed`. It is called by several threads at once, in no transaction.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from statuspage.config import Settings
+from statuspage.domain.subscribers import Channel
+from statuspage.notify.news import News, Recipient
+
+Send = Callable[[News, Recipient], str | None]
+
+
+class Failed(Exception):
+    """A message that was not taken. The sentence holds no address: it is kept and shown.
+
+    `is_final`: trying again can not help. `is_gone`: the receiver wants nothing any
+    more (410), they are unsubscribed.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        is_final: bool = False,
+        is_gone: bool = False,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.is_final = is_final or is_gone
+        self.is_gone = is_gone
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Way:
+    """A channel that works with these settings: how it sends, and how many at a time."""
+
+    send: Send
+    slots: int
+
+
+def ways(settings: Settings) -> dict[Channel, Way]:
+    """The channels that can work here. Mail needs a server, SMS a gateway."""
+    return {}

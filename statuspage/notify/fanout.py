@@ -1,0 +1,54 @@
+"""Fan-out: whom an event concerns, entered in the ledger piece by piece."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from statuspage.db import db
+from statuspage.domain.events import Event
+from statuspage.domain.subscribers import Subscriber
+from statuspage.notify import audience, brakes, ledger
+from statuspage.notify.ledger import DeliveryState, Priority
+
+PIECE = 5_000
+"""How many subscribers are looked at in one transaction: others write in between."""
+MAX_AGE = timedelta(hours=6)
+"""What is older is no news: after a restored backup, or a worker that was off for days."""
+
+log = structlog.get_logger(__name__)
+
+
+def enter_next(event: Event, *, at: datetime) -> bool:
+    """Enter the next piece of an event's deliveries. True while there are more to come.
+
+    The caller commits after each piece; a crash in between repeats or continues it.
+    """
+    event = db.session.get_one(Event, event.id, with_for_update=True, populate_existing=True)
+    if event.fanned_out_at is not None:
+        return False
+    concerned = audience.of(event)
+    if concerned is None:
+        event.fanned_out_at = at
+        return False
+    after = Subscriber.id > event.fanned_out_to
+    piece = concerned.where(after).order_by(Subscriber.id).limit(PIECE).subquery()
+    last = db.session.scalar(sa.select(sa.func.max(piece.c[0])))
+    if last is None:
+        event.fanned_out_at = at
+        log.info("news.entered", event_id=event.id, kind=event.kind)
+        return False
+    state = DeliveryState.WAITING
+    if at - event.at > MAX_AGE or brakes.wants_consent(event, at=at):
+        state = DeliveryState.HELD
+    ledger.enter(event, sa.select(piece), _priority(event), state, at=at)
+    event.fanned_out_to = last
+    return True
+
+
+def _priority(event: Event) -> int:
+    if event.kind.startswith("subscriber."):
+        return Priority.DIRECT
+    if event.kind.startswith("postmortem.") or event.kind.endswith(".update_edited"):
+        return Priority.BACKGROUND
+    return Priority.NEWS

@@ -1,0 +1,311 @@
+"""The ledger: one row for each subscriber that an event concerns, until they were told.
+
+Owns the delivery table and every step of a delivery. Each step is a compare-and-set
+that the caller commits; sending happens between two of them, in no transaction.
+"""
+
+import random
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from statuspage.db import Model, db
+from statuspage.domain.events import Event
+from statuspage.domain.subscribers import Channel, Subscriber
+
+LEASE = timedelta(seconds=60)
+"""A claimed delivery that is not settled by then is tried again."""
+MAX_ATTEMPTS = 12
+FIRST_RETRY = timedelta(seconds=30)
+LONGEST_RETRY = timedelta(hours=6)
+KEPT_FOR = timedelta(days=90)
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    SENDING = "sending"
+    LATER = "later"
+    """Failed, to be tried again at `due_at`."""
+    SENT = "sent"
+    DEAD = "dead"
+    """Failed for good; staff can replay it."""
+    HELD = "held"
+    """An unusually large or repeated send: staff are asked first."""
+    DROPPED = "dropped"
+    """There was nothing to tell any more, or nobody."""
+
+
+class Priority:
+    """Lower goes first."""
+
+    DIRECT = 0
+    """Asked for by one person: a confirmation, a test."""
+    NEWS = 1
+    BACKGROUND = 2
+    """Nobody acts on it at once: postmortems, corrections."""
+
+
+class Delivery(Model):
+    __table_args__ = (
+        sa.UniqueConstraint("event_id", "subscriber_id"),
+        sa.Index("ix_delivery_next", "state", "channel", "priority", "subscriber_id", "event_id"),
+        sa.Index("ix_delivery_due", "state", "due_at"),
+    )
+
+    event_id: Mapped[int] = mapped_column(sa.ForeignKey("event.id", ondelete="CASCADE"))
+    subscriber_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("subscriber.id", ondelete="CASCADE"), index=True
+    )
+    channel: Mapped[Channel]
+    state: Mapped[DeliveryState]
+    priority: Mapped[int] = mapped_column(sa.SmallInteger)
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime]
+    """`later`: when it is tried again; `sending`: when the lease runs out."""
+    lease: Mapped[str | None] = mapped_column(sa.String(16))
+    sent_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+    """Without addresses: what the other side answered, in our words."""
+    remote_id: Mapped[str | None]
+    """What the other side calls the message, where it can be edited or answered."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A delivery that this worker, and no other, may send until its lease runs out."""
+
+    id: int
+    event_id: int
+    subscriber_id: int
+    attempts: int
+    lease: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a claimed delivery."""
+
+    claimed: Claimed
+    state: DeliveryState
+    error: str | None = None
+    retry_after: timedelta | None = None
+    remote_id: str | None = None
+    is_gone: bool = False
+    """The receiver wants nothing any more."""
+
+
+# ── steps ──────────────────────────────────────────────────────────────────────
+
+
+def enter(
+    event: Event,
+    chosen: sa.Select[int, Channel],
+    priority: int,
+    state: DeliveryState,
+    *,
+    at: datetime,
+) -> int:
+    """Enter a delivery for each (subscriber id, channel) that has none of this event yet.
+
+    Returns how many were new.
+    """
+    found = chosen.subquery()
+    is_entered = sa.exists().where(
+        Delivery.event_id == event.id, Delivery.subscriber_id == found.c[0]
+    )
+    values: list[sa.ColumnElement[object]] = [
+        sa.literal(event.id),
+        found.c[0],
+        found.c[1],
+        sa.literal(state.value),
+        sa.literal(priority),
+        sa.literal(0),
+        sa.literal(at, Delivery.due_at.type),
+    ]
+    columns = ("event_id", "subscriber_id", "channel", "state", "priority", "attempts", "due_at")
+    entered = db.session.execute(
+        sa.insert(Delivery).from_select(
+            columns, sa.select(*values).select_from(found).where(~is_entered)
+        )
+    )
+    return entered.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def claim(channel: Channel, limit: int, *, at: datetime) -> list[Claimed]:
+    """Take up to `limit` waiting deliveries, the most urgent first; nobody else gets them."""
+    lease = secrets.token_hex(8)
+    chosen = (
+        sa.select(Delivery.id)
+        .where(Delivery.state == DeliveryState.WAITING, Delivery.channel == channel)
+        .order_by(Delivery.priority, Delivery.subscriber_id, Delivery.event_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = db.session.execute(
+        sa.update(Delivery)
+        .where(Delivery.id.in_(chosen), Delivery.state == DeliveryState.WAITING)
+        .values(
+            state=DeliveryState.SENDING,
+            lease=lease,
+            due_at=at + LEASE,
+            attempts=Delivery.attempts + 1,
+        )
+        .returning(Delivery.id, Delivery.event_id, Delivery.subscriber_id, Delivery.attempts)
+        .execution_options(synchronize_session=False)
+    )
+    claimed = [Claimed(*row, lease) for row in rows]
+    # `RETURNING` has no order.
+    return sorted(claimed, key=lambda one: (one.subscriber_id, one.event_id))
+
+
+def settle(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome]:
+    """Write down what became of claimed deliveries.
+
+    Returns those that were: a delivery whose lease was lost is somebody else's now.
+    """
+    settled = []
+    for outcome in outcomes:
+        claimed = outcome.claimed
+        values: dict[str, object] = {
+            "state": outcome.state,
+            "lease": None,
+            "last_error": outcome.error,
+        }
+        if outcome.state is DeliveryState.SENT:
+            values |= {"sent_at": at, "remote_id": outcome.remote_id}
+        if outcome.state is DeliveryState.LATER:
+            if claimed.attempts >= MAX_ATTEMPTS:
+                values["state"] = DeliveryState.DEAD
+            values["due_at"] = at + backoff(claimed.attempts, outcome.retry_after)
+        if outcome.state is DeliveryState.WAITING:
+            values["attempts"] = claimed.attempts - 1
+        written = db.session.execute(
+            sa.update(Delivery)
+            .where(Delivery.id == claimed.id, Delivery.lease == claimed.lease)
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
+        if written.rowcount == 1:  # type: ignore[attr-defined]
+            settled.append(outcome)
+    return settled
+
+
+def wake_due(*, at: datetime) -> int:
+    """What is to be tried again, and what a dead worker had claimed, waits from now on."""
+    woken = db.session.execute(
+        sa.update(Delivery)
+        .where(
+            Delivery.state.in_((DeliveryState.LATER, DeliveryState.SENDING)),
+            Delivery.due_at <= at,
+        )
+        .values(state=DeliveryState.WAITING, lease=None)
+        .execution_options(synchronize_session=False)
+    )
+    return woken.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def replay(ids: Collection[int], *, at: datetime) -> int:
+    """Staff: let dead, held or dropped deliveries be tried again from the first attempt."""
+    ended = (DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.DROPPED)
+    return _move(ids, ended, DeliveryState.WAITING, at, attempts=0, last_error=None)
+
+
+def drop(ids: Collection[int], reason: str, *, at: datetime) -> int:
+    """Staff: give up what is not sent yet."""
+    unsent = [
+        state for state in DeliveryState if state not in (DeliveryState.SENT, DeliveryState.SENDING)
+    ]
+    return _move(ids, unsent, DeliveryState.DROPPED, at, last_error=reason)
+
+
+def forget_old(*, at: datetime) -> int:
+    """Delete what ended `KEPT_FOR` ago."""
+    ended = (DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.DROPPED)
+    gone = db.session.execute(
+        sa.delete(Delivery)
+        .where(Delivery.state.in_(ended), Delivery.due_at < at - KEPT_FOR)
+        .execution_options(synchronize_session=False)
+    )
+    return gone.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def backoff(attempts: int, asked: timedelta | None = None) -> timedelta:
+    """How long to wait after so many failures: doubling, a quarter more or less by chance.
+
+    What the other side asked for (`Retry-After`) is the least, a day the most.
+    """
+    exponent = min(attempts - 1, 20)
+    length: timedelta = min(FIRST_RETRY * 2**exponent, LONGEST_RETRY)
+    wait = length * random.uniform(0.75, 1.25)  # noqa: S311  not a secret
+    return max(wait, min(asked or wait, timedelta(days=1)))
+
+
+# ── finders ────────────────────────────────────────────────────────────────────
+
+
+def waiting_channels() -> list[Channel]:
+    """The channels with something to send now."""
+    query = sa.select(Delivery.channel).where(Delivery.state == DeliveryState.WAITING).distinct()
+    return list(db.session.scalars(query))
+
+
+def oldest_due(*, at: datetime) -> datetime | None:
+    """Since when the oldest delivery that should be on its way has been due."""
+    due = (DeliveryState.WAITING, DeliveryState.LATER, DeliveryState.SENDING)
+    query = sa.select(sa.func.min(Delivery.due_at)).where(
+        Delivery.state.in_(due), Delivery.due_at <= at
+    )
+    return db.session.scalar(query)
+
+
+def counts() -> dict[tuple[Channel, DeliveryState], int]:
+    """How many deliveries stand where."""
+    query = sa.select(Delivery.channel, Delivery.state, sa.func.count()).group_by(
+        Delivery.channel, Delivery.state
+    )
+    return {(channel, state): number for channel, state, number in db.session.execute(query)}
+
+
+def of_event(event_id: int) -> dict[DeliveryState, int]:
+    """How far the telling of an event is."""
+    query = sa.select(Delivery.state, sa.func.count()).where(Delivery.event_id == event_id)
+    rows = db.session.execute(query.group_by(Delivery.state))
+    return dict(rows.all())
+
+
+def to_subscriber(subscriber: Subscriber, limit: int = 50) -> list[tuple[Delivery, Event]]:
+    """What a subscriber was sent or is to be sent, newest first."""
+    query = sa.select(Delivery, Event).join(Event, Event.id == Delivery.event_id)
+    query = query.where(Delivery.subscriber_id == subscriber.id).order_by(Delivery.id.desc())
+    return [(delivery, event) for delivery, event in db.session.execute(query.limit(limit))]
+
+
+def in_state(state: DeliveryState, limit: int = 100) -> list[tuple[Delivery, Event]]:
+    """Deliveries in this state with their events, the newest first."""
+    query = sa.select(Delivery, Event).join(Event, Event.id == Delivery.event_id)
+    query = query.where(Delivery.state == state).order_by(Delivery.id.desc()).limit(limit)
+    return [(delivery, event) for delivery, event in db.session.execute(query)]
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _move(
+    ids: Collection[int],
+    states: Collection[DeliveryState],
+    to: DeliveryState,
+    at: datetime,
+    **values: object,
+) -> int:
+    moved = db.session.execute(
+        sa.update(Delivery)
+        .where(Delivery.id.in_(ids), Delivery.state.in_(states))
+        .values(state=to, due_at=at, lease=None, **values)
+        .execution_options(synchronize_session=False)
+    )
+    return moved.rowcount  # type: ignore[attr-defined, no-any-return]

@@ -1,0 +1,167 @@
+"""What there is to tell: an event as the public may see it now, and whom it is told to.
+
+Made when it is sent, from the same snapshot as the page. What was retracted,
+redacted or edited since is told as it stands.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import quote
+
+from statuspage import links
+from statuspage.domain.events import Event
+from statuspage.domain.status import IncidentKind, PageStatus
+from statuspage.domain.subscribers import Channel, Subscriber
+from statuspage.links import Purpose
+from statuspage.page import snapshot
+from statuspage.page.snapshot import NoPageError
+from statuspage.page.views import (
+    ComponentView,
+    IncidentPage,
+    IncidentView,
+    PageView,
+    Retracted,
+    Snapshot,
+    UpdateView,
+)
+
+
+class NewsKind(StrEnum):
+    """What is told; the name of its templates."""
+
+    INCIDENT = "incident"
+    MAINTENANCE = "maintenance"
+    POSTMORTEM = "postmortem"
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+    COMPONENT = "component"
+    CONFIRMATION = "confirmation"
+    QUARANTINE = "quarantine"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class News:
+    """One event, the same for everybody who is told."""
+
+    kind: NewsKind
+    event_id: int
+    at: datetime
+    """When it happened."""
+    page: PageView
+    status: PageStatus
+    incident: IncidentView | None = None
+    update: UpdateView | None = None
+    retracted: Retracted | None = None
+    component: ComponentView | None = None
+    old_status: str | None = None
+    """Of the component, where that is what happened."""
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Somebody who is told, and the links that only they get."""
+
+    id: str
+    key: str
+    """Of this delivery: the same at each attempt, so that receivers recognise a repetition."""
+    channel: Channel
+    address: str
+    email: str | None
+    confirm_url: str
+    manage_url: str
+    unsubscribe_url: str
+    """A page that asks; POST to it unsubscribes at once (RFC 8058)."""
+
+
+def of(event: Event, *, at: datetime, base_url: str) -> News | None:
+    """What the event says to the public now; None when there is nothing to tell any more."""
+    try:
+        now = snapshot.take(at=at, base_url=base_url)
+    except NoPageError:
+        return None
+    noun, _, happened = event.kind.partition(".")
+    match noun:
+        case "incident" | "maintenance" | "postmortem":
+            found = snapshot.incident(event.subject, at=at, base_url=base_url)
+            match found:
+                case IncidentPage():
+                    return _of_incident(event, noun, happened, found.incident, now)
+                case Retracted() if happened == "retracted":
+                    kind = NewsKind.RETRACTION
+                    return News(kind, event.id, event.at, now.page, now.status, retracted=found)
+        case "component":
+            component = next((one for one in now.components if one.id == event.subject), None)
+            if component is None:
+                return None
+            return News(
+                NewsKind.COMPONENT,
+                event.id,
+                event.at,
+                now.page,
+                now.status,
+                component=component,
+                old_status=event.data.get("old_status", "operational"),
+            )
+        case "subscriber":
+            if happened in _DIRECT:
+                return News(_DIRECT[happened], event.id, event.at, now.page, now.status)
+    return None
+
+
+_DIRECT = {
+    "confirmation_wanted": NewsKind.CONFIRMATION,
+    "quarantined": NewsKind.QUARANTINE,
+    "test_wanted": NewsKind.TEST,
+}
+
+
+def _of_incident(
+    event: Event,
+    noun: str,
+    happened: str,
+    incident: IncidentView,
+    now: Snapshot,
+) -> News | None:
+    page, status = now.page, now.status
+    if noun == "postmortem":
+        if incident.postmortem is None:
+            return None
+        kind = NewsKind.POSTMORTEM
+        return News(kind, event.id, event.at, page, status, incident=incident)
+    wanted = event.data.get("update")
+    update = next((one for one in incident.updates if one.id == wanted), None)
+    if update is None:
+        return None
+    is_work = incident.kind is IncidentKind.MAINTENANCE
+    kind = NewsKind.MAINTENANCE if is_work else NewsKind.INCIDENT
+    if happened == "update_edited":
+        kind = NewsKind.CORRECTION
+    return News(kind, event.id, event.at, page, status, incident=incident, update=update)
+
+
+def recipient(
+    subscriber: Subscriber, channel: Channel, event_id: int, *, secret: str, base_url: str
+) -> Recipient:
+    """Who they are and their links.
+
+    A mail to a subscriber by another channel goes to the person who answers for it.
+    """
+    address = subscriber.address if channel is subscriber.channel else subscriber.email
+    assert address is not None
+
+    def link(purpose: Purpose, path: str) -> str:
+        token = links.token(secret, purpose, subscriber.public_id)
+        return f"{base_url}{path}{quote(token)}"
+
+    return Recipient(
+        id=subscriber.public_id,
+        key=f"{event_id}-{subscriber.public_id}",
+        channel=channel,
+        address=address,
+        email=subscriber.email,
+        confirm_url=link(Purpose.CONFIRM, "/subscriptions/confirm/"),
+        manage_url=link(Purpose.MANAGE, "/subscriptions/"),
+        unsubscribe_url=link(Purpose.UNSUBSCRIBE, "/subscriptions/unsubscribe/"),
+    )

@@ -1,0 +1,416 @@
+"""The ledger: everybody is told, once, whatever dies in between."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from statuspage.db import db
+from statuspage.domain import components, incidents
+from statuspage.domain.claims import Claim
+from statuspage.domain.events import SYSTEM, Event
+from statuspage.domain.status import ComponentStatus, IncidentStatus
+from statuspage.domain.subscribers import Channel, Subscriber, Wants
+from statuspage.notify import brakes, fanout, ledger
+from statuspage.notify.channels import Failed
+from statuspage.notify.lanes import Preparation, attempt, settle
+from statuspage.notify.ledger import Delivery, DeliveryState
+from statuspage.notify.teller import Teller, enter_waiting
+from tests.conftest import on_sqlite
+
+
+@pytest.fixture
+def entered(app, at):
+    """`entered()` fans everything out, as a tick does."""
+
+    def enter(moment=at):
+        with app.app_context():
+            while enter_waiting(moment):
+                pass
+
+    return enter
+
+
+@pytest.fixture
+def states(app):
+    """`states()`: how many deliveries are in which state."""
+
+    def ask():
+        with app.app_context():
+            query = sa.select(Delivery.state, sa.func.count()).group_by(Delivery.state)
+            return dict(db.session.execute(query).all())
+
+    return ask
+
+
+@pytest.fixture
+def drained(app, at, receiver):
+    """`drained()` sends what waits, as a lane does, in one thread."""
+
+    def drain(channel=Channel.WEBHOOK, *, limit=100):
+        while True:
+            with app.app_context():
+                claimed = ledger.claim(channel, limit, at=at)
+                db.session.commit()
+            if not claimed:
+                return
+            outcomes = []
+            for one, prepared in zip(claimed, Preparation(app)(channel, claimed), strict=True):
+                if isinstance(prepared, str):
+                    outcomes.append(ledger.Outcome(one, DeliveryState.DROPPED, prepared))
+                else:
+                    outcomes.append(attempt(receiver.way(), one, *prepared))
+            settle(app, outcomes)
+
+    return drain
+
+
+# ── who is told ────────────────────────────────────────────────────────────────
+
+
+def test_every_active_subscriber_is_entered_once_however_often_it_is_tried(
+    app, subscribed, an_incident, entered, states, at
+):
+    subscribed(3)
+    an_incident()
+    entered()
+    with app.app_context():
+        db.session.execute(sa.update(Event).values(fanned_out_at=None, fanned_out_to=0))
+        db.session.commit()
+    entered()
+    assert states() == {"waiting": 3}
+
+
+def test_a_long_list_is_entered_piece_by_piece(
+    app, subscribed, an_incident, entered, states, monkeypatch
+):
+    monkeypatch.setattr(fanout, "PIECE", 3)
+    subscribed(20)
+    an_incident()
+    entered()
+    assert states() == {"waiting": 20}
+
+
+def test_several_workers_enter_everybody_once(
+    app, subscribed, an_incident, states, at, monkeypatch
+):
+    monkeypatch.setattr(fanout, "PIECE", 2)
+    subscribed(15)
+    an_incident()
+    together = threading.Barrier(3)
+
+    def worker(_):
+        together.wait()
+        with app.app_context():
+            while enter_waiting(at):
+                pass
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(worker, range(3)))
+    assert states() == {"waiting": 15}
+
+
+@on_sqlite
+def test_who_chose_other_components_or_another_incident_hears_nothing(
+    committed, subscribed, an_incident, entered, drained, receiver, component, at
+):
+    (whole,) = subscribed()
+    (mine,), (other,) = subscribed(), subscribed()
+    with committed():
+        extra = components.add_component("Search", by=SYSTEM, at=at)
+        rows = {row.public_id: row for row in db.session.scalars(sa.select(Subscriber))}
+        rows[mine].components = [components.get(component)]
+        rows[other].components = [extra]
+    an_incident()
+    entered()
+    drained()
+    assert sorted(receiver.told) == sorted([whole, mine])
+
+
+@on_sqlite
+def test_who_was_told_of_trouble_is_told_of_its_end_whatever_was_chosen_since(
+    committed, subscribed, an_incident, entered, drained, receiver, at
+):
+    (one,) = subscribed()
+    incident = an_incident()
+    entered()
+    drained()
+    with committed():
+        row = db.session.scalar(sa.select(Subscriber))
+        row.components = [components.add_component("Search", by=SYSTEM, at=at)]
+        incidents.post_update(
+            incidents.get(incident),
+            status=IncidentStatus.RESOLVED,
+            body="Fixed.",
+            claims={},
+            by=SYSTEM,
+            at=at,
+        )
+    entered()
+    drained()
+    assert receiver.told == [one, one]
+
+
+@on_sqlite
+def test_who_wants_start_and_end_only_is_spared_what_lies_between(
+    committed, subscribed, an_incident, entered, drained, receiver, component, at
+):
+    (brief,) = subscribed(wants=Wants.ENDS)
+    incident = an_incident()
+    for status in (IncidentStatus.IDENTIFIED, IncidentStatus.MONITORING, IncidentStatus.RESOLVED):
+        with committed():
+            incidents.post_update(
+                incidents.get(incident),
+                status=status,
+                body="Going on.",
+                claims={},
+                by=SYSTEM,
+                at=at,
+            )
+        entered()
+    drained()
+    assert receiver.told == [brief, brief]
+
+
+@on_sqlite
+def test_an_update_without_notification_tells_nobody(
+    committed, subscribed, an_incident, entered, states
+):
+    subscribed()
+    an_incident(notify=False)
+    entered()
+    assert states() == {}
+
+
+@on_sqlite
+def test_a_status_set_by_hand_is_told_to_programs_only(
+    committed, subscribed, entered, states, app, component, at
+):
+    subscribed()
+    subscribed(channel=Channel.EMAIL)
+    with committed():
+        row = components.get(component)
+        components.set_status(row, Claim(ComponentStatus.MAJOR_OUTAGE), by=SYSTEM, at=at)
+    entered()
+    with app.app_context():
+        assert list(db.session.scalars(sa.select(Delivery.channel))) == [Channel.WEBHOOK]
+
+
+# ── claims and leases ──────────────────────────────────────────────────────────
+
+
+def test_two_workers_never_get_the_same_delivery(app, subscribed, an_incident, entered, at):
+    subscribed(40)
+    an_incident()
+    entered()
+    together = threading.Barrier(4)
+
+    def worker(_):
+        together.wait()
+        mine = []
+        with app.app_context():
+            while claimed := ledger.claim(Channel.WEBHOOK, 3, at=at):
+                db.session.commit()
+                mine += claimed
+        return mine
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = [one.id for mine in pool.map(worker, range(4)) for one in mine]
+    assert len(ids) == len(set(ids)) == 40
+
+
+def test_what_a_killed_worker_had_claimed_is_sent_by_another_with_the_same_key(
+    app, subscribed, an_incident, entered, drained, receiver, states, at
+):
+    subscribed(2)
+    an_incident()
+    entered()
+    with app.app_context():
+        lost = ledger.claim(Channel.WEBHOOK, 2, at=at)
+        db.session.commit()
+    drained()
+    assert receiver.taken == []
+    with app.app_context():
+        ledger.wake_due(at=at + ledger.LEASE)
+        db.session.commit()
+    drained()
+    assert len(receiver.taken) == 2
+    # The one that was thought dead comes back: it may not overwrite what followed.
+    settle(app, [ledger.Outcome(one, DeliveryState.DEAD, "Too late.") for one in lost])
+    assert states() == {"sent": 2}
+
+
+def test_news_of_today_overtake_a_mass_send_and_nobody_hears_things_out_of_order(
+    app, committed, subscribed, an_incident, entered, drained, receiver, at
+):
+    subscribed(10)
+    first = an_incident("First")
+    entered()
+    with app.app_context():
+        half = ledger.claim(Channel.WEBHOOK, 5, at=at)
+        db.session.commit()
+    settle(app, [ledger.Outcome(one, DeliveryState.SENT) for one in half])
+    second = an_incident("Second")
+    entered()
+    drained(limit=1)
+    events = [int(key.partition("-")[0]) for _, key in receiver.taken]
+    assert events[:5] == [max(events)] * 5
+    for public_id in set(receiver.told):
+        heard = [int(key.partition("-")[0]) for one, key in receiver.taken if one == public_id]
+        assert heard == sorted(heard)
+    assert first != second
+
+
+# ── failures ───────────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_a_failure_is_tried_again_later_and_later_and_ends_dead(
+    app, subscribed, an_incident, entered, drained, receiver, states, at
+):
+    subscribed()
+    an_incident()
+    entered()
+
+    def fail(news, to):
+        raise Failed("The server answered 503.")
+
+    receiver.answer = fail
+    waits, now = [], at
+    for _ in range(ledger.MAX_ATTEMPTS):
+        drained()
+        with app.app_context():
+            row = db.session.scalar(sa.select(Delivery))
+            waits.append(row.due_at - at)
+            ledger.wake_due(at=row.due_at)
+            db.session.commit()
+            now = row.due_at
+    assert now > at
+    assert states() == {"dead": 1}
+    assert timedelta(seconds=20) < waits[0] < timedelta(seconds=40)
+    assert all(wait <= ledger.LONGEST_RETRY * 1.25 for wait in waits)
+    assert waits[5] > 8 * waits[0]
+
+
+@on_sqlite
+def test_what_is_dead_can_be_replayed_by_staff(
+    app, subscribed, an_incident, entered, drained, receiver, states, at
+):
+    subscribed()
+    an_incident()
+    entered()
+    with app.app_context():
+        (one,) = ledger.claim(Channel.WEBHOOK, 1, at=at)
+        ledger.settle([ledger.Outcome(one, DeliveryState.DEAD, "No.")], at=at)
+        assert ledger.replay([one.id], at=at) == 1
+        db.session.commit()
+    drained()
+    assert states() == {"sent": 1}
+
+
+@on_sqlite
+def test_what_the_other_side_asked_for_is_waited(app, at):
+    asked = timedelta(hours=8)
+    assert ledger.backoff(1, asked) == asked
+    assert ledger.backoff(1, timedelta(days=300)) == timedelta(days=1)
+    assert ledger.backoff(1, timedelta(0)) > timedelta(seconds=20)
+
+
+@on_sqlite
+def test_what_was_taken_back_meanwhile_is_not_told(
+    committed, subscribed, an_incident, entered, drained, receiver, states, at
+):
+    from statuspage.domain import corrections
+
+    subscribed()
+    incident = an_incident()
+    entered()
+    with committed():
+        corrections.retract(incidents.get(incident), reason="A false alarm.", by=SYSTEM, at=at)
+    drained()
+    assert receiver.taken == []
+    assert states() == {"dropped": 1}
+
+
+# ── brakes ─────────────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_a_program_in_a_loop_is_braked_and_staff_are_asked(
+    committed, subscribed, an_incident, entered, states, at
+):
+    subscribed()
+    incident = an_incident()
+    for minute in range(brakes.MOST_OF_ONE + 1):
+        with committed():
+            incidents.post_update(
+                incidents.get(incident),
+                status=IncidentStatus.IDENTIFIED,
+                body=f"Attempt {minute}.",
+                claims={},
+                by=SYSTEM,
+                at=at + timedelta(minutes=minute),
+            )
+    entered(at + timedelta(minutes=brakes.MOST_OF_ONE + 1))
+    assert states() == {"waiting": brakes.MOST_OF_ONE, "held": 2}
+
+
+@on_sqlite
+def test_old_news_wait_for_staff(subscribed, an_incident, entered, states, at):
+    subscribed()
+    an_incident()
+    entered(at + fanout.MAX_AGE + timedelta(seconds=1))
+    assert states() == {"held": 1}
+
+
+# ── lanes ──────────────────────────────────────────────────────────────────────
+
+
+def test_a_worker_tells_everybody_once_and_stops_cleanly(
+    app, subscribed, an_incident, receiver, states
+):
+    public_ids = subscribed(30)
+    an_incident()
+    everyone = threading.Event()
+
+    def note(news, to):
+        if len(receiver.taken) >= 29:
+            everyone.set()
+
+    receiver.answer = note
+    teller = Teller(app, {Channel.WEBHOOK: receiver.way()})
+    from statuspage import clock
+
+    while teller.step(clock.now()):
+        pass
+    assert everyone.wait(10)
+    teller.stop()
+    assert sorted(receiver.told) == sorted(public_ids)
+    assert states() == {"sent": 30}
+
+
+def test_a_stopping_worker_gives_back_what_it_has_not_sent(
+    app, subscribed, an_incident, receiver, states
+):
+    from statuspage import clock
+
+    subscribed(12)
+    an_incident()
+    started, may_end = threading.Event(), threading.Event()
+
+    def slow(news, to):
+        started.set()
+        may_end.wait(10)
+
+    receiver.answer = slow
+    teller = Teller(app, {Channel.WEBHOOK: receiver.way(slots=2)})
+    teller.step(clock.now())
+    assert started.wait(10)
+    stopping = threading.Thread(target=teller.stop)
+    stopping.start()
+    may_end.set()
+    stopping.join()
+    assert len(receiver.taken) == states()["sent"] < 12
+    assert states() == {"sent": len(receiver.taken), "waiting": 12 - len(receiver.taken)}
