@@ -6,7 +6,12 @@ from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
 
 from statuspage.front.back import BackError, Reply
 from statuspage.front.kept import may_be_kept
@@ -64,7 +69,7 @@ class Reader(asyncio.Protocol):
         self._held_bytes = 0
         self._has_begun = False
         """The answer under way is partly sent."""
-        self._is_in_message = self._is_in_head = False
+        self._is_in_message = self._is_in_head = self._may_be_long = False
         self._begin()
 
     def _begin(self) -> None:
@@ -97,10 +102,14 @@ class Reader(asyncio.Protocol):
         if self._is_ending:
             return  # What comes after the last words is not read.
         self._now = self._loop.time()
+        self._may_be_long = len(data) > MAX_HEAD_BYTES
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
             self._end()  # We speak nothing else; the request itself is answered.
+        except HttpParserCallbackError:
+            log.exception("A request could not be taken.")  # A mistake of ours.
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR)
         except HttpParserError:
             self._refuse(HTTPStatus.BAD_REQUEST)
         if self._is_in_head:
@@ -148,14 +157,28 @@ class Reader(asyncio.Protocol):
         self._is_in_head = False
         self._deadline = self._now + BODY_S
         fields = self._fields
-        if len(self._target) > MAX_TARGET_BYTES:
+        if self._target[:1] != b"/" and not self._is_another_form():
+            self._refuse(HTTPStatus.BAD_REQUEST)
+        elif len(self._target) > MAX_TARGET_BYTES:
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG)
-        elif len(fields) > MAX_FIELDS:
+        elif len(fields) > MAX_FIELDS or (self._may_be_long and self._is_too_long()):
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif b"content-length" in fields and int(fields[b"content-length"]) > MAX_BODY_BYTES:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         elif b"expect" in fields and not self._is_busy and not self._is_ending:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _is_another_form(self) -> bool:
+        """Whether the target is one of RFC 9112 §3.2.2 or §3.2.4; a full address loses its host."""
+        if self._target == b"*":
+            return self._parser.get_method() == b"OPTIONS"
+        scheme, _, rest = self._target.partition(b"://")
+        _, slash, path = rest.partition(b"/")
+        self._target = slash + path
+        return scheme.lower() in (b"http", b"https") and slash == b"/"
+
+    def _is_too_long(self) -> bool:
+        return sum(len(name) + len(value) for name, value in self._fields.items()) > MAX_HEAD_BYTES
 
     def on_body(self, piece: bytes) -> None:
         if self._is_ending:
@@ -289,11 +312,13 @@ class Reader(asyncio.Protocol):
 
     async def _pass_on(self, request: Request, key: Key | None) -> None:
         front = self._front
+        if key is not None and key[0] != request.target:
+            key = None  # Nothing is stored for an address with parameters that mean nothing.
         question = request.passed_on(self._address, key)
         async with asyncio.timeout(ANSWER_S) as limit, front.turn():
             asked_at = self._loop.time()
             async with front.back.ask(question, request.body) as reply:
-                if key is not None and key[0] == request.target and may_be_kept(reply):
+                if key is not None and may_be_kept(reply):
                     body = await reply.read()
                     host = request.fields.get(b"host", b"")
                     kept = front.store.keep(key, host, reply, body, asked_at)
