@@ -16,6 +16,7 @@ except SettingsError as error:
 # A server prepares the database; a command of `flask` decides for itself.
 if "FLASK_RUN_FROM_CLI" not in os.environ:
     group.end_with_the_others()
+    group.let_readers_go_first()
     try:
         schema.bring_up_to_date(app)
         first_start.fill(app, at=clock.now())

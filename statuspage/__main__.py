@@ -1,4 +1,4 @@
-"""`python -m statuspage`: web and worker as one group; when one ends, all end.
+"""`python -m statuspage`: front, web and worker as one group; when one ends, all end.
 
 The group is honcho's, and what it runs is in the Procfile. This process reads the
 settings and looks after the group; the parts prepare the database themselves.
@@ -9,6 +9,7 @@ import os
 import resource
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from honcho.environ import Procfile, parse_procfile
@@ -19,6 +20,7 @@ from statuspage import config, group
 from statuspage.config import PROJECT, Settings, SettingsError
 
 MAX_FILES = 8192
+FRONT, WEB = "front", "web"
 
 
 def main() -> None:
@@ -31,9 +33,13 @@ def main() -> None:
     _allow_many_connections()
     manager = _Group(_Patient(prefix=False))
     procfile: Procfile = parse_procfile((PROJECT / "Procfile").read_text())
-    for name, command in procfile.processes.items():
-        manager.add_process(name, command, env=_environment(settings), cwd=str(PROJECT))
-    manager.loop()
+    # Only we may enter it, so only we can speak to the web process behind the front.
+    with tempfile.TemporaryDirectory(prefix="statuspage-") as folder:
+        for name, command in procfile.processes.items():
+            if name != FRONT or settings.front:
+                environment = _environment(settings, name, Path(folder))
+                manager.add_process(name, command, env=environment, cwd=str(PROJECT))
+        manager.loop()
     sys.exit(manager.returncode)
 
 
@@ -65,9 +71,9 @@ class _Patient(Printer):  # type: ignore[misc]
             super().write(message)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def _environment(settings: Settings, process: str, folder: Path) -> dict[str, str]:
     bin_folder = Path(sys.executable).parent
-    return os.environ | {
+    environment = os.environ | {
         "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
         "HOST": settings.host,
         "PORT": str(settings.port),
@@ -78,7 +84,13 @@ def _environment(settings: Settings) -> dict[str, str]:
         "STATUSPAGE_ANNOUNCE": "1",
         group.LEADER: str(os.getpid()),
         "PYTHONUNBUFFERED": "1",
+        "STATUSPAGE_LOG_FORMAT": settings.log_format,
+        group.SOCKET: str(folder / "web.sock") if settings.front else "",
     }
+    if process == WEB and settings.front:
+        # The front is one more proxy before it.
+        environment["STATUSPAGE_PROXY_HOPS"] = str(settings.proxy_hops + 1)
+    return environment
 
 
 def _refuse_a_taken_port(settings: Settings) -> None:

@@ -60,6 +60,7 @@ def work(info: ScriptInfo, announce: bool) -> None:
 
     app = info.load_app()
     group.end_with_the_others()
+    group.let_readers_go_first()
     schema.bring_up_to_date(app)
     first_start.fill(app, at=clock.now())
     if announce:

@@ -181,6 +181,12 @@ class Settings(BaseSettings):
         description="Mail server: `smtp://user:password@host:587` or"
         " `smtps://user:password@host:465`.",
     )
+    front: bool = Field(
+        default=True,
+        description="Under `make run`, a process of its own answers readers, before the web"
+        " process. `0`: the web process listens itself.",
+        json_schema_extra={"default": "`1`"},
+    )
     web_processes: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1,
         validation_alias=AliasChoices(
@@ -189,7 +195,7 @@ class Settings(BaseSettings):
         description="Number of web processes. `WEB_CONCURRENCY` and `GRANIAN_WORKERS` are read"
         " too.",
     )
-    proxy_hops: Annotated[int, Field(ge=0, le=10)] = Field(
+    proxy_hops: Annotated[int, Field(ge=0, le=16)] = Field(
         default=0,
         description="How many reverse proxies of yours stand in front. Only that many"
         " `X-Forwarded-*` entries are believed.",

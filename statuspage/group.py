@@ -4,17 +4,23 @@ honcho ends the others when one it started ends. It can not know of a server's o
 children, and nobody would end anything when honcho itself is killed.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 LEADER = "STATUSPAGE_GROUP"
 """In the environment: process id of the honcho that leads the group, if there is one."""
 
+SOCKET = "STATUSPAGE_SOCKET"
+"""In the environment: where the web process listens, if a front stands before it."""
+
 _LOOK_S = 1.0
 _GRACE_S = 5.0
+_NICENESS = 10
 
 
 def end_with_the_others() -> None:
@@ -23,6 +29,18 @@ def end_with_the_others() -> None:
     leader = int(os.environ.get(LEADER) or 0)
     if parent is not None or leader:
         threading.Thread(target=_watch, args=(parent, leader), daemon=True).start()
+
+
+def let_readers_go_first() -> None:
+    """Where a front answers readers, this process takes the processor after it.
+
+    Linux weighs whole sessions where it groups them, and each process of the group
+    leads one; elsewhere the niceness of the process itself counts.
+    """
+    if os.environ.get(SOCKET):
+        os.nice(_NICENESS)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(_NICENESS))
 
 
 def _watch(parent: multiprocessing.process.BaseProcess | None, leader: int) -> None:

@@ -1,4 +1,4 @@
-"""One command starts web and worker as one group, and one Ctrl-C ends it."""
+"""One command starts front, web and worker as one group, and one Ctrl-C ends it."""
 
 import contextlib
 import os
@@ -78,9 +78,9 @@ class Group:
         """Process ids as honcho tells them."""
         found = {
             name: int(pid)
-            for name, pid in re.findall(r"(web|worker) started \(pid=(\d+)\)", self.output)
+            for name, pid in re.findall(r"(front|web|worker) started \(pid=(\d+)\)", self.output)
         }
-        assert set(found) == {"web", "worker"}, self.output
+        assert set(found) == {"front", "web", "worker"}, self.output
         return found
 
     def ended(self) -> int:
@@ -187,6 +187,23 @@ def test_maintenance_that_is_due_begins_within_five_seconds(group, tmp_path):
     assert due <= begun <= due + timedelta(seconds=5)
 
 
+def test_the_front_answers_readers_and_takes_the_processor_first(group):
+    with urlopen(f"{group.address}/", timeout=10) as answer:
+        assert "Server" not in answer.headers
+    processes = group.processes()
+    niceness = {
+        name: os.getpriority(os.PRIO_PROCESS, processes[name]) for name in ("front", "worker")
+    }
+    assert niceness["worker"] > niceness["front"] == os.nice(0)
+
+
+def test_without_a_front_the_web_process_listens_itself(start):
+    group = start(STATUSPAGE_DEMO="0", STATUSPAGE_FRONT="0")
+    group.wait_until_ready()
+    assert group.get("/")[0] == 200
+    assert "front started" not in group.output
+
+
 def test_six_hundred_readers_who_hold_a_connection_stall_nobody(group):
     with contextlib.ExitStack() as stack:
         for number in range(600):
@@ -232,7 +249,7 @@ def test_the_group_can_be_stopped_after_nobody_listens_to_it_any_more(tmp_path):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("name", ["web", "worker"])
+@pytest.mark.parametrize("name", ["front", "web", "worker"])
 def test_when_one_process_is_killed_the_group_ends(group, name):
     processes = group.processes()
     os.kill(processes[name], signal.SIGKILL)
