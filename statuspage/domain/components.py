@@ -266,6 +266,7 @@ def replace_claims(
             kept[row.component_id] = row
         else:
             _end([row], at)
+            db.session.get_one(Component, row.component_id).updated_at = at
     for component, claim in claims.items():
         if incident.kind is IncidentKind.INCIDENT:
             _end(_in_force(component_id=component.id, incident_id=None), at)

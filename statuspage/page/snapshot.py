@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from statuspage.domain import components, events, incidents, pages, postmortems
+from statuspage.domain import (
+    components,
+    events,
+    incidents,
+    pages,
+    postmortem_text,
+    postmortems,
+)
 from statuspage.domain.claims import (
     OPERATIONAL,
     Claim,
@@ -297,10 +304,14 @@ def present(*, at: datetime, base_url: str) -> Present:
             items.append(_group_view(group, members))
     return Present(
         page=page,
-        items=tuple(sorted(items, key=lambda item: (item.position, item.created_at))),
+        items=tuple(sorted(items, key=_standing_order)),
         components=views,
         status=page_status([one.status for one in shown]),
     )
+
+
+def _standing_order(item: ComponentView | GroupView) -> tuple[int, datetime, bool]:
+    return item.position, item.created_at, isinstance(item, ComponentView)
 
 
 def unfinished(*, at: datetime) -> tuple[IncidentView, ...]:
@@ -580,11 +591,7 @@ def _postmortem_view(postmortem: Postmortem, at: datetime) -> PostmortemView:
                 postmortem.versions, texts[:-1], texts[1:], strict=True
             )
         ),
-        source="\n\n".join(
-            f"## {part.heading}\n\n{postmortem.published_parts[part.value].strip()}"
-            for part in Part
-            if postmortem.published_parts.get(part.value)
-        ),
+        source=postmortem_text.whole(postmortem.published_parts),
     )
 
 
