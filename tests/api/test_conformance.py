@@ -1,0 +1,76 @@
+"""Both APIs keep to their description, whatever is sent: valid, invalid and odd requests."""
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from statuspage.domain import components, pages, tokens
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.tokens import Scope
+from statuspage.web import openapi
+from statuspage.web.manage.operations import OPERATIONS
+from tests.conftest import on_sqlite
+
+EXAMPLES = 4
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update={"api_requests_per_second": 100_000})
+
+
+@pytest.fixture
+def known(committed, at):
+    """What the described operations are about here: values of path parameters, and a token."""
+    with committed():
+        page = pages.create("Brambleway", by=SYSTEM, at=at)
+        component = components.add_component("API", by=SYSTEM, at=at)
+        _, secret = tokens.create("schemathesis", scopes=[Scope.MANAGE], by=SYSTEM, at=at)
+        return {
+            "page_id": page.public_id,
+            "organization_id": page.public_id,
+            "component_id": component.public_id,
+        }, secret
+
+
+@on_sqlite
+@pytest.mark.parametrize("noun", dict.fromkeys(openapi.tag_of(one.path) for one in OPERATIONS))
+def test_every_operation_keeps_to_its_description(app, known, noun):
+    keys, secret = known
+    schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app).include(tag=noun)
+    tried = []
+
+    for found in schema.get_all_operations():
+        operation = found.ok()
+
+        @hypothesis.given(operation.as_strategy())
+        @hypothesis.settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        def keeps_to_it(case):
+            case.path_parameters |= {
+                name: keys[name] for name in case.path_parameters if name in keys
+            }
+            headers = {"Authorization": f"OAuth {secret}"}
+            case.call_and_validate(headers=headers, checks=CHECKS)
+
+        keeps_to_it()
+        tried.append(operation.label)
+    assert tried
