@@ -48,9 +48,7 @@ def say_of_components(
     timeline.record(f"{incident.kind}.components_changed", incident, by=by, at=at, data=told)
 
 
-def leave_out(
-    incident: Incident, gone: Collection[Component], *, by: Actor, at: datetime
-) -> None:
+def leave_out(incident: Incident, gone: Collection[Component], *, by: Actor, at: datetime) -> None:
     """The incident does not name these components any more; what it claimed of them ends.
 
     What its updates said of them stays, and a correction tells of it. Raises `Invalid`.
@@ -150,5 +148,3 @@ def _refuse_untold(incident: Incident) -> None:
 
 def _names(named: Collection[Component]) -> str | None:
     return ", ".join(component.full_name for component in named) or None
-
-
