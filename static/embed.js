@@ -40,7 +40,7 @@ const ask = async () => {
   if (wait > 0) return;
   asked = Date.now();
   try {
-    const answer = await fetch(home + "/api/v2/summary.json", { credentials: "omit" });
+    const answer = await fetch(home + "/api/v2/summary.json", { cache: "no-cache" });
     news = read(await answer.json());
     heard = asked;
   } catch {

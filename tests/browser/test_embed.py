@@ -1,0 +1,275 @@
+"""The card and the element `<status-page>` on somebody else's site, in Chromium.
+
+The other site has an origin of its own, a policy that allows nothing but our script
+and our data, and style rules that would ruin whatever they reach.
+"""
+
+from threading import Thread
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
+
+from statuspage.domain import components, incidents, maintenance
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.status import IncidentStatus
+from tests.public import site
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Shop</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="/shop.css">
+<script src="{url}/embed.js" defer></script></head>
+<body><main><h1>Shop</h1>{body}<p>Buy things.</p></main></body></html>"""
+STYLE = """
+a, b, span, div { color: lime !important; font-size: 40px !important; float: right !important }
+iframe { border: 0; width: 100%; height: 150px }
+"""
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src {url}; connect-src {url}; frame-src {url};"
+    " base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+ELEMENT = "<status-page></status-page>"
+ALWAYS = '<status-page show="always"></status-page>'
+
+
+@pytest.fixture
+def shop(live_url):
+    """`shop(body)`: the address of another site's page with this in it."""
+    bodies = {}
+
+    def app(environ, start_response):
+        path = environ["PATH_INFO"]
+        if path.endswith(".css"):
+            response = Response(STYLE, mimetype="text/css")
+        else:
+            page = PAGE.format(url=live_url, body=bodies.get(path, ""))
+            response = Response(page, mimetype="text/html")
+        response.headers["Content-Security-Policy"] = POLICY.format(url=live_url)
+        return response(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+
+    def opened(body=ELEMENT):
+        path = f"/{len(bodies)}"
+        bodies[path] = body
+        return f"http://127.0.0.1:{server.server_port}{path}"
+
+    yield opened
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def quiet(committed, at):
+    """A page on which all is well; the public id of its component."""
+    with committed():
+        site.a_page(at)
+        return site.a_component("Checkout", at).public_id
+
+
+@pytest.fixture
+def open_shop(open_page, shop, live_url):
+    """`open_shop(body, …)`: the other site's page, once our data has been asked for."""
+
+    def opened(body=ELEMENT, **habits):
+        page = open_page(**habits)
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda line: line.type == "error" and page.errors.append(line.text))
+        with page.expect_response(f"{live_url}/api/v2/summary.json") as answer:
+            page.goto(shop(body))
+        answer.value.finished()
+        return page
+
+    return opened
+
+
+# ── the element ────────────────────────────────────────────────────────────────
+
+
+def test_while_all_is_well_nothing_is_shown_unless_asked_for(open_shop, live_url, quiet):
+    page = open_shop(f"{ALWAYS}<div id=one>{ELEMENT}</div>")
+    always, silent = page.locator("status-page").first, page.locator("#one status-page")
+    expect(always.get_by_role("link")).to_contain_text("All Systems Operational")
+    expect(always).to_contain_text("Northwind status")
+    assert silent.bounding_box()["height"] == 0
+    expect(silent.get_by_role("link")).to_have_count(0)
+    assert page.errors == []
+
+
+def test_trouble_is_told_in_the_sites_page_and_leads_to_ours(open_shop, live_url, northwind):
+    page = open_shop(timezone_id="Asia/Tokyo")
+    link = page.get_by_role("status").get_by_role("link")
+    expect(link).to_contain_text("Card payments declined in Europe")
+    expect(link).to_contain_text("Minor Service Outage · since ")
+    expect(link).to_contain_text(" · Northwind status")
+    assert page.errors == []
+    with page.expect_popup() as popup:
+        link.click()
+    expect(popup.value).to_have_url(f"{live_url}/")
+    assert popup.value.evaluate("window.opener") is None
+
+
+def test_the_sites_own_style_does_not_reach_it(open_shop, northwind):
+    page = open_shop()
+    title = page.locator("status-page b")
+    expect(title).to_be_visible()
+    look = "one => [getComputedStyle(one).color, getComputedStyle(one).fontSize]"
+    assert title.evaluate(look) == ["rgb(28, 29, 31)", "16px"]
+    dark = open_shop(dark=True).locator("status-page b")
+    assert dark.evaluate(look) == ["rgb(236, 236, 234)", "16px"]
+
+
+def test_maintenance_is_told_once_it_runs(open_shop, committed, quiet, at):
+    with committed():
+        site.a_maintenance(components.get(quiet), at, at, hours=1)
+    expect(open_shop().get_by_role("link")).to_have_count(0)
+    with committed():
+        maintenance.advance(at=at)
+    link = open_shop().get_by_role("link")
+    expect(link).to_contain_text("Webhook delivery moves to a new queue")
+    expect(link).to_contain_text("Service Under Maintenance · since ")
+    expect(link).to_have_class("maintenance")
+
+
+def test_an_open_incident_is_told_even_where_everything_is_operational(
+    open_shop, committed, quiet, at
+):
+    with committed():
+        for name in ("Odd mails", "Odd bills"):
+            incidents.open_incident(
+                name,
+                status=IncidentStatus.INVESTIGATING,
+                body="We look.",
+                claims={},
+                by=SYSTEM,
+                at=at,
+            )
+    link = open_shop().get_by_role("link")
+    expect(link).to_contain_text(", and 1 more")
+    expect(link).not_to_contain_text("Operational")
+
+
+def test_news_come_once_a_minute_and_only_while_somebody_looks(
+    open_page, shop, live_url, committed, northwind, at
+):
+    page = open_page()
+    page.clock.install()
+    asked = []
+    page.on("request", lambda one: one.url.endswith("summary.json") and asked.append(one))
+    with page.expect_response(f"{live_url}/api/v2/summary.json"):
+        page.goto(shop(ELEMENT + ELEMENT))
+    expect(page.get_by_role("link").nth(1)).to_contain_text("Card payments")
+    page.evaluate("document.querySelector('status-page').shadowRoot.querySelector('a').id = 'same'")
+    page.clock.fast_forward(55_000)
+    assert len(asked) == 1, "two elements ask once"
+
+    with page.expect_response(f"{live_url}/api/v2/summary.json"):
+        page.clock.fast_forward(10_000)
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("status-page #same")).to_be_visible()  # Not read out a second time.
+
+    page.evaluate("Object.defineProperty(document, 'hidden', { configurable: true, value: true })")
+    page.clock.fast_forward(600_000)
+    assert len(asked) == 2, "nobody looks"
+    with committed():
+        site.resolve(incidents.get(northwind.open), at)
+    with page.expect_response(f"{live_url}/api/v2/summary.json"):
+        page.evaluate(
+            "() => { delete document.hidden;"
+            " document.dispatchEvent(new Event('visibilitychange')) }"
+        )
+    expect(page.get_by_role("link")).to_have_count(0)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"status": 503, "body": "<h1>Sorry</h1>"}, {"status": 200, "body": "{}"}, None],
+    ids=["not well", "no summary", "not there"],
+)
+def test_a_page_that_can_not_be_reached_leaves_the_site_as_it_is(
+    open_page, shop, northwind, answer
+):
+    page = open_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.route(
+        "**/api/v2/summary.json",
+        lambda route: route.fulfill(**answer) if answer else route.abort(),
+    )
+    with page.expect_event("requestfinished" if answer else "requestfailed", _of_the_summary):
+        page.goto(shop())
+    expect(page.get_by_role("heading", name="Shop")).to_be_visible()
+    expect(page.locator("status-page a")).to_have_count(0)
+    assert errors == []
+
+
+def _of_the_summary(request):
+    return request.url.endswith("/api/v2/summary.json")
+
+
+def test_the_last_word_does_not_stand_for_ever(open_page, shop, live_url, northwind):
+    page = open_page()
+    page.clock.install()
+    page.goto(shop())
+    expect(page.locator("status-page a")).to_be_visible()
+    page.route("**/api/v2/summary.json", lambda route: route.abort())
+    for _ in range(5):
+        with page.expect_event("requestfailed"):
+            page.clock.fast_forward(61_000)
+    expect(page.locator("status-page a")).to_be_visible()
+    with page.expect_event("requestfailed"):
+        page.clock.fast_forward(360_000)
+    expect(page.locator("status-page a")).to_have_count(0)
+
+
+# ── the card ───────────────────────────────────────────────────────────────────
+
+
+def test_the_card_stands_in_a_frame_of_another_site(open_page, shop, live_url, northwind):
+    page = open_page(script=False)
+    page.goto(shop(f'<iframe src="{live_url}/embed" title="Status of Northwind"></iframe>'))
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading")).to_have_text("Card payments declined in Europe")
+    page.goto(shop(f'<iframe src="{live_url}/" title="Not the page itself"></iframe>'))
+    expect(page.frame_locator("iframe").get_by_role("heading", name="Card")).to_have_count(0)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_neither_has_a_barrier_that_axe_finds(open_shop, live_url, northwind, theme):
+    page = open_shop(
+        f'{ALWAYS}<iframe src="{live_url}/embed" title="Status"></iframe>', dark=theme == "dark"
+    )
+    expect(page.locator("status-page a")).to_be_visible()
+    found = Axe().run(page, options={"rules": {"color-contrast": {"enabled": True}}})
+    assert found.violations_count == 0, found.generate_report()
+    page.goto(f"{live_url}/embed")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_narrow_phone_never_scrolls_sideways(open_shop, live_url, committed, northwind, at):
+    with committed():
+        cards = components.get(northwind.cards)
+        incident = incidents.open_incident(
+            "Donaudampfschifffahrtsgesellschaftskapitänsmützenversand" * 3,
+            status=IncidentStatus.INVESTIGATING,
+            body="We look.",
+            claims={cards: site.MAJOR},
+            by=SYSTEM,
+            at=at,
+        )
+        assert incident.public_id
+    page = open_shop(width=320, height=640)
+    expect(page.locator("status-page b")).to_contain_text("Donaudampf")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.goto(f"{live_url}/embed")
+    expect(page.get_by_role("heading")).to_contain_text("Donaudampf")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
