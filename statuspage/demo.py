@@ -278,9 +278,10 @@ def _past_maintenance(parts: dict[str, Component], at: datetime) -> list[_Step]:
 
 
 def _let_time_pass(now: datetime) -> None:
-    for moved in maintenance.advance(at=now):
-        moved.updates[0].notify = False
-        events.about(moved.public_id, limit=1)[0].notify = False
+    for public_id in maintenance.due(at=now):
+        for told in maintenance.advance(public_id, at=now):
+            told.notify = False
+            events.about(public_id, limit=1)[0].notify = False
 
 
 def _scheduling(

@@ -41,7 +41,7 @@ def start_missing() -> list[Server]:
         server, os.environ[POSTGRES_URL] = _start_postgres(bin_folder)
         started.append(server)
     if not os.environ.get(REDIS_URL) and (program := shutil.which("redis-server")):
-        server, os.environ[REDIS_URL] = _start_redis(program)
+        server, os.environ[REDIS_URL] = start_redis(program)
         started.append(server)
     return started
 
@@ -85,9 +85,10 @@ def _start_postgres(programs: Path) -> tuple[Server, str]:
     return server, f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
-def _start_redis(program: str) -> tuple[Server, str]:
+def start_redis(program: str, port: int | None = None) -> tuple[Server, str]:
+    """An empty Redis on `port`, or on a free one; with its address."""
     folder = Path(tempfile.mkdtemp(prefix="statuspage-redis-"))
-    port = _free_port()
+    port = port or _free_port()
     process = subprocess.Popen(
         [program, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder],
         stdout=subprocess.DEVNULL,

@@ -1,19 +1,23 @@
 """The worker lets time pass: what is due happens once, soon, and after trouble too."""
 
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from huey.consumer import Consumer
 
 from statuspage.db import db
-from statuspage.domain import components, maintenance
+from statuspage.domain import components, incidents, maintenance
 from statuspage.domain.claims import Claim
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.domain.timeline import Incident
 from statuspage.notify import jobs
+from tests import servers
+from tests.conftest import on_sqlite
 
 HOUR = timedelta(hours=1)
 
@@ -82,6 +86,59 @@ def test_what_was_due_while_the_database_was_away_happens_when_it_is_back(app, a
     assert _statuses(app) == ["scheduled", "in_progress"]
 
 
+@pytest.fixture
+def a_broken_maintenance(committed, at):
+    """One that is due first, with a name that no rule lets through."""
+    with committed():
+        broken = maintenance.schedule(
+            "Disks",
+            body="New disks.",
+            claims={},
+            scheduled_for=at + HOUR / 2,
+            scheduled_until=at + 2 * HOUR,
+            by=SYSTEM,
+            at=at,
+        )
+        broken.name = ""
+        return broken.public_id
+
+
+@pytest.mark.usefixtures("maintenance_in_an_hour")
+def test_a_maintenance_that_can_not_begin_does_not_keep_another_from_beginning(
+    app, at, a_broken_maintenance, stands
+):
+    jobs.step(app, at + HOUR)
+    assert stands() == {"": "scheduled", "Database upgrade": "in_progress"}
+
+
+@pytest.mark.usefixtures("maintenance_in_an_hour")
+def test_what_could_not_begin_is_tried_again_with_each_tick_and_logged_once(
+    app, at, a_broken_maintenance, stands, committed, caplog
+):
+    for second in range(3):
+        jobs.step(app, at + HOUR + timedelta(seconds=second))
+    about_it = f"Maintenance {a_broken_maintenance}"
+    assert caplog.text.count(f"{about_it} failed") == 1
+    assert "Give the incident a name" in caplog.text
+    with committed():
+        incidents.get(a_broken_maintenance).name = "Disks"
+    jobs.step(app, at + HOUR + timedelta(seconds=3))
+    assert stands()["Disks"] == "in_progress"
+    assert f"{about_it} works again" in caplog.text
+
+
+@pytest.fixture
+def stands(app):
+    """Name → status of everything there is."""
+
+    def ask() -> dict[str, str]:
+        with app.app_context():
+            found = db.session.scalars(sa.select(Incident))
+            return {incident.name: incident.status.value for incident in found}
+
+    return ask
+
+
 def test_the_queue_is_a_file_of_its_own_that_survives_a_power_cut(app, settings):
     queue = jobs.queue_of(app)
     assert queue.pending_count() == 0
@@ -93,3 +150,33 @@ def test_with_redis_the_queue_is_there(app, settings, redis_url):
     app.config["SETTINGS"] = settings.model_copy(update={"redis_url": redis_url})
     assert jobs.queue_of(app).pending_count() == 0
     assert not (settings.data_dir / "queue.db").exists()
+
+
+@on_sqlite
+@pytest.mark.usefixtures("redis_url")
+def test_when_redis_goes_and_when_it_is_back_the_log_says_so_once(app, settings, caplog):
+    program = shutil.which("redis-server") or pytest.skip("Redis runs elsewhere.")
+    redis, url = servers.start_redis(program)
+    app.config["SETTINGS"] = settings.model_copy(update={"redis_url": url})
+    consumer = Consumer(jobs.queue_of(app))
+    consumer.stop_flag.set()  # Between two tries it does not wait.
+    (worker, _), scheduler = consumer.worker_threads[0], consumer._create_scheduler()
+    scheduler.loop()
+    assert caplog.messages == []
+
+    redis.stop()
+    for _ in range(3):
+        worker.loop()
+        scheduler.loop()
+    assert len(caplog.messages) == 1
+    assert "The queue failed" in caplog.text
+    assert "Traceback" not in caplog.text
+
+    redis, _ = servers.start_redis(program, port=int(url.split(":")[2].split("/")[0]))
+    try:
+        for _ in range(2):
+            scheduler.loop()
+    finally:
+        redis.stop()
+    assert len(caplog.messages) == 2
+    assert "The queue works again" in caplog.text

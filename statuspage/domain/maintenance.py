@@ -20,7 +20,7 @@ from statuspage.domain.status import (
     IncidentKind,
     IncidentStatus,
 )
-from statuspage.domain.timeline import Facts, Incident
+from statuspage.domain.timeline import Facts, Incident, IncidentUpdate
 from statuspage.errors import Invalid
 from statuspage.text import clean
 
@@ -193,88 +193,81 @@ def cancel(maintenance: Incident, *, body: str, by: Actor, at: datetime) -> None
     )
 
 
-def advance(*, at: datetime) -> list[Incident]:
-    """Start and end what is due. Returns what changed; the caller commits."""
-    moved = []
-    for maintenance in _due(IncidentStatus.SCHEDULED, Incident.scheduled_for, at):
-        if maintenance.auto_start and _take(maintenance, IncidentStatus.SCHEDULED, at):
-            _begin(maintenance, at)
-            moved.append(maintenance)
-    for status in (IncidentStatus.IN_PROGRESS, IncidentStatus.VERIFYING):
-        for maintenance in _due(status, Incident.scheduled_until, at):
-            if maintenance.auto_end and _take(maintenance, status, at):
-                _finish(maintenance, at)
-                moved.append(maintenance)
-    return moved
+def due(*, at: datetime) -> list[str]:
+    """Public ids of what has a step to take by itself, in the order of their windows."""
+    query = sa.select(Incident.public_id).where(sa.or_(*(_takes(step, at) for step in _STEPS)))
+    return list(db.session.scalars(query.order_by(Incident.scheduled_for, Incident.id)))
+
+
+def advance(public_id: str, *, at: datetime) -> list[IncidentUpdate]:
+    """Start and end one maintenance as far as that is due.
+
+    Returns what it told, the first first; nothing when somebody else was faster.
+    """
+    maintenance = incidents.get(public_id)
+    if maintenance is None:
+        return []
+    return [_tell(maintenance, step, at) for step in _STEPS if _take(maintenance, step, at)]
 
 
 def due_by_hand(*, at: datetime) -> list[Incident]:
     """What should have begun or ended but waits for a person."""
-    late = _due(IncidentStatus.SCHEDULED, Incident.scheduled_for, at)
-    late += _due(IncidentStatus.IN_PROGRESS, Incident.scheduled_until, at)
-    late += _due(IncidentStatus.VERIFYING, Incident.scheduled_until, at)
-    return late
+    query = sa.select(Incident).where(sa.or_(*(_is_late(step, at) for step in _STEPS)))
+    return list(db.session.scalars(query.order_by(Incident.scheduled_for, Incident.id)))
 
 
-def _begin(maintenance: Incident, at: datetime) -> None:
-    incidents.post_update(
-        maintenance,
-        status=IncidentStatus.IN_PROGRESS,
-        body=IncidentStatus.IN_PROGRESS.sentence,
-        claims=maintenance.claims,
-        by=SYSTEM,
-        at=at,
-        notify=_is_told(maintenance, "start"),
-        is_automatic=True,
-    )
+_STEPS = (IncidentStatus.SCHEDULED, IncidentStatus.IN_PROGRESS, IncidentStatus.VERIFYING)
+"""What a maintenance leaves by itself: the first for `in_progress`, the others for `completed`."""
 
 
-def _finish(maintenance: Incident, at: datetime) -> None:
-    incidents.post_update(
-        maintenance,
-        status=IncidentStatus.COMPLETED,
-        body=IncidentStatus.COMPLETED.sentence,
-        claims={},
-        by=SYSTEM,
-        at=at,
-        notify=_is_told(maintenance, "end"),
-        is_automatic=True,
-    )
-
-
-def _is_told(maintenance: Incident, edge: str) -> bool:
-    """Whether subscribers are told of its `start` or `end`: yes, unless a program forbade it."""
-    return maintenance.details.get(f"auto_transition_deliver_notifications_at_{edge}") is not False
-
-
-def _due(
-    status: IncidentStatus,
-    moment: sa.orm.InstrumentedAttribute[datetime | None],
-    at: datetime,
-) -> list[Incident]:
-    query = sa.select(Incident).where(
+def _is_late(step: IncidentStatus, at: datetime) -> sa.ColumnElement[bool]:
+    """SQL: a maintenance still stands there although its window has begun or ended."""
+    is_scheduled = step is IncidentStatus.SCHEDULED
+    return sa.and_(
         Incident.kind == IncidentKind.MAINTENANCE,
-        Incident.status == status,
+        Incident.status == step,
         Incident.published_at.is_not(None),
         Incident.retracted_at.is_(None),
-        moment <= at,
+        (Incident.scheduled_for if is_scheduled else Incident.scheduled_until) <= at,
     )
-    # Everybody in the same order: two workers wait for one another, never both.
-    return list(db.session.scalars(query.order_by(moment, Incident.id)))
 
 
-def _take(maintenance: Incident, status: IncidentStatus, at: datetime) -> bool:
+def _takes(step: IncidentStatus, at: datetime) -> sa.ColumnElement[bool]:
+    """SQL: it is late there and may go on without a person."""
+    is_scheduled = step is IncidentStatus.SCHEDULED
+    return _is_late(step, at) & (Incident.auto_start if is_scheduled else Incident.auto_end)
+
+
+def _take(maintenance: Incident, step: IncidentStatus, at: datetime) -> bool:
     """Compare-and-set: true for the one caller that may take the step."""
     taken = db.session.execute(
         sa.update(Incident)
-        .where(Incident.id == maintenance.id, Incident.status == status)
+        .where(Incident.id == maintenance.id, _takes(step, at))
         .values(updated_at=at)
         .execution_options(synchronize_session=False)
     )
     if taken.rowcount != 1:  # type: ignore[attr-defined]
         return False
     db.session.refresh(maintenance)
-    return maintenance.status is status
+    return True
+
+
+def _tell(maintenance: Incident, step: IncidentStatus, at: datetime) -> IncidentUpdate:
+    begins = step is IncidentStatus.SCHEDULED
+    status = IncidentStatus.IN_PROGRESS if begins else IncidentStatus.COMPLETED
+    edge = "start" if begins else "end"
+    is_quiet = maintenance.details.get(f"auto_transition_deliver_notifications_at_{edge}") is False
+    return incidents.post_update(
+        maintenance,
+        status=status,
+        body=status.sentence,
+        claims=maintenance.claims if begins else {},
+        by=SYSTEM,
+        at=at,
+        # Told to subscribers, unless the program that planned it forbade that.
+        notify=not is_quiet,
+        is_automatic=True,
+    )
 
 
 def _check_window(start: datetime, end: datetime | None, at: datetime) -> None:

@@ -5,25 +5,30 @@ once, or one missed in a crash, changes nothing: each step in `domain` is a
 compare-and-set.
 """
 
+import logging
 import os
 import signal
 import threading
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
-import structlog
+import redis
+import sqlalchemy as sa
 from flask import Flask
 from huey import Huey, RedisHuey, SqliteHuey
 from huey.consumer import Consumer
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.db import db
+from statuspage.db import db, reading
 from statuspage.domain import maintenance
+from statuspage.notify.troubles import Troubles
 
 TICK_S = 1.0
 SHUTDOWN_S = 4
 
-log = structlog.get_logger(__name__)
+troubles = Troubles()
 
 
 def queue_of(app: Flask) -> Huey:
@@ -34,10 +39,18 @@ def queue_of(app: Flask) -> Huey:
 
 
 def step(app: Flask, at: datetime) -> None:
-    """One tick: everything that is due at `at` happens, in one commit."""
+    """One tick: everything that is due at `at` happens, each maintenance in its own commit.
+
+    One that fails is logged, holds up nothing else and is tried again with the next
+    tick. Raises what the database raises when it can not say what is due.
+    """
     with app.app_context():
-        maintenance.advance(at=at)
-        db.session.commit()
+        reading()
+        due = maintenance.due(at=at)
+    for public_id in due:
+        with suppress(Exception), troubles.watch(f"Maintenance {public_id}"), app.app_context():
+            maintenance.advance(public_id, at=at)
+            db.session.commit()
 
 
 def work(app: Flask) -> None:
@@ -62,11 +75,9 @@ def work(app: Flask) -> None:
 def _tick_until(stopping: threading.Event, app: Flask) -> None:
     try:
         while not stopping.wait(TICK_S):
-            try:
+            # The database may be away; what is due stays due.
+            with suppress(Exception), troubles.watch("The tick", outages=(sa.exc.DBAPIError,)):
                 step(app, clock.now())
-            except Exception:
-                # The database may be away; what is due stays due.
-                log.exception("tick failed, next one follows")
     finally:
         if not stopping.is_set():
             # A worker that no longer ticks must not look alive.
@@ -75,10 +86,34 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
 
 def _make_queue(settings: Settings) -> Huey:
     if settings.redis_url:
-        return RedisHuey("statuspage", url=settings.redis_url)
+        return _RedisQueue("statuspage", url=settings.redis_url)
     return SqliteHuey(
         "statuspage",
         filename=str(settings.data_dir / "queue.db"),
         # Not SQLite's default: a job that was accepted survives a power cut.
         fsync=True,
     )
+
+
+class _RedisQueue(RedisHuey):  # type: ignore[misc]
+    """On Redis; while that is away the consumer goes on asking, and the log says so once."""
+
+    def dequeue(self) -> Any:
+        with troubles.watch("The queue", outages=(redis.RedisError,)):
+            return super().dequeue()
+
+    def read_schedule(self, timestamp: datetime | None = None) -> Any:
+        with troubles.watch("The queue", outages=(redis.RedisError,)):
+            return super().read_schedule(timestamp)
+
+
+class _NotTold(logging.Filter):
+    """Leaves out a traceback of Redis, which the consumer writes with every try."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, redis.RedisError)
+
+
+for _name in ("huey.consumer.Worker", "huey.consumer.Scheduler"):
+    logging.getLogger(_name).addFilter(_NotTold())

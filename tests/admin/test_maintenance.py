@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 from statuspage import clock
-from statuspage.domain import incidents, maintenance
+from statuspage.domain import incidents
 from statuspage.domain.claims import OPERATIONAL
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.admin.test_incidents import affected
 from tests.conftest import on_sqlite
+from tests.domain import let_time_pass
 
 pytestmark = on_sqlite
 
@@ -85,7 +86,7 @@ def test_it_can_be_moved_before_and_extended_after_it_has_begun(
     )
     traveller.move_to(datetime(2026, 3, 12, 1, 30, tzinfo=UTC))
     with committed():
-        assert maintenance.advance(at=clock.now())
+        assert let_time_pass(clock.now())
     form = fields_of(ann.get(address))
     answer = ann.post(
         address, {**form, "scheduled_until": "2026-03-12T05:00", "body": "It takes longer."}

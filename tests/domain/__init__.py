@@ -5,9 +5,11 @@ import pkgutil
 from datetime import UTC, datetime, timedelta
 
 from statuspage import domain
+from statuspage.domain import maintenance
 from statuspage.domain.claims import Claim
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.domain.status import ComponentStatus
+from statuspage.domain.timeline import Incident
 
 # Every table is known before any is made.
 for module in pkgutil.iter_modules(domain.__path__, f"{domain.__name__}."):
@@ -26,3 +28,12 @@ MAINTENANCE = Claim(ComponentStatus.UNDER_MAINTENANCE)
 DEGRADED = Claim(ComponentStatus.DEGRADED_PERFORMANCE)
 PARTIAL = Claim(ComponentStatus.PARTIAL_OUTAGE)
 MAJOR = Claim(ComponentStatus.MAJOR_OUTAGE)
+
+
+def let_time_pass(at: datetime) -> list[Incident]:
+    """Every maintenance takes the steps that are due, as with a tick; one entry a step."""
+    return [
+        update.incident
+        for public_id in maintenance.due(at=at)
+        for update in maintenance.advance(public_id, at=at)
+    ]

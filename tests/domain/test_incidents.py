@@ -36,6 +36,7 @@ from tests.domain import (
     OPERATIONAL,
     PARTIAL,
     SECOND,
+    let_time_pass,
 )
 
 S = IncidentStatus
@@ -712,6 +713,6 @@ def test_maintenance_does_not_mask_a_status_set_by_hand(payments):
         at=AT,
     )
     components.set_status(payments, MAJOR, by=ANNA, at=AT + MINUTE)
-    maintenance.advance(at=AT + HOUR)
+    let_time_pass(AT + HOUR)
     assert planned.status is S.IN_PROGRESS
     assert stands(payments, AT + HOUR) == MAJOR

@@ -11,7 +11,18 @@ from statuspage.domain.claims import effective
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import Impact, IncidentStatus
 from statuspage.errors import Invalid
-from tests.domain import ANNA, AT, DEGRADED, HOUR, MAINTENANCE, MAJOR, MINUTE, OPERATIONAL, SECOND
+from tests.domain import (
+    ANNA,
+    AT,
+    DEGRADED,
+    HOUR,
+    MAINTENANCE,
+    MAJOR,
+    MINUTE,
+    OPERATIONAL,
+    SECOND,
+    let_time_pass,
+)
 
 S = IncidentStatus
 
@@ -34,17 +45,17 @@ def stands(component, at):
 
 def test_maintenance_claims_nothing_before_it_begins(payments):
     planned({payments: MAINTENANCE})
-    assert maintenance.advance(at=AT + HOUR - SECOND) == []
+    assert let_time_pass(AT + HOUR - SECOND) == []
     assert stands(payments, AT + HOUR - SECOND) == OPERATIONAL
 
 
 def test_maintenance_begins_and_ends_by_itself_with_one_tick_each(payments):
     work = planned({payments: MAINTENANCE})
     assert work.impact is Impact.MAINTENANCE
-    assert maintenance.advance(at=AT + HOUR) == [work]
+    assert let_time_pass(AT + HOUR) == [work]
     assert work.status is S.IN_PROGRESS
     assert stands(payments, AT + HOUR) == MAINTENANCE
-    assert maintenance.advance(at=AT + 3 * HOUR) == [work]
+    assert let_time_pass(AT + 3 * HOUR) == [work]
     assert (work.status, work.resolved_at) == (S.COMPLETED, AT + 3 * HOUR)
     assert stands(payments, AT + 3 * HOUR) == OPERATIONAL
     assert [(u.status, u.is_automatic, u.posted_by) for u in work.updates] == [
@@ -58,16 +69,16 @@ def test_maintenance_begins_and_ends_by_itself_with_one_tick_each(payments):
 def test_doubled_ticks_do_nothing_more(payments):
     planned({payments: MAINTENANCE})
     for moment, moved in [(AT + HOUR, 1), (AT + 3 * HOUR, 1)]:
-        assert len(maintenance.advance(at=moment)) == moved
+        assert len(let_time_pass(moment)) == moved
         before = events.revision()
         for _ in range(3):
-            assert maintenance.advance(at=moment) == []
+            assert let_time_pass(moment) == []
         assert events.revision() == before
 
 
 def test_a_worker_that_was_down_across_both_ends_tells_both(payments):
     work = planned({payments: MAINTENANCE})
-    maintenance.advance(at=AT + 5 * HOUR)
+    let_time_pass(AT + 5 * HOUR)
     db.session.expire_all()
     assert [update.status for update in work.updates] == [S.COMPLETED, S.IN_PROGRESS, S.SCHEDULED]
     assert stands(payments, AT + 5 * HOUR) == OPERATIONAL
@@ -76,7 +87,7 @@ def test_a_worker_that_was_down_across_both_ends_tells_both(payments):
 
 def test_an_outage_during_maintenance_shows_and_stays_after_it(payments):
     planned({payments: MAINTENANCE})
-    maintenance.advance(at=AT + HOUR)
+    let_time_pass(AT + HOUR)
     outage = incidents.open_incident(
         "Outage",
         status=S.INVESTIGATING,
@@ -86,7 +97,7 @@ def test_an_outage_during_maintenance_shows_and_stays_after_it(payments):
         at=AT + 2 * HOUR,
     )
     assert stands(payments, AT + 2 * HOUR) == MAJOR
-    maintenance.advance(at=AT + 3 * HOUR)
+    let_time_pass(AT + 3 * HOUR)
     assert stands(payments, AT + 3 * HOUR) == MAJOR
     incidents.post_update(
         outage, status=S.RESOLVED, body="Over.", claims={}, by=ANNA, at=AT + 4 * HOUR
@@ -96,13 +107,13 @@ def test_an_outage_during_maintenance_shows_and_stays_after_it(payments):
 
 def test_the_claims_of_a_maintenance_can_be_worse_than_maintenance(payments):
     planned({payments: DEGRADED})
-    maintenance.advance(at=AT + HOUR)
+    let_time_pass(AT + HOUR)
     assert stands(payments, AT + HOUR) == DEGRADED
 
 
 def test_an_extended_maintenance_goes_on_until_its_new_end(payments):
     work = planned({payments: MAINTENANCE})
-    maintenance.advance(at=AT + HOUR)
+    let_time_pass(AT + HOUR)
     maintenance.reschedule(
         work,
         scheduled_for=AT + HOUR,
@@ -111,22 +122,22 @@ def test_an_extended_maintenance_goes_on_until_its_new_end(payments):
         by=ANNA,
         at=AT + 2 * HOUR,
     )
-    assert maintenance.advance(at=AT + 3 * HOUR) == []
+    assert let_time_pass(AT + 3 * HOUR) == []
     assert stands(payments, AT + 3 * HOUR) == MAINTENANCE
     assert len(components.claims_of([work.id])) == 1
     assert [(c.field, c.new) for c in work.corrections] == [
         ("scheduled_until", (AT + 4 * HOUR).isoformat())
     ]
-    assert maintenance.advance(at=AT + 4 * HOUR) == [work]
+    assert let_time_pass(AT + 4 * HOUR) == [work]
 
 
 def test_a_moved_maintenance_begins_at_its_new_time(payments):
     work = planned({payments: MAINTENANCE})
     window = {"scheduled_for": AT + 5 * HOUR, "scheduled_until": AT + 6 * HOUR}
     maintenance.reschedule(work, **window, body="Moved.", by=ANNA, at=AT)
-    assert maintenance.advance(at=AT + HOUR) == []
+    assert let_time_pass(AT + HOUR) == []
     assert work.started_at == AT + 5 * HOUR
-    assert maintenance.advance(at=AT + 5 * HOUR) == [work]
+    assert let_time_pass(AT + 5 * HOUR) == [work]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +150,7 @@ def test_a_moved_maintenance_begins_at_its_new_time(payments):
 )
 def test_a_window_that_can_not_be_is_refused(payments, window):
     work = planned({payments: MAINTENANCE})
-    maintenance.advance(at=AT + HOUR)
+    let_time_pass(AT + HOUR)
     before = (work.scheduled_for, work.scheduled_until, events.revision())
     with pytest.raises(Invalid):
         maintenance.reschedule(work, **window, body="Moved.", by=ANNA, at=AT + HOUR)
@@ -167,18 +178,18 @@ def test_a_move_without_a_word_is_refused_and_moves_nothing(payments):
 def test_a_cancelled_maintenance_releases_everything_and_never_moves_again(payments, is_running):
     work = planned({payments: MAINTENANCE})
     if is_running:
-        maintenance.advance(at=AT + HOUR)
+        let_time_pass(AT + HOUR)
     maintenance.cancel(work, body="Not today.", by=ANNA, at=AT + HOUR)
     assert work.status is S.CANCELLED
     assert stands(payments, AT + HOUR) == OPERATIONAL
-    assert maintenance.advance(at=AT + 9 * HOUR) == []
+    assert let_time_pass(AT + 9 * HOUR) == []
     with pytest.raises(Invalid):
         maintenance.cancel(work, body="Again.", by=ANNA, at=AT + HOUR)
 
 
 def test_a_maintenance_being_verified_still_ends_by_itself(payments):
     work = planned({payments: MAINTENANCE})
-    maintenance.advance(at=AT + HOUR)
+    let_time_pass(AT + HOUR)
     incidents.post_update(
         work,
         status=S.VERIFYING,
@@ -188,13 +199,13 @@ def test_a_maintenance_being_verified_still_ends_by_itself(payments):
         at=AT + 2 * HOUR,
     )
     assert stands(payments, AT + 2 * HOUR) == MAINTENANCE
-    assert maintenance.advance(at=AT + 3 * HOUR) == [work]
+    assert let_time_pass(AT + 3 * HOUR) == [work]
     assert work.status is S.COMPLETED
 
 
 def test_a_maintenance_moved_by_hand_waits_for_a_person(payments):
     work = planned({payments: MAINTENANCE}, auto_start=False, auto_end=False)
-    assert maintenance.advance(at=AT + 9 * HOUR) == []
+    assert let_time_pass(AT + 9 * HOUR) == []
     assert maintenance.due_by_hand(at=AT + HOUR) == [work]
 
 
@@ -202,7 +213,7 @@ def test_drafts_and_retracted_maintenance_never_begin(payments):
     planned({payments: MAINTENANCE}, draft=True)
     withdrawn = planned({payments: MAINTENANCE})
     corrections.retract(withdrawn, reason="Wrong page.", by=ANNA, at=AT)
-    assert maintenance.advance(at=AT + 2 * HOUR) == []
+    assert let_time_pass(AT + 2 * HOUR) == []
     assert stands(payments, AT + 2 * HOUR) == OPERATIONAL
 
 
@@ -232,7 +243,7 @@ def test_two_workers_take_each_step_once(app):
         with app.app_context():
             for moment in (AT + HOUR + MINUTE, AT + 3 * HOUR):
                 barrier.wait()
-                moved.extend(row.public_id for row in maintenance.advance(at=moment))
+                moved.extend(row.public_id for row in let_time_pass(moment))
                 db.session.commit()
                 db.session.remove()
 
@@ -263,7 +274,7 @@ def test_a_tick_and_a_person_who_cancels_at_the_same_time_do_not_leave_it_red(ap
     def tick():
         with app.app_context():
             barrier.wait()
-            maintenance.advance(at=AT + HOUR)
+            let_time_pass(AT + HOUR)
             db.session.commit()
 
     def cancel():

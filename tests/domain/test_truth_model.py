@@ -30,7 +30,16 @@ from statuspage.domain.status import (
 )
 from statuspage.domain.timeline import Incident, Moment
 from statuspage.errors import Conflict, Invalid
-from tests.domain import ANNA, DEGRADED, MAINTENANCE, MAJOR, OPERATIONAL, PARTIAL, SECOND
+from tests.domain import (
+    ANNA,
+    DEGRADED,
+    MAINTENANCE,
+    MAJOR,
+    OPERATIONAL,
+    PARTIAL,
+    SECOND,
+    let_time_pass,
+)
 
 ZONE = ZoneInfo("Europe/Vienna")
 BEFORE_S, AFTER_S = 60, 340
@@ -413,7 +422,7 @@ class TruthModel(RuleBasedStateMachine):
     @rule(wait=st.integers(0, 40))
     def tick(self, wait):
         self.wait(wait)
-        moved = maintenance.advance(at=self.at())
+        moved = let_time_pass(self.at())
         expected = 0
         for status, edge, then, word in [
             (IncidentStatus.SCHEDULED, 0, IncidentStatus.IN_PROGRESS, "The maintenance has begun."),
@@ -434,7 +443,7 @@ class TruthModel(RuleBasedStateMachine):
                     expected += 1
         assert len(moved) == expected
         self.recorded(expected)
-        assert maintenance.advance(at=self.at()) == []
+        assert let_time_pass(self.at()) == []
         self.recorded(0)
 
     def _running(self, told):
