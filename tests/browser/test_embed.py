@@ -25,7 +25,7 @@ PAGE = """<!doctype html>
 <body><main><h1>Shop</h1>{body}<p>Buy things.</p></main></body></html>"""
 STYLE = """
 a, b, span, div { color: lime !important; font-size: 40px !important; float: right !important }
-iframe { border: 0; width: 100%; height: 150px }
+iframe { border: 0; width: 100%; height: 170px }
 """
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src {url}; connect-src {url}; frame-src {url};"
