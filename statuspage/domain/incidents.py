@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
 from statuspage.db import UTCDateTime, db
-from statuspage.domain import components, timeline
+from statuspage.domain import components, postmortems, timeline
 from statuspage.domain.claims import OPERATIONAL, Claim, Span
 from statuspage.domain.components import Component
 from statuspage.domain.events import Actor
@@ -164,8 +164,8 @@ def post_update(
     """Add an update to the timeline; the incident takes on its status.
 
     From `at` on the incident claims exactly `claims`, nothing once it is over. An
-    update after `resolved` reopens the incident. `facts` of None keeps what was
-    said. Raises `Invalid` when `body` is blank or the status is not one of its kind.
+    update after `resolved` reopens the incident; resolved again, one whose postmortem is
+    published shows it again. `facts` of None keeps what was said. Raises `Invalid` when `body` is blank or the status is not one of its kind.
     """
     timeline.check_words(incident.name, body)
     timeline.check_status(incident.kind, status)
@@ -193,6 +193,8 @@ def post_update(
     if impact_override is not None:
         incident.impact_override = impact_override
     timeline.take_on(incident, update, claims, was=was, at=at)
+    if incident.status is IncidentStatus.RESOLVED and postmortems.published_of([incident.id]):
+        incident.status = IncidentStatus.POSTMORTEM  # It taught its lesson before it came back.
     kind = "reopened" if was.is_over and not incident.is_over else "update_posted"
     timeline.record(f"{incident.kind}.{kind}", incident, update=update, by=by, at=at, notify=notify)
     return update
@@ -283,10 +285,13 @@ def backfill(
     detected_at: datetime | None = None,
     impact_override: Impact | None = None,
 ) -> Incident:
-    """Record an incident that is over; nobody is notified. Raises `Invalid`."""
+    """Record an incident that is over; nobody is notified. Raises `Invalid`.
+
+    One that claims nothing may end as it starts: nobody knows how long it was.
+    """
     timeline.check_words(name, body)
     components.check_claims(claims)
-    if resolved_at <= started_at:
+    if resolved_at < started_at or (claims and resolved_at == started_at):
         raise Invalid(resolved_at="It must end after it started.")
     if resolved_at > at:
         raise Invalid(resolved_at="It can not have ended in the future.")
@@ -405,9 +410,13 @@ def last_told(
 
 
 def last_created(kind: IncidentKind, limit: int) -> list[Incident]:
-    """Published ones of a kind, newest creation first, with everything a reader touches."""
+    """Published ones of a kind, newest creation first, with everything a reader touches.
+
+    What was back-filled counts from its start.
+    """
+    created_at = sa.case((Incident.is_backfilled, Incident.started_at), else_=Incident.created_at)
     query = _public().where(Incident.kind == kind)
-    query = query.order_by(Incident.created_at.desc(), Incident.id.desc()).limit(limit)
+    query = query.order_by(created_at.desc(), Incident.id.desc()).limit(limit)
     return list(db.session.scalars(query.options(*_FULL)))
 
 

@@ -498,7 +498,7 @@ def test_a_backfilled_incident_ends_after_it_began_and_before_now(payments, reso
         incidents.backfill(
             "Past",
             body="Over.",
-            claims={},
+            claims={payments: MAJOR},
             started_at=AT - HOUR,
             resolved_at=resolved_at,
             by=ANNA,
