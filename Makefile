@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # uv where it is at hand, else the pip that comes with Python: the same locked files.
 INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: run test check lock bench screenshot clean
+.PHONY: run test check lock clients bench screenshot clean
 
 run: $(VENV)/.run
 	@$(BIN)/python -m statuspage
@@ -27,6 +27,18 @@ lock:
 	uv export --quiet --no-header --no-emit-project -o requirements-dev.txt
 	rm -f uv.lock
 
+# Published clients of other people, each in a place of its own: see tests/clients.
+clients: .venv-clients/.made tests/clients/node_modules/.made
+
+.venv-clients/.made: tests/clients/requirements.txt
+	@$(PYTHON) -m venv .venv-clients
+	@.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+tests/clients/node_modules/.made: tests/clients/package-lock.json
+	@cd tests/clients && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks
 
@@ -34,7 +46,7 @@ screenshot: $(VENV)/.dev
 	@$(BIN)/python docs/make_screenshot.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-clients tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=…")'
