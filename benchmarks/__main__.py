@@ -1,4 +1,5 @@
-"""`python -m benchmarks`: a Markdown table of page, feed and 304 beside nginx, and of a rebuild."""
+"""`python -m benchmarks`: Markdown tables of answers beside nginx, of readers beside a busy
+desk, and of a rebuild."""
 
 import argparse
 import os
@@ -11,30 +12,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import load, rebuild, rows, servers
+from benchmarks import desk, load, rebuild, rows, servers
 from benchmarks.load import Sample
 
 NEEDED = {"nginx": "nginx", "wrk": "wrk"}
 FEED = "/history.atom"
-BARS = "Bars: 0.40 of nginx for each answer, 60 ms for a rebuild."
+JSON = "/api/v2/summary.json"
+NGINX, OURS, CACHED = "nginx", "statuspage", "nginx cache"
+CONNECTIONS = (16, 64)
+BARS = (
+    "Bars: 0.50 of nginx for each answer and a p99 below 10 ms, 0.80 through nginx's cache,"
+    " 0.70 of its own rate beside the desk, 60 ms for a rebuild."
+)
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of both servers. `if_none_match`: with the tag each of them gave."""
+    """What is asked of all servers. `if_none_match`: with the tag each of them gave."""
 
     name: str
-    ours: str
-    nginxs: str
+    address: str
+    file: str
     accept_encoding: str | None = None
     if_none_match: bool = False
 
 
 QUESTIONS = (
-    Question("page", "/", "/page.html"),
-    Question("page, gzip", "/", "/page.html", accept_encoding="gzip"),
-    Question("feed", FEED, "/feed.atom"),
-    Question("page, 304", "/", "/page.html", if_none_match=True),
+    Question("page", "/", "page.html"),
+    Question("page, gzip", "/", "page.html", accept_encoding="gzip"),
+    Question("feed", FEED, "feed.atom"),
+    Question("JSON", JSON, "summary.json"),
+    Question("page, 304", "/", "page.html", if_none_match=True),
 )
 
 
@@ -49,15 +57,14 @@ def main() -> None:
         environment = {"STATUSPAGE_DATA_DIR": str(folder / "data"), "STATUSPAGE_DEMO": "0"}
         os.environ.update(environment)
         print("A page of 20 components and 500 incidents is made …", file=sys.stderr)
-        timing = _rebuild()
+        timing, cookie = _prepare()
         with servers.product(environment) as ours:
-            files = {
-                "page.html": servers.fetch(ours)[1],
-                "feed.atom": servers.fetch(ours + FEED)[1],
-            }
-            with servers.nginx(folder / "nginx", files) as theirs:
-                rounds = _rounds(ours, theirs, options.rounds, options.seconds)
-    print(_report(rounds, timing, files, busy))
+            files = {one.file: servers.fetch(ours + one.address)[1] for one in QUESTIONS}
+            with servers.nginx(folder / "nginx", files, ours) as (theirs, cached):
+                addresses = {NGINX: theirs, OURS: ours, CACHED: cached}
+                rounds = _rounds(addresses, options.rounds, options.seconds)
+            pairs = _beside_the_desk(ours, cookie, options.rounds, options.seconds)
+    print(_report(rounds, pairs, timing, files, busy))
 
 
 def _options() -> argparse.Namespace:
@@ -67,35 +74,37 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _rebuild() -> rebuild.Rebuild:
+def _prepare() -> tuple[rebuild.Rebuild, str]:
+    """Fill the page; how long it takes to make, and the cookie of somebody at the desk."""
     from statuspage import clock, create_app, schema
 
     app = create_app(watch=False)
     schema.bring_up_to_date(app)
     with app.app_context():
         rows.fill(clock.now())
-    return rebuild.measure(app, "/")
+    return rebuild.measure(app, "/"), desk.sign_in(app)
 
 
-Rounds = Mapping[tuple[str, str], list[Sample]]
+Rounds = Mapping[tuple[str, int, str], list[Sample]]
+"""By question, number of connections and server."""
 
 
-def _rounds(ours: str, theirs: str, count: int, seconds: float) -> Rounds:
-    """Every question to both servers, forwards and backwards in turn."""
-    runs = [
-        (question, server, url, _headers(question, url))
-        for question in QUESTIONS
-        for server, url in (
-            ("nginx", theirs + question.nginxs),
-            ("statuspage", ours + question.ours),
-        )
-    ]
-    for _, _, url, headers in runs:
-        load.run(url, headers, 1)
+def _rounds(addresses: Mapping[str, str], count: int, seconds: float) -> Rounds:
+    """Every question to all servers, forwards and backwards in turn."""
+    runs = []
+    for question in QUESTIONS:
+        for connections in CONNECTIONS:
+            for server, base in addresses.items():
+                path = f"/{question.file}" if server == NGINX else question.address
+                url = base + path
+                runs.append((question, connections, server, url, _headers(question, url)))
+    for _, connections, _, url, headers in runs:
+        load.run(url, headers, 1, connections)
     samples = defaultdict(list)
     for number in range(count):
-        for question, server, url, headers in runs[:: -1 if number % 2 else 1]:
-            samples[question.name, server].append(load.run(url, headers, seconds))
+        for question, connections, server, url, headers in runs[:: -1 if number % 2 else 1]:
+            sample = load.run(url, headers, seconds, connections)
+            samples[question.name, connections, server].append(sample)
         print(f"Round {number + 1} of {count} is done.", file=sys.stderr)
     return samples
 
@@ -110,23 +119,46 @@ def _headers(question: Question, url: str) -> dict[str, str]:
     return headers
 
 
+Pairs = list[tuple[Sample, Sample, float]]
+"""The page alone, the page beside the desk, and what the desk answered meanwhile per second."""
+
+
+def _beside_the_desk(ours: str, cookie: str, count: int, seconds: float) -> Pairs:
+    pairs = []
+    for _ in range(count):
+        alone = load.run(f"{ours}/", {}, seconds, CONNECTIONS[0])
+        with desk.hammered(f"{ours}/admin/", cookie, seconds) as answered:
+            beside = load.run(f"{ours}/", {}, seconds, CONNECTIONS[0])
+        pairs.append((alone, beside, answered[0].requests_per_s))
+    return pairs
+
+
 def _report(
-    rounds: Rounds, timing: rebuild.Rebuild, files: Mapping[str, bytes], busy: float
+    rounds: Rounds, pairs: Pairs, timing: rebuild.Rebuild, files: Mapping[str, bytes], busy: float
 ) -> str:
     lines = [
-        "| answer | server | req/s min / median / max | of nginx (min–max) | p50 ms | p99 ms |",
-        "|---|---|---|---|---|---|",
+        "| answer | connections | server | req/s min / median / max | of nginx (min–max)"
+        " | p50 ms | p99 ms |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for question in QUESTIONS:
-        base = rounds[question.name, "nginx"]
-        for server in ("nginx", "statuspage"):
-            lines.append(_line(question.name, server, rounds[question.name, server], base))
+    for (name, connections, server), samples in rounds.items():
+        base = rounds[name, connections, NGINX]
+        lines.append(f"| {name} | {connections} | {server} {_figures(samples, base)}")
     sizes = ", ".join(f"{name} {len(body):,} bytes" for name, body in files.items())
+    alone, beside, answered = zip(*pairs, strict=True)
     return "\n".join(
         [
             *lines,
             "",
-            f"{sizes}; 1 thread, {load.CONNECTIONS} connections, {len(base)} rounds.",
+            f"{sizes}; 1 thread of wrk, {len(base)} rounds.",
+            "",
+            "| the page, 16 connections | req/s min / median / max | of alone (min–max)"
+            " | p50 ms | p99 ms |",
+            "|---|---|---|---|---|",
+            f"| alone {_figures(alone, alone)}",
+            f"| beside 4 on the desk {_figures(beside, alone)}",
+            "",
+            f"The desk answered {statistics.median(answered):,.0f} requests a second meanwhile.",
             "",
             "| a page of 20 components and 500 incidents is made | ms |",
             "|---|---|",
@@ -140,7 +172,7 @@ def _report(
     )
 
 
-def _line(name: str, server: str, samples: list[Sample], base: list[Sample]) -> str:
+def _figures(samples: list[Sample], base: list[Sample]) -> str:
     rates = [sample.requests_per_s for sample in samples]
     ratios = [
         ours.requests_per_s / theirs.requests_per_s
@@ -150,8 +182,8 @@ def _line(name: str, server: str, samples: list[Sample], base: list[Sample]) -> 
     ratio = f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}–{max(ratios):.2f})"
     p50 = statistics.median(sample.p50_ms for sample in samples)
     p99 = statistics.median(sample.p99_ms for sample in samples)
-    ratio = "1" if server == "nginx" else ratio
-    return f"| {name} | {server} | {rate} | {ratio} | {p50:.2f} | {p99:.1f} |"
+    ratio = "1" if samples is base else ratio
+    return f"| {rate} | {ratio} | {p50:.2f} | {p99:.1f} |"
 
 
 if __name__ == "__main__":

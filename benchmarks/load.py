@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-CONNECTIONS = 16
 UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
@@ -20,12 +19,12 @@ class Sample:
     p99_ms: float
 
 
-def run(url: str, headers: Mapping[str, str], seconds: float) -> Sample:
-    """Ask `url` with one thread and 16 connections. Raises `LoadError` on a wrong answer."""
+def run(url: str, headers: Mapping[str, str], seconds: float, connections: int) -> Sample:
+    """Ask `url` with one thread of wrk. Raises `LoadError` on a wrong answer."""
     fields = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
     # wrk reads whole seconds only, and needs no more.
     length = f"-d{max(1, round(seconds))}s"
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", length, "--latency", *fields, url]
+    command = ["wrk", "-t1", f"-c{connections}", length, "--latency", *fields, url]
     report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in report or "Socket errors" in report:
         raise LoadError(f"{url} did not answer well:\n{report}")

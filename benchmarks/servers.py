@@ -1,7 +1,8 @@
-"""The two servers that are compared: ours, started as `make run` starts it, and nginx."""
+"""The servers that are compared: ours, started as `make run` starts it, and nginx."""
 
 import gzip
 import os
+import re
 import shlex
 import signal
 import socket
@@ -33,7 +34,7 @@ http {{
     open_file_cache_valid 60s;
     gzip_static on;
     gzip_vary on;
-    types {{ text/html html; application/atom+xml atom; }}
+    types {{ text/html html; application/atom+xml atom; application/json json; }}
     client_body_temp_path {folder}/client;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -42,39 +43,53 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         root {folder}/files;
-        index page.html;
     }}
+{cache}
 }}
 """
 
 
 @contextmanager
 def product(environment: Mapping[str, str]) -> Iterator[str]:
-    """Our web process by the line of the Procfile; gives its address."""
+    """The whole group, as `make run` starts it; gives its address."""
     port = free_port()
-    line = _procfile_line("web")
     names = {**os.environ, **environment, "HOST": "127.0.0.1", "PORT": str(port)}
-    names["PATH"] = f"{Path(sys.executable).parent}:{names['PATH']}"
-    with _running(["sh", "-c", line], f"http://127.0.0.1:{port}", cwd=PROJECT, env=names) as url:
+    command = [sys.executable, "-m", "statuspage"]
+    with _running(command, f"http://127.0.0.1:{port}", cwd=PROJECT, env=names) as url:
         yield url
 
 
 @contextmanager
-def nginx(folder: Path, files: Mapping[str, bytes]) -> Iterator[str]:
-    """nginx with two workers on `files`, each with its gzip form beside it."""
+def nginx(folder: Path, files: Mapping[str, bytes], ours: str) -> Iterator[tuple[str, str]]:
+    """nginx with two workers: its address with `files`, each with its gzip form beside it,
+    and its address with the cache of the documentation before `ours`."""
     root = folder / "files"
     root.mkdir(parents=True)
     for name, body in files.items():
         (root / name).write_bytes(body)
         (root / f"{name}.gz").write_bytes(gzip.compress(body, 9, mtime=0))
-    port = free_port()
+    port, cached_port = free_port(), free_port()
     # As root, nginx would read the folder as somebody who may not.
     user = "user root;" if os.geteuid() == 0 else ""
     settings = folder / "nginx.conf"
-    settings.write_text(NGINX.format(folder=folder, port=port, user=user))
+    cache = _documented_cache(folder, cached_port, ours)
+    settings.write_text(NGINX.format(folder=folder, port=port, user=user, cache=cache))
     command = ["nginx", "-c", str(settings), "-p", str(folder), "-e", "stderr"]
     with _running(command, f"http://127.0.0.1:{port}", cwd=folder, env=dict(os.environ)) as url:
-        yield url
+        yield url, f"http://127.0.0.1:{cached_port}"
+
+
+def _documented_cache(folder: Path, port: int, ours: str) -> str:
+    """The example of the documentation, with places and ports of this run."""
+    text = (PROJECT / "docs" / "serving.md").read_text()
+    example = re.search(r"^```nginx\n(.*?)^```", text, re.M | re.S)
+    assert example is not None
+    return (
+        example[1]
+        .replace("/var/cache/nginx/status", f"{folder}/cache")
+        .replace("127.0.0.1:8000", ours.removeprefix("http://"))
+        .replace("listen 80;", f"listen 127.0.0.1:{port};")
+    )
 
 
 def fetch(url: str, headers: Mapping[str, str] | None = None) -> tuple[Mapping[str, str], bytes]:
@@ -88,14 +103,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _procfile_line(name: str) -> str:
-    for line in (PROJECT / "Procfile").read_text().splitlines():
-        kind, _, command = line.partition(":")
-        if kind.strip() == name:
-            return command.strip()
-    raise LookupError(f"The Procfile has no line {name!r}.")
 
 
 @contextmanager

@@ -73,7 +73,13 @@ class Behind:
     def _home(self):
         def render() -> Rendering:
             html = f"<!doctype html><!--as-of--><p>{self.text}</p>"
-            return Rendering(200, "text/html; charset=utf-8", html.encode(), shown_as="text/plain")
+            return Rendering(
+                200,
+                "text/html; charset=utf-8",
+                html.encode(),
+                shown_as="text/plain",
+                headers=(("Vary", "Accept-Encoding, Sec-Fetch-Dest"),),
+            )
 
         return edge.publish("/", render)
 

@@ -32,6 +32,8 @@ RETRY_AFTER_S = 2.0
 MAX_ENTRIES = 1000
 MAX_BYTES = 32 * 1024 * 1024
 MAX_BODY_BYTES = 4 * 1024 * 1024
+VARIES = frozenset({b"", b"accept-encoding", b"sec-fetch-dest"})
+"""What an answer may depend on: what makes a `Key`."""
 STORED_STATUS = frozenset({HTTPStatus.OK, HTTPStatus.GONE})
 
 Tell: TypeAlias = Callable[[Exception | None], None]
@@ -123,7 +125,7 @@ def may_be_kept(reply: Reply) -> bool:
         and b"no-store" not in words
         and b"etag" in values
         and b"set-cookie" not in values
-        and vary <= {b"", b"accept-encoding"}
+        and vary <= VARIES
         and reply.length is not None
         and reply.length <= MAX_BODY_BYTES
     )

@@ -1,0 +1,59 @@
+"""Somebody at the desk who never stops pressing reload."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+
+from benchmarks import load
+from benchmarks.load import Sample
+from statuspage import clock
+from statuspage.db import db
+from statuspage.domain import staff
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.staff import Role
+
+CONNECTIONS = 4
+LEAD_S = 0.5
+
+
+def sign_in(app: Flask) -> str:
+    """The cookie of an owner made for this; the running server shares the secret."""
+    with app.app_context():
+        member = staff.create(
+            "bench@example.com",
+            name="Bench",
+            role=Role.OWNER,
+            password=None,
+            by=SYSTEM,
+            at=clock.now(),
+        )
+        token = staff.create_sign_in_link(member, at=clock.now())
+        db.session.commit()
+    client = app.test_client()
+    address = f"/admin/sign-in/{token}"
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(address).text)
+    assert found is not None
+    assert client.post(address, data={"csrf_token": found[1]}).status_code == 303
+    cookie = client.get_cookie("statuspage")
+    assert cookie is not None
+    return f"statuspage={cookie.value}"
+
+
+@contextmanager
+def hammered(url: str, cookie: str, seconds: float) -> Iterator[list[Sample]]:
+    """Four connections on `url` for all the time inside; the list has their figures after it."""
+    answered: list[Sample] = []
+
+    def work() -> None:
+        headers = {"Cookie": cookie}
+        answered.append(load.run(url, headers, seconds + 1, CONNECTIONS))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(LEAD_S)
+    yield answered
+    thread.join()
