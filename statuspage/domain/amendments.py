@@ -147,4 +147,4 @@ def _refuse_untold(incident: Incident) -> None:
 
 
 def _names(named: Collection[Component]) -> str | None:
-    return ", ".join(component.full_name for component in named) or None
+    return ", ".join(sorted(component.full_name for component in named)) or None

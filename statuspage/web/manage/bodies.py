@@ -5,6 +5,7 @@ Nested names are written as Rails does: `incident[components][abc]=operational`,
 """
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -102,6 +103,8 @@ def _refuse_what_can_not_be_kept(said: dict[str, Any]) -> None:
             raise Refused(400, f"The body is nested more than {MAX_DEPTH} deep.")
         if isinstance(value, str) and _UNSTORABLE.search(value):
             raise Refused(400, "A text holds NUL or half of a surrogate pair.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise Refused(400, "A number is too large.")
         if isinstance(value, dict):
             waiting += [(part, depth + 1) for pair in value.items() for part in pair]
         elif isinstance(value, list):

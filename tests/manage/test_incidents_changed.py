@@ -1,0 +1,379 @@
+"""Incidents changed, resolved and deleted by the Manage API; updates that are edited."""
+
+from datetime import timedelta
+
+import pytest
+
+from statuspage.domain import events
+from statuspage.domain.tokens import Scope
+from tests.conftest import on_sqlite
+
+
+@pytest.fixture
+def component(program):
+    """`component("API")` makes a component and gives its id."""
+
+    def make(name: str) -> str:
+        return program.post("/components", {"component": {"name": name}}).json["id"]
+
+    return make
+
+
+@pytest.fixture
+def opened(program):
+    """`opened(name="Errors", …)` opens an incident by the API and gives the answer."""
+
+    def make(**fields):
+        return program.post("/incidents", {"incident": {"name": "Errors", **fields}}).json
+
+    return make
+
+
+@pytest.fixture
+def change(program, traveller):
+    """`change(incident, status="resolved", …)` sends a PATCH a minute later."""
+
+    def send(made, **fields):
+        traveller.shift(timedelta(minutes=1))
+        answer = program.patch(f"/incidents/{made['id']}", {"incident": fields})
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
+    return send
+
+
+def status_of(program, component_id):
+    return program.get(f"/components/{component_id}").json["status"]
+
+
+def bodies(incident):
+    return [one["body"] for one in incident["incident_updates"]]
+
+
+def statuses(incident):
+    return {one["name"]: one["status"] for one in incident["components"]}
+
+
+# ── as real clients do it ──────────────────────────────────────────────────────
+
+
+def test_what_terraform_does_from_plan_to_destroy(program, component, opened, change, client):
+    api = component("API")
+    sent = {"name": "Slow", "status": "investigating", "body": "Looking.", "component_ids": [api]}
+    sent |= {"components": {api: "degraded_performance"}, "impact_override": "minor"}
+    made = opened(**sent)
+    assert program.get(f"/incidents/{made['id']}").json == made
+    same = change(made, name="Slow", impact_override="minor", component_ids=[api])
+    assert same == made
+    changed = change(made, name="Slow answers", status="identified", body="Found it.")
+    assert bodies(changed) == ["Found it.", "Looking."]
+    assert statuses(changed) == {"API": "degraded_performance"}
+    over = change(made, status="resolved")
+    assert over["resolved_at"] == over["updated_at"] == "2026-03-10T12:03:00Z"
+    assert over["monitoring_at"] is None
+    assert statuses(over) == {"API": "operational"}
+    gone = program.delete(f"/incidents/{made['id']}")
+    assert (gone.status_code, gone.json["id"]) == (200, made["id"])
+    assert program.get(f"/incidents/{made['id']}").status_code == 404
+    assert program.delete(f"/incidents/{made['id']}").status_code == 404
+    assert program.get("/incidents").json == []
+    assert client.get(f"/incidents/{made['id']}").status_code == 410
+
+
+def test_what_prometheus_alerts_to_statuspage_does(program, component, opened, change):
+    api, web = component("API"), component("Web")
+    firing = {"component_ids": [api], "components": {api: "major_outage"}, "status": "identified"}
+    made = opened(name="ApiDown", body="ApiDown fires.", **firing)
+    assert made["impact"] == "major"
+    (unresolved,) = program.get("/incidents/unresolved").json
+    assert unresolved == made
+    assert [one["id"] for one in unresolved["components"]] == [api]
+    worse = {"component_ids": [api, web], "components": {api: "major_outage", web: "major_outage"}}
+    assert change(made, impact_override="critical", **worse)["impact"] == "critical"
+    calm = {api: "operational", web: "operational"}
+    over = change(made, status="resolved", body="ApiDown is calm.", components=calm)
+    assert statuses(over) == {"API": "operational", "Web": "operational"}
+    assert program.get("/incidents/unresolved").json == []
+    assert status_of(program, api) == status_of(program, web) == "operational"
+
+
+# ── updates ────────────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_a_step_or_a_text_posts_an_update_and_nothing_else_does(opened, change):
+    made = opened(body="One.")
+    assert bodies(change(made, body="Two.")) == ["Two.", "One."]
+    assert bodies(change(made, status="investigating")) == ["Two.", "One."]
+    assert bodies(change(made, status="monitoring"))[0] == "A fix is in place. We are watching it."
+    seen = change(made, name="Other", metadata={"a": {"b": 1}}, impact_override="critical", body="")
+    assert len(bodies(seen)) == 3
+    assert (seen["name"], seen["impact"], seen["metadata"]) == (
+        "Other",
+        "critical",
+        {"a": {"b": 1}},
+    )
+    assert seen["monitoring_at"] == "2026-03-10T12:03:00Z"
+    assert [one["status"] for one in seen["incident_updates"]] == [
+        "monitoring",
+        "investigating",
+        "investigating",
+    ]
+
+
+@on_sqlite
+def test_components_that_are_not_sent_keep_what_is_claimed_of_them(
+    program, component, opened, change
+):
+    api, web = component("API"), component("Web")
+    made = opened(components={api: "major_outage", web: "partial_outage"})
+    seen = change(made, components={api: "operational", web: ""}, body="API is back.")
+    assert statuses(seen) == {"API": "operational", "Web": "partial_outage"}
+    assert statuses(change(made, status="identified")) == statuses(seen)
+    newest = seen["incident_updates"][0]["affected_components"]
+    assert {one["name"]: (one["old_status"], one["new_status"]) for one in newest} == {
+        "API": ("major_outage", "operational"),
+        "Web": ("partial_outage", "partial_outage"),
+    }
+
+
+def test_components_alone_change_at_once_without_a_word(program, component, opened, change, app):
+    api, web = component("API"), component("Web")
+    made = opened(components={api: "degraded_performance"})
+    seen = change(made, components={api: "major_outage", web: "partial_outage"})
+    assert statuses(seen) == {"API": "major_outage", "Web": "partial_outage"}
+    assert (len(bodies(seen)), seen["impact"]) == (1, "major")
+    with app.app_context():
+        (event,) = [one for one in events.latest(5) if one.kind == "incident.components_changed"]
+        assert event.data == {"API": "major_outage", "Web": "partial_outage"}
+        assert (event.actor_name, event.notify) == ("deployer", False)
+
+
+@on_sqlite
+@pytest.mark.parametrize("more", [{}, {"body": "Not these."}], ids=["quietly", "with words"])
+def test_component_ids_name_all_that_it_concerns(program, component, opened, change, client, more):
+    api, web = component("API"), component("Web")
+    made = opened(components={api: "major_outage", web: "partial_outage"})
+    assert statuses(change(made, component_ids=[web], **more)) == {"Web": "partial_outage"}
+    assert status_of(program, api) == "operational"
+    page = client.get(f"/incidents/{made['id']}").text
+    assert "Components corrected from “API, Web” to “Web”" in page
+    assert change(made, component_ids=[], **more)["components"] == []
+    assert status_of(program, web) == "operational"
+    assert change(made, status="resolved", component_ids=[api])["components"][0]["id"] == api
+
+
+@on_sqlite
+def test_a_resolved_incident_holds_nothing_and_may_open_again(program, component, opened, change):
+    api = component("API")
+    made = opened(components={api: "major_outage"})
+    change(made, status="resolved", components={api: "major_outage"})
+    assert status_of(program, api) == "operational"
+    change(made, components={api: "partial_outage"})
+    assert status_of(program, api) == "operational"
+    again = change(made, status="investigating", body="It is back.")
+    assert (again["resolved_at"], statuses(again)) == (None, {"API": "operational"})
+    assert program.get("/incidents/unresolved").json == [again]
+    again = change(made, components={api: "partial_outage"})
+    assert statuses(again) == {"API": "partial_outage"}
+
+
+@on_sqlite
+def test_another_incident_still_holds_what_one_releases(program, component, opened, change):
+    api = component("API")
+    one, other = (opened(components={api: word}) for word in ("major_outage", "partial_outage"))
+    change(one, status="resolved", components={api: "operational"})
+    assert status_of(program, api) == "partial_outage"
+    change(other, status="resolved")
+    assert status_of(program, api) == "operational"
+
+
+@on_sqlite
+def test_an_archived_component_stays_named(program, component, opened, change):
+    api = component("API")
+    made = opened(components={api: "major_outage"})
+    program.delete(f"/components/{api}")
+    seen = change(made, component_ids=[api], components={api: "operational"}, body="Gone.")
+    assert [one["id"] for one in seen["components"]] == [api]
+
+
+@on_sqlite
+@pytest.mark.parametrize("told", [True, False])
+def test_an_update_is_sent_unless_the_program_forbids_it(opened, change, app, told):
+    made = opened()
+    seen = change(made, body="More.", deliver_notifications=told)
+    assert seen["incident_updates"][0]["deliver_notifications"] is told
+    with app.app_context():
+        assert events.latest(1)[0].notify is told
+
+
+@on_sqlite
+def test_impact_follows_the_components_once_the_override_is_taken_away(component, opened, change):
+    made = opened(components={component("API"): "degraded_performance"}, impact_override="critical")
+    seen = change(made, impact_override=None)
+    assert (seen["impact"], seen["impact_override"]) == ("minor", None)
+
+
+@on_sqlite
+def test_metadata_is_replaced_as_a_whole_and_leaves_the_page_alone(opened, change, client):
+    made = opened(metadata={"a": {"n": 10**30}, "b": {}})
+    etag = client.get("/").headers["ETag"]
+    assert made["metadata"]["a"]["n"] == 10**30
+    seen = change(made, metadata={"c": {"x": "y"}})
+    assert seen["metadata"] == {"c": {"x": "y"}}
+    assert seen["updated_at"] == made["updated_at"]
+    assert change(made, metadata=None)["metadata"] == {}
+    assert client.get("/").headers["ETag"] == etag
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": "scheduled"},
+        {"status": "postmortem"},
+        {"name": " "},
+        {"status": "identified", "components": {"nothing": "operational"}},
+        {"status": "identified", "body": "x" * 25_001},
+        {"status": "identified", "scheduled_until": "2026-04-01T10:00:00Z"},
+        {"status": "identified", "metadata": {"a": 1}},
+    ],
+    ids=str,
+)
+def test_what_a_rule_refuses_changes_nothing_at_all(program, opened, fields):
+    made = opened()
+    sent = {"incident": {"metadata": {"a": {}}, **fields}}
+    refused = program.patch(f"/incidents/{made['id']}", sent)
+    assert (refused.status_code, len(refused.json["message"]) > 10) == (422, True)
+    assert program.get(f"/incidents/{made['id']}").json == made
+
+
+@on_sqlite
+def test_a_number_that_json_does_not_know_is_refused(program):
+    data = b'{"incident": {"name": "A", "metadata": {"a": {"b": 1e999}}}}'
+    refused = program.post("/incidents", data=data, content_type="application/json")
+    assert refused.status_code == 400
+
+
+# ── deleting ───────────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_a_deleted_incident_is_retracted_in_the_open(program, component, opened, client, app):
+    api = component("API")
+    made = opened(components={api: "major_outage"})
+    answer = program.delete(f"/incidents/{made['id']}")
+    assert list(answer.json) == list(made)
+    assert status_of(program, api) == "operational"
+    assert (
+        "Withdrawn by a program, through the Manage API."
+        in client.get(f"/incidents/{made['id']}").text
+    )
+    with app.app_context():
+        newest = events.latest(1)[0]
+        assert (newest.kind, newest.actor_name) == ("incident.retracted", "deployer")
+    update = made["incident_updates"][0]["id"]
+    sent = {"incident_update": {"body": "Again."}}
+    path = f"/incidents/{made['id']}/incident_updates/{update}"
+    assert program.patch(path, sent).status_code == 404
+
+
+@on_sqlite
+def test_who_may_only_read_changes_no_incident(program, program_with, opened):
+    made = opened()
+    reader = program_with(Scope.READ, Scope.COMPONENTS)
+    path = f"/incidents/{made['id']}"
+    assert reader.get(path).json == made
+    assert reader.post("/incidents", {"incident": {"name": "A"}}).status_code == 403
+    assert reader.patch(path, {"incident": {"status": "resolved"}}).status_code == 403
+    assert reader.delete(path).status_code == 403
+    assert program.get("/incidents").json == [made]
+
+
+# ── updates that are edited ────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def edit(program, traveller):
+    """`edit(incident, 0, body="…")` edits one of its updates (0: the newest) a minute later."""
+
+    def send(made, number, **fields):
+        traveller.shift(timedelta(minutes=1))
+        update = made["incident_updates"][number]["id"]
+        path = f"/incidents/{made['id']}/incident_updates/{update}"
+        return program.put(path, {"incident_update": fields})
+
+    return send
+
+
+def test_an_edited_update_keeps_its_earlier_words(opened, edit, client):
+    made = opened(body="Databse is down.")
+    edited = edit(made, 0, body="Database is down.").json
+    (update,) = made["incident_updates"]
+    assert edited == {
+        **update,
+        "body": "Database is down.",
+        "updated_at": "2026-03-10T12:01:00.000Z",
+    }
+    page = client.get(f"/incidents/{made['id']}").text
+    assert "Database is down." in page
+    assert "Databse" in page
+
+
+@on_sqlite
+def test_the_time_of_an_update_may_move_within_its_place(program, opened, change, edit):
+    made = change(opened(body="One."), body="Two.")
+    assert edit(made, 1, display_at="2026-03-10T11:00:00+02:00").json["display_at"] == (
+        "2026-03-10T09:00:00.000Z"
+    )
+    assert edit(made, 0, display_at="2026-03-10 09:00").json["display_at"] == (
+        "2026-03-10T09:00:00.000Z"
+    )
+    assert bodies(program.get(f"/incidents/{made['id']}").json) == ["Two.", "One."]
+    for number, wrong in ((0, "2026-03-10T08:59:59Z"), (0, "2026-03-10T23:00:00Z")):
+        assert edit(made, number, display_at=wrong).status_code == 422
+    assert edit(made, 1, display_at="2026-03-10T09:00:01Z").status_code == 422
+    assert edit(made, 1, display_at="0001-01-01T00:00:00Z").status_code == 422
+
+
+@on_sqlite
+def test_a_moved_update_is_corrected_in_the_open(opened, edit, client):
+    made = opened()
+    edit(made, 0, display_at="2026-03-10T11:00:00Z")
+    assert "Update posted at corrected from" in client.get(f"/incidents/{made['id']}").text
+
+
+@on_sqlite
+def test_an_update_kept_quiet_may_be_sent_later(opened, edit, app):
+    made = opened(deliver_notifications=False)
+    assert edit(made, 0, deliver_notifications=True).json["deliver_notifications"] is True
+    with app.app_context():
+        newest = events.latest(1)[0]
+        assert (newest.notify, newest.data["update"]) == (True, made["incident_updates"][0]["id"])
+    assert edit(made, 0, deliver_notifications="false").json["deliver_notifications"] is False
+    with app.app_context():
+        assert events.latest(1)[0].notify is False
+
+
+@on_sqlite
+def test_a_wish_for_a_tweet_is_given_back(program, opened, change, edit):
+    made = change(opened(), body="Two.")
+    assert edit(made, 1, wants_twitter_update=True).json["wants_twitter_update"] is True
+    seen = program.get(f"/incidents/{made['id']}").json["incident_updates"]
+    assert [one["wants_twitter_update"] for one in seen] == [False, True]
+    assert edit(made, 1, wants_twitter_update=False).json["wants_twitter_update"] is False
+
+
+@on_sqlite
+def test_an_update_is_found_only_under_its_incident(program, opened):
+    one, other = opened(), opened()
+    path = f"/incidents/{one['id']}/incident_updates/{other['incident_updates'][0]['id']}"
+    assert program.patch(path, {"incident_update": {"body": "X"}}).status_code == 404
+
+
+@on_sqlite
+@pytest.mark.parametrize("fields", [{"body": " "}, {"body": 5}, {"display_at": "x"}], ids=str)
+def test_an_edit_that_a_rule_refuses_changes_nothing(program, opened, edit, fields):
+    made = opened()
+    assert edit(made, 0, **fields).status_code == 422
+    assert program.get(f"/incidents/{made['id']}").json == made
