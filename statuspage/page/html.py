@@ -6,7 +6,7 @@ so that no attribute and no other sheet can style it.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -201,6 +201,20 @@ def not_ready() -> Rendering:
         sheet(),
         HTTPStatus.SERVICE_UNAVAILABLE,
         cache_control="no-store",
+    )
+
+
+def api(page: PageView, times: Times, examples: Mapping[str, str], newest: str | None) -> Rendering:
+    """`/api`: how programs read this page. `newest` is the id of an incident to ask for."""
+    return _page(
+        "api.html",
+        page,
+        times,
+        path="/api",
+        title=f"API · {page.name} status",
+        description=f"Read the status of {page.name} with a program.",
+        examples=examples,
+        newest=newest,
     )
 
 

@@ -29,6 +29,9 @@ from statuspage.page.views import (
 MAX_LISTED = 50
 """How many incidents, and how many maintenances, the lists of all of them hold."""
 
+MAX_EXAMPLE = 120
+"""Characters of an update in an example."""
+
 Json: TypeAlias = dict[str, Any]
 
 
@@ -78,6 +81,31 @@ def history(shown: History) -> bytes:
         start_time=f"{first}T00:00:00Z",
         end_time=f"{end}T23:59:59Z",
     )
+
+
+def examples(present: Present, newest: IncidentView | None) -> dict[str, str]:
+    """Pieces of what is served now, to be read by people; long ones are cut short."""
+    shown: dict[str, Json] = {
+        "status": {"page": _page(present.page), "status": _status(present)},
+    }
+    if present.items:
+        shown["component"] = _item(present.page, present.items[0])
+    if newest is not None:
+        one = _incident(present, newest)
+        for update in one["incident_updates"][:1]:
+            update["body"] = _cut(update["body"])
+            update["affected_components"] = (update["affected_components"] or [])[:1] or None
+        shown["incident"] = one | {
+            "incident_updates": one["incident_updates"][:1],
+            "components": one["components"][:1],
+        }
+    return {
+        name: json.dumps(document, ensure_ascii=False, indent=2) for name, document in shown.items()
+    }
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= MAX_EXAMPLE else f"{words[:MAX_EXAMPLE].rstrip()}…"
 
 
 def error(words: str, message: str) -> bytes:
@@ -200,7 +228,8 @@ def _incident(present: Present, one: IncidentView) -> Json:
         "id": one.id,
         "name": one.name,
         "status": _word(one.status),
-        "created_at": moment(one.created_at, zone),
+        # History that was filled in later is no news: it counts from when it happened.
+        "created_at": moment(one.started_at if one.is_backfilled else one.created_at, zone),
         "updated_at": moment(one.updated_at, zone),
         "monitoring_at": _optional(_monitored_at(one.updates), zone),
         "resolved_at": _optional(one.resolved_at, zone),

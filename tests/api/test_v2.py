@@ -1,10 +1,14 @@
 """The public API of Statuspage, as a client of theirs asks for it."""
 
+import html
 import json
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from statuspage.domain import components, corrections, incidents, maintenance, pages
 from statuspage.domain.claims import Claim
@@ -15,6 +19,7 @@ from statuspage.importing import history
 from tests.conftest import on_sqlite
 from tests.public import site
 from tests.test_feeds import queries
+from tests.test_feeds_properties import same_examples, words
 
 PAGE = "id name url time_zone updated_at"
 COMPONENT = (
@@ -311,12 +316,12 @@ def test_maintenance_goes_from_upcoming_to_active_to_the_list_of_all(
 
     traveller.move_to(at + timedelta(days=1))
     with committed():
-        maintenance.advance(at=at + timedelta(days=1))
+        maintenance.advance(world.planned, at=at + timedelta(days=1))
     assert ids("scheduled-maintenances/active") == ids("summary") == [world.planned]
     assert ids("scheduled-maintenances/upcoming") == []
 
     with committed():
-        maintenance.advance(at=at + timedelta(days=1, hours=1))
+        maintenance.advance(world.planned, at=at + timedelta(days=1, hours=1))
     assert ids("scheduled-maintenances/active") == ids("summary") == []
     assert ids("scheduled-maintenances") == [world.planned]
 
@@ -339,7 +344,7 @@ def test_what_is_ahead_comes_by_its_start_before_what_is_in_progress(ask, commit
         for name, start in (("c", 26), ("b", 2), ("a", 1), ("running", 0)):
             one = site.a_maintenance(search, at - timedelta(minutes=5), at + timedelta(hours=start))
             one.name = name
-        maintenance.advance(at=at)
+        maintenance.advance(one.public_id, at=at)
     shown = ask("summary")["scheduled_maintenances"]
     assert [one["name"] for one in shown] == ["a", "b", "c", "running"]
 
@@ -459,3 +464,75 @@ def test_our_own_importer_reads_history_json(client, world):
     past = next(one for one in recording.incidents if one.id == world.past)
     assert past.began_at.isoformat() == "2026-03-08T09:00:00+00:00"
     assert past.last_word_at.isoformat() == "2026-03-08T09:35:00+00:00"
+
+
+# ── the page about it ──────────────────────────────────────────────────────────
+
+
+def test_the_page_about_the_api_shows_pieces_of_what_is_served_now(ask, client, world):
+    page = client.get("/api").text
+    shown = [
+        json.loads(html.unescape(text)) for text in re.findall(r"<code>({.*?})</code>", page, re.S)
+    ]
+    status, component, incident = shown
+    assert status == ask("status")
+    assert component == ask("components")["components"][0]
+    served = ask(f"incidents/{world.open}")["incident"]
+    assert list(incident) == list(served)
+    assert served["incident_updates"][0]["body"].startswith(
+        incident["incident_updates"][0]["body"].rstrip("…")
+    )
+
+
+def test_every_link_on_the_page_about_the_api_leads_somewhere(client, world):
+    links = set(re.findall(r'<a href="(/[^"#?]*)', client.get("/api").text))
+    assert {f"/api/v2/{name}.json" for name in DOCUMENTS} <= links
+    assert {path: client.get(path).status_code for path in links} == dict.fromkeys(links, 200)
+
+
+def test_the_front_page_leads_to_the_api(client, world):
+    assert '<a href="/api">API</a>' in client.get("/").text
+
+
+def test_before_there_is_a_page_the_one_about_the_api_says_so(client):
+    assert client.get("/api").status_code == 503
+
+
+# ── whatever is written ────────────────────────────────────────────────────────
+
+
+@same_examples
+@given(name=words, body=words, group=words, at_us=st.integers(0, 10**15))
+def test_any_words_make_valid_json(app, client, committed, name, body, group, at_us):
+    """And every id and every moment keeps its shape."""
+    app.extensions["published"]._entries.clear()  # Earlier examples would slow this one down.
+    at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)
+    with committed():
+        if pages.get() is None:
+            site.a_page(at)
+        one = site.a_component(name, at, group=components.add_group(group, by=SYSTEM, at=at))
+        incidents.open_incident(
+            name, status=IncidentStatus.INVESTIGATING, body=body, claims={one: site.MAJOR},
+            by=SYSTEM, at=at,
+        )  # fmt: skip
+    for address in ("/api/v2/summary.json", "/history.json"):
+        answer = client.get(address)
+        assert answer.status_code == 200
+        hold_shape(json.loads(answer.data.decode("utf-8")))
+
+
+ID = re.compile(r"[0-9b-df-hj-np-tv-z]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d")
+
+
+def hold_shape(value, key=""):
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            hold_shape(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            hold_shape(inner, key)
+    elif value is not None and (key == "id" or key.endswith("_id")) and key != "tweet_id":
+        assert ID.fullmatch(value)
+    elif value is not None and key.endswith("_at"):
+        assert TIME.fullmatch(value)

@@ -138,6 +138,7 @@ class World:
             "/uptime",
             f"/components/{self.cards}",
             "/subscribe",
+            "/api",
         )
 
 

@@ -14,8 +14,9 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from statuspage import clock
 from statuspage.domain.status import IncidentKind
-from statuspage.page import snapshot, statuspage
+from statuspage.page import html, snapshot, statuspage
 from statuspage.page.cache import Rendering
+from statuspage.page.format import Times
 from statuspage.page.snapshot import NoPageError, unfinished
 from statuspage.page.statuspage import MAX_LISTED, active, unresolved_first, upcoming
 from statuspage.page.views import IncidentPage, Present
@@ -128,6 +129,25 @@ def history() -> ResponseReturnValue:
         return _found(statuspage.history(shown)) if shown else None
 
     return _publish("/history.json" if number == 1 else f"/history.json?page={number}", render)
+
+
+@bp.get("/api", strict_slashes=False)
+def about() -> ResponseReturnValue:
+    def render() -> Rendering:
+        at = clock.now()
+        try:
+            present = snapshot.present(at=at, base_url=_base_url())
+        except NoPageError:
+            return html.not_ready()
+        newest = next(iter(snapshot.latest(IncidentKind.INCIDENT, 1, at=at)), None)
+        return html.api(
+            present.page,
+            Times(present.page.zone, at),
+            statuspage.examples(present, newest),
+            newest.id if newest else None,
+        )
+
+    return publish("/api", render)
 
 
 # ── what is not there ──────────────────────────────────────────────────────────
