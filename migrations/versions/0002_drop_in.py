@@ -178,7 +178,12 @@ def upgrade():
         sa.Column("incident_id", sa.Integer(), nullable=True),
         sa.Column("access_user_id", sa.Integer(), nullable=True),
         sa.Column("wants", sa.String(length=32), nullable=False),
+        sa.Column("language", sa.String(length=16), nullable=False),
+        sa.Column("time_zone", sa.String(length=64), nullable=True),
         sa.Column("skip_confirmation", sa.Boolean(), nullable=False),
+        sa.Column("consent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("consent_text", sa.String(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("quarantined_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
@@ -211,6 +216,7 @@ def upgrade():
             batch_op.f("ix_subscriber_incident_id"), ["incident_id"], unique=False
         )
         batch_op.create_index(batch_op.f("ix_subscriber_public_id"), ["public_id"], unique=True)
+        batch_op.create_index(batch_op.f("ix_subscriber_purge_at"), ["purge_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_subscriber_state"), ["state"], unique=False)
 
     op.create_table(
@@ -392,6 +398,7 @@ def downgrade():
     op.drop_table("access_group_component")
     with op.batch_alter_table("subscriber", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_subscriber_state"))
+        batch_op.drop_index(batch_op.f("ix_subscriber_purge_at"))
         batch_op.drop_index(batch_op.f("ix_subscriber_public_id"))
         batch_op.drop_index(batch_op.f("ix_subscriber_incident_id"))
         batch_op.drop_index(batch_op.f("ix_subscriber_channel"))

@@ -58,3 +58,7 @@ class PageAccessGroup(Model):
     )
     components: Mapped[list[Component]] = relationship(secondary=group_component)
     metrics: Mapped[list[Metric]] = relationship(secondary=group_metric)
+
+
+def get_user(public_id: str) -> PageAccessUser | None:
+    return db.session.scalar(sa.select(PageAccessUser).where(PageAccessUser.public_id == public_id))

@@ -12,10 +12,12 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from statuspage.web.manage import (
     answers,
     components,  # noqa: F401
+    incident_subscribers,  # noqa: F401
     incident_updates,  # noqa: F401
     incidents,  # noqa: F401
     operations,
     postmortems,  # noqa: F401
+    subscribers,  # noqa: F401
 )
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

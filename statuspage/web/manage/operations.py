@@ -133,8 +133,11 @@ def operation(
     returns: Any = None,
     success: int = 200,
     query: tuple[str, ...] = (),
+    lists_put: bool = True,
 ) -> Callable[[Serve], Serve]:
     """Declare that the function serves `method path`; a PATCH is served as PUT too.
+
+    `lists_put` is false where Statuspage's list has the PATCH alone.
 
     It is called with a `Call` and the keys of the path by name, and gives what
     `returns` describes. `needs` is the scope a token must have; `query` names the
@@ -142,7 +145,7 @@ def operation(
     """
 
     def declare(serve: Serve) -> Serve:
-        for verb in ("PATCH", "PUT") if method == "PATCH" else (method,):
+        for verb in ("PATCH", "PUT") if method == "PATCH" and lists_put else (method,):
             OPERATIONS.append(Operation(verb, path, needs, success, body, returns, query, serve))
         return serve
 
@@ -170,8 +173,9 @@ def put_on(bp: Blueprint) -> None:
     for one in OPERATIONS:
         rule = re.sub(r"\{(\w+)\}", r"<key:\1>", one.path)
         view = _view(one)
-        bp.add_url_rule(rule, one.id, view, methods=[one.method])
-        bp.add_url_rule(f"{rule}.json", one.id, view, methods=[one.method])
+        methods = ["PATCH", "PUT"] if one.method == "PATCH" else [one.method]
+        bp.add_url_rule(rule, one.id, view, methods=methods)
+        bp.add_url_rule(f"{rule}.json", one.id, view, methods=methods)
 
 
 def _view(one: Operation) -> Callable[..., Response]:
