@@ -1,0 +1,252 @@
+"""Scheduled maintenance by the Manage API."""
+
+from datetime import timedelta
+
+import pytest
+
+from statuspage.domain import events, maintenance
+from tests.conftest import on_sqlite
+
+WINDOW = {"scheduled_for": "2026-03-11T10:00:00Z", "scheduled_until": "2026-03-11T12:00:00Z"}
+BY_ITSELF = {"scheduled_auto_in_progress": True, "scheduled_auto_completed": True}
+
+
+@pytest.fixture
+def api(program):
+    return program.post("/components", {"component": {"name": "API"}}).json["id"]
+
+
+@pytest.fixture
+def planned(program):
+    """`planned(…)` schedules maintenance by the API and gives the answer."""
+
+    def make(**fields):
+        sent = {"incident": {"name": "Upgrade", **WINDOW, **fields}}
+        answer = program.post("/incidents", sent)
+        assert answer.status_code == 201, answer.text
+        return answer.json
+
+    return make
+
+
+@pytest.fixture
+def change(program, traveller):
+    """`change(incident, status="in_progress", …)` sends a PATCH a minute later."""
+
+    def send(made, **fields):
+        traveller.shift(timedelta(minutes=1))
+        return program.patch(f"/incidents/{made['id']}", {"incident": fields})
+
+    return send
+
+
+@pytest.fixture
+def tick(committed):
+    """One step of the worker, `hours` after the pinned moment."""
+
+    def run(at):
+        with committed():
+            for public_id in maintenance.due(at=at):
+                maintenance.advance(public_id, at=at)
+
+    return run
+
+
+def status_of(program, component_id):
+    return program.get(f"/components/{component_id}").json["status"]
+
+
+def test_maintenance_starts_and_ends_by_itself_where_the_program_asks_for_it(
+    program, api, planned, tick, at, traveller
+):
+    made = planned(status="scheduled", component_ids=[api], **BY_ITSELF)
+    assert (made["status"], made["impact"]) == ("scheduled", "maintenance")
+    assert made["scheduled_for"] == WINDOW["scheduled_for"]
+    assert made["scheduled_until"] == WINDOW["scheduled_until"]
+    assert (made["scheduled_auto_in_progress"], made["scheduled_auto_completed"]) == (True, True)
+    assert made["incident_updates"][0]["body"] == "Maintenance is planned."
+    assert status_of(program, api) == "operational"
+    traveller.shift(timedelta(hours=22))
+    tick(at + timedelta(hours=22))
+    running = program.get(f"/incidents/{made['id']}").json
+    assert (running["status"], status_of(program, api)) == ("in_progress", "under_maintenance")
+    assert program.get("/incidents/active_maintenance").json == [running]
+    traveller.shift(timedelta(hours=2))
+    tick(at + timedelta(hours=24))
+    done = program.get(f"/incidents/{made['id']}").json
+    assert (done["status"], status_of(program, api)) == ("completed", "operational")
+    assert done["resolved_at"] == WINDOW["scheduled_until"]
+
+
+@on_sqlite
+def test_a_program_that_does_not_ask_moves_maintenance_itself(
+    program, api, planned, change, tick, at
+):
+    made = planned(component_ids=[api])
+    assert (made["scheduled_auto_in_progress"], made["scheduled_auto_completed"]) == (False, False)
+    tick(at + timedelta(hours=23))
+    assert program.get(f"/incidents/{made['id']}").json == made
+    assert change(made, status="in_progress").json["status"] == "in_progress"
+    assert status_of(program, api) == "under_maintenance"
+    assert change(made, status="verifying").json["status"] == "verifying"
+    done = change(made, status="completed", components={api: "operational"}).json
+    assert [one["status"] for one in done["incident_updates"]] == [
+        "completed",
+        "verifying",
+        "in_progress",
+        "scheduled",
+    ]
+    assert status_of(program, api) == "operational"
+
+
+@on_sqlite
+def test_one_word_makes_it_start_and_end_by_itself(planned, change):
+    made = planned(scheduled_auto_transition="1")
+    assert (made["scheduled_auto_in_progress"], made["scheduled_auto_completed"]) == (True, True)
+    seen = change(made, scheduled_auto_completed=False).json
+    assert (seen["scheduled_auto_in_progress"], seen["scheduled_auto_completed"]) == (True, False)
+    assert seen["incident_updates"] == made["incident_updates"]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "fields, claimed",
+    [
+        ({}, "under_maintenance"),
+        ({"auto_transition_to_maintenance_state": True}, "under_maintenance"),
+        ({"auto_transition_to_maintenance_state": False}, "operational"),
+    ],
+    ids=str,
+)
+def test_what_a_component_is_while_it_runs(program, api, planned, change, fields, claimed):
+    stands = {"components": {api: "operational"}} if fields else {"component_ids": [api]}
+    made = planned(**stands, **fields)
+    change(made, status="in_progress")
+    assert status_of(program, api) == claimed
+
+
+@on_sqlite
+def test_maintenance_may_say_worse_of_a_component(program, api, planned, change):
+    made = planned(components={api: "major_outage"})
+    assert status_of(program, api) == "operational"
+    change(made, status="in_progress")
+    assert status_of(program, api) == "major_outage"
+
+
+@on_sqlite
+def test_settings_that_mean_nothing_here_are_given_back(program, planned, change):
+    kept = {
+        "auto_transition_to_operational_state": False,
+        "auto_transition_to_maintenance_state": True,
+        "auto_transition_deliver_notifications_at_start": True,
+        "auto_transition_deliver_notifications_at_end": False,
+        "scheduled_remind_prior": True,
+    }
+    made = planned(**kept, auto_tweet_on_creation=True)
+    assert {key: made[key] for key in kept} == kept
+    seen = change(made, scheduled_remind_prior=False, metadata={"a": {}}).json
+    assert {key: seen[key] for key in kept} == kept | {"scheduled_remind_prior": False}
+    assert made["scheduled_reminded_at"] is None
+
+
+@on_sqlite
+@pytest.mark.parametrize("edge, hours", [("start", 22), ("end", 24)])
+@pytest.mark.parametrize("told", [True, False])
+def test_the_program_decides_whether_subscribers_hear_of_start_and_end(
+    planned, tick, at, app, edge, hours, told
+):
+    planned(**BY_ITSELF, **{f"auto_transition_deliver_notifications_at_{edge}": told})
+    for hour in range(22, hours + 1, 2):
+        tick(at + timedelta(hours=hour))
+    with app.app_context():
+        newest = events.latest(1)[0]
+        assert (newest.kind, newest.notify) == ("maintenance.update_posted", told)
+
+
+@on_sqlite
+def test_a_moved_window_is_told_and_corrected_in_the_open(program, planned, change, client):
+    made = planned()
+    moved = {"scheduled_for": "2026-03-12T10:00:00Z", "scheduled_until": "2026-03-12T11:00:00Z"}
+    seen = change(made, **moved).json
+    assert {key: seen[key] for key in moved} == moved
+    assert seen["incident_updates"][0]["body"] == (
+        "The planned time has changed: from 12 Mar, 10:00 to 12 Mar, 11:00 UTC."
+    )
+    assert "corrected from" in client.get(f"/incidents/{made['id']}").text
+    longer = change(made, scheduled_until="2026-03-12T12:30:00+01:00", body="Half an hour more.")
+    assert longer.json["incident_updates"][0]["body"] == "Half an hour more."
+    assert longer.json["scheduled_until"] == "2026-03-12T11:30:00Z"
+    assert change(made, **{**moved, "scheduled_until": "2026-03-12T11:30:00Z"}).json == longer.json
+
+
+@on_sqlite
+def test_one_request_may_extend_it_and_take_a_step(program, planned, change, api):
+    made = planned(component_ids=[api])
+    seen = change(made, status="in_progress", scheduled_until="2026-03-11T13:00:00Z").json
+    assert (seen["status"], seen["scheduled_until"]) == ("in_progress", "2026-03-11T13:00:00Z")
+    assert len(seen["incident_updates"]) == 2
+    assert status_of(program, api) == "under_maintenance"
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"scheduled_until": "2026-03-11T09:00:00Z"},
+        {"scheduled_until": "2026-03-09T09:00:00Z"},
+        {"status": "investigating"},
+        {"scheduled_for": "x"},
+    ],
+    ids=str,
+)
+def test_what_a_rule_refuses_changes_nothing(program, planned, change, fields):
+    made = planned()
+    refused = change(made, scheduled_auto_transition=True, **fields)
+    assert (refused.status_code, len(refused.json["message"]) > 10) == (422, True)
+    assert program.get(f"/incidents/{made['id']}").json == made
+
+
+@on_sqlite
+def test_what_has_begun_can_only_move_its_end(planned, change):
+    made = planned()
+    change(made, status="in_progress")
+    refused = change(made, scheduled_for="2026-03-11T09:00:00Z")
+    assert refused.status_code == 422
+    assert "begun" in refused.json["message"]
+
+
+@on_sqlite
+def test_maintenance_may_be_told_when_it_runs_or_is_over(program, api):
+    sent = {"name": "Now", "status": "in_progress", "component_ids": [api]}
+    made = program.post("/incidents", {"incident": sent}).json
+    assert (made["status"], made["scheduled_for"]) == ("in_progress", "2026-03-10T12:00:00Z")
+    assert made["scheduled_until"] is None
+    assert status_of(program, api) == "under_maintenance"
+    over = {"name": "Past", "status": "completed", **WINDOW}
+    past = {key: value.replace("-11T", "-09T") for key, value in WINDOW.items()}
+    done = program.post("/incidents", {"incident": over | past}).json
+    assert (done["status"], done["resolved_at"]) == ("completed", "2026-03-10T12:00:00Z")
+
+
+@on_sqlite
+def test_what_was_called_off_at_the_desk_is_complete_for_programs(
+    program, planned, committed, at, change
+):
+    from statuspage.domain import incidents
+    from statuspage.domain.events import SYSTEM
+
+    made = planned()
+    with committed():
+        row = incidents.get(made["id"], lock=True)
+        maintenance.cancel(row, body="Not today.", by=SYSTEM, at=at)
+    seen = program.get(f"/incidents/{made['id']}").json
+    assert (seen["status"], seen["incident_updates"][0]["status"]) == ("completed", "completed")
+    assert change(made, status="completed", name="Upgrade").json == seen
+
+
+@on_sqlite
+def test_an_impact_override_is_given_back_and_changes_nothing(planned, change):
+    made = planned(impact_override="critical")
+    assert (made["impact"], made["impact_override"]) == ("maintenance", "critical")
+    seen = change(made, impact_override="none").json
+    assert (seen["impact"], seen["impact_override"]) == ("maintenance", "none")
