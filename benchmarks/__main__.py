@@ -43,6 +43,7 @@ QUESTIONS = (
     Question("feed", FEED, "feed.atom"),
     Question("JSON", JSON, "summary.json"),
     Question("page, 304", "/", "page.html", if_none_match=True),
+    Question("JSON, 304", JSON, "summary.json", if_none_match=True),
 )
 
 
