@@ -9,12 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from statuspage.domain import components, incidents, maintenance, pages
+from statuspage.domain import components, incidents, pages
 from statuspage.domain.claims import Claim
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.negotiation import canonical
 from tests.conftest import on_sqlite
+from tests.domain import let_time_pass
 from tests.public import site
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -111,7 +112,7 @@ def test_maintenance_shows_when_it_begins(client, committed, search, at):
         assert planned.status is IncidentStatus.SCHEDULED
     assert read(client) == ("Northwind", "Operational")
     with committed():
-        maintenance.advance(at=at + timedelta(hours=1))
+        let_time_pass(at=at + timedelta(hours=1))
     assert read(client) == ("Northwind", "Under maintenance")
 
 

@@ -15,6 +15,7 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.timeline import Facts
 from tests.calendar_rules import check_calendar
 from tests.conftest import on_sqlite
+from tests.domain import let_time_pass
 from tests.public import site
 
 SITE = "https://status.example.com"
@@ -115,9 +116,9 @@ def test_only_published_maintenance_stands_in_it(client, committed, northwind, p
 def test_what_is_over_stays_for_ninety_days(client, committed, plan, traveller, at):
     plan()
     with committed():
-        maintenance.advance(at=at + DAY)
+        let_time_pass(at=at + DAY)
     with committed():
-        maintenance.advance(at=at + DAY + timedelta(hours=1))
+        let_time_pass(at=at + DAY + timedelta(hours=1))
     traveller.move_to(at + 91 * DAY)
     (event,) = events(client)
     assert event.raw("STATUS") == "CONFIRMED"
@@ -207,7 +208,7 @@ def test_beginning_and_ending_are_revisions_too(client, committed, plan, at):
     revisions = []
     for moment in (at, at + DAY, at + DAY + timedelta(hours=1)):
         with committed():
-            maintenance.advance(at=moment)
+            let_time_pass(at=moment)
         (event,) = events(client)
         revisions.append((event.raw("SEQUENCE"), event.text("DESCRIPTION").partition("\n")[0]))
     assert revisions == [("0", "Scheduled"), ("1", "In progress"), ("2", "Completed")]

@@ -12,9 +12,10 @@ from playwright.sync_api import expect
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
-from statuspage.domain import components, incidents, maintenance
+from statuspage.domain import components, incidents
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import IncidentStatus
+from tests.domain import let_time_pass
 from tests.public import site
 
 PAGE = """<!doctype html>
@@ -131,7 +132,7 @@ def test_maintenance_is_told_once_it_runs(open_shop, committed, quiet, at):
         site.a_maintenance(components.get(quiet), at, at, hours=1)
     expect(open_shop().get_by_role("link")).to_have_count(0)
     with committed():
-        maintenance.advance(at=at)
+        let_time_pass(at=at)
     link = open_shop().get_by_role("link")
     expect(link).to_contain_text("Webhook delivery moves to a new queue")
     expect(link).to_contain_text("Service Under Maintenance · since ")
