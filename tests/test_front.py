@@ -13,6 +13,7 @@ from pathlib import Path
 
 import brotli
 import pytest
+import uvloop
 from flask import Flask, request
 from werkzeug.serving import make_server
 from werkzeug.test import Client
@@ -111,7 +112,7 @@ class Running:
     """A front in a thread, with its event loop."""
 
     def __init__(self, path: Path, turns: int = 3) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = uvloop.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
         self.front = Front(path, turns=turns)

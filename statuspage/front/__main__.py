@@ -1,8 +1,9 @@
 """`python -m statuspage.front`: started by the Procfile beside the web process."""
 
 import argparse
-import asyncio
 from pathlib import Path
+
+import uvloop
 
 from statuspage import group, logs
 from statuspage.front.server import Front
@@ -16,7 +17,7 @@ def main() -> None:
     logs.configure(options.log_format)
     group.end_with_the_others()
     turns = WEB_THREADS * options.web_processes - 1
-    asyncio.run(_serve(options, turns))
+    uvloop.run(_serve(options, turns))
 
 
 async def _serve(options: argparse.Namespace, turns: int) -> None:

@@ -26,6 +26,8 @@ CHECK_AFTER_S = 0.2
 """Age at which a reader's request lets an answer be checked, behind the reader's back."""
 VALID_S = 0.5
 """Age from which on the reader waits for that check: nobody has read it for a while."""
+UNDER_WAY_S = 1.0
+"""How long an answer whose check began in time is given while that check is under way."""
 PATIENCE_S = 2.0
 """How long a check may take."""
 RETRY_AFTER_S = 2.0
@@ -175,6 +177,7 @@ class Store:
         entry.used_at = now
         if now >= entry.due_at:
             self._start_check(key, entry)
+            entry.valid_until = now + UNDER_WAY_S
         return entry.shown
 
     async def checked(self, key: Key, now: float) -> Kept | None:
