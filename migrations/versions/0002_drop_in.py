@@ -142,7 +142,6 @@ def upgrade():
         sa.Column("provider_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("metric_identifier", sa.String(), nullable=True),
-        sa.Column("transform", sa.String(), nullable=True),
         sa.Column("suffix", sa.String(), nullable=True),
         sa.Column("tooltip_description", sa.String(), nullable=True),
         sa.Column("y_axis_min", sa.Double(), nullable=True),
@@ -320,17 +319,16 @@ def upgrade():
     op.create_table(
         "metric_point",
         sa.Column("metric_id", sa.Integer(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("second", sa.BigInteger(), nullable=False),
         sa.Column("value", sa.Double(), nullable=False),
-        sa.Column("id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["metric_id"],
             ["metric.id"],
             name=op.f("fk_metric_point_metric_id_metric"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_metric_point")),
-        sa.UniqueConstraint("metric_id", "at", name=op.f("uq_metric_point_metric_id_at")),
+        sa.PrimaryKeyConstraint("metric_id", "second", name=op.f("pk_metric_point")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "subscriber_component",
