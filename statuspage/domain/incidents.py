@@ -165,7 +165,8 @@ def post_update(
 
     From `at` on the incident claims exactly `claims`, nothing once it is over. An
     update after `resolved` reopens the incident; resolved again, one whose postmortem is
-    published shows it again. `facts` of None keeps what was said. Raises `Invalid` when `body` is blank or the status is not one of its kind.
+    published shows it again. `facts` of None keeps what was said. Raises `Invalid` when
+    `body` is blank or the status is not one of its kind.
     """
     timeline.check_words(incident.name, body)
     timeline.check_status(incident.kind, status)

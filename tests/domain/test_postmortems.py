@@ -96,6 +96,22 @@ def test_a_later_word_leaves_the_postmortem_in_place(resolved):
     assert resolved.status is S.POSTMORTEM
 
 
+def test_an_incident_that_came_back_shows_its_postmortem_once_it_is_over_again(resolved):
+    published(resolved)
+    post(resolved, S.IDENTIFIED)
+    assert resolved.status is S.IDENTIFIED
+    post(resolved, S.RESOLVED)
+    assert resolved.status is S.POSTMORTEM
+    assert resolved.updates[0].status is S.RESOLVED
+
+
+def test_an_unpublished_postmortem_changes_nothing_when_an_incident_is_resolved_again(resolved):
+    saved(resolved)
+    post(resolved, S.IDENTIFIED)
+    post(resolved, S.RESOLVED)
+    assert resolved.status is S.RESOLVED
+
+
 def test_readers_see_what_was_published_until_it_is_published_again(resolved):
     document = published(resolved)
     parts = {**PARTS, Part.SUMMARY: "Better words."}

@@ -19,8 +19,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, events, incidents, maintenance, uptime
+from statuspage.domain import (
+    components,
+    corrections,
+    events,
+    incidents,
+    maintenance,
+    postmortems,
+    uptime,
+)
 from statuspage.domain.claims import Claim, effective, intervals
+from statuspage.domain.postmortems import Part
 from statuspage.domain.status import (
     INCIDENT_STEPS,
     MAINTENANCE_STEPS,
@@ -86,6 +95,7 @@ class Told:
         self.resolved_s = None
         self.is_draft = is_draft
         self.is_retracted = False
+        self.has_postmortem = False
         self.named = {}
         self.words = []
         """Each update's bodies, oldest update first, oldest body first."""
@@ -197,6 +207,8 @@ class TruthModel(RuleBasedStateMachine):
             told.resolved_s = None
         elif first or not told.status.is_over:
             told.resolved_s = self.now_s
+        if status is IncidentStatus.RESOLVED and told.has_postmortem:
+            status = IncidentStatus.POSTMORTEM
         told.status = status
 
     # ── what people and programs do ────────────────────────────────────────────
@@ -273,11 +285,21 @@ class TruthModel(RuleBasedStateMachine):
     def update(self, which, wait, step, named):
         self.wait(wait)
         key = self.pick(which, self._updatable)
-        told, word = self.told[key], self.word()
         steps = INCIDENT_STEPS
-        if told.kind is IncidentKind.MAINTENANCE:
+        if self.told[key].kind is IncidentKind.MAINTENANCE:
             steps = (*MAINTENANCE_STEPS, IncidentStatus.CANCELLED)
-        status = steps[step % len(steps)]
+        self._post(key, steps[step % len(steps)], named)
+
+    @precondition(lambda self: any(map(self._updatable, self.told.values())))
+    @rule(which=ANY, wait=st.integers(0, 9))
+    def resolve(self, which, wait):
+        self.wait(wait)
+        key = self.pick(which, self._updatable)
+        is_incident = self.told[key].kind is IncidentKind.INCIDENT
+        self._post(key, IncidentStatus.RESOLVED if is_incident else IncidentStatus.COMPLETED, {})
+
+    def _post(self, key, status, named):
+        word = self.word()
         incidents.post_update(
             incidents.get(key),
             status=status,
@@ -286,24 +308,30 @@ class TruthModel(RuleBasedStateMachine):
             by=ANNA,
             at=self.at(),
         )
-        told.words.append([word])
+        self.told[key].words.append([word])
         self.take_on(key, status, named)
         self.recorded()
 
-    @precondition(lambda self: any(map(self._updatable, self.told.values())))
-    @rule(which=ANY, wait=st.integers(0, 9))
-    def resolve(self, which, wait):
+    def _taught(self, told):
+        is_resolved = told.status is IncidentStatus.RESOLVED
+        return is_resolved and not told.has_postmortem and self._updatable(told)
+
+    @precondition(lambda self: any(map(self._taught, self.told.values())))
+    @rule(which=ANY, wait=st.integers(0, 9), comes_back=st.booleans())
+    def publish_postmortem(self, which, wait, comes_back):
         self.wait(wait)
-        key = self.pick(which, self._updatable)
-        told, word = self.told[key], self.word()
-        is_incident = told.kind is IncidentKind.INCIDENT
-        status = IncidentStatus.RESOLVED if is_incident else IncidentStatus.COMPLETED
-        incidents.post_update(
-            incidents.get(key), status=status, body=word, claims={}, by=ANNA, at=self.at()
+        key = self.pick(which, self._taught)
+        parts = {Part.SUMMARY: self.word(), Part.ROOT_CAUSE: "A bad deploy."}
+        document = postmortems.save(
+            incidents.get(key), parts, [], expected_version=None, by=ANNA, at=self.at()
         )
-        told.words.append([word])
-        self.take_on(key, status, {})
-        self.recorded()
+        postmortems.publish(document, by=ANNA, at=self.at())
+        self.told[key].has_postmortem = True
+        self.told[key].status = IncidentStatus.POSTMORTEM
+        self.recorded(2)
+        if comes_back:
+            self._post(key, IncidentStatus.IDENTIFIED, {0: MAJOR})
+            self._post(key, IncidentStatus.RESOLVED, {})
 
     @precondition(lambda self: any(told.words for told in self.told.values()))
     @rule(which=ANY, update=ANY, wait=st.integers(0, 3), stale=st.booleans())
