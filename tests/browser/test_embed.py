@@ -26,6 +26,7 @@ PAGE = """<!doctype html>
 <body><main><h1>Shop</h1>{body}<p>Buy things.</p></main></body></html>"""
 STYLE = """
 a, b, span, div { color: lime !important; font-size: 40px !important; float: right !important }
+body { letter-spacing: 9px; text-transform: uppercase }
 iframe { border: 0; width: 100%; height: 170px }
 """
 POLICY = (
@@ -121,10 +122,10 @@ def test_the_sites_own_style_does_not_reach_it(open_shop, northwind):
     page = open_shop()
     title = page.locator("status-page b")
     expect(title).to_be_visible()
-    look = "one => [getComputedStyle(one).color, getComputedStyle(one).fontSize]"
-    assert title.evaluate(look) == ["rgb(28, 29, 31)", "16px"]
+    look = "one => ['color', 'fontSize', 'textTransform'].map(name => getComputedStyle(one)[name])"
+    assert title.evaluate(look) == ["rgb(28, 29, 31)", "16px", "none"]
     dark = open_shop(dark=True).locator("status-page b")
-    assert dark.evaluate(look) == ["rgb(236, 236, 234)", "16px"]
+    assert dark.evaluate(look) == ["rgb(236, 236, 234)", "16px", "none"]
 
 
 def test_maintenance_is_told_once_it_runs(open_shop, committed, quiet, at):
