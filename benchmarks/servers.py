@@ -43,6 +43,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} backlog=1024;
         root {folder}/files;
+        index page.html;
     }}
 {cache}
 }}
