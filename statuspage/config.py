@@ -6,6 +6,7 @@ value stops the start with one sentence and no traceback.
 
 import os
 import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -75,6 +76,17 @@ def _origin(value: str) -> str:
     if parts.path or parts.query or parts.fragment or parts.username:
         raise ValueError("is more than scheme, host and port")
     return value
+
+
+def _networks(value: str) -> str:
+    """Networks apart by a blank, whatever separated them."""
+    found = value.replace(",", " ").split()
+    for one in found:
+        try:
+            ip_network(one)
+        except ValueError as error:
+            raise ValueError(f"holds {one!r}, which is no network") from error
+    return " ".join(found)
 
 
 def _file_in(data: dict[str, Any]) -> str:
@@ -205,6 +217,12 @@ class Settings(BaseSettings):
         description="How many requests a second each API token may send to `/v1`; above that the"
         " answer is 420 with `Retry-After`.",
     )
+    outgoing_allow: Annotated[str, AfterValidator(_networks)] = Field(
+        default="",
+        description="Inner networks that webhooks and chat messages may reach, such as"
+        " `10.1.0.0/16, 192.168.7.9`. Without it only public addresses are.",
+        json_schema_extra={"default": "none"},
+    )
     log_format: Literal["console", "json"] = Field(
         default="console",
         description="`console` for people, `json` for log collectors.",
@@ -218,6 +236,11 @@ class Settings(BaseSettings):
                 f" ({self.web_processes}) count sign-in attempts together in Redis"
             )
         return self
+
+    @property
+    def outgoing_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Inner networks that were opened for what we send."""
+        return tuple(ip_network(one) for one in self.outgoing_allow.split())
 
     @property
     def is_sqlite(self) -> bool:

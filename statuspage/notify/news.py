@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from statuspage import links
 from statuspage.domain.events import Event
-from statuspage.domain.status import IncidentKind, PageStatus
+from statuspage.domain.status import IncidentKind
 from statuspage.domain.subscribers import Channel, Subscriber
 from statuspage.links import Purpose
 from statuspage.page import snapshot
@@ -21,8 +21,8 @@ from statuspage.page.views import (
     IncidentPage,
     IncidentView,
     PageView,
+    Present,
     Retracted,
-    Snapshot,
     UpdateView,
 )
 
@@ -49,14 +49,18 @@ class News:
     event_id: int
     at: datetime
     """When it happened."""
-    page: PageView
-    status: PageStatus
+    present: Present
+    """How everything stands now."""
     incident: IncidentView | None = None
     update: UpdateView | None = None
     retracted: Retracted | None = None
     component: ComponentView | None = None
     old_status: str | None = None
     """Of the component, where that is what happened."""
+
+    @property
+    def page(self) -> PageView:
+        return self.present.page
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Recipient:
 def of(event: Event, *, at: datetime, base_url: str) -> News | None:
     """What the event says to the public now; None when there is nothing to tell any more."""
     try:
-        now = snapshot.take(at=at, base_url=base_url)
+        now = snapshot.present(at=at, base_url=base_url)
     except NoPageError:
         return None
     noun, _, happened = event.kind.partition(".")
@@ -90,23 +94,22 @@ def of(event: Event, *, at: datetime, base_url: str) -> News | None:
                     return _of_incident(event, noun, happened, found.incident, now)
                 case Retracted() if happened == "retracted":
                     kind = NewsKind.RETRACTION
-                    return News(kind, event.id, event.at, now.page, now.status, retracted=found)
+                    return News(kind, event.id, event.at, now, retracted=found)
         case "component":
-            component = next((one for one in now.components if one.id == event.subject), None)
+            component = now.components.get(event.subject)
             if component is None:
                 return None
             return News(
                 NewsKind.COMPONENT,
                 event.id,
                 event.at,
-                now.page,
-                now.status,
+                now,
                 component=component,
                 old_status=event.data.get("old_status", "operational"),
             )
         case "subscriber":
             if happened in _DIRECT:
-                return News(_DIRECT[happened], event.id, event.at, now.page, now.status)
+                return News(_DIRECT[happened], event.id, event.at, now)
     return None
 
 
@@ -122,14 +125,13 @@ def _of_incident(
     noun: str,
     happened: str,
     incident: IncidentView,
-    now: Snapshot,
+    now: Present,
 ) -> News | None:
-    page, status = now.page, now.status
     if noun == "postmortem":
         if incident.postmortem is None:
             return None
         kind = NewsKind.POSTMORTEM
-        return News(kind, event.id, event.at, page, status, incident=incident)
+        return News(kind, event.id, event.at, now, incident=incident)
     wanted = event.data.get("update")
     update = next((one for one in incident.updates if one.id == wanted), None)
     if update is None:
@@ -138,7 +140,7 @@ def _of_incident(
     kind = NewsKind.MAINTENANCE if is_work else NewsKind.INCIDENT
     if happened == "update_edited":
         kind = NewsKind.CORRECTION
-    return News(kind, event.id, event.at, page, status, incident=incident, update=update)
+    return News(kind, event.id, event.at, now, incident=incident, update=update)
 
 
 def recipient(

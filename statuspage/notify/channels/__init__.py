@@ -47,4 +47,7 @@ class Way:
 
 def ways(settings: Settings) -> dict[Channel, Way]:
     """The channels that can work here. Mail needs a server, SMS a gateway."""
-    return {}
+    # Loaded when a worker starts: no web process sends anything.
+    from statuspage.notify.channels import webhook
+
+    return {Channel.WEBHOOK: Way(webhook.sender(settings), slots=16)}

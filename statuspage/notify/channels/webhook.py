@@ -1,0 +1,191 @@
+"""Webhooks: Statuspage's payload, signed by Standard Webhooks.
+
+Payload: https://support.atlassian.com/statuspage/docs/enable-webhook-notifications/
+Signature: https://github.com/standard-webhooks/standard-webhooks (`v1`, HMAC-SHA256 of
+`id.timestamp.body`); the secret is each subscriber's own, shown on their page.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import datetime
+from typing import Any
+
+from statuspage import clock
+from statuspage.config import Settings
+from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.answers import judge
+from statuspage.notify.news import News, NewsKind, Recipient
+from statuspage.notify.outgoing import Outgoing
+from statuspage.page import statuspage
+from statuspage.page.statuspage import moment
+from statuspage.page.views import IncidentView, UpdateView
+
+Json = dict[str, Any]
+
+AGENT = "Statuspage-Webhook/1"
+
+
+def sender(settings: Settings) -> Send:
+    outgoing = Outgoing(settings.outgoing_networks)
+
+    def send(news: News, to: Recipient) -> None:
+        body = json.dumps(payload(news, to), ensure_ascii=False, separators=(",", ":")).encode()
+        at = clock.now()
+        signature = sign(signing_secret(settings.secret_key, to.id), to.key, at, body)
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": AGENT,
+            "webhook-id": to.key,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": signature,
+        }
+        # A receiver under repair answers 404 for a while: only 410 is for good.
+        judge(outgoing.post(to.address, body, headers), is_strict=False)
+
+    return send
+
+
+def signing_secret(secret: str, public_id: str) -> str:
+    """`whsec_…` of one subscriber: derived, so that nothing is stored."""
+    key = hmac.new(secret.encode(), f"webhook:{public_id}".encode(), hashlib.sha256).digest()
+    return f"whsec_{base64.b64encode(key).decode()}"
+
+
+def sign(signing_secret: str, message_id: str, at: datetime, body: bytes) -> str:
+    """The `webhook-signature` of a message."""
+    key = base64.b64decode(signing_secret.removeprefix("whsec_"))
+    signed = f"{message_id}.{int(at.timestamp())}.".encode() + body
+    digest = hmac.new(key, signed, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def payload(news: News, to: Recipient) -> Json:
+    """What Statuspage sends: `meta`, `page`, then an incident or a component."""
+    zone = news.page.zone
+    told: Json = {
+        "meta": {
+            "unsubscribe": to.unsubscribe_url,
+            "documentation": f"{news.page.url}/api",
+            "generated_at": moment(news.at, zone),
+        },
+        "page": {
+            "id": news.page.id,
+            "status_indicator": news.present.status.indicator.value,
+            "status_description": news.present.status.description,
+        },
+    }
+    if news.incident is not None:
+        return told | {"incident": _incident(news, news.incident)}
+    if news.component is not None:
+        return told | _component(news)
+    if news.retracted is not None:
+        one = news.retracted
+        retracted = {"id": one.id, "name": one.name, "status": "retracted", "reason": one.reason}
+        return told | {"incident": retracted | {"retracted_at": moment(one.at, zone)}}
+    if news.kind is NewsKind.TEST:
+        return told | {"test": {"message": "This is a test. Nothing happened."}}
+    if news.kind is NewsKind.CONFIRMATION:
+        return told | {"confirm": {"url": to.confirm_url}}
+    raise Failed(f"There is no payload for {news.kind}.", is_final=True)
+
+
+def _component(news: News) -> Json:
+    one = news.component
+    assert one is not None
+    row = _row(news, one.id)
+    update = {
+        "old_status": news.old_status,
+        "new_status": one.status.value,
+        "created_at": moment(news.at, news.page.zone),
+        "component_type": "Component",
+        "id": f"{news.event_id}",
+        "component_id": one.id,
+    }
+    return {"component": row, "component_update": update}
+
+
+def _incident(news: News, one: IncidentView) -> Json:
+    zone = news.page.zone
+    postmortem = one.postmortem
+    published_at = postmortem.published_at if postmortem else None
+    edited_at = (postmortem.edited_at if postmortem else None) or published_at
+    return {
+        "name": one.name,
+        "status": one.status.value,
+        "created_at": moment(one.created_at, zone),
+        "updated_at": moment(one.updated_at, zone),
+        "monitoring_at": _optional(one.mitigated_at, news),
+        "resolved_at": _optional(one.resolved_at, news),
+        "impact": one.impact.value,
+        "shortlink": one.shortlink or f"{news.page.url}{one.path}",
+        "postmortem_ignored": False,
+        "postmortem_body": postmortem.source if postmortem else None,
+        "postmortem_body_last_updated_at": _optional(edited_at, news),
+        "postmortem_published_at": _optional(published_at, news),
+        "postmortem_notified_subscribers": news.kind is NewsKind.POSTMORTEM,
+        "postmortem_notified_twitter": False,
+        "backfilled": one.is_backfilled,
+        "scheduled_for": _optional(one.scheduled_for, news),
+        "scheduled_until": _optional(one.scheduled_until, news),
+        "scheduled_remind_prior": False,
+        "scheduled_reminded_at": None,
+        "impact_override": None,
+        "scheduled_auto_in_progress": False,
+        "scheduled_auto_completed": False,
+        "id": one.id,
+        "page_id": news.page.id,
+        "incident_updates": [_update(news, one, update) for update in one.updates],
+        "components": [
+            _row(news, key) for key, _ in one.components if key in news.present.components
+        ],
+    }
+
+
+def _update(news: News, one: IncidentView, update: UpdateView) -> Json:
+    zone = news.page.zone
+    changes = [
+        {
+            "code": change.component_id,
+            "name": change.full_name,
+            "old_status": change.old_status.value,
+            "new_status": change.claim.status.value,
+        }
+        for change in update.changes
+    ]
+    return {
+        "status": update.status.value,
+        "body": update.body,
+        "created_at": moment(update.created_at, zone),
+        "wants_twitter_update": False,
+        "twitter_updated_at": None,
+        "updated_at": moment(update.updated_at, zone),
+        "display_at": moment(update.posted_at, zone),
+        "affected_components": changes or None,
+        "custom_tweet": update.custom_tweet,
+        "deliver_notifications": update.notify,
+        "id": update.id,
+        "incident_id": one.id,
+    }
+
+
+def _row(news: News, component_id: str) -> Json:
+    one = statuspage.component(news.page, news.present.components[component_id])
+    order = (
+        "status",
+        "name",
+        "created_at",
+        "updated_at",
+        "position",
+        "description",
+        "showcase",
+        "id",
+        "page_id",
+        "group_id",
+    )
+    return {name: one[name] for name in order}
+
+
+def _optional(at: datetime | None, news: News) -> str | None:
+    return None if at is None else moment(at, news.page.zone)

@@ -1,0 +1,96 @@
+"""Webhooks: Statuspage's payload, key by key, signed so that a receiver can trust it."""
+
+import json
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from standardwebhooks import Webhook
+
+from statuspage.config import PROJECT
+from statuspage.db import db
+from statuspage.domain import events
+from statuspage.domain.subscribers import Channel, Subscriber
+from statuspage.notify import news
+from statuspage.notify.channels import ways, webhook
+from tests.conftest import SECRET, on_sqlite
+
+RECORDED = PROJECT / "tests/samples/statuspage/webhooks/incident_update.json"
+
+pytestmark = on_sqlite
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update={"outgoing_allow": "127.0.0.0/8"})
+
+
+@pytest.fixture
+def hook():
+    """A receiver that keeps what it is sent: `hook.url`, `hook.taken`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            server.taken.append((dict(self.headers), body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.taken = []
+    server.url = f"http://127.0.0.1:{server.server_port}/hook"
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def sent(app, subscribed, an_incident, hook, at, settings):
+    """Headers and body of the webhook that tells of an incident."""
+    (public_id,) = subscribed()
+    an_incident()
+    with app.app_context():
+        subscriber = db.session.query(Subscriber).one()
+        subscriber.address = hook.url
+        (event,) = (one for one in events.latest(20) if one.kind == "incident.opened")
+        told = news.of(event, at=at, base_url=settings.base_url)
+        to = news.recipient(
+            subscriber, Channel.WEBHOOK, event.id, secret=SECRET, base_url=told.page.url
+        )
+    ways(settings)[Channel.WEBHOOK].send(told, to)
+    (taken,) = hook.taken
+    return *taken, public_id
+
+
+def test_an_incident_is_told_with_the_keys_that_statuspage_sends(sent):
+    _, body, _ = sent
+    told, recorded = json.loads(body), json.loads(RECORDED.read_text())
+    assert list(told) == list(recorded)
+    for part in ("meta", "page", "incident"):
+        assert list(told[part]) == list(recorded[part])
+    for part in ("incident_updates", "components"):
+        assert list(told["incident"][part][0]) == list(recorded["incident"][part][0])
+    assert told["page"]["status_indicator"] == "minor"
+    assert told["meta"]["unsubscribe"].startswith("https://status.example.com/subscriptions/")
+
+
+def test_a_receiver_can_check_who_sent_it_with_the_standard_library_for_it(sent, at):
+    headers, body, public_id = sent
+    checker = Webhook(webhook.signing_secret(SECRET, public_id))
+    names = {name.lower(): value for name, value in headers.items()}
+    checker.verify(body, names)
+    with pytest.raises(Exception, match="No matching signature"):
+        checker.verify(body.replace(b"Checkout", b"Chequeout"), names)
+
+
+def test_the_same_delivery_has_the_same_id_at_each_attempt(sent, at):
+    headers, _, public_id = sent
+    assert headers["webhook-id"].endswith(public_id)
+    assert abs(int(headers["webhook-timestamp"]) - at.timestamp()) < timedelta(minutes=5).seconds
