@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -414,6 +415,16 @@ def test_an_answer_asks_no_more_queries_however_much_there_is(app, client, commi
     assert {address: many[address] for address in every if many[address] > few[address]} == {}
     assert few["/api/v2/status.json"] <= 7
     assert max(few.values()) <= 18
+
+
+def test_without_a_database_and_a_copy_clients_are_asked_for_patience(client, committed, world):
+    with committed() as session:
+        session.execute(sa.text("DROP TABLE claim"))
+    answer = client.get("/api/v2/summary.json")
+    assert answer.status_code == 503
+    assert set(answer.json) == {"error", "message"}
+    assert answer.headers["Retry-After"] == "30"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
 # ── history.json ───────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from statuspage import clock
 from statuspage.domain.status import IncidentKind
@@ -208,8 +208,12 @@ def _publish(address: str, render: Callable[[], Rendering | None]) -> ResponseRe
         except NoPageError:  # Nothing was set up.
             return None
 
-    answer = publish(address, rendered)
-    return _unavailable() if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE else answer
+    try:
+        return publish(address, rendered)
+    except HTTPException as stopped:
+        if stopped.get_response().status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            return _unavailable()
+        raise
 
 
 def _found(body: bytes) -> Rendering:
