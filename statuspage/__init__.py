@@ -28,8 +28,9 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
 
     from statuspage import cli, config, logs, schema
     from statuspage.db import db
+    from statuspage.notify import waking  # noqa: F401  it listens from now on
     from statuspage.web import admin, health, manage
-    from statuspage.web.public import api, feeds, reference, sharing, site
+    from statuspage.web.public import api, feeds, reference, sharing, site, subscriptions
 
     settings = settings or config.load()
     logs.configure(settings.log_format)
@@ -45,6 +46,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     app.register_blueprint(feeds.bp)
     app.register_blueprint(sharing.bp)
     app.register_blueprint(reference.bp)
+    app.register_blueprint(subscriptions.bp)
     site.init_app(app)
     admin.init_app(app)
     manage.init_app(app)

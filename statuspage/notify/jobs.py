@@ -1,8 +1,7 @@
-"""The worker: a job queue, and a tick that lets time pass for the domain.
+"""The worker: a job queue, and a tick that lets time pass for the domain and the ledger.
 
 The queue only wakes; what must not be lost is in the database. A tick twice at
-once, or one missed in a crash, changes nothing: each step in `domain` is a
-compare-and-set.
+once, or one missed in a crash, changes nothing: each step is a compare-and-set.
 """
 
 import logging
@@ -11,18 +10,21 @@ import signal
 import threading
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import redis
 import sqlalchemy as sa
 from flask import Flask
-from huey import Huey, RedisHuey, SqliteHuey
+from huey import Huey, RedisHuey, SqliteHuey, crontab
 from huey.consumer import Consumer
 
 from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import db, reading
 from statuspage.domain import maintenance
+from statuspage.notify import ledger
+from statuspage.notify.teller import Teller
 from statuspage.notify.troubles import Troubles
 
 TICK_S = 1.0
@@ -34,8 +36,30 @@ troubles = Troubles()
 def queue_of(app: Flask) -> Huey:
     """This application's queue: Redis where there is one, else a file of its own."""
     if "queue" not in app.extensions:
-        app.extensions["queue"] = _make_queue(app.config["SETTINGS"])
+        queue = _make_queue(app.config["SETTINGS"])
+        app.extensions["queue"] = queue
+        app.extensions["tell"] = queue.task(name="tell")(partial(_tell, app))
+        queue.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
     return app.extensions["queue"]
+
+
+def wake(app: Flask) -> None:
+    """Leave the job that makes the worker look at once. Raises when the queue is away."""
+    queue_of(app)
+    app.extensions["tell"]()
+
+
+def _tell(app: Flask) -> None:
+    """The job that a commit leaves: see what there is to tell."""
+    if "teller" in app.extensions:
+        app.extensions["teller"].step(clock.now())
+
+
+def _keep_house(app: Flask) -> None:
+    """Once an hour: what is kept for a while only is let go."""
+    with app.app_context():
+        ledger.forget_old(at=clock.now())
+        db.session.commit()
 
 
 def step(app: Flask, at: datetime) -> None:
@@ -56,6 +80,7 @@ def step(app: Flask, at: datetime) -> None:
 def work(app: Flask) -> None:
     """Run jobs and tick until SIGTERM or SIGINT; a running job is finished first."""
     stopping = threading.Event()
+    teller = app.extensions["teller"] = Teller(app)
     ticker = threading.Thread(target=_tick_until, args=(stopping, app), name="ticker")
     ticker.start()
     consumer = Consumer(
@@ -70,6 +95,7 @@ def work(app: Flask) -> None:
     finally:
         stopping.set()
         ticker.join(timeout=SHUTDOWN_S)
+        teller.stop()
 
 
 def _tick_until(stopping: threading.Event, app: Flask) -> None:
@@ -78,6 +104,8 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
             # The database may be away; what is due stays due.
             with suppress(Exception), troubles.watch("The tick", outages=(sa.exc.DBAPIError,)):
                 step(app, clock.now())
+                while app.extensions["teller"].step(clock.now()) and not stopping.is_set():
+                    pass
     finally:
         if not stopping.is_set():
             # A worker that no longer ticks must not look alive.
@@ -86,7 +114,10 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
 
 def _make_queue(settings: Settings) -> Huey:
     if settings.redis_url:
-        return _RedisQueue("statuspage", url=settings.redis_url)
+        # A request that wakes the worker must not hang with a queue that does.
+        separator = "&" if "?" in settings.redis_url else "?"
+        url = f"{settings.redis_url}{separator}socket_connect_timeout=2&socket_timeout=10"
+        return _RedisQueue("statuspage", url=url)
     return SqliteHuey(
         "statuspage",
         filename=str(settings.data_dir / "queue.db"),
