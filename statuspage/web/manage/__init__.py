@@ -11,11 +11,16 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 # Importing a noun's module declares its operations.
 from statuspage.web.manage import (
     answers,
+    component_access,  # noqa: F401
     components,  # noqa: F401
     incident_subscribers,  # noqa: F401
     incident_updates,  # noqa: F401
     incidents,  # noqa: F401
+    metrics,  # noqa: F401
+    metrics_providers,  # noqa: F401
     operations,
+    page_access_groups,  # noqa: F401
+    page_access_users,  # noqa: F401
     postmortems,  # noqa: F401
     subscribers,  # noqa: F401
 )

@@ -57,6 +57,16 @@ def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return found
 
 
+def wrapped(said: Any, name: str, *others: str) -> Any:
+    """With everything below `name`, where a client left that name out or wrote another."""
+    if not isinstance(said, dict):
+        return said
+    for one in (name, *others):
+        if one in said:
+            return said | {name: said[one]}
+    return said | {name: said}
+
+
 def _put(into: dict[str, Any], keys: list[str], value: str, name: str) -> None:
     *groups, last = keys
     is_list = last == "" and bool(groups)
