@@ -111,11 +111,11 @@ class Behind:
 class Running:
     """A front in a thread, with its event loop."""
 
-    def __init__(self, path: Path, turns: int = 3) -> None:
+    def __init__(self, path: Path) -> None:
         self.loop = uvloop.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
-        self.front = Front(path, turns=turns)
+        self.front = Front(path, threads=4)
         self.port = self.do(self.front.open("127.0.0.1", 0))
 
     def do(self, work):
@@ -633,6 +633,23 @@ def test_slow_views_leave_room_for_readers(front, behind):
     behind.text = "Checkout is down."
     _until(lambda: b"Checkout is down." in front.ask("/")[2])
     assert behind.asked.count("GET /slow") == 3
+    behind.hold.set()
+    for connection in held:
+        with connection:
+            assert _rest(connection).endswith(b"At last.")
+
+
+def test_a_slow_desk_leaves_room_for_a_page_that_nobody_has_read_yet(front, behind):
+    behind.hold.clear()
+    held = [front.connect() for _ in range(10)]
+    for connection in held:
+        connection.sendall(
+            b"GET /slow HTTP/1.1\r\nHost: x\r\nCookie: a=1\r\nConnection: close\r\n\r\n"
+        )
+    _until(lambda: behind.asked.count("GET /slow") == 2)
+    assert front.ask("/")[0] == 200
+    assert front.ask("/nowhere")[0] == 404
+    assert behind.asked.count("GET /slow") == 2
     behind.hold.set()
     for connection in held:
         with connection:

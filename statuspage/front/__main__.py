@@ -1,6 +1,7 @@
 """`python -m statuspage.front`: started by the Procfile beside the web process."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import uvloop
@@ -8,20 +9,20 @@ import uvloop
 from statuspage import group, logs
 from statuspage.front.server import Front
 
-WEB_THREADS = 4
-"""As many as the Procfile gives each web process."""
-
 
 def main() -> None:
     options = _options()
     logs.configure(options.log_format)
     group.end_with_the_others()
-    turns = WEB_THREADS * options.web_processes - 1
-    uvloop.run(_serve(options, turns))
+    try:
+        uvloop.run(_serve(options))
+    except OSError as error:
+        sys.exit(f"The status page can not listen: {error}")
 
 
-async def _serve(options: argparse.Namespace, turns: int) -> None:
-    await Front(options.socket, turns=turns).serve(options.host, options.port)
+async def _serve(options: argparse.Namespace) -> None:
+    front = Front(options.socket, threads=options.web_threads * options.web_processes)
+    await front.serve(options.host, options.port)
 
 
 def _options() -> argparse.Namespace:
@@ -30,6 +31,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--socket", type=Path, required=True, help="where the web process listens")
     parser.add_argument("--web-processes", type=int, default=1)
+    parser.add_argument("--web-threads", type=int, default=4, help="of each web process")
     parser.add_argument("--log-format", choices=("console", "json"), default="console")
     return parser.parse_args()
 

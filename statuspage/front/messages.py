@@ -46,6 +46,12 @@ class Request:
         """The connection ends after its answer."""
 
     @property
+    def is_personal(self) -> bool:
+        """Whether it comes from the desk or changes something: public pages set no cookie."""
+        is_reading = self.method == b"GET" or self.method == b"HEAD"
+        return not is_reading or b"cookie" in self.fields or b"authorization" in self.fields
+
+    @property
     def key(self) -> Key | None:
         """What a stored answer to it is found by; None where none may be used."""
         fields = self.fields

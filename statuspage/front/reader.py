@@ -315,7 +315,7 @@ class Reader(asyncio.Protocol):
         if key is not None and key[0] != request.target:
             key = None  # Nothing is stored for an address with parameters that mean nothing.
         question = request.passed_on(self._address, key)
-        async with asyncio.timeout(ANSWER_S) as limit, front.turn():
+        async with asyncio.timeout(ANSWER_S) as limit, front.turn(request):
             asked_at = self._loop.time()
             async with front.back.ask(question, request.body) as reply:
                 if key is not None and may_be_kept(reply):

@@ -6,11 +6,12 @@ import logging
 import resource
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 from statuspage.front.back import Back, BackError
 from statuspage.front.kept import Store
+from statuspage.front.messages import Request
 from statuspage.front.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -28,17 +29,19 @@ GRACE_S = 4.0
 class Front:
     """What all connections of this process share.
 
-    `turns` is how many requests the web process is given at once: one fewer than it has
-    threads, so that one is always left to say whether what readers see is still right.
+    The web process is given one request fewer than it has threads, so that one is always
+    left to say whether what readers see is still right; and half of them to the desk at
+    most, so that a page nobody has read yet does not wait for it.
     """
 
-    def __init__(self, socket: Path, *, turns: int) -> None:
+    def __init__(self, socket: Path, *, threads: int) -> None:
         self.back = Back(socket)
         self.store = Store(self.back.ask, self.tell)
         self.readers: set[Reader] = set()
         self.held_bytes = 0
         self.is_stopping = False
-        self._turns = asyncio.Semaphore(turns)
+        self._turns = asyncio.Semaphore(threads - 1)
+        self._desk_turns = asyncio.Semaphore(threads // 2)
         self._in_line = 0
         self._is_failing = False
         self._server: asyncio.Server
@@ -56,19 +59,21 @@ class Front:
         return self.held_bytes > MAX_HELD_BYTES
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self, request: Request) -> AsyncIterator[None]:
         """Wait until the web process may be asked. Raises `BackError` when too many wait."""
         if self._in_line >= MAX_IN_LINE:
             raise BackError("too many requests wait for it")
         self._in_line += 1
         try:
-            async with self._turns:
+            async with self._desk_turns if request.is_personal else nullcontext(), self._turns:
                 yield
         finally:
             self._in_line -= 1
 
     def tell(self, error: Exception | None) -> None:
         """One line when the web process stops answering, and one when it answers again."""
+        if self.is_stopping:
+            return  # It stops as well.
         if error is not None and not self._is_failing:
             reason = str(error) or type(error).__name__
             log.warning("The web process does not answer; readers get what is stored: %s", reason)
