@@ -92,7 +92,8 @@
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const next = page.getElementById("main");
         if (page.querySelector("style").textContent !== doc.querySelector("style").textContent) return location.reload();
-        if (next.innerHTML !== source) {
+        // What somebody types is worth more than a component's new name.
+        if (next.innerHTML !== source && !main.querySelector("form")) {
           const words = news(next);
           swap(next);
           doc.title = page.title;
@@ -106,6 +107,8 @@
   doc.addEventListener("visibilitychange", () => doc.hidden ? clearTimeout(timer) : ask());
   addEventListener("beforeprint", () => main.querySelectorAll("details").forEach((el) => { el.open = true }));
 
+  const kept = doc.querySelector("[name=time_zone]");
+  if (kept) kept.value = mine;
   remember();
   show();
   setInterval(show, 30000);

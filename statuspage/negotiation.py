@@ -13,6 +13,9 @@ OF_A_BADGE = PARAMETERS | {"label"}
 """Where a path ends in `/badge.svg`. Nothing is ever kept under a label, or anybody could
 fill the store: those badges are drawn when they are asked for."""
 
+OF_THE_FRONT = PARAMETERS | {"unsubscribe"}
+"""What Statuspage's messages link to: it leads on, and is never kept."""
+
 PREFERENCE = ("br", "gzip", "identity")
 """Which encoding we like best where a reader likes them alike."""
 LONGEST_REMEMBERED_HEADER = 200
@@ -28,6 +31,7 @@ def canonical(path: str, query: str) -> str:
     published, and Flask judges it.
     """
     names = OF_A_BADGE if path.endswith("/badge.svg") else PARAMETERS
+    names = OF_THE_FRONT if path == "/" else names
     kept = [part for part in query.split("&") if _is_meaningful(part.partition("=")[0], names)]
     return f"{path}?{'&'.join(kept)}" if kept else path
 

@@ -22,7 +22,7 @@ from huey.consumer import Consumer
 from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import db, reading
-from statuspage.domain import maintenance
+from statuspage.domain import maintenance, subscribers
 from statuspage.notify import ledger
 from statuspage.notify.teller import Teller
 from statuspage.notify.troubles import Troubles
@@ -56,9 +56,15 @@ def _tell(app: Flask) -> None:
 
 
 def _keep_house(app: Flask) -> None:
-    """Once an hour: what is kept for a while only is let go."""
+    """The hourly job."""
+    keep_house(app, clock.now())
+
+
+def keep_house(app: Flask, at: datetime) -> None:
+    """What is kept for a while only is let go."""
     with app.app_context():
-        ledger.forget_old(at=clock.now())
+        ledger.forget_old(at=at)
+        subscribers.purge(at=at)
         db.session.commit()
 
 

@@ -64,7 +64,7 @@ def front(snapshot: Snapshot) -> Rendering:
     if snapshot.banner.trouble:
         sentences.append(f"{snapshot.banner.trouble}.")
     sentences.append(snapshot.banner.rest)
-    return _page(
+    return document(
         "front.html",
         snapshot.page,
         Times(snapshot.page.zone, snapshot.at),
@@ -81,7 +81,7 @@ def incident(shown: IncidentPage) -> Rendering:
     one = shown.incident
     times = Times(shown.page.zone, shown.at)
     newest = re.sub(r"\s+", " ", one.updates[0].body) if one.updates else ""
-    return _page(
+    return document(
         "incident.html",
         shown.page,
         times,
@@ -96,7 +96,7 @@ def incident(shown: IncidentPage) -> Rendering:
 
 def retracted(page: PageView, one: Retracted, times: Times) -> Rendering:
     """410: an incident that was withdrawn, with the reason."""
-    return _page(
+    return document(
         "retracted.html",
         page,
         times,
@@ -110,7 +110,7 @@ def retracted(page: PageView, one: Retracted, times: Times) -> Rendering:
 
 def history(shown: History) -> Rendering:
     """`/history`: three months a page."""
-    return _page(
+    return document(
         "history.html",
         shown.page,
         Times(shown.page.zone, shown.at),
@@ -125,7 +125,7 @@ def history(shown: History) -> Rendering:
 
 def maintenance(page: PageView, shown: Sequence[IncidentView], times: Times) -> Rendering:
     """`/maintenance`: what is planned or in progress, then what is over."""
-    return _page(
+    return document(
         "maintenance.html",
         page,
         times,
@@ -140,7 +140,7 @@ def maintenance(page: PageView, shown: Sequence[IncidentView], times: Times) -> 
 def component(shown: ComponentPage) -> Rendering:
     """`/components/<id>`: its bar, its figure explained, its incidents."""
     one = shown.component
-    return _page(
+    return document(
         "component.html",
         shown.page,
         Times(shown.page.zone, shown.at),
@@ -156,7 +156,7 @@ def component(shown: ComponentPage) -> Rendering:
 
 def uptime(shown: UptimePage) -> Rendering:
     """`/uptime`: a calendar per component, three months a page."""
-    return _page(
+    return document(
         "uptime.html",
         shown.page,
         Times(shown.page.zone, shown.at),
@@ -169,22 +169,9 @@ def uptime(shown: UptimePage) -> Rendering:
     )
 
 
-def subscribe(snapshot: Snapshot) -> Rendering:
-    """`/subscribe`: how to follow this page."""
-    return _page(
-        "subscribe.html",
-        snapshot.page,
-        Times(snapshot.page.zone, snapshot.at),
-        path="/subscribe",
-        title=f"Subscribe · {snapshot.page.name} status",
-        description=f"Follow the status of {snapshot.page.name}.",
-        components=snapshot.components,
-    )
-
-
 def missing(page: PageView, times: Times) -> Rendering:
     """What stands at an address that leads nowhere. The same whatever was asked for."""
-    return _page(
+    return document(
         "missing.html",
         page,
         times,
@@ -206,7 +193,7 @@ def not_ready() -> Rendering:
 
 def api(page: PageView, times: Times, examples: Mapping[str, str], newest: str | None) -> Rendering:
     """`/api`: how programs read this page. `newest` is the id of an incident to ask for."""
-    return _page(
+    return document(
         "api.html",
         page,
         times,
@@ -220,7 +207,7 @@ def api(page: PageView, times: Times, examples: Mapping[str, str], newest: str |
 
 def reference(page: PageView, times: Times, sections: Sequence[tuple[str, object]]) -> Rendering:
     """`/api/reference`: every operation of the APIs, by noun."""
-    return _page(
+    return document(
         "reference.html",
         page,
         times,
@@ -258,7 +245,7 @@ def script() -> Rendering:
 # ── a page ─────────────────────────────────────────────────────────────────────
 
 
-def _page(
+def document(
     template: str,
     page: PageView,
     times: Times,
@@ -270,6 +257,7 @@ def _page(
     more_style: str | None = None,
     **values: object,
 ) -> Rendering:
+    """A whole page: this template between the head and the foot that all of them share."""
     css = sheet() + accents(page) + (assets.sheet(more_style) if more_style else "")
     text = (
         environment()

@@ -16,6 +16,7 @@ from statuspage.page.format import Times
 from statuspage.page.snapshot import NoPageError
 from statuspage.page.views import Retracted, Snapshot
 from statuspage.web.edge import LANGUAGE, publish, respond, sorry
+from statuspage.web.public import subscriptions
 
 MAX_PAGE_NUMBER = 1000
 """250 years of history; a larger number is a mistake."""
@@ -34,6 +35,8 @@ def init_app(app: Flask) -> None:
 
 @bp.get("/")
 def front() -> ResponseReturnValue:
+    if leaving := request.args.get("unsubscribe"):
+        return subscriptions.lead_out(leaving)
     return publish("/", _ready(lambda: html.front(_take())))
 
 
@@ -105,11 +108,6 @@ def maintenance() -> ResponseReturnValue:
         return html.maintenance(page, shown, Times(page.zone, at))
 
     return publish("/maintenance", _ready(render))
-
-
-@bp.get("/subscribe")
-def subscribe() -> ResponseReturnValue:
-    return publish("/subscribe", _ready(lambda: html.subscribe(_take())))
 
 
 # ── what belongs to a site ─────────────────────────────────────────────────────

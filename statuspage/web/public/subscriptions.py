@@ -1,0 +1,519 @@
+"""Subscribing: the public form, and the links that only a subscriber has.
+
+Nothing here knows a session. A link is its own proof (`links`), so its forms need no
+token against forgery; the public form is refused when another site sends it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from http import HTTPStatus
+from ipaddress import ip_address
+from zoneinfo import available_timezones
+
+import structlog
+from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import exc
+from werkzeug.exceptions import HTTPException
+
+from statuspage import clock, links
+from statuspage.db import db, reading
+from statuspage.domain import components, incidents, subscribers
+from statuspage.domain.components import Component
+from statuspage.domain.subscribers import (
+    THEMSELVES,
+    Channel,
+    Choice,
+    Contact,
+    Subscriber,
+    SubscriberState,
+    Wants,
+)
+from statuspage.errors import Invalid
+from statuspage.links import Purpose
+from statuspage.notify import channels
+from statuspage.page import html, snapshot, subscribing
+from statuspage.page.cache import Rendering
+from statuspage.page.format import Times
+from statuspage.page.snapshot import NoPageError
+from statuspage.page.subscribing import Typed
+from statuspage.page.views import IncidentPage, IncidentView, PageView, Snapshot
+from statuspage.web.admin.safety import came_from_elsewhere, limiter
+from statuspage.web.edge import publish, sorry
+
+PER_NETWORK = "20 per 10 minutes; 60 per hour"
+PER_ADDRESS = "6 per day"
+TEXTS_PER_NETWORK = "10 per 4 hours"
+"""Text messages cost money."""
+LINKS_PER_NETWORK = "120 per 10 minutes"
+
+PRIVATE = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    # The address of the page is the key to it.
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+}
+
+log = structlog.get_logger()
+
+bp = Blueprint("subscriptions", __name__)
+
+
+# ── the form ───────────────────────────────────────────────────────────────────
+
+
+@bp.get("/subscribe")
+def form() -> ResponseReturnValue:
+    return publish("/subscribe", _ready(lambda: subscribing.form(_take(), _offered())))
+
+
+@bp.get("/incidents/<public_id>/subscribe")
+def form_of_incident(public_id: str) -> ResponseReturnValue:
+    def render() -> Rendering | None:
+        incident = _open_incident(public_id)
+        return subscribing.form(_take(), _offered(), incident=incident) if incident else None
+
+    return publish(f"/incidents/{public_id}/subscribe", _ready(render))
+
+
+def _network() -> str:
+    """Who sends this: an address, of IPv6 the /64 that one customer has."""
+    text = request.remote_addr or ""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text
+    return text if address.version == 4 else str(int(address) >> 64)
+
+
+def _typed_address() -> str:
+    """Which address is typed in, so that nobody fills a stranger's mailbox from a botnet."""
+    fields = ("email", "endpoint", "chat", "phone_number")
+    text = "\n".join(request.form.get(name, "").strip().lower() for name in fields)
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def _is_no_text() -> bool:
+    return request.form.get("channel") != Channel.SMS.value
+
+
+@bp.post("/subscribe")
+@limiter.limit(PER_NETWORK, key_func=_network)
+@limiter.limit(PER_ADDRESS, key_func=_typed_address)
+@limiter.limit(TEXTS_PER_NETWORK, key_func=_network, exempt_when=_is_no_text)
+def subscribe() -> ResponseReturnValue:
+    """The same answer for every address, known or not."""
+    if came_from_elsewhere():
+        return _refuse(
+            "This form came from another site",
+            "Nothing was saved. Subscribe from this page itself.",
+            HTTPStatus.FORBIDDEN,
+        )
+    asked = redirect(url_for(".asked"), 303)
+    if request.form.get("website"):
+        # No person sees this field.
+        return asked
+    incident_id = request.form.get("incident")
+    incident = _open_incident(incident_id) if incident_id else None
+    if incident_id and incident is None:
+        abort(404)
+    try:
+        _ask(incident)
+        db.session.commit()
+    except Invalid as invalid:
+        db.session.rollback()
+        return _private(
+            subscribing.form(
+                _take(), _offered(), incident=incident, typed=_typed(), errors=invalid.errors
+            )
+        )
+    except exc.IntegrityError:
+        # The same address at the same moment: the other request has asked.
+        db.session.rollback()
+    return asked
+
+
+@bp.get("/subscriptions/asked")
+def asked() -> ResponseReturnValue:
+    return publish("/subscriptions/asked", _ready(lambda: subscribing.asked(*_page())))
+
+
+def _ask(incident: IncidentView | None) -> None:
+    """Raises `Invalid`."""
+    choice = Choice(
+        components=() if incident else _chosen(),
+        incident=incidents.get(incident.id) if incident else None,
+        wants=_wants(),
+        language=_language(),
+        time_zone=_time_zone(),
+    )
+    wording = subscribing.wording(_page()[0])
+    subscribers.ask(_contact(), choice, wording=wording, at=clock.now())
+
+
+def _contact() -> Contact:
+    """Raises `Invalid`."""
+    sent = request.form
+    offered = _offered()
+    channel = next((one for one in offered if one.value == sent.get("channel")), None)
+    if channel is None:
+        raise Invalid(channel="Choose how you want to be told.")
+    match channel:
+        case Channel.EMAIL:
+            return Contact.of(channel, sent.get("email", ""))
+        case Channel.SMS:
+            number, country = sent.get("phone_number", ""), sent.get("phone_country")
+            return Contact.of(channel, number, country=country)
+        case Channel.TELEGRAM:
+            return _named("chat", channel, sent.get("chat", ""))
+    owner = sent.get("owner", "").strip() if channel is Channel.WEBHOOK else ""
+    return _named("owner", channel, sent.get("endpoint", ""), email=owner or None)
+
+
+def _named(field: str, channel: Channel, text: str, *, email: str | None = None) -> Contact:
+    """A contact; what the domain calls `address` or `email` is called `field` in the form."""
+    try:
+        return Contact.of(channel, text, email=email)
+    except Invalid as invalid:
+        names = {"address": field, "email": field}
+        raise Invalid(
+            **{names.get(name, name): words for name, words in invalid.errors.items()}
+        ) from None
+
+
+def _chosen() -> list[Component]:
+    """The components that are ticked, those of ticked groups with them. Raises `Invalid`."""
+    if request.form.get("scope") == "all":
+        return []
+    groups, ids = set(request.form.getlist("group")), set(request.form.getlist("component"))
+    chosen = [
+        one
+        for one in components.listed()
+        if one.public_id in ids or (one.group and one.group.public_id in groups)
+    ]
+    if not chosen and request.form.get("scope") == "some":
+        raise Invalid(scope="Tick what you want to hear of, or choose everything.")
+    return chosen
+
+
+def _wants() -> Wants:
+    try:
+        return Wants(request.form.get("wants", Wants.EVERY.value))
+    except ValueError:
+        raise Invalid(wants="Choose how much you want to hear.") from None
+
+
+def _language() -> str:
+    """What the reader's browser asks for first: kept for the day when we speak it."""
+    best = request.accept_languages.best or "en"
+    return best if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?", best) else "en"
+
+
+def _time_zone() -> str | None:
+    sent = request.form.get("time_zone", "")
+    return sent if sent in available_timezones() else None
+
+
+def _typed() -> Typed:
+    return Typed(
+        channel=request.form.get("channel", ""),
+        fields=request.form.to_dict(),
+        components=set(request.form.getlist("component")),
+        groups=set(request.form.getlist("group")),
+        wants=request.form.get("wants", Wants.EVERY.value),
+    )
+
+
+# ── confirming ─────────────────────────────────────────────────────────────────
+
+
+@bp.get("/subscriptions/confirm/<token>")
+@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+def confirm_page(token: str) -> ResponseReturnValue:
+    """Mail scanners follow links: this shows a button and changes nothing."""
+    reading()
+    one = _owner(Purpose.CONFIRM, token)
+    if one is None:
+        return _private(subscribing.ended(*_page()))
+    match one.state:
+        case SubscriberState.UNCONFIRMED:
+            return _private(subscribing.confirm(*_page(), one))
+        case SubscriberState.QUARANTINED:
+            return redirect(_path(Purpose.MANAGE, one), 303)
+    return _private(subscribing.confirmed(*_page(), _path(Purpose.MANAGE, one)))
+
+
+@bp.post("/subscriptions/confirm/<token>")
+@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+def confirm(token: str) -> ResponseReturnValue:
+    one = _owner(Purpose.CONFIRM, token)
+    if one is None:
+        return _private(subscribing.ended(*_page()))
+    subscribers.confirm(one, by=THEMSELVES, at=clock.now())
+    db.session.commit()
+    return redirect(_path(Purpose.CONFIRM, one), 303)
+
+
+# ── leaving ────────────────────────────────────────────────────────────────────
+
+
+@bp.get("/subscriptions/unsubscribe/<token>")
+@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+def unsubscribe_page(token: str) -> ResponseReturnValue:
+    """Asks. Only POST unsubscribes (RFC 8058)."""
+    reading()
+    one = _owner(Purpose.UNSUBSCRIBE, token)
+    if one is None:
+        return _private(subscribing.left(*_page()) if _is_ours(token) else _gone())
+    return _private(subscribing.unsubscribe(*_page(), one, _path(Purpose.MANAGE, one)))
+
+
+@bp.post("/subscriptions/unsubscribe/<token>")
+def unsubscribe(token: str) -> ResponseReturnValue:
+    """At once, as mail programs do it for their readers; never braked."""
+    one = _owner(Purpose.UNSUBSCRIBE, token)
+    if one is not None:
+        subscribers.unsubscribe(one, by=THEMSELVES, at=clock.now())
+        db.session.commit()
+    elif not _is_ours(token):
+        return _private(_gone())
+    return _private(subscribing.left(*_page()))
+
+
+def lead_out(public_id: str) -> ResponseReturnValue:
+    """`/?unsubscribe=<id>`, as Statuspage's messages have it, leads to the page that asks."""
+    response = redirect(_unsubscribe_path(public_id[:64]), 303)
+    response.headers.update(PRIVATE)
+    return response
+
+
+def _unsubscribe_path(public_id: str) -> str:
+    token = links.token(_secret(), Purpose.UNSUBSCRIBE, public_id)
+    return url_for("subscriptions.unsubscribe_page", token=token)
+
+
+# ── one's own subscription ─────────────────────────────────────────────────────
+
+
+@bp.get("/subscriptions/<token>")
+@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+def show(token: str) -> ResponseReturnValue:
+    reading()
+    one = _owner(Purpose.MANAGE, token)
+    if one is None:
+        return _private(_gone())
+    return _private(_managing(one, token, said=_SAID.get(request.args.get("done", ""))))
+
+
+@bp.post("/subscriptions/<token>")
+@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+def save(token: str) -> ResponseReturnValue:
+    one = _owner(Purpose.MANAGE, token)
+    if one is None:
+        return _private(_gone())
+    shown = {each.id for each in _take().components}
+    # What the page does not show now can not be ticked off there.
+    unseen = [each for each in one.components if each.public_id not in shown]
+    try:
+        chosen = [] if one.incident else _chosen()
+        if request.form.get("scope") == "some":
+            chosen += unseen
+        choice = Choice(chosen, one.incident, _wants(), one.language, _time_zone())
+        subscribers.choose(one, choice, by=THEMSELVES, at=clock.now())
+        db.session.commit()
+    except Invalid as invalid:
+        db.session.rollback()
+        return _private(_managing(one, token, errors=invalid.errors))
+    return redirect(url_for(".show", token=token, done="saved"), 303)
+
+
+@bp.post("/subscriptions/<token>/start")
+@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+def start_again(token: str) -> ResponseReturnValue:
+    """Out of quarantine: what could not be reached works again."""
+    one = _owner(Purpose.MANAGE, token)
+    if one is None:
+        return _private(_gone())
+    subscribers.reactivate(one, by=THEMSELVES, at=clock.now())
+    db.session.commit()
+    return redirect(url_for(".show", token=token, done="started"), 303)
+
+
+@bp.post("/subscriptions/<token>/leave")
+@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+def leave(token: str) -> ResponseReturnValue:
+    one = _owner(Purpose.MANAGE, token)
+    if one is not None:
+        subscribers.unsubscribe(one, by=THEMSELVES, at=clock.now())
+        db.session.commit()
+    return _private(subscribing.left(*_page()))
+
+
+@bp.get("/subscriptions/<token>/data.json")
+@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+def export(token: str) -> ResponseReturnValue:
+    """Everything that is kept about them."""
+    reading()
+    one = _owner(Purpose.MANAGE, token)
+    if one is None:
+        return _private(_gone())
+    body = json.dumps(one.export, ensure_ascii=False, indent=2) + "\n"
+    response = Response(body, content_type="application/json; charset=utf-8")
+    response.headers.update(PRIVATE)
+    response.headers["Content-Disposition"] = 'attachment; filename="subscription.json"'
+    return response
+
+
+_SAID = {
+    "saved": "Saved.",
+    "started": "We send to it again.",
+}
+
+
+def _managing(
+    one: Subscriber,
+    token: str,
+    *,
+    said: str | None = None,
+    errors: dict[str, str] | None = None,
+) -> Rendering:
+    secret = None
+    if one.channel is Channel.WEBHOOK:
+        from statuspage.notify.channels.webhook import signing_secret
+
+        secret = signing_secret(_secret(), one.public_id)
+    return subscribing.manage(
+        _take(),
+        one,
+        link=url_for(".show", token=token),
+        signing_secret=secret,
+        zones=_zones(),
+        said=said,
+        errors=errors,
+    )
+
+
+@cache
+def _zones() -> list[str]:
+    """The names that people know; not the hundreds of old spellings."""
+    areas = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe")
+    more = ("Indian", "Pacific")
+    names = (one for one in available_timezones() if one.startswith((*areas, *more)))
+    return ["UTC", *sorted(names)]
+
+
+# ── what goes wrong ────────────────────────────────────────────────────────────
+
+
+@bp.errorhandler(NoPageError)
+def not_ready(_error: NoPageError) -> ResponseReturnValue:
+    return _private(html.not_ready())
+
+
+@bp.errorhandler(exc.OperationalError)
+@bp.errorhandler(exc.InterfaceError)
+@bp.errorhandler(exc.TimeoutError)
+def database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
+    log.error("subscribing.database_unavailable", error=str(getattr(lost, "orig", lost)))
+    db.session.remove()
+    return sorry(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "We can not reach our own records at the moment. Nothing was changed; try again soon.",
+    )
+
+
+@bp.errorhandler(429)
+def too_many(_error: HTTPException) -> ResponseReturnValue:
+    response = _refuse(
+        "Please wait a little",
+        "This form was sent very often from here, or for this address. Nothing was saved; try"
+        " again in an hour.",
+        HTTPStatus.TOO_MANY_REQUESTS,
+    )
+    response.headers["Retry-After"] = "3600"
+    return response
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _owner(purpose: Purpose, token: str) -> Subscriber | None:
+    """Who has this link; None for a wrong one, and where they left or did not confirm in time."""
+    public_id = links.subject_of([_secret()], purpose, token)
+    one = subscribers.get(public_id) if public_id else None
+    is_late = one is not None and one.purge_at is not None and one.purge_at <= clock.now()
+    return None if is_late else one
+
+
+def _is_ours(token: str) -> bool:
+    return links.subject_of([_secret()], Purpose.UNSUBSCRIBE, token) is not None
+
+
+def _path(purpose: Purpose, one: Subscriber) -> str:
+    token = links.token(_secret(), purpose, one.public_id)
+    views = {Purpose.CONFIRM: ".confirm_page", Purpose.MANAGE: ".show"}
+    return url_for(views[purpose], token=token)
+
+
+def _offered() -> tuple[Channel, ...]:
+    """What can work with these settings: nobody is offered a way that leads nowhere."""
+    possible = channels.ways(current_app.config["SETTINGS"])
+    return tuple(one for one in subscribing.OFFERED if one in possible)
+
+
+def _open_incident(public_id: str) -> IncidentView | None:
+    """An incident that readers see and that is not over."""
+    match snapshot.incident(public_id, at=clock.now(), base_url=_base_url()):
+        case IncidentPage(incident=found) if not found.is_over:
+            return found
+    return None
+
+
+def _page() -> tuple[PageView, Times]:
+    page = snapshot.describe(base_url=_base_url())
+    return page, Times(page.zone, clock.now())
+
+
+def _gone() -> Rendering:
+    return subscribing.ended(*_page())
+
+
+def _refuse(heading: str, words: str, status: HTTPStatus) -> Response:
+    return _private(subscribing.refused(*_page(), heading, words, status))
+
+
+def _private(rendering: Rendering) -> Response:
+    """An answer for one reader, kept by nobody."""
+    response = Response(
+        rendering.body, rendering.status, content_type=rendering.content_type, headers=PRIVATE
+    )
+    response.headers["Content-Security-Policy"] = rendering.csp or "default-src 'none'"
+    return response
+
+
+def _ready(render: Callable[[], Rendering | None]) -> Callable[[], Rendering | None]:
+    def rendered() -> Rendering | None:
+        try:
+            return render()
+        except NoPageError:
+            return html.not_ready()
+
+    return rendered
+
+
+def _take() -> Snapshot:
+    return snapshot.take(at=clock.now(), base_url=_base_url())
+
+
+def _secret() -> str:
+    secret: str = current_app.config["SETTINGS"].secret_key
+    return secret
+
+
+def _base_url() -> str:
+    base_url: str = current_app.config["SETTINGS"].base_url
+    return base_url
