@@ -18,7 +18,7 @@ def published(
     """What the public may see, newest creation first, with updates and components loaded.
 
     `words` are looked for in names, steps, updates and published postmortems; without
-    `statuses` those of any status.
+    `statuses` those of any status. What was back-filled counts from its start.
     """
     query = sa.select(Incident).where(
         Incident.published_at.is_not(None), Incident.retracted_at.is_(None)
@@ -27,7 +27,8 @@ def published(
         query = query.where(Incident.status.in_(statuses))
     if words.strip():
         query = query.where(_tells_of(words.strip()))
-    query = query.order_by(Incident.created_at.desc(), Incident.id.desc())
+    created_at = sa.case((Incident.is_backfilled, Incident.started_at), else_=Incident.created_at)
+    query = query.order_by(created_at.desc(), Incident.id.desc())
     query = query.options(
         selectinload(Incident.updates).selectinload(IncidentUpdate.changes),
         selectinload(Incident.affected),

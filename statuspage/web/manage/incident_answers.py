@@ -1,6 +1,7 @@
 """How the Manage API tells incidents, maintenance and their updates."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from flask import current_app
@@ -49,11 +50,13 @@ class IncidentUpdate(Shape):
 class Incident(Shape):
     id: str
     components: list[Component]
+    """As they stand now. What is off the page is not among them."""
     created_at: Moment
+    """What was back-filled counts from when it happened."""
     impact: Impact
     impact_override: Impact | None
     incident_updates: list[IncidentUpdate]
-    """Newest first."""
+    """Newest first; a published postmortem is one too."""
     metadata: dict[str, Any]
     monitoring_at: Moment | None
     name: str
@@ -128,12 +131,12 @@ class Teller:
         return Incident(
             id=row.public_id,
             components=self._named(row),
-            created_at=seconds(row.created_at, zone),
+            created_at=seconds(row.started_at if row.is_backfilled else row.created_at, zone),
             impact=row.impact,
             impact_override=row.impact_override,
-            incident_updates=[self.update(one) for one in row.updates if not one.is_draft],
+            incident_updates=self._updates(row, postmortem),
             metadata=details.get("metadata") or {},
-            monitoring_at=seconds_or_none(row.mitigated_at, zone),
+            monitoring_at=seconds_or_none(_monitored_at(row), zone),
             name=row.name,
             page_id=self._page_id,
             postmortem_body=_body(postmortem),
@@ -170,15 +173,50 @@ class Teller:
         )
 
     def _named(self, row: Row) -> list[Component]:
-        named = sorted(
-            (one.component for one in row.affected), key=lambda one: (one.position, one.id)
+        present = [one.component for one in row.affected if one.component.archived_at is None]
+        present.sort(key=lambda one: (one.position, one.id))
+        return [self._components.component(one) for one in present]
+
+    def _updates(self, row: Row, postmortem: Postmortem | None) -> list[IncidentUpdate]:
+        updates = [one for one in row.updates if not one.is_draft]
+        found = [(one.posted_at, self.update(one)) for one in updates]
+        if postmortem is not None and postmortem.published_at is not None:
+            told = self._postmortem(row, postmortem, postmortem.published_at)
+            found.append((postmortem.published_at, told))
+            found.sort(key=lambda pair: pair[0], reverse=True)
+        return [update for _, update in found]
+
+    def _postmortem(self, row: Row, postmortem: Postmortem, at: datetime) -> IncidentUpdate:
+        return IncidentUpdate(
+            id=postmortem.public_id,
+            incident_id=row.public_id,
+            affected_components=None,
+            body=postmortem_text.whole(postmortem.published_parts),
+            created_at=milliseconds(at, self._zone),
+            custom_tweet=None,
+            deliver_notifications=postmortem.has_notified,
+            display_at=milliseconds(at, self._zone),
+            status=IncidentStatus.POSTMORTEM.value,
+            tweet_id=None,
+            twitter_updated_at=None,
+            updated_at=milliseconds(postmortem.edited_at or at, self._zone),
+            wants_twitter_update=False,
         )
-        return [self._components.component(one) for one in named]
 
 
 def told(status: IncidentStatus) -> str:
     """In Statuspage's words, which have none for maintenance that was called off."""
     return (IncidentStatus.COMPLETED if status is IncidentStatus.CANCELLED else status).value
+
+
+def _monitored_at(row: Row) -> datetime | None:
+    """The first time it was said that a fix is being watched."""
+    watched = [
+        one.posted_at
+        for one in row.updates
+        if one.status is IncidentStatus.MONITORING and not one.is_draft
+    ]
+    return min(watched, default=None)
 
 
 def _affected(update: UpdateRow) -> list[AffectedComponent] | None:

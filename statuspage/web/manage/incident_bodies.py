@@ -122,26 +122,30 @@ class IncidentFields(Body):
     ) -> tuple[dict[Component, ComponentStatus], list[Component] | None]:
         """What is said of which components, and all that are named (None: as before).
 
-        Raises `Invalid` for an id that nothing on the page has.
+        What is off the page stays named: clients do not see it. Raises `Invalid` for an id
+        that nothing has.
         """
-        said = self.said()
-        ids = {*self.components, *self.component_ids}
-        known = {one.public_id: one for one in components.listed()} if ids else {}
-        known |= {row.component.public_id: row.component for row in of.affected} if of else {}
-        for one in ids - known.keys():
-            field = "components" if one in self.components else "component_ids"
-            raise Invalid(**{field: f"There is no component with the id {one[:40]!r}."})
+        present = [row.component for row in of.affected] if of else []
+        if not self.components and "component_ids" not in self.said():
+            return {}, None
+        known = {one.public_id: one for one in [*components.listed(), *present]}
+        for field, ids in (
+            ("components", [*self.components]),
+            ("component_ids", self.component_ids),
+        ):
+            for one in ids:
+                if one not in known:
+                    words = f"There is no component with the id {one[:40]!r}."
+                    raise Invalid(**{field: words})
         spoken_of = {
             known[one]: status for one, status in self.components.items() if status is not None
         }
-        if "component_ids" not in said and not self.components:
-            return {}, None
-        listed = (
-            self.component_ids
-            if "component_ids" in said
-            else [row.component.public_id for row in (of.affected if of else [])]
-        )
-        return spoken_of, [known[one] for one in dict.fromkeys([*listed, *self.components])]
+        if "component_ids" in self.said():
+            kept = [one for one in present if one.archived_at is not None]
+            kept += [known[one] for one in self.component_ids]
+        else:
+            kept = present
+        return spoken_of, [*kept, *(known[one] for one in self.components)]
 
     def reminders(self) -> int | list[int] | None:
         """Raises `Invalid` for a text that is not of their kind."""
