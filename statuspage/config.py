@@ -100,6 +100,11 @@ def _own_address(data: dict[str, Any]) -> str:
     return f"http://[{host}]:{data['port']}" if ":" in host else f"http://{host}:{data['port']}"
 
 
+def _mail_from(data: dict[str, Any]) -> str:
+    host = urlsplit(data.get("base_url", "")).hostname or "localhost"
+    return f"status@{host}" if ":" not in host else "status@localhost"
+
+
 def _kept_secret(data: dict[str, Any]) -> str:
     """The secret of this data folder, made at the first start.
 
@@ -192,6 +197,11 @@ class Settings(BaseSettings):
         repr=False,
         description="Mail server: `smtp://user:password@host:587` or"
         " `smtps://user:password@host:465`.",
+    )
+    mail_from: Annotated[str, Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$")] = Field(
+        default_factory=_mail_from,
+        description="The address that mail comes from. Its domain should sign mail (SPF, DKIM).",
+        json_schema_extra={"default": "`status@` and the host of the base address"},
     )
     front: bool = Field(
         default=True,

@@ -77,6 +77,7 @@ class Lane:
                     # The database may be away; what was claimed comes back by its lease.
                     log.exception("lane failed, it goes on", channel=self.channel)
                     time.sleep(IDLE_S)
+        self._way.close()
 
     def _turn(self, pool: ThreadPoolExecutor, flying: dict[Future[Outcome], Claimed]) -> None:
         """Fill the free slots, wait a moment, settle what is through."""

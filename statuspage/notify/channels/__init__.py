@@ -39,15 +39,22 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Way:
-    """A channel that works with these settings: how it sends, and how many at a time."""
+    """A channel that works with these settings: how it sends, and how many at a time.
+
+    `close` lets go of what it keeps between two messages.
+    """
 
     send: Send
     slots: int
+    close: Callable[[], None] = lambda: None
 
 
 def ways(settings: Settings) -> dict[Channel, Way]:
     """The channels that can work here. Mail needs a server, SMS a gateway."""
     # Loaded when a worker starts: no web process sends anything.
-    from statuspage.notify.channels import webhook
+    from statuspage.notify.channels import email, webhook
 
-    return {Channel.WEBHOOK: Way(webhook.sender(settings), slots=16)}
+    found = {Channel.WEBHOOK: Way(webhook.sender(settings), slots=16)}
+    if settings.smtp_url:
+        found[Channel.EMAIL] = email.way(settings, slots=4)
+    return found

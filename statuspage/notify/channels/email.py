@@ -1,0 +1,175 @@
+"""E-mail: one connection for many messages, threads by incident, one click to leave.
+
+Headers: RFC 5322 (Message-ID, References), RFC 8058 (List-Unsubscribe-Post), RFC 3834
+(Auto-Submitted).
+"""
+
+import smtplib
+import ssl
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from urllib.parse import unquote, urlsplit
+
+from statuspage.config import Settings
+from statuspage.notify import mails
+from statuspage.notify.channels import Failed, Way
+from statuspage.notify.news import News, Recipient
+
+STEP_S = 8.0
+"""How long a server may take for one step of the conversation."""
+KEPT_S = 20.0
+"""A connection that is older is not used again: servers close idle ones."""
+KEPT_MAILS = 100
+
+
+def way(settings: Settings, *, slots: int) -> Way:
+    assert settings.smtp_url is not None
+    server = Server(settings.smtp_url)
+    host = urlsplit(settings.base_url).hostname or "localhost"
+
+    def send(news: News, to: Recipient) -> None:
+        message = compose(news, to, sender=settings.mail_from, host=host)
+        server.send(message, settings.mail_from, to.address)
+
+    return Way(send, slots, server.close)
+
+
+def compose(news: News, to: Recipient, *, sender: str, host: str) -> EmailMessage:
+    """The mail with all its headers."""
+    written = mails.write(news, to)
+    message = EmailMessage()
+    message["From"] = Address(news.page.name, addr_spec=sender)
+    message["To"] = Address(addr_spec=to.address)
+    message["Subject"] = written.subject
+    message["Date"] = format_datetime(news.at)
+    message["Message-ID"] = f"<{to.key}@{host}>"
+    if news.incident is not None:
+        # A thread needs a common ancestor; it need not have been sent.
+        message["References"] = f"<{news.incident.id}@{host}>"
+    message["List-Id"] = f"<{news.page.id}.{host}>"
+    message["List-Unsubscribe"] = f"<{to.unsubscribe_url}>"
+    message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    message.set_content(written.text)
+    message.add_alternative(written.html, subtype="html")
+    return message
+
+
+@dataclass
+class Connection:
+    """An open conversation with the server, and what it was used for."""
+
+    smtp: smtplib.SMTP
+    used_at: float
+    sent: int = 0
+
+    @property
+    def is_worn(self) -> bool:
+        return self.sent >= KEPT_MAILS or time.monotonic() - self.used_at > KEPT_S
+
+    def close(self) -> None:
+        with suppress(smtplib.SMTPException, OSError):
+            self.smtp.close()
+
+
+class Server:
+    """A mail server by its address. Connections are kept for the next mail, for a while."""
+
+    def __init__(self, url: str) -> None:
+        self._parts = urlsplit(url)
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+
+    def send(self, message: EmailMessage, sender: str, recipient: str) -> None:
+        """Hand one message over. Raises `Failed`: final where the server says 5xx of it."""
+        connection = None
+        try:
+            connection = self._take()
+            connection.smtp.send_message(message, sender, [recipient])
+            connection.sent += 1
+            self._give_back(connection)
+        except smtplib.SMTPRecipientsRefused as refused:
+            assert connection is not None
+            code, _ = next(iter(refused.recipients.values()))
+            self._give_back(connection)
+            raise _failed("The address was refused", code) from None
+        except (smtplib.SMTPException, OSError) as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, smtplib.SMTPDataError):
+                raise _failed("The mail was refused", error.smtp_code) from None
+            if isinstance(error, smtplib.SMTPResponseException):
+                raise Failed(f"The mail server answered {error.smtp_code}.") from None
+            words = _in_words(error)
+            raise Failed(f"The mail server could not be used: {words}.") from None
+
+    def close(self) -> None:
+        """Hang up."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> Connection:
+        while True:
+            with self._lock:
+                kept = self._idle.pop() if self._idle else None
+            if kept is None:
+                return Connection(self._connect(), time.monotonic())
+            if not kept.is_worn:
+                return kept
+            kept.close()
+
+    def _give_back(self, connection: Connection) -> None:
+        connection.used_at = time.monotonic()
+        with self._lock:
+            self._idle.append(connection)
+
+    def _connect(self) -> smtplib.SMTP:
+        host = self._parts.hostname or "localhost"
+        is_tls = self._parts.scheme == "smtps"
+        port = self._parts.port or (465 if is_tls else 587)
+        if is_tls:
+            context = ssl.create_default_context()
+            server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=STEP_S, context=context)
+        else:
+            server = smtplib.SMTP(host, port, timeout=STEP_S)
+        try:
+            server.ehlo()
+            if not is_tls and server.has_extn("starttls"):
+                server.starttls(context=ssl.create_default_context())
+                server.ehlo()
+            if self._parts.username:
+                password = unquote(self._parts.password or "")
+                server.login(unquote(self._parts.username), password)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+
+def _failed(words: str, code: int) -> Failed:
+    """5xx is for good, 4xx never is (RFC 5321 §4.2.1)."""
+    return Failed(f"{words}: {code}.", is_final=500 <= code < 600)
+
+
+def _in_words(error: Exception) -> str:
+    match error:
+        case smtplib.SMTPServerDisconnected() if "timed out" not in str(error):
+            return "it hung up"
+        case TimeoutError() | smtplib.SMTPServerDisconnected():
+            return f"it took more than {STEP_S:.0f} seconds"
+        case ssl.SSLError():
+            return "no secure connection was possible"
+        case ConnectionRefusedError():
+            return "nothing listens there"
+        case OSError():
+            return "it can not be reached"
+        case _:
+            return type(error).__name__

@@ -1,0 +1,71 @@
+"""Mails as they are written: subject, plain text and HTML of a piece of news.
+
+Three templates a kind, side by side in `templates/email/`. Knows nothing of servers.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from statuspage.config import PROJECT
+from statuspage.domain.status import IncidentStatus
+from statuspage.notify.news import News, Recipient
+from statuspage.page import format as wording
+from statuspage.page.format import Times
+from statuspage.text import to_plain
+
+MAX_SUBJECT = 150
+"""Characters: what mail programs show of it is less."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A mail without its headers."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def write(news: News, to: Recipient) -> Written:
+    """The mail that tells this recipient of it."""
+    values = {
+        "news": news,
+        "page": news.page,
+        "incident": news.incident,
+        "update": news.update,
+        "to": to,
+        "times": Times(news.page.zone, news.at),
+        "step": step(news),
+    }
+
+    def rendered(name: str) -> str:
+        template = _environment().get_template(f"{news.kind}/{name}")
+        return template.render(values).strip()
+
+    subject = " ".join(rendered("subject.txt").split())[:MAX_SUBJECT]
+    return Written(subject, rendered("body.txt") + "\n", rendered("body.html") + "\n")
+
+
+def step(news: News) -> str:
+    """What happened in a word or two: `Investigating`, `Resolved`, `Update`."""
+    update = news.update
+    if update is None:
+        return ""
+    if update.is_first_of_status or update.status is IncidentStatus.RESOLVED:
+        return update.status.label
+    return "Update"
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(PROJECT / "templates" / "email"),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.filters.update(plain=to_plain, claim=wording.claim, tone=wording.TONES.__getitem__)
+    return made

@@ -1,0 +1,261 @@
+"""Mail: what subscribers read, and what becomes of it at good and bad servers."""
+
+import re
+import threading
+from datetime import timedelta
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from statuspage.db import db
+from statuspage.domain import events, incidents, maintenance
+from statuspage.domain.components import get as component_of
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.status import IncidentStatus
+from statuspage.domain.subscribers import Channel, Subscriber
+from statuspage.notify import mails, news
+from statuspage.notify.channels import Failed, email, ways
+from statuspage.notify.news import NewsKind
+from tests.conftest import SECRET, on_sqlite
+
+pytestmark = on_sqlite
+
+
+class Inbox:
+    """A mail server's handler: keeps mails, and answers as its mode says."""
+
+    def __init__(self) -> None:
+        self.mails = []
+        self.connections = 0
+        self.mode = "takes"
+        self.over = threading.Event()
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        self.connections += 1
+        session.host_name = hostname
+        return responses
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if self.mode == "greylists":
+            return "451 4.7.1 Try again later"
+        if self.mode == "refuses":
+            return "550 5.1.1 No such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        if self.mode == "drops":
+            server.transport.abort()
+            return "421 gone"
+        if self.mode == "refuses data":
+            return "554 5.6.0 Looks like spam"
+        self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
+        return "250 taken"
+
+
+@pytest.fixture
+def inbox():
+    handler = Inbox()
+    controller = Controller(handler, hostname="127.0.0.1", port=0, ready_timeout=10)
+    controller.port = _free_port()
+    controller.start()
+    handler.url = f"smtp://127.0.0.1:{controller.port}"
+    yield handler
+    controller.stop()
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def told(app, committed, subscribed, an_incident, component, at):
+    """`told(kind)`: the newest event as news, and who it is told to."""
+    with committed():
+        pass
+    subscribed(channel=Channel.EMAIL)
+    with committed():
+        db.session.query(Subscriber).one().address = "ada@example.com"
+    an_incident()
+
+    def make(kind="incident.opened"):
+        with app.app_context():
+            event = next(one for one in events.latest(50) if one.kind == kind)
+            base_url = "https://status.example.com"
+            found = news.of(event, at=at, base_url=base_url)
+            subscriber = db.session.query(Subscriber).one()
+            to = news.recipient(
+                subscriber, Channel.EMAIL, event.id, secret=SECRET, base_url=base_url
+            )
+            return found, to
+
+    return make
+
+
+def composed(told):
+    return email.compose(*told(), sender="status@example.com", host="status.example.com")
+
+
+# ── what they read ─────────────────────────────────────────────────────────────
+
+
+def test_a_mail_says_first_what_is_wrong_and_how_to_leave_last(told):
+    message = composed(told)
+    assert message["Subject"] == "[Brambleway] Investigating: Checkout errors"
+    text = message.get_body(("plain",)).get_content()
+    assert "Some requests fail." in text
+    assert "- API: Partial outage" in text
+    assert re.search(r"The whole story: https://status.example.com/incidents/\w{12}", text)
+    assert text.rstrip().splitlines()[-1].startswith("Stop all of it: https://")
+    html = message.get_body(("html",)).get_content()
+    assert "<p>Some requests fail.</p>" in html
+    assert "Unsubscribe" in html
+
+
+def test_its_headers_thread_an_incident_and_let_readers_leave_with_one_click(told):
+    message = composed(told)
+    _, to = told()
+    assert message["Message-ID"] == f"<{to.key}@status.example.com>"
+    assert re.fullmatch(r"<\w{12}@status\.example\.com>", message["References"])
+    assert message["List-Unsubscribe"] == f"<{to.unsubscribe_url}>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["Auto-Submitted"] == "auto-generated"
+
+
+def test_a_name_with_line_breaks_can_not_add_a_header(told, committed, app):
+    with committed():
+        for row in incidents.published():
+            row.name = "Broken\r\nBcc: victim@example.com"
+    message = composed(told)
+    assert message["Bcc"] is None
+    assert "\n" not in message["Subject"]
+
+
+def test_html_in_a_name_is_shown_as_typed(told, committed):
+    with committed():
+        for row in incidents.published():
+            row.name = "<script>alert(1)</script>"
+    html = composed(told).get_body(("html",)).get_content()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_maintenance_names_its_window_and_the_calendar(told, committed, component, at):
+    with committed():
+        maintenance.schedule(
+            "Database upgrade",
+            body="Short interruptions.",
+            claims={component_of(component): maintenance.UNDER_MAINTENANCE},
+            scheduled_for=at + timedelta(days=1),
+            scheduled_until=at + timedelta(days=1, hours=2),
+            by=SYSTEM,
+            at=at,
+        )
+    written = mails.write(*told("maintenance.scheduled"))
+    assert written.subject == "[Brambleway] Scheduled: Database upgrade"
+    assert "Planned: 11 Mar, 12:00 UTC until 11 Mar, 14:00 UTC" in written.text
+    assert "/maintenance.ics" in written.text
+
+
+def test_what_is_over_says_so_in_the_subject(told, committed, at):
+    with committed():
+        (row,) = incidents.published()
+        incidents.post_update(
+            row, status=IncidentStatus.RESOLVED, body="Fixed.", claims={}, by=SYSTEM, at=at
+        )
+    written = mails.write(*told("incident.update_posted"))
+    assert written.subject == "[Brambleway] Resolved: Checkout errors"
+    assert "- API: Operational (was: Partial outage)" in written.text
+
+
+@pytest.mark.parametrize("kind", [NewsKind.CONFIRMATION, NewsKind.QUARANTINE, NewsKind.TEST])
+def test_each_direct_mail_can_be_written(told, kind):
+    from dataclasses import replace
+
+    found, to = told()
+    written = mails.write(replace(found, kind=kind, incident=None, update=None), to)
+    assert "Brambleway" in written.subject
+    assert "https://status.example.com" in written.text
+    if kind is NewsKind.CONFIRMATION:
+        assert to.confirm_url in written.text
+        assert to.confirm_url in written.html
+        assert to.unsubscribe_url not in written.text
+
+
+# ── servers ────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def send(settings, inbox):
+    way = ways(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
+    yield way.send
+    way.close()
+
+
+def test_one_connection_carries_many_mails(send, inbox, told):
+    found, to = told()
+    for _ in range(20):
+        send(found, to)
+    assert len(inbox.mails) == 20
+    assert inbox.connections == 1
+    mail_from, rcpt, _ = inbox.mails[0]
+    assert (mail_from, rcpt) == ("status@status.example.com", ["ada@example.com"])
+
+
+def test_a_greylisted_mail_is_tried_again_on_the_same_connection(send, inbox, told):
+    found, to = told()
+    inbox.mode = "greylists"
+    with pytest.raises(Failed, match="451") as failed:
+        send(found, to)
+    assert not failed.value.is_final
+    inbox.mode = "takes"
+    send(found, to)
+    assert len(inbox.mails) == inbox.connections == 1
+
+
+@pytest.mark.parametrize("mode, code", [("refuses", "550"), ("refuses data", "554")])
+def test_what_is_refused_for_good_is_not_tried_again(send, inbox, told, mode, code):
+    inbox.mode = mode
+    with pytest.raises(Failed, match=code) as failed:
+        send(*told())
+    assert failed.value.is_final
+    assert "ada@example.com" not in failed.value.sentence
+
+
+def test_a_mail_that_was_lost_after_data_comes_again_with_the_same_id(send, inbox, told):
+    found, to = told()
+    inbox.mode = "drops"
+    with pytest.raises(Failed, match="hung up") as failed:
+        send(found, to)
+    assert not failed.value.is_final
+    inbox.mode = "takes"
+    send(found, to)
+    (_, _, content) = inbox.mails[0]
+    assert f"Message-ID: <{to.key}@status.example.com>".encode() in content
+
+
+def test_a_server_that_is_away_is_tried_again(settings, told):
+    away = settings.model_copy(update={"smtp_url": f"smtp://127.0.0.1:{_free_port()}"})
+    with pytest.raises(Failed, match="nothing listens there") as failed:
+        ways(away)[Channel.EMAIL].send(*told())
+    assert not failed.value.is_final
+
+
+def test_a_tarpit_is_left_after_some_seconds(settings, told, monkeypatch):
+    from tests.notify import receivers
+
+    monkeypatch.setattr(email, "STEP_S", 0.3)
+    with receivers.receiver(receivers.hangs) as url:
+        tarpit = settings.model_copy(
+            update={"smtp_url": url.replace("http", "smtp").rstrip("/hok")}
+        )
+        with pytest.raises(Failed, match="took more than") as failed:
+            ways(tarpit)[Channel.EMAIL].send(*told())
+    assert not failed.value.is_final
+
+
+def test_without_a_mail_server_mail_waits_for_one(settings):
+    assert Channel.EMAIL not in ways(settings)
