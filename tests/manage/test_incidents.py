@@ -267,7 +267,16 @@ def test_incidents_are_listed_newest_first_and_drafts_never(
             at=at,
             draft=True,
         )
-    assert [one["id"] for one in program.get("/incidents").json] == ids
+        incidents.save_draft_update(
+            incidents.get(ids[0]),
+            status=IncidentStatus.IDENTIFIED,
+            body="Secret",
+            by=SYSTEM,
+            at=at,
+        )
+    listed = program.get("/incidents").json
+    assert [one["id"] for one in listed] == ids
+    assert [len(one["incident_updates"]) for one in listed] == [1, 1, 1]
     assert [one["id"] for one in program.get("/incidents?limit=2&page=2").json] == ids[2:]
     assert len(program.get("/incidents?limit=10000000000000000000").json) == 3
     assert program.get("/incidents?page=99999999999999999").json == []
