@@ -15,7 +15,7 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 from wtforms import Field, HiddenField, StringField, TextAreaField, ValidationError
 from wtforms import Form as WTForm
-from wtforms.widgets import DateTimeLocalInput
+from wtforms.widgets import DateTimeLocalInput, HiddenInput
 
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
@@ -121,6 +121,20 @@ class MomentField(Field):
         if self.raw_data:
             return str(self.raw_data[0])
         return local.typed(self.data, local.zone()) if self.data else ""
+
+
+class VersionField(Field):
+    """The version that a form was opened on, None when there was none yet.
+
+    What was tampered with becomes -1, which never stands.
+    """
+
+    widget = HiddenInput()
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = valuelist[0] if valuelist else ""
+        is_number = text.isdecimal() and len(text) < 10
+        self.data = (int(text) if is_number else -1) if text else None
 
 
 # ── components in a form ───────────────────────────────────────────────────────

@@ -1,16 +1,16 @@
-"""Incidents at the desk: open, update, edit, correct, retract; and a maintenance's timeline."""
+"""Incidents at the desk: open, update, back-fill; and a maintenance's timeline."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import components, corrections, events, incidents, postmortems
+from statuspage.domain import components, events, incidents, postmortems
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
 from statuspage.domain.staff import Permission
@@ -21,9 +21,9 @@ from statuspage.domain.status import (
     IncidentStatus,
 )
 from statuspage.domain.timeline import Incident, IncidentUpdate, Moment
-from statuspage.errors import Conflict, Invalid
 from statuspage.web.admin import preview
-from statuspage.web.admin.conflict import conflict_page
+from statuspage.web.admin.corrections import MOMENTS
+from statuspage.web.admin.finding import found
 from statuspage.web.admin.forms import (
     IMPACTS,
     ClaimRows,
@@ -42,15 +42,6 @@ bp = Blueprint("incidents", __name__, url_prefix="/incidents")
 
 PAGE_SIZE = 25
 
-MOMENTS = {
-    Moment.STARTED: ("Started", "When customers began to notice."),
-    Moment.DETECTED: ("Detected", "When we knew."),
-    Moment.TOLD: ("First told", "When customers could read of it."),
-    Moment.MITIGATED: ("Mitigated", "When it stopped hurting."),
-    Moment.RESOLVED: ("Resolved", "When it was over."),
-}
-
-
 # ── the list ───────────────────────────────────────────────────────────────────
 
 
@@ -60,12 +51,12 @@ def index() -> ResponseReturnValue:
     number = request.args.get("page", 1, type=int)
     number = min(max(number, 1), 100_000)
     asked = request.args.get("q", "").strip()[:100]
-    found, total = incidents.page_of(
+    listed, total = incidents.page_of(
         number, size=PAGE_SIZE, kind=IncidentKind.INCIDENT, words=asked
     )
     return render_template(
         "admin/incidents.html",
-        incidents=found,
+        incidents=listed,
         total=total,
         asked=asked,
         number=number,
@@ -127,7 +118,7 @@ def preview_new() -> ResponseReturnValue:
 @bp.post("/<public_id>/draft")
 @requires(Permission.PUBLISH)
 def save_draft(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id, lock=True)
+    incident = found(public_id, lock=True)
     form = _open_form(request.form, incident)
     is_published = request.form.get("action") == "publish"
 
@@ -158,14 +149,14 @@ def save_draft(public_id: str) -> ResponseReturnValue:
 @requires(Permission.VIEW)
 @only_reads
 def preview_draft(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id)
+    incident = found(public_id)
     return _new_page(_open_form(request.form, incident), incident)
 
 
 @bp.post("/<public_id>/discard")
 @requires(Permission.PUBLISH)
 def discard(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id, lock=True)
+    incident = found(public_id, lock=True)
     form = Form(request.form)
 
     def act() -> str:
@@ -216,7 +207,7 @@ class UpdateForm(TellForm):
 @bp.get("/<public_id>")
 @requires(Permission.VIEW)
 def show(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id)
+    incident = found(public_id)
     if incident.is_draft and incident.kind is IncidentKind.MAINTENANCE:
         return redirect(url_for("admin.maintenance.edit_draft", public_id=public_id))
     if incident.is_draft:
@@ -227,7 +218,7 @@ def show(public_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/updates")
 @requires(Permission.PUBLISH)
 def post_update(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id, lock=True)
+    incident = found(public_id, lock=True)
     form = _update_form(request.form, incident)
     if request.form.get("action") == "save":
         return _save_draft_update(incident, form)
@@ -281,14 +272,14 @@ def _save_draft_update(incident: Incident, form: UpdateForm) -> Response:
 @requires(Permission.VIEW)
 @only_reads
 def preview_update(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id)
+    incident = found(public_id)
     return _page(incident, _update_form(request.form, incident))
 
 
 @bp.post("/<public_id>/updates/discard")
 @requires(Permission.PUBLISH)
 def discard_update(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id, lock=True)
+    incident = found(public_id, lock=True)
     form = Form(request.form)
 
     def act() -> str:
@@ -345,7 +336,7 @@ def _suggested(incident: Incident) -> IncidentStatus:
 
 def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None = None) -> str:
     # Read anew: what a refused verb had begun is rolled back.
-    incident = _found(incident.public_id)
+    incident = found(incident.public_id)
     form = form or _update_form(None, incident)
     now = clock.now()
     return render_template(
@@ -362,252 +353,6 @@ def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None
         postmortem=postmortems.of(incident),
         moments=[(moment, *MOMENTS[moment], getattr(incident, moment.value)) for moment in Moment],
         log=events.about(incident.public_id, limit=20),
-    )
-
-
-# ── putting right ──────────────────────────────────────────────────────────────
-
-
-class EditForm(FactsForm):
-    name = StringField("Name", filters=[words])
-    next_update_by = MomentField("Next update by")
-    impact_override = SelectField("Impact", choices=IMPACTS, validate_choice=False)
-    reason = StringField("Reason for the change", filters=[words])
-    expected_version = HiddenField()
-
-
-@bp.get("/<public_id>/edit")
-@requires(Permission.PUBLISH)
-def edit(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id)
-    return _edit_page(incident, _edit_form(None, incident))
-
-
-@bp.post("/<public_id>/edit")
-@requires(Permission.PUBLISH)
-def save_edit(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id, lock=True)
-    form = _edit_form(request.form, incident)
-
-    def act() -> str:
-        corrections.edit_incident(
-            incident,
-            name=form.name.data or "",
-            facts=form.facts,
-            next_update_by=form.next_update_by.data,
-            impact_override=parse_impact(form.impact_override.data),
-            expected_version=_number(form.expected_version.data),
-            by=current_actor(),
-            at=clock.now(),
-            reason=form.reason.data or None,
-        )
-        return url_for("admin.incidents.show", public_id=public_id)
-
-    try:
-        return save(form, act, said="Saved.", again=lambda: _edit_page(incident, form))
-    except Conflict as conflict:
-        return conflict_page(
-            conflict,
-            version=incident.version,
-            keep=url_for("admin.incidents.show", public_id=public_id),
-            labels={one.name: one.label.text for one in form},
-        )
-
-
-def _edit_form(formdata: Any, incident: Incident) -> EditForm:
-    return EditForm(
-        formdata,
-        **asdict(incident.facts),
-        name=incident.name,
-        next_update_by=incident.next_update_by,
-        impact_override=incident.impact_override.value if incident.impact_override else "",
-        expected_version=str(incident.version),
-    )
-
-
-def _edit_page(incident: Incident, form: EditForm) -> str:
-    return render_template("admin/incident_edit.html", incident=incident, form=form)
-
-
-class EditUpdateForm(Form):
-    body = TextAreaField("Message", filters=[words])
-    reason = StringField("Reason for the change", filters=[words])
-    expected_version = HiddenField()
-
-
-@bp.get("/<public_id>/updates/<update_id>/edit")
-@requires(Permission.PUBLISH)
-def edit_update(public_id: str, update_id: str) -> ResponseReturnValue:
-    incident = _found(public_id)
-    update = _found_update(incident, update_id)
-    form = EditUpdateForm(body=update.body, expected_version=str(update.version))
-    return _edit_update_page(incident, update, form)
-
-
-@bp.post("/<public_id>/updates/<update_id>/edit")
-@requires(Permission.PUBLISH)
-def save_edited_update(public_id: str, update_id: str) -> ResponseReturnValue:
-    incident = _found(public_id, lock=True)
-    update = _found_update(incident, update_id)
-    form = EditUpdateForm(request.form)
-
-    def act() -> str:
-        corrections.edit_update(
-            update,
-            body=form.body.data or "",
-            expected_version=_number(form.expected_version.data),
-            by=current_actor(),
-            at=clock.now(),
-            reason=form.reason.data or None,
-        )
-        return url_for("admin.incidents.show", public_id=public_id, _anchor=update_id)
-
-    try:
-        return save(
-            form,
-            act,
-            said="Saved. The earlier words are kept.",
-            again=lambda: _edit_update_page(incident, update, form),
-        )
-    except Conflict as conflict:
-        return conflict_page(
-            conflict,
-            version=update.version,
-            keep=url_for("admin.incidents.show", public_id=public_id),
-            labels={"body": "Message"},
-        )
-
-
-def _edit_update_page(incident: Incident, update: IncidentUpdate, form: EditUpdateForm) -> str:
-    return render_template("admin/update_edit.html", incident=incident, update=update, form=form)
-
-
-class MomentForm(Form):
-    value = MomentField("Moment")
-    reason = StringField("Reason", filters=[words])
-
-
-@bp.get("/<public_id>/moments/<moment>")
-@requires(Permission.PUBLISH)
-def moment(public_id: str, moment: str) -> ResponseReturnValue:
-    incident, which = _found(public_id), _moment(moment)
-    form = MomentForm(value=getattr(incident, which.value))
-    return _moment_page(incident, which, form)
-
-
-@bp.post("/<public_id>/moments/<moment>")
-@requires(Permission.PUBLISH)
-def correct_moment(public_id: str, moment: str) -> ResponseReturnValue:
-    incident, which = _found(public_id, lock=True), _moment(moment)
-    form = MomentForm(request.form, value=getattr(incident, which.value))
-
-    def act() -> str:
-        try:
-            corrections.correct_moment(
-                incident,
-                which,
-                form.value.data,
-                reason=form.reason.data or "",
-                by=current_actor(),
-                at=clock.now(),
-            )
-        except Invalid as invalid:
-            raise Invalid(
-                **{_as_value(name, which): text for name, text in invalid.errors.items()}
-            ) from invalid
-        return url_for("admin.incidents.show", public_id=public_id)
-
-    return save(
-        form,
-        act,
-        said="Corrected. The correction and its reason are public.",
-        again=lambda: _moment_page(incident, which, form),
-    )
-
-
-def _as_value(name: str, which: Moment) -> str:
-    return "value" if name == which.value else name
-
-
-def _moment(word: str) -> Moment:
-    try:
-        return Moment(word)
-    except ValueError:
-        abort(404)
-
-
-def _moment_page(incident: Incident, which: Moment, form: MomentForm) -> str:
-    title, explained = MOMENTS[which]
-    return render_template(
-        "admin/moment.html",
-        incident=incident,
-        moment=which,
-        title=title,
-        explained=explained,
-        form=form,
-    )
-
-
-class RetractForm(Form):
-    reason = TextAreaField("Reason", filters=[words])
-
-
-@bp.get("/<public_id>/retract")
-@requires(Permission.PUBLISH)
-def ask_to_retract(public_id: str) -> ResponseReturnValue:
-    return _retract_page(_found(public_id), RetractForm())
-
-
-@bp.post("/<public_id>/retract")
-@requires(Permission.PUBLISH)
-def retract(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id, lock=True)
-    form = RetractForm(request.form)
-
-    def act() -> str:
-        corrections.retract(
-            incident, reason=form.reason.data or "", by=current_actor(), at=clock.now()
-        )
-        return url_for("admin.incidents.show", public_id=public_id)
-
-    return save(form, act, said="Retracted.", again=lambda: _retract_page(incident, form))
-
-
-def _retract_page(incident: Incident, form: RetractForm) -> str:
-    return render_template(
-        "admin/retract.html",
-        incident=incident,
-        form=form,
-        released=preview.released(incident, at=clock.now()),
-    )
-
-
-class RedactForm(Form):
-    words = StringField("Words to take out")
-
-
-@bp.get("/<public_id>/redact")
-@requires(Permission.PUBLISH)
-def ask_to_redact(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id)
-    return render_template("admin/redact.html", incident=incident, form=RedactForm())
-
-
-@bp.post("/<public_id>/redact")
-@requires(Permission.PUBLISH)
-def redact(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id, lock=True)
-    form = RedactForm(request.form)
-
-    def act() -> str:
-        corrections.redact(incident, form.words.data or "", by=current_actor(), at=clock.now())
-        return url_for("admin.incidents.show", public_id=public_id)
-
-    return save(
-        form,
-        act,
-        said="Taken out of every version.",
-        again=lambda: render_template("admin/redact.html", incident=incident, form=form),
     )
 
 
@@ -670,15 +415,6 @@ def _backfill_page(form: BackfillForm) -> str:
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
-def _found(public_id: str, *, lock: bool = False) -> Incident:
-    return incidents.get(public_id, lock=lock) or abort(404)
-
-
-def _found_update(incident: Incident, update_id: str) -> IncidentUpdate:
-    found = [one for one in incident.updates if one.public_id == update_id and not one.is_draft]
-    return found[0] if found else abort(404)
-
-
 def _newest(incident: Incident) -> IncidentUpdate | None:
     return next((update for update in incident.updates if not update.is_draft), None)
 
@@ -714,8 +450,3 @@ def _preview(form: TellForm, kind: IncidentKind, incident: Incident | None) -> p
         incident=incident,
         at=now,
     )
-
-
-def _number(text: str | None) -> int:
-    """A version that a form carried; -1, which never stands, when it was tampered with."""
-    return int(text) if text and text.isdecimal() and len(text) < 10 else -1

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, abort, render_template, request, url_for
+from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, StringField, TextAreaField
 
@@ -13,6 +13,7 @@ from statuspage.domain.staff import Permission
 from statuspage.domain.status import IncidentKind, IncidentStatus
 from statuspage.domain.timeline import Incident
 from statuspage.web.admin import local
+from statuspage.web.admin.finding import found
 from statuspage.web.admin.forms import ClaimRows, ClaimsForm, FactsForm, Form, MomentField, words
 from statuspage.web.admin.permissions import current_actor, requires
 from statuspage.web.admin.saving import save
@@ -46,12 +47,12 @@ class CancelForm(Form):
 def index() -> ResponseReturnValue:
     number = min(max(request.args.get("page", 1, type=int), 1), 100_000)
     asked = request.args.get("q", "").strip()[:100]
-    found, total = incidents.page_of(
+    listed, total = incidents.page_of(
         number, size=PAGE_SIZE, kind=IncidentKind.MAINTENANCE, words=asked
     )
     return render_template(
         "admin/maintenance.html",
-        maintenances=found,
+        maintenances=listed,
         by_hand={one.id for one in maintenance.due_by_hand(at=clock.now())},
         total=total,
         asked=asked,
@@ -95,14 +96,14 @@ def schedule() -> ResponseReturnValue:
 @bp.get("/<public_id>/draft")
 @requires(Permission.VIEW)
 def edit_draft(public_id: str) -> ResponseReturnValue:
-    draft = _found(public_id)
+    draft = found(public_id, kind=IncidentKind.MAINTENANCE)
     return _schedule_page(_schedule_form(None, draft), draft)
 
 
 @bp.post("/<public_id>/draft")
 @requires(Permission.PUBLISH)
 def save_draft(public_id: str) -> ResponseReturnValue:
-    draft = _found(public_id, lock=True)
+    draft = found(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
     form = _schedule_form(request.form, draft)
     is_published = request.form.get("action") == "publish"
 
@@ -132,7 +133,7 @@ def save_draft(public_id: str) -> ResponseReturnValue:
 @bp.get("/<public_id>/reschedule")
 @requires(Permission.PUBLISH)
 def ask_to_reschedule(public_id: str) -> ResponseReturnValue:
-    one = _found(public_id)
+    one = found(public_id, kind=IncidentKind.MAINTENANCE)
     form = RescheduleForm(obj=one)
     return _reschedule_page(one, form)
 
@@ -140,7 +141,7 @@ def ask_to_reschedule(public_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/reschedule")
 @requires(Permission.PUBLISH)
 def reschedule(public_id: str) -> ResponseReturnValue:
-    one = _found(public_id, lock=True)
+    one = found(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
     form = RescheduleForm(request.form, obj=one)
 
     def act() -> str:
@@ -162,13 +163,13 @@ def reschedule(public_id: str) -> ResponseReturnValue:
 @bp.get("/<public_id>/cancel")
 @requires(Permission.PUBLISH)
 def ask_to_cancel(public_id: str) -> ResponseReturnValue:
-    return _cancel_page(_found(public_id), CancelForm())
+    return _cancel_page(found(public_id, kind=IncidentKind.MAINTENANCE), CancelForm())
 
 
 @bp.post("/<public_id>/cancel")
 @requires(Permission.PUBLISH)
 def cancel(public_id: str) -> ResponseReturnValue:
-    one = _found(public_id, lock=True)
+    one = found(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
     form = CancelForm(request.form)
 
     def act() -> str:
@@ -176,13 +177,6 @@ def cancel(public_id: str) -> ResponseReturnValue:
         return url_for("admin.incidents.show", public_id=public_id)
 
     return save(form, act, said="Called off.", again=lambda: _cancel_page(one, form))
-
-
-def _found(public_id: str, *, lock: bool = False) -> Incident:
-    one = incidents.get(public_id, lock=lock)
-    if one is None or one.kind is not IncidentKind.MAINTENANCE:
-        abort(404)
-    return one
 
 
 def _schedule_form(formdata: Any, draft: Incident | None) -> ScheduleForm:

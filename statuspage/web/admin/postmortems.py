@@ -9,15 +9,15 @@ from wtforms import Form as WTForm
 from wtforms import HiddenField, SelectField, StringField, TextAreaField, ValidationError
 
 from statuspage import clock
-from statuspage.domain import incidents, postmortems
+from statuspage.domain import postmortems
 from statuspage.domain.postmortems import Action, ActionItem, ActionState, Part, Postmortem
 from statuspage.domain.staff import Permission
 from statuspage.domain.status import IncidentKind
 from statuspage.domain.timeline import Incident
 from statuspage.errors import Conflict
-from statuspage.text import clean
 from statuspage.web.admin.conflict import conflict_page
-from statuspage.web.admin.forms import Form, words
+from statuspage.web.admin.finding import found
+from statuspage.web.admin.forms import Form, VersionField, words
 from statuspage.web.admin.permissions import current_actor, requires
 from statuspage.web.admin.saving import save
 
@@ -46,7 +46,7 @@ class PostmortemForm(Form):
     went_badly = TextAreaField(Part.WENT_BADLY.heading, filters=[words])
     luck = TextAreaField(Part.LUCK.heading, filters=[words])
     reason = StringField("Reason for the change", filters=[words])
-    expected_version = HiddenField()
+    expected_version = VersionField()
     rows: list["ActionRow"]
 
     def validate(self, *args: Any, **kwargs: Any) -> bool:
@@ -117,7 +117,7 @@ def index() -> ResponseReturnValue:
 @bp.get("/incidents/<public_id>/postmortem")
 @requires(Permission.VIEW)
 def show(public_id: str) -> ResponseReturnValue:
-    incident = _found(public_id)
+    incident = found(public_id, kind=IncidentKind.INCIDENT)
     return _page(incident, _form(None, postmortems.of(incident)))
 
 
@@ -125,7 +125,7 @@ def show(public_id: str) -> ResponseReturnValue:
 @requires(Permission.PUBLISH)
 def write(public_id: str) -> ResponseReturnValue:
     """Save it; `action` may also be `review`, `publish`, or `more` for another row."""
-    incident = _found(public_id, lock=True)
+    incident = found(public_id, kind=IncidentKind.INCIDENT, lock=True)
     action = request.form.get("action", "save")
     form = _form(request.form, None)
     if action == "more":
@@ -138,7 +138,7 @@ def write(public_id: str) -> ResponseReturnValue:
             incident,
             form.parts,
             form.actions,
-            expected_version=_version(form.expected_version.data),
+            expected_version=form.expected_version.data,
             by=current_actor(),
             at=now,
         )
@@ -155,7 +155,12 @@ def write(public_id: str) -> ResponseReturnValue:
         "publish": "Published.",
     }.get(action, "Saved. Customers do not see it until it is published.")
     try:
-        return save(form, act, said=said, again=lambda: _page(_found(public_id), form))
+        return save(
+            form,
+            act,
+            said=said,
+            again=lambda: _page(found(public_id, kind=IncidentKind.INCIDENT), form),
+        )
     except Conflict as conflict:
         document = postmortems.of(incident)
         return conflict_page(
@@ -186,16 +191,9 @@ def _state(word: str) -> ActionState:
         abort(make_response("Choose a state.", 422))
 
 
-def _found(public_id: str, *, lock: bool = False) -> Incident:
-    incident = incidents.get(public_id, lock=lock)
-    if incident is None or incident.kind is not IncidentKind.INCIDENT:
-        abort(404)
-    return incident
-
-
 def _form(formdata: Any, document: Postmortem | None) -> PostmortemForm:
     values = dict(document.parts) if document else {}
-    version = str(document.version) if document else ""
+    version = document.version if document else None
     form = PostmortemForm(formdata, **values, expected_version=version)
     if formdata is None:
         items = document.actions if document else []
@@ -227,11 +225,3 @@ def _page(incident: Incident, form: PostmortemForm) -> str:
         form=form,
         parts_of=[(form[part.value], HELP[part]) for part in Part],
     )
-
-
-def _version(text: str | None) -> int | None:
-    """The version that a form carried; None for a first save."""
-    text = clean(text or "")
-    if not text:
-        return None
-    return int(text) if text.isdecimal() and len(text) < 10 else -1
