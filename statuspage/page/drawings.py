@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
+from statistics import median
 
 from statuspage.domain.status import ComponentStatus
 from statuspage.domain.uptime import Day, Window
 from statuspage.page import format as wording
 from statuspage.page.format import TONES, Times
-from statuspage.page.views import CalendarMonth, IncidentView, Strip
+from statuspage.page.views import CalendarMonth, IncidentView, MetricView, Strip
 
 STEP = 10
 """Width of a day in the drawing of a bar, gap included."""
@@ -22,6 +24,11 @@ CELL = 12
 """Width and height of a day in the drawing of a month."""
 LABEL_GAP = 14
 """Labels of a strip that are closer than this, in percent of its width, would overlap."""
+
+LINE_HEIGHT = 40
+"""Of the drawing of a metric; its width is the number of slots, less one."""
+BRIDGED = 4
+"""Slots that a line is always drawn across; more where a program sends more seldom."""
 
 GLYPHS = {
     "ok": (
@@ -230,3 +237,61 @@ def _labels(
         )
         for x, moment in sorted(found, key=lambda item: item[0])
     ]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Figures of 24 hours as the `d` of a path, and in words."""
+
+    path: str
+    last: str
+    span: str | None
+    """`98–412 ms`; None where the axis is hidden."""
+    label: str
+
+
+def line(one: MetricView, times: Times) -> Line:
+    def said(value: float, suffix: str | None = one.suffix) -> str:
+        return wording.figure(value, one.decimal_places, suffix)
+
+    last = said(one.value)
+    is_flat = said(one.lowest) == said(one.highest)
+    span = said(one.lowest) if is_flat else f"{said(one.lowest, None)}–{said(one.highest)}"
+    told = f"always {span}" if is_flat else f"{said(one.lowest)} to {said(one.highest)}"
+    words = f"{one.name}: {last} at {times.moment(one.at)}"
+    return Line(
+        path=_path(one),
+        last=last,
+        span=None if one.y_axis_hidden else span,
+        label=words if one.y_axis_hidden else f"{words}; in 24 hours {told}",
+    )
+
+
+def _path(one: MetricView) -> str:
+    """An `M` and relative steps for each stretch of slots; a slot alone is a dot.
+
+    A line breaks where figures are missing for twice as long as is usual for the metric.
+    """
+    averages = [average for _, average in one.slots]
+    low = min(averages) if one.y_axis_min is None else one.y_axis_min
+    high = max(averages) if one.y_axis_max is None else one.y_axis_max
+
+    def height(value: float) -> int:
+        if high <= low:
+            return LINE_HEIGHT // 2
+        share = min(max((value - low) / (high - low), 0.0), 1.0)
+        return round((1 - share) * LINE_HEIGHT)
+
+    (x, first), *rest = ((slot, height(average)) for slot, average in one.slots)
+    gaps = [later - slot for (slot, _), (later, _) in pairwise(one.slots)]
+    bridged = max(BRIDGED, 2 * median(gaps) if gaps else 0)
+    path, y = f"M{x} {first}h0", first
+    for next_x, next_y in rest:
+        if next_x - x > bridged:
+            path += f"M{next_x} {next_y}h0"
+        elif next_y == y:
+            path += f"h{next_x - x}"
+        else:
+            path += f"l{next_x - x} {next_y - y}".replace(" -", "-")
+        x, y = next_x, next_y
+    return path

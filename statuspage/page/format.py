@@ -124,6 +124,14 @@ def share(value: Decimal) -> str:
     return f"{value:f}".rstrip("0").rstrip(".") + " %" if value % 1 else f"{value:.0f} %"
 
 
+def figure(value: float, decimals: int, suffix: str | None) -> str:
+    """`1,204 ms`, `99.9 %`; the space does not break."""
+    text = f"{value:,.{decimals}f}"
+    if not text.strip("-0.,"):
+        text = text.removeprefix("-")
+    return f"{text}\N{NO-BREAK SPACE}{suffix}" if suffix else text
+
+
 def claim(of: Claim) -> str:
     """`Partial outage, 12 %, EU`."""
     words = [of.status.label]

@@ -355,6 +355,7 @@ def environment() -> Environment:
         calendar=drawings.calendar,
         corrections=_corrections,
         has_trouble=lambda item: item.status is not ComponentStatus.OPERATIONAL,
+        line=drawings.line,
         script_path=script_path(),
         told=_told,
         tone_of=_tone_of,

@@ -12,6 +12,7 @@ from statuspage.domain import (
     components,
     events,
     incidents,
+    metrics,
     pages,
     postmortem_text,
     postmortems,
@@ -52,6 +53,7 @@ from statuspage.page.views import (
     IncidentPage,
     IncidentRef,
     IncidentView,
+    MetricView,
     Month,
     PageView,
     PostmortemView,
@@ -103,6 +105,7 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
         at=at,
         page=page,
         items=items,
+        metrics=_metric_views(at),
         status=page_status([leaf.status for leaf in leaves]),
         banner=words.banner(leaves, troubles, planned),
         incidents=tuple(troubles),
@@ -645,6 +648,35 @@ def _past(
         ]
         found.append((day, tuple(sorted(over, key=lambda one: one.started_at, reverse=True))))
     return tuple(found)
+
+
+# ── metrics ────────────────────────────────────────────────────────────────────
+
+
+def _metric_views(at: datetime) -> tuple[MetricView, ...]:
+    """Those on display that were sent figures for in the last 24 hours."""
+    shown = metrics.displayed(at=at)
+    slots = metrics.slots([row for row, _ in shown], at=at) if shown else {}
+    first = metrics.first_slot(at)
+    return tuple(
+        MetricView(
+            id=row.public_id,
+            name=row.name,
+            description=row.tooltip_description,
+            suffix=row.suffix,
+            decimal_places=row.decimal_places,
+            value=last.value,
+            at=datetime.fromtimestamp(last.second, UTC),
+            lowest=min(slot.lowest for slot in slots[row.id]),
+            highest=max(slot.highest for slot in slots[row.id]),
+            slots=tuple((slot.number - first, slot.average) for slot in slots[row.id]),
+            y_axis_min=row.y_axis_min,
+            y_axis_max=row.y_axis_max,
+            y_axis_hidden=row.y_axis_hidden,
+        )
+        for row, last in shown
+        if row.id in slots
+    )
 
 
 # ── months ─────────────────────────────────────────────────────────────────────

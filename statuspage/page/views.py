@@ -285,6 +285,28 @@ class Banner:
 
 
 @dataclass(frozen=True)
+class MetricView:
+    """A metric with its figures of 24 hours, as averages of a quarter of an hour each."""
+
+    id: str
+    name: str
+    description: str | None
+    suffix: str | None
+    decimal_places: int
+    value: float
+    """The last one that was sent, at `at`."""
+    at: datetime
+    lowest: float
+    highest: float
+    """Of all figures, where `slots` has averages."""
+    slots: tuple[tuple[int, float], ...]
+    """(0 for the oldest to 95 for the present one, average); those without figures left out."""
+    y_axis_min: float | None
+    y_axis_max: float | None
+    y_axis_hidden: bool
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """The front page at one moment. Everything a renderer needs is here."""
 
@@ -292,6 +314,7 @@ class Snapshot:
     page: PageView
     items: tuple[ComponentView | GroupView, ...]
     """Top level, in the order of the page."""
+    metrics: tuple[MetricView, ...]
     status: PageStatus
     banner: Banner
     incidents: tuple[IncidentView, ...]
