@@ -298,7 +298,7 @@ def _update_form(formdata: Any, incident: Incident) -> UpdateForm:
         **asdict(incident.facts),
         "status": _suggested(incident).value,
         "promise": "" if is_maintenance else "30",
-        "body": _SUGGESTED_WORDS.get(_suggested(incident), "") if is_maintenance else "",
+        "body": _suggested(incident).sentence if is_maintenance else "",
         "seen": newest.public_id if newest else "",
     }
     if draft is not None:
@@ -315,13 +315,6 @@ def _update_form(formdata: Any, incident: Incident) -> UpdateForm:
     }
     form.rows = ClaimRows(components.listed(), formdata, present, is_maintenance=is_maintenance)
     return form
-
-
-_SUGGESTED_WORDS = {
-    IncidentStatus.IN_PROGRESS: "The maintenance has begun.",
-    IncidentStatus.VERIFYING: "The work is done. We are checking that everything is in order.",
-    IncidentStatus.COMPLETED: "The maintenance is complete.",
-}
 
 
 def _suggested(incident: Incident) -> IncidentStatus:
