@@ -10,7 +10,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from statuspage.domain import components, pages, tokens
+from statuspage.domain import access, components, metrics, pages, tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
 from statuspage.web import openapi
@@ -37,11 +37,19 @@ def known(committed, at):
     with committed():
         page = pages.create("Brambleway", by=SYSTEM, at=at)
         component = components.add_component("API", by=SYSTEM, at=at)
+        provider = metrics.add_provider(metrics.SELF, by=SYSTEM, at=at)
+        metric = metrics.add(provider, metrics.Facts("Latency"), by=SYSTEM, at=at)
+        user = access.add_user(email="a@example.com", external_login=None, by=SYSTEM, at=at)
+        group = access.add_group("Customers", by=SYSTEM, at=at)
         _, secret = tokens.create("schemathesis", scopes=[Scope.MANAGE], by=SYSTEM, at=at)
         return {
             "page_id": page.public_id,
             "organization_id": page.public_id,
             "component_id": component.public_id,
+            "metrics_provider_id": provider.public_id,
+            "metric_id": metric.public_id,
+            "page_access_user_id": user.public_id,
+            "page_access_group_id": group.public_id,
         }, secret
 
 
