@@ -23,22 +23,30 @@ class Browser:
 
     def __init__(self, app):
         self.client = app.test_client()
+        self._token = None
 
     def get(self, path, **more):
         return self.client.get(path, base_url=BASE, **more)
 
     def post(self, path, data=None, *, token=None, headers=None, **more):
         form = {"csrf_token": token or self.token(), **(data or {})}
-        return self.client.post(
+        answer = self.client.post(
             path,
             data=form,
             base_url=BASE,
             headers={"Referer": BASE + path, **(headers or {})},
             **more,
         )
+        if path.startswith(("/admin/sign", "/admin/account")):
+            self._token = None  # The session is another one now.
+        return answer
 
     def token(self):
-        """The CSRF token that this browser's pages carry now."""
+        """The CSRF token that this browser's pages carry, until it signs in or out."""
+        self._token = self._token or self._read_token()
+        return self._token
+
+    def _read_token(self):
         for path in ("/admin/account", "/admin/sign-in"):
             found = re.search(r'name="csrf_token" value="([^"]+)"', self.get(path).text)
             if found:
