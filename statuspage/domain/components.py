@@ -190,6 +190,23 @@ def remove_group(group: ComponentGroup, *, by: Actor, at: datetime) -> None:
     db.session.delete(group)
 
 
+def set_members(
+    group: ComponentGroup, members: Sequence[Component], *, by: Actor, at: datetime
+) -> None:
+    """The group holds exactly these, in this order; whom it held besides goes to the top level."""
+    chosen = {component.id for component in members}
+    for component in listed(archived=True):
+        if component.group_id == group.id and component.id not in chosen:
+            component.position = _next_position(None)
+            component.group, component.group_id = None, None
+            db.session.flush()
+    for position, component in enumerate(members, start=1):
+        component.position = position
+        component.group, component.group_id = group, group.id
+    group.updated_at = at
+    _record("group.members_set", group, by, at)
+
+
 def arrange(
     order: Sequence[Component | ComponentGroup],
     children: Mapping[ComponentGroup, Sequence[Component]],

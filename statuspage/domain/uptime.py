@@ -107,6 +107,32 @@ def percentage(of: Sequence[Day]) -> Decimal | None:
     return Decimal(hundredths.__floor__()) / 100
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Any stretch of time: unweighted seconds of outages, and the uptime in percent."""
+
+    major_s: Fraction
+    partial_s: Fraction
+    uptime: Decimal
+    """0–100 with two decimals, truncated."""
+
+
+def stretch(spans: Sequence[Span], start: datetime, end: datetime, *, at: datetime) -> Stretch:
+    """From `start` until before `end`, which must lie after it. Nothing after `at` is down."""
+    seconds: dict[ComponentStatus, Fraction] = {}
+    downtime = Fraction(0)
+    for part in intervals(spans, start, min(end, at)):
+        length = _seconds(part.ends_at - part.starts_at)
+        seconds[part.claim.status] = seconds.get(part.claim.status, Fraction(0)) + length
+        downtime += length * part.claim.weight
+    hundredths = (1 - downtime / _seconds(end - start)) * 10_000
+    return Stretch(
+        major_s=seconds.get(ComponentStatus.MAJOR_OUTAGE, Fraction(0)),
+        partial_s=seconds.get(ComponentStatus.PARTIAL_OUTAGE, Fraction(0)),
+        uptime=Decimal(hundredths.__floor__()) / 100,
+    )
+
+
 def _day(day: date, troubled: Sequence[Interval], zone: ZoneInfo) -> Day:
     begin, finish = day_start(day, zone), day_start(day + timedelta(days=1), zone)
     low = bisect_right(troubled, begin, key=lambda part: part.ends_at)

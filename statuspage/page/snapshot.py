@@ -132,6 +132,7 @@ def describe(*, base_url: str) -> PageView:
         accent=page.accent,
         accent_dark=page.accent_dark,
         logo_url="/logo" if page.logo_type else None,
+        is_hidden=bool(page.details.get("hidden_from_search")),
         updated_at=events.changed_at() or page.updated_at,
         revision=revision,
     )

@@ -32,6 +32,8 @@ class PageView:
     accent: str | None
     accent_dark: str | None
     logo_url: str | None
+    is_hidden: bool
+    """Search engines are asked to leave it out."""
     updated_at: datetime
     revision: int
 

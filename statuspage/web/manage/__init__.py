@@ -13,6 +13,8 @@ from statuspage.web.manage import (
     answers,
     component_access,  # noqa: F401
     components,  # noqa: F401
+    embed_config,  # noqa: F401
+    groups,  # noqa: F401
     incident_subscribers,  # noqa: F401
     incident_updates,  # noqa: F401
     incidents,  # noqa: F401
@@ -21,8 +23,12 @@ from statuspage.web.manage import (
     operations,
     page_access_groups,  # noqa: F401
     page_access_users,  # noqa: F401
+    pages,  # noqa: F401
     postmortems,  # noqa: F401
     subscribers,  # noqa: F401
+    team,  # noqa: F401
+    templates,  # noqa: F401
+    uptime,  # noqa: F401
 )
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -1,0 +1,161 @@
+"""The page, its team, its templates and the look of embeds by the Manage API."""
+
+import json
+
+import pytest
+
+from statuspage.config import PROJECT
+from statuspage.domain import staff
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.staff import Role
+from statuspage.domain.tokens import Scope
+from tests.conftest import on_sqlite
+
+pytestmark = on_sqlite
+
+RECORDED = json.loads((PROJECT / "tests/samples/statuspage/manage-v1/page.json").read_text())
+
+
+# ── the page ───────────────────────────────────────────────────────────────────
+
+
+def test_the_page_is_told_with_all_keys_of_statuspage_in_their_order(program, page_id):
+    (told,) = program.get("/v1/pages").json
+    assert list(told) == list(RECORDED)
+    for name, value in RECORDED.items():
+        if isinstance(value, dict):
+            assert list(told[name]) == list(value)
+    assert program.get("").json == told
+    assert told["id"] == page_id
+
+
+def test_settings_that_mean_something_take_effect(program, client):
+    program.patch(
+        "",
+        {
+            "page": {
+                "name": "Northwind",
+                "time_zone": "Europe/Vienna",
+                "support_url": "https://help.example.com",
+                "css_link_color": "#aa3300",
+            }
+        },
+    )
+    html = client.get("/").text
+    assert "Northwind status" in html
+    assert "CET" in html
+    assert "https://help.example.com" in html
+    assert "#aa3300" in html
+
+
+def test_a_page_hidden_from_search_says_so_to_search_engines(program, client):
+    assert "noindex" not in client.get("/").text
+    told = program.patch("", {"page": {"hidden_from_search": "true"}}).json
+    assert told["hidden_from_search"] is True
+    assert '<meta name="robots" content="noindex">' in client.get("/").text
+
+
+def test_what_means_nothing_here_is_kept_and_given_back(program):
+    sent = {"css_greens": "00aa00", "subdomain": "acme", "allow_sms_subscribers": False}
+    told = program.patch("", {"page": sent}).json
+    assert {name: told[name] for name in sent} == sent
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"time_zone": "Mars/Olympus"},
+        {"css_greens": "green"},
+        {"name": " "},
+        {"url": "javascript:alert(1)"},
+        {"subdomain": "x" * 600},
+    ],
+)
+def test_a_wrong_setting_changes_nothing(program, sent):
+    before = program.get("").json
+    assert program.patch("", {"page": {"css_reds": "ff0000", **sent}}).status_code == 422
+    assert program.get("").json == before
+
+
+def test_the_embed_config_is_kept_for_clients(program, page_id):
+    told = program.put(
+        "/status_embed_config", {"status_embed_config": {"position": "top-left"}}
+    ).json
+    assert told == program.get("/status_embed_config").json
+    assert (told["page_id"], told["position"]) == (page_id, "top-left")
+    wrong = {"status_embed_config": {"position": "middle"}}
+    assert program.patch("/status_embed_config", wrong).status_code == 422
+
+
+# ── templates ──────────────────────────────────────────────────────────────────
+
+
+def test_a_template_is_given_back_with_its_components(program):
+    component = program.post("/components", {"component": {"name": "API"}}).json
+    made = program.post(
+        "/incident_templates",
+        {
+            "template": {
+                "name": "API down",
+                "title": "The API is down",
+                "body": "We are on it.",
+                "update_status": "investigating",
+                "component_ids": [component["id"]],
+                "should_tweet": True,
+            }
+        },
+    )
+    assert made.status_code == 201
+    assert made.json["components"] == [component]
+    assert program.get("/incident_templates").json == [made.json]
+
+
+@pytest.mark.parametrize(
+    "sent", [{}, {"name": "A", "title": "B"}, {"name": "A", "title": "B", "body": "C", "x": 1}]
+)
+def test_a_template_needs_its_name_title_and_body(program, sent):
+    is_whole = "body" in sent
+    answer = program.post("/incident_templates", {"template": sent})
+    assert answer.status_code == (201 if is_whole else 422)
+
+
+# ── the team ───────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def organization(page_id):
+    return f"/v1/organizations/{page_id}"
+
+
+def test_somebody_new_reads_until_permissions_are_given(program, organization, app, page_id):
+    user = {"email": "Ann@example.com", "first_name": "Ann", "last_name": "Lee"}
+    made = program.post(f"{organization}/users", {"user": user})
+    assert made.status_code == 201
+    assert (made.json["email"], made.json["last_name"]) == ("ann@example.com", "Lee")
+    address = f"{organization}/permissions/{made.json['id']}"
+    none = {"page_configuration": False, "incident_manager": False, "maintenance_manager": False}
+    assert program.get(address).json["data"]["pages"] == {"page_id": page_id, **none}
+    everything = dict.fromkeys(none, True)
+    assert program.put(address, {"pages": {page_id: everything}}).status_code == 200
+    with app.app_context():
+        assert staff.with_email("ann@example.com").role is Role.EDITOR
+    mixed = everything | {"page_configuration": False}
+    assert program.put(address, {"pages": {page_id: mixed}}).status_code == 422
+
+
+def test_the_last_owner_can_not_be_removed(program, organization, committed, at):
+    with committed():
+        owner = staff.create(
+            "olga@example.com", name="Olga", role=Role.OWNER, password=None, by=SYSTEM, at=at
+        ).id
+    assert program.delete(f"{organization}/users/{owner}").status_code == 422
+    ann = program.post(f"{organization}/users", {"user": {"email": "ann@example.com"}}).json
+    assert program.delete(f"{organization}/users/{ann['id']}").status_code == 200
+    assert [one["email"] for one in program.get(f"{organization}/users").json] == [
+        "olga@example.com"
+    ]
+    assert program.delete(f"{organization}/users/99999").status_code == 404
+
+
+def test_reading_the_team_needs_the_widest_scope(program_with, organization):
+    assert program_with(Scope.INCIDENTS).get(f"{organization}/users").status_code == 403

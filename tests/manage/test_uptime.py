@@ -1,0 +1,93 @@
+"""Uptime by the Manage API, equal to what the page says."""
+
+from datetime import timedelta
+
+import pytest
+
+from statuspage.domain import components, incidents
+from statuspage.domain.claims import Claim
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.status import ComponentStatus
+from tests.conftest import on_sqlite
+
+pytestmark = on_sqlite
+
+
+@pytest.fixture
+def component(committed, page_id, at):
+    """A component that was down for an hour of yesterday; its id."""
+    with committed():
+        row = components.add_component("API", by=SYSTEM, at=at - timedelta(days=200))
+        incidents.backfill(
+            "Down",
+            body="It was down.",
+            claims={row: Claim(ComponentStatus.MAJOR_OUTAGE)},
+            started_at=at - timedelta(days=1),
+            resolved_at=at - timedelta(hours=23),
+            by=SYSTEM,
+            at=at,
+        )
+        return row.public_id
+
+
+def uptime(program, component, query=""):
+    return program.get(f"/components/{component}/uptime{query}")
+
+
+def test_the_last_ninety_days_are_told_unless_asked_otherwise(program, component):
+    told = uptime(program, component).json
+    assert told["range_start"] == "2025-12-11T00:00:00Z"
+    assert told["range_end"] == "2026-03-11T00:00:00Z"
+    assert (told["major_outage"], told["partial_outage"]) == (3600, 0)
+    assert told["uptime_percentage"] == int((1 - 1 / (90 * 24)) * 10_000) / 100
+    assert len(told["related_events"]) == 1
+
+
+@pytest.mark.parametrize(
+    "query, start, end",
+    [
+        ("?start=2026-03&end=2026-03", "2026-03-01", "2026-04-01"),
+        ("?start=2026-02-10&end=2026-03-09", "2026-02-10", "2026-03-10"),
+        ("?start=2025-10&end=2026-03", "2025-10-01", "2026-04-01"),
+    ],
+)
+def test_dates_may_be_given_in_part(program, component, query, start, end):
+    told = uptime(program, component, query).json
+    assert (told["range_start"][:10], told["range_end"][:10]) == (start, end)
+
+
+def test_a_moment_may_be_given_with_its_offset(program, component):
+    query = "?start=2026-03-09T14:00:00%2B01:00&end=2026-03-09T12:30:00Z"
+    assert (
+        uptime(program, component, query).json
+        == program.get(
+            f"/components/{component}/uptime?start=2026-03-09T12:00:00Z&end=2026-03-09T12:30:00Z"
+        ).json
+        | {"range_start": "2026-03-09T13:00:00Z"}
+        or uptime(program, component, query).status_code == 422
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?start=2025&end=2026", "?start=2026-03-10&end=2026-03-01", "?start=never", "?end=2026-13"],
+)
+def test_a_range_that_can_not_be_is_refused(program, component, query):
+    refused = uptime(program, component, query)
+    assert refused.status_code == 422
+    assert refused.json["message"]
+
+
+def test_related_events_can_be_skipped(program, component):
+    assert uptime(program, component, "?skip_related_events=true").json["related_events"] is None
+
+
+def test_a_group_tells_the_mean_of_its_components(program, component):
+    other = program.post("/components", {"component": {"name": "Search"}}).json["id"]
+    body = {"component_group": {"name": "All", "components": [component, other]}}
+    group = program.post("/component-groups", body).json["id"]
+    told = program.get(f"/component-groups/{group}/uptime").json
+    alone = uptime(program, component).json["uptime_percentage"]
+    assert told["uptime_percentage"] == int((alone + 100) / 2 * 100) / 100
+    assert told["major_outage"] == 3600
+    assert [one["component_id"] for one in told["related_events"]] == [component, other]
