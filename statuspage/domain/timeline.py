@@ -301,6 +301,8 @@ def take_on(
         remember_affected(incident, claims)
     if status.claims or status.is_over or was_claiming:
         say_changes(update, said, old)
+    elif status is IncidentStatus.SCHEDULED:
+        _say_where(update, claims, at)
     spoken_for = status.claims or status.is_over
     held = {component: said[component] for component in claims} if spoken_for else {}
     components.replace_claims(incident, held, at=at, since=since)
@@ -359,6 +361,15 @@ def say_changes(
                 scope=claim.scope,
             )
         )
+
+
+def _say_where(update: IncidentUpdate, claims: Mapping[Component, Claim], at: datetime) -> None:
+    """An announcement names the components as they stand: nothing moves yet."""
+    present = components.in_force(at=at)
+    stands = {
+        component: Claim(present.get(component.id, OPERATIONAL).status) for component in claims
+    }
+    say_changes(update, stands, {component: claim.status for component, claim in stands.items()})
 
 
 def remember_affected(incident: Incident, claims: Mapping[Component, Claim]) -> None:

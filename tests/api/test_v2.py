@@ -314,6 +314,14 @@ def test_maintenance_goes_from_upcoming_to_active_to_the_list_of_all(
     assert one["scheduled_for"] == "2026-03-11T13:00:00.000+01:00"
     assert one["started_at"] == one["created_at"] == "2026-03-10T13:00:00.000+01:00"
     assert (one["status"], one["impact"]) == ("scheduled", "maintenance")
+    assert one["incident_updates"][0]["affected_components"] == [
+        {
+            "code": world.webhooks,
+            "name": "Webhooks",
+            "old_status": "operational",
+            "new_status": "operational",
+        }
+    ]
 
     traveller.move_to(at + timedelta(days=1))
     with committed():

@@ -185,6 +185,9 @@ class TruthModel(RuleBasedStateMachine):
             for index, new in said.items():
                 before = old.get(index, ComponentStatus.OPERATIONAL)
                 changes[index] = (before if was_claiming else ComponentStatus.OPERATIONAL, new)
+        elif status is IncidentStatus.SCHEDULED:
+            for index in named:
+                changes[index] = (self.worst(index)[self.now_s].status,) * 2
         told.changes.append(changes)
 
         for index in range(3):

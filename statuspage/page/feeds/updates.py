@@ -143,7 +143,7 @@ def _of_update(page: PageView, incident: IncidentView, update: UpdateView) -> En
         for part in (
             clean(update.html),
             _window(page.zone, incident, update),
-            _changes(update.changes),
+            _changes(update),
             _promise(page.zone, update),
             _edited(page.zone, update.edits),
         )
@@ -208,8 +208,11 @@ def _window(zone: ZoneInfo, incident: IncidentView, update: UpdateView) -> str:
     return f"<p>Planned from {moments[0]} to {moments[1]}.</p>"
 
 
-def _changes(changes: Iterable[ChangeView]) -> str:
-    lines = "".join(f"<li>{escape(clean(_change(change)))}</li>" for change in changes)
+def _changes(update: UpdateView) -> str:
+    """How it says that components stand; of what is only announced, what moves."""
+    is_ahead = update.status is IncidentStatus.SCHEDULED
+    told = [change for change in update.changes if change.is_move or not is_ahead]
+    lines = "".join(f"<li>{escape(clean(_change(change)))}</li>" for change in told)
     return f"<ul>{lines}</ul>" if lines else ""
 
 
