@@ -37,6 +37,8 @@ class NewsKind(StrEnum):
     RETRACTION = "retraction"
     COMPONENT = "component"
     CONFIRMATION = "confirmation"
+    LINK = "link"
+    """Somebody who is subscribed filled in the form again: the way to their own page."""
     QUARANTINE = "quarantine"
     TEST = "test"
 
@@ -115,6 +117,7 @@ def of(event: Event, *, at: datetime, base_url: str) -> News | None:
 
 _DIRECT = {
     "confirmation_wanted": NewsKind.CONFIRMATION,
+    "link_wanted": NewsKind.LINK,
     "quarantined": NewsKind.QUARANTINE,
     "test_wanted": NewsKind.TEST,
 }

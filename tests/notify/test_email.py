@@ -171,7 +171,9 @@ def test_what_is_over_says_so_in_the_subject(told, committed, at):
     assert "- API: Operational (was: Partial outage)" in written.text
 
 
-@pytest.mark.parametrize("kind", [NewsKind.CONFIRMATION, NewsKind.QUARANTINE, NewsKind.TEST])
+@pytest.mark.parametrize(
+    "kind", [NewsKind.CONFIRMATION, NewsKind.LINK, NewsKind.QUARANTINE, NewsKind.TEST]
+)
 def test_each_direct_mail_can_be_written(told, kind):
     from dataclasses import replace
 

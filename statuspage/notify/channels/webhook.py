@@ -86,6 +86,8 @@ def payload(news: News, to: Recipient) -> Json:
         return told | {"incident": retracted | {"retracted_at": moment(one.at, zone)}}
     if news.kind is NewsKind.TEST:
         return told | {"test": {"message": "This is a test. Nothing happened."}}
+    if news.kind is NewsKind.LINK:
+        return told | {"subscription": {"url": to.manage_url}}
     if news.kind is NewsKind.CONFIRMATION:
         return told | {"confirm": {"url": to.confirm_url}}
     raise Failed(f"There is no payload for {news.kind}.", is_final=True)
