@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from statuspage.web.manage.operations import OPERATIONS, Nothing, Operation
+from statuspage.web.public.shapes import READINGS, Reading
 
 Json = dict[str, Any]
 
@@ -22,6 +23,9 @@ QUERY: dict[str, Json] = {
     "limit": NUMBER | {"default": 100},
 }
 """Parameters that are no plain text. Sizes above 100 are taken as 100."""
+
+PUBLIC = "public"
+"""The noun of all that anybody may read."""
 
 REFUSALS = {
     "400": "The request can not be read.",
@@ -48,12 +52,14 @@ def document(base_url: str) -> Json:
     """The whole document, as JSON-ready values."""
     schemas = _Schemas()
     schemas.add(Error, "serialization")
+    for reading in READINGS:
+        schemas.add(reading.returns, "serialization")
     for one in OPERATIONS:
         schemas.add(one.body, "validation")
         if one.returns is not None:
             schemas.add(one.returns, "serialization")
     found, definitions = schemas.made()
-    paths: dict[str, Json] = {}
+    paths: dict[str, Json] = {one.path: {"get": _reading(one, found)} for one in READINGS}
     for one in OPERATIONS:
         paths.setdefault(f"/v1{one.path}", {})[one.method.lower()] = _operation(one, found)
     return {
@@ -65,7 +71,7 @@ def document(base_url: str) -> Json:
             " Statuspage's APIs of those names.",
         },
         "servers": [{"url": base_url}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(tag_of(one.path) for one in OPERATIONS)],
+        "tags": [{"name": tag} for tag in nouns()],
         "paths": paths,
         "components": {
             "schemas": definitions,
@@ -83,6 +89,11 @@ def document(base_url: str) -> Json:
     }
 
 
+def nouns() -> list[str]:
+    """What the operations are about, reading first."""
+    return [PUBLIC, *dict.fromkeys(tag_of(one.path) for one in OPERATIONS)]
+
+
 def tag_of(path: str) -> str:
     """The noun that an operation is about: `/pages/{page_id}/metrics/data` is of `metrics`."""
     nouns = [part for part in path.strip("/").split("/") if not part.startswith("{")]
@@ -95,6 +106,23 @@ def version_of_this() -> str:
     found = re.search(r'^version = "([^"]+)"', (PROJECT / "pyproject.toml").read_text(), re.M)
     assert found is not None
     return found[1]
+
+
+def _reading(one: Reading, schemas: dict[Any, Json]) -> Json:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": KEY}
+        for name in re.findall(r"\{(\w+)\}", one.path)
+    ]
+    content = {"application/json": {"schema": schemas[one.returns, "serialization"]}}
+    return {
+        "operationId": one.id,
+        "tags": [PUBLIC],
+        "summary": one.summary,
+        "security": [],
+        "parameters": parameters,
+        "responses": {"200": {"description": "As it stands.", "content": content}}
+        | {code: {"$ref": f"#/components/responses/{code}"} for code in ("404", "405", "503")},
+    }
 
 
 def _operation(one: Operation, schemas: dict[Any, Json]) -> Json:

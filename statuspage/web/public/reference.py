@@ -70,7 +70,8 @@ class Entry:
     method: str
     path: str
     summary: str
-    scope: str
+    scope: str | None
+    """None: anybody may."""
     query: tuple[str, ...]
     body: tuple[Field, ...]
     success: str
@@ -96,7 +97,7 @@ def _entry(document: Json, path: str, method: str, told: Json) -> Entry:
         method=method.upper(),
         path=path,
         summary=told["summary"],
-        scope=told["x-scope"],
+        scope=told.get("x-scope"),
         query=tuple(one["name"] for one in told["parameters"] if one["in"] == "query"),
         body=_fields(document, _schema(told.get("requestBody", {}))),
         success=code,
