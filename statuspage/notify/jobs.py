@@ -22,7 +22,7 @@ from huey.consumer import Consumer
 from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import db, reading
-from statuspage.domain import maintenance, subscribers
+from statuspage.domain import maintenance, metrics, subscribers
 from statuspage.notify import ledger
 from statuspage.notify.teller import Teller
 from statuspage.notify.troubles import Troubles
@@ -65,6 +65,9 @@ def keep_house(app: Flask, at: datetime) -> None:
     with app.app_context():
         ledger.forget_old(at=at)
         subscribers.purge(at=at)
+        db.session.commit()
+        while metrics.drop_old(at=at):
+            db.session.commit()
         db.session.commit()
 
 
