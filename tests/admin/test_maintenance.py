@@ -2,9 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from statuspage import clock
 from statuspage.domain import incidents
 from statuspage.domain.claims import OPERATIONAL
+from statuspage.domain.staff import Role
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.admin.test_incidents import affected
@@ -121,6 +124,77 @@ def test_a_drafted_maintenance_is_written_further_and_announced(ann, world, stor
     one = stored(lambda: incidents.get(public_id))
     assert not one.is_draft
     assert one.scheduled_until == datetime(2026, 3, 11, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def a_draft(ann, world):
+    """The id of a maintenance that nobody has announced yet."""
+    location = ann.post("/admin/maintenance", an_announcement(world, action="save")).location
+    return location.rpartition("/")[2]
+
+
+def test_a_draft_of_a_maintenance_keeps_everything_its_form_shows(
+    ann, world, a_draft, stored, client
+):
+    address = f"/admin/maintenance/{a_draft}/draft"
+    typed = {
+        "name": "Network work",
+        "body": "Longer interruptions.",
+        "scheduled_for": "2026-03-12T02:00",
+        "scheduled_until": "2026-03-12T05:30",
+        "what_still_works": "Bank transfers",
+        "auto_start": "",
+        **affected(world.cards, "degraded_performance", "", "EU cards"),
+    }
+    form = fields_of(ann.get(address), address)
+    del form["auto_start"], form["auto_end"], form[f"claim-{world.api}-on"]
+    sent = {**form, **typed, f"claim-{world.api}-status": "under_maintenance", "action": "save"}
+    del sent["auto_start"]
+    assert ann.post(address, sent).status_code == 303
+
+    again = fields_of(ann.get(address), address)
+    kept = {name: again[name] for name in typed if name in again}
+    assert kept == {name: value for name, value in typed.items() if name != "auto_start"}
+    assert not {"auto_start", "auto_end", f"claim-{world.api}-on"} & again.keys()
+    one = stored(lambda: incidents.get(a_draft))
+    assert one.is_draft
+    assert [row.component.public_id for row in one.affected] == [world.cards]
+    assert client.get(f"/incidents/{a_draft}").status_code == 404
+
+
+def test_a_wrong_window_of_a_draft_is_refused_with_every_word_kept(ann, a_draft, stored):
+    address = f"/admin/maintenance/{a_draft}/draft"
+    form = fields_of(ann.get(address), address)
+    for action in ("save", "publish"):
+        wrong = {"scheduled_until": "2026-03-11T01:00", "body": "Other words.", "action": action}
+        answer = ann.post(address, {**form, **wrong})
+        assert answer.status_code == 422
+        assert 'href="#scheduled_until">It must end after it begins.' in answer.text
+        assert fields_of(answer, address)["body"] == "Other words."
+    one = stored(lambda: incidents.get(a_draft))
+    assert (one.is_draft, one.updates[0].body) == (True, "Short interruptions.")
+
+
+def test_what_is_announced_is_no_draft_any_more(ann, a_draft, stored):
+    address = f"/admin/maintenance/{a_draft}/draft"
+    form = fields_of(ann.get(address), address)
+    assert ann.post(address, {**form, "action": "publish"}).status_code == 303
+    assert ann.get(address).location == f"/admin/incidents/{a_draft}"
+    late = {**form, "nonce": "another form", "name": "Something else", "action": "save"}
+    answer = ann.post(address, late)
+    assert answer.status_code == 422
+    assert "post an update instead" in text_of(answer)
+    assert stored(lambda: incidents.get(a_draft).name) == "Database upgrade"
+
+
+def test_a_viewer_reads_a_draft_and_can_not_change_it(person, ann, a_draft, stored):
+    address = f"/admin/maintenance/{a_draft}/draft"
+    form = fields_of(ann.get(address), address)
+    viewer = person(Role.VIEWER, "Vera")
+    assert viewer.get(address).status_code == 200
+    assert viewer.post(address, {**form, "name": "Mine", "action": "publish"}).status_code == 403
+    one = stored(lambda: incidents.get(a_draft))
+    assert (one.name, one.is_draft) == ("Database upgrade", True)
 
 
 def test_what_should_have_begun_waits_on_the_overview(ann, a_maintenance, traveller):

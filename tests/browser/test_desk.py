@@ -349,6 +349,51 @@ def test_axe_finds_nothing_on_any_screen(signed_in, open_page, live_url, desk, d
     assert {address: wrong for address, wrong in found.items() if wrong} == {}
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
+    signed_in, open_page, live_url, desk, committed, dark
+):
+    found = {}
+    page = signed_in(dark=dark)
+    page.goto(f"{live_url}/admin/incidents/{desk['trouble']}/edit")
+    page.get_by_label("Name").fill("Cards declined, says Ann")
+    with committed():
+        incident = incidents.get(desk["trouble"])
+        link = staff.create_sign_in_link(staff.with_email("ann@example.com"), at=clock.now())
+        corrections.edit_incident(
+            incident,
+            name="Cards declined, says Ben",
+            facts=incident.facts,
+            next_update_by=None,
+            impact_override=None,
+            expected_version=1,
+            by=SYSTEM,
+            at=clock.now(),
+        )
+    page.get_by_role("button", name="Save").click()
+    found["Somebody was quicker"] = heading_and_violations(page)
+
+    page.goto(f"{live_url}/admin/incidents/{desk['trouble']}")
+    page.get_by_label("Message").fill("Words that took\nan hour to write.")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Publish update").click()
+    expect(page.get_by_role("button", name="Send again")).to_be_visible()
+    found["You are signed out"] = heading_and_violations(page)
+
+    outside = open_page(dark=dark)
+    for heading, token in [
+        ("Sign in to the status desk", link),
+        ("This link does not work any more", "used-up"),
+    ]:
+        outside.goto(f"{live_url}/admin/sign-in/{token}")
+        found[heading] = heading_and_violations(outside)
+    assert found == {heading: (heading, []) for heading in found}
+
+
+def heading_and_violations(page):
+    return page.get_by_role("heading", level=1).inner_text(), violations(page)
+
+
 def violations(page):
     answer = Axe().run(page).response
     return [

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, StringField, TextAreaField
 
@@ -97,6 +97,8 @@ def schedule() -> ResponseReturnValue:
 @requires(Permission.VIEW)
 def edit_draft(public_id: str) -> ResponseReturnValue:
     draft = found(public_id, kind=IncidentKind.MAINTENANCE)
+    if not draft.is_draft:
+        return redirect(url_for("admin.incidents.show", public_id=public_id))
     return _schedule_page(_schedule_form(None, draft), draft)
 
 
