@@ -251,6 +251,27 @@ def test_open_incidents_come_by_their_last_change_and_all_of_them_by_creation(as
     assert names(ask("incidents")) == ["third", "second", "first"]
 
 
+def test_history_that_was_filled_in_later_is_no_news(ask, world):
+    shown = ask("incidents")["incidents"]
+    assert [one["name"] for one in shown] == [
+        "Card payments declined in Europe",
+        "Slow loads",
+        "Late transfers",
+    ]
+    assert shown[1]["created_at"] == shown[1]["started_at"] == "2026-03-08T10:00:00.000+01:00"
+
+
+def test_an_incident_lists_its_components_in_the_order_of_the_page(ask, committed, world, at):
+    with committed():
+        named = [components.get(one) for one in (world.webhooks, world.transfers, world.cards)]
+        one = incidents.open_incident(
+            "Everything is slow", status=IncidentStatus.INVESTIGATING, body="We look into it.",
+            claims=dict.fromkeys(named, site.DEGRADED), by=SYSTEM, at=at,
+        )  # fmt: skip
+    rows = ask(f"incidents/{one.public_id}")["incident"]["components"]
+    assert [row["name"] for row in rows] == ["Card payments", "Bank transfers", "Webhooks"]
+
+
 def test_the_lists_hold_fifty(ask, committed, world, at):
     with committed():
         website = components.listed()[0]
