@@ -24,7 +24,10 @@ WORDS = (
 
 
 def fill(at: datetime) -> None:
-    """Write the page through the domain's verbs and commit once; its last update is of now."""
+    """Write the page through the domain's verbs and commit once; its last update is of now.
+
+    Nobody is told: the worker would be at it for as long as we measure.
+    """
     year_ago = at - timedelta(days=365)
     if pages.get() is None:
         pages.create("Example", by=SYSTEM, at=year_ago)
@@ -49,6 +52,7 @@ def fill(at: datetime) -> None:
             claims=trouble,
             by=SYSTEM,
             at=started,
+            notify=False,
         )
         is_last = number == INCIDENTS - 1
         for step, status in enumerate(STEPS[:2] if is_last else STEPS, 1):
@@ -59,5 +63,6 @@ def fill(at: datetime) -> None:
                 claims=trouble,
                 by=SYSTEM,
                 at=started + timedelta(minutes=20 * step),
+                notify=False,
             )
     db.session.commit()

@@ -21,9 +21,6 @@ from statuspage.config import PROJECT, Settings, SettingsError
 
 MAX_FILES = 8192
 FRONT, WEB = "front", "web"
-THREADS = 4
-"""Of each web process: where they answer readers too, every one more makes all slower."""
-THREADS_BEHIND_FRONT = 8
 
 
 def main() -> None:
@@ -88,7 +85,6 @@ def _environment(settings: Settings, process: str, folder: Path) -> dict[str, st
         group.LEADER: str(os.getpid()),
         "PYTHONUNBUFFERED": "1",
         "STATUSPAGE_LOG_FORMAT": settings.log_format,
-        "STATUSPAGE_WEB_THREADS": str(THREADS_BEHIND_FRONT if settings.front else THREADS),
         group.SOCKET: str(folder / "web.sock") if settings.front else "",
     }
     if process == WEB and settings.front:

@@ -9,6 +9,9 @@ import uvloop
 from statuspage import group, logs
 from statuspage.front.server import Front
 
+WEB_THREADS = 4
+"""As many as the Procfile gives each web process."""
+
 
 def main() -> None:
     options = _options()
@@ -21,7 +24,7 @@ def main() -> None:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    front = Front(options.socket, threads=options.web_threads * options.web_processes)
+    front = Front(options.socket, threads=WEB_THREADS * options.web_processes)
     await front.serve(options.host, options.port)
 
 
@@ -31,7 +34,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--socket", type=Path, required=True, help="where the web process listens")
     parser.add_argument("--web-processes", type=int, default=1)
-    parser.add_argument("--web-threads", type=int, default=4, help="of each web process")
     parser.add_argument("--log-format", choices=("console", "json"), default="console")
     return parser.parse_args()
 
