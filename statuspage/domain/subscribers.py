@@ -30,6 +30,7 @@ ASK_AGAIN_AFTER = timedelta(minutes=10)
 """Nobody gets two messages within this time because a stranger types their address."""
 KEPT_IN_QUARANTINE = timedelta(days=90)
 MAX_CONSENT = 2_000
+KEYS_PER_QUERY = 500
 
 THEMSELVES = Actor(ActorKind.SYSTEM, "Subscriber")
 """Who acts where a reader does it, by the public form or a link that only they have."""
@@ -335,6 +336,58 @@ def reactivate(subscriber: Subscriber, *, by: Actor, at: datetime) -> bool:
     _activate(subscriber, at)
     _record("reactivated", subscriber, by, at)
     return True
+
+
+def take_over(contacts: Sequence[Contact], *, consent: str, by: Actor, at: datetime) -> int:
+    """Add a list of people who agreed elsewhere, active at once; returns how many are new.
+
+    Who is known is left as they are. `consent` is what they agreed to: without it
+    nobody may be written to. Raises `Invalid`.
+    """
+    if not consent.strip():
+        raise Invalid(consent="Say what these people agreed to, and where.")
+    by_key = {contact.key(None): contact for contact in contacts}
+    keys = list(by_key)
+    for start in range(0, len(keys), KEYS_PER_QUERY):
+        piece = keys[start : start + KEYS_PER_QUERY]
+        for known in db.session.scalars(sa.select(Subscriber.key).where(Subscriber.key.in_(piece))):
+            del by_key[known]
+    for contact in by_key.values():
+        subscriber = _new(contact, Choice(), at)
+        _agree(subscriber, consent, at)
+        _activate(subscriber, at)
+    if by_key:
+        db.session.flush()
+        events.record(
+            "subscriber.imported",
+            subject="subscribers",
+            title="Subscribers",
+            by=by,
+            at=at,
+            data={"number": len(by_key)},
+            is_public=False,
+        )
+    return len(by_key)
+
+
+def note_export(number: int, *, by: Actor, at: datetime) -> None:
+    """Write down that somebody took a copy of all these addresses."""
+    events.record(
+        "subscriber.exported",
+        subject="subscribers",
+        title="Subscribers",
+        by=by,
+        at=at,
+        data={"number": number},
+        is_public=False,
+    )
+
+
+def test(subscriber: Subscriber, *, by: Actor, at: datetime) -> None:
+    """Send them a message that says that nothing happened. Raises `Invalid` unless active."""
+    if subscriber.state is not SubscriberState.ACTIVE:
+        raise Invalid(subscriber="Only those who are active get messages.")
+    _record("test_wanted", subscriber, by, at, notify=True)
 
 
 def purge(*, at: datetime) -> int:

@@ -35,6 +35,7 @@ from statuspage.web.admin import (
     postmortems,
     safety,
     settings,
+    subscribers,
     team,
     tokens,
 )
@@ -55,6 +56,7 @@ for child in (
     maintenance.bp,
     components.bp,
     postmortems.bp,
+    subscribers.bp,
     settings.bp,
     team.bp,
     tokens.bp,

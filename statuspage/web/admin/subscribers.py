@@ -1,0 +1,292 @@
+"""Subscribers: who is told, by which way, of what. For those who may configure the page."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from flask import Blueprint, Response, abort, render_template, request, stream_with_context, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import BooleanField, FileField, SelectField, StringField, TextAreaField
+
+from statuspage import clock
+from statuspage.db import db
+from statuspage.domain import components, subscriber_list, subscribers
+from statuspage.domain.events import Actor
+from statuspage.domain.staff import Permission
+from statuspage.domain.subscriber_list import PRESENT, Order, Search
+from statuspage.domain.subscribers import Channel, Choice, Contact, Subscriber, Wants
+from statuspage.errors import Invalid
+from statuspage.notify import ledger
+from statuspage.web.admin import subscriber_files
+from statuspage.web.admin.forms import Form, StepsField, words
+from statuspage.web.admin.permissions import current_actor, requires
+from statuspage.web.admin.saving import save
+
+bp = Blueprint("subscribers", __name__, url_prefix="/subscribers")
+
+PAGE_SIZE = 50
+MAX_FILE_BYTES = 900_000
+BY_ADDRESS = [
+    channel for channel in Channel if channel not in (Channel.INTEGRATION_PARTNER, Channel.WEB_PUSH)
+]
+WANTS = {
+    Wants.EVERY.value: "Every update",
+    Wants.ENDS.value: "Start and end only",
+}
+
+
+class AddForm(Form):
+    channel = SelectField("Channel", choices={one.value: one.label for one in BY_ADDRESS})
+    address = StringField("Address", filters=[words])
+    is_confirmed = BooleanField("They agreed already")
+    consent = StringField("What they agreed to, and where", filters=[words])
+
+
+class ImportForm(Form):
+    file = FileField("CSV file")
+    consent = TextAreaField("What these people agreed to, and where", filters=[words])
+
+
+class ScopeForm(Form):
+    wants = StepsField("How much", choices=WANTS)
+
+
+# ── the list ───────────────────────────────────────────────────────────────────
+
+
+@bp.get("")
+@requires(Permission.CONFIGURE)
+def index() -> ResponseReturnValue:
+    return _list(AddForm())
+
+
+@bp.post("")
+@requires(Permission.CONFIGURE)
+def create() -> ResponseReturnValue:
+    form = AddForm(request.form)
+
+    def act() -> str:
+        if form.is_confirmed.data and not (form.consent.data or "").strip():
+            raise Invalid(consent="Say what they agreed to; without it, let them confirm.")
+        made = subscribers.add(
+            _contact(form),
+            by=current_actor(),
+            at=clock.now(),
+            is_confirmed=bool(form.is_confirmed.data),
+            consent=form.consent.data or None,
+        )
+        return url_for("admin.subscribers.show", public_id=made.public_id)
+
+    said = "Added." if form.is_confirmed.data else "Added, and asked to confirm."
+    return save(form, act, said=said, again=lambda: _list(form))
+
+
+@bp.post("/export")
+@requires(Permission.CONFIGURE)
+def export() -> ResponseReturnValue:
+    """All of them as CSV. That somebody took the addresses stands in the log."""
+    search = _search()
+    subscribers.note_export(subscriber_list.number(search), by=current_actor(), at=clock.now())
+    db.session.commit()
+    lines = subscriber_files.write(subscriber_list.every(search))
+    response = Response(stream_with_context(lines), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = 'attachment; filename="subscribers.csv"'
+    return response
+
+
+@bp.get("/import")
+@requires(Permission.CONFIGURE)
+def ask_to_import() -> ResponseReturnValue:
+    return _import_page(ImportForm())
+
+
+@bp.post("/import")
+@requires(Permission.CONFIGURE)
+def import_file() -> ResponseReturnValue:
+    form = ImportForm(request.form)
+
+    def act() -> str:
+        subscribers.take_over(
+            subscriber_files.read(_uploaded()),
+            consent=form.consent.data or "",
+            by=current_actor(),
+            at=clock.now(),
+        )
+        return url_for("admin.subscribers.index")
+
+    return save(
+        form,
+        act,
+        said="Imported. Who was known already is left as they were.",
+        again=lambda: _import_page(form),
+    )
+
+
+def _uploaded() -> str:
+    """The file, or what was pasted. Raises `Invalid`."""
+    upload = request.files.get("file")
+    sent = upload.read(MAX_FILE_BYTES + 1) if upload and upload.filename else b""
+    if not sent:
+        raise Invalid(file="Choose a file.")
+    if len(sent) > MAX_FILE_BYTES:
+        raise Invalid(file="This file is too large: 900 KB at most. Cut it in two.")
+    try:
+        return sent.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # What spreadsheets of old write; addresses are ASCII in both.
+        return sent.decode("latin-1")
+
+
+def _contact(form: AddForm) -> Contact:
+    """Raises `Invalid`, by the fields of this form."""
+    try:
+        return Contact.of(Channel(form.channel.data), form.address.data or "")
+    except Invalid as invalid:
+        raise Invalid(address=str(invalid)) from None
+
+
+# ── one of them ────────────────────────────────────────────────────────────────
+
+
+@bp.get("/<public_id>")
+@requires(Permission.CONFIGURE)
+def show(public_id: str) -> ResponseReturnValue:
+    one = _found(public_id)
+    return _show(one, ScopeForm(wants=one.wants.value))
+
+
+@bp.post("/<public_id>")
+@requires(Permission.CONFIGURE)
+def edit(public_id: str) -> ResponseReturnValue:
+    one = _found(public_id)
+    form = ScopeForm(request.form)
+    ids = set(request.form.getlist("component"))
+
+    def act() -> str:
+        if form.wants.data not in WANTS:
+            raise Invalid(wants="Choose how much they hear.")
+        chosen = [each for each in components.listed() if each.public_id in ids]
+        choice: Choice = replace(one.choice, components=chosen, wants=Wants(form.wants.data))
+        subscribers.choose(one, choice, by=current_actor(), at=clock.now())
+        return url_for("admin.subscribers.show", public_id=public_id)
+
+    return save(form, act, said="Saved.", again=lambda: _show(one, form))
+
+
+@bp.post("/<public_id>/resend")
+@requires(Permission.CONFIGURE)
+def resend(public_id: str) -> ResponseReturnValue:
+    one = _found(public_id)
+    return _act(one, "The confirmation goes out again.", subscribers.ask_again)
+
+
+@bp.post("/<public_id>/quarantine")
+@requires(Permission.CONFIGURE)
+def quarantine(public_id: str) -> ResponseReturnValue:
+    return _act(_found(public_id), "Nothing is sent to them.", subscribers.quarantine)
+
+
+@bp.post("/<public_id>/reactivate")
+@requires(Permission.CONFIGURE)
+def reactivate(public_id: str) -> ResponseReturnValue:
+    return _act(_found(public_id), "They are told again.", subscribers.reactivate)
+
+
+@bp.post("/<public_id>/test")
+@requires(Permission.CONFIGURE)
+def test(public_id: str) -> ResponseReturnValue:
+    return _act(_found(public_id), "A test is on its way.", subscribers.test)
+
+
+@bp.post("/<public_id>/delete")
+@requires(Permission.CONFIGURE)
+def delete(public_id: str) -> ResponseReturnValue:
+    one = _found(public_id)
+
+    def act() -> str:
+        subscribers.unsubscribe(one, by=current_actor(), at=clock.now())
+        return url_for("admin.subscribers.index")
+
+    form = Form(request.form)
+    return save(form, act, said="The address is erased.", again=lambda: _show(one, form))
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+class _Verb(Protocol):
+    def __call__(self, subscriber: Subscriber, *, by: Actor, at: datetime) -> object: ...
+
+
+def _act(one: Subscriber, said: str, verb: _Verb) -> ResponseReturnValue:
+    form = Form(request.form)
+
+    def act() -> str:
+        verb(one, by=current_actor(), at=clock.now())
+        return url_for("admin.subscribers.show", public_id=one.public_id)
+
+    return save(form, act, said=said, again=lambda: _show(one, form))
+
+
+def _found(public_id: str) -> Subscriber:
+    return subscribers.get(public_id) or abort(404)
+
+
+def _search() -> Search:
+    """What is asked for in the query string; a word that is none asks for all."""
+    channel, state = request.args.get("channel"), request.args.get("state")
+    return Search(
+        text=request.args.get("q", "").strip()[:100],
+        channels=[one for one in Channel if one.value == channel] or None,
+        states=[one for one in PRESENT if one.value == state] or PRESENT,
+    )
+
+
+def _list(form: AddForm) -> str:
+    search = _search()
+    number = min(max(request.args.get("page", 1, type=int), 1), 100_000)
+    total = subscriber_list.number(search)
+    found = subscriber_list.find(
+        search,
+        offset=(number - 1) * PAGE_SIZE,
+        limit=PAGE_SIZE,
+        order=Order.PRIMARY if search.text else Order.CREATED_AT,
+        descending=not search.text,
+    )
+    tally = subscriber_list.tally(Search())
+    return render_template(
+        "admin/subscribers.html",
+        form=form,
+        found=found,
+        total=total,
+        number=number,
+        pages=max(-(-total // PAGE_SIZE), 1),
+        asked=search.text,
+        channel=request.args.get("channel", ""),
+        state=request.args.get("state", ""),
+        channels={
+            channel: count
+            for channel in Channel
+            if (count := sum(tally[channel, state] for state in PRESENT))
+        },
+        states={state: sum(tally[channel, state] for channel in Channel) for state in PRESENT},
+    )
+
+
+def _import_page(form: ImportForm) -> str:
+    return render_template("admin/subscribers_import.html", form=form)
+
+
+def _show(one: Subscriber, form: Form) -> str:
+    scope = form if isinstance(form, ScopeForm) else ScopeForm(wants=one.wants.value)
+    is_sent = form is scope and request.method == "POST"
+    ids = request.form.getlist("component") if is_sent else [c.public_id for c in one.components]
+    return render_template(
+        "admin/subscriber.html",
+        one=one,
+        form=scope,
+        other=None if form is scope else form,
+        components=components.listed(),
+        chosen=set(ids),
+        sent=ledger.to_subscriber(one),
+    )
