@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -229,6 +230,23 @@ def test_only_what_can_work_here_is_offered(client, app):
     assert 'value="webhook"' in shown
     assert 'value="sms"' not in shown
     assert send(client, channel="sms", phone_number="+436601234567").status_code == 422
+
+
+def test_the_same_address_twice_at_once_is_one_subscriber(app, stored, recorded):
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: send(app.test_client()).status_code, range(4)))
+    assert answers == [303] * 4
+    assert len(stored()) == 1
+    assert recorded() == ["subscriber.confirmation_wanted"]
+
+
+@on_sqlite
+def test_a_mail_address_is_offered_where_there_is_a_mail_server(client, stored):
+    assert 'name="email"' in client.get("/subscribe").text
+    assert send(client, channel="email", email="Jane@Example.com").status_code == 303
+    (one,) = stored()
+    assert one.address == "Jane@example.com"
+    assert "J…@example.com" in client.get(link(one, Purpose.CONFIRM)).text
 
 
 # ── one incident ───────────────────────────────────────────────────────────────

@@ -37,7 +37,7 @@ def read(text: str) -> list[Contact]:
     rows = [row for row in csv.reader(io.StringIO(text.lstrip("\ufeff"))) if any(row)]
     if not rows:
         raise Invalid(file="The file is empty.")
-    names = [cell.strip().lower().replace(" ", "_") for cell in rows[0]]
+    names = [_name(cell) for cell in rows[0]]
     is_named = bool({"email", "address", "phone_number"} & set(names))
     rows = rows[1:] if is_named else rows
     if len(rows) > MOST_ROWS:
@@ -64,6 +64,12 @@ def write(rows: Iterable[Subscriber]) -> Iterator[str]:
         names = told["components"]
         told["components"] = "; ".join(names) if isinstance(names, list) else ""
         yield _line(_safe(told[name]) for name in COLUMNS)
+
+
+def _name(cell: str) -> str:
+    """`E-mail address` as `email`: other programs write their headings for people."""
+    name = cell.strip().lower().replace("-", "").replace(" ", "_")
+    return "email" if name in ("email_address", "mail", "subscriber") else name
 
 
 def _contact(cells: dict[str, str]) -> Contact:
