@@ -1,5 +1,7 @@
 """Audience: whom an event concerns, as one query over the subscribers."""
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 
 from statuspage.db import db
@@ -39,10 +41,22 @@ def of(event: Event) -> Audience | None:
     return None
 
 
-def of_components(components: list[Component]) -> Audience:
-    """Who would be told of a new incident with these components: a look before publishing."""
-    ids = sa.select(Component.id).where(Component.id.in_([one.id for one in components]))
-    return _active().where(Subscriber.incident_id.is_(None), _chose(ids))
+def ahead(components: Iterable[Component], incident: Incident | None, *, is_edge: bool) -> Audience:
+    """Who would be told of an update about these components: a look before publishing.
+
+    `incident` is None where it would be the first. Who was told of it before and changed
+    their choice since is not among them.
+    """
+    ids = {one.id for one in components}
+    of_incident: sa.ColumnElement[bool] = sa.false()
+    if incident is not None:
+        ids |= {one.component_id for one in incident.affected}
+        of_incident = Subscriber.incident_id == incident.id
+    affected = sa.select(Component.id).where(Component.id.in_(ids))
+    audience = _active().where(
+        sa.or_(of_incident, sa.and_(Subscriber.incident_id.is_(None), _chose(affected)))
+    )
+    return audience if is_edge else audience.where(Subscriber.wants == Wants.EVERY)
 
 
 def _one(public_id: str, happened: str) -> Audience:
@@ -99,4 +113,4 @@ def size(audience: Audience) -> dict[Channel, int]:
     """How many will be told, by channel."""
     found = audience.subquery()
     query = sa.select(found.c.channel, sa.func.count()).group_by(found.c.channel)
-    return dict(db.session.execute(query))
+    return dict(db.session.execute(query).all())

@@ -10,7 +10,14 @@ from statuspage.db import db
 from statuspage.domain import components, subscribers
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.staff import Role
-from statuspage.domain.subscribers import Channel, Contact, Subscriber, SubscriberState
+from statuspage.domain.subscribers import (
+    Channel,
+    Choice,
+    Contact,
+    Subscriber,
+    SubscriberState,
+    Wants,
+)
 from tests.admin.conftest import text_of
 from tests.conftest import on_sqlite
 
@@ -210,3 +217,20 @@ def test_addresses_are_not_for_those_who_only_read(person, jane):
         assert viewer.get(path).status_code == 403
     assert viewer.post(f"{LIST}/export").status_code == 403
     assert LIST not in viewer.get("/admin").text
+
+
+def test_before_publishing_staff_see_how_many_it_reaches(editor, world, committed, at):
+    path = "/admin/incidents/preview"
+    sent = {"status": "investigating", "body": "Cards fail.", f"claim-{world.api}-on": "on"}
+    assert "Reaches no subscriber" in editor.post(path, sent).text
+    with committed():
+        rows = {one.public_id: one for one in components.listed()}
+        for name, choice in (
+            ("all@example.com", Choice()),
+            ("api@example.com", Choice([rows[world.api]], wants=Wants.ENDS)),
+            ("cards@example.com", Choice([rows[world.cards]])),
+        ):
+            contact = Contact.of(Channel.EMAIL, name)
+            subscribers.add(contact, choice, by=SYSTEM, at=at, is_confirmed=True)
+        subscribers.add(Contact.of(Channel.EMAIL, "new@example.com"), by=SYSTEM, at=at)
+    assert "Reaches 2 subscribers: E-mail 2" in editor.post(path, sent).text

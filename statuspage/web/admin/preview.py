@@ -12,6 +12,7 @@ from statuspage.domain.components import Component
 from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus, worst
 from statuspage.domain.timeline import Facts, Incident
 from statuspage.errors import Invalid
+from statuspage.notify import audience
 from statuspage.text import to_html
 
 FEW_WORDS = 6
@@ -71,7 +72,10 @@ def of(
         released=released(incident, at=at) if incident else [],
         next_update_by=None if status.is_over else next_update_by,
         facts=facts,
-        checks=_checks(status, body, claims, next_update_by, facts, kind),
+        checks=[
+            *_checks(status, body, claims, next_update_by, facts, kind),
+            _reach(status, claims, incident),
+        ],
         problem=problem,
     )
 
@@ -86,6 +90,18 @@ def released(incident: Incident, *, at: datetime) -> list[tuple[Component, Claim
         for component in incident.claims
         if component.id in held
     ]
+
+
+def _reach(
+    status: IncidentStatus, claims: Mapping[Component, Claim], incident: Incident | None
+) -> Check:
+    is_edge = incident is None or incident.is_draft or status.is_over
+    told = audience.size(audience.ahead(claims, incident, is_edge=is_edge))
+    if not told:
+        return Check(False, "Reaches no subscriber")
+    ways = ", ".join(f"{channel.label} {count:,}" for channel, count in sorted(told.items()))
+    total = sum(told.values())
+    return Check(True, f"Reaches {total:,} subscriber{'s' if total > 1 else ''}: {ways}")
 
 
 def _checks(
