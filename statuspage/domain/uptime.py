@@ -7,14 +7,15 @@ maintenance count zero. Percentages are truncated to two decimals, as Statuspage
 does, so that imported history keeps its figures. Today counts as a whole day.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from statuspage.domain.claims import Interval, Span, intervals
@@ -85,14 +86,18 @@ def days(
         if part.claim.status is not ComponentStatus.OPERATIONAL
     ]
     found = []
+    ahead = deque(troubled)
     for offset in range(count):
         day = first + timedelta(days=offset)
+        begin, finish = day_start(day, zone), day_start(day + timedelta(days=1), zone)
+        while ahead and ahead[0].ends_at <= begin:
+            ahead.popleft()
         if start_date is not None and day < start_date:
             found.append(_no_data(day))
-        elif not troubled:
+        elif not ahead or ahead[0].starts_at >= finish:
             found.append(_clear(day, zone))
         else:
-            found.append(_day(day, troubled, zone))
+            found.append(_day(day, ahead, begin, finish))
     return found
 
 
@@ -133,16 +138,12 @@ def stretch(spans: Sequence[Span], start: datetime, end: datetime, *, at: dateti
     )
 
 
-def _day(day: date, troubled: Sequence[Interval], zone: ZoneInfo) -> Day:
-    begin, finish = day_start(day, zone), day_start(day + timedelta(days=1), zone)
-    low = bisect_right(troubled, begin, key=lambda part: part.ends_at)
-    high = bisect_left(troubled, finish, key=lambda part: part.starts_at)
+def _day(day: date, troubled: Iterable[Interval], begin: datetime, finish: datetime) -> Day:
+    """`troubled` in the order of time, of which the first is not over when the day begins."""
     parts = tuple(
         Interval(part.claim, max(part.starts_at, begin), min(part.ends_at, finish))
-        for part in troubled[low:high]
+        for part in takewhile(lambda part: part.starts_at < finish, troubled)
     )
-    if not parts:
-        return _clear(day, zone)
     seconds: dict[ComponentStatus, Fraction] = {}
     downtime = Fraction(0)
     for part in parts:
