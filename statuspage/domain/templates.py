@@ -41,7 +41,9 @@ class IncidentTemplate(Model):
     update_status: Mapped[IncidentStatus | None]
     notify: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
-    components: Mapped[list[Component]] = relationship(secondary=template_component)
+    components: Mapped[list[Component]] = relationship(
+        secondary=template_component, order_by=(Component.position, Component.id)
+    )
 
 
 # ── verbs ──────────────────────────────────────────────────────────────────────

@@ -37,6 +37,7 @@ from statuspage.web.admin import (
     settings,
     subscribers,
     team,
+    templates,
     tokens,
 )
 from statuspage.web.admin.forms import show_share
@@ -56,6 +57,7 @@ for child in (
     maintenance.bp,
     components.bp,
     postmortems.bp,
+    templates.bp,
     subscribers.bp,
     settings.bp,
     team.bp,

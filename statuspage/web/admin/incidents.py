@@ -21,7 +21,7 @@ from statuspage.domain.status import (
     IncidentStatus,
 )
 from statuspage.domain.timeline import Incident, IncidentUpdate, Moment
-from statuspage.web.admin import preview
+from statuspage.web.admin import preview, templates
 from statuspage.web.admin.corrections import MOMENTS
 from statuspage.web.admin.finding import found
 from statuspage.web.admin.forms import (
@@ -76,8 +76,7 @@ class OpenForm(TellForm):
 @bp.get("/new")
 @requires(Permission.PUBLISH)
 def new() -> ResponseReturnValue:
-    form = _open_form(None, None)
-    return _new_page(form)
+    return _new_page(templates.filled(_open_form(None, None)))
 
 
 @bp.post("")
@@ -111,8 +110,7 @@ def open_incident() -> ResponseReturnValue:
 @requires(Permission.VIEW)
 @only_reads
 def preview_new() -> ResponseReturnValue:
-    form = _open_form(request.form, None)
-    return _new_page(form)
+    return _new_page(templates.filled(_open_form(request.form, None)))
 
 
 @bp.post("/<public_id>/draft")
@@ -150,7 +148,7 @@ def save_draft(public_id: str) -> ResponseReturnValue:
 @only_reads
 def preview_draft(public_id: str) -> ResponseReturnValue:
     incident = found(public_id)
-    return _new_page(_open_form(request.form, incident), incident)
+    return _new_page(templates.filled(_open_form(request.form, incident)), incident)
 
 
 @bp.post("/<public_id>/discard")
@@ -191,6 +189,7 @@ def _new_page(form: OpenForm, incident: Incident | None = None) -> str:
     return render_template(
         "admin/incident_new.html",
         form=form,
+        templates=templates.offered(form),
         incident=incident,
         preview=_preview(form, IncidentKind.INCIDENT, None),
     )
@@ -212,7 +211,7 @@ def show(public_id: str) -> ResponseReturnValue:
         return redirect(url_for("admin.maintenance.edit_draft", public_id=public_id))
     if incident.is_draft:
         return _new_page(_open_form(None, incident), incident)
-    return _page(incident)
+    return _page(incident, templates.filled(_update_form(None, incident)))
 
 
 @bp.post("/<public_id>/updates")
@@ -273,7 +272,7 @@ def _save_draft_update(incident: Incident, form: UpdateForm) -> Response:
 @only_reads
 def preview_update(public_id: str) -> ResponseReturnValue:
     incident = found(public_id)
-    return _page(incident, _update_form(request.form, incident))
+    return _page(incident, templates.filled(_update_form(request.form, incident)))
 
 
 @bp.post("/<public_id>/updates/discard")
@@ -336,6 +335,7 @@ def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None
         "admin/incident.html",
         incident=incident,
         form=form,
+        templates=templates.offered(form),
         other=other,
         now=now,
         draft=incidents.draft_update(incident),

@@ -1,0 +1,228 @@
+"""Incident templates at the desk: words prepared in calm, and how a form is filled with them."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from flask import Blueprint, abort, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from statuspage import clock
+from statuspage.domain import components, templates
+from statuspage.domain.components import Component
+from statuspage.domain.staff import Permission
+from statuspage.domain.status import (
+    INCIDENT_STEPS,
+    MAINTENANCE_STEPS,
+    ComponentStatus,
+    IncidentStatus,
+)
+from statuspage.domain.templates import IncidentTemplate
+from statuspage.web.admin.forms import Form, TellForm, optional, words
+from statuspage.web.admin.permissions import current_actor, requires
+from statuspage.web.admin.saving import save
+
+bp = Blueprint("templates", __name__, url_prefix="/templates")
+
+STATUSES = {
+    "": "As it stands",
+    **{step.value: step.label for step in (*INCIDENT_STEPS, *MAINTENANCE_STEPS)},
+}
+
+
+class TemplateForm(Form):
+    name = StringField("Name of the template", filters=[words])
+    group_name = StringField("Kind", filters=[optional])
+    title = StringField("Name of the incident", filters=[words])
+    update_status = SelectField("Where it stands", choices=STATUSES)
+    body = TextAreaField("Message", filters=[words])
+    components = SelectMultipleField(
+        "Affected components",
+        option_widget=CheckboxInput(),
+        widget=ListWidget(prefix_label=False),
+    )
+
+    def values(self, present: Sequence[Component]) -> dict[str, Any]:
+        """What the verbs take."""
+        ticked = self.components.data or ()
+        status = self.update_status.data
+        return {
+            "title": self.title.data or "",
+            "body": self.body.data or "",
+            "group_name": self.group_name.data,
+            "update_status": IncidentStatus(status) if status else None,
+            "components": [one for one in present if one.public_id in ticked],
+        }
+
+
+# ── the list ───────────────────────────────────────────────────────────────────
+
+
+@bp.get("")
+@requires(Permission.VIEW)
+def index() -> ResponseReturnValue:
+    kinds: dict[str, list[IncidentTemplate]] = {}
+    for one in templates.listed():
+        kinds.setdefault(one.group_name or "", []).append(one)
+    return render_template(
+        "admin/templates.html", kinds=sorted(kinds.items()), opens=opens_an_incident
+    )
+
+
+def opens_an_incident(template: IncidentTemplate) -> bool:
+    """Whether an incident can begin with it; false for the steps of a maintenance."""
+    return template.update_status is None or template.update_status in INCIDENT_STEPS
+
+
+# ── writing one ────────────────────────────────────────────────────────────────
+
+
+@bp.get("/new")
+@requires(Permission.PUBLISH)
+def new() -> ResponseReturnValue:
+    return _page(_form(None))
+
+
+@bp.post("")
+@requires(Permission.PUBLISH)
+def create() -> ResponseReturnValue:
+    form = _form(None, request.form)
+
+    def act() -> str:
+        templates.create(
+            form.name.data or "",
+            **form.values(components.listed()),
+            by=current_actor(),
+            at=clock.now(),
+        )
+        return url_for("admin.templates.index")
+
+    return save(form, act, said="Template saved.", again=lambda: _page(form))
+
+
+@bp.get("/<public_id>")
+@requires(Permission.PUBLISH)
+def show(public_id: str) -> ResponseReturnValue:
+    template = _found(public_id)
+    return _page(_form(template), template)
+
+
+@bp.post("/<public_id>")
+@requires(Permission.PUBLISH)
+def edit(public_id: str) -> ResponseReturnValue:
+    template = _found(public_id)
+    form = _form(template, request.form)
+
+    def act() -> str:
+        templates.edit(
+            template,
+            name=form.name.data or "",
+            **form.values(components.listed()),
+            notify=template.notify,
+            by=current_actor(),
+            at=clock.now(),
+        )
+        return url_for("admin.templates.index")
+
+    return save(form, act, said="Template saved.", again=lambda: _page(form, _found(public_id)))
+
+
+@bp.post("/<public_id>/remove")
+@requires(Permission.PUBLISH)
+def remove(public_id: str) -> ResponseReturnValue:
+    template = _found(public_id)
+    form = Form(request.form)
+
+    def act() -> str:
+        templates.remove(template, by=current_actor(), at=clock.now())
+        return url_for("admin.templates.index")
+
+    return save(
+        form,
+        act,
+        said=f"{template.name} is thrown away.",
+        again=lambda: _page(_form(template), template),
+    )
+
+
+def _found(public_id: str) -> IncidentTemplate:
+    return templates.get(public_id) or abort(404)
+
+
+def _form(template: IncidentTemplate | None, formdata: Any = None) -> TemplateForm:
+    values: dict[str, Any] = {}
+    if template is not None:
+        values = {
+            "name": template.name,
+            "group_name": template.group_name,
+            "title": template.title,
+            "update_status": template.update_status.value if template.update_status else "",
+            "body": template.body,
+            "components": [one.public_id for one in template.components],
+        }
+    form = TemplateForm(formdata, **values)
+    form.components.choices = [(one.public_id, one.full_name) for one in components.listed()]
+    return form
+
+
+def _page(form: TemplateForm, template: IncidentTemplate | None = None) -> str:
+    kinds = sorted({one.group_name for one in templates.listed() if one.group_name})
+    return render_template("admin/template.html", form=form, template=template, kinds=kinds)
+
+
+# ── filling a form with one ────────────────────────────────────────────────────
+
+Telling = TypeVar("Telling", bound=TellForm)
+
+
+def offered(form: TellForm) -> list[IncidentTemplate]:
+    """The templates that this form can be filled with, by name."""
+    steps = form.status.choices
+    return [
+        one
+        for one in templates.listed()
+        if one.update_status is None or one.update_status.value in steps
+    ]
+
+
+def filled(form: Telling) -> Telling:
+    """The form, filled with the template that the request names by `template`, if any.
+
+    What somebody typed stays: words of another template are replaced, others added to.
+    """
+    asked = request.values.get("template", "")
+    known = offered(form) if asked else []
+    template = next((one for one in known if one.public_id == asked), None)
+    if template is not None:
+        _fill(form, template, known)
+    return form
+
+
+def _fill(form: TellForm, template: IncidentTemplate, known: Sequence[IncidentTemplate]) -> None:
+    if "name" in form:
+        name = form["name"]
+        typed = (name.data or "").strip()
+        if not typed or typed in {one.title for one in known}:
+            name.data = template.title
+    # A maintenance opens with the sentence of its step.
+    offered_words = {one.body for one in known} | {step.sentence for step in IncidentStatus}
+    form.body.data = _joined(form.body.data, template.body, offered_words)
+    if template.update_status is not None:
+        form.status.data = template.update_status.value
+        if template.update_status.is_over:
+            return  # Nothing is affected any more.
+    wanted = {one.public_id for one in template.components}
+    for row in form.rows:
+        if row.component.public_id in wanted and not row.is_on:
+            row.is_on = True
+            if row.status is ComponentStatus.OPERATIONAL:
+                # The mildest word for trouble; how bad it is, only a person can say.
+                row.status = ComponentStatus.DEGRADED_PERFORMANCE
+
+
+def _joined(typed: str | None, chosen: str, offered_words: set[str]) -> str:
+    typed = (typed or "").replace("\r\n", "\n").strip()
+    if not typed or typed in offered_words:
+        return chosen
+    return f"{typed}\n\n{chosen}"
