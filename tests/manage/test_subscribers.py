@@ -107,37 +107,36 @@ def test_a_phone_number_is_told_within_its_country(program):
     assert made.json["display_phone_number"] == "+15550109999"
 
 
+UNREACHABLE = [
+    {},
+    {"email": "a@example.com", "phone_number": "5550109999"},
+    {"endpoint": "https://example.com", "phone_number": "5550109999"},
+    {"email": "no address"},
+    {"email": "two@example.com, one@example.com"},
+    {"email": "line@example.com\nBcc: x@example.com"},
+    {"email": f"{'a' * 65}@example.com"},
+    {"email": f"a@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 60}.example.com"},
+    {"email": "a@localhost"},
+    {"endpoint": "ftp://example.com/"},
+    {"endpoint": "https://name:secret@example.com/"},
+    {"endpoint": "https://[::1/"},
+    {"endpoint": "https://example.com/ x"},
+    {"endpoint": "//example.com"},
+    {"phone_number": "call me", "phone_country": "US"},
+    {"phone_number": "12", "phone_country": "US"},
+    {"phone_number": "5550109999", "phone_country": "??"},
+    {"email": "a@example.com", "component_ids": ["nothing"]},
+    {"email": "a@example.com", "page_access_user": "nobody"},
+    {"email": {"a": 1}},
+]
+
+
 @on_sqlite
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"email": "a@example.com", "phone_number": "5550109999"},
-        {"endpoint": "https://example.com", "phone_number": "5550109999"},
-        {"email": "no address"},
-        {"email": "two@example.com, one@example.com"},
-        {"email": "line@example.com\nBcc: x@example.com"},
-        {"email": f"{'a' * 65}@example.com"},
-        {"email": f"a@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 60}.example.com"},
-        {"email": "a@localhost"},
-        {"endpoint": "ftp://example.com/"},
-        {"endpoint": "https://name:secret@example.com/"},
-        {"endpoint": "https://[::1/"},
-        {"endpoint": "https://example.com/ x"},
-        {"endpoint": "//example.com"},
-        {"phone_number": "call me", "phone_country": "US"},
-        {"phone_number": "12", "phone_country": "US"},
-        {"phone_number": "5550109999", "phone_country": "??"},
-        {"email": "a@example.com", "component_ids": ["nothing"]},
-        {"email": "a@example.com", "page_access_user": "nobody"},
-        {"email": {"a": 1}},
-    ],
-    ids=str,
-)
-def test_what_can_not_be_reached_is_refused_in_a_sentence(program, fields):
-    refused = subscribe(program, **fields)
-    assert refused.status_code == 422
-    assert refused.json["message"]
+def test_what_can_not_be_reached_is_refused_in_a_sentence(program):
+    for fields in UNREACHABLE:
+        refused = subscribe(program, **fields)
+        assert refused.status_code == 422, fields
+        assert refused.json["message"], fields
     assert program.get("/subscribers?state=all").json == []
 
 
