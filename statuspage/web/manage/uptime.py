@@ -22,6 +22,7 @@ QUERY = ("skip_related_events", "start", "end")
 
 DEFAULT_DAYS = 90
 MOST_MONTHS = 6
+FIRST_YEAR, LAST_YEAR = 1970, 2999
 
 
 class RelatedEvent(Shape):
@@ -93,9 +94,13 @@ def group_uptime(call: Call[Nothing], id: str) -> ComponentGroupUptime:  # noqa:
     first = min((day for day in starts if day), default=None) if all(starts) else None
     start, end, warning = _range(call, first)
     claims = _claims(members, start, end)
-    figures = [
-        stretch([span.span for span in claims[one.id]], start, end, at=call.at) for one in members
-    ]
+    figures = []
+    for one in members:
+        # Before its start date a component was neither up nor down.
+        counts_from = max(start, _start_of(one.start_date, call.page.zone) or start)
+        if counts_from < end:
+            spans = [claim.span for claim in claims[one.id]]
+            figures.append(stretch(spans, counts_from, end, at=call.at))
     related = None
     if not _is_skipped(call):
         related = [
@@ -160,8 +165,9 @@ def _range(call: Call[Nothing], first_day: date | None) -> tuple[datetime, datet
     if start is None:
         start = end - timedelta(days=DEFAULT_DAYS)
         start = day_start(start.astimezone(zone).date(), zone)
-    if first_day is not None and start < day_start(first_day, zone):
-        start = day_start(first_day, zone)
+    begins = _start_of(first_day, zone)
+    if begins is not None and start < begins:
+        start = begins
         if "start" in call.query:
             warning = "The range begins with the start date of the component."
     if start >= end:
@@ -169,6 +175,11 @@ def _range(call: Call[Nothing], first_day: date | None) -> tuple[datetime, datet
     if end > _months_later(start, zone):
         raise Invalid(end=f"Ask for {MOST_MONTHS} calendar months at most.")
     return start, end, warning
+
+
+def _start_of(day: date | None, zone: ZoneInfo) -> datetime | None:
+    """The first moment of that day; None without one, or with one before there were pages."""
+    return day_start(day, zone) if day and day.year >= FIRST_YEAR else None
 
 
 def _read(name: str, text: str | None, zone: ZoneInfo, *, is_end: bool) -> datetime | None:
@@ -179,17 +190,25 @@ def _read(name: str, text: str | None, zone: ZoneInfo, *, is_end: bool) -> datet
     try:
         if match is None:
             moment = datetime.fromisoformat(text.replace(" ", "+"))
+            _check_year(moment.year)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
             return moment.astimezone(UTC)
         year, month, day = (int(part) if part else None for part in match.groups())
         assert year is not None
+        _check_year(year)
         first = date(year, month or 1, day or 1)
         if not is_end:
             return day_start(first, zone)
         last = date(year, month or 12, day or monthrange(year, month or 12)[1])
         return day_start(last + timedelta(days=1), zone)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise Invalid(**{name: "Give a date such as 2024, 2024-06 or 2024-06-07."}) from error
+
+
+def _check_year(year: int) -> None:
+    """Raises `ValueError` for years that no page has, near whose ends dates can not be reckoned."""
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise ValueError(f"{year} is out of range")
 
 
 def _months_later(start: datetime, zone: ZoneInfo) -> datetime:
