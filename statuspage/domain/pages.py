@@ -1,6 +1,7 @@
 """The page itself: its name, zone, words and looks. One row."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -22,6 +23,9 @@ LOGO_TYPES = {
     rb"GIF8[79]a": "image/gif",
     rb"RIFF....WEBP": "image/webp",
 }
+
+EMBED = "status_embed_config"
+EMBED_POSITIONS = ("bottom-left", "bottom-right", "top-left", "top-right")
 
 
 class Page(Model):
@@ -76,8 +80,12 @@ def edit(
     support_url: str | None = None,
     accent: str | None = None,
     accent_dark: str | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Change the page's settings. Raises `Invalid` naming each wrong field."""
+    """Change the page's settings. Raises `Invalid` naming each wrong field.
+
+    `details` are kept beside those there are.
+    """
     errors = {}
     name = clean(name).strip()
     if not name or len(name) > 100:
@@ -106,11 +114,43 @@ def edit(
     page.footer, page.footer_html = clean(footer), html["footer"]
     page.support_url = support_url or None
     page.accent, page.accent_dark = accent or None, accent_dark or None
+    page.details = {**(page.details or {}), **(details or {})}
     page.updated_at = at
     page.version = (page.version or 0) + 1
     db.session.add(page)
     db.session.flush()
     events.record("page.edited", subject=page.public_id, title=page.name, by=by, at=at)
+
+
+def configure_embed(page: Page, *, by: Actor, at: datetime, **config: str) -> None:
+    """Keep how Statuspage's embed is to look, for clients that ask. Raises `Invalid`.
+
+    `config` holds `position` and colours by their names, each or none of them.
+    """
+    errors = {}
+    for name, value in config.items():
+        if name == "position":
+            if value not in EMBED_POSITIONS:
+                errors[name] = f"Choose one of: {', '.join(EMBED_POSITIONS)}."
+        elif not re.fullmatch(r"#?[0-9a-fA-F]{6}", value):
+            errors[name] = "Give a colour as six hexadecimal digits."
+    if errors:
+        raise Invalid(**errors)
+    page.details = {**page.details, EMBED: {**embed_config(page), **config}}
+    events.record(
+        "page.embed_configured",
+        subject=page.public_id,
+        title=page.name,
+        by=by,
+        at=at,
+        data=config,
+        is_public=False,
+    )
+
+
+def embed_config(page: Page) -> dict[str, str]:
+    """What was set of it; the rest looks as usual."""
+    return dict(page.details.get(EMBED, {}))
 
 
 def set_logo(page: Page, image: bytes | None, *, by: Actor, at: datetime) -> None:

@@ -138,6 +138,19 @@ def enable(staff: Staff, *, by: Actor, at: datetime) -> None:
     _record("staff.enabled", staff, by, at)
 
 
+def take_back(staff: Staff, *, role: Role, password: str | None, by: Actor, at: datetime) -> None:
+    """Let somebody who was locked out in again, in this role. Raises `Invalid`.
+
+    With `password` only that one works; without, the one they had.
+    """
+    if staff.is_active:
+        raise Invalid(email="Somebody with this address is on the team already.")
+    if password is not None:
+        staff.password_hash = _hash(password)
+    staff.disabled_at, staff.role = None, role
+    _record("staff.enabled", staff, by, at)
+
+
 def end_sessions(staff: Staff, *, by: Actor, at: datetime) -> None:
     """Sign this person out everywhere."""
     _end_sessions(staff)

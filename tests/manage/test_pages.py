@@ -83,8 +83,13 @@ def test_the_embed_config_is_kept_for_clients(program, page_id):
     ).json
     assert told == program.get("/status_embed_config").json
     assert (told["page_id"], told["position"]) == (page_id, "top-left")
-    wrong = {"status_embed_config": {"position": "middle"}}
-    assert program.patch("/status_embed_config", wrong).status_code == 422
+    colour = {"status_embed_config": {"incident_text_color": "#00ff00", "position": None}}
+    assert program.patch("/status_embed_config", colour).json == told | {
+        "incident_text_color": "#00ff00"
+    }
+    for wrong in ({"position": "middle"}, {"incident_text_color": "red"}):
+        refused = program.patch("/status_embed_config", {"status_embed_config": wrong})
+        assert refused.status_code == 422
 
 
 # ── templates ──────────────────────────────────────────────────────────────────
@@ -155,6 +160,24 @@ def test_the_last_owner_can_not_be_removed(program, organization, committed, at)
         "olga@example.com"
     ]
     assert program.delete(f"{organization}/users/99999").status_code == 404
+    assert program.put(f"{organization}/permissions/{owner}", {"pages": {}}).status_code == 422
+
+
+def test_somebody_who_was_locked_out_comes_back_as_a_viewer(program, organization, page_id, app):
+    user = {"user": {"email": "ann@example.com", "password": "correct horse battery"}}
+    ann = program.post(f"{organization}/users", user).json["id"]
+    everything = dict.fromkeys(
+        ("page_configuration", "incident_manager", "maintenance_manager"), True
+    )
+    program.put(f"{organization}/permissions/{ann}", {"pages": {page_id: everything}})
+    assert program.post(f"{organization}/users", user).status_code == 422, "she is there"
+    program.delete(f"{organization}/users/{ann}")
+    user["user"]["password"] = "another horse battery"
+    assert program.post(f"{organization}/users", user).json["id"] == ann
+    with app.app_context():
+        assert staff.with_email("ann@example.com").role is Role.VIEWER
+        assert staff.authenticate("ann@example.com", "correct horse battery") is None
+        assert staff.authenticate("ann@example.com", "another horse battery") is not None
 
 
 def test_reading_the_team_needs_the_widest_scope(program_with, organization):

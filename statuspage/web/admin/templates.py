@@ -162,8 +162,16 @@ def _form(template: IncidentTemplate | None, formdata: Any = None) -> TemplateFo
             "components": [one.public_id for one in template.components],
         }
     form = TemplateForm(formdata, **values)
-    form.components.choices = [(one.public_id, one.full_name) for one in components.listed()]
+    form.components.choices = [
+        (one.public_id, one.full_name) for one in sorted(components.listed(), key=_place)
+    ]
     return form
+
+
+def _place(component: Component) -> tuple[int, int]:
+    """Where it stands on the page: by its group's position, then by its own."""
+    top = component.group or component
+    return top.position, component.position
 
 
 def _page(form: TemplateForm, template: IncidentTemplate | None = None) -> str:

@@ -163,7 +163,6 @@ def update_page(call: Call[PageBody]) -> Page:
     accent = row.accent
     if said.get("css_link_color"):
         accent = f"#{_colour('css_link_color', said['css_link_color'])}"
-    kept = _kept(said)
     pages.edit(
         row,
         by=call.by,
@@ -176,8 +175,8 @@ def update_page(call: Call[PageBody]) -> Page:
         support_url=said.get("support_url", row.support_url),
         accent=accent,
         accent_dark=row.accent_dark,
+        details=_kept(said),
     )
-    row.details = {**row.details, **kept}
     return _tell(row)
 
 

@@ -10,6 +10,7 @@ from statuspage.domain import staff
 from statuspage.domain.staff import Role, Staff
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
+from statuspage.text import clean
 from statuspage.web.manage.answers import Refused
 from statuspage.web.manage.operations import Body, Call, Nothing, OrNone, operation
 from statuspage.web.manage.shapes import Moment, Shape, seconds
@@ -77,8 +78,12 @@ def list_users(call: Call[Nothing]) -> list[User]:
 
 @operation("POST", USERS, needs=Scope.MANAGE, body=UserBody, returns=User, success=201)
 def create_user(call: Call[UserBody]) -> User:
-    """Somebody new on the team, as a viewer until permissions are given."""
+    """Somebody new on the team, or back on it, as a viewer until permissions are given."""
     sent = call.body.user
+    before = staff.with_email(clean(sent.email).strip().lower())
+    if before is not None:
+        staff.take_back(before, role=Role.VIEWER, password=sent.password, by=call.by, at=call.at)
+        return _tell(call, before)
     name = " ".join(part for part in (sent.first_name, sent.last_name) if part)
     row = staff.create(
         sent.email, name=name, role=Role.VIEWER, password=sent.password, by=call.by, at=call.at
