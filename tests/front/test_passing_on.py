@@ -8,6 +8,7 @@ from http.client import HTTPConnection
 import pytest
 
 from statuspage.front import server
+from statuspage.front.messages import Request
 from tests.front.parts import WORDS, rest, until
 
 
@@ -34,6 +35,14 @@ def test_nobody_can_pass_for_another_address_by_an_underscore_or_a_trailer(front
     assert b"203.0.113.9" not in said
     assert b'"X-Forwarded-For":"127.0.0.1"' in said
     assert b'"body":3' in said
+
+
+def test_a_name_with_an_underscore_is_not_passed_on():
+    """To WSGI it is the same as one with a hyphen; our test server drops it by itself."""
+    fields = {b"host": b"x", b"x_forwarded_for": b"203.0.113.9", b"x-kept": b"1"}
+    head = Request(b"POST", b"/desk", fields, b"").passed_on(b"127.0.0.1", None)
+    assert b"203.0.113.9" not in head
+    assert b"\r\nx-kept: 1\r\n" in head
 
 
 def test_an_answer_of_unknown_length_is_passed_on_in_chunks(front):

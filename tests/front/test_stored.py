@@ -80,6 +80,9 @@ def test_a_reader_who_has_it_gets_no_body_even_the_first_time(front, behind):
     # In an encoding that is not stored yet, too.
     tag = f'{tag[:-1]}-gzip"'
     assert front.ask("/", If_None_Match=tag, Accept_Encoding="gzip")[0] == 304
+    asked = len(behind.asked)
+    assert front.ask("/", Accept_Encoding="gzip")[0] == 200
+    assert len(behind.asked) == asked
 
 
 @pytest.mark.usefixtures("_always_checked")
