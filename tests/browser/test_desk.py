@@ -171,6 +171,8 @@ def screens(desk):
         "/admin/maintenance/new",
         f"/admin/maintenance/{desk['work']}/reschedule",
         f"/admin/maintenance/{desk['work']}/cancel",
+        "/admin/subscribers",
+        "/admin/subscribers/import",
         "/admin/components",
         "/admin/components/new",
         f"/admin/components/{desk['cards']}",

@@ -1,0 +1,86 @@
+"""Subscribing in a real browser: forms, policy and origin as browsers see them."""
+
+import pytest
+import sqlalchemy as sa
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from statuspage import links
+from statuspage.db import db
+from statuspage.domain.subscribers import Subscriber
+from statuspage.links import Purpose
+from tests.conftest import SECRET
+
+ADDRESS = "https://discord.com/api/webhooks/1/abc"
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update={"smtp_url": "smtp://127.0.0.1:2525"})
+
+
+def assert_no_barrier(page):
+    found = Axe().run(page)
+    assert found.violations_count == 0, f"{page.url}\n{found.generate_report()}"
+
+
+def test_a_reader_subscribes_changes_and_leaves_without_script(app, open_page, live_url, northwind):
+    page = open_page(script=False, width=375)
+    page.goto(f"{live_url}/subscribe")
+    expect(page.get_by_label("E-mail address", exact=True)).to_be_visible()
+    expect(page.get_by_label("Webhook address")).to_be_hidden()
+    expect(page.get_by_label("Leave this empty")).not_to_be_in_viewport()
+    page.get_by_role("radio", name="Webhook").check()
+    expect(page.get_by_label("E-mail address", exact=True)).to_be_hidden()
+    page.get_by_label("Webhook address").fill("nothing")
+    page.get_by_role("radio", name="Only what I choose").check()
+    page.get_by_role("checkbox", name="Website").check()
+    page.get_by_role("button", name="Subscribe").click()
+    expect(page.get_by_role("alert")).to_contain_text("https://")
+    expect(page.get_by_role("checkbox", name="Website")).to_be_checked()
+    page.get_by_label("Webhook address").fill(ADDRESS)
+    page.get_by_role("button", name="Subscribe").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("One more step")
+
+    with app.app_context():
+        one = db.session.scalars(sa.select(Subscriber)).one()
+    token = links.token(SECRET, Purpose.CONFIRM, one.public_id)
+    page.goto(f"{live_url}/subscriptions/confirm/{token}")
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are subscribed")
+    page.get_by_role("link", name="See or change").click()
+    expect(page.get_by_role("checkbox", name="Website")).to_be_checked()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    page.get_by_role("radio", name="Everything").check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status").filter(has_text="Saved.")).to_be_visible()
+    page.get_by_role("button", name="Unsubscribe and erase").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
+    assert page.context.cookies() == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_barrier_on_the_way(app, open_page, live_url, northwind, theme):
+    page = open_page(dark=theme == "dark")
+    page.goto(f"{live_url}/subscribe")
+    page.get_by_role("radio", name="Webhook").check()
+    page.get_by_role("radio", name="Only what I choose").check()
+    assert_no_barrier(page)
+    page.get_by_label("Webhook address").fill("nothing")
+    page.get_by_role("button", name="Subscribe").click()
+    assert_no_barrier(page)
+    page.get_by_label("Webhook address").fill(ADDRESS)
+    page.get_by_role("radio", name="Everything").check()
+    page.get_by_role("button", name="Subscribe").click()
+    with app.app_context():
+        one = db.session.scalars(sa.select(Subscriber)).one()
+        zone = one.time_zone
+    assert zone  # The browser's own, from the page's script.
+    for purpose, path in (
+        (Purpose.CONFIRM, "confirm/"),
+        (Purpose.MANAGE, ""),
+        (Purpose.UNSUBSCRIBE, "unsubscribe/"),
+    ):
+        token = links.token(SECRET, purpose, one.public_id)
+        page.goto(f"{live_url}/subscriptions/{path}{token}")
+        assert_no_barrier(page)
