@@ -1,0 +1,77 @@
+"""From the form to the message and back: the links that a message carries work."""
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from statuspage.db import db
+from statuspage.domain import incidents, subscribers
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.status import IncidentStatus
+from statuspage.domain.subscribers import Channel
+from statuspage.notify import ledger
+from statuspage.notify.lanes import Preparation, attempt, settle
+from statuspage.notify.teller import enter_waiting
+from tests.conftest import on_sqlite
+
+pytestmark = on_sqlite
+
+
+@pytest.fixture
+def sent(app, at, receiver):
+    """`sent()`: (news, recipient) of every message that was not sent before."""
+    found = []
+    receiver.answer = lambda news, to: found.append((news, to))
+
+    def send():
+        found.clear()
+        with app.app_context():
+            while enter_waiting(at):
+                pass
+            claimed = ledger.claim(Channel.WEBHOOK, 100, at=at)
+            db.session.commit()
+        prepared = Preparation(app)(Channel.WEBHOOK, claimed) if claimed else []
+        outcomes = [
+            attempt(receiver.way(), one, *what)
+            for one, what in zip(claimed, prepared, strict=True)
+            if not isinstance(what, str)
+        ]
+        settle(app, outcomes)
+        return list(found)
+
+    return send
+
+
+def path_of(url):
+    return urlsplit(url).path
+
+
+def test_who_confirms_is_told_until_one_click_ends_it(client, sent, an_incident, committed, at):
+    form = {"channel": "webhook", "endpoint": "https://hooks.example.com/1", "scope": "all"}
+    client.post("/subscribe", data=form)
+    ((asked, to),) = sent()
+    assert asked.kind == "confirmation"
+    key = an_incident("Before they confirmed")
+    assert sent() == []
+    client.post(path_of(to.confirm_url))
+    with committed():
+        incidents.post_update(
+            incidents.get(key),
+            status=IncidentStatus.IDENTIFIED,
+            body="We know why.",
+            claims=incidents.get(key).claims,
+            by=SYSTEM,
+            at=at,
+        )
+    ((told, to),) = sent()
+    assert told.incident.name == "Before they confirmed"
+    assert "Your subscription" in client.get(path_of(to.manage_url)).text
+    # Who fills in the form again gets the link, not a second subscription.
+    with committed():
+        subscribers.get(to.id).asked_at = None
+    client.post("/subscribe", data=form)
+    ((again, same),) = sent()
+    assert (again.kind, same.id) == ("link", to.id)
+    client.post(path_of(to.unsubscribe_url), data={"List-Unsubscribe": "One-Click"})
+    an_incident("After they left")
+    assert sent() == []
