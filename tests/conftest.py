@@ -4,10 +4,12 @@ The application comes twice, on SQLite and on PostgreSQL. Each test starts with
 the migrated schema and no row.
 """
 
+import gc
 import os
 import shutil
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Thread
 
 import psycopg
@@ -33,7 +35,22 @@ TEST_ENVIRONMENT = (REQUIRE_ALL, servers.POSTGRES_URL, servers.REDIS_URL)
 
 def pytest_configure(config):
     if not hasattr(config, "workerinput"):
+        _keep_files_in_memory()
         config.stash[_SERVERS] = servers.start_missing()
+
+
+def _keep_files_in_memory():
+    """Each commit waits for the disk; in memory nothing does. Needs less than 1 GB."""
+    memory = Path("/dev/shm")
+    if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 * 1024**3:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector what stays for the whole run: it took a third of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_unconfigure(config):
