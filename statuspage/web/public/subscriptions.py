@@ -461,8 +461,12 @@ def _path(purpose: Purpose, one: Subscriber) -> str:
 
 def _offered() -> tuple[Channel, ...]:
     """What can work with these settings: nobody is offered a way that leads nowhere."""
-    possible = channels.ways(current_app.config["SETTINGS"])
-    return tuple(one for one in subscribing.OFFERED if one in possible)
+    kept = current_app.extensions
+    if "offered" not in kept:
+        possible = channels.ways(current_app.config["SETTINGS"])
+        kept["offered"] = tuple(one for one in subscribing.OFFERED if one in possible)
+    offered: tuple[Channel, ...] = kept["offered"]
+    return offered
 
 
 def _open_incident(public_id: str) -> IncidentView | None:
