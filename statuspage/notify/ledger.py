@@ -199,10 +199,7 @@ def wake_due(*, at: datetime) -> int:
     """What is to be tried again, and what a dead worker had claimed, waits from now on."""
     woken = db.session.execute(
         sa.update(Delivery)
-        .where(
-            Delivery.state.in_((DeliveryState.LATER, DeliveryState.SENDING)),
-            Delivery.due_at <= at,
-        )
+        .where(*_is_due(at))
         .values(state=DeliveryState.WAITING, lease=None)
         .execution_options(synchronize_session=False)
     )
@@ -246,6 +243,11 @@ def backoff(attempts: int, asked: timedelta | None = None) -> timedelta:
 
 
 # ── finders ────────────────────────────────────────────────────────────────────
+
+
+def has_due(*, at: datetime) -> bool:
+    """Whether `wake_due` would find something."""
+    return db.session.scalar(sa.select(Delivery.id).where(*_is_due(at)).limit(1)) is not None
 
 
 def waiting_channels() -> list[Channel]:
@@ -293,6 +295,12 @@ def in_state(state: DeliveryState, limit: int = 100) -> list[tuple[Delivery, Eve
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _is_due(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """To be tried again by now, or claimed by a worker whose lease ran out."""
+    states = (DeliveryState.LATER, DeliveryState.SENDING)
+    return Delivery.state.in_(states), Delivery.due_at <= at
 
 
 def _move(

@@ -39,15 +39,19 @@ class Teller:
         True while there is more to enter. Called by the tick and whenever news come in.
         """
         with self._stepping, self._app.app_context():
-            ledger.wake_due(at=at)
-            db.session.commit()
-            is_more = enter_waiting(at)
             reading()
-            waiting = ledger.waiting_channels()
+            has_due, has_news = ledger.has_due(at=at), bool(events.to_tell(limit=1))
+            # Most ticks find nothing, and must not stand in the way of who writes.
             db.session.rollback()
-            for channel in waiting:
+            if has_due:
+                ledger.wake_due(at=at)
+                db.session.commit()
+            is_more = has_news and enter_waiting(at)
+        with self._app.app_context():
+            reading()
+            for channel in ledger.waiting_channels():
                 self._lane(channel)
-            return is_more
+        return is_more
 
     def stop(self) -> None:
         """Finish what is being sent and give back the rest, within `STOP_S`."""
