@@ -693,6 +693,37 @@ def test_the_history_adds_only_what_nothing_else_tells(app, bring):
 
 
 @on_sqlite
+def test_a_page_of_the_history_is_three_months_with_the_newest_first(app, bring):
+    day = "<var data-var='date'>10</var>"
+    hours = "<var data-var='time'>00:17</var> - <var data-var='time'>01:30</var> UTC"
+    row = {
+        "code": "n8766lc3ybbs",
+        "name": "Slow pages",
+        "message": "This incident has been resolved.",
+        "impact": "none",
+        "timestamp": f"Aug {day}, {hours}",
+    }
+    history = {
+        "months": [
+            {"name": "September", "year": 2024, "starts_on": 0, "days": 30, "incidents": []},
+            {"name": "August", "year": 2024, "starts_on": 4, "days": 31, "incidents": [row]},
+            {"name": "July", "year": 2024, "starts_on": 1, "days": 31, "incidents": []},
+        ],
+        "show_component_filter": True,
+        "component_filter": None,
+    }
+
+    result = bring(history, SAMPLES / "github" / "summary-all-operational.json")
+
+    assert result.exit_code == 0, result.output
+    with app.app_context():
+        found = incidents.get("n8766lc3ybbs")
+        assert (found.name, found.impact) == ("Slow pages", "none")
+        assert found.started_at == datetime(2024, 8, 10, 0, 17, tzinfo=UTC)
+        assert found.resolved_at == datetime(2024, 8, 10, 1, 30, tzinfo=UTC)
+
+
+@on_sqlite
 def test_planned_work_whose_end_nobody_recorded_ends_as_planned(app, bring):
     bring(
         SAMPLES / "digitalocean" / "summary-groups-mixed-maintenances.json",
