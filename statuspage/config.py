@@ -203,6 +203,21 @@ class Settings(BaseSettings):
         description="The address that mail comes from. Its domain should sign mail (SPF, DKIM).",
         json_schema_extra={"default": "`status@` and the host of the base address"},
     )
+    telegram_token: Annotated[str, Field(pattern=r"^[0-9]+:[A-Za-z0-9_-]+$")] | None = Field(
+        default=None,
+        repr=False,
+        description="Token of the Telegram bot that sends the news. Without it Telegram is off.",
+    )
+    telegram_url: Annotated[str, _address("http", "https")] = Field(
+        default="https://api.telegram.org",
+        description="Address of Telegram's Bot API, where you run a server of your own.",
+    )
+    sms_url: Annotated[str, _address("http", "https")] | None = Field(
+        default=None,
+        repr=False,
+        description="Gateway for text messages. `{to}` and `{text}` in it are filled in; without"
+        " them it gets JSON with `to` and `text`. Without it text messages are off.",
+    )
     front: bool = Field(
         default=True,
         description="Under `make run`, a process of its own answers readers, before the web"

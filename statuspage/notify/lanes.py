@@ -208,13 +208,25 @@ class Preparation:
                 Subscriber.id.in_([one.subscriber_id for one in claimed])
             )
             people = {row.id: row for row in db.session.scalars(rows)}
+            earlier = ledger.earlier(channel, claimed)
             return [
-                self._prepared(channel, one, found[one.event_id], people.get(one.subscriber_id))
+                self._prepared(
+                    channel,
+                    one,
+                    found[one.event_id],
+                    people.get(one.subscriber_id),
+                    earlier.get(one.id),
+                )
                 for one in claimed
             ]
 
     def _prepared(
-        self, channel: Channel, claimed: Claimed, told: News | None, person: Subscriber | None
+        self,
+        channel: Channel,
+        claimed: Claimed,
+        told: News | None,
+        person: Subscriber | None,
+        earlier: str | None,
     ) -> tuple[News, Recipient] | str:
         if told is None:
             return "There was nothing to tell any more."
@@ -228,6 +240,7 @@ class Preparation:
             claimed.event_id,
             secret=self._settings.secret_key,
             base_url=told.page.url,
+            earlier=earlier,
         )
         return told, to
 

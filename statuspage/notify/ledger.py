@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from statuspage.db import Model, db
 from statuspage.domain.events import Event
@@ -278,6 +278,28 @@ def of_event(event_id: int) -> dict[DeliveryState, int]:
     query = sa.select(Delivery.state, sa.func.count()).where(Delivery.event_id == event_id)
     rows = db.session.execute(query.group_by(Delivery.state))
     return dict(rows.all())
+
+
+def earlier(channel: Channel, claimed: Collection[Claimed]) -> dict[int, str]:
+    """Claimed delivery → what the other side calls the last message of the same incident."""
+    told, now = aliased(Delivery), aliased(Delivery)
+    before, event = aliased(Event), aliased(Event)
+    query = (
+        sa.select(now.id, told.remote_id)
+        .join(event, event.id == now.event_id)
+        .join(told, told.subscriber_id == now.subscriber_id)
+        .join(before, before.id == told.event_id)
+        .where(
+            now.id.in_([one.id for one in claimed]),
+            before.subject == event.subject,
+            told.channel == channel,
+            told.remote_id.is_not(None),
+            told.event_id < now.event_id,
+            event.kind.not_like("subscriber.%"),
+        )
+        .order_by(told.event_id)
+    )
+    return {key: remote_id for key, remote_id in db.session.execute(query) if remote_id}
 
 
 def to_subscriber(subscriber: Subscriber, limit: int = 50) -> list[tuple[Delivery, Event]]:

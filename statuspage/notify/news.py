@@ -79,6 +79,8 @@ class Recipient:
     manage_url: str
     unsubscribe_url: str
     """A page that asks; POST to it unsubscribes at once (RFC 8058)."""
+    earlier: str | None = None
+    """What the other side calls the last message of this incident that they got."""
 
 
 def of(event: Event, *, at: datetime, base_url: str) -> News | None:
@@ -147,7 +149,13 @@ def _of_incident(
 
 
 def recipient(
-    subscriber: Subscriber, channel: Channel, event_id: int, *, secret: str, base_url: str
+    subscriber: Subscriber,
+    channel: Channel,
+    event_id: int,
+    *,
+    secret: str,
+    base_url: str,
+    earlier: str | None = None,
 ) -> Recipient:
     """Who they are and their links.
 
@@ -169,4 +177,5 @@ def recipient(
         confirm_url=link(Purpose.CONFIRM, "/subscriptions/confirm/"),
         manage_url=link(Purpose.MANAGE, "/subscriptions/"),
         unsubscribe_url=link(Purpose.UNSUBSCRIBE, "/subscriptions/unsubscribe/"),
+        earlier=earlier,
     )

@@ -41,14 +41,25 @@ class Answered:
 
 
 class Outgoing:
-    """Sends requests. `allowed` are inner networks that the operator opened."""
+    """Sends requests. `allowed` are inner networks that the operator opened,
+    `trusted` is a host that the operator chose, wherever it lies.
+    """
 
-    def __init__(self, allowed: Sequence[Network] = (), *, total_s: float = TOTAL_S) -> None:
+    def __init__(
+        self,
+        allowed: Sequence[Network] = (),
+        *,
+        total_s: float = TOTAL_S,
+        trusted: str | None = None,
+    ) -> None:
         self._allowed = allowed
         self._total_s = total_s
+        self._trusted = trusted
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
-        """POST and read the answer, in `total_s` at most.
+    def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, method: str = "POST"
+    ) -> Answered:
+        """Send and read the answer, in `total_s` at most.
 
         Raises `Failed`: final for an address that may not be reached, else to be tried
         again. The status is not judged.
@@ -65,7 +76,7 @@ class Outgoing:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         where = self._checked(host, port)
         try:
-            return _exchange(scheme, host, port, where, target, body, headers, until)
+            return _exchange(scheme, host, port, where, method, target, body, headers, until)
         except TimeoutError:
             raise Failed(f"It did not answer within {self._total_s:.0f} seconds.") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -81,7 +92,7 @@ class Outgoing:
             raise Failed("Its name is not known to the domain name system.") from None
         addresses = [str(entry[4][0]) for entry in found]
         for text in addresses:
-            if not self.may_reach(text):
+            if host != self._trusted and not self.may_reach(text):
                 raise Failed(
                     "The address lies in a network that may not be reached.", is_final=True
                 )
@@ -115,6 +126,7 @@ def _exchange(
     host: str,
     port: int,
     where: tuple[str, int],
+    method: str,
     target: str,
     body: bytes,
     headers: Mapping[str, str],
@@ -140,7 +152,7 @@ def _exchange(
         # http.client names the port in `Host` unless it is 80.
         name = f"[{host}]" if ":" in host else host
         named = name if port == PORTS[scheme] else f"{name}:{port}"
-        connection.request("POST", target, body, {"Host": named, **headers})
+        connection.request(method, target, body, {"Host": named, **headers})
         with connection.getresponse() as answer:
             if time.monotonic() >= until:
                 raise TimeoutError  # We cut it, so its head may be half of one.

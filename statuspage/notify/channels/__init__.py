@@ -50,11 +50,30 @@ class Way:
 
 
 def ways(settings: Settings) -> dict[Channel, Way]:
-    """The channels that can work here. Mail needs a server, SMS a gateway."""
+    """The channels that can work here. Mail needs a server, SMS a gateway, Telegram a bot."""
     # Loaded when a worker starts: no web process sends anything.
-    from statuspage.notify.channels import email, webhook
+    from statuspage.notify.channels import (
+        discord,
+        email,
+        google_chat,
+        mattermost,
+        slack,
+        sms,
+        teams,
+        telegram,
+        webhook,
+    )
 
     found = {Channel.WEBHOOK: Way(webhook.sender(settings), slots=16)}
+    found[Channel.SLACK] = Way(slack.sender(settings), slots=4)
+    found[Channel.TEAMS] = Way(teams.sender(settings), slots=4)
+    found[Channel.DISCORD] = Way(discord.sender(settings), slots=4)
+    found[Channel.GOOGLE_CHAT] = Way(google_chat.sender(settings), slots=4)
+    found[Channel.MATTERMOST] = Way(mattermost.sender(settings), slots=4)
+    if settings.telegram_token:
+        found[Channel.TELEGRAM] = Way(telegram.sender(settings), slots=4)
+    if settings.sms_url:
+        found[Channel.SMS] = Way(sms.sender(settings), slots=4)
     if settings.smtp_url:
         found[Channel.EMAIL] = email.way(settings, slots=4)
     return found

@@ -1,0 +1,71 @@
+"""Discord: a webhook's embed, edited while its incident goes on.
+
+https://discord.com/developers/docs/resources/webhook: `wait=true` answers the message;
+title 256, description 4,096, field 1,024, all of an embed 6,000 characters.
+"""
+
+import re
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from statuspage.config import Settings
+from statuspage.notify.brief import brief, clipped
+from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.answers import body_of, judge, post_json
+from statuspage.notify.news import News, Recipient
+from statuspage.notify.outgoing import Answered, Outgoing
+
+Json = dict[str, Any]
+UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK = 10008, 10015
+
+
+def sender(settings: Settings) -> Send:
+    outgoing = Outgoing(settings.outgoing_networks)
+
+    def send(news: News, to: Recipient) -> str | None:
+        told = message(news, to)
+        if to.earlier and to.earlier.isascii() and to.earlier.isdecimal():
+            edited = post_json(outgoing, _address(to, to.earlier), told, method="PATCH")
+            if body_of(edited).get("code") != UNKNOWN_MESSAGE:
+                _judge(edited)
+                return to.earlier
+        answered = post_json(outgoing, _address(to), told)
+        _judge(answered)
+        known = body_of(answered).get("id")
+        return known if isinstance(known, str) else None
+
+    return send
+
+
+def message(news: News, to: Recipient) -> Json:
+    one = brief(news, to)
+    embed = {
+        "title": clipped(escape(clipped(one.headline, 120)), 256),
+        "url": one.link,
+        "color": one.colour,
+        "description": clipped(escape("\n".join(filter(None, (one.state, one.body)))), 2000),
+        "fields": [{"name": label, "value": clipped(escape(text), 500)} for label, text in one.rows]
+        + [{"name": "Change or stop", "value": one.manage_url}],
+        "footer": {"text": clipped(one.page_name, 200)},
+    }
+    return {"embeds": [embed], "allowed_mentions": {"parse": []}}
+
+
+def escape(text: str) -> str:
+    """Markdown as typed; a space of no width keeps `@everyone` from being a mention."""
+    return re.sub(r"([\\*_~`|>#\[\]()<:-])", r"\\\1", text).replace("@", "@\u200b")
+
+
+def _address(to: Recipient, message_id: str | None = None) -> str:
+    parts = urlsplit(to.address)
+    path = parts.path.rstrip("/")
+    if message_id:
+        return urlunsplit(parts._replace(path=f"{path}/messages/{message_id}"))
+    query = f"{parts.query}&wait=true" if parts.query else "wait=true"
+    return urlunsplit(parts._replace(path=path, query=query))
+
+
+def _judge(answered: Answered) -> None:
+    if answered.status == 404 and body_of(answered).get("code") == UNKNOWN_WEBHOOK:
+        raise Failed("Discord: the webhook was deleted.", is_gone=True)
+    judge(answered)

@@ -1,0 +1,59 @@
+"""Slack: incoming webhooks, Block Kit.
+
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and
+https://docs.slack.dev/reference/block-kit/blocks: header 150, text 3,000 characters.
+"""
+
+from typing import Any
+
+from statuspage.config import Settings
+from statuspage.notify.brief import brief, clipped
+from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.answers import judge, post_json
+from statuspage.notify.news import News, Recipient
+from statuspage.notify.outgoing import Outgoing
+
+Json = dict[str, Any]
+GONE = {b"no_service", b"no_team", b"channel_is_archived", b"channel_not_found"}
+
+
+def sender(settings: Settings) -> Send:
+    outgoing = Outgoing(settings.outgoing_networks)
+
+    def send(news: News, to: Recipient) -> None:
+        answered = post_json(outgoing, to.address, message(news, to))
+        if answered.status in (403, 404, 410) and answered.body.strip() in GONE:
+            raise Failed("Slack: the webhook or its channel is gone.", is_gone=True)
+        judge(answered)
+
+    return send
+
+
+def message(news: News, to: Recipient) -> Json:
+    """`text` is what notifications show; the blocks are the message."""
+    one = brief(news, to)
+    blocks: list[Json] = [{"type": "header", "text": _plain(one.headline, 150)}]
+    if one.state:
+        blocks.append({"type": "context", "elements": [_plain(one.state, 2000)]})
+    if one.body:
+        blocks.append({"type": "section", "text": _plain(one.body, 3000)})
+    for label, text in one.rows:
+        said = clipped(escape(clipped(text, 500)), 2900)
+        blocks.append({"type": "section", "text": _marked(f"*{label}*\n{said}")})
+    links = f"<{one.link}|{one.link_label}> · <{one.manage_url}|Change or stop>"
+    blocks.append({"type": "context", "elements": [_marked(links)]})
+    text = escape(clipped(f"{one.page_name}: {one.headline}. {one.state}", 500))
+    return {"text": text, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+
+
+def escape(text: str) -> str:
+    """Slack's three control characters: without them nothing is a mention or a link."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _plain(text: str, most: int) -> Json:
+    return {"type": "plain_text", "text": clipped(text, most), "emoji": False}
+
+
+def _marked(text: str) -> Json:
+    return {"type": "mrkdwn", "text": text, "verbatim": True}

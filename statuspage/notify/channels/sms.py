@@ -1,0 +1,61 @@
+"""Text messages through the operator's gateway: that something began, and that it is over."""
+
+from urllib.parse import quote, urlsplit
+
+from statuspage.config import Settings
+from statuspage.notify.brief import brief, clipped
+from statuspage.notify.channels import Send
+from statuspage.notify.channels.answers import judge, post_json
+from statuspage.notify.mails import step
+from statuspage.notify.news import News, NewsKind, Recipient
+from statuspage.notify.outgoing import Outgoing
+
+MOST = 160
+"""Characters of one message."""
+
+
+def sender(settings: Settings) -> Send:
+    gateway = settings.sms_url or ""
+    outgoing = Outgoing(settings.outgoing_networks, trusted=urlsplit(gateway).hostname)
+
+    def send(news: News, to: Recipient) -> None:
+        text = message(news, to)
+        if text is None:
+            return
+        if "{to}" in gateway or "{text}" in gateway:
+            # One pass, so that braces in a text are never read as a place to fill.
+            before = gateway.split("{to}")
+            filled = quote(to.address, safe="").join(
+                part.replace("{text}", quote(text, safe="")) for part in before
+            )
+            answered = outgoing.post(filled, b"", {})
+        else:
+            answered = post_json(outgoing, gateway, {"to": to.address, "text": text})
+        # A gateway that refuses may be set up wrongly: no number is given up for that.
+        judge(answered, is_strict=False, is_gone_by_410=False)
+
+    return send
+
+
+def message(news: News, to: Recipient) -> str | None:
+    """At most `MOST` characters with the link; None for what a phone is not told."""
+    if not _is_told(news):
+        return None
+    one = brief(news, to)
+    link = one.link.partition("#")[0]
+    said = " ".join(f"{one.page_name}: {step(news)} {one.headline}".split())
+    room = MOST - len(link) - 1
+    return f"{clipped(said, room)} {link}" if room > 20 else clipped(said, MOST)
+
+
+def _is_told(news: News) -> bool:
+    incident, update = news.incident, news.update
+    if incident is None:
+        return True
+    if update is None or news.kind is NewsKind.CORRECTION:
+        return False
+    if news.kind is NewsKind.MAINTENANCE:
+        begins = update.status.value == "in_progress" and update.is_first_of_status
+        return begins or update.status.is_over
+    first = min(incident.updates, key=lambda one: one.posted_at)
+    return update.id == first.id or update.status.is_over

@@ -1,0 +1,65 @@
+"""Telegram: a bot's messages in HTML, replies to the first one of their incident.
+
+https://core.telegram.org/bots/api#sendmessage: 4,096 characters.
+"""
+
+from datetime import timedelta
+from html import escape
+from typing import Any
+from urllib.parse import urlsplit
+
+from statuspage.config import Settings
+from statuspage.notify.brief import brief, clipped
+from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.answers import body_of, judge, post_json
+from statuspage.notify.news import News, Recipient
+from statuspage.notify.outgoing import Answered, Outgoing
+
+Json = dict[str, Any]
+
+
+def sender(settings: Settings) -> Send:
+    base = settings.telegram_url
+    outgoing = Outgoing(settings.outgoing_networks, trusted=urlsplit(base).hostname)
+    url = f"{base.rstrip('/')}/bot{settings.telegram_token}/sendMessage"
+
+    def send(news: News, to: Recipient) -> str | None:
+        answered = post_json(outgoing, url, message(news, to))
+        _judge(answered)
+        result = body_of(answered).get("result")
+        known = result.get("message_id") if isinstance(result, dict) else None
+        return str(known) if isinstance(known, int) else None
+
+    return send
+
+
+def message(news: News, to: Recipient) -> Json:
+    one = brief(news, to)
+    said = [f"<b>{_typed(one.headline, 300)}</b>", _typed(one.state, 200), _typed(one.body, 1500)]
+    said += [f"<b>{label}</b>: {_typed(text, 300)}" for label, text in one.rows]
+    links = ((one.link, one.link_label), (one.manage_url, "Change or stop"))
+    said.append(" · ".join(f'<a href="{escape(url)}">{label}</a>' for url, label in links))
+    told: Json = {
+        "chat_id": to.address,
+        "text": "\n\n".join(filter(None, said)),
+        "parse_mode": "HTML",
+        "link_preview_options": {"is_disabled": True},
+    }
+    if to.earlier and to.earlier.isascii() and to.earlier.isdecimal():
+        reply = {"message_id": int(to.earlier), "allow_sending_without_reply": True}
+        told["reply_parameters"] = reply
+    return told
+
+
+def _typed(text: str, most: int) -> str:
+    """Nobody is mentioned and no command offered by what was typed."""
+    return escape(clipped(text, most)).replace("@", "@\u200b")
+
+
+def _judge(answered: Answered) -> None:
+    if answered.status == 403:
+        raise Failed("Telegram: the bot was blocked or removed.", is_gone=True)
+    if answered.status in (401, 404):
+        # Our token is wrong, not their address.
+        raise Failed("Telegram does not know the bot's token.", retry_after=timedelta(minutes=10))
+    judge(answered)
