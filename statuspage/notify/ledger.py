@@ -281,11 +281,14 @@ def of_event(event_id: int) -> dict[DeliveryState, int]:
 
 
 def earlier(channel: Channel, claimed: Collection[Claimed]) -> dict[int, str]:
-    """Claimed delivery → what the other side calls the last message of the same incident."""
+    """Claimed delivery → what the other side calls the last message of the same incident.
+
+    Not one that comes late, after newer news: it must not be written over those.
+    """
     told, now = aliased(Delivery), aliased(Delivery)
     before, event = aliased(Event), aliased(Event)
     query = (
-        sa.select(now.id, told.remote_id)
+        sa.select(now.id, now.event_id, told.event_id, told.remote_id)
         .join(event, event.id == now.event_id)
         .join(told, told.subscriber_id == now.subscriber_id)
         .join(before, before.id == told.event_id)
@@ -294,12 +297,18 @@ def earlier(channel: Channel, claimed: Collection[Claimed]) -> dict[int, str]:
             before.subject == event.subject,
             told.channel == channel,
             told.remote_id.is_not(None),
-            told.event_id < now.event_id,
+            told.event_id != now.event_id,
             event.kind.not_like("subscriber.%"),
         )
         .order_by(told.event_id)
     )
-    return {key: remote_id for key, remote_id in db.session.execute(query) if remote_id}
+    found: dict[int, str] = {}
+    for key, event_id, told_id, remote_id in db.session.execute(query):
+        if told_id > event_id:
+            found.pop(key, None)
+        elif remote_id:
+            found[key] = remote_id
+    return found
 
 
 def to_subscriber(subscriber: Subscriber, limit: int = 50) -> list[tuple[Delivery, Event]]:

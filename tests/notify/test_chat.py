@@ -172,3 +172,26 @@ def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committe
         db.session.flush()
         claimed = [Claimed(row.id, row.event_id, row.subscriber_id, 1, "") for row in rows]
         assert ledger.earlier(Channel.DISCORD, claimed) == {rows[1].id: "42"}
+        newest = events.Event(
+            kind="incident.updated",
+            at=at,
+            actor_kind=event.actor_kind,
+            actor_name="",
+            subject=event.subject,
+            title="",
+        )
+        db.session.add(newest)
+        db.session.flush()
+        db.session.add(
+            ledger.Delivery(
+                event_id=newest.id,
+                subscriber_id=subscriber.id,
+                channel=Channel.DISCORD,
+                state=DeliveryState.SENT,
+                priority=1,
+                due_at=at,
+                remote_id="42",
+            )
+        )
+        db.session.flush()
+        assert ledger.earlier(Channel.DISCORD, claimed) == {}
