@@ -30,7 +30,15 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage.db import db
     from statuspage.notify import waking  # noqa: F401  it listens from now on
     from statuspage.web import admin, health, manage
-    from statuspage.web.public import api, feeds, reference, sharing, site, subscriptions
+    from statuspage.web.public import (
+        api,
+        api_subscribers,
+        feeds,
+        reference,
+        sharing,
+        site,
+        subscriptions,
+    )
 
     settings = settings or config.load()
     logs.configure(settings.log_format)
@@ -43,6 +51,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     db.init_app(app)
     app.register_blueprint(health.bp)
     app.register_blueprint(api.bp)
+    app.register_blueprint(api_subscribers.bp)
     app.register_blueprint(feeds.bp)
     app.register_blueprint(sharing.bp)
     app.register_blueprint(reference.bp)

@@ -80,7 +80,7 @@ def form_of_incident(public_id: str) -> ResponseReturnValue:
     return publish(f"/incidents/{public_id}/subscribe", _ready(render))
 
 
-def _network() -> str:
+def network() -> str:
     """Who sends this: an address, of IPv6 the /64 that one customer has."""
     text = request.remote_addr or ""
     try:
@@ -102,9 +102,9 @@ def _is_no_text() -> bool:
 
 
 @bp.post("/subscribe")
-@limiter.limit(PER_NETWORK, key_func=_network)
+@limiter.limit(PER_NETWORK, key_func=network)
 @limiter.limit(PER_ADDRESS, key_func=_typed_address)
-@limiter.limit(TEXTS_PER_NETWORK, key_func=_network, exempt_when=_is_no_text)
+@limiter.limit(TEXTS_PER_NETWORK, key_func=network, exempt_when=_is_no_text)
 def subscribe() -> ResponseReturnValue:
     """The same answer for every address, known or not."""
     if came_from_elsewhere():
@@ -232,7 +232,7 @@ def _typed() -> Typed:
 
 
 @bp.get("/subscriptions/confirm/<token>")
-@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def confirm_page(token: str) -> ResponseReturnValue:
     """Mail scanners follow links: this shows a button and changes nothing."""
     reading()
@@ -248,7 +248,7 @@ def confirm_page(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/subscriptions/confirm/<token>")
-@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def confirm(token: str) -> ResponseReturnValue:
     one = _owner(Purpose.CONFIRM, token)
     if one is None:
@@ -262,7 +262,7 @@ def confirm(token: str) -> ResponseReturnValue:
 
 
 @bp.get("/subscriptions/unsubscribe/<token>")
-@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def unsubscribe_page(token: str) -> ResponseReturnValue:
     """Asks. Only POST unsubscribes (RFC 8058)."""
     reading()
@@ -300,7 +300,7 @@ def _unsubscribe_path(public_id: str) -> str:
 
 
 @bp.get("/subscriptions/<token>")
-@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def show(token: str) -> ResponseReturnValue:
     reading()
     one = _owner(Purpose.MANAGE, token)
@@ -310,7 +310,7 @@ def show(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/subscriptions/<token>")
-@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def save(token: str) -> ResponseReturnValue:
     one = _owner(Purpose.MANAGE, token)
     if one is None:
@@ -332,7 +332,7 @@ def save(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/subscriptions/<token>/start")
-@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def start_again(token: str) -> ResponseReturnValue:
     """Out of quarantine: what could not be reached works again."""
     one = _owner(Purpose.MANAGE, token)
@@ -344,7 +344,7 @@ def start_again(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/subscriptions/<token>/leave")
-@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def leave(token: str) -> ResponseReturnValue:
     one = _owner(Purpose.MANAGE, token)
     if one is not None:
@@ -354,7 +354,7 @@ def leave(token: str) -> ResponseReturnValue:
 
 
 @bp.get("/subscriptions/<token>/data.json")
-@limiter.limit(LINKS_PER_NETWORK, key_func=_network)
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def export(token: str) -> ResponseReturnValue:
     """Everything that is kept about them."""
     reading()

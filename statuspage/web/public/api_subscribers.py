@@ -1,0 +1,189 @@
+"""`/api/v2/subscribers.json`: subscribing by programs, as Statuspage's public API had it.
+
+The same verb as the form: every address is answered alike, and confirms by a message. An
+id is no proof, so reading and leaving take the token of a link that a message carried.
+"""
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import exc
+
+from statuspage import clock, links
+from statuspage.db import db
+from statuspage.domain import components, incidents, pages, subscribers
+from statuspage.domain.subscribers import THEMSELVES, Channel, Choice, Contact, Subscriber
+from statuspage.errors import Invalid
+from statuspage.links import Purpose
+from statuspage.notify import channels
+from statuspage.page import snapshot, subscribing
+from statuspage.web.admin.safety import limiter
+from statuspage.web.manage import answers, bodies
+from statuspage.web.manage.answers import Refused
+from statuspage.web.public.api import PREFLIGHT
+from statuspage.web.public.subscriptions import (
+    LINKS_PER_NETWORK,
+    PER_NETWORK,
+    TEXTS_PER_NETWORK,
+    network,
+)
+
+ADDRESS = "/api/v2/subscribers.json"
+RETRY_AFTER_S = 600
+
+bp = Blueprint("api_subscribers", __name__)
+answers.init(bp)
+
+
+def _is_no_text() -> bool:
+    return "phone_number" not in _said()
+
+
+@bp.post(ADDRESS)
+@limiter.limit(PER_NETWORK, key_func=network)
+@limiter.limit(TEXTS_PER_NETWORK, key_func=network, exempt_when=_is_no_text)
+def subscribe() -> ResponseReturnValue:
+    """Ask to be told. What follows goes to the address."""
+    page = _page()
+    said = _said()
+    contact = _contact(said)
+    choice = Choice(components=_components(said), incident=_incident(said))
+    wording = subscribing.wording(snapshot.describe(base_url=_settings().base_url))
+    try:
+        subscribers.ask(contact, choice, wording=wording, at=clock.now())
+        db.session.commit()
+    except exc.IntegrityError:
+        # The same address at the same moment: the other request has asked.
+        db.session.rollback()
+    return _told(page, contact.channel), 201
+
+
+@bp.get(ADDRESS)
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
+def show() -> ResponseReturnValue:
+    """What the owner of a link has chosen."""
+    page, one = _page(), _owner(Purpose.MANAGE)
+    chosen = [component.public_id for component in one.components]
+    return _told(page, one.channel) | {"subscriber": {"state": one.state, "component_ids": chosen}}
+
+
+@bp.delete(ADDRESS)
+def leave() -> ResponseReturnValue:
+    """Unsubscribe the owner of a link at once."""
+    page, one = _page(), _owner(Purpose.MANAGE, Purpose.UNSUBSCRIBE)
+    told = _told(page, one.channel)
+    subscribers.unsubscribe(one, by=THEMSELVES, at=clock.now())
+    db.session.commit()
+    return told
+
+
+@bp.after_request
+def _open_to_any_site(response: Response) -> Response:
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return answers.harden(response)
+
+
+@bp.route(ADDRESS, methods=["OPTIONS"])
+def preflight() -> ResponseReturnValue:
+    methods = "GET, HEAD, POST, DELETE, OPTIONS"
+    return Response(status=204, headers={**PREFLIGHT, "Access-Control-Allow-Methods": methods})
+
+
+@bp.errorhandler(429)
+def _too_many(_error: Exception) -> ResponseReturnValue:
+    response = answers.error(429, "Too many requests from this network. Nothing was saved.")
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+# ── what was sent ──────────────────────────────────────────────────────────────
+
+
+def _said() -> dict[str, Any]:
+    """What stands below `subscriber`. Raises `Refused` (400) for what can not be read."""
+    said = bodies.given(request).get("subscriber", {})
+    if not isinstance(said, dict):
+        raise Refused(400, 'Send an object below "subscriber".')
+    return said
+
+
+def _text(said: dict[str, Any], name: str) -> str | None:
+    """Raises `Invalid` for what is no text."""
+    value = said.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Invalid(**{name: "Send a text."})
+    return value or None
+
+
+def _contact(said: dict[str, Any]) -> Contact:
+    """Raises `Invalid`."""
+    email, endpoint = _text(said, "email"), _text(said, "endpoint")
+    number = _text(said, "phone_number")
+    if number:
+        contact = Contact.of(Channel.SMS, number, country=_text(said, "phone_country"))
+    elif endpoint:
+        contact = Contact.of(Channel.WEBHOOK, endpoint, email=email)
+    elif email:
+        contact = Contact.of(Channel.EMAIL, email)
+    else:
+        raise Invalid(subscriber="Send an email, an endpoint or a phone_number.")
+    if contact.channel not in channels.ways(_settings()):
+        raise Invalid(subscriber=f"This page can not send by {contact.channel.value}.")
+    return contact
+
+
+def _components(said: dict[str, Any]) -> list[components.Component]:
+    """Raises `Invalid` for one that is not on the page."""
+    ids = said.get("component_ids") or []
+    if not isinstance(ids, list):
+        raise Invalid(component_ids="Send a list of ids.")
+    present = {one.public_id: one for one in components.listed()}
+    if any(not isinstance(one, str) or one not in present for one in ids):
+        raise Invalid(component_ids="There is no component with one of these ids.")
+    return [present[one] for one in dict.fromkeys(ids)]
+
+
+def _incident(said: dict[str, Any]) -> incidents.Incident | None:
+    """Raises `Invalid` for one that the public does not see."""
+    public_id = _text(said, "incident")
+    if public_id is None:
+        return None
+    one = incidents.get(public_id)
+    if one is None or one.is_draft or one.retracted_at is not None:
+        raise Invalid(incident="There is no incident with this id.")
+    return one
+
+
+def _owner(*purposes: Purpose) -> Subscriber:
+    """Who has the link whose token was sent as `id`. Raises `Refused` (404)."""
+    token = _text(_said(), "id") or ""
+    for purpose in purposes:
+        public_id = links.subject_of([_settings().secret_key], purpose, token)
+        one = subscribers.get(public_id) if public_id else None
+        if one is not None:
+            return one
+    raise Refused(404, "Send as subscriber[id] the end of a link from a message to you.")
+
+
+# ── what is answered ───────────────────────────────────────────────────────────
+
+
+def _page() -> pages.Page:
+    page = pages.get()
+    if page is None:
+        raise Refused(404, "There is no page yet.")
+    return page
+
+
+def _told(page: pages.Page, channel: Channel) -> dict[str, Any]:
+    by_mail_or_text = channel in (Channel.EMAIL, Channel.SMS)
+    return {
+        "page": {"id": page.public_id, "name": page.name},
+        "mode": "email_sms" if by_mail_or_text else "webhook",
+        "can_select_components": True,
+    }
+
+
+def _settings() -> Any:
+    return current_app.config["SETTINGS"]

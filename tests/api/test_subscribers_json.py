@@ -1,0 +1,105 @@
+"""`/api/v2/subscribers.json`: programs subscribe people, who confirm."""
+
+import pytest
+import sqlalchemy as sa
+
+from statuspage import links
+from statuspage.db import db
+from statuspage.domain import components, pages
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.subscribers import Subscriber, SubscriberState
+from statuspage.links import Purpose
+from tests.conftest import SECRET, on_sqlite
+
+pytestmark = on_sqlite
+
+ADDRESS = "/api/v2/subscribers.json"
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update={"smtp_url": "smtp://127.0.0.1:2525"})
+
+
+@pytest.fixture
+def component(committed, at):
+    with committed():
+        pages.create("Brambleway", by=SYSTEM, at=at)
+        return components.add_component("API", by=SYSTEM, at=at).public_id
+
+
+@pytest.fixture
+def stored(app):
+    def read():
+        with app.app_context():
+            query = sa.select(Subscriber).options(sa.orm.selectinload(Subscriber.components))
+            return db.session.scalars(query).one()
+
+    return read
+
+
+def test_an_address_is_taken_unconfirmed_and_answered_like_every_other(client, component, stored):
+    sent = {"subscriber": {"email": "Ada@example.com", "component_ids": [component]}}
+    first, again = client.post(ADDRESS, json=sent), client.post(ADDRESS, json=sent)
+    assert first.status_code == again.status_code == 201
+    assert first.json == again.json
+    assert first.json["mode"] == "email_sms"
+    assert first.json["can_select_components"] is True
+    assert first.headers["Access-Control-Allow-Origin"] == "*"
+    one = stored()
+    assert one.state is SubscriberState.UNCONFIRMED
+    assert [each.public_id for each in one.components] == [component]
+
+
+def test_a_form_with_nested_names_is_read_too(client, component, stored):
+    sent = {
+        "subscriber[endpoint]": "https://hooks.example.com/x",
+        "subscriber[email]": "a@b.example",
+    }
+    assert client.post(ADDRESS, data=sent).json["mode"] == "webhook"
+    assert stored().email == "a@b.example"
+
+
+def test_only_the_token_of_a_link_reads_and_leaves(client, component, stored):
+    client.post(ADDRESS, json={"subscriber": {"email": "ada@example.com"}})
+    public_id = stored().public_id
+    for wrong in (public_id, "", f"{public_id}.x"):
+        for method in ("GET", "DELETE"):
+            answer = client.open(ADDRESS, method=method, query_string={"subscriber[id]": wrong})
+            assert answer.status_code == 404
+    token = links.token(SECRET, Purpose.MANAGE, public_id)
+    asked = client.get(ADDRESS, query_string={"subscriber[id]": token}).json
+    assert asked["subscriber"] == {"state": "unconfirmed", "component_ids": []}
+    assert client.delete(ADDRESS, json={"subscriber": {"id": token}}).status_code == 200
+    assert client.get(ADDRESS, query_string={"subscriber[id]": token}).status_code == 404
+
+
+@pytest.mark.usefixtures("component")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"subscriber": "x"},
+        {"subscriber": {"email": "nobody"}},
+        {"subscriber": {"email": 7}},
+        {"subscriber": {"phone_number": "5551234", "phone_country": "US"}},
+        {"subscriber": {"email": "a@b.example", "component_ids": ["nothing"]}},
+        {"subscriber": {"email": "a@b.example", "component_ids": "x"}},
+        {"subscriber": {"email": "a@b.example", "incident": "nothing"}},
+    ],
+)
+def test_what_can_not_be_taken_is_refused_with_a_sentence(client, sent):
+    refused = client.post(ADDRESS, json=sent)
+    assert refused.status_code in (400, 422)
+    assert refused.json["message"]
+    assert refused.headers["Access-Control-Allow-Origin"] == "*"
+    assert refused.headers.get("Set-Cookie") is None
+
+
+@pytest.mark.usefixtures("component")
+def test_a_network_that_asks_very_often_is_braked(client):
+    codes = [
+        client.post(ADDRESS, json={"subscriber": {"email": f"a{n}@b.example"}}).status_code
+        for n in range(21)
+    ]
+    assert codes == [201] * 20 + [429]
