@@ -14,6 +14,7 @@ from statuspage import clock, links
 from statuspage.db import db
 from statuspage.domain import components, incidents, pages, subscribers
 from statuspage.domain.subscribers import THEMSELVES, Channel, Choice, Contact, Subscriber
+from statuspage.domain.timeline import Incident
 from statuspage.errors import Invalid
 from statuspage.links import Purpose
 from statuspage.notify import channels
@@ -144,7 +145,7 @@ def _components(said: dict[str, Any]) -> list[components.Component]:
     return [present[one] for one in dict.fromkeys(ids)]
 
 
-def _incident(said: dict[str, Any]) -> incidents.Incident | None:
+def _incident(said: dict[str, Any]) -> Incident | None:
     """Raises `Invalid` for one that the public does not see."""
     public_id = _text(said, "incident")
     if public_id is None:
