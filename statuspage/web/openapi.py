@@ -148,7 +148,15 @@ def _operation(one: Operation, schemas: dict[Any, Json]) -> Json:
 
 def _path_parameters(one: Operation) -> Iterable[Json]:
     for name in re.findall(r"\{(\w+)\}", one.path):
-        yield {"name": name, "in": "path", "required": True, "schema": KEY}
+        words = _taken(one.path.partition(f"{{{name}}}")[0])
+        schema = KEY | {"not": {"enum": words}} if words else KEY
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _taken(start: str) -> list[str]:
+    """Words that lead elsewhere at this place of a path, so that no key there is one of them."""
+    rests = (one.path.removeprefix(start) for one in OPERATIONS if one.path.startswith(start))
+    return sorted({rest.partition("/")[0] for rest in rests if not rest.startswith("{")})
 
 
 def _query_parameters(one: Operation) -> Iterable[Json]:
