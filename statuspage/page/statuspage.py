@@ -69,7 +69,7 @@ def scheduled_maintenances(present: Present, shown: Iterable[IncidentView]) -> b
 
 
 def incident(present: Present, one: IncidentView) -> bytes:
-    return _written(page=_page(present.page), incident=_incident(present, one))
+    return _written(page=_page(present.page), incident=told(present, one))
 
 
 def history(shown: History) -> bytes:
@@ -91,7 +91,7 @@ def examples(present: Present, newest: IncidentView | None) -> dict[str, str]:
     if present.items:
         shown["component"] = _item(present.page, present.items[0])
     if newest is not None:
-        one = _incident(present, newest)
+        one = told(present, newest)
         for update in one["incident_updates"][:1]:
             update["body"] = _cut(update["body"])
             update["affected_components"] = (update["affected_components"] or [])[:1] or None
@@ -219,10 +219,11 @@ def component(page: PageView, one: ComponentView) -> Json:
 
 
 def _incidents(present: Present, shown: Iterable[IncidentView]) -> list[Json]:
-    return [_incident(present, one) for one in shown]
+    return [told(present, one) for one in shown]
 
 
-def _incident(present: Present, one: IncidentView) -> Json:
+def told(present: Present, one: IncidentView) -> Json:
+    """An incident or a maintenance, alike in every document and message."""
     page, zone = present.page, present.page.zone
     document = {
         "id": one.id,

@@ -20,7 +20,7 @@ from statuspage.notify.news import News, NewsKind, Recipient
 from statuspage.notify.outgoing import Outgoing
 from statuspage.page import statuspage
 from statuspage.page.statuspage import moment
-from statuspage.page.views import IncidentView, UpdateView
+from statuspage.page.views import IncidentView
 
 Json = dict[str, Any]
 
@@ -109,19 +109,12 @@ def _component(news: News) -> Json:
 
 
 def _incident(news: News, one: IncidentView) -> Json:
-    zone = news.page.zone
+    public = statuspage.told(news.present, one)
     postmortem = one.postmortem
     published_at = postmortem.published_at if postmortem else None
     edited_at = (postmortem.edited_at if postmortem else None) or published_at
-    return {
-        "name": one.name,
-        "status": one.status.value,
-        "created_at": moment(one.created_at, zone),
-        "updated_at": moment(one.updated_at, zone),
-        "monitoring_at": _optional(one.mitigated_at, news),
-        "resolved_at": _optional(one.resolved_at, news),
-        "impact": one.impact.value,
-        "shortlink": one.shortlink or f"{news.page.url}{one.path}",
+    same = ("name", "status", "created_at", "updated_at", "monitoring_at", "resolved_at", "impact")
+    return {name: public[name] for name in (*same, "shortlink")} | {
         "postmortem_ignored": False,
         "postmortem_body": postmortem.source if postmortem else None,
         "postmortem_body_last_updated_at": _optional(edited_at, news),
@@ -129,8 +122,8 @@ def _incident(news: News, one: IncidentView) -> Json:
         "postmortem_notified_subscribers": news.kind is NewsKind.POSTMORTEM,
         "postmortem_notified_twitter": False,
         "backfilled": one.is_backfilled,
-        "scheduled_for": _optional(one.scheduled_for, news),
-        "scheduled_until": _optional(one.scheduled_until, news),
+        "scheduled_for": public.get("scheduled_for"),
+        "scheduled_until": public.get("scheduled_until"),
         "scheduled_remind_prior": False,
         "scheduled_reminded_at": None,
         "impact_override": None,
@@ -138,37 +131,26 @@ def _incident(news: News, one: IncidentView) -> Json:
         "scheduled_auto_completed": False,
         "id": one.id,
         "page_id": news.page.id,
-        "incident_updates": [_update(news, one, update) for update in one.updates],
-        "components": [
-            _row(news, key) for key, _ in one.components if key in news.present.components
-        ],
+        "incident_updates": [_update(update) for update in public["incident_updates"]],
+        "components": [_row(news, row["id"]) for row in public["components"]],
     }
 
 
-def _update(news: News, one: IncidentView, update: UpdateView) -> Json:
-    zone = news.page.zone
-    changes = [
-        {
-            "code": change.component_id,
-            "name": change.full_name,
-            "old_status": change.old_status.value,
-            "new_status": change.claim.status.value,
-        }
-        for change in update.changes
-    ]
+def _update(public: Json) -> Json:
+    """An update of the public API in the order and with the keys of a webhook."""
     return {
-        "status": update.status.value,
-        "body": update.body,
-        "created_at": moment(update.created_at, zone),
+        "status": public["status"],
+        "body": public["body"],
+        "created_at": public["created_at"],
         "wants_twitter_update": False,
         "twitter_updated_at": None,
-        "updated_at": moment(update.updated_at, zone),
-        "display_at": moment(update.posted_at, zone),
-        "affected_components": changes or None,
-        "custom_tweet": update.custom_tweet,
-        "deliver_notifications": update.notify,
-        "id": update.id,
-        "incident_id": one.id,
+        "updated_at": public["updated_at"],
+        "display_at": public["display_at"],
+        "affected_components": public["affected_components"],
+        "custom_tweet": public["custom_tweet"],
+        "deliver_notifications": public["deliver_notifications"],
+        "id": public["id"],
+        "incident_id": public["incident_id"],
     }
 
 

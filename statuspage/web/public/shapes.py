@@ -72,7 +72,9 @@ class PublicUpdate(Document):
     tweet_id: int | None
 
 
-class PublicIncident(Document):
+class Told(Document):
+    """What incidents and maintenances have in common."""
+
     id: str
     name: str
     status: IncidentStatus
@@ -86,23 +88,13 @@ class PublicIncident(Document):
     page_id: str
     incident_updates: list[PublicUpdate]
     components: list[PublicComponent]
+
+
+class PublicIncident(Told):
     reminder_intervals: str | None
 
 
-class PublicMaintenance(Document):
-    id: str
-    name: str
-    status: IncidentStatus
-    created_at: Moment
-    updated_at: Moment
-    monitoring_at: Moment | None
-    resolved_at: Moment | None
-    impact: Impact
-    shortlink: str
-    started_at: Moment
-    page_id: str
-    incident_updates: list[PublicUpdate]
-    components: list[PublicComponent]
+class PublicMaintenance(Told):
     scheduled_for: Moment | None
     scheduled_until: Moment | None
 
