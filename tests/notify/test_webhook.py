@@ -10,7 +10,8 @@ from standardwebhooks import Webhook
 
 from statuspage.config import PROJECT
 from statuspage.db import db
-from statuspage.domain import events
+from statuspage.domain import components, events, maintenance
+from statuspage.domain.events import SYSTEM
 from statuspage.domain.subscribers import Channel, Subscriber
 from statuspage.notify import news
 from statuspage.notify.channels import ways, webhook
@@ -94,3 +95,26 @@ def test_the_same_delivery_has_the_same_id_at_each_attempt(sent, at):
     headers, _, public_id = sent
     assert headers["webhook-id"].endswith(public_id)
     assert abs(int(headers["webhook-timestamp"]) - at.timestamp()) < timedelta(minutes=5).seconds
+
+
+def test_a_maintenance_that_was_called_off_is_told_in_a_word_that_clients_know(
+    app, committed, component, at, settings
+):
+    with committed():
+        row = maintenance.schedule(
+            "Upgrade",
+            body="Short.",
+            claims={components.get(component): maintenance.UNDER_MAINTENANCE},
+            scheduled_for=at + timedelta(hours=1),
+            scheduled_until=at + timedelta(hours=2),
+            by=SYSTEM,
+            at=at,
+        )
+        maintenance.cancel(row, body="Not today.", by=SYSTEM, at=at)
+    with app.app_context():
+        (event,) = events.latest(1)
+        told = news.of(event, at=at, base_url=settings.base_url)
+    stranger = news.Recipient("x", "1-x", Channel.WEBHOOK, "https://x.example", None, "", "", "")
+    incident = webhook.payload(told, stranger)["incident"]
+    assert incident["status"] == incident["incident_updates"][0]["status"] == "completed"
+    assert incident["incident_updates"][0]["body"] == "Not today."

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from statuspage.page import statuspage
+
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
 
@@ -26,21 +28,14 @@ class Shape(BaseModel):
 
 def seconds(moment: datetime, zone: ZoneInfo) -> str:
     """`2024-06-07T01:12:00Z`."""
-    return _wire(moment, zone, "seconds")
+    text = milliseconds(moment, zone)
+    return text[: len("2024-06-07T01:12:00")] + text[len("2024-06-07T01:12:00.309") :]
 
 
 def milliseconds(moment: datetime, zone: ZoneInfo) -> str:
-    """`2024-06-07T01:12:00.309Z`."""
-    return _wire(moment, zone, "milliseconds")
+    """`2024-06-07T01:12:00.309Z`, as the public API has it."""
+    return statuspage.moment(moment, zone)
 
 
 def seconds_or_none(moment: datetime | None, zone: ZoneInfo) -> str | None:
     return None if moment is None else seconds(moment, zone)
-
-
-def _wire(moment: datetime, zone: ZoneInfo, precision: str) -> str:
-    text = moment.astimezone(zone).isoformat(timespec=precision)
-    return f"{text[:-6]}Z" if zone.key in _UTC else text
-
-
-_UTC = {"UTC", "Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Universal", "Zulu"}
