@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from statuspage.db import Model, PublicId, db, new_public_id
-from statuspage.domain import addresses, events
+from statuspage.domain import addresses, browsers, events
 from statuspage.domain.access import PageAccessUser
+from statuspage.domain.browsers import Browser
 from statuspage.domain.components import Component
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.domain.timeline import Incident
@@ -104,6 +105,9 @@ class Subscriber(Model):
     email: Mapped[str | None]
     """Who answers for a webhook: told when it is quarantined."""
     phone_country: Mapped[str | None] = mapped_column(sa.String(2))
+    push_p256dh: Mapped[str | None] = mapped_column(sa.String(88))
+    push_auth: Mapped[str | None] = mapped_column(sa.String(24))
+    """The keys of a browser: see `browsers.Browser`."""
     incident_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("incident.id", ondelete="CASCADE"), index=True
     )
@@ -136,6 +140,12 @@ class Subscriber(Model):
     incident: Mapped[Incident | None] = relationship()
 
     @property
+    def reached_at(self) -> str:
+        """What people know an address by: itself, or the name of a browser."""
+        address = self.address or ""
+        return browsers.name(address) if self.channel is Channel.WEB_PUSH else address
+
+    @property
     def choice(self) -> "Choice":
         return Choice(
             tuple(self.components), self.incident, self.wants, self.language, self.time_zone
@@ -149,6 +159,7 @@ class Subscriber(Model):
             "channel": self.channel.value,
             "address": self.address,
             "email": self.email,
+            "push_keys": [self.push_p256dh, self.push_auth] if self.push_auth else None,
             "state": self.state.value,
             "components": [one.full_name for one in self.components],
             "incident": self.incident.public_id if self.incident else None,
@@ -173,6 +184,8 @@ class Contact:
     email: str | None = None
     """Who answers for it, where that is not the address."""
     phone_country: str | None = None
+    browser: Browser | None = None
+    """With its keys, where that is the way."""
 
     @classmethod
     def of(
@@ -187,7 +200,9 @@ class Contact:
                 return cls(channel, number, phone_country=(country or "").strip().upper() or None)
             case Channel.TELEGRAM:
                 return cls(channel, addresses.telegram(text))
-            case Channel.INTEGRATION_PARTNER | Channel.WEB_PUSH:
+            case Channel.WEB_PUSH:
+                raise Invalid(channel="A browser can only be subscribed by itself.")
+            case Channel.INTEGRATION_PARTNER:
                 raise Invalid(channel="This can not be subscribed by an address.")
         address = addresses.hook(channel.value, text)
         return cls(channel, address, email=addresses.email(email) if email else None)
@@ -308,6 +323,7 @@ def unsubscribe(subscriber: Subscriber, *, by: Actor, at: datetime) -> None:
     # Not the old key: the same address may come back, and it says who it was.
     subscriber.key = f"left:{new_public_id()}{new_public_id()}"
     subscriber.address = subscriber.email = subscriber.phone_country = None
+    subscriber.push_p256dh = subscriber.push_auth = None
     subscriber.time_zone = subscriber.consent_text = subscriber.consent_at = None
     subscriber.quarantined_at = subscriber.asked_at = subscriber.failing_since = None
     subscriber.components = []
@@ -433,6 +449,8 @@ def _new(contact: Contact, choice: Choice, at: datetime) -> Subscriber:
         address=contact.address,
         email=contact.email,
         phone_country=contact.phone_country,
+        push_p256dh=contact.browser.p256dh if contact.browser else None,
+        push_auth=contact.browser.auth if contact.browser else None,
         state=SubscriberState.UNCONFIRMED,
         incident=choice.incident,
         purge_at=at + CONFIRM_WITHIN,

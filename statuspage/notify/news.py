@@ -4,13 +4,16 @@ Made when it is sent, from the same snapshot as the page. What was retracted,
 redacted or edited since is told as it stands.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from statuspage import links
+from statuspage.domain import push
 from statuspage.domain.events import Event
+from statuspage.domain.push import Access
 from statuspage.domain.status import IncidentKind
 from statuspage.domain.subscribers import Channel, Subscriber
 from statuspage.links import Purpose
@@ -81,6 +84,10 @@ class Recipient:
     """A page that asks; POST to it unsubscribes at once (RFC 8058)."""
     earlier: str | None = None
     """What the other side calls the last message of this incident that they got."""
+    zone: ZoneInfo | None = None
+    """In which they want to read times; None: the page's."""
+    push: Access | None = field(default=None, repr=False)
+    """How to write to a browser."""
 
 
 def of(event: Event, *, at: datetime, base_url: str) -> News | None:
@@ -178,4 +185,5 @@ def recipient(
         manage_url=link(Purpose.MANAGE, "/subscriptions/"),
         unsubscribe_url=link(Purpose.UNSUBSCRIBE, "/subscriptions/unsubscribe/"),
         earlier=earlier,
+        push=push.access(subscriber) if channel is Channel.WEB_PUSH else None,
     )
