@@ -5,6 +5,7 @@ value stops the start with one sentence and no traceback.
 """
 
 import os
+import re
 import secrets
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from statuspage import rsa_key
 
 PROJECT = Path(__file__).resolve().parent.parent
 """The folder of `app.py` and `migrations/`."""
@@ -103,6 +106,22 @@ def _own_address(data: dict[str, Any]) -> str:
 def _mail_from(data: dict[str, Any]) -> str:
     host = urlsplit(data.get("base_url", "")).hostname or "localhost"
     return f"status@{host}" if ":" not in host else "status@localhost"
+
+
+def _bounce_address(value: str) -> str:
+    """One address; `{key}` may stand in its local part."""
+    if not re.fullmatch(r"(?!@)[^@\s<>{}]*(\{key\})?[^@\s<>{}]*@[^@\s<>{}]+", value):
+        raise ValueError("is no address, such as `bounces+{key}@example.com`")
+    return value
+
+
+def _key_file(path: Path) -> Path:
+    rsa_key.read(path)
+    return path.resolve()
+
+
+def _dkim_domain(data: dict[str, Any]) -> str:
+    return str(data.get("mail_from", "")).rpartition("@")[2]
 
 
 def _kept_secret(data: dict[str, Any]) -> str:
@@ -203,6 +222,38 @@ class Settings(BaseSettings):
         description="The address that mail comes from. Its domain should sign mail (SPF, DKIM).",
         json_schema_extra={"default": "`status@` and the host of the base address"},
     )
+    dkim_key: Annotated[Path, AfterValidator(_key_file)] | None = Field(
+        default=None,
+        repr=False,
+        description="File with the RSA private key that signs mail (DKIM), in PEM format. Without"
+        " it mail is not signed here: the mail server may do it.",
+    )
+    dkim_selector: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")] = (
+        Field(
+            default="statuspage",
+            description="Under which name the public half of that key stands in the DNS:"
+            " `statuspage._domainkey.example.com`.",
+        )
+    )
+    dkim_domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")] = Field(
+        default_factory=_dkim_domain,
+        description="The domain that signs mail: the one of the address that mail comes from, or"
+        " one above it.",
+        json_schema_extra={"default": "the domain of the address that mail comes from"},
+    )
+    bounce_address: Annotated[str, AfterValidator(_bounce_address)] | None = Field(
+        default=None,
+        description="Where mail that can not be delivered comes back to (the envelope's sender),"
+        " such as `bounces+{key}@example.com`; `{key}` is filled in, so that it is known what came"
+        " back.",
+        json_schema_extra={"default": "the address that mail comes from"},
+    )
+    bounce_imap_url: Annotated[str, _address("imap", "imaps")] | None = Field(
+        default=None,
+        repr=False,
+        description="The mailbox where it comes back, read every five minutes:"
+        " `imaps://user:password@host:993/INBOX`. Without it none is read.",
+    )
     telegram_token: Annotated[str, Field(pattern=r"^[0-9]+:[A-Za-z0-9_-]+$")] | None = Field(
         default=None,
         repr=False,
@@ -259,6 +310,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "STATUSPAGE_REDIS_URL is missing: several web processes"
                 f" ({self.web_processes}) count sign-in attempts together in Redis"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _dkim_covers_the_sender(self) -> "Settings":
+        domain, sender = self.dkim_domain.lower(), self.mail_from.rpartition("@")[2].lower()
+        if self.dkim_key is not None and not f".{sender}".endswith(f".{domain}"):
+            raise ValueError(
+                f"STATUSPAGE_DKIM_DOMAIN is {domain}, but mail comes from {sender}: receivers"
+                " (DMARC) would not count the signature"
             )
         return self
 

@@ -36,7 +36,7 @@ def write(news: News, to: Recipient) -> Written:
         "incident": news.incident,
         "update": news.update,
         "to": to,
-        "times": Times(news.page.zone, news.at),
+        "times": Times(to.zone or news.page.zone, news.at),
         "step": step(news),
     }
 

@@ -185,5 +185,6 @@ def recipient(
         manage_url=link(Purpose.MANAGE, "/subscriptions/"),
         unsubscribe_url=link(Purpose.UNSUBSCRIBE, "/subscriptions/unsubscribe/"),
         earlier=earlier,
+        zone=ZoneInfo(subscriber.time_zone) if subscriber.time_zone else None,
         push=push.access(subscriber) if channel is Channel.WEB_PUSH else None,
     )

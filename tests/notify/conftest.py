@@ -5,12 +5,14 @@ import threading
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import components, incidents, pages
+from statuspage.domain import components, events, incidents, pages
 from statuspage.domain.claims import Claim
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.notify import news
 from statuspage.notify.channels import Way
+from tests.conftest import SECRET
 
 DOWN = Claim(ComponentStatus.PARTIAL_OUTAGE)
 
@@ -65,6 +67,28 @@ def an_incident(committed, component, at):
             ).public_id
 
     return open_it
+
+
+@pytest.fixture
+def told(app, committed, subscribed, an_incident, component, at):
+    """`told(kind)`: the newest event as news, and who it is told to."""
+    subscribed(channel=Channel.EMAIL)
+    with committed():
+        db.session.query(Subscriber).one().address = "ada@example.com"
+    an_incident()
+
+    def make(kind="incident.opened"):
+        with app.app_context():
+            event = next(one for one in events.latest(50) if one.kind == kind)
+            base_url = "https://status.example.com"
+            found = news.of(event, at=at, base_url=base_url)
+            subscriber = db.session.query(Subscriber).one()
+            to = news.recipient(
+                subscriber, Channel.EMAIL, event.id, secret=SECRET, base_url=base_url
+            )
+            return found, to
+
+    return make
 
 
 class Receiver:

@@ -1,98 +1,29 @@
 """Mail: what subscribers read, and what becomes of it at good and bad servers."""
 
 import re
-import threading
 from datetime import timedelta
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from statuspage.db import db
-from statuspage.domain import events, incidents, maintenance
+from statuspage.domain import incidents, maintenance
 from statuspage.domain.components import get as component_of
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import IncidentStatus
 from statuspage.domain.subscribers import Channel, Subscriber
-from statuspage.notify import mails, news
+from statuspage.notify import mails
 from statuspage.notify.channels import Failed, email, ways
 from statuspage.notify.news import NewsKind
-from tests.conftest import SECRET, on_sqlite
+from tests.conftest import on_sqlite
+from tests.notify.mailbox import free_port, mail_server
 
 pytestmark = on_sqlite
 
 
-class Inbox:
-    """A mail server's handler: keeps mails, and answers as its mode says."""
-
-    def __init__(self) -> None:
-        self.mails = []
-        self.connections = 0
-        self.mode = "takes"
-        self.over = threading.Event()
-
-    async def handle_EHLO(self, server, session, envelope, hostname, responses):
-        self.connections += 1
-        session.host_name = hostname
-        return responses
-
-    async def handle_RCPT(self, server, session, envelope, address, options):
-        if self.mode == "greylists":
-            return "451 4.7.1 Try again later"
-        if self.mode == "refuses":
-            return "550 5.1.1 No such user"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server, session, envelope):
-        if self.mode == "drops":
-            server.transport.abort()
-            return "421 gone"
-        if self.mode == "refuses data":
-            return "554 5.6.0 Looks like spam"
-        self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
-        return "250 taken"
-
-
 @pytest.fixture
 def inbox():
-    handler = Inbox()
-    controller = Controller(handler, hostname="127.0.0.1", port=0, ready_timeout=10)
-    controller.port = _free_port()
-    controller.start()
-    handler.url = f"smtp://127.0.0.1:{controller.port}"
-    yield handler
-    controller.stop()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
-@pytest.fixture
-def told(app, committed, subscribed, an_incident, component, at):
-    """`told(kind)`: the newest event as news, and who it is told to."""
-    with committed():
-        pass
-    subscribed(channel=Channel.EMAIL)
-    with committed():
-        db.session.query(Subscriber).one().address = "ada@example.com"
-    an_incident()
-
-    def make(kind="incident.opened"):
-        with app.app_context():
-            event = next(one for one in events.latest(50) if one.kind == kind)
-            base_url = "https://status.example.com"
-            found = news.of(event, at=at, base_url=base_url)
-            subscriber = db.session.query(Subscriber).one()
-            to = news.recipient(
-                subscriber, Channel.EMAIL, event.id, secret=SECRET, base_url=base_url
-            )
-            return found, to
-
-    return make
+    with mail_server() as handler:
+        yield handler
 
 
 def composed(told):
@@ -187,6 +118,13 @@ def test_each_direct_mail_can_be_written(told, kind):
         assert to.unsubscribe_url not in written.text
 
 
+def test_times_are_told_in_the_zone_that_the_reader_chose(told, committed, at):
+    with committed():
+        db.session.query(Subscriber).one().time_zone = "Asia/Kolkata"
+    written = mails.write(*told())
+    assert "Investigating, 10 Mar, 17:30 IST (12:00 UTC)" in written.text
+
+
 # ── servers ────────────────────────────────────────────────────────────────────
 
 
@@ -240,7 +178,7 @@ def test_a_mail_that_was_lost_after_data_comes_again_with_the_same_id(send, inbo
 
 
 def test_a_server_that_is_away_is_tried_again(settings, told):
-    away = settings.model_copy(update={"smtp_url": f"smtp://127.0.0.1:{_free_port()}"})
+    away = settings.model_copy(update={"smtp_url": f"smtp://127.0.0.1:{free_port()}"})
     with pytest.raises(Failed, match="nothing listens there") as failed:
         ways(away)[Channel.EMAIL].send(*told())
     assert not failed.value.is_final

@@ -1,0 +1,59 @@
+"""A mail server on a real socket, in good moods and bad ones."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiosmtpd.controller import Controller
+
+
+class Inbox:
+    """A mail server's handler: keeps mails, and answers as its mode says."""
+
+    def __init__(self) -> None:
+        self.mails = []
+        self.connections = 0
+        self.mode = "takes"
+        self.over = threading.Event()
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        self.connections += 1
+        session.host_name = hostname
+        return responses
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if self.mode == "greylists":
+            return "451 4.7.1 Try again later"
+        if self.mode == "refuses":
+            return "550 5.1.1 No such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        if self.mode == "drops":
+            server.transport.abort()
+            return "421 gone"
+        if self.mode == "refuses data":
+            return "554 5.6.0 Looks like spam"
+        self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
+        return "250 taken"
+
+
+@contextmanager
+def mail_server() -> Iterator[Inbox]:
+    """Its handler, which knows the address as `url`."""
+    handler = Inbox()
+    controller = Controller(handler, hostname="127.0.0.1", port=0, ready_timeout=10)
+    controller.port = free_port()
+    controller.start()
+    handler.url = f"smtp://127.0.0.1:{controller.port}"
+    try:
+        yield handler
+    finally:
+        controller.stop()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
