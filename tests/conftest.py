@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
+from typing import ClassVar
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 import time_machine
+from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
-from werkzeug.routing import Rule
+from werkzeug.routing import Map, Rule
 from werkzeug.serving import make_server
 
 from statuspage import create_app, schema
@@ -160,20 +162,40 @@ class _Templates(BytecodeCache):
 _TEMPLATES = _Templates()
 
 
-def _compiled_once(rule: Rule, append_unknown: bool = True):
-    """Werkzeug's builder of addresses, a pure function of the rule.
+class _MadeOnce(Map):
+    """Flask's map of addresses, which takes nearly all of the time to make an application.
 
-    It is compiled anew for every application, which takes most of the time to make one.
+    The same rules give the same map, so every application of a run may share the
+    parts that are made of them.
     """
-    key = (rule.rule, tuple(rule._trace), repr(rule.defaults), append_unknown)
-    if key not in _BUILDERS:
-        _BUILDERS[key] = _compile(rule, append_unknown)
-    return _BUILDERS[key]
+
+    _made: ClassVar[dict[tuple, dict[str, object]]] = {}
+
+    def __init__(self, *arguments, **named) -> None:
+        self._waiting: list[Rule] = []
+        super().__init__(*arguments, **named)
+
+    def add(self, rulefactory) -> None:
+        self._waiting.append(rulefactory)
+
+    def update(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            rules = tuple(
+                (rule.rule, rule.endpoint, frozenset(rule.methods or ()), repr(rule.defaults))
+                for rule in waiting
+            )
+            if rules not in self._made:
+                for rule in waiting:
+                    super().add(rule)
+                super().update()
+                self._made[rules] = {name: vars(self)[name] for name in _OF_RULES}
+            vars(self).update(self._made[rules])
+        super().update()
 
 
-_BUILDERS: dict[tuple, object] = {}
-_compile = Rule._compile_builder
-Rule._compile_builder = _compiled_once
+_OF_RULES = ("_matcher", "_rules_by_endpoint", "_remap")
+Flask.url_map_class = _MadeOnce
 
 
 @pytest.fixture
