@@ -61,6 +61,7 @@ def ways(settings: Settings) -> dict[Channel, Way]:
         sms,
         teams,
         telegram,
+        web_push,
         webhook,
     )
 
@@ -70,6 +71,7 @@ def ways(settings: Settings) -> dict[Channel, Way]:
     found[Channel.DISCORD] = Way(discord.sender(settings), slots=4)
     found[Channel.GOOGLE_CHAT] = Way(google_chat.sender(settings), slots=4)
     found[Channel.MATTERMOST] = Way(mattermost.sender(settings), slots=4)
+    found[Channel.WEB_PUSH] = Way(web_push.sender(settings), slots=16)
     if settings.telegram_token:
         found[Channel.TELEGRAM] = Way(telegram.sender(settings), slots=4)
     if settings.sms_url:

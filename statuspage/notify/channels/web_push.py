@@ -1,0 +1,125 @@
+"""Web push: a message to a browser, by the push service of its maker (RFC 8030).
+
+The service sees that there is a message, how urgent it is and whether it replaces an
+earlier one; what it says only the browser reads. `static/push-worker.js` shows it.
+"""
+
+import hashlib
+import json
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from statuspage import clock
+from statuspage.config import Settings
+from statuspage.notify.brief import Brief, brief, clipped
+from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.answers import judge
+from statuspage.notify.news import News, NewsKind, Recipient
+from statuspage.notify.outgoing import Outgoing
+from statuspage.notify.push_encryption import MOST_BYTES, authorization, encrypt
+
+GLYPHS = {
+    "ok": "\N{HEAVY CHECK MARK}",
+    "maint": "\N{HAMMER AND WRENCH}",
+    "degraded": "\N{BLACK DOWN-POINTING TRIANGLE}",
+    "partial": "\N{WARNING SIGN}",
+    "major": "\N{HEAVY MULTIPLICATION X}",
+}
+"""Tone → what stands before the headline, as a notification has no colours of ours."""
+MOST_HEADLINE, MOST_BODY, MOST_FACT = 120, 600, 120
+"""Characters. A notification shows a few lines, and all of it must fit into one record."""
+
+WORTH_TELLING = timedelta(days=1)
+"""How long a push service keeps a message for a browser that is away."""
+WORTH_READING = timedelta(days=7)
+"""A postmortem is as good next week."""
+
+URGENCY = {
+    NewsKind.INCIDENT: "high",
+    NewsKind.CONFIRMATION: "high",
+    NewsKind.TEST: "high",
+    NewsKind.POSTMORTEM: "low",
+}
+"""RFC 8030 §5.3; `normal` for all else. A phone that saves its battery waits with the others."""
+
+
+def sender(settings: Settings) -> Send:
+    outgoing = Outgoing(settings.outgoing_networks)
+    is_secure = settings.base_url.startswith("https://")
+    contact = settings.base_url if is_secure else f"mailto:{settings.mail_from}"
+
+    def send(news: News, to: Recipient) -> None:
+        service = urlsplit(to.address)
+        if to.push is None or service.scheme != "https":
+            raise Failed("This browser can not be written to.", is_final=True)
+        headers = {
+            "Authorization": authorization(
+                to.push.private_key, f"https://{service.netloc}", contact, clock.now()
+            ),
+            "Content-Encoding": "aes128gcm",
+            "Content-Type": "application/octet-stream",
+            "TTL": f"{lifetime(news).total_seconds():.0f}",
+            "Urgency": URGENCY.get(news.kind, "normal"),
+            "User-Agent": "Statuspage/1",
+        }
+        if topic := _topic(news):
+            headers["Topic"] = topic
+        answered = outgoing.post(to.address, encrypt(_packed(message(news, to)), to.push), headers)
+        if answered.status == 404:
+            # RFC 8030 §7.3: so a service answers where the subscription has run out.
+            raise Failed("It answered 404: the browser has unsubscribed.", is_gone=True)
+        # A service that refuses us (a clock that is wrong, say) has not lost the browser.
+        judge(answered, is_strict=False)
+
+    return send
+
+
+def lifetime(news: News) -> timedelta:
+    return WORTH_READING if news.kind is NewsKind.POSTMORTEM else WORTH_TELLING
+
+
+def message(news: News, to: Recipient) -> dict[str, str]:
+    """What the browser's worker reads: words, and where they lead."""
+    if news.kind is NewsKind.CONFIRMATION:
+        return {
+            "title": f"{GLYPHS['ok']} {clipped(news.page.name, MOST_HEADLINE)}",
+            "body": "From now on you are told here. Press to choose what you hear of.",
+            "url": to.manage_url,
+            "manage": to.manage_url,
+            "confirm": to.confirm_url,
+            "tag": "subscription",
+        }
+    one = brief(news, to)
+    glyph = GLYPHS.get(one.tone)
+    headline = clipped(one.headline, MOST_HEADLINE)
+    return {
+        "title": f"{glyph} {headline}" if glyph else headline,
+        "body": clipped("\n".join(_lines(one)), MOST_BODY),
+        "url": one.link,
+        "manage": one.manage_url,
+        "tag": one.thread or "subscription",
+    }
+
+
+def _packed(told: dict[str, str]) -> bytes:
+    """The message as JSON that fits; what gives way is the end of its body."""
+    while len(sent := json.dumps(told, ensure_ascii=False).encode()) > MOST_BYTES:
+        told = told | {"body": clipped(told["body"], len(told["body"]) // 2)}
+    return sent
+
+
+def _lines(one: Brief) -> list[str]:
+    """First what is wrong and for whom, as only the first lines are sure to be read."""
+    affected = ", ".join(f"{name}: {stands}" for name, stands in one.components)
+    facts = [clipped(f"{label}: {text}", MOST_FACT) for label, text in one.facts]
+    lines = (one.state, clipped(affected, MOST_FACT), clipped(one.body, MOST_BODY // 2), *facts)
+    return [line for line in lines if line]
+
+
+def _topic(news: News) -> str | None:
+    """The same for all news of an incident: what was not delivered yet is replaced.
+
+    RFC 8030 §5.4: 32 characters of base64url at most. Hashed, as the service reads it.
+    """
+    about = news.incident.id if news.incident else news.retracted.id if news.retracted else None
+    return hashlib.sha256(about.encode()).hexdigest()[:32] if about else None
