@@ -30,10 +30,12 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage.db import db
     from statuspage.notify import waking  # noqa: F401  it listens from now on
     from statuspage.web import admin, health, manage
+    from statuspage.web.hooks import bounces
     from statuspage.web.public import (
         api,
         api_subscribers,
         feeds,
+        push,
         reference,
         sharing,
         site,
@@ -56,6 +58,8 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     app.register_blueprint(sharing.bp)
     app.register_blueprint(reference.bp)
     app.register_blueprint(subscriptions.bp)
+    app.register_blueprint(bounces.bp)
+    app.register_blueprint(push.bp)
     site.init_app(app)
     admin.init_app(app)
     manage.init_app(app)

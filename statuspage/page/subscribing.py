@@ -5,10 +5,11 @@ they are made for whoever follows it, and nobody keeps them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState, Wants
+from statuspage.page import notifying
 from statuspage.page.cache import Rendering
 from statuspage.page.format import Times
 from statuspage.page.html import document
@@ -75,15 +76,19 @@ def form(
     snapshot: Snapshot,
     offered: Collection[Channel],
     *,
+    push_key: str,
     incident: IncidentView | None = None,
     typed: Typed | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Rendering:
-    """`/subscribe`, or `/incidents/<id>/subscribe` with an `incident`. 422 with `errors`."""
+    """`/subscribe`, or `/incidents/<id>/subscribe` with an `incident`. 422 with `errors`.
+
+    `push_key` is our public key for browsers, in base64url.
+    """
     page = snapshot.page
     shown = [channel for channel in OFFERED if channel in offered]
     what = incident.name if incident else f"{page.name} status"
-    return document(
+    made = document(
         "subscribe.html",
         page,
         Times(page.zone, snapshot.at),
@@ -103,7 +108,11 @@ def form(
         HELP=HELP,
         WANTS=WANTS,
         Channel=Channel,
+        push_key=push_key,
+        push_script_path=notifying.script_path(),
     )
+    # An iPhone notifies only for what its manifest put on the Home Screen.
+    return replace(made, csp=f"{made.csp}; manifest-src 'self'")
 
 
 def asked(page: PageView, times: Times) -> Rendering:
@@ -239,6 +248,8 @@ def masked(one: Subscriber) -> str:
             return f"…{address[-3:]}"
         case Channel.TELEGRAM:
             return f"{one.channel.label} {address[:3]}…"
+        case Channel.WEB_PUSH:
+            return f"This browser ({one.reached_at})"
     return f"{one.channel.label} at {address.partition('://')[2].partition('/')[0]}"
 
 

@@ -17,11 +17,12 @@ import structlog
 from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import exc
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from statuspage import clock, links
 from statuspage.db import db, reading
-from statuspage.domain import components, incidents, subscribers
+from statuspage.domain import components, incidents, push, subscribers
 from statuspage.domain.components import Component
 from statuspage.domain.subscribers import (
     THEMSELVES,
@@ -68,16 +69,44 @@ bp = Blueprint("subscriptions", __name__)
 
 @bp.get("/subscribe")
 def form() -> ResponseReturnValue:
-    return publish("/subscribe", _ready(lambda: subscribing.form(_take(), _offered())))
+    return publish("/subscribe", _ready(_form))
 
 
 @bp.get("/incidents/<public_id>/subscribe")
 def form_of_incident(public_id: str) -> ResponseReturnValue:
     def render() -> Rendering | None:
-        incident = _open_incident(public_id)
-        return subscribing.form(_take(), _offered(), incident=incident) if incident else None
+        incident = open_incident(public_id)
+        return _form(incident) if incident else None
 
     return publish(f"/incidents/{public_id}/subscribe", _ready(render))
+
+
+def _form(
+    incident: IncidentView | None = None,
+    typed: Typed | None = None,
+    errors: dict[str, str] | None = None,
+) -> Rendering:
+    taken, key = _take(), _push_key()
+    return subscribing.form(
+        taken, _offered(), push_key=key, incident=incident, typed=typed, errors=errors
+    )
+
+
+def _push_key() -> str:
+    """Ours, by which browsers know us; made when somebody first looks at the form."""
+    found = push.key()
+    if found is None:
+        # A transaction of its own: that of a reader can not begin to write half-way.
+        db.session.rollback()
+        try:
+            found = push.make_key(at=clock.now())
+            db.session.commit()
+        except exc.IntegrityError:
+            # Another process was first: its pair is the one.
+            db.session.rollback()
+            found = push.key()
+            assert found is not None
+    return found.public_key
 
 
 def network() -> str:
@@ -118,7 +147,7 @@ def subscribe() -> ResponseReturnValue:
         # No person sees this field.
         return asked
     incident_id = request.form.get("incident")
-    incident = _open_incident(incident_id) if incident_id else None
+    incident = open_incident(incident_id) if incident_id else None
     if incident_id and incident is None:
         abort(404)
     try:
@@ -126,11 +155,7 @@ def subscribe() -> ResponseReturnValue:
         db.session.commit()
     except Invalid as invalid:
         db.session.rollback()
-        return _private(
-            subscribing.form(
-                _take(), _offered(), incident=incident, typed=_typed(), errors=invalid.errors
-            )
-        )
+        return _private(_form(incident, _typed(), invalid.errors))
     except exc.IntegrityError:
         # The same address at the same moment: the other request has asked.
         db.session.rollback()
@@ -144,15 +169,20 @@ def asked() -> ResponseReturnValue:
 
 def _ask(incident: IncidentView | None) -> None:
     """Raises `Invalid`."""
-    choice = Choice(
-        components=() if incident else _chosen(),
-        incident=incidents.get(incident.id) if incident else None,
-        wants=_wants(),
-        language=_language(),
-        time_zone=_time_zone(),
-    )
+    choice = choice_of(request.form, incident)
     wording = subscribing.wording(_page()[0])
     subscribers.ask(_contact(), choice, wording=wording, at=clock.now())
+
+
+def choice_of(sent: MultiDict[str, str], incident: IncidentView | None) -> Choice:
+    """What the fields of the form ask for. Raises `Invalid`."""
+    return Choice(
+        components=() if incident else _chosen(sent),
+        incident=incidents.get(incident.id) if incident else None,
+        wants=_wants(sent),
+        language=_language(),
+        time_zone=_time_zone(sent),
+    )
 
 
 def _contact() -> Contact:
@@ -185,24 +215,24 @@ def _named(field: str, channel: Channel, text: str, *, email: str | None = None)
         ) from None
 
 
-def _chosen() -> list[Component]:
+def _chosen(sent: MultiDict[str, str]) -> list[Component]:
     """The components that are ticked, those of ticked groups with them. Raises `Invalid`."""
-    if request.form.get("scope") == "all":
+    if sent.get("scope") == "all":
         return []
-    groups, ids = set(request.form.getlist("group")), set(request.form.getlist("component"))
+    groups, ids = set(sent.getlist("group")), set(sent.getlist("component"))
     chosen = [
         one
         for one in components.listed()
         if one.public_id in ids or (one.group and one.group.public_id in groups)
     ]
-    if not chosen and request.form.get("scope") == "some":
+    if not chosen and sent.get("scope") == "some":
         raise Invalid(scope="Tick what you want to hear of, or choose everything.")
     return chosen
 
 
-def _wants() -> Wants:
+def _wants(sent: MultiDict[str, str]) -> Wants:
     try:
-        return Wants(request.form.get("wants", Wants.EVERY.value))
+        return Wants(sent.get("wants", Wants.EVERY.value))
     except ValueError:
         raise Invalid(wants="Choose how much you want to hear.") from None
 
@@ -213,9 +243,9 @@ def _language() -> str:
     return best if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?", best) else "en"
 
 
-def _time_zone() -> str | None:
-    sent = request.form.get("time_zone", "")
-    return sent if sent in available_timezones() else None
+def _time_zone(sent: MultiDict[str, str]) -> str | None:
+    name = sent.get("time_zone", "")
+    return name if name in available_timezones() else None
 
 
 def _typed() -> Typed:
@@ -319,10 +349,11 @@ def save(token: str) -> ResponseReturnValue:
     # What the page does not show now can not be ticked off there.
     unseen = [each for each in one.components if each.public_id not in shown]
     try:
-        chosen = [] if one.incident else _chosen()
+        chosen = [] if one.incident else _chosen(request.form)
         if request.form.get("scope") == "some":
             chosen += unseen
-        choice = Choice(chosen, one.incident, _wants(), one.language, _time_zone())
+        wants, zone = _wants(request.form), _time_zone(request.form)
+        choice = Choice(chosen, one.incident, wants, one.language, zone)
         subscribers.choose(one, choice, by=THEMSELVES, at=clock.now())
         db.session.commit()
     except Invalid as invalid:
@@ -469,7 +500,7 @@ def _offered() -> tuple[Channel, ...]:
     return offered
 
 
-def _open_incident(public_id: str) -> IncidentView | None:
+def open_incident(public_id: str) -> IncidentView | None:
     """An incident that readers see and that is not over."""
     match snapshot.incident(public_id, at=clock.now(), base_url=_base_url()):
         case IncidentPage(incident=found) if not found.is_over:

@@ -1,0 +1,253 @@
+"""Web push: a browser subscribes itself, and the files that it needs for that.
+
+A browser shows by the secret in its subscription that it is the one that subscribed,
+so it gets the links to its own page at once. It confirms by reading its first push.
+"""
+
+import hashlib
+from ipaddress import ip_address
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, current_app, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy import exc
+from werkzeug.datastructures import MultiDict
+
+from statuspage import clock, links
+from statuspage.db import db, reading
+from statuspage.domain import incidents, push
+from statuspage.domain.browsers import Browser
+from statuspage.domain.subscribers import Subscriber
+from statuspage.errors import Invalid
+from statuspage.links import Purpose
+from statuspage.notify.outgoing import Outgoing
+from statuspage.page import notifying, snapshot, subscribing
+from statuspage.page.cache import Rendering
+from statuspage.page.snapshot import NoPageError
+from statuspage.web.admin.safety import came_from_elsewhere, limiter
+from statuspage.web.edge import publish
+from statuspage.web.public.subscriptions import (
+    LINKS_PER_NETWORK,
+    PER_ADDRESS,
+    PER_NETWORK,
+    PRIVATE,
+    choice_of,
+    network,
+    open_incident,
+)
+
+RETRY_AFTER_S = 3600
+
+bp = Blueprint("push", __name__)
+
+Shape = TypeVar("Shape", bound=BaseModel)
+Text = Annotated[str, Field(max_length=2000)]
+Ids = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=1000)]
+
+
+class _Keys(BaseModel):
+    p256dh: Text
+    auth: Text
+
+
+class _Subscription(BaseModel):
+    """What `PushSubscription.toJSON()` gives."""
+
+    endpoint: Text
+    keys: _Keys
+
+    def browser(self) -> Browser:
+        """Raises `Invalid`."""
+        return Browser.of(self.endpoint, self.keys.p256dh, self.keys.auth)
+
+
+class _Known(BaseModel):
+    subscription: _Subscription
+    incident: Text = ""
+
+
+class _Wanted(_Known):
+    """The fields of the form, by their names there."""
+
+    scope: Text = "all"
+    component: Ids = []
+    group: Ids = []
+    wants: Text = "every"
+    time_zone: Text = ""
+
+
+class _Moved(BaseModel):
+    old: _Subscription
+    subscription: _Subscription
+
+
+# ── subscribing ────────────────────────────────────────────────────────────────
+
+
+def _endpoint() -> str:
+    """Which browser is meant, for the brake on one."""
+    said = request.get_json(silent=True)
+    found = said.get("subscription") if isinstance(said, dict) else None
+    text = found.get("endpoint") if isinstance(found, dict) else None
+    return hashlib.sha256(str(text).encode(errors="replace")).hexdigest()
+
+
+@bp.post("/subscribe/push")
+@limiter.limit(PER_NETWORK, key_func=network)
+@limiter.limit(PER_ADDRESS, key_func=_endpoint)
+def subscribe() -> ResponseReturnValue:
+    """Subscribe this browser, or change what it hears of."""
+    wanted = _read(_Wanted)
+    browser = wanted.subscription.browser()
+    _check_reachable(browser)
+    incident = open_incident(wanted.incident) if wanted.incident else None
+    if wanted.incident and incident is None:
+        raise Invalid(incident="This incident is over.")
+    sent = MultiDict(wanted.model_dump(exclude={"subscription", "incident"}))
+    page = snapshot.describe(base_url=current_app.config["SETTINGS"].base_url)
+    try:
+        one = push.subscribe(
+            browser,
+            choice_of(sent, incident),
+            wording=subscribing.wording(page),
+            at=clock.now(),
+        )
+        db.session.commit()
+    except exc.IntegrityError:
+        # The same browser at the same moment: the other request has asked.
+        db.session.rollback()
+        return _refuse("This browser has just subscribed.", 409)
+    return _told(one), 201
+
+
+@bp.post("/subscribe/push/known")
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
+def known() -> ResponseReturnValue:
+    """How this browser stands; 404 where it is not subscribed. Changes nothing."""
+    reading()
+    asked = _read(_Known)
+    incident = incidents.get(asked.incident) if asked.incident else None
+    one = push.find(asked.subscription.browser(), incident)
+    if one is None or (one.purge_at is not None and one.purge_at <= clock.now()):
+        return _refuse("This browser is not subscribed.", 404)
+    return _told(one)
+
+
+@bp.post("/subscribe/push/moved")
+@limiter.limit(LINKS_PER_NETWORK, key_func=network)
+def moved() -> ResponseReturnValue:
+    """The browser's maker gave it another address: its subscriptions move along."""
+    said = _read(_Moved)
+    new = said.subscription.browser()
+    _check_reachable(new)
+    number = push.move(said.old.browser(), new)
+    db.session.commit()
+    return _answer({"moved": number})
+
+
+@bp.errorhandler(Invalid)
+def _invalid(invalid: Invalid) -> ResponseReturnValue:
+    db.session.rollback()
+    return _answer({"error": str(invalid), "fields": invalid.errors}), 422
+
+
+@bp.errorhandler(NoPageError)
+def _not_ready(_error: NoPageError) -> ResponseReturnValue:
+    return _refuse("There is no page yet.", 503)
+
+
+@bp.errorhandler(429)
+def _too_many(_error: Exception) -> ResponseReturnValue:
+    response, status = _refuse("This was asked very often from here. Try again in an hour.", 429)
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response, status
+
+
+# ── files ──────────────────────────────────────────────────────────────────────
+
+
+@bp.get("/push-worker.js")
+def worker() -> ResponseReturnValue:
+    return publish("/push-worker.js", notifying.worker)
+
+
+@bp.get("/subscribe.js")
+def script() -> ResponseReturnValue:
+    return publish("/subscribe.js", notifying.script)
+
+
+@bp.get("/icon.png")
+def icon() -> ResponseReturnValue:
+    return publish("/icon.png", notifying.icon)
+
+
+@bp.get("/site.webmanifest")
+def manifest() -> ResponseReturnValue:
+    def render() -> Rendering | None:
+        base_url = current_app.config["SETTINGS"].base_url
+        try:
+            return notifying.manifest(snapshot.describe(base_url=base_url))
+        except NoPageError:
+            return None
+
+    return publish("/site.webmanifest", render)
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _read(shape: type[Shape]) -> Shape:
+    """What was sent. Raises `Invalid` for another shape, or where another site sends it."""
+    if came_from_elsewhere():
+        raise Invalid(subscription="Subscribe from the page itself.")
+    try:
+        return shape.model_validate(request.get_json(silent=True))
+    except ValidationError:
+        raise Invalid(subscription="This is no subscription of a browser.") from None
+
+
+def _check_reachable(browser: Browser) -> None:
+    """Refuse what can be told to be no push service; names are judged when we connect.
+
+    Raises `Invalid`.
+    """
+    host = urlsplit(browser.endpoint).hostname or ""
+    try:
+        ip_address(host)
+    except ValueError:
+        is_public = "." in host.strip(".")
+    else:
+        networks = current_app.config["SETTINGS"].outgoing_networks
+        is_public = Outgoing(networks).may_reach(host)
+    if not is_public:
+        raise Invalid(endpoint="This is not the address of a push service.")
+
+
+def _told(one: Subscriber) -> Response:
+    """How it stands, and the links that only this browser gets."""
+
+    def link(purpose: Purpose, view: str) -> str:
+        secret = current_app.config["SETTINGS"].secret_key
+        token = links.token(secret, purpose, one.public_id)
+        return url_for(f"subscriptions.{view}", token=token)
+
+    return _answer(
+        {
+            "state": one.state.value,
+            "manage": link(Purpose.MANAGE, "show"),
+            "leave": link(Purpose.UNSUBSCRIBE, "unsubscribe"),
+        }
+    )
+
+
+def _refuse(words: str, status: int) -> tuple[Response, int]:
+    return _answer({"error": words}), status
+
+
+def _answer(said: dict[str, Any]) -> Response:
+    response = jsonify(said)
+    response.headers.update(PRIVATE)
+    response.headers["Content-Security-Policy"] = "default-src 'none'"
+    return response
