@@ -109,8 +109,8 @@ def _mail_from(data: dict[str, Any]) -> str:
 
 
 def _bounce_address(value: str) -> str:
-    """One address; `{key}` may stand in its local part."""
-    if not re.fullmatch(r"(?!@)[^@\s<>{}]*(\{key\})?[^@\s<>{}]*@[^@\s<>{}]+", value):
+    """One address; `{key}` may end its local part, after a sign that sets it apart."""
+    if not re.fullmatch(r"[^@\s<>{}]+([^@\s<>{}A-Za-z0-9]\{key\})?@[^@\s<>{}]+", value):
         raise ValueError("is no address, such as `bounces+{key}@example.com`")
     return value
 

@@ -20,7 +20,7 @@ ARROW = {
     "front": {"page", "group", "logs"},
     "db": set(),
 }
-LEAVES = {"config", "clock", "text", "links", "errors", "i18n", "negotiation"}
+LEAVES = {"config", "rsa_key", "clock", "text", "links", "errors", "i18n", "negotiation"}
 NEVER_FLASK = (
     "domain",
     "page",

@@ -27,7 +27,7 @@ NOTED_EVERY = timedelta(minutes=1)
 
 
 class Scope(StrEnum):
-    """What a token may do. Each scope may also read what everybody's page is made of."""
+    """What a token may do. Each but `bounces` may also read what everybody's page is made of."""
 
     READ = "read"
     """Components, groups, incidents, templates, metrics, the page and its uptime."""
@@ -37,11 +37,18 @@ class Scope(StrEnum):
     """Write components, groups, metrics and their data."""
     SUBSCRIBERS = "subscribers"
     """Read and write subscribers and page access: other people's addresses."""
+    BOUNCES = "bounces"
+    """Report mail that came back, and nothing else: it stands in an address."""
     MANAGE = "manage"
     """Everything, the page's settings and the team included."""
 
     def allows(self, needed: "Scope") -> bool:
-        return self in (needed, Scope.MANAGE) or needed is Scope.READ
+        if needed is Scope.BOUNCES:
+            # No other token belongs into an address, which proxies write down.
+            return self is needed
+        if needed is Scope.READ:
+            return self is not Scope.BOUNCES
+        return self in (needed, Scope.MANAGE)
 
 
 class ApiToken(Model):
@@ -117,6 +124,20 @@ def revoke(token: ApiToken, *, by: Actor, at: datetime) -> None:
     if token.revoked_at is None:
         token.revoked_at = at
         _record("token.revoked", token, by, at)
+
+
+def ask_to_open(token: ApiToken, url: str, *, at: datetime) -> None:
+    """Whoever uses it has to be confirmed by a person who opens `url`: say so in the log."""
+    db.session.flush()
+    events.record(
+        "token.confirmation_wanted",
+        subject=token.public_id,
+        title=token.name,
+        by=token.actor,
+        at=at,
+        data={"action": f"open {url}"},
+        is_public=False,
+    )
 
 
 def note_use(token: ApiToken, *, at: datetime) -> None:

@@ -24,6 +24,7 @@ from statuspage.config import Settings
 from statuspage.db import db, reading
 from statuspage.domain import maintenance, metrics, subscribers
 from statuspage.notify import ledger
+from statuspage.notify.bounces import job as bounce_job
 from statuspage.notify.teller import Teller
 from statuspage.notify.troubles import Troubles
 
@@ -40,6 +41,7 @@ def queue_of(app: Flask) -> Huey:
         app.extensions["queue"] = queue
         app.extensions["tell"] = queue.task(name="tell")(partial(_tell, app))
         queue.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
+        bounce_job.schedule(queue, app)
     return app.extensions["queue"]
 
 

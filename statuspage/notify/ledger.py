@@ -220,6 +220,23 @@ def drop(ids: Collection[int], reason: str, *, at: datetime) -> int:
     return _move(ids, unsent, DeliveryState.DROPPED, at, last_error=reason)
 
 
+def come_back(delivery: Delivery, reason: str, *, at: datetime) -> bool:
+    """What was handed over came back: it is dead. False where that was known already."""
+    ended = (DeliveryState.DEAD, DeliveryState.DROPPED)
+    written = db.session.execute(
+        sa.update(Delivery)
+        .where(Delivery.id == delivery.id, Delivery.state.not_in(ended))
+        .values(
+            state=DeliveryState.DEAD,
+            lease=None,
+            last_error=reason,
+            sent_at=sa.func.coalesce(Delivery.sent_at, sa.literal(at, Delivery.sent_at.type)),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return written.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+
+
 def forget_old(*, at: datetime) -> int:
     """Delete what ended `KEPT_FOR` ago."""
     ended = (DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.DROPPED)
@@ -316,6 +333,17 @@ def to_subscriber(subscriber: Subscriber, limit: int = 50) -> list[tuple[Deliver
     query = sa.select(Delivery, Event).join(Event, Event.id == Delivery.event_id)
     query = query.where(Delivery.subscriber_id == subscriber.id).order_by(Delivery.id.desc())
     return [(delivery, event) for delivery, event in db.session.execute(query.limit(limit))]
+
+
+def came_back_in_a_row(subscriber: Subscriber, number: int) -> bool:
+    """Whether the last so many messages to them were all taken and came back."""
+    query = sa.select(Delivery.state).where(
+        Delivery.subscriber_id == subscriber.id,
+        Delivery.channel == subscriber.channel,
+        Delivery.sent_at.is_not(None),
+    )
+    last = db.session.scalars(query.order_by(Delivery.id.desc()).limit(number)).all()
+    return len(last) == number and set(last) == {DeliveryState.DEAD}
 
 
 def in_state(state: DeliveryState, limit: int = 100) -> list[tuple[Delivery, Event]]:

@@ -25,6 +25,7 @@ SCOPES = {
     Scope.INCIDENTS.value: "Incidents, maintenance, postmortems and templates",
     Scope.COMPONENTS.value: "Components, groups and metrics",
     Scope.SUBSCRIBERS.value: "Subscribers and page access: other people’s addresses",
+    Scope.BOUNCES.value: "Report mail that came back, and nothing else",
     Scope.MANAGE.value: "Everything, the settings and the team included",
 }
 

@@ -1,0 +1,50 @@
+"""The job that reads the mailbox of what came back, every few minutes."""
+
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+
+import structlog
+from flask import Flask
+from huey import Huey, crontab
+
+from statuspage import clock
+from statuspage.db import db
+from statuspage.domain.events import SYSTEM
+from statuspage.notify import bounces
+from statuspage.notify.bounces import mailbox, reports
+from statuspage.notify.troubles import Troubles
+
+troubles = Troubles()
+log = structlog.get_logger(__name__)
+
+
+def schedule(queue: Huey, app: Flask) -> None:
+    """Have the mailbox read by this queue, where the settings name one."""
+    if app.config["SETTINGS"].bounce_imap_url:
+        queue.periodic_task(crontab(minute="*/5"), name="fetch_bounces")(partial(_run, app))
+
+
+def fetch(app: Flask, at: datetime) -> int:
+    """Read what is unread; returns how many reports were of mail of ours.
+
+    Each is committed before it is marked as read: one that a crash interrupts comes
+    again, and counts once. Raises `MailboxError`.
+    """
+    taken = 0
+    for mail in mailbox.unread(app.config["SETTINGS"].bounce_imap_url):
+        with app.app_context():
+            taken += bounces.take(reports.read(mail), by=SYSTEM, at=at)
+            db.session.commit()
+    if taken:
+        log.info("bounces.taken", number=taken)
+    return taken
+
+
+def _run(app: Flask) -> None:
+    outages = (mailbox.MailboxError,)
+    with (
+        suppress(mailbox.MailboxError),
+        troubles.watch("The mailbox of bounces", outages=outages),
+    ):
+        fetch(app, clock.now())
