@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 import time_machine
+from argon2 import PasswordHasher
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.routing import Map, Rule
@@ -25,6 +26,7 @@ from werkzeug.serving import make_server
 from statuspage import create_app, schema
 from statuspage.config import Settings
 from statuspage.db import db
+from statuspage.domain import staff
 from tests import servers
 
 SECRET = "only-for-tests-and-nothing-else"
@@ -46,6 +48,10 @@ def _keep_files_in_memory():
     memory = Path("/dev/shm")
     if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 * 1024**3:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+
+
+# The same algorithm at its least cost: a tenth of all tests sign somebody in.
+staff._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
 def pytest_collection_finish():

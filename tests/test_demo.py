@@ -27,6 +27,7 @@ def shown(app: Flask, at: datetime) -> Snapshot:
         return snapshot.take(at=at, base_url=BASE)
 
 
+@on_sqlite
 def test_a_partial_outage_is_in_progress_and_says_whom_it_concerns(shown, at):
     (incident,) = shown.incidents
     (change,) = incident.updates[0].changes

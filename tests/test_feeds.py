@@ -508,6 +508,7 @@ def test_a_new_update_is_in_the_feed_at_once(client, committed, story, at):
     assert "Resolved: Card payments declined in Europe" in answer.text
 
 
+@on_sqlite
 def test_a_feed_asks_no_more_queries_however_much_was_told(client, committed, story, app, at):
     every = [address for address, _ in addresses(story)]
     few = {address: queries(app, client, address) for address in every}

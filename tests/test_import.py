@@ -86,6 +86,7 @@ def everything():
 # ── JSON ───────────────────────────────────────────────────────────────────────
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", SUMMARIES, ids=name_of)
 def test_each_component_stands_as_its_page_showed_it(app, bring, path):
     result = bring(path)

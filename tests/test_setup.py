@@ -31,6 +31,7 @@ class Group:
     """`python -m statuspage` with a data folder and a port of its own."""
 
     def __init__(self, data_dir: Path, **environment: str) -> None:
+        self.data_dir = data_dir
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -127,15 +128,25 @@ def start(tmp_path):
 
 @pytest.fixture
 def group(start):
+    """A group that the test may end."""
     group = start(STATUSPAGE_DEMO="0")
     group.wait_until_ready()
     return group
 
 
-def test_the_first_start_without_demo_gives_an_empty_page_and_says_how_to_get_in(group):
-    assert group.get("/healthz")[0] == 200
-    assert f"{group.address}/\n" in group.output
-    assert "flask staff create" in group.output
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """A group that goes on for all tests that leave it so."""
+    group = Group(tmp_path_factory.mktemp("running"), STATUSPAGE_DEMO="0")
+    group.wait_until_ready()
+    yield group
+    group.close()
+
+
+def test_the_first_start_without_demo_gives_an_empty_page_and_says_how_to_get_in(running):
+    assert running.get("/healthz")[0] == 200
+    assert f"{running.address}/\n" in running.output
+    assert "flask staff create" in running.output
 
 
 def test_the_first_start_shows_the_demo_page_and_lets_its_owner_in(start, tmp_path):
@@ -161,8 +172,8 @@ def _events(folder: Path) -> int:
     return number
 
 
-def test_maintenance_that_is_due_begins_within_five_seconds(group, tmp_path):
-    app = create_app(Settings(data_dir=tmp_path / "data"), watch=False)
+def test_maintenance_that_is_due_begins_within_five_seconds(running):
+    app = create_app(Settings(data_dir=running.data_dir), watch=False)
     due = clock.now() + timedelta(seconds=1)
     with app.app_context():
         announced = maintenance.schedule(
@@ -180,17 +191,17 @@ def test_maintenance_that_is_due_begins_within_five_seconds(group, tmp_path):
         with app.app_context():
             return db.session.get(Incident, announced.id).status is IncidentStatus.IN_PROGRESS
 
-    _wait(has_begun, group)
+    _wait(has_begun, running)
     with app.app_context():
         begun = max(update.posted_at for update in db.session.get(Incident, announced.id).updates)
         db.engine.dispose()
     assert due <= begun <= due + timedelta(seconds=5)
 
 
-def test_the_front_answers_readers_and_takes_the_processor_first(group):
-    with urlopen(f"{group.address}/", timeout=10) as answer:
+def test_the_front_answers_readers_and_takes_the_processor_first(running):
+    with urlopen(f"{running.address}/", timeout=10) as answer:
         assert "Server" not in answer.headers
-    processes = group.processes()
+    processes = running.processes()
     niceness = {
         name: os.getpriority(os.PRIO_PROCESS, processes[name]) for name in ("front", "worker")
     }
@@ -204,14 +215,14 @@ def test_without_a_front_the_web_process_listens_itself(start):
     assert "front started" not in group.output
 
 
-def test_six_hundred_readers_who_hold_a_connection_stall_nobody(group):
+def test_six_hundred_readers_who_hold_a_connection_stall_nobody(running):
     with contextlib.ExitStack() as stack:
         for number in range(600):
-            held = socket.create_connection(("127.0.0.1", group.port))
+            held = socket.create_connection(("127.0.0.1", running.port))
             stack.enter_context(held)
             held.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"\r\n" * (number % 2))
         began = time.monotonic()
-        assert group.get("/healthz")[0] == 200
+        assert running.get("/healthz")[0] == 200
         assert time.monotonic() - began < 3
 
 
@@ -265,11 +276,11 @@ def test_when_the_leader_is_killed_its_processes_end_by_themselves(group):
     assert not [name for name, pid in processes.items() if _is_running(pid)]
 
 
-def test_a_port_that_is_taken_is_told_in_one_sentence(group, start):
-    second = start(PORT=str(group.port))
+def test_a_port_that_is_taken_is_told_in_one_sentence(running, start):
+    second = start(PORT=str(running.port))
     assert second.ended() == 1
     assert second.lines == [
-        f"The status page can not start: 127.0.0.1:{group.port} can not be used (Address already"
+        f"The status page can not start: 127.0.0.1:{running.port} can not be used (Address already"
         " in use). Choose another port with PORT=…\n"
     ]
 

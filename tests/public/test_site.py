@@ -578,6 +578,7 @@ def counted(app):
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
+@on_sqlite
 def test_a_miss_asks_the_same_number_of_queries_however_much_there_is(
     settings, committed, at, world
 ):
