@@ -17,7 +17,7 @@
   const mine = make("input", { type: "radio", name: "channel", value: "web_push" });
   chips.prepend(make("label", {}, mine, " ", make("span", { textContent: "This browser" })));
   chips.after(make("div", { className: "way push" }, make("p", { className: "help", textContent:
-    "No address needed: your browser asks whether this page may notify you, also while it is closed." })));
+    "No address needed. Your browser asks whether this page may notify you; it works while the page is closed too." })));
   const button = form.querySelector(".go"), said = make("p", { className: "help" });
   const words = button.textContent;
   said.setAttribute("role", "status");

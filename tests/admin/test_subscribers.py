@@ -233,3 +233,23 @@ def test_before_publishing_staff_see_how_many_it_reaches(editor, world, committe
             subscribers.add(contact, choice, by=SYSTEM, at=at, is_confirmed=True)
         subscribers.add(Contact.of(Channel.EMAIL, "new@example.com"), by=SYSTEM, at=at)
     assert "Reaches 2 subscribers: E-mail 2" in editor.post(path, sent).text
+
+
+def test_a_browser_is_shown_by_its_name_exported_left_out_of_an_import_and_erased(
+    editor, committed, at, people
+):
+    endpoint = "https://updates.push.services.mozilla.com/wpush/v2/" + "a" * 200
+    with committed():
+        contact = Contact(Channel.WEB_PUSH, endpoint)
+        one = subscribers.add(contact, by=SYSTEM, at=at, is_confirmed=True)
+        db.session.flush()
+        address = f"{LIST}/{one.public_id}"
+    shown = text_of(editor.get(LIST))
+    assert "Firefox Browser, everything" in shown
+    assert endpoint not in shown
+    assert "Firefox" in text_of(editor.get(address))
+    exported = editor.post(f"{LIST}/export").text
+    assert endpoint in exported
+    assert editor.post(f"{address}/delete").status_code == 303
+    assert upload(editor, exported).status_code == 303
+    assert list(people()) == [""]

@@ -127,7 +127,9 @@ def test_a_browser_subscribes_reads_the_news_and_leaves(
     assert "Some requests fail." in told["body"]
     assert path_of(told["url"]) == f"/incidents/{key}"
     assert told["tag"] == key
-    assert client.get(path_of(told["manage"])).status_code == 200
+    own = client.get(path_of(told["manage"]))
+    assert "127.0.0.1" in own.text
+    assert answer.json["manage"] == path_of(told["manage"])
 
     with committed():
         one = incidents.get(key)

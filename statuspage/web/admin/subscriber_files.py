@@ -32,7 +32,8 @@ def read(text: str) -> list[Contact]:
     """The contacts of a file: a column of e-mail addresses, or named columns.
 
     Named are `email`, or `channel` and `address` (as `write` has them), or `phone_number`
-    with `phone_country`. Raises `Invalid` (field `file`) with the first lines that are wrong.
+    with `phone_country`. Browsers are left out: only they can subscribe themselves. Raises
+    `Invalid` (field `file`) with the first lines that are wrong.
     """
     rows = [row for row in csv.reader(io.StringIO(text.lstrip("\ufeff"))) if any(row)]
     if not rows:
@@ -45,6 +46,8 @@ def read(text: str) -> list[Contact]:
     contacts, problems = [], []
     for number, row in enumerate(rows, start=2 if is_named else 1):
         cells = dict(zip(names if is_named else ["email"], map(_cell, row), strict=False))
+        if cells.get("channel") == Channel.WEB_PUSH.value:
+            continue
         try:
             contacts.append(_contact(cells))
         except Invalid as invalid:

@@ -1,0 +1,133 @@
+"""Notifications in a real browser: the way appears, the worker shows what it is told.
+
+What needs the maker's push service on the internet is not here: that subscribing there
+gives an endpoint. In its place the page gets the subscription of `FakeBrowser`.
+"""
+
+import json
+from urllib.parse import urlsplit
+
+import pytest
+import sqlalchemy as sa
+from playwright.sync_api import expect
+
+from statuspage import links
+from statuspage.db import db
+from statuspage.domain.subscribers import Subscriber, SubscriberState
+from statuspage.links import Purpose
+from tests.browser.barriers import barriers
+from tests.conftest import SECRET
+from tests.notify.push_service import FakeBrowser
+
+SUBSCRIBED = """(subscription) => {
+  const given = { toJSON: () => subscription };
+  PushManager.prototype.subscribe = async (options) => {
+    if (!options.userVisibleOnly || options.applicationServerKey.length !== 87) throw new Error();
+    return given;
+  };
+  PushManager.prototype.getSubscription = async () => given;
+}"""
+
+
+@pytest.fixture
+def page(open_page, live_url, northwind):
+    page = open_page(width=375)
+    page.context.grant_permissions(["notifications"], origin=live_url)
+    page.goto(f"{live_url}/subscribe")
+    return page
+
+
+def deliver(page, told):
+    """What the browser does when its push service hands it a message."""
+    session = page.context.new_cdp_session(page)
+    found = []
+    session.on(
+        "ServiceWorker.workerRegistrationUpdated",
+        lambda event: found.extend(event["registrations"]),
+    )
+    session.send("ServiceWorker.enable")
+    page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
+    parts = urlsplit(page.url)
+    session.send(
+        "ServiceWorker.deliverPushMessage",
+        {
+            "origin": f"{parts.scheme}://{parts.netloc}",
+            "registrationId": found[-1]["registrationId"],
+            "data": json.dumps(told),
+        },
+    )
+
+
+def shown(page):
+    """What stands among the notifications."""
+    return page.evaluate(
+        """async () => {
+          const registration = await navigator.serviceWorker.ready;
+          for (let i = 0; i < 100; i++) {
+            const found = await registration.getNotifications();
+            if (found.length) return found.map(({ title, body, tag, data, actions }) =>
+              ({ title, body, tag, data, actions: actions.map((one) => one.title) }));
+            await new Promise((done) => setTimeout(done, 20));
+          }
+        }"""
+    )
+
+
+def test_this_browser_is_offered_by_script_only_and_does_not_disturb_the_form(
+    page, open_page, live_url
+):
+    expect(page.get_by_role("radio", name="This browser")).not_to_be_checked()
+    expect(page.get_by_role("button", name="Subscribe")).to_be_visible()
+    page.get_by_role("radio", name="This browser").check()
+    expect(page.get_by_role("button", name="Notify me in this browser")).to_be_visible()
+    expect(page.get_by_text("No address needed")).to_be_visible()
+    expect(page.get_by_label("Webhook address")).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    assert barriers(page) == []
+    bare = open_page(script=False)
+    bare.goto(f"{live_url}/subscribe")
+    expect(bare.get_by_role("radio", name="This browser")).to_have_count(0)
+
+
+def test_a_browser_subscribes_confirms_by_reading_and_stops(app, page):
+    page.evaluate(SUBSCRIBED, FakeBrowser("https://push.example.com").subscription)
+    page.get_by_role("radio", name="This browser").check()
+    page.get_by_role("radio", name="Only what I choose").check()
+    page.get_by_role("checkbox", name="Website").check()
+    page.get_by_role("button", name="Notify me in this browser").click()
+    expect(page.get_by_text("waits for its first message")).to_be_visible()
+    with app.app_context():
+        one = db.session.scalars(sa.select(Subscriber)).one()
+        assert [each.name for each in one.components] == ["Website"]
+    token = links.token(SECRET, Purpose.CONFIRM, one.public_id)
+    link = f"https://status.example.com/subscriptions/confirm/{token}"
+    told = {"title": "✔ Northwind", "body": "From now on.", "tag": "subscription", "confirm": link}
+    deliver(page, told | {"url": "/", "manage": "/subscriptions/x"})
+    expect(page.get_by_text("This browser is notified.")).to_be_visible()
+    with app.app_context():
+        assert db.session.get(Subscriber, one.id).state is SubscriberState.ACTIVE
+    (notice,) = shown(page)
+    assert (notice["title"], notice["body"]) == ("✔ Northwind", "From now on.")
+    assert notice["actions"] == ["Change or stop"]
+    assert barriers(page) == []
+    # What is told of the same thing takes the place of what is shown.
+    deliver(page, told | {"body": "Later."})
+    page.wait_for_function(
+        """navigator.serviceWorker.ready
+        .then((one) => one.getNotifications()).then(([one]) => one.body === "Later.")"""
+    )
+    assert len(shown(page)) == 1
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("not notified any more")).to_be_visible()
+    with app.app_context():
+        assert db.session.get(Subscriber, one.id).state is SubscriberState.UNSUBSCRIBED
+    assert page.context.cookies() == []
+
+
+def test_who_says_no_is_told_what_to_do(open_page, live_url, northwind):
+    page = open_page()
+    page.goto(f"{live_url}/subscribe")
+    page.get_by_role("radio", name="This browser").check()
+    page.get_by_role("button", name="Notify me in this browser").click()
+    expect(page.get_by_text("does not let this page notify you")).to_be_visible()
+    expect(page.get_by_role("button", name="Notify me in this browser")).to_be_enabled()
