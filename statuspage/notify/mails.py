@@ -9,7 +9,7 @@ from functools import cache
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from statuspage.config import PROJECT
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.status import IncidentStatus, worst
 from statuspage.notify.news import News, Recipient
 from statuspage.page import format as wording
 from statuspage.page.format import Times
@@ -17,6 +17,8 @@ from statuspage.text import to_plain
 
 MAX_SUBJECT = 150
 """Characters: what mail programs show of it is less."""
+
+MAX_GLANCE = 140
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ def write(news: News, to: Recipient) -> Written:
         "to": to,
         "times": Times(to.zone or news.page.zone, news.at),
         "step": step(news),
+        "tone": tone(news),
+        "glance": glance(news),
     }
 
     def rendered(name: str) -> str:
@@ -56,6 +60,23 @@ def step(news: News) -> str:
     if update.is_first_of_status or update.status is IncidentStatus.RESOLVED:
         return update.status.label
     return "Update"
+
+
+def tone(news: News) -> str:
+    """The colours of what it says: those of the page."""
+    update, incident = news.update, news.incident
+    if update is None or incident is None:
+        return "none"
+    changed = worst(change.claim.status for change in update.changes)
+    return wording.tone_of_step(update.status, changed if update.changes else incident.worst.status)
+
+
+def glance(news: News) -> str:
+    """The first words, which mail programs show beside the subject."""
+    if news.update is None:
+        return ""
+    text = " ".join(to_plain(news.update.html).split())
+    return text if len(text) <= MAX_GLANCE else text[:MAX_GLANCE].rsplit(" ", 1)[0] + "…"
 
 
 @cache
