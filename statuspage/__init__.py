@@ -34,6 +34,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage.web.public import (
         api,
         api_subscribers,
+        beacon,
         feeds,
         push,
         reference,
@@ -56,6 +57,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     app.register_blueprint(api_subscribers.bp)
     app.register_blueprint(feeds.bp)
     app.register_blueprint(sharing.bp)
+    app.register_blueprint(beacon.bp)
     app.register_blueprint(reference.bp)
     app.register_blueprint(subscriptions.bp)
     app.register_blueprint(bounces.bp)

@@ -11,7 +11,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo
 
-from statuspage import clock, first_start, group, schema
+from statuspage import clock, first_start, group, mirroring, schema
 from statuspage.db import db
 from statuspage.domain import pages, staff, tokens
 from statuspage.domain.events import Actor, ActorKind
@@ -24,6 +24,7 @@ def init_app(app: Flask) -> None:
     """Give `flask` our commands."""
     for command in (work, staff_commands, token_commands, _Import("import", help=_Import.__doc__)):
         app.cli.add_command(command)
+    app.cli.add_command(mirroring.command)
 
 
 class _Prepared(AppGroup):
@@ -65,7 +66,8 @@ def work(info: ScriptInfo, announce: bool) -> None:
     first_start.fill(app, at=clock.now())
     if announce:
         click.echo(first_start.welcome(app, at=clock.now()))
-    jobs.work(app)
+    with mirroring.beside(app):
+        jobs.work(app)
 
 
 @click.group("staff", cls=_Prepared)

@@ -92,6 +92,19 @@ def _networks(value: str) -> str:
     return " ".join(found)
 
 
+MIRRORS = ("file:/", "published:/", "s3://", "rsync:", "sftp://", "git:")
+
+
+def _mirrors(value: str) -> str:
+    """Targets apart by a blank."""
+    found = value.split()
+    for one in found:
+        if not one.startswith(MIRRORS):
+            scheme = one.partition(":")[0]
+            raise ValueError(f"holds {scheme!r}; begin a target with one of {', '.join(MIRRORS)}")
+    return " ".join(found)
+
+
 def _file_in(data: dict[str, Any]) -> str:
     return f"sqlite:///{data['data_dir'] / 'statuspage.db'}"
 
@@ -298,6 +311,27 @@ class Settings(BaseSettings):
         description="Inner networks that webhooks and chat messages may reach, such as"
         " `10.1.0.0/16, 192.168.7.9`. Without it only public addresses are.",
         json_schema_extra={"default": "none"},
+    )
+    mirror: Annotated[str, AfterValidator(_mirrors)] = Field(
+        default="",
+        repr=False,
+        description="Where the worker mirrors the public site, targets apart by blanks:"
+        " `file:/path`, `published:/path`, `s3://bucket/prefix?endpoint=https://host`,"
+        " `rsync:host:path`, `sftp://user@host/path`, `git:remote#branch`.",
+        json_schema_extra={"default": "none"},
+    )
+    s3_access_key: str | None = Field(
+        default=None,
+        repr=False,
+        validation_alias=AliasChoices(f"{PREFIX}S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
+        description="Access key of the storage that mirrors go to. `AWS_ACCESS_KEY_ID` is read"
+        " too.",
+    )
+    s3_secret_key: str | None = Field(
+        default=None,
+        repr=False,
+        validation_alias=AliasChoices(f"{PREFIX}S3_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"),
+        description="Secret key of that storage. `AWS_SECRET_ACCESS_KEY` is read too.",
     )
     log_format: Literal["console", "json"] = Field(
         default="console",

@@ -18,6 +18,7 @@ ARROW = {
     "notify": {"page", "domain", "db"},
     "domain": {"db"},
     "front": {"page", "group", "logs"},
+    "mirror": {"page", "domain", "db"},
     "db": set(),
 }
 LEAVES = {"config", "rsa_key", "clock", "text", "links", "errors", "i18n", "negotiation"}
@@ -25,6 +26,7 @@ NEVER_FLASK = (
     "domain",
     "page",
     "front",
+    "mirror",
     "negotiation",
     "clock",
     "text",

@@ -126,6 +126,14 @@ def about(subject: str, limit: int = 100) -> list[Event]:
     return list(db.session.scalars(query.order_by(Event.id.desc()).limit(limit)))
 
 
+def since(number: int, limit: int = 5000) -> tuple[int, list[tuple[int, str, str]]]:
+    """The newest id, and (id, kind, subject) of at most `limit` events after `number`."""
+    newest = db.session.scalar(sa.select(sa.func.max(Event.id))) or 0
+    query = sa.select(Event.id, Event.kind, Event.subject).where(Event.id > number)
+    rows = db.session.execute(query.order_by(Event.id.desc()).limit(limit))
+    return newest, [(row_id, kind, subject) for row_id, kind, subject in rows]
+
+
 def redact(subject: str, secret: str, mark: str) -> int:
     """Take a secret out of the log about one thing; returns how many entries held it."""
     changed = 0

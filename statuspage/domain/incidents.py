@@ -447,6 +447,25 @@ def oldest_start() -> datetime | None:
     return db.session.scalar(_public().with_only_columns(sa.func.min(Incident.started_at)))
 
 
+def addressed() -> list[tuple[str, IncidentStatus, datetime | None, bool, bool]]:
+    """Every one that has a public address, by id: id, status, end, whether it was retracted,
+    whether it has a published postmortem."""
+    postmortem = db.metadata.tables["postmortem"]
+    is_told = sa.and_(
+        postmortem.c.incident_id == Incident.id, postmortem.c.published_at.is_not(None)
+    )
+    columns = (
+        Incident.public_id,
+        Incident.status,
+        Incident.resolved_at,
+        Incident.retracted_at.is_not(None),
+        postmortem.c.id.is_not(None),
+    )
+    query = sa.select(*columns).outerjoin(postmortem, is_told)
+    query = query.where(Incident.published_at.is_not(None)).order_by(Incident.id.desc())
+    return [(a, b, c, bool(d), bool(e)) for a, b, c, d, e in db.session.execute(query)]
+
+
 def names_of(ids: Sequence[int]) -> list[tuple[int, str, str, IncidentKind]]:
     """(row id, public id, name, kind) of the published among these."""
     query = _public().where(Incident.id.in_(ids))

@@ -136,6 +136,21 @@ class Answer:
             variants=MappingProxyType(_variants(rendering, last_modified)),
         )
 
+    @classmethod
+    def plain(cls, rendering: Rendering, at: datetime) -> "Answer":
+        """Without packed forms, for who needs the bytes alone."""
+        return cls(
+            rendering=rendering,
+            status=f"{rendering.status} {HTTPStatus(rendering.status).phrase}",
+            changed_at=at,
+            last_modified=None,
+            variants={
+                "identity": _variant(
+                    rendering, "identity", rendering.body, _content_mark(rendering), None
+                )
+            },
+        )
+
     @property
     def size(self) -> int:
         return sum(len(variant.body) for variant in self.variants.values())
@@ -366,6 +381,16 @@ class Published:
             with self._lock:
                 del self._building[key]
         return mine.result()
+
+    def verified(self) -> tuple[int | None, datetime | None]:
+        """The revision and when the database last told it; asked now where that is a while ago.
+
+        Takes at most `PATIENCE_S`, whatever the database does.
+        """
+        if self._monotonic() >= self._valid_until:
+            self._catch_up(None)
+        self._asked_at = self._monotonic()
+        return self._revision, self._verified_at
 
     def check(self) -> None:
         """Look at the revision once and make again what is due. Never raises."""

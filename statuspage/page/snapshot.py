@@ -47,6 +47,8 @@ from statuspage.page.views import (
     IncidentPage,
     IncidentRef,
     IncidentView,
+    Listed,
+    Listing,
     MetricView,
     Month,
     PageView,
@@ -306,6 +308,30 @@ def present(*, at: datetime, base_url: str) -> Present:
     )
 
 
+def listing(*, at: datetime) -> Listing:
+    """Everything that has a page of its own, in three light queries."""
+    page = pages.get()
+    if page is None:
+        raise NoPageError
+    oldest = incidents.oldest_start()
+    return Listing(
+        components=tuple(row.public_id for row in _ordered_components()),
+        incidents=tuple(
+            Listed(
+                id=public_id,
+                is_over=status.is_over,
+                is_retracted=is_retracted,
+                has_postmortem=has_postmortem,
+                history_page=_history_page(resolved_at or at, at, page.zone),
+            )
+            for public_id, status, resolved_at, is_retracted, has_postmortem in (
+                incidents.addressed()
+            )
+        ),
+        history_pages=_history_page(oldest or at, at, page.zone),
+    )
+
+
 def _standing_order(item: ComponentView | GroupView) -> tuple[int, datetime, bool]:
     return item.position, item.created_at, isinstance(item, ComponentView)
 
@@ -542,6 +568,13 @@ def _months(today: date, number: int) -> list[date]:
     return [
         date((count - back) // 12, (count - back) % 12 + 1, 1) for back in range(MONTHS_PER_PAGE)
     ]
+
+
+def _history_page(moment: datetime, at: datetime, zone: ZoneInfo) -> int:
+    """The page, from 1, whose months hold `moment`."""
+    then, now = moment.astimezone(zone).date(), at.astimezone(zone).date()
+    months = (now.year - then.year) * 12 + now.month - then.month
+    return max(months, 0) // MONTHS_PER_PAGE + 1
 
 
 def _next_month(first: date) -> date:

@@ -272,6 +272,27 @@ class Retracted:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """An incident or maintenance that has a public address."""
+
+    id: str
+    is_over: bool
+    is_retracted: bool
+    has_postmortem: bool
+    history_page: int
+    """On which page of the history it stands, from 1."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What has a page of its own, incidents newest first."""
+
+    components: tuple[str, ...]
+    incidents: tuple[Listed, ...]
+    history_pages: int
+
+
+@dataclass(frozen=True)
 class Banner:
     """The truth in words. `tone` is the worst component status, or what an incident implies."""
 

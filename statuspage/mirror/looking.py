@@ -1,0 +1,67 @@
+"""What there is to mirror, and what changed: read from the rows in a few light queries."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+from statuspage.config import PROJECT
+from statuspage.domain import events
+from statuspage.page import snapshot
+from statuspage.page.views import Listed
+
+EVENTS_LOOKED_AT_AGAIN = 200
+"""On PostgreSQL ids can commit out of order: this many before the last one are read again."""
+OF_ALL_PAGES = ("page.", "component.", "components.", "group.")
+"""Kinds of events after which names may stand differently on every page."""
+OF_ONE_STATUS = ("component.status_set",)
+
+
+@dataclass(frozen=True)
+class Look:
+    """The public site at one moment, beside what was seen at event `since`."""
+
+    at: datetime
+    origin: str
+    revision: int
+    newest_event: int
+    components: tuple[str, ...]
+    incidents: tuple[Listed, ...]
+    history_pages: int
+    touched: frozenset[str]
+    """Public ids that events tell of since then."""
+    is_all_touched: bool
+
+
+def look(since: int, *, at: datetime, base_url: str) -> Look:
+    """Raises `NoPageError` before the first set-up."""
+    page = snapshot.describe(base_url=base_url)
+    found = snapshot.listing(at=at)
+    newest, told = events.since(max(since - EVENTS_LOOKED_AT_AGAIN, 0))
+    is_new = [(kind, subject) for number, kind, subject in told if number > since]
+    return Look(
+        at=at,
+        origin=page.url,
+        revision=page.revision,
+        newest_event=newest,
+        components=found.components,
+        incidents=found.incidents,
+        history_pages=found.history_pages,
+        touched=frozenset(subject for _, _, subject in told),
+        is_all_touched=since == 0 or any(_is_of_all(kind) for kind, _ in is_new),
+    )
+
+
+def _is_of_all(kind: str) -> bool:
+    return kind.startswith(OF_ALL_PAGES) and kind not in OF_ONE_STATUS
+
+
+@cache
+def program() -> str:
+    """Differs when the program makes other pages of the same rows."""
+    digest = hashlib.sha256()
+    for folder in ("templates/public", "static", "statuspage/page", "statuspage/mirror"):
+        for path in sorted((PROJECT / folder).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

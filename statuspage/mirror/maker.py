@@ -1,0 +1,217 @@
+"""The maker: asks for what changed and brings it to the stages, the present first.
+
+One at a time; what it could not finish it goes on with. An answer that can not be made
+keeps its last good file; when the front page can not be made, nothing changes.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from statuspage.mirror import portable, published
+from statuspage.mirror.addresses import FRONT, MISSING, Plan, file_of, plan
+from statuspage.mirror.asking import Ask, Reply
+from statuspage.mirror.looking import Look, program
+from statuspage.mirror.stage import BEACON, Draft, Stage
+
+log = logging.getLogger(__name__)
+
+WRITE_EVERY = 200
+"""So many answers are held in memory before they are written."""
+STALE_AFTER_S = int(portable.OLD_AFTER.total_seconds())
+
+
+class MirrorError(Exception):
+    """A mirror can not be made now; the text says why."""
+
+
+@dataclass
+class Stages:
+    """`portable` works anywhere; `published` is for nginx on the origin's own addresses."""
+
+    portable: Stage | None = None
+    published: Stage | None = None
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter([one for one in (self.portable, self.published) if one is not None])
+
+
+@dataclass
+class Maker:
+    """Makes the stages from `ask`. `look_since(event, at)` reads what there is."""
+
+    ask: Ask
+    look_since: Callable[[int, datetime], Look]
+    stages: Stages
+    later: list[str] = field(default_factory=list)
+    """What is still to be asked for, in order."""
+    _plan: Plan | None = None
+    _look: Look | None = None
+    _known: set[str] = field(default_factory=set)
+    """Addresses whose answer the stages have, or that have none to give."""
+    _seen: int = 0
+    """The newest event whose changes are made or in `later`."""
+
+    def begin(self, at: datetime) -> None:
+        """Make the present again, and what changed since the last time.
+
+        Raises `MirrorError` where the front page can not be made, and what the database raises.
+        """
+        held = [stage.manifest for stage in self.stages]
+        # A process that begins on files of before looks at all that happened since.
+        is_first = self._seen == 0
+        look = self.look_since(self._seen or min(one.event for one in held), at)
+        if is_first:
+            self._known = set.intersection(*(set(stage.addresses) for stage in self.stages))
+        is_new = is_first and any(one.program != program() for one in held)
+        is_new = is_new or any(one.origin != look.origin for one in held)
+        made = plan(look, self._known, is_new_program=is_new)
+        waiting = [one for one in self.later if one in made.all and one not in made.now]
+        self._plan, self._look = made, look
+        replies = self._asked(made.now)
+        if FRONT not in replies or replies[FRONT].status != 200:
+            raise MirrorError("The front page can not be made.")
+        self.later = list(dict.fromkeys([*waiting, *made.later]))
+        self._seen = look.newest_event
+        self._write(replies, at)
+
+    def go_on(self, at: datetime, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Make what is `later`, unless `until` says that something more urgent came up."""
+        while self.later and not until():
+            batch = self.later[:WRITE_EVERY]
+            replies: dict[str, Reply] = {}
+            for address in batch:
+                if until():
+                    break
+                replies |= self._asked([address])
+            self.later = [one for one in self.later if one not in set(batch[: len(replies)])]
+            self._write(replies, at)
+
+    def _asked(self, addresses: Iterable[str]) -> dict[str, Reply]:
+        return {address: self.ask(address) for address in addresses}
+
+    def _write(self, replies: Mapping[str, Reply], at: datetime) -> None:
+        assert self._look is not None
+        assert self._plan is not None
+        for address, reply in replies.items():
+            if reply.status >= 500:
+                log.error("%s could not be mirrored: status %d", address, reply.status)
+        good = {address: one for address, one in replies.items() if one.status < 500}
+        self._known |= good.keys()
+        if stage := self.stages.portable:
+            self._bring(stage, _portable_files(stage, good, self._plan, self._look, at), good, at)
+        if stage := self.stages.published:
+            self._bring(stage, _published_files(good, self._look, at), good, at)
+
+    def _bring(
+        self, stage: Stage, drafts: list[Draft], replies: Mapping[str, Reply], at: datetime
+    ) -> None:
+        assert self._look is not None
+        assert self._plan is not None
+        look, made = self._look, {one.path for one in drafts}
+        asked_away = [
+            path
+            for path, one in stage.manifest.files.items()
+            if path not in made
+            and one.address is not None
+            and (one.address in replies or one.address not in self._plan.all)
+        ]
+        # Only a stage that holds everything may go on from the newest event.
+        is_complete = not self.later
+        stage.write(
+            drafts,
+            gone=asked_away,
+            origin=look.origin,
+            revision=look.revision,
+            event=look.newest_event if is_complete else stage.manifest.event,
+            program=program() if is_complete else stage.manifest.program,
+            made_at=at,
+        )
+
+
+def _portable_files(
+    stage: Stage, replies: Mapping[str, Reply], made: Plan, look: Look, at: datetime
+) -> list[Draft]:
+    files = _files(made, stage, replies)
+    drafts = []
+    for address, reply in replies.items():
+        if not _is_file(address, reply):
+            continue
+        path = file_of(address, reply.content_type)
+        if address == MISSING:
+            body = portable.page(reply, portable.Place("", look.origin, {}))
+        else:
+            body = portable.body_of(reply, portable.Place(path, look.origin, files))
+        mark = hashlib.sha256(body).hexdigest()
+        before = stage.manifest.files.get(path)
+        if before is not None and before.mark == mark and address != FRONT:
+            same = stage.read(path)
+            if same is not None:
+                drafts.append(Draft(path, same, before.content_type, address, mark))
+                continue
+        body = body.replace(portable.STAMP, portable.stamp(at).encode())
+        drafts.append(Draft(path, body, reply.content_type, address, mark))
+    drafts.append(Draft(".nojekyll", b"", "text/plain"))
+    return [*drafts, *_times(look, at)]
+
+
+def _published_files(replies: Mapping[str, Reply], look: Look, at: datetime) -> list[Draft]:
+    drafts = []
+    for address, reply in replies.items():
+        if not published.is_file(address, reply):
+            continue
+        path = file_of(address, reply.content_type)
+        drafts += _with_packed(Draft(path, published.body_of(reply), reply.content_type, address))
+    return [*drafts, *(one for draft in _times(look, at) for one in _with_packed(draft))]
+
+
+def _with_packed(draft: Draft) -> list[Draft]:
+    forms = published.packed(draft.body, draft.content_type)
+    return [
+        draft,
+        *(
+            Draft(draft.path + ending, form, "application/octet-stream", draft.address)
+            for ending, form in forms.items()
+        ),
+    ]
+
+
+def _times(look: Look, at: datetime) -> list[Draft]:
+    """The two files that tell the age of all others."""
+    told = {
+        "status": "copy",
+        "origin": look.origin,
+        "revision": look.revision,
+        "made_at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "old_after_s": STALE_AFTER_S,
+    }
+    return [
+        Draft(portable.SCRIPT, portable.script(at), "text/javascript; charset=utf-8"),
+        Draft(BEACON, (json.dumps(told) + "\n").encode(), "application/json"),
+    ]
+
+
+def _is_file(address: str, reply: Reply) -> bool:
+    """A withdrawn incident goes on saying so; a feed of it is not there."""
+    if address == MISSING:
+        return reply.status == 404 and reply.is_html
+    return reply.status in (200, 302) or (reply.status == 410 and reply.is_html)
+
+
+def _files(made: Plan, stage: Stage, replies: Mapping[str, Reply]) -> dict[str, str]:
+    """The file of each address that is there or will be, by which links are made."""
+    files = {address: _expected(address) for address in made.all if address != MISSING}
+    files |= {a: path for a, path in stage.addresses.items() if a in made.all}
+    for address, reply in replies.items():
+        if _is_file(address, reply) and address != MISSING:
+            files[address] = file_of(address, reply.content_type)
+        else:
+            files.pop(address, None)
+    return files
+
+
+def _expected(address: str) -> str:
+    return file_of(address, "text/html")

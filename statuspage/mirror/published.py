@@ -1,0 +1,39 @@
+"""A public answer as a file that nginx serves at the address it has on the origin.
+
+The same bytes, but for a note that shows up should nobody make these files any more;
+gzip and brotli forms stand beside, for `gzip_static` and `brotli_static`.
+"""
+
+import gzip
+
+import brotli
+
+from statuspage.mirror.asking import Reply
+from statuspage.mirror.portable import SCRIPT
+from statuspage.page.cache import AS_OF, BROTLI_QUALITY, GZIP_LEVEL
+
+NOTE = b'<p class="stale" id="copy" role="status" data-quiet hidden></p>'
+TEXTS = ("text/", "json", "xml", "javascript", "calendar")
+
+
+def is_file(address: str, reply: Reply) -> bool:
+    """What has a form or a status of its own is left to the application."""
+    return reply.status == 200 and not address.endswith("/subscribe")
+
+
+def body_of(reply: Reply) -> bytes:
+    if not reply.is_html:
+        return reply.body
+    line = f'<script src="/{SCRIPT}" defer></script>\n</head>'.encode()
+    return reply.body.replace(AS_OF, NOTE, 1).replace(b"</head>", line, 1)
+
+
+def packed(body: bytes, content_type: str) -> dict[str, bytes]:
+    """The packed forms by the ending of their file, where they are smaller."""
+    if not any(word in content_type for word in TEXTS):
+        return {}
+    forms = {
+        ".gz": gzip.compress(body, GZIP_LEVEL, mtime=0),
+        ".br": brotli.compress(body, quality=BROTLI_QUALITY),
+    }
+    return {ending: form for ending, form in forms.items() if len(form) < len(body)}

@@ -1,0 +1,190 @@
+"""The stage: the files of a mirror on this machine, and what is known of each.
+
+Every file is replaced whole, by a rename; the manifest follows. Files that do not match
+it when the stage is opened are dropped and made again.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+BEACON = "beacon.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class File:
+    """`sha256` is of the bytes; `mark` of them without the time of making."""
+
+    sha256: str
+    size: int
+    content_type: str
+    address: str | None = None
+    """The public address it answers; None for what only mirrors have."""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A file to be: its path, bytes, type and address."""
+
+    path: str
+    body: bytes
+    content_type: str
+    address: str | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a mirror holds, by path. `event` and `program` say where to go on."""
+
+    origin: str = ""
+    revision: int = 0
+    made_at: str = ""
+    event: int = 0
+    program: str = ""
+    files: Mapping[str, File] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        return (json.dumps({"format": FORMAT, **asdict(self)}, indent=0) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Manifest":
+        """Raises `ValueError` for what is none."""
+        try:
+            told: dict[str, Any] = json.loads(data)
+            if told.pop("format") != FORMAT:
+                raise ValueError("another format")
+            files = {path: File(**one) for path, one in told.pop("files").items()}
+            return cls(files=files, **told)
+        except (AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
+            raise ValueError("no manifest") from error
+
+
+class Stage:
+    """`folder` holds the files in `site/`, the manifest among them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.site = folder / "site"
+        self.writing = threading.Lock()
+        """Held while files change, and by whoever needs all of them at one moment."""
+        self.site.mkdir(parents=True, exist_ok=True)
+        self.manifest = self._opened()
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The file of each address."""
+        return {one.address: path for path, one in self.manifest.files.items() if one.address}
+
+    def write(
+        self,
+        drafts: Iterable[Draft],
+        *,
+        gone: Iterable[str] = (),
+        origin: str,
+        revision: int,
+        event: int,
+        program: str,
+        made_at: datetime,
+    ) -> None:
+        """Bring in `drafts`, let go of the paths `gone`. Raises `OSError`; then what was stays."""
+        files = dict(self.manifest.files)
+        with self.writing:
+            for draft in drafts:
+                found = File(
+                    hashlib.sha256(draft.body).hexdigest(),
+                    len(draft.body),
+                    draft.content_type,
+                    draft.address,
+                    draft.mark,
+                )
+                if files.get(draft.path) != found:
+                    _replace(self.site / draft.path, draft.body)
+                    files[draft.path] = found
+            for path in gone:
+                files.pop(path, None)
+                (self.site / path).unlink(missing_ok=True)
+            moment = f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
+            self.manifest = Manifest(origin, revision, moment, event, program, files)
+            _replace(self.site / MANIFEST, self.manifest.to_json())
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file as the manifest has them; None where they moved on meanwhile."""
+        known = self.manifest.files.get(path)
+        try:
+            body = (self.site / path).read_bytes()
+        except OSError:
+            return None
+        return body if known and hashlib.sha256(body).hexdigest() == known.sha256 else None
+
+    @contextmanager
+    def picture(self, folder: Path) -> Iterator[Manifest]:
+        """All files of one moment in `folder`, linked where that can be; gives their manifest."""
+        with self.writing:
+            manifest = self.manifest
+            folder.mkdir(parents=True)
+            for parent in sorted({path.rpartition("/")[0] for path in manifest.files}):
+                (folder / parent).mkdir(parents=True, exist_ok=True)
+            for path in manifest.files:
+                link_or_copy(self.site / path, folder / path)
+        (folder / MANIFEST).write_bytes(manifest.to_json())
+        yield manifest
+
+    def _opened(self) -> Manifest:
+        try:
+            manifest = Manifest.from_json((self.site / MANIFEST).read_bytes())
+        except (OSError, ValueError):
+            manifest = Manifest()
+        present = {
+            path: one
+            for path, one in manifest.files.items()
+            if _digest(self.site / path) == one.sha256
+        }
+        known = {*present, MANIFEST}
+        for path in [one for one in self.site.rglob("*") if one.is_file()]:
+            if str(path.relative_to(self.site)) not in known:
+                path.unlink()
+        return Manifest(
+            manifest.origin,
+            manifest.revision,
+            manifest.made_at,
+            manifest.event,
+            manifest.program,
+            present,
+        )
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # Another file system, or one without links.
+        shutil.copy2(source, target)
+
+
+def _replace(path: Path, body: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(body)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

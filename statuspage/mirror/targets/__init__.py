@@ -1,0 +1,100 @@
+"""Where mirrors go: a target takes what a stage holds and makes itself equal to it.
+
+Readers of a target never find half a file; a page is there before another links to it,
+and what was withdrawn goes away with the same publication.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from statuspage.mirror.stage import MANIFEST, File, Manifest, Stage
+
+LAST = ("index.html", "mirror.js", "beacon.json", MANIFEST)
+"""Written last and in this order: whoever reads them finds all else in place."""
+
+
+class TargetError(Exception):
+    """A target did not take it. The text is for the operator and holds no secret."""
+
+
+class Target(Protocol):
+    name: str
+    """As the operator wrote it, without secrets."""
+    every: timedelta
+    """How often its age is written anew while nothing changes."""
+
+    def publish(self, stage: Stage) -> int:
+        """Make the target equal to `stage`; how many files were sent. Raises `TargetError`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What to send, in order, and what to remove afterwards."""
+
+    send: tuple[str, ...]
+    remove: tuple[str, ...]
+
+
+def difference(there: Manifest, wanted: Manifest) -> Difference:
+    """From what is `there` to what is `wanted`, pages that are linked to before those that link."""
+
+    def is_other(path: str, one: File) -> bool:
+        known = there.files.get(path)
+        return known is None or known.sha256 != one.sha256
+
+    send = [path for path, one in wanted.files.items() if is_other(path, one)]
+    send.sort(key=lambda path: (LAST.index(path) + 1 if path in LAST else 0, path.count("/") == 0))
+    return Difference(tuple(send), tuple(path for path in there.files if path not in wanted.files))
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Credentials of S3-compatible storage."""
+
+    access: str | None = None
+    secret: str | None = None
+
+
+def is_published(text: str) -> bool:
+    """Whether a target takes the files for nginx rather than the portable ones."""
+    return text.startswith("published:")
+
+
+def parse(text: str, work: Path, keys: Keys) -> Target:
+    """The target that an operator means by `text`; `work` is a folder for what it keeps.
+
+    Raises `TargetError` for what is none.
+    """
+    # Each brings what it needs when it is used.
+    scheme, _, rest = text.partition(":")
+    if scheme in ("file", "published"):
+        from statuspage.mirror.targets.folder import Folder
+
+        if not rest.startswith("/"):
+            raise TargetError(f"{text} names no folder; write {scheme}:/path.")
+        path = unquote(urlsplit(f"file:{rest}").path)
+        return Folder(text, Path(path))
+    if scheme == "s3":
+        from statuspage.mirror.targets import s3
+
+        return s3.parse(text, keys)
+    if scheme == "rsync":
+        from statuspage.mirror.targets.rsync import Rsync
+
+        return Rsync(text, rest, work)
+    if scheme == "sftp":
+        from statuspage.mirror.targets import sftp
+
+        return sftp.parse(text, work)
+    if scheme == "git":
+        from statuspage.mirror.targets.git import Git
+
+        remote, mark, branch = rest.rpartition("#")
+        if not mark or not remote or remote.startswith("-"):
+            raise TargetError("A Git target is git:<remote>#<branch>.")
+        return Git(remote, branch, work)
+    raise TargetError(f"{scheme}: is no kind of mirror.")

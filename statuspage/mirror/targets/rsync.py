@@ -1,0 +1,48 @@
+"""Another machine by rsync: new files arrive aside and are moved into place together."""
+
+import secrets
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+from statuspage.mirror.stage import Stage
+from statuspage.mirror.targets import TargetError
+from statuspage.mirror.targets.programs import SSH_OPTIONS, run
+
+
+class Rsync:
+    every = timedelta(minutes=5)
+
+    def __init__(self, name: str, place: str, work: Path) -> None:
+        if not place or place.startswith("-"):
+            raise TargetError("An rsync target is rsync:<host>:<path>.")
+        self.name = name
+        self._place = place.rstrip("/") + "/"
+        self._work = work
+
+    def publish(self, stage: Stage) -> int:
+        folder = self._work / f"rsync-{secrets.token_hex(6)}"
+        try:
+            with stage.picture(folder) as manifest:
+                pass
+            run(
+                [
+                    "rsync",
+                    "--recursive",
+                    "--times",
+                    "--chmod=D755,F644",
+                    "--delay-updates",
+                    "--delete-delay",
+                    "--timeout=60",
+                    "--rsh",
+                    " ".join(("ssh", *SSH_OPTIONS)),
+                    "--",
+                    f"{folder}/",
+                    self._place,
+                ]
+            )
+        except OSError as error:
+            raise TargetError(f"{self.name}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(manifest.files)

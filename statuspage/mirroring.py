@@ -1,0 +1,185 @@
+"""The mirror put together: the application that is asked, the worker's thread, `flask mirror`."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from flask import Flask
+from flask.cli import ScriptInfo
+
+from statuspage import clock, schema
+from statuspage.page.cache import Answer, Key, Published, Render, UnavailableError
+
+if TYPE_CHECKING:
+    from statuspage.config import Settings
+    from statuspage.mirror.looking import Look
+
+
+def folder_of(settings: "Settings") -> Path:
+    """Where the worker keeps the files of its mirrors."""
+    return settings.data_dir / "mirror"
+
+
+def beside(app: Flask) -> AbstractContextManager[object]:
+    """Mirrors while the worker works; does nothing where no target is set."""
+    return _running(app) if app.config["SETTINGS"].mirror else nullcontext()
+
+
+@contextmanager
+def _running(app: Flask) -> Iterator[None]:
+    from statuspage.mirror.asking import in_process
+    from statuspage.mirror.running import Mirror
+    from statuspage.mirror.targets import Keys
+
+    settings: Settings = app.config["SETTINGS"]
+    published = ask_nothing_twice(app)
+    mirror = Mirror(
+        folder_of(settings),
+        settings.mirror.split(),
+        ask=in_process(app.wsgi_app, settings.base_url),
+        look_since=looking(app),
+        revision=published.read_revision,
+        keys=Keys(settings.s3_access_key, settings.s3_secret_key),
+    )
+    mirror.start()
+    try:
+        yield
+    finally:
+        mirror.stop()
+
+
+class Unkept(Published):
+    """Renders whenever it is asked, and keeps nothing: in this process nobody reads."""
+
+    def obtain(self, key: Key, render: Render) -> Answer | None:
+        try:
+            rendering = self._render(render)
+        except Exception as error:
+            self._tell_failure(key, error)
+            raise UnavailableError(key) from error
+        return None if rendering is None else Answer.plain(rendering, clock.now())
+
+    def read_revision(self) -> int:
+        """Raises what the database raises."""
+        with self._within():
+            return self._read_revision()
+
+
+def ask_nothing_twice(app: Flask) -> Unkept:
+    """Let the application render every public answer anew, for a process without readers."""
+    from statuspage.domain import events
+
+    published = Unkept(events.revision, within=within(app), watch=False)
+    app.extensions["published"] = published
+    return published
+
+
+def within(app: Flask) -> Callable[[], AbstractContextManager[None]]:
+    from statuspage.db import reading
+
+    @contextmanager
+    def entered() -> Iterator[None]:
+        with app.app_context():
+            reading()
+            yield
+
+    return entered
+
+
+def looking(app: Flask) -> "Callable[[int, datetime], Look]":
+    """What there is to mirror, since an event."""
+    from statuspage.mirror.looking import look
+
+    base_url: str = app.config["SETTINGS"].base_url
+
+    def look_since(event: int, at: datetime) -> "Look":
+        with within(app)():
+            return look(event, at=at, base_url=base_url)
+
+    return look_since
+
+
+@click.command("mirror")
+@click.argument("target", required=False)
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Write what nginx serves at the origin's own addresses, packed forms beside it.",
+)
+@click.option(
+    "--status", is_flag=True, help="Print how the worker's mirrors fare, and nothing else."
+)
+@click.pass_obj
+def command(info: ScriptInfo, target: str | None, published: bool, status: bool) -> None:
+    """Write the complete public site as files to TARGET: a folder, or a target as in the settings.
+
+    The folder becomes a link to the newest files, so that readers never find half of them.
+    """
+    app = info.load_app()
+    if status:
+        _print_standings(app.config["SETTINGS"])
+        return
+    if target is None:
+        raise click.UsageError("Name a folder.")
+    schema.bring_up_to_date(app)
+    click.echo(_mirror_once(app, target, published=published))
+
+
+def _mirror_once(app: Flask, text: str, *, published: bool) -> str:
+    from statuspage.config import MIRRORS
+    from statuspage.mirror.asking import in_process
+    from statuspage.mirror.maker import Maker, MirrorError, Stages
+    from statuspage.mirror.stage import Stage
+    from statuspage.mirror.targets import Keys, TargetError, is_published, parse
+    from statuspage.page.snapshot import NoPageError
+
+    settings: Settings = app.config["SETTINGS"]
+    if not text.startswith(MIRRORS):
+        text = f"{'published' if published else 'file'}:{os.path.abspath(text)}"
+    work = folder_of(settings) / "by-hand"
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(work / "lock"):
+        try:
+            target = parse(text, work, Keys(settings.s3_access_key, settings.s3_secret_key))
+            is_for_nginx = is_published(text)
+            stage = Stage(work / ("published" if is_for_nginx else "portable"))
+            stages = Stages(published=stage) if is_for_nginx else Stages(portable=stage)
+            ask_nothing_twice(app)
+            maker = Maker(in_process(app.wsgi_app, settings.base_url), _everything(app), stages)
+            maker.begin(clock.now())
+            maker.go_on(clock.now())
+            target.publish(stage)
+        except NoPageError as error:
+            raise click.ClickException("There is no page yet.") from error
+        except (MirrorError, TargetError) as error:
+            raise click.ClickException(str(error)) from error
+    return f"{len(stage.manifest.files)} files are at {target.name}."
+
+
+def _everything(app: Flask) -> "Callable[[int, datetime], Look]":
+    look_since = looking(app)
+    return lambda _event, at: look_since(0, at)
+
+
+def _print_standings(settings: "Settings") -> None:
+    from statuspage.mirror.couriers import standings
+
+    for one in standings(folder_of(settings)):
+        trouble = f", failing since {one.failing_since}: {one.error}" if one.error else ""
+        click.echo(f"{one.name}  copy of {one.made_at or 'never'}{trouble}")
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One at a time on these files; another one waits."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
