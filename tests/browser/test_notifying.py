@@ -131,3 +131,12 @@ def test_who_says_no_is_told_what_to_do(open_page, live_url, northwind):
     page.get_by_role("button", name="Notify me in this browser").click()
     expect(page.get_by_text("does not let this page notify you")).to_be_visible()
     expect(page.get_by_role("button", name="Notify me in this browser")).to_be_enabled()
+
+
+def test_an_iphone_is_told_to_put_the_page_on_its_home_screen_first(open_page, live_url, northwind):
+    page = open_page(width=375)
+    page.add_init_script("delete window.PushManager; navigator.standalone = false")
+    page.goto(f"{live_url}/subscribe")
+    expect(page.get_by_text("Add to Home Screen")).to_be_visible()
+    expect(page.get_by_role("radio", name="This browser")).to_have_count(0)
+    assert page.evaluate("fetch('/site.webmanifest').then((one) => one.ok)")
