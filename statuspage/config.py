@@ -320,17 +320,17 @@ class Settings(BaseSettings):
         " `rsync:host:path`, `sftp://user@host/path`, `git:remote#branch`.",
         json_schema_extra={"default": "none"},
     )
-    s3_access_key: str | None = Field(
+    bucket_key: str | None = Field(
         default=None,
         repr=False,
-        validation_alias=AliasChoices(f"{PREFIX}S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
+        validation_alias=AliasChoices(f"{PREFIX}BUCKET_KEY", "AWS_ACCESS_KEY_ID"),
         description="Access key of the storage that mirrors go to. `AWS_ACCESS_KEY_ID` is read"
         " too.",
     )
-    s3_secret_key: str | None = Field(
+    bucket_secret: str | None = Field(
         default=None,
         repr=False,
-        validation_alias=AliasChoices(f"{PREFIX}S3_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"),
+        validation_alias=AliasChoices(f"{PREFIX}BUCKET_SECRET", "AWS_SECRET_ACCESS_KEY"),
         description="Secret key of that storage. `AWS_SECRET_ACCESS_KEY` is read too.",
     )
     log_format: Literal["console", "json"] = Field(

@@ -44,7 +44,7 @@ def _running(app: Flask) -> Iterator[None]:
         ask=in_process(app.wsgi_app, settings.base_url),
         look_since=looking(app),
         revision=published.read_revision,
-        keys=Keys(settings.s3_access_key, settings.s3_secret_key),
+        keys=Keys(settings.bucket_key, settings.bucket_secret),
     )
     mirror.start()
     try:
@@ -145,7 +145,7 @@ def _mirror_once(app: Flask, text: str, *, published: bool) -> str:
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(work / "lock"):
         try:
-            target = parse(text, work, Keys(settings.s3_access_key, settings.s3_secret_key))
+            target = parse(text, work, Keys(settings.bucket_key, settings.bucket_secret))
             is_for_nginx = is_published(text)
             stage = Stage(work / ("published" if is_for_nginx else "portable"))
             stages = Stages(published=stage) if is_for_nginx else Stages(portable=stage)

@@ -54,6 +54,17 @@ CONSTANT = (
     MISSING,
 )
 """Changed by another release, by the page's own settings or by its components only."""
+OF_THE_ORIGIN = (
+    "/beacon.json",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/push-worker.js",
+    "/subscribe.js",
+    "/icon.png",
+    "/site.webmanifest",
+)
+"""Public, but of no use in a copy: they tell of processes, or belong to subscribing."""
 NUMBERED = ("/history", "/history.json", "/uptime")
 FEEDS = (".rss", ".atom", ".json")
 

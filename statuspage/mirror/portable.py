@@ -27,6 +27,8 @@ TAG = re.compile(r'<([a-z][a-z0-9]*)((?:\s+[^\s=>"]+(?:="[^"]*")?)*)\s*/?>')
 LINK = re.compile(r'(\s)(href|src)="([^"]*)"')
 FORM = re.compile(r"<form\b.*?</form>", re.S)
 SHEET = re.compile(rb'(<\?xml-stylesheet[^>]*\shref=")/([^"]*)"')
+LOADED = ("link", "script", "img", "iframe")
+"""What a browser asks for by itself."""
 KEPT = ("canonical",)
 """Relations whose link goes on naming the original page."""
 
@@ -48,13 +50,19 @@ class Place:
         if local is None:
             return link
         before, mark, fragment = local.partition("#")
-        path, _, query = before.partition("?")
-        address = canonical(path, query) if query else path
+        address = _address(before)
         if address.endswith("/postmortem") and address in self.files:
             address, mark, fragment = address.removesuffix("/postmortem"), "#", "postmortem"
         if address not in self.files:
             return f"{self.origin}{local}"
         return f"{self.to_file(self.files[address])}{mark}{fragment}"
+
+    def has(self, link: str) -> bool:
+        """Whether `link` leads to a file, or out of the site."""
+        local = self._local(link)
+        if local is None:
+            return True
+        return _address(local.partition("#")[0]) in self.files
 
     def _local(self, link: str) -> str | None:
         """Path, query and fragment of a link within the site; None for all others."""
@@ -64,6 +72,11 @@ class Place:
                 rest = link.removeprefix(start)
                 return rest if rest.startswith("/") else f"/{rest}"
         return link if link.startswith("/") and not link.startswith("//") else None
+
+
+def _address(link: str) -> str:
+    path, _, query = link.partition("?")
+    return canonical(path, query) if query else path
 
 
 def body_of(reply: Reply, place: Place) -> bytes:
@@ -90,8 +103,10 @@ def _with_links(tag: re.Match[str], place: Place) -> str:
     name, attributes = tag[1], tag[2]
     if name == "link" and any(f'rel="{one}"' in attributes for one in KEPT):
         return tag[0]
-    if name == "link" and 'rel="manifest"' in attributes:
-        return ""
+    links = [html.unescape(link[3]) for link in LINK.finditer(attributes)]
+    if name in LOADED and not all(map(place.has, links)):
+        # What belongs to a form, or has no file, is not asked of the original page.
+        return '<script type="text/plain">' if name == "script" else ""
 
     def moved(link: re.Match[str]) -> str:
         target = place.to(html.unescape(link[3]))
