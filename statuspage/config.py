@@ -308,7 +308,7 @@ class Settings(BaseSettings):
     )
     outgoing_allow: Annotated[str, AfterValidator(_networks)] = Field(
         default="",
-        description="Inner networks that webhooks and chat messages may reach, such as"
+        description="Inner networks that webhooks, chat messages and pushes may reach, such as"
         " `10.1.0.0/16, 192.168.7.9`. Without it only public addresses are.",
         json_schema_extra={"default": "none"},
     )

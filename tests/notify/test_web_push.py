@@ -116,8 +116,10 @@ def test_a_browser_subscribes_reads_the_news_and_leaves(
     assert answer.json["state"] == "unconfirmed"
     (asked,) = sent()
     assert "told here" in asked["body"]
+    assert "Confirm" in client.get(path_of(asked["url"])).text
     client.post(path_of(asked["confirm"]))
     assert stored()[0].state is SubscriberState.ACTIVE
+    assert answer.json["manage"] in client.get(path_of(asked["url"])).text
 
     key = an_incident()
     (told,) = sent()

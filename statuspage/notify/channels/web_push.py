@@ -84,7 +84,8 @@ def message(news: News, to: Recipient) -> dict[str, str]:
         return {
             "title": f"{GLYPHS['ok']} {clipped(news.page.name, MOST_HEADLINE)}",
             "body": "From now on you are told here. Press to choose what you hear of.",
-            "url": to.manage_url,
+            # Where the browser could not confirm by itself, this page has a button for it.
+            "url": to.confirm_url,
             "manage": to.manage_url,
             "confirm": to.confirm_url,
             "tag": "subscription",
