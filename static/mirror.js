@@ -2,7 +2,7 @@
 // The moment and the age in seconds are filled in with each making.
 (() => {
   let made = new Date("{made}");
-  const doc = document, beacon = new URL("beacon.json", doc.currentScript.src);
+  const doc = document, age = new URL("copy.json", doc.currentScript.src);
   const DAY = { timeZone: "UTC", day: "numeric", month: "long" };
 
   const show = () => {
@@ -22,7 +22,7 @@
   };
   const ask = async () => {
     try {
-      const answer = await fetch(beacon, { cache: "no-cache" });
+      const answer = await fetch(age, { cache: "no-cache" });
       if (answer.ok) made = new Date((await answer.json()).made_at);
     } catch { /* The copy in hand goes on telling its own age. */ }
     show();

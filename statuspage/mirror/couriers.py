@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from statuspage.mirror.portable import SCRIPT
-from statuspage.mirror.stage import BEACON, Manifest, Stage
+from statuspage.mirror.stage import AGE, BEACON, Manifest, Stage
 from statuspage.mirror.targets import Target, TargetError
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def _content(manifest: Manifest) -> str:
     """The same for two mirrors that differ in age only."""
     digest = hashlib.sha256()
     for path, one in sorted(manifest.files.items()):
-        if path.partition(".gz")[0].partition(".br")[0] not in (SCRIPT, BEACON):
+        if path.partition(".gz")[0].partition(".br")[0] not in (SCRIPT, AGE, BEACON):
             digest.update(f"{path} {one.mark or one.sha256}\n".encode())
     return digest.hexdigest()
 

@@ -15,7 +15,7 @@ from statuspage.mirror import portable, published
 from statuspage.mirror.addresses import FRONT, MISSING, Plan, file_of, plan
 from statuspage.mirror.asking import Ask, Reply
 from statuspage.mirror.looking import Look, program
-from statuspage.mirror.stage import BEACON, Draft, Stage
+from statuspage.mirror.stage import AGE, BEACON, Draft, Stage
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ def _with_packed(draft: Draft) -> list[Draft]:
 
 
 def _times(look: Look, at: datetime) -> list[Draft]:
-    """The two files that tell the age of all others."""
+    """The files that tell the age of all others."""
     told = {
         "status": "copy",
         "origin": look.origin,
@@ -188,9 +188,11 @@ def _times(look: Look, at: datetime) -> list[Draft]:
         "made_at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
         "old_after_s": STALE_AFTER_S,
     }
+    body = (json.dumps(told) + "\n").encode()
     return [
         Draft(portable.SCRIPT, portable.script(at), "text/javascript; charset=utf-8"),
-        Draft(BEACON, (json.dumps(told) + "\n").encode(), "application/json"),
+        Draft(AGE, body, "application/json"),
+        Draft(BEACON, body, "application/json"),
     ]
 
 

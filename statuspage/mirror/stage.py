@@ -10,15 +10,16 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 MANIFEST = "manifest.json"
+AGE = "copy.json"
 BEACON = "beacon.json"
+"""The same for health checks, under the name it has on the origin."""
 FORMAT = 1
 
 
@@ -129,18 +130,18 @@ class Stage:
             return None
         return body if known and hashlib.sha256(body).hexdigest() == known.sha256 else None
 
-    @contextmanager
-    def picture(self, folder: Path) -> Iterator[Manifest]:
+    def picture(self, folder: Path) -> Manifest:
         """All files of one moment in `folder`, linked where that can be; gives their manifest."""
         with self.writing:
             manifest = self.manifest
             folder.mkdir(parents=True)
-            for parent in sorted({path.rpartition("/")[0] for path in manifest.files}):
-                (folder / parent).mkdir(parents=True, exist_ok=True)
+            for parent in sorted(_folders(manifest.files)):
+                (folder / parent).mkdir(exist_ok=True)
+                (folder / parent).chmod(0o755)
             for path in manifest.files:
                 link_or_copy(self.site / path, folder / path)
-        (folder / MANIFEST).write_bytes(manifest.to_json())
-        yield manifest
+            link_or_copy(self.site / MANIFEST, folder / MANIFEST)
+        return manifest
 
     def _opened(self) -> Manifest:
         try:
@@ -166,6 +167,11 @@ class Stage:
         )
 
 
+def _folders(paths: Iterable[str]) -> set[str]:
+    """Every folder that holds one of these, and those above it; `.` for the root."""
+    return {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
@@ -178,6 +184,8 @@ def _replace(path: Path, body: bytes) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         draft.write_bytes(body)
+        # Public, whatever the habits of this process: another user's server reads them.
+        draft.chmod(0o644)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

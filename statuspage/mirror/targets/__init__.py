@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from statuspage.mirror.stage import MANIFEST, File, Manifest, Stage
 
-LAST = ("index.html", "mirror.js", "beacon.json", MANIFEST)
+LAST = ("index.html", "mirror.js", "copy.json", "beacon.json", MANIFEST)
 """Written last and in this order: whoever reads them finds all else in place."""
 
 

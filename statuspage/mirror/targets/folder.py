@@ -27,8 +27,7 @@ class Folder:
             if path.is_dir() and not path.is_symlink():
                 self._take_over(path)
             before = path.resolve() if path.is_symlink() else None
-            with stage.picture(fresh) as manifest:
-                fresh.chmod(0o755)
+            manifest = stage.picture(fresh)
             link = path.with_name(f".{path.name}.{secrets.token_hex(6)}.link")
             link.symlink_to(fresh.name)
             link.replace(path)

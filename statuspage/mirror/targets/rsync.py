@@ -23,8 +23,7 @@ class Rsync:
     def publish(self, stage: Stage) -> int:
         folder = self._work / f"rsync-{secrets.token_hex(6)}"
         try:
-            with stage.picture(folder) as manifest:
-                pass
+            manifest = stage.picture(folder)
             run(
                 [
                     "rsync",

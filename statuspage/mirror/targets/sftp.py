@@ -38,8 +38,7 @@ class Sftp:
     def publish(self, stage: Stage) -> int:
         folder = self._work / f"sftp-{secrets.token_hex(6)}"
         try:
-            with stage.picture(folder) as wanted:
-                pass
+            wanted = stage.picture(folder)
             there = self._there or self._read(folder)
             self._there = None  # Known again once all of it arrived.
             todo = difference(there, wanted)
