@@ -36,6 +36,8 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("preview"), old = document.getElementById("preview");
+      const mail = fresh?.querySelector("details");
+      if (mail) mail.open = Boolean(old?.querySelector("details")?.open);
       if (fresh && old) old.replaceWith(fresh);
     } catch (error) {
       if (error.name !== "AbortError") console.warn("preview", error);

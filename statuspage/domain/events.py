@@ -4,6 +4,7 @@ The same row is the audit log and the reason to notify. Recording one also moves
 the revision, the counter by which every process knows that its pages are old.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -112,6 +113,14 @@ def latest(limit: int, *, before: int | None = None) -> list[Event]:
     if before is not None:
         query = query.where(Event.id < before)
     return list(db.session.scalars(query))
+
+
+def latest_of(kinds: Collection[str], limit: int) -> list[Event]:
+    """Newest events of these kinds first."""
+    if not kinds:
+        return []
+    query = sa.select(Event).where(Event.kind.in_(kinds)).order_by(Event.id.desc())
+    return list(db.session.scalars(query.limit(limit)))
 
 
 def to_tell(limit: int) -> list[Event]:

@@ -23,7 +23,7 @@ from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import db, reading
 from statuspage.domain import maintenance, metrics, subscribers
-from statuspage.notify import ledger
+from statuspage.notify import ledger, trials
 from statuspage.notify.bounces import job as bounce_job
 from statuspage.notify.teller import Teller
 from statuspage.notify.troubles import Troubles
@@ -42,6 +42,7 @@ def queue_of(app: Flask) -> Huey:
         app.extensions["tell"] = queue.task(name="tell")(partial(_tell, app))
         queue.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
         bounce_job.schedule(queue, app)
+        trials.put_on(queue, app)
     return app.extensions["queue"]
 
 

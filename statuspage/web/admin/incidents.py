@@ -5,7 +5,16 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 
@@ -191,7 +200,7 @@ def _new_page(form: OpenForm, incident: Incident | None = None) -> str:
         form=form,
         templates=templates.offered(form),
         incident=incident,
-        preview=_preview(form, IncidentKind.INCIDENT, None),
+        preview=_preview(form, IncidentKind.INCIDENT, form.name.data or "", None),
     )
 
 
@@ -340,7 +349,7 @@ def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None
         now=now,
         draft=incidents.draft_update(incident),
         updates=[update for update in incident.updates if not update.is_draft],
-        preview=_preview(form, incident.kind, incident),
+        preview=_preview(form, incident.kind, incident.name, incident),
         released=preview.released(incident, at=now),
         overdue_by=incidents.overdue_by(incident, now),
         postmortem=postmortems.of(incident),
@@ -424,7 +433,9 @@ def _nearest_promise(promised: datetime | None, said_at: datetime) -> str:
     return min(("15", "30", "60", "120"), key=lambda choice: abs(int(choice) - minutes))
 
 
-def _preview(form: TellForm, kind: IncidentKind, incident: Incident | None) -> preview.Preview:
+def _preview(
+    form: TellForm, kind: IncidentKind, name: str, incident: Incident | None
+) -> preview.Preview:
     now = clock.now()
     form.rows.validate()
     try:
@@ -440,6 +451,8 @@ def _preview(form: TellForm, kind: IncidentKind, incident: Incident | None) -> p
         next_update_by=promise,
         facts=form.facts,
         kind=kind,
+        name=name,
         incident=incident,
         at=now,
+        base_url=current_app.config["SETTINGS"].base_url,
     )

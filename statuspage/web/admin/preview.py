@@ -12,7 +12,10 @@ from statuspage.domain.components import Component
 from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus, worst
 from statuspage.domain.timeline import Facts, Incident
 from statuspage.errors import Invalid
-from statuspage.notify import audience
+from statuspage.notify import audience, mails, samples
+from statuspage.notify.mails import Written
+from statuspage.notify.samples import Draft
+from statuspage.page.snapshot import NoPageError
 from statuspage.text import to_html
 
 FEW_WORDS = 6
@@ -39,6 +42,8 @@ class Preview:
     next_update_by: datetime | None
     facts: Facts
     checks: list[Check]
+    mail: Written | None
+    """As subscribers would get it; None while it can not be written."""
     problem: str | None = None
 
     @property
@@ -56,8 +61,10 @@ def of(
     next_update_by: datetime | None,
     facts: Facts,
     kind: IncidentKind,
+    name: str,
     incident: Incident | None = None,
     at: datetime,
+    base_url: str,
 ) -> Preview:
     """The update as it would stand on the page; nothing is saved."""
     problem = None
@@ -65,6 +72,18 @@ def of(
         html = to_html(body)
     except Invalid as invalid:
         html, problem = Markup(""), str(invalid)
+    draft = Draft(
+        name=name,
+        kind=kind,
+        status=status,
+        is_first_of_status=incident is None or incident.is_draft or incident.status != status,
+        body=body,
+        claims=[(each.public_id, each.full_name, claim) for each, claim in claims.items()],
+        facts=facts,
+        next_update_by=next_update_by,
+        scheduled_for=incident.scheduled_for if incident else None,
+        scheduled_until=incident.scheduled_until if incident else None,
+    )
     return Preview(
         status=status,
         html=html,
@@ -76,8 +95,17 @@ def of(
             *_checks(status, body, claims, next_update_by, facts, kind),
             _reach(status, claims, incident),
         ],
+        mail=None if problem or not body.strip() else _mail(draft, at, base_url),
         problem=problem,
     )
+
+
+def _mail(draft: Draft, at: datetime, base_url: str) -> Written | None:
+    try:
+        told = samples.composed(draft, at=at, base_url=base_url)
+    except NoPageError:
+        return None
+    return mails.write(told, samples.reader("", base_url))
 
 
 def released(incident: Incident, *, at: datetime) -> list[tuple[Component, Claim]]:

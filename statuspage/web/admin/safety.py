@@ -43,9 +43,10 @@ def _load(session_id: str) -> Staff | None:
 
 
 def harden(response: Response) -> Response:
-    """Strict headers on every answer of the desk, errors included."""
+    """Strict headers on every answer of the desk, errors included; a view may set its own."""
     if request.path == "/admin" or request.path.startswith("/admin/"):
-        response.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
     return response
 
 
