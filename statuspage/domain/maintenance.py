@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, incidents, timeline
+from statuspage.domain import components, incidents, reminders, timeline
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
 from statuspage.domain.events import SYSTEM, Actor
@@ -41,6 +41,7 @@ def schedule(
     auto_end: bool = True,
     notify: bool = True,
     draft: bool = False,
+    reminds: bool = False,
     status: IncidentStatus = IncidentStatus.SCHEDULED,
     impact_override: Impact | None = None,
 ) -> Incident:
@@ -66,10 +67,12 @@ def schedule(
         scheduled_until=scheduled_until,
         auto_start=auto_start,
         auto_end=auto_end,
+        reminds=reminds,
         created_at=at,
         updated_at=at,
         corrections=[],
     )
+    reminders.plan(maintenance, at=at)
     timeline.set_facts(maintenance, facts or Facts())
     first = timeline.new_update(maintenance, status, body, by, at, None, notify=notify)
     first.is_draft = draft
@@ -95,6 +98,7 @@ def edit_draft(
     facts: Facts | None = None,
     auto_start: bool = True,
     auto_end: bool = True,
+    reminds: bool = False,
 ) -> None:
     """Rewrite a draft. Raises `Invalid` when it was published or the window is wrong."""
     _check_window(scheduled_for, scheduled_until, at)
@@ -111,6 +115,8 @@ def edit_draft(
     )
     maintenance.scheduled_for, maintenance.scheduled_until = scheduled_for, scheduled_until
     maintenance.auto_start, maintenance.auto_end = auto_start, auto_end
+    maintenance.reminds = reminds
+    reminders.plan(maintenance, at=at)
 
 
 def reschedule(
@@ -147,6 +153,7 @@ def reschedule(
         scheduled_for,
         scheduled_until,
     )
+    reminders.plan(maintenance, at=at)
     names = ("scheduled_for", "scheduled_until")
     for field, before, after in zip(names, old, (scheduled_for, scheduled_until), strict=True):
         timeline.note_correction(

@@ -79,6 +79,11 @@ class Incident(Model):
     scheduled_until: Mapped[datetime | None]
     auto_start: Mapped[bool] = mapped_column(default=True)
     auto_end: Mapped[bool] = mapped_column(default=True)
+    reminds: Mapped[bool] = mapped_column(default=False)
+    """Subscribers are reminded an hour before it begins."""
+    remind_at: Mapped[datetime | None] = mapped_column(index=True)
+    """When that is; None once they were, or where there is nothing to remind of."""
+    reminded_at: Mapped[datetime | None]
 
     is_backfilled: Mapped[bool] = mapped_column(default=False)
     shortlink: Mapped[str | None]

@@ -30,6 +30,7 @@ class ScheduleForm(ClaimsForm, FactsForm):
     scheduled_until = MomentField("Ends", required=True)
     auto_start = BooleanField("Begins by itself", default=True)
     auto_end = BooleanField("Ends by itself", default=True)
+    reminds = BooleanField("Remind subscribers one hour before", default=True)
 
 
 class RescheduleForm(Form):
@@ -85,6 +86,7 @@ def schedule() -> ResponseReturnValue:
             facts=form.facts,
             auto_start=form.auto_start.data,
             auto_end=form.auto_end.data,
+            reminds=form.reminds.data,
             draft=is_draft,
         )
         return url_for("admin.incidents.show", public_id=one.public_id)
@@ -123,6 +125,7 @@ def save_draft(public_id: str) -> ResponseReturnValue:
             facts=form.facts,
             auto_start=form.auto_start.data,
             auto_end=form.auto_end.data,
+            reminds=form.reminds.data,
         )
         if is_published:
             incidents.publish_draft(draft, by=current_actor(), at=now)
@@ -192,6 +195,7 @@ def _schedule_form(formdata: Any, draft: Incident | None) -> ScheduleForm:
             "scheduled_until": draft.scheduled_until,
             "auto_start": draft.auto_start,
             "auto_end": draft.auto_end,
+            "reminds": draft.reminds,
         }
     form = ScheduleForm(formdata, **values)
     present = draft.claims if draft else {}

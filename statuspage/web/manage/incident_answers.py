@@ -163,8 +163,8 @@ class Teller:
             auto_transition_to_operational_state=details.get(
                 "auto_transition_to_operational_state"
             ),
-            scheduled_remind_prior=bool(details.get("scheduled_remind_prior")),
-            scheduled_reminded_at=None,
+            scheduled_remind_prior=row.reminds,
+            scheduled_reminded_at=seconds_or_none(row.reminded_at, zone),
             scheduled_until=seconds_or_none(row.scheduled_until, zone),
             shortlink=row.shortlink or f"{self._page_url}/incidents/{row.public_id}",
             status=told(row.status),

@@ -59,6 +59,7 @@ class IncidentFields(Body):
     """Without an offset in the page's zone."""
     scheduled_until: OrNone[datetime] = None
     scheduled_remind_prior: OrNone[bool] = None
+    """True: subscribers are reminded an hour before it begins."""
     auto_transition_to_maintenance_state: OrNone[bool] = None
     """False: components keep their status when it begins."""
     auto_transition_to_operational_state: OrNone[bool] = None
@@ -198,7 +199,6 @@ _SAME = {
 """What a client may send back, having read it, without taking a step."""
 
 _KEPT = (
-    "scheduled_remind_prior",
     "auto_transition_to_maintenance_state",
     "auto_transition_to_operational_state",
     "auto_transition_deliver_notifications_at_start",

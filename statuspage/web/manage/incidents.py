@@ -7,7 +7,7 @@ What is sent without either changes no word on the timeline.
 from collections.abc import Collection
 from datetime import datetime
 
-from statuspage.domain import amendments, corrections, incidents, maintenance, search
+from statuspage.domain import amendments, corrections, incidents, maintenance, reminders, search
 from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.components import Component
 from statuspage.domain.status import (
@@ -174,6 +174,7 @@ def _schedule(call: Call[IncidentBody], sent: IncidentFields) -> Row:
         at=call.at,
         auto_start=bool(sent.starts_by_itself),
         auto_end=bool(sent.ends_by_itself),
+        reminds=bool(sent.scheduled_remind_prior),
         impact_override=sent.impact_override,
         notify=sent.notify,
     )
@@ -354,6 +355,8 @@ def _automate(row: Row, sent: IncidentFields, call: Call[IncidentBody]) -> None:
         by=call.by,
         at=call.at,
     )
+    if sent.scheduled_remind_prior is not None:
+        reminders.set_wanted(row, sent.scheduled_remind_prior, by=call.by, at=call.at)
 
 
 # ── taking back ────────────────────────────────────────────────────────────────
