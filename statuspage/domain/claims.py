@@ -75,7 +75,9 @@ class Interval:
 def effective(spans: Iterable[Span], at: datetime) -> Claim:
     """The worst claim in force at that moment; operational when there is none."""
     in_force = [span.claim for span in spans if span.covers(at)]
-    return max(in_force, key=lambda claim: claim.rank, default=OPERATIONAL)
+    if len(in_force) < 2:
+        return in_force[0] if in_force else OPERATIONAL
+    return max(in_force, key=lambda claim: claim.rank)
 
 
 def intervals(spans: Sequence[Span], start: datetime, end: datetime) -> list[Interval]:

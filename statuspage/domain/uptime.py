@@ -7,7 +7,7 @@ maintenance count zero. Percentages are truncated to two decimals, as Statuspage
 does, so that imported history keeps its figures. Today counts as a whole day.
 """
 
-from collections import deque
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
-from itertools import takewhile
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from statuspage.domain.claims import Interval, Span, intervals
@@ -79,35 +79,32 @@ def days(
     Days before `start_date` have no data. Nothing after `at` counts as down.
     """
     first = last - timedelta(days=count - 1)
-    begin, finish = day_start(first, zone), day_start(last + timedelta(days=1), zone)
-    troubled = [
-        part
-        for part in intervals(spans, begin, min(finish, at))
-        if part.claim.status is not ComponentStatus.OPERATIONAL
-    ]
-    found = []
-    ahead = deque(troubled)
-    for offset in range(count):
-        day = first + timedelta(days=offset)
-        begin, finish = day_start(day, zone), day_start(day + timedelta(days=1), zone)
-        while ahead and ahead[0].ends_at <= begin:
-            ahead.popleft()
-        if start_date is not None and day < start_date:
-            found.append(_no_data(day))
-        elif not ahead or ahead[0].starts_at >= finish:
-            found.append(_clear(day, zone))
-        else:
-            found.append(_day(day, ahead, begin, finish))
+    clear, starts = _frame(first, count, zone)
+    found = list(clear)
+    if start_date is not None:
+        for offset in range(min((start_date - first).days, count)):
+            found[offset] = _no_data(first + timedelta(days=offset))
+    troubled: dict[int, list[Interval]] = {}
+    for part in intervals(spans, starts[0], min(starts[-1], at)):
+        if part.claim.status is not ComponentStatus.OPERATIONAL:
+            touched = range(
+                bisect_right(starts, part.starts_at) - 1, bisect_left(starts, part.ends_at)
+            )
+            for offset in touched:
+                troubled.setdefault(offset, []).append(part)
+    for offset, parts in troubled.items():
+        if found[offset].has_data:
+            found[offset] = _day(found[offset].date, parts, starts[offset], starts[offset + 1])
     return found
 
 
 def percentage(of: Sequence[Day]) -> Decimal | None:
     """Uptime over these days, 0–100 with two decimals, truncated; None without data."""
-    length = sum(day.length_s for day in of)
+    length = sum([day.length_s for day in of])
     if length == 0:
         return None
     # Fractions are slow and most days have no downtime.
-    downtime = sum((day.downtime_s for day in of if day.downtime_s), Fraction(0))
+    downtime = sum([day.downtime_s for day in of if day.parts], Fraction(0))
     hundredths = (1 - downtime / length) * 10_000
     return Decimal(hundredths.__floor__()) / 100
 
@@ -139,10 +136,10 @@ def stretch(spans: Sequence[Span], start: datetime, end: datetime, *, at: dateti
 
 
 def _day(day: date, troubled: Iterable[Interval], begin: datetime, finish: datetime) -> Day:
-    """`troubled` in the order of time, of which the first is not over when the day begins."""
+    """`troubled` in the order of time; all of it touches the day."""
     parts = tuple(
         Interval(part.claim, max(part.starts_at, begin), min(part.ends_at, finish))
-        for part in takewhile(lambda part: part.starts_at < finish, troubled)
+        for part in troubled
     )
     seconds: dict[ComponentStatus, Fraction] = {}
     downtime = Fraction(0)
@@ -160,17 +157,18 @@ def _day(day: date, troubled: Iterable[Interval], begin: datetime, finish: datet
     )
 
 
-@lru_cache(maxsize=4096)
-def _clear(day: date, zone: ZoneInfo) -> Day:
-    length = day_start(day + timedelta(days=1), zone) - day_start(day, zone)
-    return Day(
-        day,
-        int(length.total_seconds()),
-        Fraction(0),
-        {},
-        ComponentStatus.OPERATIONAL,
-        (),
-    )
+@lru_cache(maxsize=64)
+def _frame(first: date, count: int, zone: ZoneInfo) -> tuple[list[Day], list[datetime]]:
+    """`count` days without trouble; where each begins and, last, where they end."""
+    dates = [first + timedelta(days=offset) for offset in range(count + 1)]
+    starts = [day_start(day, zone) for day in dates]
+    lengths = [int((end - begin).total_seconds()) for begin, end in pairwise(starts)]
+    operational = ComponentStatus.OPERATIONAL
+    clear = [
+        Day(day, length, Fraction(0), {}, operational, ())
+        for day, length in zip(dates, lengths, strict=False)
+    ]
+    return clear, starts
 
 
 def _no_data(day: date) -> Day:

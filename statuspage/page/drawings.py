@@ -78,15 +78,15 @@ class Bar:
 
 
 def bar(days: Sequence[Day], figures: Mapping[Window, Decimal | None], times: Times) -> Bar:
-    blank = sum(not day.has_data for day in days)
-    marks = [
+    blank = [day.length_s for day in days].count(0)
+    marks = tuple(
         Mark(index * STEP, 0, TONES[day.worst], _title(day, times))
         for index, day in enumerate(days)
-        if day.worst is not ComponentStatus.OPERATIONAL
-    ]
+        if day.parts
+    )
     return Bar(
         blank=blank * STEP,
-        marks=tuple(marks),
+        marks=marks,
         label=_label(days, blank, times),
         windows=tuple(
             (window.days // 10 * 10, window.days, wording.percent(figures[window]))
@@ -96,10 +96,9 @@ def bar(days: Sequence[Day], figures: Mapping[Window, Decimal | None], times: Ti
 
 
 def _label(days: Sequence[Day], blank: int, times: Times) -> str:
-    planned = [day for day in days if day.worst is ComponentStatus.UNDER_MAINTENANCE]
-    trouble = [
-        day for day in days if day.worst.severity > ComponentStatus.UNDER_MAINTENANCE.severity
-    ]
+    marked = [day for day in days if day.parts]
+    planned = [day for day in marked if day.worst is ComponentStatus.UNDER_MAINTENANCE]
+    trouble = [day for day in marked if day.worst is not ComponentStatus.UNDER_MAINTENANCE]
     parts = [f"{len(trouble)} with trouble" if trouble else "no trouble"]
     if planned:
         parts.append(f"{len(planned)} with maintenance only")
@@ -143,9 +142,9 @@ def calendar(month: CalendarMonth, times: Times) -> Calendar:
             _title(day, times),
         )
         for index, day in enumerate(month.days)
-        if day.worst is not ComponentStatus.OPERATIONAL
+        if day.parts
     )
-    blank = sum(not day.has_data for day in month.days)
+    blank = [day.length_s for day in month.days].count(0)
     end = offset + len(month.days)
     return Calendar(
         rows=(end + 6) // 7,
