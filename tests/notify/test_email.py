@@ -88,6 +88,8 @@ def test_maintenance_names_its_window_and_the_calendar(told, committed, componen
     written = mails.write(*told("maintenance.scheduled"))
     assert written.subject == "[Brambleway] Scheduled: Database upgrade"
     assert "Planned: 11 Mar, 12:00 UTC until 11 Mar, 14:00 UTC" in written.text
+    assert "What it is about: API" in written.text
+    assert "Operational" not in written.text + written.html
     assert "/maintenance.ics" in written.text
 
 
