@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import incidents
+from statuspage.domain import events, incidents
 from statuspage.domain.components import Component
 from statuspage.domain.events import Event
 from statuspage.domain.subscribers import (
@@ -35,6 +35,12 @@ def of(event: Event) -> Audience | None:
             return _of_component(event.subject)
         case "incident" | "maintenance" | "postmortem":
             incident = incidents.get(event.subject)
+            if incident is not None and happened == "update_edited":
+                return _who_read(event)
+            if incident is not None and happened == "reminded":
+                # As Statuspage: people are reminded, programs know the window.
+                people = Subscriber.channel != Channel.WEBHOOK
+                return _of_incident(incident, event, is_edge=False).where(people)
             if incident is not None:
                 is_edge = happened in EDGES or incident.is_over
                 return _of_incident(incident, event, is_edge=is_edge)
@@ -107,6 +113,20 @@ def _told_before(event: Event) -> sa.Select[int]:
     return sa.select(Delivery.subscriber_id).where(
         Delivery.event_id.in_(earlier), Delivery.state == DeliveryState.SENT
     )
+
+
+def _who_read(correction: Event) -> Audience:
+    """Who was sent the words that are corrected; nobody else has read them in a message."""
+    update = correction.data.get("update")
+    told = [
+        event.id
+        for event in events.about(correction.subject, limit=10_000)
+        if event.notify and event.data.get("update") == update and event.id < correction.id
+    ]
+    sent = sa.select(Delivery.subscriber_id).where(
+        Delivery.event_id.in_(told), Delivery.state == DeliveryState.SENT
+    )
+    return _active().where(Subscriber.id.in_(sent))
 
 
 def size(audience: Audience) -> dict[Channel, int]:

@@ -22,7 +22,7 @@ from huey.consumer import Consumer
 from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import db, reading
-from statuspage.domain import maintenance, metrics, subscribers
+from statuspage.domain import maintenance, metrics, reminders, subscribers
 from statuspage.notify import ledger, trials
 from statuspage.notify.bounces import job as bounce_job
 from statuspage.notify.teller import Teller
@@ -83,9 +83,15 @@ def step(app: Flask, at: datetime) -> None:
     with app.app_context():
         reading()
         due = maintenance.due(at=at)
+        due_reminders = reminders.due(at=at)
     for public_id in due:
         with suppress(Exception), troubles.watch(f"Maintenance {public_id}"), app.app_context():
             maintenance.advance(public_id, at=at)
+            db.session.commit()
+    for public_id in due_reminders:
+        watched = troubles.watch(f"The reminder of maintenance {public_id}")
+        with suppress(Exception), watched, app.app_context():
+            reminders.remind(public_id, at=at)
             db.session.commit()
 
 

@@ -57,6 +57,8 @@ def step(news: News) -> str:
     update = news.update
     if update is None:
         return ""
+    if news.is_reminder:
+        return "Reminder"
     if update.is_first_of_status or update.status is IncidentStatus.RESOLVED:
         return update.status.label
     return "Update"

@@ -14,7 +14,7 @@ from statuspage import links
 from statuspage.domain import push
 from statuspage.domain.events import Event
 from statuspage.domain.push import Access
-from statuspage.domain.status import IncidentKind
+from statuspage.domain.status import IncidentKind, IncidentStatus
 from statuspage.domain.subscribers import Channel, Subscriber
 from statuspage.links import Purpose
 from statuspage.page import snapshot
@@ -62,6 +62,22 @@ class News:
     component: ComponentView | None = None
     old_status: str | None = None
     """Of the component, where that is what happened."""
+    is_reminder: bool = False
+    """Of maintenance that begins soon: nothing new, told once more."""
+
+    @property
+    def said_before(self) -> str | None:
+        """Of a correction: the words that stood there, as they were typed."""
+        if self.kind is not NewsKind.CORRECTION or self.update is None or not self.update.edits:
+            return None
+        return "".join(text for kind, text in self.update.edits[-1].words if kind != "new")
+
+    @property
+    def reason(self) -> str | None:
+        """Of a correction: why, where staff said it."""
+        if self.said_before is None or self.update is None:
+            return None
+        return self.update.edits[-1].reason
 
     @property
     def page(self) -> PageView:
@@ -150,9 +166,26 @@ def _of_incident(
         return None
     is_work = incident.kind is IncidentKind.MAINTENANCE
     kind = NewsKind.MAINTENANCE if is_work else NewsKind.INCIDENT
+    is_reminder = happened == "reminded"
+    if is_reminder and not _is_still_ahead(event, incident):
+        return None
     if happened == "update_edited":
         kind = NewsKind.CORRECTION
-    return News(kind, event.id, event.at, now, incident=incident, update=update)
+    return News(
+        kind,
+        event.id,
+        event.at,
+        now,
+        incident=incident,
+        update=update,
+        is_reminder=is_reminder,
+    )
+
+
+def _is_still_ahead(event: Event, incident: IncidentView) -> bool:
+    """Whether what was reminded of has not begun, moved or been called off since."""
+    window = incident.scheduled_for.isoformat() if incident.scheduled_for else None
+    return incident.status is IncidentStatus.SCHEDULED and window == event.data["scheduled_for"]
 
 
 def recipient(
