@@ -35,11 +35,13 @@ def edit_update(
     by: Actor,
     at: datetime,
     reason: str | None = None,
+    notify: bool = False,
 ) -> None:
     """Change the words of an update; the earlier ones are kept and shown.
 
-    Raises `Conflict` when somebody edited it since `expected_version`, `Invalid`
-    when `body` is blank or nobody has read it yet.
+    With `notify` those who were sent the earlier words are told. Raises `Conflict` when
+    somebody edited it since `expected_version`, `Invalid` when `body` is blank or nobody
+    has read it yet.
     """
     timeline.check_words(update.incident.name, body)
     timeline.take_turn(update.incident)
@@ -70,6 +72,7 @@ def edit_update(
         by=by,
         at=at,
         data={"reason": earlier.reason},
+        notify=notify,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from wtforms import SelectField, StringField, TextAreaField
+from wtforms import BooleanField, SelectField, StringField, TextAreaField
 
 from statuspage import clock
 from statuspage.domain import corrections
@@ -102,6 +102,7 @@ def _edit_page(incident: Incident, form: EditForm) -> str:
 class EditUpdateForm(Form):
     body = TextAreaField("Message", filters=[words])
     reason = StringField("Reason for the change", filters=[words])
+    notify = BooleanField("Tell subscribers of the correction")
     expected_version = VersionField()
 
 
@@ -129,6 +130,7 @@ def save_edited_update(public_id: str, update_id: str) -> ResponseReturnValue:
             by=current_actor(),
             at=clock.now(),
             reason=form.reason.data or None,
+            notify=form.notify.data,
         )
         return url_for("admin.incidents.show", public_id=public_id, _anchor=update_id)
 

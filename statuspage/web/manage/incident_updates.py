@@ -20,7 +20,8 @@ class UpdateFields(Body):
     display_at: OrNone[datetime] = None
     """Without an offset in the page's zone. An update keeps its place in the timeline."""
     deliver_notifications: OrNone[bool] = None
-    """True sends what was kept quiet to the subscribers now."""
+    """True sends what was kept quiet to the subscribers now, or, where they were told and
+    `body` changes, tells them of the correction."""
     wants_twitter_update: OrNone[bool] = None
 
 
@@ -38,7 +39,12 @@ def edit_incident_update(
     sent = call.body.incident_update
     if sent.body is not None:
         corrections.edit_update(
-            update, body=sent.body, expected_version=update.version, by=call.by, at=call.at
+            update,
+            body=sent.body,
+            expected_version=update.version,
+            by=call.by,
+            at=call.at,
+            notify=update.notify and sent.deliver_notifications is True,
         )
     if sent.display_at is not None:
         posted_at = moment("display_at", sent.display_at, call.page.zone)
