@@ -1,5 +1,6 @@
 """What a chat message says, before any vendor's format: a headline, facts, links. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -43,6 +44,8 @@ class Brief:
     page_name: str
     thread: str | None
     """Public id of the incident that it belongs to."""
+    wants_notice: bool = False
+    """A reminder, or an end: where earlier messages are edited, a new one is posted too."""
 
     @property
     def colour(self) -> int:
@@ -53,6 +56,10 @@ class Brief:
         """Components and facts in one list."""
         listed = "\n".join(f"{name}: {stands}" for name, stands in self.components)
         return ((("Affected", listed),) if listed else ()) + self.facts
+
+    def room(self, total: int, most: int) -> int:
+        """What each row may cost where all of them may cost `total`, and one `most`."""
+        return min(most, total // max(len(self.rows), 1))
 
 
 def brief(news: News, to: Recipient) -> Brief:
@@ -67,6 +74,10 @@ def brief(news: News, to: Recipient) -> Brief:
             link = f"{url}/incidents/{one.id}"
             said = "We have withdrawn this incident."
             return _plain(news, to, one.name, said, link, "Details", facts, one.id)
+        case NewsKind.COMPONENT if news.component is not None:
+            found = news.component
+            said = f"{found.full_name}: {found.status.label}."
+            return _plain(news, to, found.full_name, said, f"{url}{found.path}", "Details")
         case NewsKind.CONFIRMATION:
             said = (
                 f"Somebody asked for news of {name} ({url}) in this chat. Confirm to get"
@@ -82,9 +93,32 @@ def brief(news: News, to: Recipient) -> Brief:
     raise Failed(f"There is no chat message for {news.kind}.", is_final=True)
 
 
-def clipped(text: str, most: int) -> str:
-    """At most so many characters, an ellipsis where some are missing."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+def units(text: str) -> int:
+    """Length in UTF-16 code units, which is how most vendors count; never less than characters."""
+    return len(text) + sum(1 for sign in text if sign > "\uffff")
+
+
+def clipped(
+    text: str,
+    most: int,
+    *,
+    shown: Callable[[str], str] = str,
+    cost: Callable[[str], int] = units,
+) -> str:
+    """The longest beginning that costs `most` at most as it is `shown` (escaped), so shown.
+
+    An ellipsis stands where some is missing. No escape is ever cut in two.
+    """
+    if cost(shown(text)) <= most:
+        return shown(text)
+    fits, too_long = 0, min(len(text), most)
+    while fits < too_long:
+        middle = (fits + too_long + 1) // 2
+        if cost(shown(f"{text[:middle].rstrip()}…")) <= most:
+            fits = middle
+        else:
+            too_long = middle - 1
+    return shown(f"{text[:fits].rstrip()}…")
 
 
 def _plain(
@@ -117,6 +151,8 @@ def _of_incident(news: News, one: IncidentView, to: Recipient) -> Brief:
     else:
         body = to_plain(update.html)
         said = "Corrected" if news.kind is NewsKind.CORRECTION else step(news)
+        if news.is_reminder:
+            said = "Reminder, announced"
         state = f"{said}, {_when(update.posted_at, times)}"
         status = worst(change.claim.status for change in changes) if changes else one.worst.status
         tone = wording.tone_of_step(update.status, status or ComponentStatus.OPERATIONAL)
@@ -132,12 +168,21 @@ def _of_incident(news: News, one: IncidentView, to: Recipient) -> Brief:
         manage_url=to.manage_url,
         page_name=news.page.name,
         thread=one.id,
+        wants_notice=news.is_reminder or _is_end(news),
     )
+
+
+def _is_end(news: News) -> bool:
+    update = news.update
+    return update is not None and update.status.is_over and news.kind is not NewsKind.CORRECTION
 
 
 def _facts(news: News, one: IncidentView, times: Times) -> list[tuple[str, str]]:
     if news.kind is NewsKind.POSTMORTEM:
         return []
+    if news.said_before is not None:
+        reason = [("Why", news.reason)] if news.reason else []
+        return [("It said before", news.said_before), *reason]
     planned = ""
     if one.scheduled_for and one.scheduled_until and not one.is_over:
         planned = f"{_when(one.scheduled_for, times)} until {_when(one.scheduled_until, times)}"

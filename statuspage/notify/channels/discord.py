@@ -1,7 +1,8 @@
 """Discord: a webhook's embed, edited while its incident goes on.
 
 https://discord.com/developers/docs/resources/webhook: `wait=true` answers the message;
-title 256, description 4,096, field 1,024, all of an embed 6,000 characters.
+title 256, description 4,096, field 1,024, all of an embed 6,000 characters. A message in
+a thread (`thread_id` in the address) is edited there.
 """
 
 import re
@@ -28,7 +29,9 @@ def sender(settings: Settings) -> Send:
             edited = post_json(outgoing, _address(to, to.earlier), told, method="PATCH")
             if body_of(edited).get("code") != UNKNOWN_MESSAGE:
                 _judge(edited)
-                return to.earlier
+                # Nobody is notified of an edit: an end and a reminder are posted too.
+                if not brief(news, to).wants_notice:
+                    return to.earlier
         answered = post_json(outgoing, _address(to), told)
         _judge(answered)
         known = body_of(answered).get("id")
@@ -39,12 +42,15 @@ def sender(settings: Settings) -> Send:
 
 def message(news: News, to: Recipient) -> Json:
     one = brief(news, to)
+    room = one.room(2800, 1000)
     embed = {
-        "title": clipped(escape(clipped(one.headline, 120)), 256),
+        "title": clipped(one.headline, 256, shown=escape),
         "url": one.link,
         "color": one.colour,
-        "description": clipped(escape("\n".join(filter(None, (one.state, one.body)))), 2000),
-        "fields": [{"name": label, "value": clipped(escape(text), 500)} for label, text in one.rows]
+        "description": clipped("\n".join(filter(None, (one.state, one.body))), 2000, shown=escape),
+        "fields": [
+            {"name": label, "value": clipped(text, room, shown=escape)} for label, text in one.rows
+        ]
         + [{"name": "Change or stop", "value": one.manage_url}],
         "footer": {"text": clipped(one.page_name, 200)},
     }

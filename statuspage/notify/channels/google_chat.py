@@ -1,16 +1,18 @@
 """Google Chat: a space's webhook, a card in the thread of its incident.
 
-https://developers.google.com/workspace/chat/quickstart/webhooks. Paragraphs of a card
-read a little HTML, so typed text is escaped.
+https://developers.google.com/workspace/chat/quickstart/webhooks: 32,000 bytes a message,
+a hundred widgets a card. The answer 404 says that the space or its webhook is gone.
+Paragraphs of a card read a little HTML, so typed text is escaped.
 """
 
+import json
 from html import escape
 from typing import Any
 
 from statuspage.config import Settings
 from statuspage.notify.brief import brief, clipped
-from statuspage.notify.channels import Send
-from statuspage.notify.channels.answers import judge, post_json
+from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.answers import body_of, judge, post_json
 from statuspage.notify.news import News, Recipient
 from statuspage.notify.outgoing import Outgoing
 
@@ -23,16 +25,19 @@ def sender(settings: Settings) -> Send:
     def send(news: News, to: Recipient) -> None:
         joint = "&" if "?" in to.address else "?"
         option = f"{joint}messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"
-        judge(post_json(outgoing, to.address + option, message(news, to)))
+        answered = post_json(outgoing, to.address + option, message(news, to))
+        if answered.status == 404 and "error" in body_of(answered):
+            raise Failed("Google Chat: the space or its webhook is gone.", is_gone=True)
+        judge(answered)
 
     return send
 
 
 def message(news: News, to: Recipient) -> Json:
     one = brief(news, to)
-    widgets = [_paragraph(escape(clipped(one.body, 3000)))]
+    widgets = [_paragraph(one.body, 9000)]
     for label, text in one.rows:
-        widgets.append(_paragraph(f"<b>{label}</b><br>{escape(clipped(text, 800))}"))
+        widgets.append(_paragraph(text, one.room(14_000, 5000), before=f"<b>{label}</b><br>"))
     links = ((one.link_label, one.link), ("Change or stop", one.manage_url))
     buttons = [{"text": text, "onClick": {"openLink": {"url": url}}} for text, url in links]
     widgets.append({"buttonList": {"buttons": buttons}})
@@ -48,5 +53,11 @@ def _of(widgets: list[Json]) -> Json:
     return {"widgets": widgets}
 
 
-def _paragraph(html: str) -> Json:
-    return {"textParagraph": {"text": html.replace("\n", "<br>")}}
+def _paragraph(text: str, most: int, *, before: str = "") -> Json:
+    """`most` is in bytes, as HTML within JSON."""
+    said = clipped(text, most, shown=_html, cost=lambda html: len(json.dumps(html).encode()))
+    return {"textParagraph": {"text": before + said}}
+
+
+def _html(text: str) -> str:
+    return escape(text).replace("\n", "<br>")

@@ -1,6 +1,7 @@
 """Mattermost: incoming webhooks, a message attachment.
 
-https://developers.mattermost.com/integrate/reference/message-attachments/
+https://developers.mattermost.com/integrate/reference/message-attachments/: a message has
+16,383 characters at most.
 """
 
 import re
@@ -8,35 +9,41 @@ from typing import Any
 
 from statuspage.config import Settings
 from statuspage.notify.brief import brief, clipped
-from statuspage.notify.channels import Send
-from statuspage.notify.channels.answers import judge, post_json
+from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.answers import body_of, judge, post_json
 from statuspage.notify.news import News, Recipient
 from statuspage.notify.outgoing import Outgoing
 
 Json = dict[str, Any]
+GONE = {"web.incoming_webhook.invalid.app_error", "store.sql_webhooks.get_incoming.app_error"}
 
 
 def sender(settings: Settings) -> Send:
     outgoing = Outgoing(settings.outgoing_networks)
 
     def send(news: News, to: Recipient) -> None:
-        judge(post_json(outgoing, to.address, message(news, to)))
+        answered = post_json(outgoing, to.address, message(news, to))
+        # What else is not found may be a proxy whose server is away.
+        if answered.status in (400, 404) and body_of(answered).get("id") in GONE:
+            raise Failed("Mattermost: the webhook was removed.", is_gone=True)
+        judge(answered)
 
     return send
 
 
 def message(news: News, to: Recipient) -> Json:
     one = brief(news, to)
-    said = "\n\n".join(filter(None, (escape(one.state), escape(clipped(one.body, 3000)))))
+    room = one.room(8000, 3000)
+    said = "\n\n".join(filter(None, (escape(one.state), clipped(one.body, 5000, shown=escape))))
     links = f"[{one.link_label}]({one.link}) · [Change or stop]({one.manage_url})"
     attachment = {
-        "fallback": escape(clipped(f"{one.page_name}: {one.headline}", 300)),
+        "fallback": clipped(f"{one.page_name}: {one.headline}", 300, shown=escape),
         "color": f"#{one.colour:06X}",
-        "title": escape(clipped(one.headline, 300)),
+        "title": clipped(one.headline, 300, shown=escape),
         "title_link": one.link,
         "text": f"{said}\n\n{links}",
         "fields": [
-            {"short": False, "title": label, "value": escape(clipped(text, 800))}
+            {"short": False, "title": label, "value": clipped(text, room, shown=escape)}
             for label, text in one.rows
         ],
         "footer": clipped(one.page_name, 200),

@@ -1,7 +1,8 @@
 """Slack: incoming webhooks, Block Kit.
 
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and
-https://docs.slack.dev/reference/block-kit/blocks: header 150, text 3,000 characters.
+https://docs.slack.dev/reference/block-kit/blocks: header 150, text 3,000 characters, 50
+blocks. All texts of a message together are refused from about 13,000 on, so ours stay below.
 """
 
 from typing import Any
@@ -34,15 +35,15 @@ def message(news: News, to: Recipient) -> Json:
     one = brief(news, to)
     blocks: list[Json] = [{"type": "header", "text": _plain(one.headline, 150)}]
     if one.state:
-        blocks.append({"type": "context", "elements": [_plain(one.state, 2000)]})
+        blocks.append({"type": "context", "elements": [_plain(one.state, 300)]})
     if one.body:
         blocks.append({"type": "section", "text": _plain(one.body, 3000)})
     for label, text in one.rows:
-        said = clipped(escape(clipped(text, 500)), 2900)
+        said = clipped(text, one.room(7000, 2500), shown=escape)
         blocks.append({"type": "section", "text": _marked(f"*{label}*\n{said}")})
     links = f"<{one.link}|{one.link_label}> · <{one.manage_url}|Change or stop>"
     blocks.append({"type": "context", "elements": [_marked(links)]})
-    text = escape(clipped(f"{one.page_name}: {one.headline}. {one.state}", 500))
+    text = clipped(f"{one.page_name}: {one.headline}. {one.state}", 500, shown=escape)
     return {"text": text, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
 
 

@@ -1,11 +1,18 @@
-"""Text messages through the operator's gateway: that something began, and that it is over."""
+"""Text messages through the operator's gateway: that something began, and that it is over.
 
-from urllib.parse import quote, urlsplit
+Gateways differ: `{to}` and `{text}` are filled in where the address has them. What stands
+behind `#` is sent as a form, a name and a password before the host as basic
+authentication (Twilio and its like). Without places to fill it gets JSON.
+"""
+
+import base64
+import json
+from urllib.parse import quote, unquote, urlsplit
 
 from statuspage.config import Settings
 from statuspage.notify.brief import brief, clipped
 from statuspage.notify.channels import Send
-from statuspage.notify.channels.answers import judge, post_json
+from statuspage.notify.channels.answers import judge
 from statuspage.notify.mails import step
 from statuspage.notify.news import News, NewsKind, Recipient
 from statuspage.notify.outgoing import Outgoing
@@ -28,9 +35,12 @@ def sender(settings: Settings) -> Send:
             filled = quote(to.address, safe="").join(
                 part.replace("{text}", quote(text, safe="")) for part in before
             )
-            answered = outgoing.post(filled, b"", {})
+            address, _, form = filled.partition("#")
+            kind, body = ("application/x-www-form-urlencoded", form) if form else ("", "")
         else:
-            answered = post_json(outgoing, gateway, {"to": to.address, "text": text})
+            address, kind = gateway, "application/json"
+            body = json.dumps({"to": to.address, "text": text}, ensure_ascii=False)
+        answered = outgoing.post(address, body.encode(), _headers(gateway, kind))
         # A gateway that refuses may be set up wrongly: no number is given up for that.
         judge(answered, is_strict=False, is_gone_by_410=False)
 
@@ -45,7 +55,18 @@ def message(news: News, to: Recipient) -> str | None:
     link = one.link.partition("#")[0]
     said = " ".join(f"{one.page_name}: {step(news)} {one.headline}".split())
     room = MOST - len(link) - 1
-    return f"{clipped(said, room)} {link}" if room > 20 else clipped(said, MOST)
+    # A link is of no use in part: with a long one it is two messages.
+    return f"{clipped(said, max(room, 20))} {link}"
+
+
+def _headers(gateway: str, kind: str) -> dict[str, str]:
+    """What is sent, and who we are where the gateway's address says it."""
+    headers = {"Content-Type": kind} if kind else {}
+    parts = urlsplit(gateway)
+    if parts.username is not None:
+        known = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(known.encode()).decode()}"
+    return headers
 
 
 def _is_told(news: News) -> bool:
@@ -54,6 +75,8 @@ def _is_told(news: News) -> bool:
         return True
     if update is None or news.kind is NewsKind.CORRECTION:
         return False
+    if news.is_reminder:
+        return True
     if news.kind is NewsKind.MAINTENANCE:
         begins = update.status.value == "in_progress" and update.is_first_of_status
         return begins or update.status.is_over

@@ -1,17 +1,19 @@
 """Microsoft Teams: the webhook of a Workflow, an Adaptive Card. It answers 202.
 
 https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using:
-28 KB a message. Text runs are not read as Markdown, so nothing typed is markup.
+28 KB a message, so texts are measured in bytes. Text runs are not read as Markdown, so
+nothing typed is markup.
 """
 
+import json
 from typing import Any
 
 from statuspage.config import Settings
 from statuspage.notify.brief import brief, clipped
-from statuspage.notify.channels import Send
-from statuspage.notify.channels.answers import judge, post_json
+from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.answers import body_of, judge, post_json
 from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.notify.outgoing import Answered, Outgoing
 
 Json = dict[str, Any]
 COLOURS = {"ok": "Good", "maint": "Accent", "degraded": "Warning", "partial": "Warning"}
@@ -21,7 +23,10 @@ def sender(settings: Settings) -> Send:
     outgoing = Outgoing(settings.outgoing_networks)
 
     def send(news: News, to: Recipient) -> None:
-        judge(post_json(outgoing, to.address, message(news, to)))
+        answered = post_json(outgoing, to.address, message(news, to))
+        if answered.status == 404 and _code(answered) == "WorkflowNotFound":
+            raise Failed("Microsoft Teams: the workflow was deleted.", is_gone=True)
+        judge(answered)
 
     return send
 
@@ -29,12 +34,14 @@ def sender(settings: Settings) -> Send:
 def message(news: News, to: Recipient) -> Json:
     one = brief(news, to)
     colour = COLOURS.get(one.tone, "Attention" if one.tone == "major" else "Default")
-    body = [_text(_run(one.headline, 300, weight="Bolder", size="Large", color=colour))]
+    body = [_text(_run(one.headline, 600, weight="Bolder", size="Large", color=colour))]
     if one.state:
-        body.append(_text(_run(one.state, 300, isSubtle=True)))
-    body.append(_text(_run(one.body, 3000)))
+        body.append(_text(_run(one.state, 600, isSubtle=True)))
+    body.append(_text(_run(one.body, 9000)))
     for label, text in one.rows:
-        body.append(_text(_run(f"{label}: ", 100, weight="Bolder"), _run(text, 800)))
+        body.append(
+            _text(_run(f"{label}: ", 100, weight="Bolder"), _run(text, one.room(12_000, 5000)))
+        )
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -55,4 +62,15 @@ def _text(*runs: Json) -> Json:
 
 
 def _run(text: str, most: int, **look: object) -> Json:
-    return {"type": "TextRun", "text": clipped(text, most), **look}
+    """`most` is in bytes."""
+    return {"type": "TextRun", "text": clipped(text, most, cost=_weight), **look}
+
+
+def _weight(text: str) -> int:
+    """Bytes as JSON."""
+    return len(json.dumps(text, ensure_ascii=False).encode())
+
+
+def _code(answered: Answered) -> object:
+    error = body_of(answered).get("error")
+    return error.get("code") if isinstance(error, dict) else None

@@ -1,15 +1,16 @@
 """Telegram: a bot's messages in HTML, replies to the first one of their incident.
 
-https://core.telegram.org/bots/api#sendmessage: 4,096 characters.
+https://core.telegram.org/bots/api#sendmessage: 4,096 characters, entities not counted. A
+group that became a supergroup says its new number (`migrate_to_chat_id`).
 """
 
 from datetime import timedelta
-from html import escape
+from html import escape, unescape
 from typing import Any
 from urllib.parse import urlsplit
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped
+from statuspage.notify.brief import brief, clipped, units
 from statuspage.notify.channels import Failed, Send
 from statuspage.notify.channels.answers import body_of, judge, post_json
 from statuspage.notify.news import News, Recipient
@@ -24,7 +25,10 @@ def sender(settings: Settings) -> Send:
     url = f"{base.rstrip('/')}/bot{settings.telegram_token}/sendMessage"
 
     def send(news: News, to: Recipient) -> str | None:
-        answered = post_json(outgoing, url, message(news, to))
+        told = message(news, to)
+        answered = post_json(outgoing, url, told)
+        if answered.status == 400 and (moved := _moved_to(answered)) is not None:
+            answered = post_json(outgoing, url, told | {"chat_id": moved})
         _judge(answered)
         result = body_of(answered).get("result")
         known = result.get("message_id") if isinstance(result, dict) else None
@@ -35,8 +39,9 @@ def sender(settings: Settings) -> Send:
 
 def message(news: News, to: Recipient) -> Json:
     one = brief(news, to)
-    said = [f"<b>{_typed(one.headline, 300)}</b>", _typed(one.state, 200), _typed(one.body, 1500)]
-    said += [f"<b>{label}</b>: {_typed(text, 300)}" for label, text in one.rows]
+    room = one.room(1600, 900)
+    said = [f"<b>{_typed(one.headline, 300)}</b>", _typed(one.state, 200), _typed(one.body, 1700)]
+    said += [f"<b>{label}</b>: {_typed(text, room)}" for label, text in one.rows]
     links = ((one.link, one.link_label), (one.manage_url, "Change or stop"))
     said.append(" · ".join(f'<a href="{escape(url)}">{label}</a>' for url, label in links))
     told: Json = {
@@ -53,7 +58,18 @@ def message(news: News, to: Recipient) -> Json:
 
 def _typed(text: str, most: int) -> str:
     """Nobody is mentioned and no command offered by what was typed."""
-    return escape(clipped(text, most)).replace("@", "@\u200b")
+    return clipped(
+        text,
+        most,
+        shown=lambda typed: escape(typed).replace("@", "@\u200b"),
+        cost=lambda html: units(unescape(html)),
+    )
+
+
+def _moved_to(answered: Answered) -> int | None:
+    parameters = body_of(answered).get("parameters")
+    found = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
+    return found if isinstance(found, int) else None
 
 
 def _judge(answered: Answered) -> None:
