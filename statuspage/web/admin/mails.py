@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import structlog
-from flask import Blueprint, Response, abort, current_app, render_template, request, url_for
+from flask import Blueprint, abort, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -50,23 +50,22 @@ def index() -> ResponseReturnValue:
 @bp.get("/<kind>")
 @requires(Permission.CONFIGURE)
 def show(kind: str) -> ResponseReturnValue:
-    response = Response(_page(_shown(kind), Form()))
-    response.headers["Content-Security-Policy"] = WITH_A_FRAME
-    return response
+    safety.use_content_policy(WITH_A_FRAME)
+    return _page(_shown(kind), Form())
 
 
 @bp.get("/<kind>/html")
 @requires(Permission.CONFIGURE)
 def html(kind: str) -> ResponseReturnValue:
     """The HTML alone, for the frame."""
-    response = Response(_shown(kind).written.html)
-    response.headers["Content-Security-Policy"] = OF_A_MAIL
-    return response
+    safety.use_content_policy(OF_A_MAIL)
+    return _shown(kind).written.html
 
 
 @bp.post("/<kind>/test")
 @requires(Permission.CONFIGURE)
 def test(kind: str) -> ResponseReturnValue:
+    safety.use_content_policy(WITH_A_FRAME)
     shown, form = _shown(kind), Form(request.form)
 
     def act() -> str:

@@ -1,6 +1,6 @@
 """What guards the desk: the sign-in manager, CSRF tokens, brakes on guessing, headers."""
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
@@ -43,11 +43,17 @@ def _load(session_id: str) -> Staff | None:
 
 
 def harden(response: Response) -> Response:
-    """Strict headers on every answer of the desk, errors included; a view may set its own."""
+    """Strict headers on every answer of the desk, errors included."""
     if request.path == "/admin" or request.path.startswith("/admin/"):
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+        response.headers.update(HEADERS)
+        if "content_policy" in g:
+            response.headers["Content-Security-Policy"] = g.content_policy
     return response
+
+
+def use_content_policy(policy: str) -> None:
+    """Answer this request under a policy of its own: a screen that frames another one."""
+    g.content_policy = policy
 
 
 def came_from_elsewhere() -> bool:
