@@ -4,7 +4,6 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,11 @@ from statuspage import clock, schema
 from statuspage.page.cache import Answer, Key, Published, Render, UnavailableError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from statuspage.config import Settings
     from statuspage.mirror.looking import Look
+    from statuspage.mirror.maker import LookSince
 
 
 def folder_of(settings: "Settings") -> Path:
@@ -91,15 +93,15 @@ def within(app: Flask) -> Callable[[], AbstractContextManager[None]]:
     return entered
 
 
-def looking(app: Flask) -> "Callable[[int, datetime], Look]":
+def looking(app: Flask) -> "LookSince":
     """What there is to mirror, since an event."""
     from statuspage.mirror.looking import look
 
     base_url: str = app.config["SETTINGS"].base_url
 
-    def look_since(event: int, at: datetime) -> "Look":
+    def look_since(event: int, seen: frozenset[int], at: "datetime") -> "Look":
         with within(app)():
-            return look(event, at=at, base_url=base_url)
+            return look(event, seen, at=at, base_url=base_url)
 
     return look_since
 
@@ -161,9 +163,9 @@ def _mirror_once(app: Flask, text: str, *, published: bool) -> str:
     return f"{len(stage.manifest.files)} files are at {target.name}."
 
 
-def _everything(app: Flask) -> "Callable[[int, datetime], Look]":
+def _everything(app: Flask) -> "LookSince":
     look_since = looking(app)
-    return lambda _event, at: look_since(0, at)
+    return lambda _event, _seen, at: look_since(0, frozenset(), at)
 
 
 def _print_standings(settings: "Settings") -> None:

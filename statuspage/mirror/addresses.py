@@ -37,6 +37,8 @@ PRESENT = (
     "/uptime",
     # What kind of file it is shows with the answer only, and pages link to it.
     "/logo",
+    # Its example is the newest incident.
+    "/api",
     "/.well-known/status",
 )
 """Asked for after every change."""
@@ -48,7 +50,6 @@ CONSTANT = (
     "/static/feed.css",
     "/subscribe",
     "/robots.txt",
-    "/api",
     "/api/reference",
     "/api/openapi.json",
     MISSING,
@@ -99,6 +100,8 @@ def plan(look: Look, present: Collection[str], *, is_new_program: bool) -> Plan:
     everything = frozenset(now) | frozenset(rest)
     is_everything = look.is_all_touched or is_new_program
     of_components = {address for one in look.components for address in of_component(one)}
+    if look.is_withdrawn:
+        now.update(dict.fromkeys(one for one in rest if one in of_components or "?" in one))
     later = (
         address
         for address in rest

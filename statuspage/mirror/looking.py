@@ -16,6 +16,8 @@ OF_ALL_PAGES = ("page.", "component.", "components.", "group.")
 """Kinds of events after which names may stand differently on every page."""
 OF_ONE_STATUS = ("component.status_set",)
 
+WITHDRAWN = (".retracted", ".redacted", ".withdrawn", ".archived")
+
 
 @dataclass(frozen=True)
 class Look:
@@ -28,17 +30,24 @@ class Look:
     components: tuple[str, ...]
     incidents: tuple[Listed, ...]
     history_pages: int
+    seen: frozenset[int]
+    """The last events, not to be told of again."""
     touched: frozenset[str]
     """Public ids that events tell of since then."""
     is_all_touched: bool
+    is_withdrawn: bool
+    """Something was taken back: until every page that may name it is made again, none is shown."""
 
 
-def look(since: int, *, at: datetime, base_url: str) -> Look:
-    """Raises `NoPageError` before the first set-up."""
+def look(since: int, seen: frozenset[int], *, at: datetime, base_url: str) -> Look:
+    """What there is, and what events tell of after `since` that are not `seen` yet.
+
+    Raises `NoPageError` before the first set-up.
+    """
     page = snapshot.describe(base_url=base_url)
     found = snapshot.listing(at=at)
     newest, told = events.since(max(since - EVENTS_LOOKED_AT_AGAIN, 0))
-    is_new = [(kind, subject) for number, kind, subject in told if number > since]
+    new = [(kind, subject) for number, kind, subject in told if number not in seen]
     return Look(
         at=at,
         origin=page.url,
@@ -47,8 +56,10 @@ def look(since: int, *, at: datetime, base_url: str) -> Look:
         components=found.components,
         incidents=found.incidents,
         history_pages=found.history_pages,
-        touched=frozenset(subject for _, _, subject in told),
-        is_all_touched=since == 0 or any(_is_of_all(kind) for kind, _ in is_new),
+        seen=frozenset(number for number, _, _ in told),
+        touched=frozenset(subject for _, subject in new),
+        is_all_touched=since == 0 or any(_is_of_all(kind) for kind, _ in new),
+        is_withdrawn=any(kind.endswith(WITHDRAWN) for kind, _ in new),
     )
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from statuspage.mirror import portable, published
 from statuspage.mirror.addresses import FRONT, MISSING, Plan, file_of, plan
@@ -28,6 +29,10 @@ class MirrorError(Exception):
     """A mirror can not be made now; the text says why."""
 
 
+LookSince: TypeAlias = Callable[[int, frozenset[int], datetime], Look]
+"""See `looking.look`."""
+
+
 @dataclass
 class Stages:
     """`portable` works anywhere; `published` is for nginx on the origin's own addresses."""
@@ -41,10 +46,10 @@ class Stages:
 
 @dataclass
 class Maker:
-    """Makes the stages from `ask`. `look_since(event, at)` reads what there is."""
+    """Makes the stages from `ask`. `look_since(event, seen, at)` reads what there is."""
 
     ask: Ask
-    look_since: Callable[[int, datetime], Look]
+    look_since: LookSince
     stages: Stages
     later: list[str] = field(default_factory=list)
     """What is still to be asked for, in order."""
@@ -52,8 +57,9 @@ class Maker:
     _look: Look | None = None
     _known: set[str] = field(default_factory=set)
     """Addresses whose answer the stages have, or that have none to give."""
-    _seen: int = 0
+    _newest: int = 0
     """The newest event whose changes are made or in `later`."""
+    _seen: frozenset[int] = frozenset()
 
     def begin(self, at: datetime) -> None:
         """Make the present again, and what changed since the last time.
@@ -62,8 +68,9 @@ class Maker:
         """
         held = [stage.manifest for stage in self.stages]
         # A process that begins on files of before looks at all that happened since.
-        is_first = self._seen == 0
-        look = self.look_since(self._seen or min(one.event for one in held), at)
+        is_first = self._newest == 0
+        since = self._newest or min(one.event for one in held)
+        look = self.look_since(since, self._seen, at)
         if is_first:
             self._known = set.intersection(*(set(stage.addresses) for stage in self.stages))
         is_new = is_first and any(one.program != program() for one in held)
@@ -75,7 +82,7 @@ class Maker:
         if FRONT not in replies or replies[FRONT].status != 200:
             raise MirrorError("The front page can not be made.")
         self.later = list(dict.fromkeys([*waiting, *made.later]))
-        self._seen = look.newest_event
+        self._newest, self._seen = look.newest_event, look.seen
         self._write(replies, at)
 
     def go_on(self, at: datetime, *, until: Callable[[], bool] = lambda: False) -> None:

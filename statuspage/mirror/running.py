@@ -16,8 +16,7 @@ from pathlib import Path
 from statuspage import clock
 from statuspage.mirror.asking import Ask
 from statuspage.mirror.couriers import Courier, Standings, is_due
-from statuspage.mirror.looking import Look
-from statuspage.mirror.maker import Maker, Stages
+from statuspage.mirror.maker import LookSince, Maker, Stages
 from statuspage.mirror.stage import Stage
 from statuspage.mirror.targets import Keys, is_published, parse
 from statuspage.page.snapshot import NoPageError
@@ -42,7 +41,7 @@ class Mirror:
         targets: Sequence[str],
         *,
         ask: Ask,
-        look_since: Callable[[int, datetime], Look],
+        look_since: LookSince,
         revision: Callable[[], int],
         keys: Keys = Keys(),  # noqa: B008  frozen
         now: Callable[[], datetime] = clock.now,

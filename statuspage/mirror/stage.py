@@ -11,7 +11,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -58,7 +58,9 @@ class Manifest:
     files: Mapping[str, File] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
-        return (json.dumps({"format": FORMAT, **asdict(self)}, indent=0) + "\n").encode()
+        told = {"format": FORMAT, **asdict(replace(self, files={}))}
+        told["files"] = {path: asdict(one) for path, one in sorted(self.files.items())}
+        return (json.dumps(told, indent=0) + "\n").encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":
