@@ -3,7 +3,6 @@
 `create_app` is the one place that knows every part.
 """
 
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     # settings, before anything is started) does not load all of it.
     from flask import Flask
 
-    from statuspage import cli, config, logs, schema
+    from statuspage import cli, config, logs
     from statuspage.db import db
     from statuspage.notify import waking  # noqa: F401  it listens from now on
     from statuspage.web import admin, health, manage
@@ -66,8 +65,6 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     admin.init_app(app)
     manage.init_app(app)
     cli.init_app(app)
-    if "FLASK_RUN_FROM_CLI" in os.environ:
-        schema.use_alembic(app)
     _wrap(app, settings, watch)
     return app
 

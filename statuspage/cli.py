@@ -12,6 +12,8 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo
 
 from statuspage import clock, first_start, group, mirroring, schema
+from statuspage.backup import command as backing_up
+from statuspage.backup import db_command
 from statuspage.db import db
 from statuspage.domain import pages, staff, tokens
 from statuspage.domain.events import Actor, ActorKind
@@ -25,6 +27,8 @@ def init_app(app: Flask) -> None:
     for command in (work, staff_commands, token_commands, _Import("import", help=_Import.__doc__)):
         app.cli.add_command(command)
     app.cli.add_command(mirroring.command)
+    for command in (backing_up.backup, backing_up.restore, db_command.command):
+        app.cli.add_command(command)
 
 
 class _Prepared(AppGroup):

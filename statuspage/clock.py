@@ -1,8 +1,23 @@
 """The one place that asks the machine what time it is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+
+_stopped_at: ContextVar[datetime | None] = ContextVar("stopped_at", default=None)
 
 
 def now() -> datetime:
     """The present moment, aware, in UTC. Edges ask; everything below receives `at`."""
-    return datetime.now(UTC)
+    return _stopped_at.get() or datetime.now(UTC)
+
+
+@contextmanager
+def stopped(at: datetime) -> Iterator[None]:
+    """In this thread it is `at`, until the end: what is made twice can then be compared."""
+    token = _stopped_at.set(at)
+    try:
+        yield
+    finally:
+        _stopped_at.reset(token)

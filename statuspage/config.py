@@ -38,7 +38,8 @@ def _made_folder(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _database_url(value: str) -> str:
+def read_database_url(value: str) -> str:
+    """As SQLAlchemy takes it. Raises `ValueError` for what is no address of ours."""
     scheme, separator, rest = value.partition("://")
     if not separator:
         raise ValueError("is not a database address")
@@ -183,7 +184,7 @@ class Settings(BaseSettings):
         " good copies of pages. It is made when missing.",
         json_schema_extra={"default": "`data` beside `app.py`"},
     )
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+    database_url: Annotated[str, AfterValidator(read_database_url)] = Field(
         default_factory=_file_in,
         repr=False,
         description="Where the data lives: `sqlite:////path/to/file` or"
@@ -279,8 +280,9 @@ class Settings(BaseSettings):
     sms_url: Annotated[str, _address("http", "https")] | None = Field(
         default=None,
         repr=False,
-        description="Gateway for text messages. `{to}` and `{text}` in it are filled in; without"
-        " them it gets JSON with `to` and `text`. Without it text messages are off.",
+        description="Gateway for text messages. `{to}` and `{text}` in it are filled in, and"
+        " what stands behind `#` is sent as a form; without them it gets JSON with `to` and"
+        " `text`. Without it text messages are off.",
     )
     front: bool = Field(
         default=True,
@@ -332,6 +334,11 @@ class Settings(BaseSettings):
         repr=False,
         validation_alias=AliasChoices(f"{PREFIX}BUCKET_SECRET", "AWS_SECRET_ACCESS_KEY"),
         description="Secret key of that storage. `AWS_SECRET_ACCESS_KEY` is read too.",
+    )
+    backup_passphrase: Annotated[str, Field(min_length=12)] | None = Field(
+        default=None,
+        repr=False,
+        description="Encrypts backups (`flask backup --encrypt`) and opens them again.",
     )
     log_format: Literal["console", "json"] = Field(
         default="console",

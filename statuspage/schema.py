@@ -20,10 +20,13 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 # Any number, as long as nothing else in the same PostgreSQL database uses it.
 _ADVISORY_LOCK = 7_382_591_024
 
+COPIES_KEPT = 3
+"""Of an SQLite file from before its last migrations."""
+
 log = structlog.get_logger(__name__)
 
 
-def bring_up_to_date(app: Flask) -> None:
+def bring_up_to_date(app: Flask, *, keep_copy: bool = True) -> None:
     """Migrate under the lock, unless the database is at the newest revision.
 
     A database that a newer release has migrated is left as it is. Raises
@@ -34,8 +37,9 @@ def bring_up_to_date(app: Flask) -> None:
             return
         with alone():
             if _is_behind():
-                _keep_a_copy()
-                _upgrade(app)
+                if keep_copy:
+                    _keep_a_copy()
+                upgrade(app)
 
 
 def revision() -> str | None:
@@ -54,6 +58,20 @@ def newest() -> str | None:
     Alembic instead would cost each start of each process half a second.
     """
     return max(_known(), default=None)
+
+
+def is_known(revision: str) -> bool:
+    """Whether this release can bring a database of that revision up to date."""
+    return revision in _known()
+
+
+def upgrade(app: Flask, revision: str = "head") -> None:
+    """Migrate up to `revision`, whoever else may be doing so."""
+    from flask_migrate import upgrade
+
+    use_alembic(app)
+    with app.app_context():
+        upgrade(directory=str(MIGRATIONS), revision=revision)
 
 
 def use_alembic(app: Flask) -> None:
@@ -106,23 +124,26 @@ def _known() -> set[str]:
 
 
 def _keep_a_copy() -> None:
-    """Beside an SQLite file that holds something, a copy from before the migration."""
+    """Beside an SQLite file that holds something, a copy from before the migration.
+
+    It has its name only when it is whole. The last `COPIES_KEPT` stay.
+    """
     if revision() is None or db.engine.dialect.name != "sqlite":
         return
-    copy = Path(f"{db.engine.url.database}.before-{newest()}")
-    copy.unlink(missing_ok=True)
+    file = Path(db.engine.url.database or "")
+    copy = file.with_name(f"{file.name}.before-{newest()}")
+    draft = copy.with_name(f"{copy.name}.draft")
+    draft.unlink(missing_ok=True)
+    # As closed to others as a new file can be: it holds all that the database holds.
+    draft.touch(mode=0o600)
     with db.engine.connect() as connection:
         raw = connection.connection.dbapi_connection
         assert raw is not None
-        raw.cursor().execute("VACUUM INTO ?", (str(copy),))
+        raw.cursor().execute("VACUUM INTO ?", (str(draft),))
+    draft.replace(copy)
     log.info("kept a copy of the database", file=str(copy))
-
-
-def _upgrade(app: Flask) -> None:
-    from flask_migrate import upgrade
-
-    use_alembic(app)
-    upgrade(directory=str(MIGRATIONS))
+    for old in sorted(file.parent.glob(f"{file.name}.before-[0-9]*"))[:-COPIES_KEPT]:
+        old.unlink(missing_ok=True)
 
 
 def _render_item(kind: str, item: object, _context: object) -> str | bool:

@@ -1,0 +1,1 @@
+"""Copies of all data: backups, restoring them, and the move between database engines."""

@@ -1,0 +1,156 @@
+"""Putting a backup in place of an empty database, so that nothing old is sent from it."""
+
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from flask import Flask
+
+from statuspage import schema
+from statuspage.backup import archive, rows
+from statuspage.backup.archive import ArchiveError, Manifest
+from statuspage.backup.calm import Calmed, calm
+from statuspage.backup.elsewhere import application_on
+from statuspage.db import db
+from statuspage.domain.events import Actor
+
+
+class RefusedError(Exception):
+    """The backup was not restored, nothing was changed; a sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    manifest: Manifest
+    calmed: Calmed
+    has_same_key: bool
+    """The secret key is the one the backup was made with: links in older mails work."""
+    kept: Path | None
+    """Where the database that was replaced lies now."""
+
+
+def restore(
+    app: Flask, file: Path, *, passphrase: str | None, replace: bool, by: Actor, at: datetime
+) -> Restored:
+    """Restore a backup into the database of `app`, brought up to this release.
+
+    Raises `RefusedError` where the database holds something and `replace` was not asked
+    for, or is in use; `ArchiveError` or `age.UnreadableError` for a backup that is not right.
+    """
+    settings = app.config["SETTINGS"]
+    place = _file_of(settings.database_url) or settings.data_dir / "restored.db"
+    with app.app_context(), schema.alone():
+        is_empty = _is_empty()
+        if not (is_empty or replace):
+            raise RefusedError(
+                "The database is not empty, and it was left alone. Restore into an empty one, or"
+                " say --replace: the present one is kept beside it."
+            )
+        with archive.opened(file, place, passphrase) as (copy, manifest):
+            if not schema.is_known(manifest.revision):
+                raise ArchiveError(
+                    "The backup was made by a newer release; restore it with that one."
+                )
+            archive.unlabel(copy)
+            calmed = _prepare(app, copy, manifest, by, at)
+            if settings.is_sqlite:
+                kept = _put_file(copy, place, is_empty=is_empty, at=at)
+            else:
+                kept = _put_rows(app, copy, place, is_empty=is_empty, at=at)
+    has_same_key = manifest.key_mark == archive.mark_of(settings.secret_key)
+    return Restored(manifest, calmed, has_same_key, kept)
+
+
+def _prepare(app: Flask, copy: Path, manifest: Manifest, by: Actor, at: datetime) -> Calmed:
+    with application_on(app, f"sqlite:///{copy}") as other:
+        schema.bring_up_to_date(other, keep_copy=False)
+        with other.app_context():
+            calmed = calm(made_at=manifest.made_at, by=by, at=at)
+            db.session.commit()
+    _without_log(copy)
+    return calmed
+
+
+def _put_file(copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path | None:
+    db.session.remove()
+    db.engine.dispose()
+    kept = None
+    if place.exists():
+        _close(place)
+        if not is_empty:
+            kept = place.with_name(f"{place.name}.replaced-{at:%Y%m%d-%H%M%S}")
+            place.replace(kept)
+    with copy.open("rb") as written:
+        os.fsync(written.fileno())
+    copy.replace(place)
+    return kept
+
+
+def _put_rows(app: Flask, copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path | None:
+    kept = None
+    if not is_empty:
+        from statuspage.backup.elsewhere import make_schema
+
+        settings = app.config["SETTINGS"]
+        kept = place.with_name(f"replaced-{at:%Y%m%d-%H%M%S}.backup")
+        archive.write(
+            db.engine,
+            kept,
+            make_schema(app),
+            base_url=settings.base_url,
+            secret_key=settings.secret_key,
+            passphrase=None,
+            at=at,
+        )
+    schema.upgrade(app)
+    engine = sa.create_engine(f"sqlite:///{copy}", poolclass=sa.NullPool)
+    try:
+        with archive.snapshot_of(engine) as source, db.engine.begin() as target:
+            rows.delete_all(target)
+            rows.copy(source, target)
+            rows.compare(rows.contents(source), rows.contents(target))
+    finally:
+        engine.dispose()
+    return kept
+
+
+def _is_empty() -> bool:
+    try:
+        with rows.snapshot(db.engine) as connection:
+            return rows.is_empty(connection)
+    except sa.exc.DatabaseError:
+        if db.engine.dialect.name != "sqlite":
+            raise
+        return False  # A damaged file is not nothing.
+
+
+def _close(place: Path) -> None:
+    """Fold the log into the file. Raises `RefusedError` while some process has it open."""
+    try:
+        with closing(sqlite3.connect(place, timeout=0)) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise RefusedError(
+                "The database is in use. Stop the status page first, then restore."
+            ) from error
+    except sqlite3.DatabaseError:
+        pass  # Too damaged to be opened: it is only moved aside.
+    for suffix in ("-wal", "-shm"):
+        log = Path(f"{place}{suffix}")
+        if log.exists():
+            log.replace(f"{place}.replaced{suffix}")
+
+
+def _without_log(copy: Path) -> None:
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+
+
+def _file_of(database_url: str) -> Path | None:
+    file = sa.make_url(database_url).database
+    return Path(file) if database_url.startswith("sqlite") and file else None

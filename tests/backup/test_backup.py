@@ -1,0 +1,249 @@
+"""Backup and restore: whole, readable by others, and a restored copy that keeps quiet."""
+
+import base64
+import io
+import resource
+import sqlite3
+import stat
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from statuspage import clock, create_app
+from statuspage.backup import age, rows
+from statuspage.config import Settings
+from statuspage.db import db
+from statuspage.domain import incidents, staff
+from statuspage.notify import ledger, teller
+from statuspage.notify.ledger import Delivery, DeliveryState
+from tests.conftest import SECRET, on_sqlite
+
+PASSPHRASE = "correct horse battery"
+PUBLIC = (
+    "/",
+    "/history",
+    "/maintenance",
+    "/maintenance.ics",
+    "/uptime",
+    "/history.atom",
+    "/history.rss",
+    "/feeds/updates.atom",
+    "/feeds/updates.rss",
+    "/feeds/updates.json",
+    "/api/v2/summary.json",
+    "/badge.svg",
+)
+# Written by age 1.1.1 of Debian: `age -p`.
+OF_AGE = base64.b64decode(
+    "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNjcnlwdCBYT0FzTWMrZzYxaEhNNlpHVWdZOU5nIDE4CkZCUXk4NkVn"
+    "d0thZ2pXK0hwU0djZkJEbHVjeTJXV0tNUURJWTlwZW9nY0UKLS0tIER2ejYxWm5iQ3FnUDZvdkhsTzRJek9aVGs5"
+    "alZYdWhrcnRjY1BGYktUa1EKUW91KfOD3i/jfBlqKlh/FMXVLK2+O3z4T9PqkWErKuBtupbX9w9qTh0i6d15PyJA"
+    "MUa97RgYFhW4"
+)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """The work factor of the passphrase, which takes half a second on purpose."""
+    monkeypatch.setattr(age, "WORK", 4)
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Another installation, on an SQLite file that is not there yet."""
+    settings = Settings(
+        data_dir=tmp_path / "elsewhere",
+        secret_key=SECRET,
+        base_url="https://status.example.com",
+        demo=False,
+    )
+    app = create_app(settings, watch=False)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def run(app, *words, stdin=""):
+    return app.test_cli_runner().invoke(args=[str(word) for word in words], input=stdin)
+
+
+def pages_of(app):
+    client = app.test_client()
+    answers = {address: client.get(address) for address in PUBLIC}
+    assert {answer.status_code for answer in answers.values()} == {200}
+    return {address: (answer.data, answer.headers["ETag"]) for address, answer in answers.items()}
+
+
+def test_a_restored_backup_shows_the_same_bytes(app, flask, filled, elsewhere, tmp_path):
+    """From either engine: a backup knows none."""
+    file = tmp_path / "page.backup"
+    made = flask("backup", file)
+    assert made.exit_code == 0, made.output
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "Read again and compared." in made.output
+    done = run(elsewhere, "restore", file)
+    assert done.exit_code == 0, done.output
+    assert pages_of(elsewhere) == pages_of(app)
+
+
+@on_sqlite
+def test_a_restored_copy_sends_nothing_of_what_was_due(
+    app, flask, filled, elsewhere, tmp_path, traveller, committed, at
+):
+    """Neither what was waiting, nor what nobody had looked at, nor work that began meanwhile."""
+    with app.app_context():
+        teller.enter_waiting(at)
+    flask("backup", tmp_path / "page.backup")
+    traveller.shift(timedelta(days=1, minutes=1))
+    assert run(elsewhere, "restore", tmp_path / "page.backup").exit_code == 0
+    with elsewhere.app_context():
+        waits = ledger.waiting_channels()
+        states = set(db.session.scalars(sa.select(Delivery.state)))
+        titles = {incident.name for incident in incidents.unresolved()}
+        assert teller.enter_waiting(clock.now()) is False
+    assert (waits, states) == ([], {DeliveryState.HELD})
+    assert "Faster disks" in titles
+    with elsewhere.app_context():
+        ids = list(db.session.scalars(sa.select(Delivery.id)))
+        assert ledger.replay(ids, at=clock.now()) == len(ids) >= 3
+
+
+@on_sqlite
+def test_nobody_is_signed_in_at_a_restored_copy(
+    app, flask, filled, elsewhere, tmp_path, committed, at
+):
+    flask("backup", tmp_path / "page.backup")
+    with committed():
+        ada = staff.with_email("ada@example.com")
+        for _ in range(3):
+            staff.end_sessions(ada, by=ada.actor, at=at)
+        token = staff.create_sign_in_link(ada, at=at)
+        session = ada.get_id()
+    flask("backup", tmp_path / "page.backup")
+    run(elsewhere, "restore", tmp_path / "page.backup")
+    with elsewhere.app_context():
+        assert staff.with_session(session) is None
+        assert staff.with_email("ada@example.com").session_version > 1_000_000
+    assert b"ada" not in elsewhere.test_client().get(f"/admin/sign-in/{token}").data.lower()
+
+
+@on_sqlite
+def test_a_database_that_holds_something_is_not_overwritten_by_chance(
+    flask, filled, elsewhere, tmp_path
+):
+    flask("backup", tmp_path / "page.backup")
+    assert run(elsewhere, "restore", tmp_path / "page.backup").exit_code == 0
+    again = run(elsewhere, "restore", tmp_path / "page.backup")
+    assert again.exit_code == 1
+    assert "not empty" in again.output
+    replaced = run(elsewhere, "restore", "--replace", tmp_path / "page.backup")
+    assert replaced.exit_code == 0, replaced.output
+    assert len(list((tmp_path / "elsewhere").glob("statuspage.db.replaced-*"))) == 1
+
+
+@on_sqlite
+def test_a_database_in_use_is_not_replaced(flask, filled, elsewhere, tmp_path):
+    flask("backup", tmp_path / "page.backup")
+    run(elsewhere, "restore", tmp_path / "page.backup")
+    with closing(sqlite3.connect(tmp_path / "elsewhere" / "statuspage.db")) as process:
+        process.execute("PRAGMA journal_mode=WAL")
+        process.execute("SELECT * FROM page").fetchall()
+        refused = run(elsewhere, "restore", "--replace", tmp_path / "page.backup")
+    assert refused.exit_code == 1
+    assert "Stop the status page first" in refused.output
+
+
+def test_writers_go_on_while_a_backup_is_made(app, flask, filled, tmp_path, committed, at):
+    """The copy is of one moment: what is written meanwhile is in the next."""
+    with app.app_context(), rows.snapshot(db.engine) as source:
+        before = rows.contents(source)
+        with committed() as session:
+            session.execute(sa.text("UPDATE page SET name = 'Renamed'"))
+        assert rows.contents(source) == before
+    with app.app_context(), rows.snapshot(db.engine) as source:
+        assert rows.contents(source) != before
+
+
+@on_sqlite
+def test_an_encrypted_backup_opens_with_its_passphrase_only(flask, filled, elsewhere, tmp_path):
+    file = tmp_path / "page.age"
+    made = flask("backup", file, "--encrypt", stdin=PASSPHRASE + "\n")
+    assert made.exit_code == 0, made.output
+    assert b"Northwind" not in file.read_bytes()
+    wrong = run(elsewhere, "restore", file, stdin="another one entirely\n")
+    assert (wrong.exit_code, wrong.output) == (1, "Error: The passphrase is wrong.\n")
+    right = run(elsewhere, "restore", file, stdin=PASSPHRASE + "\n")
+    assert right.exit_code == 0, right.output
+
+
+def test_what_age_has_written_can_be_read():
+    plain = io.BytesIO()
+    age.decrypt(io.BytesIO(OF_AGE), plain, PASSPHRASE)
+    assert plain.getvalue() == b"All systems operational.\n"
+
+
+@pytest.mark.parametrize("size", [0, 5, age.PIECE, age.PIECE + 1, 2 * age.PIECE])
+def test_a_sealed_file_that_was_cut_or_changed_is_not_opened(size):
+    sealed = io.BytesIO()
+    age.encrypt(io.BytesIO(bytes(size)), sealed, PASSPHRASE)
+    whole, plain = sealed.getvalue(), io.BytesIO()
+    age.decrypt(io.BytesIO(whole), plain, PASSPHRASE)
+    assert plain.getvalue() == bytes(size)
+    for broken in (whole[:-1], whole[: -age.TAG - 1], whole[:-1] + bytes([whole[-1] ^ 1])):
+        with pytest.raises(age.UnreadableError):
+            age.decrypt(io.BytesIO(broken), io.BytesIO(), PASSPHRASE)
+
+
+@on_sqlite
+@pytest.mark.parametrize("is_structure", [True, False])
+def test_a_damaged_backup_is_not_restored(flask, filled, elsewhere, tmp_path, is_structure):
+    """Also where SQLite itself finds nothing wrong: a changed word is a changed digest."""
+    file = tmp_path / "page.backup"
+    flask("backup", file)
+    data = file.read_bytes()
+    if is_structure:
+        middle = len(data) // 2
+        file.write_bytes(data[:middle] + bytes(8192) + data[middle + 8192 :])
+    else:
+        file.write_bytes(data.replace(b"stale balance", b"stale salance"))
+    refused = run(elsewhere, "restore", file)
+    assert refused.exit_code == 1
+    assert "damaged" in refused.output
+    assert not (tmp_path / "elsewhere" / "statuspage.db").exists() or pages_are_missing(elsewhere)
+
+
+def pages_are_missing(app):
+    with app.app_context():
+        return not sa.inspect(db.engine).has_table("page")
+
+
+@on_sqlite
+def test_a_slip_of_the_keyboard_costs_no_other_file(flask, filled, tmp_path):
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear all")
+    for file in (letter, tmp_path / "statuspage.db"):
+        before = file.read_bytes()
+        refused = flask("backup", file)
+        assert refused.exit_code == 1
+        assert "left alone" in refused.output
+        assert file.read_bytes() == before
+    assert not list(tmp_path.glob(".*.draft*"))
+
+
+@on_sqlite
+def test_a_disk_that_is_full_leaves_the_older_backup(flask, filled, tmp_path):
+    file = tmp_path / "page.backup"
+    flask("backup", file)
+    before = file.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        refused = flask("backup", file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert refused.exit_code == 1
+    assert "No backup was made." in refused.output
+    assert file.read_bytes() == before
+    assert not list(tmp_path.glob(".*.draft*"))
