@@ -3,6 +3,7 @@
 Three templates a kind, side by side in `templates/email/`. Knows nothing of servers.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -49,7 +50,8 @@ def write(news: News, to: Recipient) -> Written:
         return template.render(values).strip()
 
     subject = " ".join(rendered("subject.txt").split())[:MAX_SUBJECT]
-    return Written(subject, rendered("body.txt") + "\n", rendered("body.html") + "\n")
+    text = re.sub(r"\n{3,}", "\n\n", rendered("body.txt"))
+    return Written(subject, text + "\n", rendered("body.html") + "\n")
 
 
 def step(news: News) -> str:

@@ -30,7 +30,7 @@ from statuspage.page.views import (
 from statuspage.text import to_html
 
 KINDS = {
-    NewsKind.INCIDENT: "Something is wrong, or what was said of it before.",
+    NewsKind.INCIDENT: "Something is wrong, there is more to say of it, or it is over.",
     NewsKind.MAINTENANCE: "Work that is planned, begins or ends.",
     NewsKind.POSTMORTEM: "What was learned from an incident.",
     NewsKind.CORRECTION: "What was written before was wrong.",
