@@ -230,7 +230,7 @@ def _table(points: Sequence[Point]) -> str:
         f"Front page, {YEARS} years of history, {UPDATES} updates to an incident, SQLite;"
         f" load before: {os.getloadavg()[0]:.1f}. {BARS}",
         "",
-        "| components | incidents | updates shown | rebuild ms | processor ms | kB | peak MB |",
+        "| components | incidents | rebuild ms | processor ms | kB | peak MB |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [

@@ -1,5 +1,8 @@
 """`python -m statuspage`: front, web and worker as one group; when one ends, all end.
 
+`python -m statuspage front web` starts these alone, on a machine that has only readers to
+serve; `python -m statuspage worker` the others.
+
 The group is honcho's, and what it runs is in the Procfile. This process reads the
 settings and looks after the group; the parts prepare the database themselves.
 """
@@ -20,7 +23,7 @@ from statuspage import config, group
 from statuspage.config import PROJECT, Settings, SettingsError
 
 MAX_FILES = 8192
-FRONT, WEB = "front", "web"
+FRONT, WEB, WORKER = "front", "web", "worker"
 
 
 def main() -> None:
@@ -29,14 +32,18 @@ def main() -> None:
         settings = config.load()
     except SettingsError as error:
         sys.exit(f"The status page can not start: {error}")
-    _refuse_a_taken_port(settings)
+    procfile: Procfile = parse_procfile((PROJECT / "Procfile").read_text())
+    wanted = sys.argv[1:] or list(procfile.processes)
+    if unknown := set(wanted) - set(procfile.processes):
+        sys.exit(f"There is no {min(unknown)} to start, only {', '.join(procfile.processes)}.")
+    if wanted != [WORKER]:
+        _refuse_a_taken_port(settings)
     _allow_many_connections()
     manager = _Group(_Patient(prefix=False))
-    procfile: Procfile = parse_procfile((PROJECT / "Procfile").read_text())
     # Only we may enter it, so only we can speak to the web process behind the front.
     with tempfile.TemporaryDirectory(prefix="statuspage-") as folder:
         for name, command in procfile.processes.items():
-            if name != FRONT or settings.front:
+            if name in wanted and (name != FRONT or settings.front):
                 environment = _environment(settings, name, Path(folder))
                 manager.add_process(name, command, env=environment, cwd=str(PROJECT))
         manager.loop()

@@ -30,7 +30,7 @@ PATIENCE_S = 60
 class Group:
     """`python -m statuspage` with a data folder and a port of its own."""
 
-    def __init__(self, data_dir: Path, **environment: str) -> None:
+    def __init__(self, data_dir: Path, *parts: str, **environment: str) -> None:
         self.data_dir = data_dir
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -38,7 +38,7 @@ class Group:
         self.address = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "statuspage"],
+            [sys.executable, "-m", "statuspage", *parts],
             cwd=PROJECT,
             env=os.environ
             | {"STATUSPAGE_DATA_DIR": str(data_dir), "PORT": str(self.port)}
@@ -61,6 +61,11 @@ class Group:
     def get(self, path: str) -> tuple[int, str]:
         with urlopen(self.address + path, timeout=10) as answer:
             return answer.status, answer.read().decode()
+
+    def answers(self, path: str) -> bool:
+        with contextlib.suppress(OSError):
+            return self.get(path)[0] == 200
+        return False
 
     def wait_until_ready(self) -> None:
         def is_ready():
@@ -215,6 +220,13 @@ def test_without_a_front_the_web_process_listens_itself(start):
     assert "front started" not in group.output
 
 
+def test_parts_run_alone_where_others_run_elsewhere(tmp_path):
+    group = Group(tmp_path, "web", STATUSPAGE_DEMO="0", STATUSPAGE_FRONT="0")
+    _wait(lambda: "web started" in group.output and group.answers("/healthz"), group)
+    assert "worker started" not in group.output
+    group.close()
+
+
 def test_six_hundred_readers_who_hold_a_connection_stall_nobody(running):
     with contextlib.ExitStack() as stack:
         for number in range(600):
@@ -283,6 +295,13 @@ def test_a_port_that_is_taken_is_told_in_one_sentence(running, start):
         f"The status page can not start: 127.0.0.1:{running.port} can not be used (Address already"
         " in use). Choose another port with PORT=…\n"
     ]
+
+
+def test_a_part_that_is_not_there_is_told_in_one_sentence():
+    parts = [sys.executable, "-m", "statuspage", "front", "web", "mail"]
+    ended = subprocess.run(parts, cwd=PROJECT, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr == "There is no mail to start, only front, web, worker.\n"
 
 
 def test_both_files_of_locked_dependencies_name_no_index_and_have_hashes():

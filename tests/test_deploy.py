@@ -1,0 +1,75 @@
+"""What is shipped for servers agrees with the program: parts, settings, ports, users."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from honcho.environ import parse_procfile
+
+from statuspage.config import PROJECT, Settings
+
+DEPLOY = PROJECT / "deploy"
+PARTS = set(parse_procfile((PROJECT / "Procfile").read_text()).processes)
+SHIPPED = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
+
+
+def manifests():
+    return list(yaml.safe_load_all((DEPLOY / "kubernetes" / "statuspage.yaml").read_text()))
+
+
+def services():
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_only_settings_that_exist_are_named(path):
+    known = {f"STATUSPAGE_{name.upper()}" for name in Settings.model_fields}
+    assert set(re.findall(r"STATUSPAGE_[A-Z_0-9]+", path.read_text())) <= known
+
+
+def test_every_part_that_is_started_exists_and_none_is_forgotten():
+    units = [path.read_text() for path in (DEPLOY / "systemd").glob("*.service")]
+    commands = [re.search(r"^ExecStart=.* -m statuspage(.*)$", one, re.M)[1] for one in units]
+    of_units = {part for command in commands for part in command.split()}
+    of_compose = {part for one in services().values() for part in one.get("command", [])}
+    of_kubernetes = {
+        part
+        for one in manifests()
+        if one["kind"] == "Deployment"
+        for part in one["spec"]["template"]["spec"]["containers"][0]["args"]
+    }
+    assert of_units == of_kubernetes == PARTS
+    assert of_compose - {"redis-server", "--appendonly", "yes"} == PARTS
+
+
+def test_the_image_has_what_the_program_needs_and_no_root():
+    text = (DEPLOY / "Containerfile").read_text()
+    copied = re.findall(r"^COPY ((?:[\w./]+ )+)[\w./]+$", text, re.M)
+    for name in " ".join(copied).split():
+        assert (PROJECT / name).exists(), name
+    needed = ("app.py", "Procfile", "statuspage", "migrations", "templates", "static")
+    assert set(needed) <= set(" ".join(copied).split())
+    (user,) = re.findall(r"^USER (\d+)$", text, re.M)
+    for one in manifests():
+        if one["kind"] == "Deployment":
+            assert one["spec"]["template"]["spec"]["securityContext"]["runAsUser"] == int(user)
+    assert re.search(r"^EXPOSE 8000$", text, re.M)
+
+
+def test_nginx_takes_the_configuration_of_the_compose_file(tmp_path):
+    if not shutil.which("nginx"):
+        pytest.skip("nginx is not installed: its configuration is not checked.")
+    text = (DEPLOY / "nginx" / "compose.conf").read_text()
+    hosts = re.findall(r"server ([\w-]+):8000;", text)
+    assert set(hosts) == set(services()) & set(hosts)
+    # Names of the compose network are known inside of it only.
+    text = re.sub(r"server [\w-]+:8000;", "server 127.0.0.1:8000;", text)
+    text = text.replace("/var/cache/nginx/status", str(tmp_path / "cache"))
+    text = text.replace("listen 80;", f"listen unix:{tmp_path}/nginx.sock;")
+    whole = f"pid {tmp_path}/nginx.pid; events {{}} http {{ access_log off; {text} }}"
+    (tmp_path / "nginx.conf").write_text(whole)
+    command = ["nginx", "-t", "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path)]
+    checked = subprocess.run([*command, "-e", "stderr"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
