@@ -128,8 +128,8 @@ def _compare_pages(app: Flask, other: Flask, at: datetime, tell: Callable[[str],
     with application_on(app, app.config["SETTINGS"].database_url) as same, clock.stopped(at):
         mine, its = same.test_client(), other.test_client()
         for address in addresses:
-            one, two = mine.get(address), its.get(address)
-            if (one.status_code, one.data) != (two.status_code, two.data):
+            one, two = (client.get(address, buffered=True) for client in (mine, its))
+            if one.status_code >= 500 or (one.status_code, one.data) != (two.status_code, two.data):
                 raise rows.DifferentError(f"{address} is not the same from the new database.")
     tell(f"the same  {len(addresses)} public addresses")
     return len(addresses)

@@ -1,0 +1,105 @@
+"""`flask db move`: from one engine to the other and back, the same to the last byte."""
+
+import pytest
+import sqlalchemy as sa
+
+from statuspage import create_app, schema
+from statuspage.backup import moving, rows
+from statuspage.config import Settings
+from statuspage.db import db
+from statuspage.domain import components
+from statuspage.domain.events import SYSTEM
+from tests.conftest import SECRET, on_sqlite
+
+NEVER = "postgresql://postgres@127.0.0.1:1/nowhere"
+
+
+@pytest.fixture
+def other_url(database_url, tmp_path, request):
+    """An empty database of the engine that `app` is not on."""
+    if database_url.startswith("sqlite"):
+        return request.getfixturevalue("empty_postgres")
+    return f"sqlite:///{tmp_path}/moved.db"
+
+
+def contents_of(app):
+    with app.app_context(), rows.snapshot(db.engine) as connection:
+        return rows.contents(connection)
+
+
+def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
+    app, flask, filled, other_url, tmp_path, at
+):
+    before = contents_of(app)
+    done = flask("db", "move", other_url)
+    assert done.exit_code == 0, done.output
+    assert "public addresses answer with the same bytes" in done.output
+    assert "the same  incident_update" in done.output
+    assert contents_of(app) == before
+    settings = Settings(data_dir=tmp_path / "moved", database_url=other_url, secret_key=SECRET)
+    moved = create_app(settings, watch=False)
+    assert contents_of(moved) == before
+    with moved.app_context():
+        assert schema.revision() == schema.newest()
+        known = {one.id for one in components.listed()}
+        new = components.add_component("Search", by=SYSTEM, at=at)
+        db.session.commit()
+        assert new.id not in known
+        db.session.remove()
+        db.engine.dispose()
+    again = flask("db", "move", other_url)
+    assert (again.exit_code, again.output) == (
+        1,
+        "Error: The new database is not empty, and it was left alone.\n",
+    )
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "url, sentence",
+    [
+        ("mysql://localhost/page", "begins with 'mysql'"),
+        (NEVER, "can not be used: connection failed"),
+        ("the same", "that the page has already"),
+    ],
+)
+def test_a_move_that_can_not_be_done_says_why(flask, filled, settings, url, sentence):
+    refused = flask("db", "move", settings.database_url if url == "the same" else url)
+    assert refused.exit_code == 1
+    assert sentence in refused.output
+
+
+@on_sqlite
+def test_a_move_that_is_broken_off_leaves_nothing_in_the_new_database(
+    app, flask, filled, tmp_path, at
+):
+    class Stop(Exception):
+        pass
+
+    def stop_at_updates(line):
+        if line.startswith("copied    incident_update"):
+            raise Stop
+
+    url = f"sqlite:///{tmp_path}/moved.db"
+    with pytest.raises(Stop):
+        moving.move(app, url, at=at, tell=stop_at_updates)
+    done = flask("db", "move", url)
+    assert done.exit_code == 0, done.output
+
+
+@on_sqlite
+def test_what_is_written_during_a_move_is_not_lost_in_silence(app, filled, tmp_path, at):
+    def write(line):
+        if line.startswith("copied    page:"):
+            with app.app_context():
+                db.session.execute(sa.text("UPDATE page SET about = 'Changed meanwhile'"))
+                db.session.commit()
+
+    with pytest.raises(rows.DifferentError):
+        moving.move(app, f"sqlite:///{tmp_path}/moved.db", at=at, tell=write)
+
+
+def test_flask_migrate_has_its_commands_beside_ours(flask):
+    listed = flask("db", "--help").output
+    assert "upgrade" in listed
+    assert "move" in listed
