@@ -21,7 +21,7 @@ from statuspage.db import db, reading
 from statuspage.domain import events, subscribers
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import ledger, news
+from statuspage.notify import ledger, news, pace
 from statuspage.notify.channels import Failed, Way
 from statuspage.notify.ledger import Claimed, DeliveryState, Outcome
 from statuspage.notify.news import News, NewsKind, Recipient
@@ -101,7 +101,8 @@ class Lane:
 
     def _claim(self, room: int) -> list[tuple[Claimed, Callable[[], Outcome]]]:
         with self._app.app_context():
-            claimed = ledger.claim(self.channel, room, at=clock.now())
+            at = clock.now()
+            claimed = pace.restrain(self.channel, ledger.claim(self.channel, room, at=at), at=at)
             db.session.commit()
         if not claimed:
             return []
@@ -130,7 +131,14 @@ def attempt(way: Way, claimed: Claimed, told: News, to: Recipient) -> Outcome:
         remote_id = way.send(told, to)
     except Failed as failed:
         state = DeliveryState.DEAD if failed.is_final else DeliveryState.LATER
-        return Outcome(claimed, state, failed.sentence, failed.retry_after, is_gone=failed.is_gone)
+        return Outcome(
+            claimed,
+            state,
+            failed.sentence,
+            failed.retry_after,
+            is_gone=failed.is_gone,
+            is_ours=failed.is_ours,
+        )
     except Exception as error:
         log.exception("channel failed", channel=to.channel)
         return Outcome(claimed, DeliveryState.LATER, f"Could not be sent: {type(error).__name__}.")
@@ -156,7 +164,7 @@ def conclude(outcome: Outcome, *, at: datetime) -> None:
         case DeliveryState.SENT:
             was_failing = Subscriber.failures > 0
             db.session.execute(row.where(was_failing).values(failures=0, failing_since=None))
-        case DeliveryState.LATER | DeliveryState.DEAD:
+        case DeliveryState.LATER | DeliveryState.DEAD if not outcome.is_ours:
             db.session.execute(
                 row.values(
                     failures=Subscriber.failures + 1,

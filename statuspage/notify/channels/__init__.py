@@ -19,7 +19,8 @@ class Failed(Exception):
     """A message that was not taken. The sentence holds no address: it is kept and shown.
 
     `is_final`: trying again can not help. `is_gone`: the receiver wants nothing any
-    more (410), they are unsubscribed.
+    more (410), they are unsubscribed. `is_ours`: the refusal is about us or this text,
+    nobody is put in quarantine for it.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class Failed(Exception):
         *,
         is_final: bool = False,
         is_gone: bool = False,
+        is_ours: bool = False,
         retry_after: timedelta | None = None,
     ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.is_final = is_final or is_gone
         self.is_gone = is_gone
+        self.is_ours = is_ours
         self.retry_after = retry_after
 
 
