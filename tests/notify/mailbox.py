@@ -25,6 +25,10 @@ class Inbox:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if self.mode == "greylists":
             return "451 4.7.1 Try again later"
+        if self.mode == "blocks us":
+            return "550 5.7.1 Your network is on a list"
+        if self.mode == "is full":
+            return "552 5.2.2 Mailbox full"
         if self.mode == "refuses":
             return "550 5.1.1 No such user"
         envelope.rcpt_tos.append(address)

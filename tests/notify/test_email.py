@@ -10,10 +10,12 @@ from statuspage.domain import incidents, maintenance
 from statuspage.domain.components import get as component_of
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber
-from statuspage.notify import mails
+from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.notify import lanes, ledger, mails
 from statuspage.notify.channels import Failed, email, ways
+from statuspage.notify.ledger import DeliveryState
 from statuspage.notify.news import NewsKind
+from statuspage.notify.teller import enter_waiting
 from tests.conftest import on_sqlite
 from tests.notify.mailbox import free_port, mail_server
 
@@ -165,6 +167,32 @@ def test_what_is_refused_for_good_is_not_tried_again(send, inbox, told, mode, co
         send(*told())
     assert failed.value.is_final
     assert "ada@example.com" not in failed.value.sentence
+
+
+@pytest.mark.parametrize(
+    "mode, state, deliveries",
+    [
+        ("refuses", SubscriberState.QUARANTINED, {DeliveryState.DEAD: 1}),
+        ("blocks us", SubscriberState.ACTIVE, {DeliveryState.DEAD: 1}),
+        ("is full", SubscriberState.ACTIVE, {DeliveryState.LATER: 1}),
+        ("greylists", SubscriberState.ACTIVE, {DeliveryState.LATER: 1}),
+    ],
+)
+def test_only_an_address_that_is_wrong_is_given_up(
+    app, settings, inbox, told, at, mode, state, deliveries
+):
+    inbox.mode = mode
+    way = ways(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
+    found, to = told()
+    with app.app_context():
+        enter_waiting(at)
+        (claimed,) = ledger.claim(Channel.EMAIL, 1, at=at)
+        db.session.commit()
+    lanes.settle(app, [lanes.attempt(way, claimed, found, to)])
+    way.close()
+    with app.app_context():
+        assert db.session.query(Subscriber).one().state is state
+        assert ledger.of_event(claimed.event_id) == deliveries
 
 
 def test_a_mail_that_was_lost_after_data_comes_again_with_the_same_id(send, inbox, told):

@@ -5,6 +5,7 @@ Headers: RFC 5322 (Message-ID, References), RFC 8058 (List-Unsubscribe-Post), RF
 by which `bounces` knows what came back.
 """
 
+import re
 import smtplib
 import ssl
 import threading
@@ -20,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from statuspage.config import Settings
 from statuspage.notify import mails
+from statuspage.notify.bounces import reports
 from statuspage.notify.channels import Failed, Way
 from statuspage.notify.channels.dkim import Sign, signer
 from statuspage.notify.news import News, Recipient
@@ -108,14 +110,14 @@ class Server:
             self._give_back(connection)
         except smtplib.SMTPRecipientsRefused as refused:
             assert connection is not None
-            code, _ = next(iter(refused.recipients.values()))
+            code, said = next(iter(refused.recipients.values()))
             self._give_back(connection)
-            raise _failed("The address was refused", code) from None
+            raise _failed("The address was refused", code, said) from None
         except (smtplib.SMTPException, OSError) as error:
             if connection is not None:
                 connection.close()
             if isinstance(error, smtplib.SMTPDataError):
-                raise _failed("The mail was refused", error.smtp_code) from None
+                raise _failed("The mail was refused", error.smtp_code, error.smtp_error) from None
             if isinstance(error, smtplib.SMTPResponseException):
                 raise Failed(f"The mail server answered {error.smtp_code}.") from None
             words = _in_words(error)
@@ -166,9 +168,22 @@ class Server:
         return server
 
 
-def _failed(words: str, code: int) -> Failed:
-    """5xx is for good, 4xx never is (RFC 5321 §4.2.1)."""
-    return Failed(f"{words}: {code}.", is_final=500 <= code < 600)
+def _failed(words: str, code: int, said: bytes | str) -> Failed:
+    """5xx is for good, 4xx never is (RFC 5321 §4.2.1).
+
+    But a full mailbox (5.2.2) may be emptied. And a server that blocks us (5.7.x) refuses
+    everybody: that must not empty a list of subscribers.
+    """
+    status = reports.status_in(said.decode("ascii", "replace") if isinstance(said, bytes) else said)
+    return Failed(
+        f"{words}: {code} {status}".rstrip() + ".",
+        is_final=500 <= code < 600 and status != "5.2.2",
+        is_ours=bool(_ABOUT_US.match(status)),
+    )
+
+
+_ABOUT_US = re.compile(r"5\.(1\.[78]$|[3567]\.)")
+"""RFC 3463: the sender's address, the system, the conversation, the content, the policy."""
 
 
 def _in_words(error: Exception) -> str:
