@@ -21,7 +21,7 @@ from statuspage.db import db, reading
 from statuspage.domain import events, subscribers
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import ledger, news
+from statuspage.notify import ledger, news, pace
 from statuspage.notify.channels import Failed, Way
 from statuspage.notify.ledger import Claimed, DeliveryState, Outcome
 from statuspage.notify.news import News, NewsKind, Recipient
@@ -101,7 +101,8 @@ class Lane:
 
     def _claim(self, room: int) -> list[tuple[Claimed, Callable[[], Outcome]]]:
         with self._app.app_context():
-            claimed = ledger.claim(self.channel, room, at=clock.now())
+            at = clock.now()
+            claimed = pace.restrain(self.channel, ledger.claim(self.channel, room, at=at), at=at)
             db.session.commit()
         if not claimed:
             return []

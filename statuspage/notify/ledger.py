@@ -24,6 +24,8 @@ MAX_ATTEMPTS = 12
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=6)
 KEPT_FOR = timedelta(days=90)
+REMEMBERING = {Channel.DISCORD, Channel.TELEGRAM}
+"""Channels whose other side names a message, so that it can be edited or answered."""
 
 
 class DeliveryState(StrEnum):
@@ -197,6 +199,22 @@ def settle(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome]:
     return settled
 
 
+def hand_back(claimed: Claimed, state: DeliveryState, due_at: datetime, reason: str | None) -> None:
+    """Take a claim back unsent; it does not count as an attempt."""
+    db.session.execute(
+        sa.update(Delivery)
+        .where(Delivery.id == claimed.id, Delivery.lease == claimed.lease)
+        .values(
+            state=state,
+            due_at=due_at,
+            lease=None,
+            last_error=reason,
+            attempts=claimed.attempts - 1,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
 def wake_due(*, at: datetime) -> int:
     """What is to be tried again, and what a dead worker had claimed, waits from now on."""
     woken = db.session.execute(
@@ -304,6 +322,8 @@ def earlier(channel: Channel, claimed: Collection[Claimed]) -> dict[int, str]:
 
     Not one that comes late, after newer news: it must not be written over those.
     """
+    if channel not in REMEMBERING:
+        return {}
     told, now = aliased(Delivery), aliased(Delivery)
     before, event = aliased(Event), aliased(Event)
     query = (
