@@ -90,6 +90,8 @@ def _environment(settings: Settings, process: str, folder: Path) -> dict[str, st
         "STATUSPAGE_DATABASE_URL": settings.database_url,
         "STATUSPAGE_ANNOUNCE": "1",
         group.LEADER: str(os.getpid()),
+        # One heap a process: with one for each thread the web process holds 16 MB more.
+        "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "1"),
         "PYTHONUNBUFFERED": "1",
         "STATUSPAGE_LOG_FORMAT": settings.log_format,
         group.SOCKET: str(folder / "web.sock") if settings.front else "",
