@@ -1,0 +1,131 @@
+"""What nginx in front does while the application is there, and when it is gone."""
+
+import gzip
+import re
+from contextlib import ExitStack, contextmanager
+from threading import Thread
+
+import brotli
+import pytest
+import requests
+from werkzeug.serving import make_server
+
+from statuspage.config import PROJECT
+from tests.mirror.nginx import free_port, nginx
+
+
+@contextmanager
+def running(app):
+    """The application on a port of its own."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def before(copy, tmp_path):
+    """`with before(port): …` puts nginx with our published files before that port."""
+
+    @contextmanager
+    def put(behind: int):
+        port = free_port()
+        text = (PROJECT / "deploy" / "nginx" / "published.conf").read_text()
+        text = text.replace("/srv/status", str(copy.published))
+        text = text.replace("127.0.0.1:8000", f"127.0.0.1:{behind}")
+        text = text.replace("listen 80;", f"listen 127.0.0.1:{port};")
+        with nginx(text, tmp_path / "nginx", port) as url:
+            yield url
+
+    return put
+
+
+def addresses_of(copy):
+    return sorted(set(copy.mirror.maker.stages.published.addresses))
+
+
+def test_files_are_the_bytes_of_the_origin_but_for_a_note_that_waits(copy, at):
+    client = copy.app.test_client()
+    page = client.get("/").data
+    held = (copy.published / "index.html").read_bytes()
+    note = b'<p class="stale" id="copy" role="status" data-quiet hidden></p>'
+    script = b'<script src="/mirror.js" defer></script>\n'
+    assert held.replace(note, b"<!--as-of-->").replace(script, b"") == page
+    for path in ("history.rss", "api/v2/summary.json", "badge.svg", "maintenance.ics"):
+        assert (copy.published / path).read_bytes() == client.get(f"/{path}").data
+
+
+def test_packed_forms_stand_beside_each_text(copy):
+    for path in ("index.html", "history.rss", "api/v2/summary.json"):
+        plain = (copy.published / path).read_bytes()
+        assert gzip.decompress((copy.published / f"{path}.gz").read_bytes()) == plain
+        assert brotli.decompress((copy.published / f"{path}.br").read_bytes()) == plain
+
+
+def test_every_published_address_is_answered_with_the_application_gone(copy, before):
+    nobody = free_port()
+    client = copy.app.test_client()
+    with before(nobody) as url, requests.Session() as session:
+        for address in addresses_of(copy):
+            answer = session.get(url + address)
+            assert answer.status_code == 200, address
+            with client.get(address) as original:
+                said = original.headers["Content-Type"].partition(";")[0]
+            assert answer.headers["Content-Type"].partition(";")[0] == said, address
+        packed = session.get(url, headers={"Accept-Encoding": "gzip"})
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert "frame-ancestors 'none'" in packed.headers["Content-Security-Policy"]
+        assert "frame-ancestors *" in session.get(f"{url}/embed").headers["Content-Security-Policy"]
+        feed = session.get(f"{url}/history.rss")
+        assert feed.headers["Access-Control-Allow-Origin"] == "*"
+        assert session.get(f"{url}/beacon.json").status_code == 502
+        tagged = {"If-None-Match": feed.headers["ETag"]}
+        assert session.get(f"{url}/history.rss", headers=tagged).status_code == 304
+
+
+def test_what_is_no_file_is_asked_of_the_application(copy, before):
+    with running(copy.app) as port, before(port) as url, requests.Session() as session:
+        assert session.get(f"{url}/admin/", allow_redirects=False).status_code in (302, 303)
+        assert session.get(f"{url}/incidents/nothing").status_code == 404
+        assert session.get(f"{url}/incidents/").status_code == 404
+        assert session.get(f"{url}/incidents/{copy.world.retracted}").status_code == 410
+        assert session.get(f"{url}/history?page=999").status_code == 404
+        assert session.post(f"{url}/history").status_code == 405
+        assert "my label" in session.get(f"{url}/badge.svg?label=my+label").text
+        assert "<form" in session.get(f"{url}/subscribe").text
+        assert "fresh" in session.get(f"{url}/beacon.json").text
+
+
+@pytest.mark.parametrize("configuration", ["docs/serving.md", "deploy/nginx/published.conf"])
+def test_the_last_copy_is_served_when_the_application_is_gone(copy, tmp_path, configuration):
+    """Fault 22, with the cache of the documentation and with published files."""
+    port = free_port()
+    text = (PROJECT / configuration).read_text()
+    if configuration.endswith(".md"):
+        text = re.search(r"^```nginx\n(.*?)^```", text, re.M | re.S)[1]
+        # An answer that nobody asks for is kept for a day.
+        assert "inactive=24h" in text
+    addresses = ("/", "/history.rss", "/api/v2/summary.json", f"/incidents/{copy.world.open}")
+    with ExitStack() as stack:
+        with running(copy.app) as behind:
+            text = text.replace("/var/cache/nginx/status", f"{tmp_path}/cache")
+            text = text.replace("/srv/status", str(copy.published))
+            text = text.replace("127.0.0.1:8000", f"127.0.0.1:{behind}")
+            text = text.replace("listen 80;", f"listen 127.0.0.1:{port};")
+            text = text.replace(
+                "proxy_cache_revalidate on;", "add_header X-Cache $upstream_cache_status;"
+            )
+            url = stack.enter_context(nginx(text, tmp_path / "nginx", port))
+            good = {address: requests.get(url + address).content for address in addresses}
+        is_a_cache = configuration.endswith(".md")
+        for address in addresses:
+            # The last answer stays fresh for a second.
+            while True:
+                answer = requests.get(url + address)
+                assert answer.status_code == 200
+                assert answer.content == good[address]
+                if not is_a_cache or answer.headers["X-Cache"] in ("STALE", "UPDATING"):
+                    break
