@@ -5,13 +5,15 @@ Each brings the database up to date first, so that none depends on a start befor
 
 import sys
 from datetime import UTC, datetime, time
+from time import sleep
 from typing import Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo
+from sqlalchemy.exc import OperationalError
 
-from statuspage import clock, first_start, group, mirroring, schema
+from statuspage import clock, first_start, group, integrity, mirroring, schema
 from statuspage.backup import command as backing_up
 from statuspage.backup import db_command
 from statuspage.db import db
@@ -19,6 +21,8 @@ from statuspage.domain import pages, staff, tokens
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.errors import Invalid
 
+WAIT_S = 5.0
+"""Between two tries of a worker whose database is away."""
 OPERATOR = Actor(ActorKind.SYSTEM, "Command line")
 
 
@@ -66,12 +70,35 @@ def work(info: ScriptInfo, announce: bool) -> None:
     app = info.load_app()
     group.end_with_the_others()
     group.let_readers_go_first()
-    schema.bring_up_to_date(app)
-    first_start.fill(app, at=clock.now())
+    _prepare(app)
+    integrity.look_daily(app)
     if announce:
         click.echo(first_start.welcome(app, at=clock.now()))
     with mirroring.beside(app):
         jobs.work(app)
+
+
+def _prepare(app: Flask) -> None:
+    """Bring the database up to date; wait for it while it is away.
+
+    A worker that ended would end the whole group, and readers with it.
+    """
+    is_told = False
+    integrity.look(app)
+    while True:
+        try:
+            schema.bring_up_to_date(app)
+            first_start.fill(app, at=clock.now())
+        except OperationalError as error:
+            if not is_told:
+                app.logger.error(
+                    "The worker waits for the database: %s", str(error).splitlines()[0]
+                )
+            is_told = True
+            sleep(WAIT_S)
+            integrity.look(app)
+        else:
+            return
 
 
 @click.group("staff", cls=_Prepared)

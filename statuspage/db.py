@@ -5,10 +5,12 @@ acknowledged write is lost and no two writers overwrite one another; PostgreSQL
 needs nothing of that.
 """
 
+import contextlib
 import secrets
 import sqlite3
 from datetime import UTC, datetime
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy as sa
@@ -117,5 +119,48 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     if connection.dialect.name != "sqlite":
         return
+    _refuse_a_damaged_file(connection.engine)
     readonly = connection.get_execution_options().get(READONLY, False)
     connection.exec_driver_sql("BEGIN DEFERRED" if readonly else "BEGIN IMMEDIATE")
+
+
+# ── a damaged file ─────────────────────────────────────────────────────────────
+
+
+class DamagedError(sqlite3.OperationalError):
+    """The SQLite file is damaged: no process reads or writes it until it is restored.
+
+    It comes as an outage does (inside SQLAlchemy's `OperationalError`), so readers get the
+    last good copies rather than a history of which a part is missing.
+    """
+
+
+def damage_mark(file: Path) -> Path:
+    """The file beside a database that says to all processes: this one is damaged."""
+    return file.with_name(f"{file.name}.damaged")
+
+
+def mark_damaged(file: Path, reason: str) -> None:
+    """Keep all processes from a database file. A disk that fails here is not the news."""
+    with contextlib.suppress(OSError):
+        damage_mark(file).write_text(reason + "\n")
+
+
+def _refuse_a_damaged_file(engine: Engine) -> None:
+    file = engine.url.database
+    if file and file != ":memory:" and damage_mark(Path(file)).exists():
+        raise sa.exc.OperationalError("BEGIN", {}, DamagedError("The file is damaged."))
+
+
+@event.listens_for(Engine, "handle_error")
+def _notice_damage(context: Any) -> None:
+    error = context.original_exception
+    code = getattr(error, "sqlite_errorcode", None)
+    if not isinstance(error, sqlite3.DatabaseError) or code is None:
+        return
+    if code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if context.engine is not None and context.engine.url.database:
+            mark_damaged(Path(context.engine.url.database), str(error))
+        raise sa.exc.OperationalError(
+            context.statement, context.parameters, DamagedError(str(error))
+        ) from error

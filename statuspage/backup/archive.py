@@ -212,7 +212,7 @@ def _draft(place: Path) -> Iterator[Path]:
     try:
         yield draft
     finally:
-        for suffix in ("", "-journal", "-wal", "-shm", ".lock"):
+        for suffix in ("", "-journal", "-wal", "-shm", ".lock", ".damaged"):
             Path(f"{draft}{suffix}").unlink(missing_ok=True)
 
 

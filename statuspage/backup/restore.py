@@ -15,7 +15,7 @@ from statuspage.backup import archive, rows
 from statuspage.backup.archive import ArchiveError, Manifest
 from statuspage.backup.calm import Calmed, calm
 from statuspage.backup.elsewhere import application_on
-from statuspage.db import db
+from statuspage.db import damage_mark, db
 from statuspage.domain.events import Actor
 
 
@@ -87,6 +87,7 @@ def _put_file(copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path 
     with copy.open("rb") as written:
         os.fsync(written.fileno())
     copy.replace(place)
+    damage_mark(place).unlink(missing_ok=True)
     return kept
 
 

@@ -31,6 +31,7 @@ from statuspage.web.admin import (
     local,
     mails,
     maintenance,
+    outage,
     overview,
     permissions,
     postmortems,
@@ -152,12 +153,7 @@ def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     if "_login_user" not in g:
         # Flask-Login would ask the database who this is when the page is rendered.
         g._login_user = AnonymousUserMixin()
-    response = again.page(
-        "The database does not answer",
-        "Nothing was saved. Customers go on seeing the last good page. Wait a moment, then try"
-        " again; what you wrote stays here.",
-        503,
-    )
+    response = again.page(*outage.in_words(getattr(error, "orig", None)), 503)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
