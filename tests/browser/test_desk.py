@@ -173,6 +173,7 @@ def screens(desk):
         f"/admin/maintenance/{desk['work']}/cancel",
         "/admin/subscribers",
         "/admin/subscribers/import",
+        "/admin/mails/incident",
         "/admin/components",
         "/admin/components/new",
         f"/admin/components/{desk['cards']}",
