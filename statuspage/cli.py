@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from statuspage import clock, first_start, group, integrity, mirroring, schema
 from statuspage.backup import command as backing_up
 from statuspage.backup import db_command
+from statuspage.checking import command as checking
 from statuspage.db import db
 from statuspage.domain import pages, staff, tokens
 from statuspage.domain.events import Actor, ActorKind
@@ -31,7 +32,7 @@ def init_app(app: Flask) -> None:
     for command in (work, staff_commands, token_commands, _Import("import", help=_Import.__doc__)):
         app.cli.add_command(command)
     app.cli.add_command(mirroring.command)
-    for command in (backing_up.backup, backing_up.restore, db_command.command):
+    for command in (backing_up.backup, backing_up.restore, db_command.command, checking.check):
         app.cli.add_command(command)
 
 

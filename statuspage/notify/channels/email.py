@@ -123,6 +123,18 @@ class Server:
             words = _in_words(error)
             raise Failed(f"The mail server could not be used: {words}.") from None
 
+    def try_out(self) -> str | None:
+        """Connect, secure the connection and sign in; in words what failed, None when nothing."""
+        try:
+            Connection(self._connect(), time.monotonic()).close()
+        except smtplib.SMTPAuthenticationError:
+            return "it refuses the user or the password"
+        except smtplib.SMTPResponseException as error:
+            return f"it answers {error.smtp_code}"
+        except (smtplib.SMTPException, OSError) as error:
+            return _in_words(error)
+        return None
+
     def close(self) -> None:
         """Hang up."""
         with self._lock:

@@ -1,0 +1,1 @@
+"""`flask check`: what an operator should know, and what to do about it."""

@@ -1,0 +1,106 @@
+"""Settings, queue, worker, deliveries, mail."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from flask import Flask
+
+from statuspage.checking.findings import Finding, ok, problem, warn
+from statuspage.config import Settings
+from statuspage.db import reading
+
+SHORT_SECRET = 32
+LATE = timedelta(minutes=1)
+VERY_LATE = timedelta(minutes=10)
+INNER = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  compared with, not bound
+
+
+def settings(app: Flask, _at: datetime) -> Iterator[Finding]:
+    """What works, and yet is seldom meant."""
+    chosen: Settings = app.config["SETTINGS"]
+    found = list(_doubts(chosen))
+    yield from found or [ok("settings", f"the page is {chosen.base_url}")]
+
+
+def _doubts(chosen: Settings) -> Iterator[Finding]:
+    address = urlsplit(chosen.base_url)
+    if address.hostname in INNER:
+        yield warn(
+            "settings",
+            f"the page calls itself {chosen.base_url}, which customers can not open. Set"
+            " STATUSPAGE_BASE_URL to the address they use.",
+        )
+    elif address.scheme != "https":
+        yield warn(
+            "settings",
+            f"{chosen.base_url} is not encrypted. Put TLS in front and say https:// in"
+            " STATUSPAGE_BASE_URL.",
+        )
+    elif chosen.proxy_hops == 0:
+        yield warn(
+            "settings",
+            "the address is https, so some proxy stands in front, but STATUSPAGE_PROXY_HOPS is 0:"
+            " all readers count as one. Set it to the number of your proxies.",
+        )
+    if len(chosen.secret_key) < SHORT_SECRET:
+        yield warn(
+            "settings",
+            f"the secret key has {len(chosen.secret_key)} characters. Use {SHORT_SECRET} or more"
+            " by chance, such as of: openssl rand -base64 36",
+        )
+    if not chosen.is_sqlite and chosen.redis_url is None:
+        yield warn(
+            "settings",
+            "without STATUSPAGE_REDIS_URL, web and worker must run on this one machine.",
+        )
+
+
+def queue(app: Flask, _at: datetime) -> Iterator[Finding]:
+    from statuspage.notify import jobs
+
+    number = jobs.queue_of(app).pending_count()
+    yield ok("queue", f"it answers, {number} jobs wait")
+
+
+def deliveries(app: Flask, at: datetime) -> Iterator[Finding]:
+    """Since when the oldest message waits that should be on its way, and what was given up."""
+    from statuspage.notify import ledger
+    from statuspage.notify.ledger import DeliveryState
+
+    with app.app_context():
+        reading()
+        oldest = ledger.oldest_due(at=at)
+        counts = ledger.counts()
+    late = at - oldest if oldest is not None else timedelta(0)
+    if late > LATE:
+        words = (
+            f"the oldest message waits for {late // timedelta(minutes=1)} minutes. Is the worker"
+            " running, and is its way (mail server, chat) set up?"
+        )
+        yield problem("deliveries", words) if late > VERY_LATE else warn("deliveries", words)
+    else:
+        yield ok("deliveries", "no message is late")
+    for state, words in (
+        (DeliveryState.DEAD, "were given up after the last try"),
+        (DeliveryState.HELD, "are held back until staff release them"),
+    ):
+        number = sum(count for (_, of), count in counts.items() if of is state)
+        if number:
+            yield warn("deliveries", f"{number} {words}: look at them at the desk.")
+
+
+def mail(app: Flask, _at: datetime) -> Iterator[Finding]:
+    """Connect, secure the connection, sign in; no message is sent."""
+    from statuspage.notify.channels.email import Server
+
+    chosen: Settings = app.config["SETTINGS"]
+    if chosen.smtp_url is None:
+        yield warn("mail", "STATUSPAGE_SMTP_URL is not set: nobody is told by e-mail.")
+        return
+    host = urlsplit(chosen.smtp_url).hostname
+    failed = Server(chosen.smtp_url).try_out()
+    if failed is None:
+        yield ok("mail", f"{host} takes mail from us")
+    else:
+        yield problem("mail", f"{host}: {failed}. Look at STATUSPAGE_SMTP_URL.")

@@ -1,0 +1,164 @@
+"""`flask check`: what it sees, what it says, how it exits."""
+
+import json
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from statuspage import create_app, integrity
+from statuspage.config import Settings
+from statuspage.db import db
+from statuspage.notify import ledger, teller
+from tests.conftest import SECRET, on_sqlite
+from tests.notify.conftest import *  # noqa: F403  a component, subscribers, an incident
+from tests.notify.mailbox import mail_server
+
+
+@pytest.fixture
+def check(app):
+    """`check()` gives the exit code and (level, words) of each thing looked at."""
+
+    def run(other=None):
+        done = (other or app).test_cli_runner().invoke(args=["check", "--json"])
+        found: dict[str, list[tuple[str, str]]] = {}
+        for one in json.loads(done.stdout):
+            found.setdefault(one["what"], []).append((one["level"], one["words"]))
+        return done.exit_code, found
+
+    return run
+
+
+@on_sqlite
+def test_a_page_in_order_passes_with_what_could_be_better(app, check, component):
+    code, found = check()
+    assert code == 0, found
+    for what in ("database", "disk", "rights", "clock", "queue", "deliveries"):
+        assert {level for level, _ in found[what]} == {"ok"}, found[what]
+    assert found["mail"] == [("warn", "STATUSPAGE_SMTP_URL is not set: nobody is told by e-mail.")]
+    assert found["backup"][0][0] == "warn"
+
+
+@on_sqlite
+def test_people_read_one_line_for_each_thing(app, component):
+    lines = app.test_cli_runner().invoke(args=["check"]).stdout.splitlines()
+    assert any(line.startswith("ok       database    SQLite is whole") for line in lines)
+
+
+@on_sqlite
+def test_messages_that_are_late_and_held_are_named(
+    app, check, subscribed, an_incident, committed, at, traveller
+):
+    subscribed(2)
+    an_incident()
+    with committed():
+        teller.enter_waiting(at)
+    traveller.shift(timedelta(minutes=3))
+    code, found = check()
+    assert (code, found["deliveries"][0][0]) == (0, "warn")
+    assert "waits for 3 minutes" in found["deliveries"][0][1]
+    traveller.shift(timedelta(minutes=8))
+    code, found = check()
+    assert (code, found["deliveries"][0][0]) == (1, "problem")
+    with committed() as session:
+        session.execute(sa.update(ledger.Delivery).values(state=ledger.DeliveryState.HELD))
+    code, found = check()
+    assert code == 0
+    assert "2 are held back" in found["deliveries"][1][1]
+
+
+@on_sqlite
+def test_a_clock_that_went_back_is_noticed(check, component, traveller):
+    traveller.shift(timedelta(hours=-1))
+    code, found = check()
+    assert (code, found["clock"][0][0]) == (1, "problem")
+    assert "Set the clock right" in found["clock"][0][1]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_machine_that_is_not_at_the_databases_time_is_noticed(check, component):
+    """The test's clock stands in March; the server's does not."""
+    code, found = check()
+    assert code == 1
+    assert "seconds apart" in found["clock"][0][1]
+
+
+@on_sqlite
+def test_a_mail_server_is_tried_without_a_mail(settings, check, component):
+    with mail_server() as inbox:
+        other = create_app(settings.model_copy(update={"smtp_url": inbox.url}), watch=False)
+        _, found = check(other)
+        assert found["mail"] == [("ok", "127.0.0.1 takes mail from us")]
+        assert (inbox.connections, inbox.mails) == (1, [])
+    with other.app_context():
+        db.engine.dispose()
+
+
+@on_sqlite
+def test_a_backup_is_known_until_it_is_old(app, check, component, tmp_path, traveller):
+    app.test_cli_runner().invoke(args=["backup", str(tmp_path / "page.backup")])
+    assert check()[1]["backup"][0] == ("ok", "the last one is of 2026-03-10 12:00 UTC")
+    traveller.shift(timedelta(days=3))
+    assert check()[1]["backup"][0][0] == "warn"
+
+
+@on_sqlite
+def test_a_secret_that_others_can_read_is_a_problem(check, component, settings):
+    key = settings.data_dir / "secret_key"
+    key.write_text("x" * 40)
+    key.chmod(0o644)
+    code, found = check()
+    assert (code, found["rights"][0][0]) == (1, "problem")
+    assert "chmod 600" in found["rights"][0][1]
+
+
+@on_sqlite
+def test_an_empty_and_a_newer_database_are_told_apart(app, check, committed, tmp_path):
+    with committed() as session:
+        session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    code, found = check()
+    assert (code, found["database"][0][0]) == (1, "problem")
+    assert "newer release" in found["database"][0][1]
+    empty = create_app(Settings(data_dir=tmp_path / "new", secret_key=SECRET), watch=False)
+    code, found = check(empty)
+    assert found["database"][0] == (
+        "warn",
+        "SQLite is empty. Start the status page once, or restore a backup.",
+    )
+    with empty.app_context():
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"base_url": "http://status.example.com"}, "is not encrypted"),
+        ({"base_url": "http://127.0.0.1:8000"}, "which customers can not open"),
+        ({}, "STATUSPAGE_PROXY_HOPS is 0"),
+        ({"secret_key": "short-but-allowed"}, "the secret key has 17 characters"),
+        ({"smtp_url": "smtp://127.0.0.1:1"}, "nothing listens there"),
+        ({"database_url": "postgresql+psycopg://postgres@127.0.0.1:1/x"}, "connection failed"),
+    ],
+)
+def test_a_setting_that_is_seldom_meant_is_named(settings, check, change, sentence):
+    other = create_app(settings.model_copy(update=change), watch=False)
+    _, found = check(other)
+    said = " ".join(words for lines in found.values() for _, words in lines)
+    assert sentence in said
+    with other.app_context():
+        db.engine.dispose()
+
+
+@on_sqlite
+def test_a_damaged_file_is_a_problem_with_a_way_out(app, check, component, settings):
+    file = integrity.file_of(settings)
+    with app.app_context():
+        db.engine.dispose()
+    data = bytearray(file.read_bytes())
+    for place in range(4096, 12288):
+        data[place] ^= 0xFF
+    file.write_bytes(data)
+    code, found = check()
+    assert (code, found["database"][0][0]) == (1, "problem")
+    assert "flask restore --replace" in found["database"][0][1]
