@@ -195,6 +195,63 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(bare, next_migration
     assert _count(bare, "incident_update") == 1
 
 
+START = """
+import sys
+from pathlib import Path
+from statuspage import create_app, schema
+schema.MIGRATIONS = Path(sys.argv[1])
+schema.bring_up_to_date(create_app())
+"""
+
+
+@pytest.mark.parametrize("empty_url", ["sqlite"], indirect=True)
+def test_a_migration_killed_half_way_runs_cleanly_the_next_time(
+    bare, empty_url, next_migration, tmp_path, monkeypatch, at
+):
+    """Killed after it changed the schema and the rows, before it was through.
+
+    `python -m benchmarks.faults migration` does so at any moment, on PostgreSQL too.
+    """
+    schema.bring_up_to_date(bare)
+    _with_an_incident(bare, at)
+    with bare.app_context():
+        before = schema.revision()
+        db.engine.dispose()
+    revision = next_migration(
+        "op.add_column('incident', sa.Column('mood', sa.Text()))\n"
+        "    op.execute('DELETE FROM incident_update')\n"
+        "    import os\n"
+        "    'KILLED' in os.environ and os.kill(os.getpid(), 9)\n"
+    )
+    monkeypatch.setenv("STATUSPAGE_DATABASE_URL", empty_url)
+    monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("KILLED", "1")
+    start = [sys.executable, "-c", START, str(schema.MIGRATIONS)]
+    assert subprocess.run(start, cwd=PROJECT, capture_output=True).returncode == -9
+    with bare.app_context():
+        assert schema.revision() == before
+    assert _count(bare, "incident_update") == 1
+    monkeypatch.delenv("KILLED")
+    schema.bring_up_to_date(bare)
+    with bare.app_context():
+        assert schema.revision() == revision
+        assert "mood" in {one["name"] for one in sa.inspect(db.engine).get_columns("incident")}
+
+
+def test_the_last_three_copies_from_before_migrations_are_kept(tmp_path, next_migration):
+    app = create_app(Settings(data_dir=tmp_path, secret_key=SECRET))
+    schema.bring_up_to_date(app)
+    made = []
+    for _ in range(4):
+        made.append(next_migration("pass"))
+        schema.bring_up_to_date(app)
+    with app.app_context():
+        db.engine.dispose()
+    kept = sorted(tmp_path.glob("statuspage.db.before-*"))
+    assert [path.suffix for path in kept] == [f".before-{one}" for one in made[1:]]
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+
+
 def test_an_sqlite_file_is_copied_before_a_migration(tmp_path, next_migration, at):
     settings = Settings(data_dir=tmp_path, secret_key=SECRET)
     app = create_app(settings)

@@ -18,8 +18,10 @@ from sqlalchemy.engine import Connection, Engine
 from statuspage.db import READONLY
 
 BATCH = 1_000
-NOT_DATA = frozenset({"alembic_version", "statuspage_backup"})
-"""Tables that say something about the database itself."""
+NOT_DATA = frozenset(
+    {"alembic_version", "statuspage_backup", "_litestream_seq", "_litestream_lock"}
+)
+"""Tables that say something about the database itself, ours and Litestream's."""
 
 SNAPSHOT: Mapping[str, Mapping[str, object]] = {
     "sqlite": {READONLY: True},
