@@ -80,5 +80,5 @@ def _is_told(news: News) -> bool:
     if news.kind is NewsKind.MAINTENANCE:
         begins = update.status.value == "in_progress" and update.is_first_of_status
         return begins or update.status.is_over
-    first = min(incident.updates, key=lambda one: one.posted_at)
+    first = incident.updates[-1]
     return update.id == first.id or update.status.is_over

@@ -37,7 +37,8 @@ def message(news: News, to: Recipient) -> Json:
     body = [_text(_run(one.headline, 600, weight="Bolder", size="Large", color=colour))]
     if one.state:
         body.append(_text(_run(one.state, 600, isSubtle=True)))
-    body.append(_text(_run(one.body, 9000)))
+    if one.body:
+        body.append(_text(_run(one.body, 9000)))
     for label, text in one.rows:
         body.append(
             _text(_run(f"{label}: ", 100, weight="Bolder"), _run(text, one.room(12_000, 5000)))
