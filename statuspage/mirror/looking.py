@@ -57,9 +57,10 @@ def look(since: int, seen: frozenset[int], *, at: datetime, base_url: str) -> Lo
         incidents=found.incidents,
         history_pages=found.history_pages,
         seen=frozenset(number for number, _, _ in told),
-        touched=frozenset(subject for _, subject in new),
+        # At the very first all of it is new: then the present goes first alone.
+        touched=frozenset(subject for _, subject in new) if since else frozenset(),
         is_all_touched=since == 0 or any(_is_of_all(kind) for kind, _ in new),
-        is_withdrawn=any(kind.endswith(WITHDRAWN) for kind, _ in new),
+        is_withdrawn=bool(since) and any(kind.endswith(WITHDRAWN) for kind, _ in new),
     )
 
 

@@ -20,7 +20,7 @@ from statuspage.mirror.stage import AGE, BEACON, Draft, Stage
 
 log = logging.getLogger(__name__)
 
-WRITE_EVERY = 200
+WRITE_EVERY = 500
 """So many answers are held in memory before they are written."""
 STALE_AFTER_S = int(portable.OLD_AFTER.total_seconds())
 
@@ -76,7 +76,8 @@ class Maker:
         is_new = is_first and any(one.program != program() for one in held)
         is_new = is_new or any(one.origin != look.origin for one in held)
         made = plan(look, self._known, is_new_program=is_new)
-        waiting = [one for one in self.later if one in made.all and one not in made.now]
+        urgent = set(made.now)
+        waiting = [one for one in self.later if one in made.all and one not in urgent]
         self._plan, self._look = made, look
         replies = self._asked(made.now)
         if FRONT not in replies or replies[FRONT].status != 200:
@@ -94,7 +95,7 @@ class Maker:
                 if until():
                     break
                 replies |= self._asked([address])
-            self.later = [one for one in self.later if one not in set(batch[: len(replies)])]
+            del self.later[: len(replies)]
             self._write(replies, at)
 
     def _asked(self, addresses: Iterable[str]) -> dict[str, Reply]:
