@@ -378,3 +378,13 @@ def test_an_edit_that_a_rule_refuses_changes_nothing(program, opened, edit):
     for fields in ({"body": " "}, {"body": 5}, {"body": "New.", "display_at": "x"}):
         assert edit(made, 0, **fields).status_code == 422
         assert program.get(f"/incidents/{made['id']}").json == made
+
+
+@on_sqlite
+def test_a_program_says_whether_subscribers_hear_of_a_correction(opened, edit, app):
+    made = opened()
+    for told in (None, True):
+        edit(made, 0, body=f"Corrected: {told}.", deliver_notifications=told)
+        with app.app_context():
+            newest = events.latest(1)[0]
+            assert (newest.kind, newest.notify) == ("incident.update_edited", told is True)

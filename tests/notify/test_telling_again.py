@@ -1,0 +1,137 @@
+"""Told again: reminders of maintenance, and corrections to who was sent the wrong words."""
+
+from datetime import timedelta
+
+import pytest
+
+from statuspage.db import db
+from statuspage.domain import components, corrections, events, incidents, maintenance
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.subscribers import Channel, Subscriber, Wants
+from statuspage.notify import audience, fanout, ledger, news
+from statuspage.notify.jobs import step
+from statuspage.notify.ledger import Delivery, DeliveryState
+from tests.conftest import on_sqlite
+from tests.notify.conftest import DOWN
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def planned(committed, component, at):
+    """`planned(…)`: public id of maintenance from two to three hours after the pinned moment."""
+
+    def make(**more):
+        with committed():
+            more = {"reminds": True, "at": at, "scheduled_for": at + 2 * HOUR} | more
+            return maintenance.schedule(
+                "Upgrade",
+                body="The API is away for a minute.",
+                claims={components.get(component): DOWN},
+                scheduled_until=more["scheduled_for"] + HOUR,
+                by=SYSTEM,
+                **more,
+            ).public_id
+
+    return make
+
+
+@pytest.fixture
+def reminders_told(app):
+    """`reminders_told()`: when subscribers were reminded."""
+
+    def ask():
+        with app.app_context():
+            found = [one for one in events.latest(50) if one.kind == "maintenance.reminded"]
+            assert all(one.notify for one in found)
+            return [one.at for one in found]
+
+    return ask
+
+
+def test_subscribers_are_reminded_once_an_hour_before_whatever_the_clock_does(
+    app, planned, reminders_told, at
+):
+    planned()
+    planned(reminds=False)
+    planned(draft=True)
+    planned(scheduled_for=at + HOUR)
+    for minutes in (0, 59, 60, 61, 30, 60, 90, 119):
+        step(app, at + timedelta(minutes=minutes))
+    assert reminders_told() == [at + HOUR]
+
+
+@on_sqlite
+def test_a_moved_window_is_reminded_of_anew_and_one_called_off_or_withdrawn_never(
+    app, planned, reminders_told, committed, at
+):
+    moved, cancelled, withdrawn, soon = (planned() for _ in range(4))
+    with committed():
+        told = {"by": SYSTEM, "at": at}
+        window = {"scheduled_for": at + 5 * HOUR, "scheduled_until": at + 6 * HOUR}
+        maintenance.reschedule(incidents.get(moved), body="Later.", **window, **told)
+        maintenance.cancel(incidents.get(cancelled), body="Not today.", **told)
+        corrections.retract(incidents.get(withdrawn), reason="A mistake.", **told)
+        window = {"scheduled_for": at + HOUR / 2, "scheduled_until": at + HOUR}
+        maintenance.reschedule(incidents.get(soon), body="Sooner.", **window, **told)
+    for hours in (0, 0.2, 1, 2, 4, 4.5):
+        step(app, at + hours * HOUR)
+    assert reminders_told() == [at + 4 * HOUR]
+
+
+@on_sqlite
+def test_a_reminder_goes_to_people_and_says_nothing_once_the_window_has_moved(
+    app, planned, subscribed, committed, at
+):
+    (mail,), _program = subscribed(channel=Channel.EMAIL), subscribed()
+    public_id = planned()
+    step(app, at + HOUR)
+    with app.app_context():
+        event = events.latest(1)[0]
+        told = db.session.execute(audience.of(event)).all()
+        person = db.session.query(Subscriber).filter_by(public_id=mail).one()
+        assert told == [(person.id, Channel.EMAIL)]
+        made = news.of(event, at=at + HOUR, base_url="https://status.example.com")
+        assert made.is_reminder
+    with committed():
+        window = {"scheduled_for": at + 5 * HOUR, "scheduled_until": at + 6 * HOUR}
+        one = incidents.get(public_id)
+        maintenance.reschedule(one, body="Later.", **window, by=SYSTEM, at=at + HOUR)
+    with app.app_context():
+        event = next(one for one in events.latest(9) if one.kind == "maintenance.reminded")
+        assert news.of(event, at=at + HOUR, base_url="https://status.example.com") is None
+
+
+@on_sqlite
+def test_a_correction_goes_to_who_was_sent_the_wrong_words_and_a_typo_to_nobody(
+    app, subscribed, an_incident, committed, at
+):
+    (reader,) = subscribed(channel=Channel.EMAIL, wants=Wants.ENDS)
+    public_id = an_incident()
+    with committed():
+        event = events.latest(1)[0]
+        fanout.enter_next(event, at=at)
+        db.session.query(Delivery).update({"state": DeliveryState.SENT, "sent_at": at})
+    subscribed(channel=Channel.EMAIL)
+
+    def edited(body, version, **more):
+        with committed():
+            update = incidents.get(public_id).updates[0]
+            corrections.edit_update(
+                update, body=body, expected_version=version, by=SYSTEM, at=at, **more
+            )
+            event = events.latest(1)[0]
+            return event.notify, set(db.session.scalars(audience.of(event)))
+
+    assert edited("Some requests are failing.", 1)[0] is False
+    is_told, whom = edited("No request fails.", 2, notify=True, reason="We looked again.")
+    with app.app_context():
+        mine = db.session.query(Subscriber).filter_by(public_id=reader).one().id
+    assert (is_told, whom) == (True, {mine})
+
+
+@on_sqlite
+def test_only_channels_that_name_their_messages_are_asked_for_an_earlier_one(app):
+    with app.app_context():
+        assert ledger.earlier(Channel.EMAIL, []) == {}
+    assert {Channel.DISCORD, Channel.TELEGRAM} == ledger.REMEMBERING
