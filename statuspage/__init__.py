@@ -28,7 +28,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage import cli, config, logs
     from statuspage.db import db
     from statuspage.notify import waking  # noqa: F401  it listens from now on
-    from statuspage.web import admin, health, manage
+    from statuspage.web import admin, health, manage, metrics
     from statuspage.web.hooks import bounces
     from statuspage.web.public import (
         api,
@@ -52,6 +52,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     app.config.from_mapping(_flask_config(settings))
     db.init_app(app)
     app.register_blueprint(health.bp)
+    app.register_blueprint(metrics.bp)
     app.register_blueprint(api.bp)
     app.register_blueprint(api_subscribers.bp)
     app.register_blueprint(feeds.bp)

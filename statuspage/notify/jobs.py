@@ -23,8 +23,9 @@ from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import db, reading
 from statuspage.domain import maintenance, metrics, reminders, subscribers
-from statuspage.notify import ledger, trials
+from statuspage.notify import ledger, pulse, trials
 from statuspage.notify.bounces import job as bounce_job
+from statuspage.notify.pulse import Sign
 from statuspage.notify.teller import Teller
 from statuspage.notify.troubles import Troubles
 
@@ -41,6 +42,7 @@ def queue_of(app: Flask) -> Huey:
         app.extensions["queue"] = queue
         app.extensions["tell"] = queue.task(name="tell")(partial(_tell, app))
         queue.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
+        app.extensions["canary"] = queue.task(name="canary")(partial(_canary, app))
         bounce_job.schedule(queue, app)
         trials.put_on(queue, app)
     return app.extensions["queue"]
@@ -56,6 +58,25 @@ def _tell(app: Flask) -> None:
     """The job that a commit leaves: see what there is to tell."""
     if "teller" in app.extensions:
         app.extensions["teller"].step(clock.now())
+
+
+def leave_canary(app: Flask, at: datetime) -> None:
+    """Put a job into the queue that shows that what is put there comes out."""
+    queue_of(app)
+    with suppress(Exception), troubles.watch("The canary"):
+        show(app, Sign.STARTED, at)
+        app.extensions["canary"]()
+
+
+def _canary(app: Flask) -> None:
+    show(app, Sign.CANARY, clock.now())
+
+
+def show(app: Flask, sign: Sign, at: datetime) -> None:
+    """Write a sign of life down, in a commit of its own."""
+    with app.app_context():
+        pulse.show(sign, at=at)
+        db.session.commit()
 
 
 def _keep_house(app: Flask) -> None:
@@ -101,6 +122,7 @@ def work(app: Flask) -> None:
     teller = app.extensions["teller"] = Teller(app)
     ticker = threading.Thread(target=_tick_until, args=(stopping, app), name="ticker")
     ticker.start()
+    leave_canary(app, clock.now())
     consumer = Consumer(
         queue_of(app),
         workers=2,
@@ -117,11 +139,17 @@ def work(app: Flask) -> None:
 
 
 def _tick_until(stopping: threading.Event, app: Flask) -> None:
+    shown: datetime | None = None
     try:
         while not stopping.wait(TICK_S):
             # The database may be away; what is due stays due.
             with suppress(Exception), troubles.watch("The tick", outages=(sa.exc.DBAPIError,)):
-                step(app, clock.now())
+                now = clock.now()
+                step(app, now)
+                # A clock that was set back must not stop the pulse.
+                if shown is None or abs(now - shown) >= pulse.EVERY:
+                    show(app, Sign.TICK, now)
+                    shown = now
                 while app.extensions["teller"].step(clock.now()) and not stopping.is_set():
                     pass
     finally:

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from statuspage.db import Model, db
-from statuspage.domain.events import Event
+from statuspage.domain import events
+from statuspage.domain.events import Actor, Event
 from statuspage.domain.subscribers import Channel, Subscriber
 
 LEASE = timedelta(seconds=60)
@@ -240,6 +241,47 @@ def drop(ids: Collection[int], reason: str, *, at: datetime) -> int:
     return _move(ids, unsent, DeliveryState.DROPPED, at, last_error=reason)
 
 
+def decide(
+    event: Event,
+    channel: Channel,
+    state: DeliveryState,
+    *,
+    send: bool,
+    by: Actor,
+    at: datetime,
+) -> int:
+    """Staff: let all that is held or dead of an event go by this channel, or drop it.
+
+    Returns how many there were.
+    """
+    values: dict[str, object] = {"state": DeliveryState.DROPPED, "last_error": "Dropped by staff."}
+    if send:
+        values = {"state": DeliveryState.WAITING, "attempts": 0, "last_error": None}
+    decided = db.session.execute(
+        sa.update(Delivery)
+        .where(
+            Delivery.event_id == event.id,
+            Delivery.channel == channel,
+            Delivery.state == state,
+            Delivery.state.in_((DeliveryState.HELD, DeliveryState.DEAD)),
+        )
+        .values(due_at=at, lease=None, **values)
+        .execution_options(synchronize_session=False)
+    )
+    number: int = decided.rowcount  # type: ignore[attr-defined]
+    if number:
+        events.record(
+            "delivery.let_go" if send else "delivery.dropped",
+            subject=event.subject,
+            title=event.title,
+            by=by,
+            at=at,
+            data={"event": event.id, "channel": channel.value, "number": number},
+            is_public=False,
+        )
+    return number
+
+
 def come_back(delivery: Delivery, reason: str, *, at: datetime) -> bool:
     """What was handed over came back: it is dead. False where that was known already."""
     ended = (DeliveryState.DEAD, DeliveryState.DROPPED)
@@ -373,6 +415,48 @@ def in_state(state: DeliveryState, limit: int = 100) -> list[tuple[Delivery, Eve
     query = sa.select(Delivery, Event).join(Event, Event.id == Delivery.event_id)
     query = query.where(Delivery.state == state).order_by(Delivery.id.desc()).limit(limit)
     return [(delivery, event) for delivery, event in db.session.execute(query)]
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """Deliveries of one event by one channel that wait for staff, and the last reason given."""
+
+    event: Event
+    channel: Channel
+    state: DeliveryState
+    number: int
+    reason: str | None
+
+
+def stuck(limit: int = 100) -> list[Stuck]:
+    """What is held or dead, the newest event first."""
+    states = (DeliveryState.HELD, DeliveryState.DEAD)
+    query = (
+        sa.select(
+            Event,
+            Delivery.channel,
+            Delivery.state,
+            sa.func.count(),
+            sa.func.max(Delivery.last_error),
+        )
+        .join(Event, Event.id == Delivery.event_id)
+        .where(Delivery.state.in_(states))
+        .group_by(Event.id, Delivery.channel, Delivery.state)
+        .order_by(Event.id.desc(), Delivery.channel, Delivery.state)
+        .limit(limit)
+    )
+    return [Stuck(*row) for row in db.session.execute(query)]
+
+
+def failures(*, since: datetime) -> dict[Channel, int]:
+    """By channel, how many deliveries have failed and are not through, due since then."""
+    query = sa.select(Delivery.channel, sa.func.count()).where(
+        Delivery.state.in_((DeliveryState.LATER, DeliveryState.DEAD)),
+        Delivery.last_error.is_not(None),
+        Delivery.due_at > since,
+    )
+    rows = db.session.execute(query.group_by(Delivery.channel))
+    return dict(rows.all())
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import structlog
 from flask import Blueprint, Response, current_app
 
+from statuspage import clock
 from statuspage.db import db, reading
 from statuspage.domain import events
+from statuspage.notify import health
 
 bp = Blueprint("health", __name__)
 
@@ -21,10 +23,25 @@ def live() -> Response:
 
 @bp.get("/readyz")
 def ready() -> Response:
-    """200 when database and queue answer, else 503 with a line that says which does not."""
+    """200 when database and queue answer, else 503 with a line that says which does not.
+
+    A worker that is silent or late is told of in lines that begin with `Warning:`. They
+    leave the 200 alone: a server that can serve must not be taken away for it.
+    """
     lines = [_ask("database", _ask_database), _ask("queue", _ask_queue)]
     is_ready = all(answers for answers, _ in lines)
-    return _plain("".join(line for _, line in lines), 200 if is_ready else 503)
+    said = "".join(line for _, line in lines)
+    if is_ready:
+        said += "".join(f"Warning: {trouble}\n" for trouble in _troubles())
+    return _plain(said, 200 if is_ready else 503)
+
+
+def _troubles() -> tuple[str, ...]:
+    try:
+        reading()
+        return health.look(at=clock.now()).troubles()
+    finally:
+        db.session.rollback()
 
 
 def _ask(name: str, question: Callable[[], object]) -> tuple[bool, str]:

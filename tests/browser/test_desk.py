@@ -172,6 +172,7 @@ def screens(desk):
         f"/admin/maintenance/{desk['work']}/reschedule",
         f"/admin/maintenance/{desk['work']}/cancel",
         "/admin/subscribers",
+        "/admin/deliveries",
         "/admin/subscribers/import",
         "/admin/mails/incident",
         "/admin/components",

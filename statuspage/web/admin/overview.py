@@ -10,6 +10,7 @@ from statuspage.domain import incidents, maintenance, postmortems
 from statuspage.domain.postmortems import ActionState
 from statuspage.domain.staff import Permission
 from statuspage.domain.status import IncidentKind
+from statuspage.notify import health
 from statuspage.page import snapshot
 from statuspage.page.views import Snapshot
 from statuspage.web.admin import local
@@ -33,6 +34,7 @@ def show() -> ResponseReturnValue:
         "admin/overview.html",
         now=now,
         seen=_seen(),
+        delivery_troubles=health.look(at=now).troubles(),
         trouble=[one for one in live if one.kind is IncidentKind.INCIDENT],
         planned=[one for one in live if one.kind is IncidentKind.MAINTENANCE],
         drafts=[one for one in unresolved if one.is_draft],

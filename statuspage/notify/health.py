@@ -1,0 +1,88 @@
+"""Whether the news get out: the worker's signs of life, what is late, what fails."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from statuspage.domain.subscribers import Channel
+from statuspage.notify import ledger, pulse
+from statuspage.notify.ledger import DeliveryState
+from statuspage.notify.pulse import Sign
+
+SILENT_AFTER = timedelta(seconds=60)
+LATE_AFTER = timedelta(seconds=60)
+FAILURES_OF = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Health:
+    """How things stood `at`."""
+
+    at: datetime
+    signs: Mapping[Sign, datetime]
+    oldest_due: datetime | None
+    """Since when the oldest delivery that should be on its way has been due."""
+    counts: Mapping[tuple[Channel, DeliveryState], int]
+    failures: Mapping[Channel, int]
+    """Deliveries of the last day that failed and did not get through since."""
+
+    def number(self, state: DeliveryState) -> int:
+        """How many deliveries stand so, over all channels."""
+        return sum(number for (_, one), number in self.counts.items() if one is state)
+
+    @property
+    def silent_for(self) -> timedelta | None:
+        """Since the last sign of a worker; None where none was ever seen."""
+        last = self.signs.get(Sign.TICK)
+        return self.at - last if last else None
+
+    @property
+    def late_by(self) -> timedelta:
+        """How long the oldest due delivery has waited."""
+        return self.at - self.oldest_due if self.oldest_due else timedelta()
+
+    @property
+    def is_canary_lost(self) -> bool:
+        """The last worker to start left a canary in the queue that nobody ran in time."""
+        started, ran = self.signs.get(Sign.STARTED), self.signs.get(Sign.CANARY)
+        if started is None or self.at - started < SILENT_AFTER:
+            return False
+        return ran is None or ran < started
+
+    def troubles(self) -> tuple[str, ...]:
+        """What is wrong, a sentence each, with what to do; none when all is well."""
+        found = []
+        if self.silent_for is None:
+            if self.late_by > LATE_AFTER:
+                found.append("No worker has run yet, so nobody is told. Start `flask work`.")
+        elif self.silent_for > SILENT_AFTER:
+            minutes = int(self.silent_for.total_seconds()) // 60
+            found.append(
+                f"The worker has been silent for {minutes} min, so nobody is told and no"
+                " maintenance begins. Look at its log and start it again."
+            )
+        if self.is_canary_lost:
+            found.append(
+                "What is put into the queue does not come out: news leave a second later than"
+                " they could. Look at the worker's log and at Redis."
+            )
+        if self.late_by > LATE_AFTER:
+            minutes = int(self.late_by.total_seconds()) // 60
+            found.append(f"The oldest message that should be on its way is {minutes} min late.")
+        if held := self.number(DeliveryState.HELD):
+            waiting = "message waits" if held == 1 else "messages wait"
+            found.append(f"{held:,} {waiting} for your word before going out.")
+        if dead := self.number(DeliveryState.DEAD):
+            found.append(f"{dead:,} {'message' if dead == 1 else 'messages'} could not be delivered.")
+        return tuple(found)
+
+
+def look(*, at: datetime) -> Health:
+    """Four queries, whatever the number of deliveries."""
+    return Health(
+        at=at,
+        signs=pulse.seen(),
+        oldest_due=ledger.oldest_due(at=at),
+        counts=ledger.counts(),
+        failures=ledger.failures(since=at - FAILURES_OF),
+    )

@@ -1,0 +1,50 @@
+"""Signs of life of the worker, in the database, where every process sees them.
+
+They change nothing public, so they are no events and leave the revision alone.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped
+
+from statuspage.db import Model, db
+
+EVERY = timedelta(seconds=10)
+"""How often the worker shows that it ticks."""
+
+
+class Sign(StrEnum):
+    """What was seen last, each at its own moment."""
+
+    STARTED = "started"
+    """A worker left a canary in the queue."""
+    CANARY = "canary"
+    """A canary came out of the queue and was run."""
+    TICK = "tick"
+    """Time passed for the domain and the ledger, without a failure."""
+
+
+class Pulse(Model):
+    __table_args__ = (sa.UniqueConstraint("sign"),)
+
+    sign: Mapped[Sign]
+    at: Mapped[datetime]
+
+
+def show(sign: Sign, *, at: datetime) -> None:
+    """Write down that `sign` was seen; the caller commits."""
+    insert: Any = sqlite.insert if db.engine.dialect.name == "sqlite" else postgresql.insert
+    db.session.execute(
+        insert(Pulse)
+        .values(sign=sign, at=at)
+        .on_conflict_do_update(index_elements=["sign"], set_={"at": at})
+    )
+
+
+def seen() -> dict[Sign, datetime]:
+    """When each sign was seen last; those never seen are missing."""
+    return {row.sign: row.at for row in db.session.scalars(sa.select(Pulse))}

@@ -1,0 +1,135 @@
+"""Whether the news get out: told by /readyz, /metrics and the desk."""
+
+from datetime import timedelta
+
+import pytest
+
+from statuspage.db import db
+from statuspage.domain import tokens
+from statuspage.domain.events import SYSTEM, Event
+from statuspage.domain.subscribers import Channel
+from statuspage.domain.tokens import Scope
+from statuspage.notify import health, jobs, ledger
+from statuspage.notify.ledger import Delivery, DeliveryState
+from statuspage.notify.pulse import Sign
+from statuspage.notify.teller import enter_waiting
+from tests.conftest import on_sqlite
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def due(app, subscribed, an_incident, at):
+    """`due(3)`: so many deliveries of one incident wait since `at`."""
+
+    def enter(number=1):
+        subscribed(number)
+        an_incident()
+        with app.app_context():
+            while enter_waiting(at):
+                pass
+
+    return enter
+
+
+def look(app, at):
+    with app.app_context():
+        return health.look(at=at)
+
+
+def test_signs_of_life_are_kept_one_of_each(app, at):
+    for minute in range(3):
+        jobs.show(app, Sign.TICK, at + minute * MINUTE)
+    assert look(app, at + 2 * MINUTE).signs == {Sign.TICK: at + 2 * MINUTE}
+
+
+@on_sqlite
+def test_a_silent_worker_is_told_by_all_three_but_takes_no_server_away(app, client, at, due):
+    jobs.show(app, Sign.TICK, at - 5 * MINUTE)
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert "Warning: The worker has been silent for 5 min" in answer.text
+    jobs.show(app, Sign.TICK, at)
+    assert "Warning" not in client.get("/readyz").text
+
+
+@on_sqlite
+def test_what_is_late_is_told_from_the_first_minute(app, at, due):
+    due(2)
+    assert look(app, at + MINUTE).troubles() == ()
+    late = look(app, at + 3 * MINUTE)
+    assert late.late_by == 3 * MINUTE
+    assert late.troubles() == (
+        "No worker has run yet, so nobody is told. Start `flask work`.",
+        "The oldest message that should be on its way is 3 min late.",
+    )
+
+
+@on_sqlite
+def test_a_canary_that_does_not_come_out_of_the_queue_is_missed(app, at, traveller):
+    jobs.leave_canary(app, at)
+    assert not look(app, at).is_canary_lost
+    assert look(app, at + 2 * MINUTE).is_canary_lost
+    queue = jobs.queue_of(app)
+    queue.execute(queue.dequeue())
+    assert look(app, at).signs[Sign.CANARY] == at
+    assert not look(app, at + 2 * MINUTE).is_canary_lost
+
+
+def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, due):
+    due(3)
+    with app.app_context():
+        one, two, three = db.session.query(Delivery).order_by(Delivery.id)
+        one.state, two.state, three.state = (
+            DeliveryState.HELD,
+            DeliveryState.HELD,
+            DeliveryState.DEAD,
+        )
+        db.session.commit()
+        (dead, held) = ledger.stuck()
+        assert (dead.number, held.number) == (1, 2)
+        decided = {"by": SYSTEM, "at": at + MINUTE}
+        assert ledger.decide(held.event, held.channel, held.state, send=True, **decided) == 2
+        assert ledger.decide(dead.event, dead.channel, dead.state, send=False, **decided) == 1
+        assert ledger.decide(dead.event, dead.channel, dead.state, send=False, **decided) == 0
+        db.session.commit()
+        assert ledger.counts() == {
+            (Channel.WEBHOOK, DeliveryState.WAITING): 2,
+            (Channel.WEBHOOK, DeliveryState.DROPPED): 1,
+        }
+        kinds = [event.kind for event in db.session.query(Event).order_by(Event.id.desc())][:2]
+        assert kinds == ["delivery.dropped", "delivery.let_go"]
+
+
+def test_what_was_sent_already_can_not_be_sent_again_by_a_decision(app, at, due):
+    due()
+    with app.app_context():
+        delivery = db.session.query(Delivery).one()
+        delivery.state = DeliveryState.SENT
+        db.session.commit()
+        event = db.session.get(Event, delivery.event_id)
+        sent = DeliveryState.SENT
+        assert not ledger.decide(event, delivery.channel, sent, send=True, by=SYSTEM, at=at)
+
+
+@on_sqlite
+def test_metrics_are_for_tokens_and_follow_the_ledger(app, client, committed, at, due, traveller):
+    due(2)
+    jobs.show(app, Sign.TICK, at)
+    with committed():
+        _, secret = tokens.create("Prometheus", scopes=[Scope.READ], by=SYSTEM, at=at)
+    assert client.get("/metrics").status_code == 401
+    wrong = client.get("/metrics", headers={"Authorization": "Bearer nothing"})
+    assert wrong.status_code == 401
+    traveller.move_to(at + MINUTE)
+    answer = client.get("/metrics", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.status_code == 200
+    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    figures = dict(
+        line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#")
+    )
+    assert figures['statuspage_deliveries{channel="webhook",state="waiting"}'] == "2"
+    assert figures["statuspage_oldest_due_delivery_seconds"] == "60"
+    assert figures["statuspage_worker_silent_seconds"] == "60"
+    assert figures['statuspage_incidents_open{kind="incident"}'] == "1"
+    assert figures["statuspage_canary_lost"] == "0"
