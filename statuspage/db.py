@@ -107,7 +107,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # We begin transactions ourselves, below: the driver's own habit loses updates.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=10000")
+    cursor.execute("PRAGMA busy_timeout=5000")
     cursor.execute("PRAGMA journal_mode=WAL")
     # FULL: an acknowledged update survives a power cut. Writes are few.
     cursor.execute("PRAGMA synchronous=FULL")

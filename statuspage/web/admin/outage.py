@@ -33,7 +33,7 @@ def in_words(error: object) -> tuple[str, str]:
     if primary == sqlite3.SQLITE_BUSY:
         return (
             "The database is busy",
-            _WAIT + "Another program has held it for more than ten seconds. Wait a moment, then"
+            _WAIT + "Another program has held it for some seconds. Wait a moment, then"
             " try again" + _STAYS,
         )
     return ("The database does not answer", _WAIT + "Wait a moment, then try again" + _STAYS)

@@ -1,0 +1,348 @@
+"""`python -m benchmarks.faults [locked|disk|starts|migration …]`: what the database may do to us.
+
+Starts the real group on a data folder of its own and does to it what machines do. Prints
+figures and exits with 1 where one misses its bar. `disk` needs root, for a small tmpfs.
+`migration` and `starts` take `STATUSPAGE_TEST_POSTGRES_URL` along where it is set.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from benchmarks.servers import PROJECT, product
+
+ROUNDS = 20
+PAGES = ("/", "/history", "/uptime", "/history.atom", "/api/v2/summary.json")
+SLOW = """
+import sqlalchemy as sa, time
+from alembic import op
+revision, down_revision = {revision!r}, {down!r}
+branch_labels = depends_on = None
+def upgrade():
+    op.add_column('event', sa.Column('mood', sa.Text()))
+    for _ in range(30):
+        op.execute("UPDATE event SET mood = coalesce(mood, '') || 'x'")
+        time.sleep(0.02)
+def downgrade():
+    pass
+"""
+START = """
+import sys
+from pathlib import Path
+from statuspage import create_app, schema
+schema.MIGRATIONS = Path(sys.argv[1])
+app = create_app()
+with app.app_context():
+    print("starting", flush=True)
+schema.bring_up_to_date(app)
+"""
+
+missed: list[str] = []
+
+
+def main() -> None:
+    drills: dict[str, Callable[[], None]] = {
+        "locked": locked,
+        "disk": disk,
+        "starts": starts,
+        "migration": migration,
+    }
+    for name in sys.argv[1:] or drills:
+        drills[name]()
+    sys.exit(f"Missed: {'; '.join(missed)}" if missed else 0)
+
+
+# ── held by another program ────────────────────────────────────────────────────
+
+
+def locked() -> None:
+    """Another program holds the SQLite file for 20 seconds."""
+    with tempfile.TemporaryDirectory() as folder, _group(Path(folder)) as (url, token):
+        reads = _Readers(url)
+        with closing(sqlite3.connect(Path(folder) / "statuspage.db")) as other:
+            other.isolation_level = None
+            other.execute("BEGIN IMMEDIATE")
+            writes: list[tuple[int, str | None, float]] = []
+            threads = [
+                threading.Thread(target=lambda: writes.append(_write(url, token))) for _ in range(3)
+            ]
+            for thread in threads:
+                thread.start()
+            time.sleep(20)
+            other.execute("COMMIT")
+        for thread in threads:
+            thread.join()
+        healed = _until_written(url, token)
+        count, slowest, bad = reads.stop()
+        for status, retry, seconds in writes:
+            print(f"locked: a write got {status}, Retry-After {retry}, after {seconds:.1f} s")
+        print(
+            f"locked: {count} reads, {bad} not 200, slowest {slowest:.2f} s; heals {healed:.2f} s"
+        )
+        _bar("locked", bad == 0 and slowest < 3, "every read 200 within 3 s")
+        _bar("locked", all(s == 503 and r and t < 15 for s, r, t in writes), "writes 503 in 15 s")
+        _bar("locked", healed <= 1, "heals within 1 s")
+
+
+# ── no room, no right ──────────────────────────────────────────────────────────
+
+
+def disk() -> None:
+    """A disk of 8 MB that fills up, gets room again, and is then read-only."""
+    folder = Path(tempfile.mkdtemp())
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder])
+    if mounted.returncode:
+        print("disk: left out, this machine lets nobody mount a tmpfs")
+        return
+    try:
+        with _group(folder) as (url, token):
+            reads = _Readers(url)
+            _fill(folder, url, token)
+            _read_only(folder, url, token)
+            count, slowest, bad = reads.stop()
+            print(f"disk: {count} reads, {bad} not 200, slowest {slowest:.2f} s")
+            _bar("disk", bad == 0 and slowest < 3, "every read 200 within 3 s")
+        with closing(sqlite3.connect(folder / "statuspage.db")) as connection:
+            said = connection.execute("PRAGMA integrity_check").fetchone()[0]
+        print(f"disk: integrity_check {said}")
+        _bar("disk", said == "ok", "integrity_check ok")
+    finally:
+        subprocess.run(["umount", "-l", folder])
+        folder.rmdir()
+
+
+def _fill(folder: Path, url: str, token: str) -> None:
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1 << 16))
+        except OSError:
+            pass
+    saved, answer = 0, _write(url, token)
+    while answer[0] == 201 and saved < 500:
+        saved += 1
+        answer = _write(url, token)
+    print(f"disk full: {saved} more were saved, then {answer[0]}, Retry-After {answer[1]}")
+    _bar("disk full", answer[0] == 503 and bool(answer[1]), "writes 503 with Retry-After")
+    before = _incidents(folder)
+    ballast.unlink()
+    healed = _until_written(url, token)
+    print(f"disk full: heals {healed:.2f} s after there is room")
+    _bar("disk full", healed <= 15, "heals within 15 s")
+    _bar("disk full", _incidents(folder) > before, "nothing that was saved is lost")
+
+
+def _read_only(folder: Path, url: str, token: str) -> None:
+    # A file that is open for writing may hold the mount writable.
+    refused = subprocess.run(["mount", "-o", "remount,ro", folder], capture_output=True)
+    if refused.returncode:
+        print("disk read-only: left out, the mount is busy (the suite shows it by query_only)")
+        return
+    status, retry, _ = _write(url, token)
+    print(f"disk read-only: a write got {status}, Retry-After {retry}")
+    subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
+    healed = _until_written(url, token)
+    print(f"disk read-only: heals {healed:.2f} s after")
+    _bar("disk read-only", status == 503 and healed <= 15, "503, heals within 15 s")
+
+
+def _incidents(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / "statuspage.db")) as connection:
+        return int(connection.execute("SELECT count(*) FROM incident").fetchone()[0])
+
+
+# ── starts ─────────────────────────────────────────────────────────────────────
+
+
+def starts() -> None:
+    """Five processes at once on an empty database, again and again."""
+    for kind, fresh in _engines():
+        crashed = 0
+        for _ in range(ROUNDS):
+            with fresh() as environment:
+                group = [
+                    subprocess.Popen([sys.executable, "-c", "import app"], **_quiet(environment))
+                    for _ in range(5)
+                ]
+                crashed += sum(process.wait() != 0 for process in group)
+        print(f"starts: {kind}: {ROUNDS} × 5 processes, {crashed} crashed")
+        _bar("starts", crashed == 0, f"no crash on {kind}")
+
+
+def migration() -> None:
+    """A migration of half a second, killed at any moment, then run again."""
+    for kind, fresh in _engines():
+        half_way = broken = 0
+        for number in range(ROUNDS):
+            with fresh() as environment, tempfile.TemporaryDirectory() as folder:
+                subprocess.run(
+                    [sys.executable, "-c", "import app"], check=True, **_quiet(environment)
+                )
+                migrations = Path(folder) / "migrations"
+                shutil.copytree(PROJECT / "migrations", migrations)
+                down = max(path.name[:4] for path in migrations.glob("versions/0*.py"))
+                revision = f"{int(down) + 1:04}"
+                code = SLOW.format(revision=revision, down=down)
+                (migrations / "versions" / f"{revision}_slow.py").write_text(code)
+                start = [sys.executable, "-c", START, str(migrations)]
+                process = subprocess.Popen(
+                    start, **{**_quiet(environment), "stdout": subprocess.PIPE}
+                )
+                assert process.stdout is not None
+                process.stdout.readline()
+                time.sleep(random.Random(number).uniform(0.1, 2.0))
+                process.send_signal(signal.SIGKILL)
+                half_way += process.wait() == -signal.SIGKILL
+                process.stdout.close()
+                again = subprocess.run(start, **_quiet(environment))
+                broken += again.returncode != 0
+        print(
+            f"migration: {kind}: {half_way} of {ROUNDS} killed on the way, {broken} did not rerun"
+        )
+        _bar("migration", broken == 0, f"reruns cleanly on {kind}")
+
+
+def _engines() -> Iterator[tuple[str, Callable[[], object]]]:
+    yield "SQLite", _fresh_sqlite
+    if os.environ.get("STATUSPAGE_TEST_POSTGRES_URL"):
+        yield "PostgreSQL", _fresh_postgres
+
+
+@contextmanager
+def _fresh_sqlite() -> Iterator[dict[str, str]]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield {"STATUSPAGE_DATA_DIR": folder}
+
+
+@contextmanager
+def _fresh_postgres() -> Iterator[dict[str, str]]:
+    import psycopg
+
+    admin = os.environ["STATUSPAGE_TEST_POSTGRES_URL"]
+    name = "statuspage_faults"
+    with psycopg.connect(admin, autocommit=True) as session:
+        session.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        session.execute(f"CREATE DATABASE {name}")
+        with tempfile.TemporaryDirectory() as folder:
+            yield {
+                "STATUSPAGE_DATA_DIR": folder,
+                "STATUSPAGE_DATABASE_URL": admin.rpartition("/")[0] + "/" + name,
+            }
+        session.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _quiet(environment: dict[str, str]) -> dict[str, object]:
+    return {
+        "cwd": PROJECT,
+        "env": os.environ | environment,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "text": True,
+    }
+
+
+# ── the group, its readers and writers ─────────────────────────────────────────
+
+
+@contextmanager
+def _group(folder: Path) -> Iterator[tuple[str, str]]:
+    environment = {"STATUSPAGE_DATA_DIR": str(folder)}
+    with product(environment) as url:
+        flask = [str(Path(sys.executable).parent / "flask"), "token", "create", "Drill"]
+        made = subprocess.run(
+            [*flask, "--scope", "manage"],
+            cwd=PROJECT,
+            env=os.environ | environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        for path in PAGES:
+            _ask(url + path)
+        yield url, made.stdout.strip()
+
+
+class _Readers:
+    """One reader of each page in turn, twenty times a second, until they are stopped."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._end = threading.Event()
+        self._took: list[tuple[int, float]] = []
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while not self._end.wait(0.05):
+            for path in PAGES:
+                began = time.monotonic()
+                status = _ask(self._url + path)[0]
+                self._took.append((status, time.monotonic() - began))
+
+    def stop(self) -> tuple[int, float, int]:
+        """How many reads, the slowest in seconds, how many were not answered by 200."""
+        self._end.set()
+        self._thread.join()
+        slowest = max(seconds for _, seconds in self._took)
+        return len(self._took), slowest, sum(status != 200 for status, _ in self._took)
+
+
+def _write(url: str, token: str) -> tuple[int, str | None, float]:
+    """Open an incident: status, Retry-After, seconds."""
+    began = time.monotonic()
+    page = json.loads(_ask(f"{url}/api/v2/summary.json")[2])["page"]["id"]
+    body = {"incident": {"name": "Drill", "status": "investigating", "body": "words " * 500}}
+    status, headers, _ = _ask(
+        f"{url}/v1/pages/{page}/incidents",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"OAuth {token}", "Content-Type": "application/json"},
+    )
+    return status, headers.get("retry-after"), time.monotonic() - began
+
+
+def _until_written(url: str, token: str) -> float:
+    began = time.monotonic()
+    while _write(url, token)[0] != 201:
+        if time.monotonic() - began > 60:
+            return float("inf")
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
+def _ask(url: str, **more: object) -> tuple[int, dict[str, str], bytes]:
+    request = urllib.request.Request(url, **more)  # type: ignore[arg-type]
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, _lower(answer.headers), answer.read()
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return answer.code, _lower(answer.headers), answer.read()
+    except OSError:
+        return 0, {}, b""
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _bar(drill: str, is_met: bool, words: str) -> None:
+    if not is_met:
+        missed.append(f"{drill}: {words}")
+
+
+if __name__ == "__main__":
+    main()
