@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,37 @@ def test_a_database_of_a_newer_release_is_not_touched(bare, caplog):
     with bare.app_context():
         assert schema.revision() == "9999"
     assert "newer release" in caplog.text
+
+
+def test_an_upgrade_tells_nobody_of_the_past_and_reminds_of_what_a_program_asked_for(bare, at):
+    from statuspage.domain import amendments, events, maintenance, reminders
+    from statuspage.domain.timeline import Incident
+
+    schema.bring_up_to_date(bare)
+    _with_an_incident(bare, at)
+    hour = timedelta(hours=1)
+    with bare.app_context():
+        for start in (at + hour / 2, at + 9 * hour):
+            planned = maintenance.schedule(
+                "Upgrade",
+                body="Soon.",
+                claims={},
+                scheduled_for=start,
+                scheduled_until=start + hour,
+                by=SYSTEM,
+                at=at,
+            )
+            amendments.attach(planned, {"scheduled_remind_prior": True}, by=SYSTEM, at=at)
+        db.session.commit()
+        assert len(events.to_tell(limit=9)) == 3
+    with bare.app_context():
+        downgrade(directory=str(schema.MIGRATIONS), revision="0002")
+        upgrade(directory=str(schema.MIGRATIONS))
+        assert events.to_tell(limit=9) == []
+        query = sa.select(Incident.reminds, Incident.remind_at).order_by(Incident.scheduled_for)
+        planned = db.session.execute(query.where(Incident.scheduled_for.is_not(None))).all()
+        assert planned == [(True, None), (True, at + 8 * hour)]
+        assert reminders.due(at=at) == []
 
 
 @pytest.fixture
