@@ -19,9 +19,11 @@ NEEDED = {"nginx": "nginx", "wrk": "wrk"}
 FEED = "/history.atom"
 JSON = "/api/v2/summary.json"
 NGINX, OURS, CACHED = "nginx", "statuspage", "nginx cache"
+PUBLISHED = "published files"
 CONNECTIONS = (16, 64)
 BARS = (
     "Bars: 0.50 of nginx for each answer and a p99 below 10 ms, 0.80 through nginx's cache,"
+    " 0.98 as published files,"
     " 0.70 of its own rate beside the desk, 60 ms for a rebuild."
 )
 
@@ -61,8 +63,10 @@ def main() -> None:
         timing, cookie = _prepare()
         with servers.product(environment) as ours:
             files = {one.file: servers.fetch(ours + one.address)[1] for one in QUESTIONS}
-            with servers.nginx(folder / "nginx", files, ours) as (theirs, cached):
-                addresses = {NGINX: theirs, OURS: ours, CACHED: cached}
+            published = servers.published_files(folder / "published")
+            with servers.nginx(folder / "nginx", files, ours, published) as urls:
+                theirs, cached, by_files = urls
+                addresses = {NGINX: theirs, OURS: ours, CACHED: cached, PUBLISHED: by_files}
                 rounds = _rounds(addresses, options.rounds, options.seconds)
             pairs = _beside_the_desk(ours, cookie, options.rounds, options.seconds)
     print(_report(rounds, pairs, timing, files, busy))

@@ -60,24 +60,47 @@ def product(environment: Mapping[str, str]) -> Iterator[str]:
         yield url
 
 
+def published_files(folder: Path) -> Path:
+    """What `flask mirror --published` writes of the page."""
+    command = [sys.executable, "-m", "flask", "mirror", "--published", str(folder)]
+    subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
 @contextmanager
-def nginx(folder: Path, files: Mapping[str, bytes], ours: str) -> Iterator[tuple[str, str]]:
+def nginx(
+    folder: Path, files: Mapping[str, bytes], ours: str, published: Path
+) -> Iterator[tuple[str, str, str]]:
     """nginx with two workers: its address with `files`, each with its gzip form beside it,
-    and its address with the cache of the documentation before `ours`."""
+    its address with the cache of the documentation before `ours`, and the one with the files
+    that we publish for it."""
     root = folder / "files"
     root.mkdir(parents=True)
     for name, body in files.items():
         (root / name).write_bytes(body)
         (root / f"{name}.gz").write_bytes(gzip.compress(body, 9, mtime=0))
-    port, cached_port = free_port(), free_port()
+    port, cached_port, published_port = free_port(), free_port(), free_port()
     # As root, nginx would read the folder as somebody who may not.
     user = "user root;" if os.geteuid() == 0 else ""
     settings = folder / "nginx.conf"
     cache = _documented_cache(folder, cached_port, ours)
+    cache += _published_files(published, published_port, ours)
     settings.write_text(NGINX.format(folder=folder, port=port, user=user, cache=cache))
     command = ["nginx", "-c", str(settings), "-p", str(folder), "-e", "stderr"]
     with _running(command, f"http://127.0.0.1:{port}", cwd=folder, env=dict(os.environ)) as url:
-        yield url, f"http://127.0.0.1:{cached_port}"
+        yield url, f"http://127.0.0.1:{cached_port}", f"http://127.0.0.1:{published_port}"
+
+
+def _published_files(folder: Path, port: int, ours: str) -> str:
+    """The configuration that we ship for published files, in the same nginx."""
+    text = (PROJECT / "deploy" / "nginx" / "published.conf").read_text()
+    return (
+        text.replace("/srv/status", str(folder))
+        .replace("upstream statuspage ", "upstream origin_of_files ")
+        .replace("http://statuspage;", "http://origin_of_files;")
+        .replace("127.0.0.1:8000", ours.removeprefix("http://"))
+        .replace("listen 80;", f"listen 127.0.0.1:{port};")
+    )
 
 
 def _documented_cache(folder: Path, port: int, ours: str) -> str:
