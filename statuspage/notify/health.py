@@ -73,7 +73,8 @@ class Health:
             waiting = "message waits" if held == 1 else "messages wait"
             found.append(f"{held:,} {waiting} for your word before going out.")
         if dead := self.number(DeliveryState.DEAD):
-            found.append(f"{dead:,} {'message' if dead == 1 else 'messages'} could not be delivered.")
+            messages = "message" if dead == 1 else "messages"
+            found.append(f"{dead:,} {messages} could not be delivered.")
         return tuple(found)
 
 

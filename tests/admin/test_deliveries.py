@@ -62,8 +62,7 @@ def state(app):
         ("drop", DeliveryState.DROPPED, "They are dropped."),
     ],
 )
-def test_an_owner_lets_held_messages_go_or_drops_them(app, person, held, decision, becomes, said):
-    owner = person("owner")
+def test_an_owner_lets_held_messages_go_or_drops_them(app, owner, held, decision, becomes, said):
     assert "1 message waits for your word" in owner.get("/admin/").text
     page = owner.get("/admin/deliveries")
     assert "Checkout errors" in page.text
@@ -74,6 +73,6 @@ def test_an_owner_lets_held_messages_go_or_drops_them(app, person, held, decisio
 
 
 @pytest.mark.parametrize("address", ["webhook/sent/send", "pigeon/held/send", "webhook/held/eat"])
-def test_what_can_not_be_decided_is_not_found_and_changes_nothing(app, person, held, address):
-    assert person("owner").post(f"/admin/deliveries/{held}/{address}").status_code == 404
+def test_what_can_not_be_decided_is_not_found_and_changes_nothing(app, owner, held, address):
+    assert owner.post(f"/admin/deliveries/{held}/{address}").status_code == 404
     assert state(app) == DeliveryState.HELD

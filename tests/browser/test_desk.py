@@ -202,7 +202,7 @@ def test_staff_open_an_incident_update_it_and_resolve_it(signed_in, desk, claim_
     page.get_by_label("What customers can do").fill("Try again.")
     page.get_by_role("radio", name="1 h").check()
     preview = page.get_by_role("region", name="What customers will see")
-    expect(preview.get_by_text("ten seconds")).to_have_css("font-weight", "700")
+    expect(preview.get_by_text("ten seconds", exact=True)).to_have_css("font-weight", "700")
     expect(preview).to_contain_text("API: Degraded performance, 40 %")
     expect(preview).to_contain_text("✓ Says what customers notice")
     expect(preview).to_contain_text("✓ Gives a workaround")
