@@ -38,8 +38,16 @@ def test_times_are_typed_in_the_zone_of_the_page(ann, world, stored, status_of):
     one = stored(lambda: incidents.get(answer.location.rpartition("/")[2]))
     assert one.scheduled_for == datetime(2026, 3, 11, 1, tzinfo=UTC)
     assert one.scheduled_until == datetime(2026, 3, 11, 2, tzinfo=UTC)
-    assert (one.auto_start, one.auto_end) == (True, True)
+    assert (one.auto_start, one.auto_end, one.remind_at) == (True, True, None)
     assert status_of(world.api) == OPERATIONAL, "it has not begun"
+
+
+def test_subscribers_are_reminded_unless_staff_say_otherwise(ann, world, stored):
+    form = fields_of(ann.get("/admin/maintenance/new"), "/admin/maintenance")
+    assert form["reminds"] == "y"
+    answer = ann.post("/admin/maintenance", an_announcement(world, reminds="y"))
+    one = stored(lambda: incidents.get(answer.location.rpartition("/")[2]))
+    assert one.remind_at == one.scheduled_for - timedelta(hours=1)
 
 
 def test_a_window_that_ends_before_it_begins_is_refused_and_kept(ann, world):

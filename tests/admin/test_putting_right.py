@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 from statuspage import clock
-from statuspage.domain import components, incidents
+from statuspage.domain import components, events, incidents
 from statuspage.domain.claims import OPERATIONAL
 from statuspage.domain.staff import Role
 from statuspage.domain.status import IncidentStatus
 from tests.admin.conftest import fields_of, text_of
+from tests.conftest import on_sqlite
 from tests.admin.test_incidents import affected, an_update
 
 
@@ -26,6 +27,19 @@ def test_editing_an_update_keeps_the_earlier_words(ann, an_incident, stored):
     assert "Few payments." in page
     assert "Some card payments are declined." in page
     assert "changed by Ann : Figures came in" in page or "changed by Ann: Figures came in" in page
+
+
+@on_sqlite
+def test_subscribers_hear_of_a_correction_only_where_staff_tick_it(ann, an_incident, stored):
+    public_id = an_incident()
+    update = first_update(stored, public_id)
+    address = f"/admin/incidents/{public_id}/updates/{update.public_id}/edit"
+    form = fields_of(ann.get(address))
+    assert "notify" not in form, "a typo is told to nobody"
+    for ticked in ({}, {"notify": "y"}):
+        form = fields_of(ann.get(address))
+        ann.post(address, {**form, "body": f"Corrected {len(ticked)}.", **ticked})
+        assert stored(lambda: events.latest(1)[0]).notify is bool(ticked)
 
 
 def test_the_second_of_two_editors_sees_both_texts_and_loses_none(person, ann, an_incident, stored):
