@@ -8,8 +8,8 @@ from statuspage.domain.claims import OPERATIONAL
 from statuspage.domain.staff import Role
 from statuspage.domain.status import IncidentStatus
 from tests.admin.conftest import fields_of, text_of
-from tests.conftest import on_sqlite
 from tests.admin.test_incidents import affected, an_update
+from tests.conftest import on_sqlite
 
 
 def first_update(stored, public_id):
