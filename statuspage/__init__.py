@@ -3,10 +3,12 @@
 `create_app` is the one place that knows every part.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from wsgiref.headers import Headers
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from flask import Flask
 
@@ -123,3 +125,18 @@ def _wrap(app: "Flask", settings: "Settings", watch: bool) -> None:
         add_headers_function=_as_typed,
     )
     edge.init_app(app, settings.data_dir, watch=watch)
+    if settings.base_url.startswith("https://"):
+        app.wsgi_app = _by_https_only(app.wsgi_app)  # type: ignore[method-assign, assignment]
+
+
+def _by_https_only(application: "WSGIApplication") -> "WSGIApplication":
+    """Browsers that were here once come by HTTPS for a year (RFC 6797)."""
+    policy = ("Strict-Transport-Security", "max-age=31536000")
+
+    def wrapped(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start_response(status, [*headers, policy], *more)
+
+        return application(environ, start)
+
+    return wrapped

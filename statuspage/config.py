@@ -164,6 +164,12 @@ def _kept_secret(data: dict[str, Any]) -> str:
     return path.read_text().strip()
 
 
+def _old_keys(text: str) -> str:
+    if any(len(key) < MIN_SECRET_LENGTH for key in text.split()):
+        raise ValueError(f"each key has {MIN_SECRET_LENGTH} characters or more")
+    return text
+
+
 class Settings(BaseSettings):
     """Read from the environment; a test may give values by field name instead."""
 
@@ -202,6 +208,13 @@ class Settings(BaseSettings):
         repr=False,
         description="Signs sessions, at least 16 characters. Several machines must share it.",
         json_schema_extra={"default": "made at the first start, kept in the data folder"},
+    )
+    old_secret_keys: Annotated[str, AfterValidator(_old_keys)] = Field(
+        default="",
+        repr=False,
+        description="Earlier secret keys, apart by blanks. Links in mails that were sent under"
+        " them still work; sessions end with their key.",
+        json_schema_extra={"default": "none"},
     )
     demo: bool = Field(
         default=True,
@@ -368,6 +381,11 @@ class Settings(BaseSettings):
     def outgoing_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Inner networks that were opened for what we send."""
         return tuple(ip_network(one) for one in self.outgoing_allow.split())
+
+    @property
+    def link_keys(self) -> tuple[str, ...]:
+        """The keys that links may be signed with, the present one first."""
+        return (self.secret_key, *self.old_secret_keys.split())
 
     @property
     def is_sqlite(self) -> bool:

@@ -388,3 +388,14 @@ def test_an_address_that_nobody_confirms_is_erased_after_two_days(
     jobs.keep_house(app, soon)
     assert stored() == []
     assert client.post(path).status_code == 404
+
+
+def test_a_link_of_an_old_mail_works_as_long_as_its_key_is_listed(app, client, settings, active):
+    address = link(active, Purpose.UNSUBSCRIBE)
+    rotated = {"secret_key": "a new key of this installation"}
+    app.config["SETTINGS"] = settings.model_copy(update=rotated)
+    assert client.get(address).status_code == 404
+    listed = rotated | {"old_secret_keys": f"a-key-of-long-ago-1 {settings.secret_key}"}
+    app.config["SETTINGS"] = settings.model_copy(update=listed)
+    assert client.get(address).status_code == 200
+    assert client.post(address).status_code == 200

@@ -24,6 +24,7 @@ HEADERS = {
     # Not `no-referrer`: over HTTPS the CSRF check reads the Referer.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 

@@ -160,7 +160,7 @@ def _owner(*purposes: Purpose) -> Subscriber:
     """Who has the link whose token was sent as `id`. Raises `Refused` (404)."""
     token = _text(_said(), "id") or ""
     for purpose in purposes:
-        public_id = links.subject_of([_settings().secret_key], purpose, token)
+        public_id = links.subject_of(_settings().link_keys, purpose, token)
         one = subscribers.get(public_id) if public_id else None
         if one is not None:
             return one

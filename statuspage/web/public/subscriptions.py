@@ -21,6 +21,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from statuspage import clock, links
+from statuspage.config import Settings
 from statuspage.db import db, reading
 from statuspage.domain import components, incidents, push, subscribers
 from statuspage.domain.components import Component
@@ -474,14 +475,14 @@ def too_many(_error: HTTPException) -> ResponseReturnValue:
 
 def _owner(purpose: Purpose, token: str) -> Subscriber | None:
     """Who has this link; None for a wrong one, and where they left or did not confirm in time."""
-    public_id = links.subject_of([_secret()], purpose, token)
+    public_id = links.subject_of(_link_keys(), purpose, token)
     one = subscribers.get(public_id) if public_id else None
     is_late = one is not None and one.purge_at is not None and one.purge_at <= clock.now()
     return None if is_late else one
 
 
 def _is_ours(token: str) -> bool:
-    return links.subject_of([_secret()], Purpose.UNSUBSCRIBE, token) is not None
+    return links.subject_of(_link_keys(), Purpose.UNSUBSCRIBE, token) is not None
 
 
 def _path(purpose: Purpose, one: Subscriber) -> str:
@@ -542,6 +543,11 @@ def _ready(render: Callable[[], Rendering | None]) -> Callable[[], Rendering | N
 
 def _take() -> Snapshot:
     return snapshot.take(at=clock.now(), base_url=_base_url())
+
+
+def _link_keys() -> tuple[str, ...]:
+    settings: Settings = current_app.config["SETTINGS"]
+    return settings.link_keys
 
 
 def _secret() -> str:

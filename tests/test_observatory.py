@@ -1,0 +1,115 @@
+"""The rules of Mozilla's HTTP Observatory, held against our answers.
+
+Only what such a page can win or lose is here: see its scoring table,
+https://developer.mozilla.org/en-US/observatory/docs/tests_and_scoring
+"""
+
+import re
+
+import pytest
+
+from statuspage.config import Settings
+from tests.conftest import SECRET, on_sqlite
+from tests.public import site
+
+pytestmark = on_sqlite
+
+HALF_A_YEAR_S = 15_768_000
+STRICT_REFERRER = {
+    "no-referrer",
+    "same-origin",
+    "strict-origin",
+    "strict-origin-when-cross-origin",
+}
+
+
+def directives(policy):
+    parts = (part.split() for part in policy.split(";") if part.strip())
+    return {name: set(values) for name, *values in parts}
+
+
+def score(answer):
+    """Points as the Observatory gives them, cookies and bonuses included."""
+    headers = answer.headers
+    policy = directives(headers.get("Content-Security-Policy", ""))
+    cookies = headers.getlist("Set-Cookie")
+    points, bonus = 100, 0
+    scripts = policy.get("script-src", policy.get("default-src", {"'unsafe-inline'"}))
+    unsafe = {"'unsafe-inline'", "'unsafe-eval'"}
+    if not policy:
+        points -= 25
+    elif scripts & unsafe:
+        points -= 20
+    else:
+        styles = policy.get("style-src", policy.get("default-src", set()))
+        is_strict = policy.get("default-src") == {"'none'"} and not styles & unsafe
+        bonus += 10 if is_strict and "form-action" in policy else 5
+    lifetime = re.search(r"max-age=(\d+)", headers.get("Strict-Transport-Security", ""))
+    if lifetime is None:
+        points -= 20
+    elif int(lifetime[1]) < HALF_A_YEAR_S:
+        points -= 10
+    if "frame-ancestors" in policy:
+        bonus += 5
+    elif "X-Frame-Options" not in headers:
+        points -= 20
+    if headers.get("X-Content-Type-Options") != "nosniff":
+        points -= 5
+    if headers.get("Referrer-Policy") in STRICT_REFERRER:
+        bonus += 5
+    if headers.get("Cross-Origin-Resource-Policy") in {"same-origin", "same-site"}:
+        bonus += 10
+    if headers.get("Access-Control-Allow-Credentials"):
+        points -= 50
+    for cookie in cookies:
+        points -= 40 * ("Secure" not in cookie) + 30 * ("HttpOnly" not in cookie)
+    if cookies and all("Secure" in one and "SameSite" in one for one in cookies):
+        bonus += 5
+    if re.search(r'<script[^>]+src="(?:https?:)?//', answer.text):
+        points -= 5
+    return points + bonus if points >= 90 else points
+
+
+def test_public_pages_have_130_points_and_no_cookie(client, committed, at):
+    northwind = site.northwind(committed, at)
+    found = {}
+    for address in (*northwind.addresses, f"/incidents/{northwind.retracted}", "/subscribe"):
+        answer = client.get(address)
+        assert "Set-Cookie" not in answer.headers
+        found[address] = score(answer)
+    assert min(found.values()) >= 130, found
+
+
+def test_what_is_not_there_has_130_points_too(client, committed, at):
+    site.northwind(committed, at)
+    assert score(client.get("/nothing")) >= 130
+
+
+def test_signing_in_and_the_desk_have_120_points(client, committed, at):
+    site.northwind(committed, at)
+    for address in ("/admin/sign-in", "/admin/", "/admin/nothing"):
+        assert score(client.get(address)) >= 120, address
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/admin/sign-in", "/static/feed.css", "/api/v2/summary.json"]
+)
+def test_every_kind_of_answer_asks_for_https_where_that_is_the_address(client, address):
+    with client.get(address) as answer:
+        assert answer.headers.getlist("Strict-Transport-Security") == ["max-age=31536000"]
+
+
+def test_without_https_nobody_is_told_to_come_by_it(database_url, tmp_path):
+    from statuspage import create_app
+
+    app = create_app(
+        Settings(
+            data_dir=tmp_path / "data",
+            database_url=database_url,
+            secret_key=SECRET,
+            base_url="http://127.0.0.1:8000",
+            demo=False,
+        ),
+        watch=False,
+    )
+    assert "Strict-Transport-Security" not in app.test_client().get("/healthz").headers
