@@ -75,3 +75,8 @@ def test_every_file_named_exists(document):
     for span in spans(document):
         if re.fullmatch(r"(?:statuspage|tests|docs|benchmarks|static|templates)/[\w./-]+", span):
             assert (PROJECT / span).exists(), span
+
+
+def test_every_test_named_exists(document):
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", document.read_text()):
+        assert f"def {name}(" in (PROJECT / path).read_text(), f"{path}::{name}"
