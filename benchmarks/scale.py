@@ -231,7 +231,7 @@ def _table(points: Sequence[Point]) -> str:
         f" load before: {os.getloadavg()[0]:.1f}. {BARS}",
         "",
         "| components | incidents | rebuild ms | processor ms | kB | peak MB |",
-        "|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
         "| " + " | ".join(f"{value:,}" for value in asdict(one).values()) + " |" for one in points
