@@ -32,16 +32,24 @@ def ready() -> Response:
     is_ready = all(answers for answers, _ in lines)
     said = "".join(line for _, line in lines)
     if is_ready:
-        said += "".join(f"Warning: {trouble}\n" for trouble in _troubles())
+        said += "".join(f"{line}\n" for line in _deliveries())
     return _plain(said, 200 if is_ready else 503)
 
 
-def _troubles() -> tuple[str, ...]:
+def _deliveries() -> list[str]:
     try:
         reading()
-        return health.look(at=clock.now()).troubles()
+        now = health.look(at=clock.now())
     finally:
         db.session.rollback()
+    lines = []
+    if now.silent_for is not None:
+        lines.append(f"The worker was seen {now.silent_for.total_seconds():.0f} s ago.")
+    if now.oldest_due is not None:
+        lines.append(f"The oldest due message waits for {now.late_by.total_seconds():.0f} s.")
+    for channel, number in sorted(now.failures.items()):
+        lines.append(f"Failing by {channel.value} in a day: {number}.")
+    return lines + [f"Warning: {trouble}" for trouble in now.troubles()]
 
 
 def _ask(name: str, question: Callable[[], object]) -> tuple[bool, str]:

@@ -54,6 +54,23 @@ def test_a_silent_worker_is_told_by_all_three_but_takes_no_server_away(app, clie
 
 
 @on_sqlite
+def test_readiness_tells_pulse_lateness_and_failures_by_channel(app, client, at, due, traveller):
+    due(3)
+    with app.app_context():
+        failed, *_ = db.session.query(Delivery).order_by(Delivery.id)
+        failed.state, failed.last_error = DeliveryState.DEAD, "The receiver answered 500."
+        db.session.commit()
+    jobs.show(app, Sign.TICK, at)
+    traveller.move_to(at + timedelta(seconds=20))
+    assert client.get("/readyz").text.splitlines()[2:] == [
+        "The worker was seen 20 s ago.",
+        "The oldest due message waits for 20 s.",
+        "Failing by webhook in a day: 1.",
+        "Warning: 1 message could not be delivered.",
+    ]
+
+
+@on_sqlite
 def test_what_is_late_is_told_from_the_first_minute(app, at, due):
     due(2)
     assert look(app, at + MINUTE).troubles() == ()
