@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import groupby
 
 import pytest
 import sqlalchemy as sa
@@ -13,11 +14,11 @@ from statuspage.domain.claims import Claim
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.domain.subscribers import Channel, Subscriber, Wants
-from statuspage.notify import brakes, fanout, ledger
+from statuspage.notify import brakes, fanout, jobs, ledger
 from statuspage.notify.channels import Failed
 from statuspage.notify.lanes import Preparation, attempt, settle
 from statuspage.notify.ledger import Delivery, DeliveryState
-from statuspage.notify.teller import Teller, enter_waiting
+from statuspage.notify.teller import PIECES_PER_STEP, Teller, enter_waiting
 from tests.conftest import on_sqlite
 
 
@@ -91,6 +92,31 @@ def test_a_long_list_is_entered_piece_by_piece(
     an_incident()
     entered()
     assert states() == {"waiting": 20}
+
+
+@on_sqlite
+@pytest.mark.usefixtures("traveller")
+def test_time_passes_while_a_long_list_is_entered(app, subscribed, an_incident, monkeypatch):
+    monkeypatch.setattr(fanout, "PIECE", 1)
+    monkeypatch.setattr(jobs, "TICK_S", 0.01)
+    subscribed(3 * PIECES_PER_STEP)
+    an_incident()
+    app.extensions["teller"] = Teller(app, {})
+    stopping, asked = threading.Event(), []
+
+    def note(connection, cursor, statement, *_):
+        if statement.startswith("INSERT INTO delivery"):
+            asked.append("entered")
+        elif statement.startswith("SELECT incident.public_id"):
+            asked.append("what is due")
+        if asked.count("entered") == 3 * PIECES_PER_STEP:
+            stopping.set()
+
+    with app.app_context():
+        sa.event.listen(db.engine, "before_cursor_execute", note)
+    jobs._tick_until(stopping, app)
+    runs = [len(list(run)) for what, run in groupby(asked) if what == "entered"]
+    assert runs == [PIECES_PER_STEP] * 3
 
 
 def test_several_workers_enter_everybody_once(
