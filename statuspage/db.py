@@ -24,6 +24,10 @@ PUBLIC_ID_LENGTH = 12
 
 READONLY = "readonly"
 """Execution option of a connection that only reads: SQLite then takes no write lock."""
+HASTY = "hasty"
+"""Execution option of a connection that waits for nobody: SQLite then fails when it is locked."""
+BUSY_MS = 5000
+"""How long a writer waits for another one on SQLite."""
 
 
 class UTCDateTime(sa.types.TypeDecorator[datetime]):
@@ -100,6 +104,14 @@ def reading() -> None:
     db.session.connection(execution_options={READONLY: True})
 
 
+def without_waiting() -> None:
+    """Declare that this session gives up when SQLite is locked; call it before the first query.
+
+    For what is good to know and not worth a second of anybody's time.
+    """
+    db.session.connection(execution_options={HASTY: True})
+
+
 @event.listens_for(Engine, "connect")
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     if not isinstance(connection, sqlite3.Connection):
@@ -107,7 +119,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # We begin transactions ourselves, below: the driver's own habit loses updates.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
     cursor.execute("PRAGMA journal_mode=WAL")
     # FULL: an acknowledged update survives a power cut. Writes are few.
     cursor.execute("PRAGMA synchronous=FULL")
@@ -120,8 +132,21 @@ def _begin_sqlite(connection: Connection) -> None:
     if connection.dialect.name != "sqlite":
         return
     _refuse_a_damaged_file(connection.engine)
-    readonly = connection.get_execution_options().get(READONLY, False)
-    connection.exec_driver_sql("BEGIN DEFERRED" if readonly else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if options.get(HASTY, False):
+        _begin_at_once(connection)
+    else:
+        readonly = options.get(READONLY, False)
+        connection.exec_driver_sql("BEGIN DEFERRED" if readonly else "BEGIN IMMEDIATE")
+
+
+def _begin_at_once(connection: Connection) -> None:
+    (usual,) = connection.exec_driver_sql("PRAGMA busy_timeout").one()
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={usual}")
 
 
 # ── a damaged file ─────────────────────────────────────────────────────────────

@@ -3,7 +3,9 @@
 import csv
 import json
 import re
-from contextlib import suppress
+import sqlite3
+import time
+from contextlib import closing, suppress
 from datetime import timedelta
 
 import hypothesis
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from statuspage import create_app
 from statuspage.config import PROJECT
+from statuspage.db import BUSY_MS
 from statuspage.domain import events, tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
@@ -288,6 +291,24 @@ def test_a_key_that_can_not_be_kept_is_refused(program, key):
     body = {"component": {"name": "A"}}
     answer = program.post("/components", body, headers={"Idempotency-Key": key})
     assert answer.status_code == 400
+
+
+# ── while another program writes ───────────────────────────────────────────────
+
+
+@on_sqlite
+def test_nobody_waits_until_the_use_of_a_token_can_be_noted(program, settings, app):
+    began = time.perf_counter()
+    with closing(sqlite3.connect(settings.database_url.removeprefix("sqlite:///"))) as other:
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        assert program.get("/components").status_code == 200
+    assert time.perf_counter() - began < BUSY_MS / 1000
+    with app.app_context():
+        assert tokens.listed()[0].last_used_at is None
+    program.get("/components")
+    with app.app_context():
+        assert tokens.listed()[0].last_used_at is not None
 
 
 # ── brakes ─────────────────────────────────────────────────────────────────────

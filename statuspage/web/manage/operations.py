@@ -21,7 +21,7 @@ from sqlalchemy import exc
 from werkzeug.routing import BaseConverter
 
 from statuspage import clock
-from statuspage.db import db, reading
+from statuspage.db import db, reading, without_waiting
 from statuspage.domain import pages, submissions, tokens
 from statuspage.domain.events import Actor
 from statuspage.domain.pages import Page
@@ -231,12 +231,13 @@ def _authenticate(at: datetime) -> ApiToken:
 
 
 def _note_use(token: ApiToken, at: datetime) -> None:
+    """A full disk or a lock keeps nobody from reading, nor waiting: the next request notes it."""
     try:
+        without_waiting()
         tokens.note_use(token, at=at)
         db.session.commit()
     except exc.OperationalError:
-        # A full disk or a lock must not keep anybody from reading.
-        log.warning("api.use_not_noted", token=token.name)
+        log.info("api.use_not_noted", token=token.name)
         db.session.rollback()
 
 
