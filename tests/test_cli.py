@@ -34,6 +34,12 @@ def test_the_first_owner_is_created_from_the_command_line(flask, committed):
             "short\n",
             "Error: Use 12 characters or more.\n",
         ),
+        (
+            "staff create ada@example.com --role owner --password-stdin",
+            "passwordpassword\n",
+            "Error: Many people use this password, so it is among the first that are tried."
+            " Choose another one.\n",
+        ),
         ("staff create ada --role editor", "", "Error: Give an e-mail address.\n"),
         (
             "staff link nobody@example.com",

@@ -13,13 +13,12 @@ from argon2.exceptions import Argon2Error
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.db import Model, db
-from statuspage.domain import events
+from statuspage.domain import events, pages, passwords
 from statuspage.domain.events import Actor, ActorKind
+from statuspage.domain.passwords import MAX_PASSWORD
 from statuspage.errors import Invalid
 from statuspage.text import clean
 
-MIN_PASSWORD = 12
-MAX_PASSWORD = 256
 LINK_LIFETIME = timedelta(hours=12)
 
 _hasher = PasswordHasher()
@@ -103,7 +102,7 @@ def create(
     name = clean(name).strip() or email.partition("@")[0]
     staff = Staff(email=email, name=name, role=role, created_at=at, session_version=1)
     if password is not None:
-        staff.password_hash = _hash(password)
+        staff.password_hash = _hash(password, staff.email)
     db.session.add(staff)
     _record("staff.created", staff, by, at)
     return staff
@@ -111,7 +110,7 @@ def create(
 
 def set_password(staff: Staff, password: str, *, by: Actor, at: datetime) -> None:
     """Change the password; every session of this person ends. Raises `Invalid`."""
-    staff.password_hash = _hash(password)
+    staff.password_hash = _hash(password, staff.email)
     _end_sessions(staff)
     _record("staff.password_changed", staff, by, at)
 
@@ -146,7 +145,7 @@ def take_back(staff: Staff, *, role: Role, password: str | None, by: Actor, at: 
     if staff.is_active:
         raise Invalid(email="Somebody with this address is on the team already.")
     if password is not None:
-        staff.password_hash = _hash(password)
+        staff.password_hash = _hash(password, staff.email)
     staff.disabled_at, staff.role = None, role
     _record("staff.enabled", staff, by, at)
 
@@ -222,11 +221,12 @@ def listed() -> list[Staff]:
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
-def _hash(password: str) -> str:
-    if len(password) < MIN_PASSWORD:
-        raise Invalid(password=f"Use {MIN_PASSWORD} characters or more.")
-    if len(password) > MAX_PASSWORD:
-        raise Invalid(password=f"Use {MAX_PASSWORD} characters at most.")
+def _hash(password: str, email: str) -> str:
+    page = pages.get()
+    # Without the top-level domain, which says nothing of anybody.
+    passwords.check(
+        password, names=(page.name if page else "", *email.rpartition(".")[0].split("@"))
+    )
     return _hasher.hash(_bytes(password))
 
 

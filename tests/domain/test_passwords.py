@@ -1,0 +1,66 @@
+"""Which passwords may be chosen: long enough, not everybody's, not the name of the place."""
+
+import gzip
+
+import pytest
+
+from statuspage.domain import passwords
+from statuspage.errors import Invalid
+
+NAMES = ("Northwind Pay – API", "bo.li", "smithy", "example")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "123456789012",
+        "passwordpassword",
+        "PassWordPassWord",
+        "1qaz2wsx3edc4rfv",
+        "Administrator",
+        "qwertyqwerty",
+    ],
+)
+def test_a_password_that_many_people_use_is_refused(password):
+    with pytest.raises(Invalid, match="Many people use this password"):
+        passwords.check(password, names=NAMES)
+
+
+@pytest.mark.parametrize(
+    "password, word",
+    [
+        ("my NORTHWIND horse 42", "northwind"),
+        ("north-wind 4242 2424", "northwind"),
+        ("N.o.r.t.h.w.i.n.d. 4242", "northwind"),
+        ("Smithy & wesson 1852", "smithy"),
+        ("Bo-Li 1234 Bo-Li 5678", "boli"),
+        ("Example 2026, winter", "example"),
+    ],
+)
+def test_names_of_the_page_and_of_the_address_are_refused_and_named(password, word):
+    with pytest.raises(Invalid, match=f"Leave out “{word}”"):
+        passwords.check(password, names=NAMES)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "correct horse battery",
+        "   a p i   d a y s   ",  # Names of three letters stand everywhere.
+        "ünïcödé wörds, längér",
+        "\ud800" * 12,
+        "x" * 200 + "123456789012",
+    ],
+)
+def test_any_other_password_of_twelve_characters_will_do(password):
+    passwords.check(password, names=NAMES)
+    passwords.check(password, names=("", "…"))
+
+
+def test_the_list_holds_enough_common_ones_and_only_what_could_be_typed_at_all():
+    """OWASP ASVS 5.0, 6.2.4: at least 3,000 that match the other rules."""
+    with gzip.open(passwords.COMMON, "rt", encoding="ascii") as lines:
+        common = lines.read().splitlines()
+    assert len(common) > 6000
+    assert common == sorted({one.casefold() for one in common})
+    assert {len(one) >= passwords.MIN_PASSWORD for one in common} == {True}
