@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import cache
+from zoneinfo import available_timezones
 
 _stopped_at: ContextVar[datetime | None] = ContextVar("stopped_at", default=None)
 
@@ -11,6 +13,12 @@ _stopped_at: ContextVar[datetime | None] = ContextVar("stopped_at", default=None
 def now() -> datetime:
     """The present moment, aware, in UTC. Edges ask; everything below receives `at`."""
     return _stopped_at.get() or datetime.now(UTC)
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The names of all time zones (IANA), read once: the library looks through its files anew."""
+    return frozenset(available_timezones())
 
 
 @contextmanager

@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, deferred, mapped_column
 
+from statuspage import clock
 from statuspage.db import Model, PublicId, db
 from statuspage.domain import events
 from statuspage.domain.events import Actor
@@ -90,7 +91,7 @@ def edit(
     name = clean(name).strip()
     if not name or len(name) > 100:
         errors["name"] = "Give the page a name of 1 to 100 characters."
-    if time_zone not in available_timezones():
+    if time_zone not in clock.time_zones():
         errors["time_zone"] = "Choose a time zone such as Europe/Vienna."
     for field, value in (("url", url), ("support_url", support_url)):
         schemes = r"https?://" if field == "url" else r"(https?://|mailto:)"

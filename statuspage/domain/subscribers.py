@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import available_timezones
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from statuspage import clock
 from statuspage.db import Model, PublicId, db, new_public_id
 from statuspage.domain import addresses, browsers, events
 from statuspage.domain.access import PageAccessUser
@@ -464,7 +464,7 @@ def _new(contact: Contact, choice: Choice, at: datetime) -> Subscriber:
 
 
 def _set(subscriber: Subscriber, choice: Choice) -> None:
-    if choice.time_zone is not None and choice.time_zone not in available_timezones():
+    if choice.time_zone is not None and choice.time_zone not in clock.time_zones():
         raise Invalid(time_zone="This time zone is not known.")
     subscriber.components = list(choice.components)
     subscriber.wants = choice.wants

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from statuspage import clock
 from statuspage.db import PUBLIC_ID_ALPHABET, PUBLIC_ID_LENGTH
 from statuspage.domain.status import ComponentStatus, Impact, IncidentKind, IncidentStatus
 from statuspage.importing.errors import RefusedError
@@ -52,7 +52,7 @@ def _in_utc(value: datetime) -> datetime:
 
 
 def _known_zone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in clock.time_zones():
         raise ValueError("is no known time zone")
     return value
 

@@ -1,7 +1,5 @@
 """The page's own settings: name, address, zone, texts, colours, logo."""
 
-from zoneinfo import available_timezones
-
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from wtforms import FileField, StringField, TextAreaField
@@ -99,5 +97,5 @@ def _page(form: PageForm, logo_form: LogoForm | None = None) -> str:
         form=form,
         logo_form=logo_form or LogoForm(),
         page=pages.get(),
-        zones=sorted(zone for zone in available_timezones() if "/" in zone),
+        zones=sorted(zone for zone in clock.time_zones() if "/" in zone),
     )

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 from ipaddress import ip_address
-from zoneinfo import available_timezones
 
 import structlog
 from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
@@ -246,7 +245,7 @@ def _language() -> str:
 
 def _time_zone(sent: MultiDict[str, str]) -> str | None:
     name = sent.get("time_zone", "")
-    return name if name in available_timezones() else None
+    return name if name in clock.time_zones() else None
 
 
 def _typed() -> Typed:
@@ -434,7 +433,7 @@ def _zones() -> list[str]:
     """The names that people know; not the hundreds of old spellings."""
     areas = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe")
     more = ("Indian", "Pacific")
-    names = (one for one in available_timezones() if one.startswith((*areas, *more)))
+    names = (one for one in clock.time_zones() if one.startswith((*areas, *more)))
     return ["UTC", *sorted(names)]
 
 

@@ -1,0 +1,32 @@
+"""What went wrong is logged with where it was, and never with the values at hand."""
+
+import logging
+
+import pytest
+
+from statuspage import logs
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was():
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    root.handlers[:] = before
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_tells_no_local_variable(log_format, capsys):
+    logs.configure(log_format)
+
+    def sign_in(password):
+        raise LookupError("No such account.")
+
+    try:
+        sign_in("correct horse" + " battery")
+    except LookupError:
+        logging.getLogger("statuspage").exception("sign-in failed")
+    told = capsys.readouterr().err
+    assert "No such account." in told
+    assert "in sign_in" in told or '"sign_in"' in told
+    assert "horse battery" not in told
