@@ -7,7 +7,7 @@ from alembic import context
 from flask import current_app
 
 from statuspage import domain
-from statuspage.db import db
+from statuspage.db import db, without_limit
 from statuspage.notify import ledger  # noqa: F401
 
 # Tables are known once their modules are loaded.
@@ -17,6 +17,7 @@ for module in iter_modules(domain.__path__, "statuspage.domain."):
 
 def run() -> None:
     with db.engine.connect() as connection:
+        without_limit(connection)
         if connection.dialect.name == "sqlite":
             # A batch migration rebuilds the table and drops the old one; with
             # foreign keys on, that deletes the rows that point to it. SQLite

@@ -73,32 +73,30 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
 
 
 def _flask_config(settings: "Settings") -> dict[str, object]:
+    from statuspage.web import counting
+
     return {
         "SETTINGS": settings,
         "SECRET_KEY": settings.secret_key,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": {} if settings.is_sqlite else _POSTGRESQL,
+        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings),
         "MAX_CONTENT_LENGTH": MAX_BODY_BYTES,
         "SESSION_COOKIE_NAME": "statuspage",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": settings.base_url.startswith("https://"),
-        "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
+        "RATELIMIT_STORAGE_URI": counting.storage_uri(settings.redis_url),
         # An incident form may be open for hours.
         "WTF_CSRF_TIME_LIMIT": None,
     }
 
 
-_POSTGRESQL = {
-    "pool_pre_ping": True,
-    # A database that hangs is a database that is gone: say so within seconds.
-    "pool_timeout": 5,
-    "connect_args": {
-        "connect_timeout": 3,
-        "tcp_user_timeout": 5000,
-        "options": "-c statement_timeout=10000 -c timezone=UTC",
-    },
-}
+def _engine_options(settings: "Settings") -> dict[str, object]:
+    if settings.is_sqlite:
+        return {}
+    from statuspage import postgresql
+
+    return postgresql.ENGINE_OPTIONS
 
 
 def _as_typed(headers: "Headers", _path: str, _url: str) -> None:

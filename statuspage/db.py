@@ -112,6 +112,18 @@ def without_waiting() -> None:
     db.session.connection(execution_options={HASTY: True})
 
 
+def without_limit(connection: Connection) -> None:
+    """Let statements of this connection take as long as they need, as a migration may.
+
+    It does not go back to the pool. SQLite has no such limit.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.detach()
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.commit()
+        connection.connection.dbapi_connection.limit_s = None  # type: ignore[union-attr]
+
+
 @event.listens_for(Engine, "connect")
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     if not isinstance(connection, sqlite3.Connection):

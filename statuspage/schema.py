@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 from flask import Flask
 
-from statuspage.db import READONLY, db
+from statuspage.db import READONLY, db, without_limit
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -104,6 +104,7 @@ def _file_lock(path: Path) -> Iterator[None]:
 def _advisory_lock() -> Iterator[None]:
     # Held by the session, not by a transaction: none stays open while we migrate.
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        without_limit(connection)
         connection.execute(sa.select(sa.func.pg_advisory_lock(_ADVISORY_LOCK)))
         try:
             yield

@@ -31,6 +31,8 @@ from statuspage.notify.troubles import Troubles
 
 TICK_S = 1.0
 SHUTDOWN_S = 4
+REDIS_S = 3.0
+"""How long Redis may take; a worker that asks for a job waits for a second of them on purpose."""
 
 troubles = Troubles()
 
@@ -164,7 +166,8 @@ def _make_queue(settings: Settings) -> Huey:
     if settings.redis_url:
         # A request that wakes the worker must not hang with a queue that does.
         separator = "&" if "?" in settings.redis_url else "?"
-        url = f"{settings.redis_url}{separator}socket_connect_timeout=2&socket_timeout=10"
+        limits = f"socket_connect_timeout={REDIS_S}&socket_timeout={REDIS_S}"
+        url = f"{settings.redis_url}{separator}{limits}"
         return _RedisQueue("statuspage", url=url)
     return SqliteHuey(
         "statuspage",

@@ -4,6 +4,8 @@ Only a matter of a second: the worker's tick finds what is to be told anyway.
 Imported once, by the application; it listens to every session.
 """
 
+import time
+
 import sqlalchemy as sa
 import structlog
 from flask import current_app
@@ -13,6 +15,9 @@ from statuspage.db import db
 from statuspage.domain.events import Event
 
 NEWS = "news"
+PAUSE_S = 10.0
+"""How long a queue that did not answer is left alone: who publishes would wait for it."""
+PAUSED = "queue_left_alone_until"
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +40,11 @@ def _ask(session: orm.Session) -> None:
     # A process that never publishes anything needs no queue.
     from statuspage.notify import jobs
 
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    if time.monotonic() < app.extensions.get(PAUSED, 0.0):
+        return
     try:
-        jobs.wake(current_app._get_current_object())  # type: ignore[attr-defined]
+        jobs.wake(app)
     except Exception as error:
+        app.extensions[PAUSED] = time.monotonic() + PAUSE_S
         log.warning("the worker was not woken, its tick will do", reason=type(error).__name__)

@@ -10,7 +10,7 @@ from statuspage.domain import staff
 from statuspage.domain.staff import Staff
 
 csrf = CSRFProtect()
-limiter = Limiter(get_remote_address, in_memory_fallback_enabled=True)
+limiter = Limiter(get_remote_address)
 login = LoginManager()
 # A phone changes its address on the way home; the signed cookie is what counts.
 login.session_protection = None

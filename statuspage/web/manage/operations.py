@@ -244,13 +244,7 @@ def _note_use(token: ApiToken, at: datetime) -> None:
 def _brake(token: ApiToken) -> None:
     """Raise `Refused` (420, as Statuspage answers) above so many requests a second."""
     limit = RateLimitItemPerSecond(current_app.config["SETTINGS"].api_requests_per_second)
-    counter = limiter.limiter
-    try:
-        is_within = counter.hit(limit, "api", str(token.id))
-    except counter.storage.base_exceptions:
-        log.warning("api.not_counted", token=token.name)
-        is_within = True
-    if not is_within:
+    if not limiter.limiter.hit(limit, "api", str(token.id)):
         raise Refused(420, "Too many requests a second for this token.", retry_after_s=1)
 
 

@@ -1,0 +1,152 @@
+"""PostgreSQL that is silent: connections give up, and nobody waits behind one that was not heard.
+
+A server that is gone says so, and a machine that fell silent is noticed by the kernel
+(`tcp_user_timeout`). One that takes our words and never answers would keep a thread for
+ever: a proxy before a dead server does that, and a server whose disk hangs. Imported
+only where the database is PostgreSQL; it listens to every engine then.
+"""
+
+import threading
+import time
+from collections.abc import Generator
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import Pool
+
+STATEMENT_S = 10
+"""How long the server works on one statement."""
+ANSWER_S = 11.0
+"""How long we wait for its answer."""
+SIGN_S = 2.0
+"""How long a connection that was idle may take to show that it lives."""
+CONNECT_S = 3
+PAUSE_S = 0.5
+"""Between two attempts to connect to a server that was not heard."""
+
+ENGINE_OPTIONS = {
+    # A database that hangs is a database that is gone: say so within seconds.
+    "pool_timeout": 5,
+    "connect_args": {
+        "connect_timeout": CONNECT_S,
+        "tcp_user_timeout": 5000,
+        "options": f"-c statement_timeout={STATEMENT_S * 1000} -c timezone=UTC",
+    },
+}
+
+
+class SilentError(psycopg.OperationalError):
+    """The server took our words and did not answer; the connection is closed."""
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """Waits for an answer so long, and no longer."""
+
+    limit_s: float | None = ANSWER_S
+    """None: as long as it takes."""
+
+    def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:
+        if self.limit_s is None:
+            return super().wait(gen, *arguments, **named)
+        try:
+            return super().wait(_until(time.monotonic() + self.limit_s, gen), *arguments, **named)
+        except SilentError:
+            self.close()
+            raise
+
+    def show_a_sign(self) -> None:
+        """Ask for nothing. Raises `psycopg.Error` where the connection is of no more use."""
+        limit, self.limit_s = self.limit_s, SIGN_S
+        was_autocommit = self.autocommit
+        self.autocommit = True
+        self.execute("")
+        self.autocommit = was_autocommit
+        self.limit_s = limit
+
+
+def _until(deadline: float, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """What `gen` does, as long as it is done by `deadline`; it is woken ten times a second."""
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            wanted = gen.send(ready)
+            if not ready and time.monotonic() > deadline:
+                gen.close()
+                raise SilentError("the server does not answer")
+    except StopIteration as done:
+        return done.value
+
+
+class _Door:
+    """One after the other asks whether a silent server is back; all others are told at once.
+
+    Else each request would wait out the time to connect, and those behind it too.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_shut = self._is_asking = False
+        self._found_at = 0.0
+
+    def connect(self, *arguments: Any, **named: Any) -> PatientConnection:
+        with self._lock:
+            is_soon = time.monotonic() - self._found_at < PAUSE_S
+            if self._is_shut and (self._is_asking or is_soon):
+                raise SilentError("the server did not answer a moment ago")
+            self._is_asking = self._is_shut
+        try:
+            connection = PatientConnection.connect(*arguments, **named)
+        except psycopg.errors.ConnectionTimeout:
+            self._found(is_silent=True)
+            raise
+        except BaseException:
+            self._found(is_silent=False)
+            raise
+        self._found(is_silent=False)
+        return connection
+
+    def _found(self, *, is_silent: bool) -> None:
+        with self._lock:
+            self._is_shut, self._is_asking = is_silent, False
+            self._found_at = time.monotonic()
+
+
+_doors: dict[tuple[object, object], _Door] = {}
+
+
+@event.listens_for(Engine, "do_connect")
+def _connect(
+    dialect: sa.Dialect, _record: Any, arguments: list[Any], named: dict[str, Any]
+) -> PatientConnection | None:
+    if dialect.name != "postgresql":
+        return None
+    door = _doors.setdefault((named.get("host"), named.get("port")), _Door())
+    return door.connect(*arguments, **named)
+
+
+@event.listens_for(Pool, "checkout")
+def _look(connection: Any, _record: Any, _proxy: Any) -> None:
+    if not isinstance(connection, PatientConnection):
+        return
+    try:
+        connection.show_a_sign()
+    except psycopg.Error as error:
+        # The others of the pool are no better; new ones are made.
+        raise sa.exc.InvalidatePoolError from error
+
+
+@event.listens_for(Engine, "handle_error")
+def _leave_a_standby(context: Any) -> None:
+    """A server that only reads is, for who wants to write, one that is away.
+
+    Connections to it are given up: the address may lead to another one by now.
+    """
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
+        raise sa.exc.OperationalError(
+            context.statement, context.parameters, context.original_exception
+        ) from context.original_exception
