@@ -5,7 +5,6 @@ figures and exits with 1 where one misses its bar. `disk` needs root, for a smal
 `migration` and `starts` take `STATUSPAGE_TEST_POSTGRES_URL` along where it is set.
 """
 
-import json
 import os
 import random
 import shutil
@@ -16,16 +15,14 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from benchmarks.servers import PROJECT, product
+from benchmarks.pressure import Readers, bar, group, missed, until_written, write
+from benchmarks.servers import PROJECT
 
 ROUNDS = 20
-PAGES = ("/", "/history", "/uptime", "/history.atom", "/api/v2/summary.json")
 SLOW = """
 import sqlalchemy as sa, time
 from alembic import op
@@ -50,8 +47,6 @@ with app.app_context():
 schema.bring_up_to_date(app)
 """
 
-missed: list[str] = []
-
 
 def main() -> None:
     drills: dict[str, Callable[[], None]] = {
@@ -70,14 +65,14 @@ def main() -> None:
 
 def locked() -> None:
     """Another program holds the SQLite file for 20 seconds."""
-    with tempfile.TemporaryDirectory() as folder, _group(Path(folder)) as (url, token):
-        reads = _Readers(url)
+    with tempfile.TemporaryDirectory() as folder, group(Path(folder)) as (url, token):
+        reads = Readers(url)
         with closing(sqlite3.connect(Path(folder) / "statuspage.db")) as other:
             other.isolation_level = None
             other.execute("BEGIN IMMEDIATE")
             writes: list[tuple[int, str | None, float]] = []
             threads = [
-                threading.Thread(target=lambda: writes.append(_write(url, token))) for _ in range(3)
+                threading.Thread(target=lambda: writes.append(write(url, token))) for _ in range(3)
             ]
             for thread in threads:
                 thread.start()
@@ -85,16 +80,16 @@ def locked() -> None:
             other.execute("COMMIT")
         for thread in threads:
             thread.join()
-        healed = _until_written(url, token)
+        healed = until_written(url, token)
         count, slowest, bad = reads.stop()
         for status, retry, seconds in writes:
             print(f"locked: a write got {status}, Retry-After {retry}, after {seconds:.1f} s")
         print(
             f"locked: {count} reads, {bad} not 200, slowest {slowest:.2f} s; heals {healed:.2f} s"
         )
-        _bar("locked", bad == 0 and slowest < 3, "every read 200 within 3 s")
-        _bar("locked", all(s == 503 and r and t < 15 for s, r, t in writes), "writes 503 in 15 s")
-        _bar("locked", healed <= 1, "heals within 1 s")
+        bar("locked", bad == 0 and slowest < 3, "every read 200 within 3 s")
+        bar("locked", all(s == 503 and r and t < 15 for s, r, t in writes), "writes 503 in 15 s")
+        bar("locked", healed <= 1, "heals within 1 s")
 
 
 # ── no room, no right ──────────────────────────────────────────────────────────
@@ -108,17 +103,17 @@ def disk() -> None:
         print("disk: left out, this machine lets nobody mount a tmpfs")
         return
     try:
-        with _group(folder) as (url, token):
-            reads = _Readers(url)
+        with group(folder) as (url, token):
+            reads = Readers(url)
             _fill(folder, url, token)
             _read_only(folder, url, token)
             count, slowest, bad = reads.stop()
             print(f"disk: {count} reads, {bad} not 200, slowest {slowest:.2f} s")
-            _bar("disk", bad == 0 and slowest < 3, "every read 200 within 3 s")
+            bar("disk", bad == 0 and slowest < 3, "every read 200 within 3 s")
         with closing(sqlite3.connect(folder / "statuspage.db")) as connection:
             said = connection.execute("PRAGMA integrity_check").fetchone()[0]
         print(f"disk: integrity_check {said}")
-        _bar("disk", said == "ok", "integrity_check ok")
+        bar("disk", said == "ok", "integrity_check ok")
     finally:
         subprocess.run(["umount", "-l", folder])
         folder.rmdir()
@@ -132,18 +127,18 @@ def _fill(folder: Path, url: str, token: str) -> None:
                 file.write(bytes(1 << 16))
         except OSError:
             pass
-    saved, answer = 0, _write(url, token)
+    saved, answer = 0, write(url, token)
     while answer[0] == 201 and saved < 500:
         saved += 1
-        answer = _write(url, token)
+        answer = write(url, token)
     print(f"disk full: {saved} more were saved, then {answer[0]}, Retry-After {answer[1]}")
-    _bar("disk full", answer[0] == 503 and bool(answer[1]), "writes 503 with Retry-After")
+    bar("disk full", answer[0] == 503 and bool(answer[1]), "writes 503 with Retry-After")
     before = _incidents(folder)
     ballast.unlink()
-    healed = _until_written(url, token)
+    healed = until_written(url, token)
     print(f"disk full: heals {healed:.2f} s after there is room")
-    _bar("disk full", healed <= 15, "heals within 15 s")
-    _bar("disk full", _incidents(folder) > before, "nothing that was saved is lost")
+    bar("disk full", healed <= 15, "heals within 15 s")
+    bar("disk full", _incidents(folder) > before, "nothing that was saved is lost")
 
 
 def _read_only(folder: Path, url: str, token: str) -> None:
@@ -152,12 +147,12 @@ def _read_only(folder: Path, url: str, token: str) -> None:
     if refused.returncode:
         print("disk read-only: left out, the mount is busy (the suite shows it by query_only)")
         return
-    status, retry, _ = _write(url, token)
+    status, retry, _ = write(url, token)
     print(f"disk read-only: a write got {status}, Retry-After {retry}")
     subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
-    healed = _until_written(url, token)
+    healed = until_written(url, token)
     print(f"disk read-only: heals {healed:.2f} s after")
-    _bar("disk read-only", status == 503 and healed <= 15, "503, heals within 15 s")
+    bar("disk read-only", status == 503 and healed <= 15, "503, heals within 15 s")
 
 
 def _incidents(folder: Path) -> int:
@@ -180,7 +175,7 @@ def starts() -> None:
                 ]
                 crashed += sum(process.wait() != 0 for process in group)
         print(f"starts: {kind}: {ROUNDS} × 5 processes, {crashed} crashed")
-        _bar("starts", crashed == 0, f"no crash on {kind}")
+        bar("starts", crashed == 0, f"no crash on {kind}")
 
 
 def migration() -> None:
@@ -213,7 +208,7 @@ def migration() -> None:
         print(
             f"migration: {kind}: {half_way} of {ROUNDS} killed on the way, {broken} did not rerun"
         )
-        _bar("migration", broken == 0, f"reruns cleanly on {kind}")
+        bar("migration", broken == 0, f"reruns cleanly on {kind}")
 
 
 def _engines() -> Iterator[tuple[str, Callable[[], object]]]:
@@ -253,95 +248,6 @@ def _quiet(environment: dict[str, str]) -> dict[str, object]:
         "stderr": subprocess.DEVNULL,
         "text": True,
     }
-
-
-# ── the group, its readers and writers ─────────────────────────────────────────
-
-
-@contextmanager
-def _group(folder: Path) -> Iterator[tuple[str, str]]:
-    environment = {"STATUSPAGE_DATA_DIR": str(folder)}
-    with product(environment) as url:
-        flask = [str(Path(sys.executable).parent / "flask"), "token", "create", "Drill"]
-        made = subprocess.run(
-            [*flask, "--scope", "manage"],
-            cwd=PROJECT,
-            env=os.environ | environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        for path in PAGES:
-            _ask(url + path)
-        yield url, made.stdout.strip()
-
-
-class _Readers:
-    """One reader of each page in turn, twenty times a second, until they are stopped."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._end = threading.Event()
-        self._took: list[tuple[int, float]] = []
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def _read(self) -> None:
-        while not self._end.wait(0.05):
-            for path in PAGES:
-                began = time.monotonic()
-                status = _ask(self._url + path)[0]
-                self._took.append((status, time.monotonic() - began))
-
-    def stop(self) -> tuple[int, float, int]:
-        """How many reads, the slowest in seconds, how many were not answered by 200."""
-        self._end.set()
-        self._thread.join()
-        slowest = max(seconds for _, seconds in self._took)
-        return len(self._took), slowest, sum(status != 200 for status, _ in self._took)
-
-
-def _write(url: str, token: str) -> tuple[int, str | None, float]:
-    """Open an incident: status, Retry-After, seconds."""
-    began = time.monotonic()
-    page = json.loads(_ask(f"{url}/api/v2/summary.json")[2])["page"]["id"]
-    body = {"incident": {"name": "Drill", "status": "investigating", "body": "words " * 500}}
-    status, headers, _ = _ask(
-        f"{url}/v1/pages/{page}/incidents",
-        data=json.dumps(body).encode(),
-        headers={"Authorization": f"OAuth {token}", "Content-Type": "application/json"},
-    )
-    return status, headers.get("retry-after"), time.monotonic() - began
-
-
-def _until_written(url: str, token: str) -> float:
-    began = time.monotonic()
-    while _write(url, token)[0] != 201:
-        if time.monotonic() - began > 60:
-            return float("inf")
-        time.sleep(0.1)
-    return time.monotonic() - began
-
-
-def _ask(url: str, **more: object) -> tuple[int, dict[str, str], bytes]:
-    request = urllib.request.Request(url, **more)  # type: ignore[arg-type]
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, _lower(answer.headers), answer.read()
-    except urllib.error.HTTPError as answer:
-        with answer:
-            return answer.code, _lower(answer.headers), answer.read()
-    except OSError:
-        return 0, {}, b""
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _bar(drill: str, is_met: bool, words: str) -> None:
-    if not is_met:
-        missed.append(f"{drill}: {words}")
 
 
 if __name__ == "__main__":
