@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from statuspage.db import db
+from tests.conftest import on_sqlite
 
 
 def test_a_process_that_answers_is_live(client):
@@ -29,6 +30,15 @@ def test_a_server_whose_database_is_gone_says_so_and_stays_live(app, client, com
     finally:
         with app.app_context():
             db.metadata.tables["revision"].create(db.engine)
+
+
+@on_sqlite
+def test_a_database_that_fails_between_two_questions_is_no_reason_for_a_500(app, client, committed):
+    with committed() as session:
+        session.execute(sa.text("DROP TABLE pulse"))
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.text == "The database does not answer.\nThe queue answers.\n"
 
 
 def test_static_files_are_what_they_say_and_may_be_kept_for_a_day(client):

@@ -8,10 +8,13 @@ from statuspage.domain.subscribers import Channel
 from statuspage.notify import ledger, pulse
 from statuspage.notify.ledger import DeliveryState
 from statuspage.notify.pulse import Sign
+from statuspage.notify.troubles import Troubles
 
 SILENT_AFTER = timedelta(seconds=60)
 LATE_AFTER = timedelta(seconds=60)
 FAILURES_OF = timedelta(days=1)
+DEAD_OF = timedelta(days=7)
+"""What could not be delivered is warned of for so long; it is listed until it is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Health:
     counts: Mapping[tuple[Channel, DeliveryState], int]
     failures: Mapping[Channel, int]
     """Deliveries of the last day that failed and did not get through since."""
+    dead: int
+    """Deliveries of the last `DEAD_OF` that were given up."""
 
     def number(self, state: DeliveryState) -> int:
         """How many deliveries stand so, over all channels."""
@@ -43,11 +48,7 @@ class Health:
 
     @property
     def is_canary_lost(self) -> bool:
-        """The last worker to start left a canary in the queue that nobody ran in time."""
-        started, ran = self.signs.get(Sign.STARTED), self.signs.get(Sign.CANARY)
-        if started is None or self.at - started < SILENT_AFTER:
-            return False
-        return ran is None or ran < started
+        return is_canary_lost(self.signs, at=self.at)
 
     def troubles(self) -> tuple[str, ...]:
         """What is wrong, a sentence each, with what to do; none when all is well."""
@@ -72,18 +73,33 @@ class Health:
         if held := self.number(DeliveryState.HELD):
             waiting = "message waits" if held == 1 else "messages wait"
             found.append(f"{held:,} {waiting} for your word before going out.")
-        if dead := self.number(DeliveryState.DEAD):
-            messages = "message" if dead == 1 else "messages"
-            found.append(f"{dead:,} {messages} could not be delivered.")
+        if self.dead:
+            messages = "message" if self.dead == 1 else "messages"
+            days = f"the last {DEAD_OF.days} days"
+            found.append(f"{self.dead:,} {messages} of {days} could not be delivered.")
         return tuple(found)
 
 
 def look(*, at: datetime) -> Health:
-    """Four queries, whatever the number of deliveries."""
+    """Five queries, whatever the number of deliveries."""
     return Health(
         at=at,
         signs=pulse.seen(),
         oldest_due=ledger.oldest_due(at=at),
         counts=ledger.counts(),
         failures=ledger.failures(since=at - FAILURES_OF),
+        dead=ledger.given_up(since=at - DEAD_OF),
     )
+
+
+def tell_of_canary(troubles: Troubles, *, at: datetime) -> None:
+    """Log once that the canary is lost, and once that it, or the next one, was found."""
+    troubles.note("The canary", "is lost", is_so=is_canary_lost(pulse.seen(), at=at))
+
+
+def is_canary_lost(signs: Mapping[Sign, datetime], *, at: datetime) -> bool:
+    """The last worker to start left a canary in the queue that nobody ran in time."""
+    started, ran = signs.get(Sign.STARTED), signs.get(Sign.CANARY)
+    if started is None or at - started < SILENT_AFTER:
+        return False
+    return ran is None or ran < started

@@ -23,7 +23,7 @@ from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import db, reading
 from statuspage.domain import maintenance, metrics, reminders, subscribers
-from statuspage.notify import ledger, pulse, trials
+from statuspage.notify import health, ledger, pulse, trials
 from statuspage.notify.bounces import job as bounce_job
 from statuspage.notify.pulse import Sign
 from statuspage.notify.teller import Teller
@@ -79,6 +79,14 @@ def show(app: Flask, sign: Sign, at: datetime) -> None:
     with app.app_context():
         pulse.show(sign, at=at)
         db.session.commit()
+
+
+def show_life(app: Flask, at: datetime) -> None:
+    """Write down that time passes, and look whether the canary came out of the queue."""
+    show(app, Sign.TICK, at)
+    with app.app_context():
+        reading()
+        health.tell_of_canary(troubles, at=at)
 
 
 def _keep_house(app: Flask) -> None:
@@ -152,7 +160,7 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
                 step(app, now)
                 # A clock that was set back must not stop the pulse.
                 if shown is None or abs(now - shown) >= pulse.EVERY:
-                    show(app, Sign.TICK, now)
+                    show_life(app, now)
                     shown = now
                 # However much there is to enter, time passes between two pieces of it.
                 is_more = app.extensions["teller"].step(clock.now())

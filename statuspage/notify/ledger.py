@@ -459,6 +459,13 @@ def failures(*, since: datetime) -> dict[Channel, int]:
     return dict(rows.all())
 
 
+def given_up(*, since: datetime) -> int:
+    """How many deliveries that were due since then failed for good."""
+    query = sa.select(sa.func.count()).select_from(Delivery)
+    query = query.where(Delivery.state == DeliveryState.DEAD, Delivery.due_at > since)
+    return db.session.scalar(query) or 0
+
+
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 

@@ -38,6 +38,14 @@ class Troubles:
         if self._is_over(what):
             log.warning(f"{what} works again")
 
+    def note(self, what: str, words: str, *, is_so: bool) -> None:
+        """Log it when `what` comes to be as `words` say, and when it is so no more."""
+        if is_so:
+            if self._is_new(what, words):
+                log.error(f"{what} {words}")
+        elif self._is_over(what):
+            log.warning(f"{what} works again")
+
     def _is_new(self, what: str, kind: str) -> bool:
         with self._lock:
             before, self._present[what] = self._present.get(what), kind

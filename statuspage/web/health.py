@@ -1,9 +1,11 @@
 """For load balancers and supervisors: does the process live, can it work?"""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from flask import Blueprint, Response, current_app
+from sqlalchemy.exc import SQLAlchemyError
 
 from statuspage import clock
 from statuspage.db import db, reading
@@ -28,20 +30,19 @@ def ready() -> Response:
     A worker that is silent or late is told of in lines that begin with `Warning:`. They
     leave the 200 alone: a server that can serve must not be taken away for it.
     """
-    lines = [_ask("database", _ask_database), _ask("queue", _ask_queue)]
+    found: list[health.Health] = []
+    lines = [
+        _ask("database", lambda: found.append(_ask_database())),
+        _ask("queue", _ask_queue),
+    ]
     is_ready = all(answers for answers, _ in lines)
     said = "".join(line for _, line in lines)
     if is_ready:
-        said += "".join(f"{line}\n" for line in _deliveries())
+        said += "".join(f"{line}\n" for now in found for line in _deliveries(now))
     return _plain(said, 200 if is_ready else 503)
 
 
-def _deliveries() -> list[str]:
-    try:
-        reading()
-        now = health.look(at=clock.now())
-    finally:
-        db.session.rollback()
+def _deliveries(now: health.Health) -> list[str]:
     lines = []
     if now.silent_for is not None:
         lines.append(f"The worker was seen {now.silent_for.total_seconds():.0f} s ago.")
@@ -61,12 +62,15 @@ def _ask(name: str, question: Callable[[], object]) -> tuple[bool, str]:
     return True, f"The {name} answers.\n"
 
 
-def _ask_database() -> None:
+def _ask_database() -> health.Health:
     try:
         reading()
         events.revision()
+        return health.look(at=clock.now())
     finally:
-        db.session.rollback()
+        # Also where it fails half-way: the rollback itself may find the connection gone.
+        with suppress(SQLAlchemyError):
+            db.session.rollback()
 
 
 def _ask_queue() -> None:

@@ -66,7 +66,7 @@ def test_readiness_tells_pulse_lateness_and_failures_by_channel(app, client, at,
         "The worker was seen 20 s ago.",
         "The oldest due message waits for 20 s.",
         "Failing by webhook in a day: 1.",
-        "Warning: 1 message could not be delivered.",
+        "Warning: 1 message of the last 7 days could not be delivered.",
     ]
 
 
@@ -91,6 +91,32 @@ def test_a_canary_that_does_not_come_out_of_the_queue_is_missed(app, at, travell
     queue.execute(queue.dequeue())
     assert look(app, at).signs[Sign.CANARY] == at
     assert not look(app, at + 2 * MINUTE).is_canary_lost
+
+
+@on_sqlite
+def test_a_lost_canary_is_logged_once_and_once_when_it_is_found(app, at, traveller, caplog):
+    jobs.leave_canary(app, at)
+    for minute in range(1, 5):
+        jobs.show_life(app, at + minute * MINUTE)
+    assert caplog.text.count("The canary is lost") == 1
+    queue = jobs.queue_of(app)
+    queue.execute(queue.dequeue())
+    for minute in range(5, 8):
+        jobs.show_life(app, at + minute * MINUTE)
+    assert caplog.text.count("The canary is lost") == 1
+    assert caplog.text.count("The canary works again") == 1
+
+
+@on_sqlite
+def test_what_failed_weeks_ago_is_listed_and_no_longer_warned_of(app, at, due):
+    due()
+    with app.app_context():
+        db.session.query(Delivery).one().state = DeliveryState.DEAD
+        db.session.commit()
+        days = timedelta(days=6), timedelta(days=8)
+        assert [health.look(at=at + after).dead for after in days] == [1, 0]
+        assert health.look(at=at + days[1]).troubles() == ()
+        assert len(ledger.stuck()) == 1
 
 
 def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, due):
