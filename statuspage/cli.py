@@ -13,7 +13,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo
 from sqlalchemy.exc import OperationalError
 
-from statuspage import clock, first_start, group, integrity, mirroring, schema
+from statuspage import clock, first_start, group, integrity, mirroring, schema, staff_recovery
 from statuspage.backup import command as backing_up
 from statuspage.backup import db_command
 from statuspage.checking import command as checking
@@ -31,6 +31,7 @@ def init_app(app: Flask) -> None:
     """Give `flask` our commands."""
     for command in (work, staff_commands, token_commands, _Import("import", help=_Import.__doc__)):
         app.cli.add_command(command)
+    staff_commands.add_command(staff_recovery.reset_second_factor)
     app.cli.add_command(mirroring.command)
     for command in (backing_up.backup, backing_up.restore, db_command.command, checking.check):
         app.cli.add_command(command)

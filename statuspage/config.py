@@ -213,8 +213,14 @@ class Settings(BaseSettings):
         default="",
         repr=False,
         description="Earlier secret keys, apart by blanks. Links in mails that were sent under"
-        " them still work; sessions end with their key.",
+        " them still work, and so do second factors; sessions end with their key.",
         json_schema_extra={"default": "none"},
+    )
+    require_second_factor: bool = Field(
+        default=False,
+        description="`1`: everybody at the desk needs a second factor; who has none sets it up"
+        " before anything else.",
+        json_schema_extra={"default": "`0`"},
     )
     demo: bool = Field(
         default=True,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from statuspage.domain import staff
+from statuspage.domain import events, second_factor, staff, totp
+from tests.conftest import SECRET
 
 
 @pytest.fixture
@@ -61,3 +62,23 @@ def test_a_link_from_the_command_line_signs_in_once(flask, client):
     assert address.startswith("https://status.example.com/admin/sign-in/")
     path = address.removeprefix("https://status.example.com")
     assert client.get(path).status_code == 200
+
+
+def test_an_operator_lets_somebody_back_in_who_lost_the_phone(flask, committed, at):
+    flask("staff create ada@example.com --role owner")
+    with committed():
+        ada = staff.with_email("ada@example.com")
+        second_factor.set_up(ada, keys=[SECRET], at=at)
+        secret = second_factor.secret_to_confirm(ada, keys=[SECRET], at=at)
+        code = totp.code(secret, totp.step_at(at))
+        second_factor.confirm(ada, code, keys=[SECRET], by=ada.actor, at=at)
+    said = flask("staff reset-second-factor Ada@Example.com")
+    assert said.output == (
+        "The second factor of ada@example.com is off; their password is enough again.\n"
+    )
+    with committed():
+        assert second_factor.who_has_one() == set()
+        event = events.latest(1)[0]
+        assert (event.kind, event.actor_name) == ("staff.second_factor_off", "Command line")
+    again = flask("staff reset-second-factor ada@example.com")
+    assert (again.exit_code, again.output) == (1, "Error: ada has no second factor.\n")

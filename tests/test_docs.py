@@ -43,7 +43,7 @@ def test_every_make_target_named_exists(document):
 @on_sqlite
 def test_every_flask_command_named_exists(document, app):
     for span in spans(document):
-        for words in re.findall(r"\bflask ((?:[a-z]+ ?)+)", span):
+        for words in re.findall(r"\bflask ((?:[a-z][a-z-]* ?)+)", span):
             command: click.Command = app.cli
             for word in words.split():
                 if not isinstance(command, click.Group):

@@ -18,7 +18,7 @@ from flask_migrate import downgrade, upgrade
 from statuspage import create_app, schema
 from statuspage.config import PROJECT, Settings
 from statuspage.db import db
-from statuspage.domain import pages, staff
+from statuspage.domain import pages, second_factor, sessions, staff
 from statuspage.domain.events import SYSTEM
 from tests.conftest import SECRET
 
@@ -87,7 +87,7 @@ def test_going_down_and_up_again_works_with_data_in_the_tables(bare, at):
     schema.bring_up_to_date(bare)
     with bare.app_context():
         pages.create("Acme", by=SYSTEM, at=at)
-        staff.create(
+        ada = staff.create(
             "ada@example.com",
             name="Ada",
             role=staff.Role.OWNER,
@@ -95,6 +95,8 @@ def test_going_down_and_up_again_works_with_data_in_the_tables(bare, at):
             by=SYSTEM,
             at=at,
         )
+        sessions.begin(ada.id, browser="Firefox on Linux", at=at)
+        second_factor.set_up(ada, keys=[SECRET], at=at)
         db.session.commit()
     with bare.app_context():
         downgrade(directory=str(schema.MIGRATIONS), revision="base")

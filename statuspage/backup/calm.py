@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from statuspage.db import db
 from statuspage.domain import events, maintenance
 from statuspage.domain.events import Actor
+from statuspage.domain.sessions import DeskSession
 from statuspage.domain.staff import SignInLink, Staff
 from statuspage.notify import fanout
 from statuspage.notify.ledger import Delivery, DeliveryState
@@ -83,6 +84,7 @@ def _end_sessions(at: datetime) -> int:
     """No cookie from before works: the minutes since 1970 are more than any earlier version."""
     later = int(at.timestamp() // 60)
     db.session.execute(sa.delete(SignInLink))
+    db.session.execute(sa.delete(DeskSession))
     ended = db.session.execute(
         sa.update(Staff)
         .values(

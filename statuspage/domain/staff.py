@@ -13,9 +13,10 @@ from argon2.exceptions import Argon2Error
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.db import Model, db
-from statuspage.domain import events, pages, passwords
+from statuspage.domain import events, pages, passwords, sessions
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.domain.passwords import MAX_PASSWORD
+from statuspage.domain.sessions import DeskSession
 from statuspage.errors import Invalid
 from statuspage.text import clean
 
@@ -108,10 +109,12 @@ def create(
     return staff
 
 
-def set_password(staff: Staff, password: str, *, by: Actor, at: datetime) -> None:
-    """Change the password; every session of this person ends. Raises `Invalid`."""
+def set_password(
+    staff: Staff, password: str, *, by: Actor, at: datetime, keep: DeskSession | None = None
+) -> None:
+    """Change the password; every session of this person but `keep` ends. Raises `Invalid`."""
     staff.password_hash = _hash(password, staff.email)
-    _end_sessions(staff)
+    end_ways_in(staff, keep=keep)
     _record("staff.password_changed", staff, by, at)
 
 
@@ -127,7 +130,7 @@ def disable(staff: Staff, *, by: Actor, at: datetime) -> None:
     """Lock somebody out at once. Raises `Invalid` when no owner would be left."""
     _keep_an_owner(staff)
     staff.disabled_at = at
-    _end_sessions(staff)
+    end_ways_in(staff)
     _record("staff.disabled", staff, by, at)
 
 
@@ -150,22 +153,43 @@ def take_back(staff: Staff, *, role: Role, password: str | None, by: Actor, at: 
     _record("staff.enabled", staff, by, at)
 
 
-def end_sessions(staff: Staff, *, by: Actor, at: datetime) -> None:
-    """Sign this person out everywhere."""
-    _end_sessions(staff)
+def end_sessions(staff: Staff, *, by: Actor, at: datetime, keep: DeskSession | None = None) -> None:
+    """Sign this person out everywhere, or everywhere else."""
+    end_ways_in(staff, keep=keep)
     _record("staff.sessions_ended", staff, by, at)
+
+
+def end_ways_in(staff: Staff, *, keep: DeskSession | None = None) -> None:
+    """Sessions and unused links of this person stop working, all but this one session.
+
+    Nothing of it stands in the log: what they end for does. Whose session is kept needs a
+    new cookie, for `get_id` changes.
+    """
+    staff.session_version += 1
+    sessions.end_all(staff.id, but=keep)
+    db.session.execute(sa.delete(SignInLink).where(SignInLink.staff_id == staff.id))
 
 
 def authenticate(email: str, password: str) -> Staff | None:
     """The active member with this password; None otherwise, after the same time."""
     staff = with_email(clean(email).strip().lower())
-    stored = staff.password_hash if staff and staff.password_hash else _nobody()
+    is_right = is_hash_of(staff.password_hash if staff else None, password)
+    return staff if staff and is_right and staff.is_active else None
+
+
+def is_hash_of(stored: str | None, secret: str) -> bool:
+    """Whether `hash_of(secret)` gave this; False for None, after the same time."""
     try:
         # Longer than any password: it is wrong, and must not keep us busy.
-        _hasher.verify(stored, _bytes(password) if len(password) <= MAX_PASSWORD else b"")
+        _hasher.verify(stored or _nobody(), _bytes(secret) if len(secret) <= MAX_PASSWORD else b"")
     except Argon2Error:
-        return None
-    return staff if staff and staff.password_hash and staff.is_active else None
+        return False
+    return stored is not None
+
+
+def hash_of(secret: str) -> str:
+    """What is kept of something that a person types to prove who they are (Argon2id)."""
+    return _hasher.hash(_bytes(secret))
 
 
 def create_sign_in_link(staff: Staff, *, at: datetime) -> str:
@@ -202,8 +226,8 @@ def get(staff_id: int) -> Staff | None:
     return db.session.get(Staff, staff_id)
 
 
-def with_session(session_id: str) -> Staff | None:
-    """The person of a session cookie (`Staff.get_id`), if that session still counts."""
+def with_id(session_id: str) -> Staff | None:
+    """The person whom a cookie names (`Staff.get_id`), while nothing ended all sessions."""
     staff_id, _, _version = session_id.partition(".")
     staff = get(int(staff_id)) if staff_id.isdecimal() and len(staff_id) < 10 else None
     return staff if staff and staff.is_active and staff.get_id() == session_id else None
@@ -227,7 +251,7 @@ def _hash(password: str, email: str) -> str:
     passwords.check(
         password, names=(page.name if page else "", *email.rpartition(".")[0].split("@"))
     )
-    return _hasher.hash(_bytes(password))
+    return hash_of(password)
 
 
 def _bytes(password: str) -> bytes:
@@ -238,12 +262,6 @@ def _bytes(password: str) -> bytes:
 def _nobody() -> str:
     """Verified when nobody has that address, so that both answers take the same time."""
     return _hasher.hash(secrets.token_hex(16))
-
-
-def _end_sessions(staff: Staff) -> None:
-    """Sessions and unused links of this person stop working."""
-    staff.session_version += 1
-    db.session.execute(sa.delete(SignInLink).where(SignInLink.staff_id == staff.id))
 
 
 def _keep_an_owner(staff: Staff) -> None:

@@ -11,6 +11,8 @@ pytestmark = on_sqlite
 OPEN = {
     "admin.auth.sign_in",
     "admin.auth.check_password",
+    "admin.auth.ask_code",
+    "admin.auth.check_code",
     "admin.auth.link",
     "admin.auth.use_link",
     "admin.auth.sign_out",
@@ -48,7 +50,7 @@ def test_only_signing_in_and_out_is_open_to_anyone(app):
 
 
 def test_who_only_reads_changes_nothing(app):
-    """Every POST but previews and one's own password needs more than a look."""
+    """Every POST but previews and one's own account needs more than a look."""
     lenient = {
         end
         for method, _, end in desk_routes(app)
@@ -56,6 +58,12 @@ def test_who_only_reads_changes_nothing(app):
     }
     assert lenient == {
         "admin.account.change_password",
+        "admin.account.end_session",
+        "admin.account.end_other_sessions",
+        "admin.second_factor.set_up",
+        "admin.second_factor.confirm",
+        "admin.second_factor.renew_recovery_codes",
+        "admin.second_factor.switch_off",
         "admin.incidents.preview_new",
         "admin.incidents.preview_draft",
         "admin.incidents.preview_update",

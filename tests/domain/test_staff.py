@@ -110,18 +110,18 @@ def test_every_session_ends_with_a_new_password_or_when_locked_out(session, end)
     added("owner@example.com")
     anna = added()
     cookie, link = anna.get_id(), staff.create_sign_in_link(anna, at=AT)
-    assert staff.with_session(cookie) is anna
+    assert staff.with_id(cookie) is anna
     match end:
         case "password":
             staff.set_password(anna, PASSWORD + "!", by=SYSTEM, at=AT)
         case "disabled":
             staff.disable(anna, by=SYSTEM, at=AT)
-            assert staff.with_session(anna.get_id()) is None
+            assert staff.with_id(anna.get_id()) is None
             staff.enable(anna, by=SYSTEM, at=AT)
         case "ended":
             staff.end_sessions(anna, by=SYSTEM, at=AT)
-    assert staff.with_session(cookie) is None
-    assert staff.with_session(anna.get_id()) is anna
+    assert staff.with_id(cookie) is None
+    assert staff.with_id(anna.get_id()) is anna
     assert not staff.link_is_good(link, at=AT)
 
 
@@ -130,7 +130,7 @@ def test_every_session_ends_with_a_new_password_or_when_locked_out(session, end)
 )
 def test_a_made_up_session_is_nobodys(session, cookie):
     added()
-    assert staff.with_session(cookie) is None
+    assert staff.with_id(cookie) is None
 
 
 def test_a_sign_in_link_works_once_within_twelve_hours(session):

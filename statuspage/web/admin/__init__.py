@@ -37,7 +37,9 @@ from statuspage.web.admin import (
     permissions,
     postmortems,
     safety,
+    second_factor,
     settings,
+    signing_in,
     subscribers,
     team,
     templates,
@@ -51,10 +53,12 @@ log = structlog.get_logger()
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 bp.before_request(permissions.gate)
+bp.teardown_request(signing_in.note)
 for child in (
     overview.bp,
     auth.bp,
     account.bp,
+    second_factor.bp,
     incidents.bp,
     corrections.bp,
     maintenance.bp,

@@ -1,30 +1,25 @@
-"""One's own account: the password."""
+"""One's own account: the password, and where one is signed in."""
 
-from flask import Blueprint, make_response, render_template, request, url_for
+from flask import Blueprint, abort, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user, login_user
+from flask_login import current_user
 from wtforms import PasswordField
 
 from statuspage import clock
-from statuspage.domain import staff
-from statuspage.domain.staff import Permission
-from statuspage.errors import Invalid
-from statuspage.web.admin.auth import PER_ADDRESS
+from statuspage.domain import second_factor, sessions, staff
+from statuspage.domain.passwords import MAX_PASSWORD, MIN_PASSWORD
+from statuspage.domain.staff import Permission, Staff
+from statuspage.web.admin import proof, signing_in
 from statuspage.web.admin.forms import Form
 from statuspage.web.admin.permissions import requires
-from statuspage.web.admin.safety import limiter
 from statuspage.web.admin.saving import save
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 
 
-class PasswordForm(Form):
+class PasswordForm(proof.ProofForm):
     current_password = PasswordField("Present password")
     password = PasswordField("New password")
-
-
-def _was_refused(response: object) -> bool:
-    return getattr(response, "status_code", None) == 422
 
 
 @bp.get("")
@@ -35,34 +30,75 @@ def show() -> ResponseReturnValue:
 
 @bp.post("")
 @requires(Permission.VIEW)
-@limiter.limit(PER_ADDRESS, deduct_when=_was_refused)
+@proof.slowed
 def change_password() -> ResponseReturnValue:
     form = PasswordForm(request.form)
 
     def act() -> str:
-        known = current_user.password_hash
-        typed = form.current_password.data or ""
-        if known and staff.authenticate(current_user.email, typed) is None:
-            raise Invalid(**{form.current_password.name: "This is not your present password."})
+        proof.prove(form)
         staff.set_password(
-            current_user._get_current_object(),
+            _oneself(),
             form.password.data or "",
             by=current_user.actor,
             at=clock.now(),
+            keep=signing_in.present(),
         )
+        signing_in.renew()
         return url_for("admin.account.show")
 
-    answer = save(
-        form,
-        act,
-        said="Your password is changed. Every other session of yours has ended.",
-        again=lambda: _page(form),
-    )
-    if answer.status_code == 303:
-        # This session goes on under the new number; all others stop matching.
-        login_user(current_user._get_current_object())
-    return make_response(answer)
+    said = "Your password is changed. Every other session of yours has ended."
+    return make_response(save(form, act, said=said, again=lambda: _page(form)))
+
+
+@bp.post("/sessions/end-others")
+@requires(Permission.VIEW)
+def end_other_sessions() -> ResponseReturnValue:
+    form = Form(request.form)
+
+    def act() -> str:
+        here = signing_in.present()
+        staff.end_sessions(_oneself(), by=current_user.actor, at=clock.now(), keep=here)
+        signing_in.renew()
+        return url_for("admin.account.show", _anchor="sessions")
+
+    said = "You are signed out everywhere else."
+    return save(form, act, said=said, again=lambda: _page(PasswordForm()))
+
+
+@bp.post("/sessions/<public_id>/end")
+@requires(Permission.VIEW)
+def end_session(public_id: str) -> ResponseReturnValue:
+    """One of one's own; nobody ends another's here."""
+    found = next((one for one in _sessions() if one.public_id == public_id), None)
+    if found is None:
+        abort(404)
+    form = Form(request.form)
+
+    def act() -> str:
+        sessions.end(found)
+        return url_for("admin.account.show", _anchor="sessions")
+
+    return save(form, act, said="That session has ended.", again=lambda: _page(PasswordForm()))
+
+
+def _oneself() -> Staff:
+    person: Staff = current_user._get_current_object()
+    return person
+
+
+def _sessions() -> list[sessions.DeskSession]:
+    return sessions.of(current_user.id, at=clock.now())
 
 
 def _page(form: PasswordForm) -> str:
-    return render_template("admin/account.html", form=form)
+    return render_template(
+        "admin/account.html",
+        form=form,
+        has_second_factor=second_factor.is_on(_oneself()),
+        sessions=_sessions(),
+        present=signing_in.present(),
+        idle_days=sessions.IDLE.days,
+        longest_days=sessions.LONGEST.days,
+        shortest=MIN_PASSWORD,
+        longest=MAX_PASSWORD,
+    )

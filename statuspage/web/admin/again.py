@@ -8,13 +8,16 @@ from flask import Response, make_response, render_template, request
 from statuspage.text import clean
 from statuspage.web.admin.safety import came_from_elsewhere
 
-_NEVER_SHOWN = ("csrf_token", "password", "token")
+_SECRETS = ("password", "recovery_code")
+_NEVER_SHOWN = ("csrf_token", "token", *_SECRETS)
 _LONG = 40
 ROW_PREFIX = "claim-"
 """How the names of a component row's fields begin; `forms.Row` gives them."""
 
 
-def page(heading: str, words: str, code: int, *, sign_in: bool = False) -> Response:
+def page(
+    heading: str, words: str, code: int, *, sign_in: bool = False, set_up: bool = False
+) -> Response:
     """The form as it was typed, with a button that sends it again.
 
     A form that another site made the browser send is refused without an echo.
@@ -34,13 +37,14 @@ def page(heading: str, words: str, code: int, *, sign_in: bool = False) -> Respo
         for name, value in request.form.items(multi=True)
         if not any(word in name for word in _NEVER_SHOWN)
     ]
-    has_secret = any("password" in name for name in request.form)
+    has_secret = any(word in name for name in request.form for word in _SECRETS)
     return make_response(
         render_template(
             "admin/again.html",
             heading=heading,
             words=words,
             sign_in=sign_in,
+            set_up=set_up,
             hidden=[field for field in fields if not _is_prose(*field)],
             prose=[field for field in fields if _is_prose(*field)],
             action=request.full_path if request.query_string else request.path,

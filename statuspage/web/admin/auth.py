@@ -3,24 +3,17 @@
 from urllib.parse import urlsplit
 
 import structlog
-from flask import (
-    Blueprint,
-    flash,
-    make_response,
-    redirect,
-    render_template,
-    request,
-    session,
-    url_for,
-)
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user, login_user, logout_user
-from wtforms import EmailField, PasswordField
+from flask_limiter.util import get_remote_address
+from flask_login import current_user
+from wtforms import EmailField, PasswordField, StringField
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import staff
+from statuspage.domain import second_factor, staff
 from statuspage.domain.staff import Staff
+from statuspage.web.admin import signing_in
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import open_to_anyone
 from statuspage.web.admin.safety import limiter
@@ -31,6 +24,8 @@ log = structlog.get_logger()
 # Only refusals count, so that a busy office behind one address is not locked out.
 PER_ADDRESS = "20 per 5 minutes"
 PER_ACCOUNT = "6 per 5 minutes"
+PER_CODE = "6 per 5 minutes;60 per day"
+"""Six digits could be guessed in the end, by somebody who has the password."""
 
 
 class SignInForm(Form):
@@ -38,8 +33,20 @@ class SignInForm(Form):
     password = PasswordField("Password")
 
 
+class CodeForm(Form):
+    """Either the app's code or one of the recovery codes."""
+
+    one_time_password = StringField("Code")
+    recovery_code = StringField("Recovery code")
+
+
 def _account() -> str:
     return "account:" + request.form.get("email", "").strip().lower()[:254]
+
+
+def _waiting() -> str:
+    halfway = signing_in.halfway()
+    return f"code:{halfway.person.id if halfway else get_remote_address()}"
 
 
 def _was_refused(response: object) -> bool:
@@ -64,9 +71,47 @@ def check_password() -> ResponseReturnValue:
     if person is None:
         form.others.append("This e-mail and password do not belong together. Check both.")
         return render_template("admin/sign_in.html", form=form, next=_next()), 422
-    _begin_session(person, "password")
+    return _let_in(person, "password", _next())
+
+
+@bp.get("/sign-in/code")
+@open_to_anyone
+def ask_code() -> ResponseReturnValue:
+    """The second step, for those whose second factor is on."""
+    if signing_in.halfway() is None:
+        return redirect(url_for("admin.auth.sign_in", next=_next()))
+    return _code_page(CodeForm())
+
+
+@bp.post("/sign-in/code")
+@open_to_anyone
+@limiter.limit(PER_ADDRESS, deduct_when=_was_refused)
+@limiter.limit(PER_CODE, key_func=_waiting, deduct_when=_was_refused)
+def check_code() -> ResponseReturnValue:
+    halfway = signing_in.halfway()
+    if halfway is None:
+        flash("That took a while. Sign in again.")
+        return redirect(url_for("admin.auth.sign_in", next=_next()), 303)
+    form = CodeForm(request.form)
+    person, at = halfway.person, clock.now()
+    if typed := form.recovery_code.data:
+        is_right = second_factor.accept_recovery_code(person, typed, by=person.actor, at=at)
+        if not is_right:
+            form.recovery_code.errors = ["This is none of your recovery codes that are left."]
+    else:
+        typed = form.one_time_password.data or ""
+        is_right = second_factor.accept_code(person, typed, keys=signing_in.keys(), at=at)
+        if not is_right:
+            form.one_time_password.errors = [
+                "This is not the code of now, or it was used already. Type the next one."
+            ]
+    if not is_right:
+        db.session.rollback()
+        log.warning("staff.second_factor_refused", staff_id=person.id)
+        return _code_page(form), 422
+    signing_in.begin(person, f"{halfway.how} and code")
     db.session.commit()
-    return redirect(_next(), 303)
+    return _go_on(person, _next())
 
 
 @bp.get("/sign-in/<token>")
@@ -85,31 +130,38 @@ def use_link(token: str) -> ResponseReturnValue:
     person = staff.use_sign_in_link(token, at=clock.now())
     if person is None:
         return _link_page(is_good=False)
-    _begin_session(person, "link")
-    db.session.commit()
-    if person.password_hash is None:
-        flash("Choose a password, so that you can sign in without a link.")
-        return redirect(url_for("admin.account.show"), 303)
-    return redirect(url_for("admin.overview.show"), 303)
+    return _let_in(person, "link", url_for("admin.overview.show"))
 
 
 @bp.post("/sign-out")
 @open_to_anyone
 def sign_out() -> ResponseReturnValue:
-    logout_user()
-    session.clear()
+    signing_in.end()
     flash("You are signed out.")
     return redirect(url_for("admin.auth.sign_in"), 303)
 
 
-def _begin_session(person: Staff, how: str) -> None:
-    """A new session: nothing of the one before the sign-in is kept."""
-    session.clear()
-    session.permanent = True
-    login_user(person)
-    person.last_seen_at = clock.now()
-    # A line in the log and no event: an event would make every public page new.
-    log.info("staff.signed_in", staff_id=person.id, how=how)
+def _let_in(person: Staff, how: str, next_: str) -> ResponseReturnValue:
+    """Begin the session, or ask for the code first."""
+    if second_factor.is_on(person):
+        signing_in.wait_for_code(person, how)
+        # The link is used up, whatever becomes of the code.
+        db.session.commit()
+        return redirect(url_for("admin.auth.ask_code", next=next_), 303)
+    signing_in.begin(person, how)
+    db.session.commit()
+    return _go_on(person, next_)
+
+
+def _go_on(person: Staff, next_: str) -> ResponseReturnValue:
+    if person.password_hash is None:
+        flash("Choose a password, so that you can sign in without a link.")
+        next_ = url_for("admin.account.show")
+    return redirect(next_, 303)
+
+
+def _code_page(form: CodeForm) -> str:
+    return render_template("admin/sign_in_code.html", form=form, next=_next())
 
 
 def _link_page(is_good: bool) -> ResponseReturnValue:

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from statuspage.db import reading
+from statuspage.domain import second_factor
 from statuspage.domain.events import Actor
 from statuspage.domain.staff import Permission
 from statuspage.web.admin import again
@@ -47,8 +48,13 @@ def declared(endpoint: str) -> Permission | str | None:
     return needs
 
 
+def second_factor_is_required() -> bool:
+    """Whether staff may do nothing before they have one."""
+    return bool(current_app.config["SETTINGS"].require_second_factor)
+
+
 def gate() -> ResponseReturnValue | None:
-    """Before each request to the desk: sign-in, permission, then CSRF."""
+    """Before each request to the desk: sign-in, second factor, permission, then CSRF."""
     if request.endpoint is None:
         return None
     view = current_app.view_functions[request.endpoint]
@@ -60,6 +66,8 @@ def gate() -> ResponseReturnValue | None:
     if needs != ANYONE:
         if not current_user.is_authenticated:
             return _sign_in_first()
+        if _owes_second_factor(request.endpoint):
+            return _set_up_first()
         if not current_user.role.may(needs):
             abort(403)
     csrf.protect()
@@ -83,3 +91,23 @@ def _sign_in_first() -> ResponseReturnValue:
         )
     here = request.full_path if request.query_string else request.path
     return redirect(url_for("admin.auth.sign_in", next=here))
+
+
+def _owes_second_factor(endpoint: str) -> bool:
+    """Whether it is required and not on yet; one's own account stays open, to set it up."""
+    is_account = endpoint.startswith(("admin.account.", "admin.second_factor."))
+    if is_account or not second_factor_is_required():
+        return False
+    return not second_factor.is_on(current_user)
+
+
+def _set_up_first() -> ResponseReturnValue:
+    if request.method not in {"GET", "HEAD"}:
+        return again.page(
+            "A second factor is needed first",
+            "Nothing was saved. Set up your second factor in a new tab, then come back here and"
+            " send what you wrote.",
+            403,
+            set_up=True,
+        )
+    return redirect(url_for("admin.second_factor.show"))

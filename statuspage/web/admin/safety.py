@@ -1,12 +1,13 @@
 """What guards the desk: the sign-in manager, CSRF tokens, brakes on guessing, headers."""
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, request, session
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
 
-from statuspage.domain import staff
+from statuspage import clock
+from statuspage.domain import sessions, staff
 from statuspage.domain.staff import Staff
 
 csrf = CSRFProtect()
@@ -14,6 +15,9 @@ limiter = Limiter(get_remote_address)
 login = LoginManager()
 # A phone changes its address on the way home; the signed cookie is what counts.
 login.session_protection = None
+
+KEY = "key"
+"""Where the cookie holds the key of its session (`sessions`)."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
@@ -32,6 +36,7 @@ def init_app(app: Flask) -> None:
     # Only the desk has cookies, so only the desk has forms to forge: `permissions.gate`.
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.config["WTF_CSRF_TIME_LIMIT"] = None
+    app.config["PERMANENT_SESSION_LIFETIME"] = sessions.IDLE
     csrf.init_app(app)
     limiter.init_app(app)
     login.init_app(app)
@@ -40,7 +45,15 @@ def init_app(app: Flask) -> None:
 
 @login.user_loader
 def _load(session_id: str) -> Staff | None:
-    return staff.with_session(session_id)
+    """The person of a cookie, while both they and this one session of theirs may go on."""
+    at = clock.now()
+    person = staff.with_id(session_id)
+    found = sessions.with_key(session.get(KEY, ""), at=at) if person else None
+    if person is None or found is None or found.staff_id != person.id:
+        return None
+    g.desk_session = found
+    g.session_to_note = found.id if found.is_note_due(at) else None
+    return person
 
 
 def harden(response: Response) -> Response:

@@ -6,8 +6,9 @@ from wtforms import EmailField, SelectField, StringField
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import staff
+from statuspage.domain import second_factor, staff
 from statuspage.domain.staff import Permission, Role, Staff
+from statuspage.web.admin import proof
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import current_actor, requires
 from statuspage.web.admin.saving import save
@@ -126,11 +127,43 @@ def end_sessions(staff_id: int) -> ResponseReturnValue:
     return save(form, act, said="Signed out everywhere.", again=lambda: _page(PersonForm(), form))
 
 
+@bp.get("/<int(max=2147483647):staff_id>/second-factor")
+@requires(Permission.MANAGE_STAFF)
+def ask_second_factor(staff_id: int) -> ResponseReturnValue:
+    return _second_factor_page(_found(staff_id), proof.ProofForm())
+
+
+@bp.post("/<int(max=2147483647):staff_id>/second-factor")
+@requires(Permission.MANAGE_STAFF)
+@proof.slowed
+def reset_second_factor(staff_id: int) -> ResponseReturnValue:
+    """For somebody whose phone is gone: their password is enough again, everywhere anew."""
+    person = _found(staff_id)
+    form = proof.ProofForm(request.form)
+
+    def act() -> str:
+        proof.prove(form)
+        second_factor.reset(person, by=current_actor(), at=clock.now())
+        return url_for("admin.team.show", _anchor=f"person-{person.id}")
+
+    said = f"The second factor of {person.name} is off, and they are signed out everywhere."
+    return save(form, act, said=said, again=lambda: _second_factor_page(person, form))
+
+
 def _found(staff_id: int) -> Staff:
     return staff.get(staff_id) or abort(404)
 
 
 def _page(form: PersonForm, other: Form | None = None) -> str:
     return render_template(
-        "admin/team.html", form=form, other=other, people=staff.listed(), roles=ROLES
+        "admin/team.html",
+        form=form,
+        other=other,
+        people=staff.listed(),
+        with_second_factor=second_factor.who_has_one(),
+        roles=ROLES,
     )
+
+
+def _second_factor_page(person: Staff, form: proof.ProofForm) -> str:
+    return render_template("admin/team_second_factor.html", form=form, person=person)

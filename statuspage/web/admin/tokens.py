@@ -13,7 +13,7 @@ from statuspage.domain import tokens
 from statuspage.domain.staff import Permission
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
-from statuspage.web.admin import local
+from statuspage.web.admin import local, proof
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import current_actor, requires
 from statuspage.web.admin.saving import save
@@ -30,7 +30,7 @@ SCOPES = {
 }
 
 
-class TokenForm(Form):
+class TokenForm(proof.ProofForm):
     name = StringField("Which program will use it", filters=[words])
     scopes = SelectMultipleField(
         "What it may do",
@@ -56,12 +56,14 @@ def index() -> ResponseReturnValue:
 
 @bp.post("")
 @requires(Permission.MANAGE_STAFF)
+@proof.slowed
 def create() -> ResponseReturnValue:
     """The token is shown once, here; only its hash is kept."""
     form = TokenForm(request.form)
     if not form.validate():
         return _page(form), 422
     try:
+        proof.prove(form)
         token, secret = tokens.create(
             form.name.data or "",
             scopes=[Scope(scope) for scope in form.scopes.data or ()],
