@@ -5,7 +5,7 @@ import sys
 
 from sqlalchemy.exc import OperationalError
 
-from statuspage import clock, create_app, first_start, group, integrity, schema
+from statuspage import clock, counters, create_app, first_start, group, integrity, schema
 from statuspage.config import SettingsError
 
 try:
@@ -17,6 +17,7 @@ except SettingsError as error:
 if "FLASK_RUN_FROM_CLI" not in os.environ:
     group.end_with_the_others()
     group.let_readers_go_first()
+    counters.share(app.config["SETTINGS"].data_dir / "counters", "web")
     integrity.look_at_start(app)
     try:
         schema.bring_up_to_date(app)

@@ -3,6 +3,7 @@
 `create_app` is the one place that knows every part.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage import cli, config, logs
     from statuspage.db import db
     from statuspage.notify import waking  # noqa: F401  it listens from now on
-    from statuspage.web import admin, health, manage, metrics
+    from statuspage.web import admin, health, manage, metrics, observing
     from statuspage.web.hooks import bounces
     from statuspage.web.public import (
         api,
@@ -52,6 +53,8 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
         static_folder=config.PROJECT / "static",
     )
     app.config.from_mapping(_flask_config(settings))
+    # First, so that it sees what the others make of a request.
+    observing.init_app(app)
     db.init_app(app)
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)
@@ -108,6 +111,7 @@ def _wrap(app: "Flask", settings: "Settings", watch: bool) -> None:
     from werkzeug.middleware.proxy_fix import ProxyFix
     from whitenoise import WhiteNoise
 
+    from statuspage import group
     from statuspage.web import edge
 
     if settings.proxy_hops:
@@ -122,7 +126,8 @@ def _wrap(app: "Flask", settings: "Settings", watch: bool) -> None:
         max_age=86_400,
         add_headers_function=_as_typed,
     )
-    edge.init_app(app, settings.data_dir, watch=watch)
+    is_behind_front = bool(os.environ.get(group.SOCKET))
+    edge.init_app(app, settings.data_dir, watch=watch, is_behind_front=is_behind_front)
     if settings.base_url.startswith("https://"):
         app.wsgi_app = _by_https_only(app.wsgi_app)  # type: ignore[method-assign, assignment]
 

@@ -19,6 +19,8 @@ from sqlalchemy import event, orm
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from statuspage.counters import DATABASE_ERRORS
+
 PUBLIC_ID_ALPHABET = "0123456789bcdfghjklmnpqrstvwxyz"
 PUBLIC_ID_LENGTH = 12
 
@@ -159,6 +161,13 @@ def _begin_at_once(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     finally:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={usual}")
+
+
+@event.listens_for(Engine, "handle_error")
+def _count_errors(context: Any) -> None:
+    error = context.sqlalchemy_exception
+    if error is not None and not isinstance(error, sa.exc.IntegrityError):
+        DATABASE_ERRORS.add(type(error).__name__)
 
 
 # ── a damaged file ─────────────────────────────────────────────────────────────

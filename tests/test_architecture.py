@@ -21,7 +21,7 @@ ARROW = {
     "mirror": {"page", "domain", "db"},
     "db": set(),
 }
-LEAVES = {"config", "rsa_key", "clock", "text", "links", "errors", "i18n", "negotiation"}
+LEAVES = {"config", "counters", "rsa_key", "clock", "text", "links", "errors", "i18n", "negotiation"}
 NEVER_FLASK = (
     "domain",
     "page",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import uvloop
 
-from statuspage import group, logs
+from statuspage import counters, group, logs
 from statuspage.front.server import Front
 
 WEB_THREADS = 4
@@ -17,6 +17,8 @@ def main() -> None:
     options = _options()
     logs.configure(options.log_format)
     group.end_with_the_others()
+    if options.counters is not None:
+        counters.share(options.counters, "front")
     try:
         uvloop.run(_serve(options))
     except OSError as error:
@@ -34,6 +36,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--socket", type=Path, required=True, help="where the web process listens")
     parser.add_argument("--web-processes", type=int, default=1)
+    parser.add_argument("--counters", type=Path, help="folder where processes tell what they count")
     parser.add_argument("--log-format", choices=("console", "json"), default="console")
     return parser.parse_args()
 

@@ -17,6 +17,7 @@ from typing import TypeAlias
 import brotli
 
 from statuspage import clock
+from statuspage.counters import PAGE_REQUESTS, Cell
 from statuspage.front.back import BackError, Reply
 from statuspage.front.messages import Fields, Key, encodings_asked, head_of
 from statuspage.negotiation import belongs_to_304, has_it
@@ -31,6 +32,7 @@ UNDER_WAY_S = 1.0
 PATIENCE_S = 2.0
 """How long a check may take."""
 RETRY_AFTER_S = 2.0
+LATELY_S = 10.0
 MAX_ENTRIES = 1000
 MAX_BYTES = 32 * 1024 * 1024
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -40,17 +42,38 @@ STORED_STATUS = frozenset({HTTPStatus.OK, HTTPStatus.GONE})
 
 Tell: TypeAlias = Callable[[Exception | None], None]
 """Takes what went wrong between us and the web process; None where it answers."""
+HIT, NOT_MODIFIED, STALE = (
+    PAGE_REQUESTS.cell(result) for result in ("hit", "not_modified", "stale")
+)
 Ask: TypeAlias = Callable[[bytes], AbstractAsyncContextManager[Reply]]
 
 
 class Kept:
     """One answer, ready to be written."""
 
-    __slots__ = ("_fields", "_status", "etag", "full", "head", "last_modified", "unchanged")
+    __slots__ = (
+        "_fields",
+        "_status",
+        "counted",
+        "etag",
+        "full",
+        "head",
+        "last_modified",
+        "unchanged",
+        "unchanged_counted",
+    )
 
     def __init__(
-        self, status: tuple[int, str], fields: list[tuple[bytes, bytes]], body: bytes
+        self,
+        status: tuple[int, str],
+        fields: list[tuple[bytes, bytes]],
+        body: bytes,
+        *,
+        is_old: bool = False,
     ) -> None:
+        self.counted: Cell = STALE if is_old else HIT
+        """Where it counts to give this answer, and below, to say that nothing changed."""
+        self.unchanged_counted: Cell = STALE if is_old else NOT_MODIFIED
         self._status = status
         self._fields = fields
         values = dict(fields)
@@ -106,7 +129,7 @@ class Kept:
         values[b"content-length"] = b"%d" % len(body)
         values[b"etag"] = f'{self.etag[:-1]}-{as_of:%Y%m%d%H%M}"'.encode("latin-1")
         values.pop(b"last-modified", None)
-        return Kept(self._status, list(values.items()), body)
+        return Kept(self._status, list(values.items()), body, is_old=True)
 
 
 _CODINGS: dict[bytes, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = {
@@ -135,6 +158,7 @@ def may_be_kept(reply: Reply) -> bool:
 
 class _Entry:
     __slots__ = (
+        "asked_at",
         "checking",
         "due_at",
         "fresh",
@@ -151,6 +175,8 @@ class _Entry:
         """What readers get: `fresh`, or the same with a note of its age."""
         self.host = host
         self.used_at = now
+        self.asked_at = now
+        """When the question was sent whose answer showed last that `fresh` is right."""
         self.verified_at = clock.now()
         self.checking: asyncio.Task[None] | None = None
         self.due_at = now + CHECK_AFTER_S
@@ -206,6 +232,11 @@ class Store:
             if now - entry.used_at > IN_USE_S:
                 self._drop(key)
 
+    def served_age(self, now: float) -> float:
+        """How long ago the oldest answer that was given lately had been right, in seconds."""
+        lately = [one for one in list(self._entries.values()) if now - one.used_at < LATELY_S]
+        return max((one.used_at - one.asked_at for one in lately), default=0.0)
+
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
@@ -237,7 +268,7 @@ class Store:
                 self._replace(entry, _kept(reply, body))
             else:
                 self._drop(key)
-            entry.verified_at = verified_at
+            entry.verified_at, entry.asked_at = verified_at, asked_at
             entry.due_at, entry.valid_until = asked_at + CHECK_AFTER_S, asked_at + VALID_S
         finally:
             entry.checking = None

@@ -13,6 +13,7 @@ from httptools import (
     HttpRequestParser,
 )
 
+from statuspage.counters import PAGE_REQUESTS, PASSED_ON
 from statuspage.front.back import BackError, Reply
 from statuspage.front.kept import may_be_kept
 from statuspage.front.messages import Fields, Key, Request, closing, head_of, refusal, sorry
@@ -43,6 +44,9 @@ ANSWER_S = 60.0
 """How long a view may take."""
 
 BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+
+MADE, ERROR = (PAGE_REQUESTS.cell(result) for result in ("made", "error"))
+ANSWERED, FAILED, REFUSED = (PASSED_ON.cell(result) for result in ("answered", "failed", "refused"))
 
 SORRY = "Our own program does not answer at the moment."
 
@@ -243,7 +247,9 @@ class Reader(asyncio.Protocol):
         if kept is None:
             self._task = self._loop.create_task(self._ask(request, key))
         else:
-            self._give(request, kept.answer(request.method, request.fields))
+            answer = kept.answer(request.method, request.fields)
+            (kept.counted if answer is not kept.unchanged else kept.unchanged_counted)[0] += 1
+            self._give(request, answer)
             self._answered(request)
 
     def _give(self, request: Request, answer: bytes) -> None:
@@ -268,6 +274,7 @@ class Reader(asyncio.Protocol):
             return
         self._is_ending = True
         self._is_in_head = False
+        REFUSED[0] += 1
         self._wait(refusal(status))
         if self._task is None:
             self._go_on()
@@ -292,7 +299,9 @@ class Reader(asyncio.Protocol):
         try:
             kept = await front.store.checked(key, self._now) if key is not None else None
             if kept is not None:
-                self._give(request, kept.answer(request.method, request.fields))
+                answer = kept.answer(request.method, request.fields)
+                (kept.counted if answer is not kept.unchanged else kept.unchanged_counted)[0] += 1
+                self._give(request, answer)
             else:
                 await self._pass_on(request, key)
         except Exception as error:
@@ -304,6 +313,7 @@ class Reader(asyncio.Protocol):
                 self._transport.abort()
                 return
             request.is_last |= front.is_stopping
+            (FAILED if request.is_personal else ERROR)[0] += 1
             self._transport.write(sorry(SORRY, request))
         self._task = None
         self._now = self._loop.time()
@@ -322,8 +332,10 @@ class Reader(asyncio.Protocol):
                     body = await reply.read()
                     host = request.fields.get(b"host", b"")
                     kept = front.store.keep(key, host, reply, body, asked_at)
+                    MADE[0] += 1
                     self._give(request, kept.answer(request.method, request.fields))
                 else:
+                    ANSWERED[0] += 1
                     await self._relay(request, reply, limit)
 
     async def _relay(self, request: Request, reply: Reply, limit: asyncio.Timeout) -> None:

@@ -5,10 +5,12 @@ import gc
 import logging
 import resource
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
+from statuspage import counters
 from statuspage.front.back import Back, BackError
 from statuspage.front.kept import Store
 from statuspage.front.messages import Request
@@ -37,6 +39,7 @@ class Front:
     def __init__(self, socket: Path, *, threads: int) -> None:
         self.back = Back(socket)
         self.store = Store(self.back.ask, self.tell)
+        counters.SERVED_AGE_SECONDS.read = self._served_age
         self.readers: set[Reader] = set()
         self.held_bytes = 0
         self.is_stopping = False
@@ -49,6 +52,10 @@ class Front:
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The rest is for connections to the web process and for ourselves.
         self._max_readers = max(files - files // 8 - 32, 16)
+
+    def _served_age(self) -> float:
+        # uvloop's clock, readable from any thread.
+        return self.store.served_age(time.monotonic())
 
     @property
     def is_full(self) -> bool:

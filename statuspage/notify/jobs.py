@@ -19,7 +19,7 @@ from flask import Flask
 from huey import Huey, RedisHuey, SqliteHuey, crontab
 from huey.consumer import Consumer
 
-from statuspage import clock
+from statuspage import clock, counters
 from statuspage.config import Settings
 from statuspage.db import db, reading
 from statuspage.domain import maintenance, metrics, reminders, subscribers
@@ -128,6 +128,7 @@ def step(app: Flask, at: datetime) -> None:
 
 def work(app: Flask) -> None:
     """Run jobs and tick until SIGTERM or SIGINT; a running job is finished first."""
+    counters.share(app.config["SETTINGS"].data_dir / "counters", "worker")
     stopping = threading.Event()
     teller = app.extensions["teller"] = Teller(app)
     ticker = threading.Thread(target=_tick_until, args=(stopping, app), name="ticker")

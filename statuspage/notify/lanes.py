@@ -17,6 +17,7 @@ from flask import Flask
 
 from statuspage import clock
 from statuspage.config import Settings
+from statuspage.counters import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
 from statuspage.db import db, reading
 from statuspage.domain import events, subscribers
 from statuspage.domain.events import SYSTEM, Event
@@ -127,6 +128,13 @@ class Lane:
 
 def attempt(way: Way, claimed: Claimed, told: News, to: Recipient) -> Outcome:
     """Send once. A fault of ours counts as a failure that may pass."""
+    with DELIVERY_SECONDS.timing(to.channel.value):
+        outcome = _attempt(way, claimed, told, to)
+    DELIVERY_ATTEMPTS.add(to.channel.value, outcome.state.value)
+    return outcome
+
+
+def _attempt(way: Way, claimed: Claimed, told: News, to: Recipient) -> Outcome:
     try:
         remote_id = way.send(told, to)
     except Failed as failed:

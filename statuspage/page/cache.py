@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeAlias
 
 import brotli
 
-from statuspage import clock
+from statuspage import clock, counters
 from statuspage.negotiation import belongs_to_304
 from statuspage.page.copies import Copies
 
@@ -46,6 +46,7 @@ VALID_S = 1.0
 PATIENCE_S = 1.0
 """How long a reader waits for a check after a quiet time, and what counts as hung."""
 IDLE_AFTER_S = 60.0
+LATELY_S = 10.0
 IN_USE_S = 600.0
 REBUILD_AFTER = timedelta(seconds=60)
 """Parts that depend on the time of day are never older."""
@@ -118,6 +119,8 @@ class Answer:
     """When these bytes replaced others, in whole seconds."""
     last_modified: str | None
     variants: Mapping[str, Variant]
+    is_old: bool = False
+    """It says of itself how old it is (`marked_old`)."""
 
     @classmethod
     def of(cls, rendering: Rendering, at: datetime, before: "Answer | None" = None) -> "Answer":
@@ -168,7 +171,7 @@ class Answer:
         if not rendering.is_html or AS_OF not in rendering.body:
             return self
         body = rendering.body.replace(AS_OF, note(as_of), 1)
-        return Answer.of(replace(rendering, body=body), at, before=self)
+        return replace(Answer.of(replace(rendering, body=body), at, before=self), is_old=True)
 
 
 def note(as_of: datetime) -> bytes:
@@ -321,6 +324,8 @@ class Published:
         self._building: dict[Key, Future[Answer | None]] = {}
         self._lock = threading.Lock()
 
+        counters.LAST_REBUILD_SECONDS.read = lambda: self._last_rebuild_s
+        self._last_rebuild_s: float | None = None
         self._revision: int | None = None
         self._verified_at: datetime | None = None
         self._is_failing = False
@@ -392,6 +397,17 @@ class Published:
         self._asked_at = self._monotonic()
         return self._revision, self._verified_at
 
+    def served_age(self) -> float:
+        """How long ago the oldest answer given lately was known to be right, in seconds."""
+        entries, verified_at = list(self._entries.values()), self._verified_at
+        now, at = self._monotonic(), self._now()
+        ages = [
+            at - (one.failing_since or verified_at or one.built_at)
+            for one in entries
+            if now - one.used_at < LATELY_S
+        ]
+        return max(max(ages, default=timedelta()).total_seconds(), 0.0)
+
     def check(self) -> None:
         """Look at the revision once and make again what is due. Never raises."""
         with self._checking:
@@ -412,6 +428,9 @@ class Published:
                 self._verified_at = self._now()
                 self._valid_until = started + self._valid_for
                 self._rebuild_due()
+                if has_moved:
+                    self._last_rebuild_s = self._monotonic() - started
+                    counters.REBUILD_SECONDS.observe(self._last_rebuild_s)
                 if has_moved and self._copies is not None:
                     self._copies.sweep(self._now() - timedelta(seconds=IN_USE_S))
             finally:
@@ -553,6 +572,7 @@ class Published:
 
     def _tell_failure(self, key: Key, error: Exception) -> None:
         """A traceback where it tells something: not when the database is known to be gone."""
+        counters.RENDER_FAILURES.add()
         traceback = None if self._is_failing else error
         log.error("%s could not be rendered: %s", key[0], error, exc_info=traceback)
 

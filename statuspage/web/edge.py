@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, abort, current_app, request
 
+from statuspage.counters import PAGE_CHECKS, PAGE_REQUESTS, SERVED_AGE_SECONDS, Counter
 from statuspage.db import reading
 from statuspage.domain import events
 from statuspage.negotiation import acceptable, canonical, has_it
@@ -23,10 +24,16 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 LANGUAGE = "en"
+NOT_MODIFIED = "304 Not Modified"
 
 
-def init_app(app: Flask, data_dir: Path, *, watch: bool = True) -> None:
-    """Put the edge in front of `app`. Without `watch` every request checks the revision."""
+def init_app(
+    app: Flask, data_dir: Path, *, watch: bool = True, is_behind_front: bool = False
+) -> None:
+    """Put the edge in front of `app`. Without `watch` every request checks the revision.
+
+    Behind a front, its questions are not counted as requests of readers: it counts those.
+    """
 
     @contextmanager
     def within() -> Iterator[None]:
@@ -38,8 +45,11 @@ def init_app(app: Flask, data_dir: Path, *, watch: bool = True) -> None:
         events.revision, within=within, folder=data_dir / "published", watch=watch
     )
     app.extensions["published"] = published
+    app.extensions["page_counter"] = PAGE_CHECKS if is_behind_front else PAGE_REQUESTS
+    if not is_behind_front:
+        SERVED_AGE_SECONDS.read = published.served_age
     app.session_interface = DeskSessionInterface()
-    app.wsgi_app = Edge(app.wsgi_app, published)  # type: ignore[method-assign]
+    app.wsgi_app = Edge(app.wsgi_app, published, app.extensions["page_counter"])  # type: ignore[method-assign]
 
 
 def publish(address: str, render: Render) -> Response:
@@ -58,13 +68,16 @@ def obtain(address: str, render: Render) -> Answer:
     and no copy is left.
     """
     published: Published = current_app.extensions["published"]
+    counter: Counter = current_app.extensions.get("page_counter", PAGE_REQUESTS)
     try:
         answer = published.obtain((address, LANGUAGE), render)
     except UnavailableError:
+        counter.add("error")
         reason = "We can not reach our own records at the moment."
         abort(sorry(HTTPStatus.SERVICE_UNAVAILABLE, reason))
     if answer is None:
         abort(404)
+    counter.add("made")
     return answer
 
 
@@ -82,8 +95,13 @@ def sorry(status: HTTPStatus, reason: str) -> Response:
 class Edge:
     """WSGI middleware: GET and HEAD of what is published; all else goes to `app`."""
 
-    def __init__(self, app: "WSGIApplication", published: Published) -> None:
+    def __init__(
+        self, app: "WSGIApplication", published: Published, counter: Counter = PAGE_REQUESTS
+    ) -> None:
         self.app = app
+        self._hit, self._not_modified, self._stale = (
+            counter.cell(result) for result in ("hit", "not_modified", "stale")
+        )
         self._get: Callable[[tuple[str, str]], Answer | None] = published.get
 
     def __call__(
@@ -97,6 +115,12 @@ class Edge:
             answer = self._get((address, LANGUAGE))
             if answer is not None:
                 status, headers, body = _select(answer, environ)
+                if answer.is_old:
+                    self._stale[0] += 1
+                elif status is NOT_MODIFIED:
+                    self._not_modified[0] += 1
+                else:
+                    self._hit[0] += 1
                 start_response(status, headers)
                 return [body] if method == "GET" else []
         return self.app(environ, start_response)
@@ -109,7 +133,7 @@ def _select(answer: Answer, environ: "WSGIEnvironment") -> tuple[str, list[Heade
     tags, since = environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MODIFIED_SINCE")
     is_conditional = (tags is not None or since is not None) and answer.rendering.status == 200
     if is_conditional and has_it(tags, since, variant.etag, answer.last_modified):
-        return "304 Not Modified", list(variant.not_modified), b""
+        return NOT_MODIFIED, list(variant.not_modified), b""
     headers = list(variant.headers)
     if answer.rendering.shown_as and environ.get("HTTP_SEC_FETCH_DEST") == "document":
         _name_type(headers, answer.rendering.shown_as)

@@ -3,11 +3,16 @@
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
+from sqlalchemy.exc import SQLAlchemyError
 
-from statuspage import clock
+from statuspage import clock, counters
+from statuspage.counters import Family, Histogram, Numbers
 from statuspage.db import db, reading
 from statuspage.domain import events, incidents, tokens
 from statuspage.domain.tokens import Scope
@@ -15,77 +20,162 @@ from statuspage.notify import health
 
 bp = Blueprint("metrics", __name__)
 
+PREFIX = "statuspage_"
+BELIEVED_S = 3600.0
+"""How long a token is still good for figures of processes while the database is away."""
+
 Labels = Mapping[str, str]
+Lines = Iterator[str]
 
 
 @bp.get("/metrics")
 def tell() -> Response:
-    """Figures of the whole installation, from the database; 401 without a token."""
-    at = clock.now()
-    kind, _, secret = request.headers.get("Authorization", "").strip().partition(" ")
-    token = tokens.with_secret(secret.strip()) if kind.lower() == "bearer" else None
-    if token is None or not token.works(at) or not token.may(Scope.READ):
+    """Figures of the page from the database, and of each process of this machine.
+
+    401 without a token. Where the database is away, a token that was good within the last
+    hour gets the figures of the processes.
+    """
+    secret = _secret()
+    lines: list[str] = []
+    try:
+        is_good = _is_good(secret)
+        if is_good:
+            lines = list(_of_the_page())
+            _believed()[_mark(secret)] = time.monotonic()
+    except SQLAlchemyError:
+        is_good = time.monotonic() - _believed().get(_mark(secret), -BELIEVED_S) < BELIEVED_S
+        lines = []
+    if not is_good:
         answer = Response("Send a token: Authorization: Bearer YOUR_TOKEN\n", 401)
         answer.headers["WWW-Authenticate"] = "Bearer"
         answer.mimetype = "text/plain"
         return answer
-    db.session.rollback()
-    reading()
-    now = health.look(at=at)
-    unresolved = [one for one in incidents.unresolved() if not one.is_draft]
-    overdue = [one for one in unresolved if incidents.overdue_by(one, at) is not None]
-    lines = [
-        *_gauge("revision", "Counts every change of the page.", [({}, events.revision())]),
-        *_gauge(
-            "incidents_open",
-            "Incidents and maintenance that are published and not over.",
-            [
-                ({"kind": kind}, sum(one.kind == kind for one in unresolved))
-                for kind in ("incident", "maintenance")
-            ],
-        ),
-        *_gauge(
-            "promises_overdue", "Promised updates that did not come in time.", [({}, len(overdue))]
-        ),
-        *_gauge(
-            "deliveries",
-            "Messages to subscribers of the last 90 days by channel and state.",
-            [
-                ({"channel": channel, "state": state}, number)
-                for (channel, state), number in sorted(now.counts.items())
-            ],
-        ),
-        *_gauge(
-            "deliveries_failing",
-            "Messages of the last day that failed and did not get through since.",
-            [({"channel": channel}, number) for channel, number in sorted(now.failures.items())],
-        ),
-        *_gauge(
-            "oldest_due_delivery_seconds",
-            "How long the oldest message that should be on its way has waited.",
-            [({}, now.late_by.total_seconds())],
-        ),
-        *_gauge(
-            "worker_silent_seconds",
-            "Since the last sign of life of a worker; missing where none was ever seen.",
-            [({}, now.silent_for.total_seconds())] if now.silent_for is not None else [],
-        ),
-        *_gauge(
-            "canary_lost",
-            "1 when the job that the last start left in the queue did not come out.",
-            [({}, int(now.is_canary_lost))],
-        ),
-    ]
+    is_up = int(bool(lines))
+    lines += _gauge("database_up", "1 where the database answered this request.", [({}, is_up)])
+    folder = current_app.config["SETTINGS"].data_dir / "counters"
+    lines += _of_processes(counters.of_all(folder))
     answer = Response("\n".join(lines) + "\n", mimetype="text/plain")
     answer.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
 
-def _gauge(name: str, about: str, values: Iterable[tuple[Labels, float]]) -> Iterable[str]:
-    yield f"# HELP statuspage_{name} {about}"
-    yield f"# TYPE statuspage_{name} gauge"
+# ── who asks ───────────────────────────────────────────────────────────────────
+
+
+def _secret() -> str:
+    kind, _, secret = request.headers.get("Authorization", "").strip().partition(" ")
+    return secret.strip() if kind.lower() == "bearer" else ""
+
+
+def _is_good(secret: str) -> bool:
+    at = clock.now()
+    token = tokens.with_secret(secret) if secret else None
+    return token is not None and token.works(at) and token.may(Scope.READ)
+
+
+def _believed() -> dict[str, float]:
+    """Tokens that were good, by digest, and when (monotonic seconds)."""
+    found: dict[str, float] = current_app.extensions.setdefault("tokens_for_metrics", {})
+    return found
+
+
+def _mark(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+# ── what is told ───────────────────────────────────────────────────────────────
+
+
+def _of_the_page() -> Lines:
+    at = clock.now()
+    db.session.rollback()
+    reading()
+    now = health.look(at=at)
+    unresolved = [one for one in incidents.unresolved() if not one.is_draft]
+    overdue = [one for one in unresolved if incidents.overdue_by(one, at) is not None]
+    yield from _gauge("revision", "Counts every change of the page.", [({}, events.revision())])
+    yield from _gauge(
+        "incidents_open",
+        "Incidents and maintenance that are published and not over.",
+        [
+            ({"kind": kind}, sum(one.kind == kind for one in unresolved))
+            for kind in ("incident", "maintenance")
+        ],
+    )
+    yield from _gauge(
+        "promises_overdue", "Promised updates that did not come in time.", [({}, len(overdue))]
+    )
+    yield from _gauge(
+        "deliveries",
+        "Messages to subscribers of the last 90 days by channel and state.",
+        [
+            ({"channel": channel, "state": state}, number)
+            for (channel, state), number in sorted(now.counts.items())
+        ],
+    )
+    yield from _gauge(
+        "deliveries_failing",
+        "Messages of the last day that failed and did not get through since.",
+        [({"channel": channel}, number) for channel, number in sorted(now.failures.items())],
+    )
+    yield from _gauge(
+        "oldest_due_delivery_seconds",
+        "How long the oldest message that should be on its way has waited.",
+        [({}, now.late_by.total_seconds())],
+    )
+    yield from _gauge(
+        "worker_silent_seconds",
+        "Since the last sign of life of a worker; missing where none was ever seen.",
+        [({}, now.silent_for.total_seconds())] if now.silent_for is not None else [],
+    )
+    yield from _gauge(
+        "canary_lost",
+        "1 when the job that the last start left in the queue did not come out.",
+        [({}, int(now.is_canary_lost))],
+    )
+
+
+def _of_processes(told: Mapping[str, Numbers]) -> Lines:
+    """Each family once, with a series for each process: the label `process` names it."""
+    for family in counters.FAMILIES.values():
+        yield from _head(family.name, family.about, family.type)
+        for process, numbers in sorted(told.items()):
+            for words, found in sorted(numbers.get(family.name, {}).items()):
+                labels = {"process": process, **dict(zip(family.labels, words, strict=False))}
+                yield from _series(family, labels, found)
+
+
+def _series(family: Family, labels: Labels, numbers: Sequence[float]) -> Lines:
+    if not isinstance(family, Histogram):
+        yield _line(family.name, labels, numbers[0])
+        return
+    *counts, total = numbers
+    bounds = [*(f"{bound:g}" for bound in family.bounds), "+Inf"]
+    for bound, number in zip(bounds, accumulate(counts), strict=False):
+        yield _line(f"{family.name}_bucket", {**labels, "le": bound}, number)
+    yield _line(f"{family.name}_sum", labels, total)
+    yield _line(f"{family.name}_count", labels, sum(counts))
+
+
+def _gauge(name: str, about: str, values: Iterable[tuple[Labels, float]]) -> Lines:
+    yield from _head(name, about, "gauge")
     for labels, value in values:
-        # Labels are words of ours: nothing in them needs to be escaped.
-        told = ",".join(f'{key}="{word}"' for key, word in labels.items())
-        yield f"statuspage_{name}{{{told}}} {value:g}" if told else f"statuspage_{name} {value:g}"
+        yield _line(name, labels, value)
+
+
+def _head(name: str, about: str, kind: str) -> Lines:
+    yield f"# HELP {PREFIX}{name} {about}"
+    yield f"# TYPE {PREFIX}{name} {kind}"
+
+
+def _line(name: str, labels: Labels, value: float) -> str:
+    # Labels are words of ours: nothing in them needs to be escaped.
+    told = ",".join(f'{key}="{word}"' for key, word in labels.items())
+    return (
+        f"{PREFIX}{name}{{{told}}} {_number(value)}" if told else f"{PREFIX}{name} {_number(value)}"
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.17g}" if value % 1 else f"{value:.0f}"

@@ -12,6 +12,7 @@ import uvloop
 from flask import Flask, request
 from werkzeug.serving import make_server
 
+from statuspage.counters import PAGE_CHECKS
 from statuspage.front.server import Front
 from statuspage.page.cache import Published, Rendering
 from statuspage.web import edge
@@ -40,7 +41,9 @@ class Behind:
         self.flask.add_url_rule("/stream", view_func=self._stream)
         self.flask.add_url_rule("/big", view_func=self._big)
         self.flask.add_url_rule("/broken", view_func=self._broken)
-        inner = Edge(self.flask.wsgi_app, published)
+        # As behind a real front, which alone counts readers.
+        self.flask.extensions["page_counter"] = PAGE_CHECKS
+        inner = Edge(self.flask.wsgi_app, published, PAGE_CHECKS)
 
         def app(environ, start_response):
             self.asked.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
