@@ -136,8 +136,9 @@ def test_a_moment_needs_a_reason_and_a_past(ann, an_incident):
     assert 'href="#value">This moment lies in the future.' in answer.text
 
 
-def test_an_hour_that_does_not_exist_is_said_to(ann, an_incident, traveller):
+def test_an_hour_that_does_not_exist_is_said_to(person, an_incident, traveller):
     traveller.move_to(datetime(2026, 4, 2, 12, tzinfo=UTC))
+    ann = person(Role.EDITOR, "Ann")
     address = f"/admin/incidents/{an_incident()}/moments/started_at"
     answer = ann.post(address, {"value": "2026-03-29T02:30", "reason": "x"})
     assert answer.status_code == 422
