@@ -1,5 +1,6 @@
 """What staff do at the desk, in Chromium: with script, without it, and by keyboard alone."""
 
+from base64 import b32decode
 from datetime import timedelta
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from statuspage.domain import (
     pages,
     postmortems,
     staff,
+    totp,
 )
 from statuspage.domain.claims import OPERATIONAL, Claim, effective
 from statuspage.domain.events import SYSTEM
@@ -182,6 +184,7 @@ def screens(desk):
         "/admin/postmortems",
         "/admin/settings",
         "/admin/team",
+        "/admin/tokens",
         "/admin/account",
         "/admin/audit",
         "/admin/incidents/nothing",
@@ -401,6 +404,54 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
         outside.goto(f"{live_url}/admin/sign-in/{token}")
         found[heading] = heading_and_barriers(outside)
     assert found == {heading: (heading, []) for heading in found}
+
+
+def test_a_second_factor_is_set_up_and_asked_for_by_keyboard_alone(
+    signed_in, open_page, live_url, desk
+):
+    page = signed_in()
+    found = {}
+    page.goto(f"{live_url}/admin/account")
+    tab_to(page, "Set up a second factor")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Second factor")
+    tab_to(page, "Your password")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("img", name="QR code")).to_be_visible()
+    found["Set up your second factor"] = heading_and_barriers(page), too_wide_at(page)
+    secret = b32decode(page.locator("code.secret").inner_text().replace(" ", ""))
+    now = totp.step_at(clock.now())
+    tab_to(page, "Code")
+    page.keyboard.type(totp.code(secret, now - 1))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("list", name="Recovery codes").get_by_role("listitem")).to_have_count(
+        10
+    )
+    found["Your second factor is on"] = heading_and_barriers(page), too_wide_at(page)
+    tab_to(page, "I have kept them")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
+    tab_to(page, "Change the second factor")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("10 recovery codes are left.")).to_be_visible()
+
+    other = open_page()
+    other.goto(f"{live_url}/admin/")
+    other.get_by_label("E-mail").fill("ann@example.com")
+    other.get_by_label("Password").fill(PASSWORD)
+    other.keyboard.press("Enter")
+    expect(other.get_by_label("Code", exact=True)).to_be_focused()
+    other.keyboard.type("000000")
+    other.keyboard.press("Enter")
+    expect(other.get_by_role("alert")).to_be_focused()
+    other.get_by_text("I do not have the app").click()
+    found["Enter a code"] = heading_and_barriers(other), too_wide_at(other)
+    tab_to(other, "Code")
+    other.keyboard.type(totp.code(secret, now + 1))
+    other.keyboard.press("Enter")
+    expect(other.get_by_role("heading", level=1)).to_have_text("Overview")
+    assert found == {heading: ((heading, []), []) for heading in found}
 
 
 def heading_and_barriers(page):
