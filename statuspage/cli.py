@@ -5,15 +5,13 @@ Each brings the database up to date first, so that none depends on a start befor
 
 import sys
 from datetime import UTC, datetime, time
-from time import sleep
 from typing import Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo
-from sqlalchemy.exc import OperationalError
 
-from statuspage import clock, first_start, group, integrity, mirroring, schema, staff_recovery
+from statuspage import clock, mirroring, parts, schema, staff_recovery
 from statuspage.backup import command as backing_up
 from statuspage.backup import db_command
 from statuspage.checking import command as checking
@@ -22,8 +20,6 @@ from statuspage.domain import pages, staff, tokens
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.errors import Invalid
 
-WAIT_S = 5.0
-"""Between two tries of a worker whose database is away."""
 OPERATOR = Actor(ActorKind.SYSTEM, "Command line")
 
 
@@ -62,45 +58,10 @@ class _Import(click.Group):
 
 
 @click.command("work")
-@click.option("--announce", is_flag=True, help="Print the address and a sign-in link first.")
 @click.pass_obj
-def work(info: ScriptInfo, announce: bool) -> None:
+def work(info: ScriptInfo) -> None:
     """Run the worker: jobs, and everything that is due by the clock."""
-    # No other command needs the queue.
-    from statuspage.notify import jobs
-
-    app = info.load_app()
-    group.end_with_the_others()
-    group.let_readers_go_first()
-    _prepare(app)
-    integrity.look_daily(app)
-    if announce:
-        click.echo(first_start.welcome(app, at=clock.now()))
-    with mirroring.beside(app):
-        jobs.work(app)
-
-
-def _prepare(app: Flask) -> None:
-    """Bring the database up to date; wait for it while it is away.
-
-    A worker that ended would end the whole group, and readers with it.
-    """
-    is_told = False
-    integrity.look(app)
-    while True:
-        try:
-            schema.bring_up_to_date(app)
-            first_start.fill(app, at=clock.now())
-        except OperationalError as error:
-            if not is_told:
-                app.logger.error(
-                    "The worker waits for the database: %s", str(error).splitlines()[0]
-                )
-            is_told = True
-            sleep(WAIT_S)
-            integrity.look(app)
-        else:
-            return
+    parts.worker(info.load_app())
 
 
 @click.group("staff", cls=_Prepared)

@@ -1,7 +1,7 @@
 """All processes of one start end together, even when one of them is killed outright.
 
-honcho ends the others when one it started ends. It can not know of a server's own
-children, and nobody would end anything when honcho itself is killed.
+The leader (`__main__`) ends the others when one of them ends. Nobody would when the leader
+itself is killed, so each looks after it.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 LEADER = "STATUSPAGE_GROUP"
-"""In the environment: process id of the honcho that leads the group, if there is one."""
+"""In the environment: process id of who leads the group, if there is one."""
 
 SOCKET = "STATUSPAGE_SOCKET"
 """In the environment: where the web process listens, if a front stands before it."""

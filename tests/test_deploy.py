@@ -6,12 +6,11 @@ import subprocess
 
 import pytest
 import yaml
-from honcho.environ import parse_procfile
 
 from statuspage.config import PROJECT, Settings
+from statuspage.parts import PARTS
 
 DEPLOY = PROJECT / "deploy"
-PARTS = set(parse_procfile((PROJECT / "Procfile").read_text()).processes)
 SHIPPED = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
 
 
@@ -40,8 +39,8 @@ def test_every_part_that_is_started_exists_and_none_is_forgotten():
         if one["kind"] == "Deployment"
         for part in one["spec"]["template"]["spec"]["containers"][0]["args"]
     }
-    assert of_units == of_kubernetes == PARTS
-    assert of_compose - {"redis-server", "--appendonly", "yes"} == PARTS
+    assert of_units == of_kubernetes == set(PARTS)
+    assert of_compose - {"redis-server", "--appendonly", "yes"} == set(PARTS)
 
 
 def test_the_image_has_what_the_program_needs_and_no_root():
@@ -49,7 +48,7 @@ def test_the_image_has_what_the_program_needs_and_no_root():
     copied = re.findall(r"^COPY ((?:[\w./]+ )+)[\w./]+$", text, re.M)
     for name in " ".join(copied).split():
         assert (PROJECT / name).exists(), name
-    needed = ("app.py", "Procfile", "statuspage", "migrations", "templates", "static")
+    needed = ("app.py", "statuspage", "migrations", "templates", "static")
     assert set(needed) <= set(" ".join(copied).split())
     (user,) = re.findall(r"^USER (\d+)$", text, re.M)
     for one in manifests():

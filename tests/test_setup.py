@@ -81,7 +81,7 @@ class Group:
         _wait(is_ready, self)
 
     def processes(self) -> dict[str, int]:
-        """Process ids as honcho tells them."""
+        """Process ids as the leader tells them."""
         found = {
             name: int(pid)
             for name, pid in re.findall(r"(front|web|worker) started \(pid=(\d+)\)", self.output)

@@ -1,0 +1,184 @@
+"""What the processes of a group do: `front`, `web` and `worker`.
+
+Each begins in a fork of the leader (`__main__`). `load` and `prepare` come before: what
+they need is loaded once, and what only a start needs is given back.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from time import sleep
+from typing import TYPE_CHECKING
+
+from statuspage import group
+from statuspage.config import Settings
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from granian.server import MPServer
+
+FRONT, WEB, WORKER = PARTS = ("front", "web", "worker")
+
+WEB_THREADS = 4
+BACKLOG = 2048
+CONNECTIONS = 4096
+"""Kept-alive ones too: with the server's default, sixteen idle browsers stop the page."""
+HEADERS_WITHIN_MS = 10_000
+GRACE_S = 12
+"""How long what is asked to end may take: the worker finishes what it sends."""
+_WAIT_S = 5.0
+"""Between two tries of a worker whose database is away."""
+
+
+def tell_start(name: str, process_id: int | None) -> None:
+    """Say which process is which. Whoever started us may listen no more."""
+    with contextlib.suppress(OSError):
+        print(f"{name} started (pid={process_id})", flush=True)
+
+
+def front(settings: Settings, socket: Path) -> None:
+    """Answer readers from memory, and pass on to the web process at `socket` what is not there."""
+    import sys
+
+    import uvloop
+
+    from statuspage import counters, logs
+    from statuspage.front.server import Front
+
+    logs.configure(settings.log_format)
+    group.end_with_the_others()
+    counters.share(settings.data_dir / "counters", "front")
+
+    async def serve() -> None:
+        answering = Front(socket, threads=WEB_THREADS * settings.web_processes)
+        await answering.serve(settings.host, settings.port)
+
+    try:
+        uvloop.run(serve())
+    except OSError as error:
+        sys.exit(f"The status page can not listen: {error}")
+
+
+def load(settings: Settings) -> "Flask":
+    """The application, with all that web and worker need of it; nothing runs yet.
+
+    It has no connection and no thread: both are made where they are used.
+    """
+    import granian.server  # noqa: F401
+    from sqlalchemy import orm
+
+    from statuspage import create_app
+    from statuspage.notify import jobs, teller  # noqa: F401
+
+    hops = settings.proxy_hops + (1 if settings.front else 0)
+    app = create_app(settings.model_copy(update={"proxy_hops": hops}))
+    orm.configure_mappers()
+    app.url_map.update()
+    return app
+
+
+def prepare(app: "Flask") -> None:
+    """Migrate and fill the database where that is needed.
+
+    One that is away is no reason not to start: readers get the last good copies.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    from statuspage import clock, first_start, integrity, schema
+
+    integrity.look_at_start(app)
+    try:
+        schema.bring_up_to_date(app)
+        first_start.fill(app, at=clock.now())
+    except OperationalError as error:
+        app.logger.error("The database could not be prepared: %s", str(error).splitlines()[0])
+
+
+def web(app: "Flask") -> "Flask":
+    """What a web process does before it serves the application that it is given back."""
+    # Away from the terminal's Ctrl-C: the leader says when to end.
+    os.setsid()
+    tell_start(WEB, os.getpid())
+    begin_web(app)
+    return app
+
+
+def begin_web(app: "Flask") -> None:
+    """What a process does before it serves the application, whatever server it belongs to."""
+    from statuspage import counters
+
+    group.end_with_the_others()
+    group.let_readers_go_first()
+    counters.share(app.config["SETTINGS"].data_dir / "counters", "web")
+    prepare(app)
+
+
+def web_server(settings: Settings, socket: Path | None) -> "MPServer":
+    """What `web` runs in: behind the front at `socket`, or by itself. It is not started."""
+    import multiprocessing
+
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+    from granian.server import MPServer
+
+    multiprocessing.set_start_method("fork", force=True)
+    return MPServer(
+        "app:app",
+        address=settings.host,
+        port=settings.port,
+        uds=socket,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN_MS),
+        websockets=False,
+        workers=settings.web_processes,
+        workers_kill_timeout=GRACE_S,
+        blocking_threads=WEB_THREADS,
+        backlog=BACKLOG,
+        backpressure=CONNECTIONS,
+        log_level=LogLevels.warning,
+    )
+
+
+def worker(app: "Flask", *, is_announced: bool = False) -> None:
+    """Run jobs and everything that is due by the clock; say where the page is if asked to."""
+    import click
+
+    from statuspage import clock, first_start, integrity, mirroring
+    from statuspage.notify import jobs
+
+    group.end_with_the_others()
+    group.let_readers_go_first()
+    _wait_for_the_database(app)
+    integrity.look_daily(app)
+    if is_announced:
+        # Whoever started us may listen no more.
+        with contextlib.suppress(OSError):
+            click.echo(first_start.welcome(app, at=clock.now()))
+    with mirroring.beside(app):
+        jobs.work(app)
+
+
+def _wait_for_the_database(app: "Flask") -> None:
+    """A worker that ended while it is away would end the whole group, and readers with it."""
+    from sqlalchemy.exc import OperationalError
+
+    from statuspage import clock, first_start, integrity, schema
+
+    is_told = False
+    integrity.look(app)
+    while True:
+        try:
+            schema.bring_up_to_date(app)
+            first_start.fill(app, at=clock.now())
+        except OperationalError as error:
+            if not is_told:
+                app.logger.error(
+                    "The worker waits for the database: %s", str(error).splitlines()[0]
+                )
+            is_told = True
+            sleep(_WAIT_S)
+            integrity.look(app)
+        else:
+            return
