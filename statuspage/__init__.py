@@ -26,9 +26,13 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     """
     # Imported here, so that whoever needs one small part of this package (the
     # settings, before anything is started) does not load all of it.
+    from statuspage import config
+
+    settings = settings or config.load()
+
     from flask import Flask
 
-    from statuspage import cli, config, logs
+    from statuspage import cli, logs
     from statuspage.db import db
     from statuspage.notify import waking  # noqa: F401  it listens from now on
     from statuspage.web import admin, health, manage, metrics, observing
@@ -45,7 +49,6 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
         subscriptions,
     )
 
-    settings = settings or config.load()
     logs.configure(settings.log_format)
     app = Flask(
         __name__,
