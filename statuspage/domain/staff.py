@@ -285,4 +285,5 @@ def _digest(token: str) -> str:
 
 def _record(kind: str, staff: Staff, by: Actor, at: datetime) -> None:
     db.session.flush()
-    events.record(kind, subject=f"staff-{staff.id}", title=staff.name, by=by, at=at)
+    subject = f"staff-{staff.id}"
+    events.record(kind, subject=subject, title=staff.name, by=by, at=at, is_public=False)

@@ -64,8 +64,11 @@ def test_one_session_is_ended_and_the_others_go_on(bea):
     phone, here, third = bea(IPHONE), bea(), bea()
     page = here.get("/admin/account").text
     item = next(one for one in page.split("<li>") if "Safari on iPhone" in one)
-    path = re.search(r'action="(/admin/account/sessions/[^"]+/end)"', item)[1]
-    assert here.post(path).status_code == 303
+    path = re.search(r'formaction="(/admin/account/sessions/[^"]+/end)"', item)[1]
+    refused = here.post(path, {"current_password": "guess"})
+    assert refused.status_code == 422
+    assert 'href="#end_password">This is not your present password' in refused.text
+    assert here.post(path, {"current_password": PASSWORD}).status_code == 303
     assert [is_in(one) for one in (phone, here, third)] == [False, True, True]
     assert here.post(path).status_code == 404
 
@@ -81,7 +84,9 @@ def test_signing_out_everywhere_else_leaves_this_one(bea, app, committed):
     phone, here = bea(IPHONE), bea()
     with committed():
         link = staff.create_sign_in_link(staff.with_email("bea@example.com"), at=clock.now())
-    assert here.post("/admin/account/sessions/end-others").status_code == 303
+    assert here.post("/admin/account/sessions/end-others").status_code == 422
+    proof = {"current_password": PASSWORD}
+    assert here.post("/admin/account/sessions/end-others", proof).status_code == 303
     assert not is_in(phone)
     assert is_in(here)
     assert Browser(app).post(f"/admin/sign-in/{link}").status_code == 404

@@ -1,6 +1,7 @@
 """The second factor: codes as RFC 6238 counts them, recovery codes, secrets that stay sealed."""
 
 from datetime import UTC, datetime
+from threading import Barrier, Thread
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -126,6 +127,37 @@ def test_a_code_works_once_and_none_from_before_it_works_after_it(anna):
         assert not accepts(anna, code_at(secret, ahead), at=at)
     assert not accepts(anna, code_at(secret, AT), at=ahead)
     assert accepts(anna, code_at(secret, AT + 2 * STEP), at=AT + 2 * STEP)
+
+
+def test_a_code_sent_twice_at_once_lets_one_in(app):
+    with app.app_context():
+        person = staff.create(
+            "anna@example.com", name="Anna", role=Role.OWNER, password=None, by=SYSTEM, at=AT
+        )
+        db.session.flush()
+        secret, codes = turn_on(person)
+        db.session.commit()
+    later = AT + STEP
+    barrier, answers = Barrier(2), []
+
+    def use():
+        with app.app_context():
+            anna = staff.with_email("anna@example.com")
+            db.session.rollback()
+            for accept in (
+                lambda: accepts(anna, code_at(secret, later), at=later),
+                lambda: second_factor.accept_recovery_code(anna, codes[0], by=ANNA, at=AT),
+            ):
+                barrier.wait()
+                answers.append(accept())
+                db.session.commit()
+
+    threads = [Thread(target=use) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [False, False, True, True]
 
 
 @pytest.mark.parametrize("typed", ["", "12345", "1234567", "١٢٣٤٥٦", "\ud800", "x" * 100_000])

@@ -10,7 +10,6 @@ from statuspage.domain import second_factor, sessions, staff
 from statuspage.domain.passwords import MAX_PASSWORD, MIN_PASSWORD
 from statuspage.domain.staff import Permission, Staff
 from statuspage.web.admin import proof, signing_in
-from statuspage.web.admin.forms import Form
 from statuspage.web.admin.permissions import requires
 from statuspage.web.admin.saving import save
 
@@ -20,6 +19,13 @@ bp = Blueprint("account", __name__, url_prefix="/account")
 class PasswordForm(proof.ProofForm):
     current_password = PasswordField("Present password")
     password = PasswordField("New password")
+
+
+class EndForm(proof.ProofForm):
+    """Ends sessions. It stands on one screen with the other form, so its field has an id of
+    its own."""
+
+    current_password = PasswordField("Your password", id="end_password")
 
 
 @bp.get("")
@@ -52,33 +58,39 @@ def change_password() -> ResponseReturnValue:
 
 @bp.post("/sessions/end-others")
 @requires(Permission.VIEW)
+@proof.slowed
 def end_other_sessions() -> ResponseReturnValue:
-    form = Form(request.form)
+    form = EndForm(request.form)
 
     def act() -> str:
+        proof.prove(form)
         here = signing_in.present()
         staff.end_sessions(_oneself(), by=current_user.actor, at=clock.now(), keep=here)
         signing_in.renew()
         return url_for("admin.account.show", _anchor="sessions")
 
     said = "You are signed out everywhere else."
-    return save(form, act, said=said, again=lambda: _page(PasswordForm()))
+    return save(form, act, said=said, again=lambda: _page(PasswordForm(), form))
 
 
 @bp.post("/sessions/<public_id>/end")
 @requires(Permission.VIEW)
+@proof.slowed
 def end_session(public_id: str) -> ResponseReturnValue:
     """One of one's own; nobody ends another's here."""
     found = next((one for one in _sessions() if one.public_id == public_id), None)
     if found is None:
         abort(404)
-    form = Form(request.form)
+    form = EndForm(request.form)
 
     def act() -> str:
+        proof.prove(form)
         sessions.end(found)
         return url_for("admin.account.show", _anchor="sessions")
 
-    return save(form, act, said="That session has ended.", again=lambda: _page(PasswordForm()))
+    return save(
+        form, act, said="That session has ended.", again=lambda: _page(PasswordForm(), form)
+    )
 
 
 def _oneself() -> Staff:
@@ -90,10 +102,11 @@ def _sessions() -> list[sessions.DeskSession]:
     return sessions.of(current_user.id, at=clock.now())
 
 
-def _page(form: PasswordForm) -> str:
+def _page(form: PasswordForm, ending: EndForm | None = None) -> str:
     return render_template(
         "admin/account.html",
         form=form,
+        ending=ending or EndForm(),
         has_second_factor=second_factor.is_on(_oneself()),
         sessions=_sessions(),
         present=signing_in.present(),
