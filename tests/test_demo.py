@@ -1,12 +1,15 @@
 """The demo page: what a stranger sees after the first start."""
 
-from datetime import datetime, timedelta
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from statuspage import demo
+from statuspage import create_app, demo
+from statuspage.config import Settings
 from statuspage.db import db
 from statuspage.domain import staff
 from statuspage.domain.events import Event
@@ -14,16 +17,33 @@ from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStat
 from statuspage.domain.timeline import Incident, IncidentUpdate
 from statuspage.page import snapshot
 from statuspage.page.views import Snapshot
-from tests.conftest import on_sqlite
+from tests.conftest import SECRET, on_sqlite
 
 BASE = "https://status.example"
+AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def seeded(_sqlite_template, tmp_path_factory) -> Path:
+    """A file with the demo page, made once for all tests of this module."""
+    folder = tmp_path_factory.mktemp("seeded")
+    path = folder / "statuspage.db"
+    shutil.copyfile(_sqlite_template, path)
+    app = create_app(
+        Settings(data_dir=folder, database_url=f"sqlite:///{path}", secret_key=SECRET), watch=False
+    )
+    with app.app_context():
+        demo.seed(at=AT)
+        db.session.commit()
+        db.engine.dispose()
+    return path
 
 
 @pytest.fixture
-def shown(app: Flask, at: datetime) -> Snapshot:
+def shown(app: Flask, seeded: Path, at: datetime) -> Snapshot:
+    assert at == AT
     with app.app_context():
-        demo.seed(at=at)
-        db.session.commit()
+        shutil.copyfile(seeded, db.engine.url.database)
         return snapshot.take(at=at, base_url=BASE)
 
 
