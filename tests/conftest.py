@@ -27,7 +27,7 @@ from werkzeug.serving import make_server
 from statuspage import create_app, schema
 from statuspage.config import Settings
 from statuspage.db import db
-from statuspage.domain import staff
+from statuspage.domain import second_factor, staff
 from tests import servers
 
 SECRET = "only-for-tests-and-nothing-else"
@@ -53,6 +53,7 @@ def _keep_files_in_memory():
 
 # The same algorithm at its least cost: a tenth of all tests sign somebody in.
 staff._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+second_factor._hasher = staff._hasher
 
 
 def pytest_collection_finish():

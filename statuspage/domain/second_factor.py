@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from argon2 import PasswordHasher
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.db import Model, db
@@ -27,6 +28,10 @@ _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 _LABEL = 4
 _LENGTH = 12
 """Of a recovery code: four characters find it, eight (39 bits) prove it, behind Argon2id."""
+
+# At the least that OWASP asks for: ten are hashed at once while others wait for the database,
+# and unlike passwords they are random.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 _IS_NOT_THE_CODE = (
     "This is not the code of now. Look at the app again; if it still does not fit, set the"
@@ -215,7 +220,7 @@ def _new_recovery_codes(person: Staff) -> list[str]:
         code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
         codes[code[:_LABEL]] = code
     for label, code in codes.items():
-        row = RecoveryCode(staff_id=person.id, label=label, code_hash=staff.hash_of(code))
+        row = RecoveryCode(staff_id=person.id, label=label, code_hash=_hasher.hash(code))
         db.session.add(row)
     return [f"{code[:4]}-{code[4:8]}-{code[8:]}" for code in codes.values()]
 

@@ -178,7 +178,7 @@ def authenticate(email: str, password: str) -> Staff | None:
 
 
 def is_hash_of(stored: str | None, secret: str) -> bool:
-    """Whether `hash_of(secret)` gave this; False for None, after the same time."""
+    """Whether this is an Argon2id hash of `secret`; False for None, after as long."""
     try:
         # Longer than any password: it is wrong, and must not keep us busy.
         _hasher.verify(stored or _nobody(), _bytes(secret) if len(secret) <= MAX_PASSWORD else b"")
