@@ -6,8 +6,9 @@ from html import unescape
 
 import pytest
 
-from statuspage import clock
+from statuspage import clock, create_app
 from statuspage.config import Settings
+from statuspage.db import db
 from statuspage.domain import events, second_factor, staff, totp
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import Role
@@ -220,6 +221,20 @@ def test_an_owner_sees_who_has_one_and_resets_it_with_their_own_password(
     assert "Bea has no second factor" in text_of(
         owner.post(path, {"current_password": "stable horse battery"})
     )
+
+
+def test_a_rotated_secret_key_locks_nobody_out(settings, bea, app_of_bea, traveller):
+    codes_now, _ = app_of_bea
+    new = "another key that nobody has seen"
+    with_the_old = {"secret_key": new, "old_secret_keys": SECRET}
+    for keys in (with_the_old, {"secret_key": new}):
+        rotated = create_app(settings.model_copy(update=keys), watch=False)
+        browser = half_way(rotated)
+        assert browser.post(CODE, {"one_time_password": codes_now()}).status_code == 303
+        assert is_in(browser)
+        traveller.shift(totp.STEP_S)
+        with rotated.app_context():
+            db.engine.dispose()
 
 
 class TestRequired:
