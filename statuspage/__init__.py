@@ -98,11 +98,13 @@ def _flask_config(settings: "Settings") -> dict[str, object]:
 
 
 def _engine_options(settings: "Settings") -> dict[str, object]:
-    if settings.is_sqlite:
-        return {}
-    from statuspage import postgresql
+    # An error tells the statement; what it was given may be a password or an address.
+    options: dict[str, object] = {"hide_parameters": True}
+    if not settings.is_sqlite:
+        from statuspage import postgresql
 
-    return postgresql.ENGINE_OPTIONS
+        options |= postgresql.ENGINE_OPTIONS
+    return options
 
 
 def _as_typed(headers: "Headers", _path: str, _url: str) -> None:

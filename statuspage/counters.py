@@ -180,9 +180,9 @@ DELIVERY_SECONDS = Histogram(
     (0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
     "channel",
 )
-_STARTED_AT = time.time()
+_started_at = time.time()
 PROCESS_START = Gauge(
-    "process_start_time_seconds", "When the process started (Unix time).", lambda: _STARTED_AT
+    "process_start_time_seconds", "When the process started (Unix time).", lambda: _started_at
 )
 PROCESS_MEMORY = Gauge("process_resident_memory_bytes", "Memory of the process.", _resident_bytes)
 PROCESS_CPU = Counter("process_cpu_seconds_total", "Processor time of the process.")
@@ -242,6 +242,9 @@ def share(folder: Path, role: str) -> None:
 
     A disk that hangs or is full costs the figures and nothing else.
     """
+    global _started_at
+    # What was imported may have been before a fork.
+    _started_at = time.time()
     threading.Thread(
         target=_keep_telling, args=(folder, role), name="counters", daemon=True
     ).start()

@@ -15,13 +15,25 @@ PACKAGE = PROJECT / "statuspage"
 ARROW = {
     "web": {"page", "notify", "domain", "db", "schema", "logs"},
     "page": {"domain", "db"},
-    "notify": {"page", "domain", "db"},
+    "notify": {"page", "domain", "db", "logs"},
     "domain": {"db"},
     "front": {"page", "group", "logs"},
     "mirror": {"page", "domain", "db"},
     "db": set(),
 }
-LEAVES = {"config", "counters", "rsa_key", "clock", "text", "links", "errors", "i18n", "negotiation"}
+LEAVES = {
+    "config",
+    "counters",
+    "rsa_key",
+    "clock",
+    "text",
+    "links",
+    "errors",
+    "i18n",
+    "negotiation",
+    "outlet",
+    "request_ids",
+}
 NEVER_FLASK = (
     "domain",
     "page",

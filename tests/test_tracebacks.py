@@ -26,6 +26,7 @@ def test_a_traceback_tells_no_local_variable(log_format, capsys):
         sign_in("correct horse" + " battery")
     except LookupError:
         logging.getLogger("statuspage").exception("sign-in failed")
+    logs.drain()
     told = capsys.readouterr().err
     assert "No such account." in told
     assert "in sign_in" in told or '"sign_in"' in told

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from statuspage.negotiation import acceptable, canonical
 from statuspage.page.sorry import SORRY_HEADERS, sorry_page
+from statuspage.request_ids import HEADER, taken
 
 Fields: TypeAlias = dict[bytes, bytes]
 """Header fields by lower-case name; a name that came several times is joined."""
@@ -26,7 +27,8 @@ HOP_BY_HOP = frozenset(
     }
 )
 """RFC 9110 §7.6.1: what concerns one connection only."""
-_NOT_PASSED_ON = HOP_BY_HOP | {b"content-length", b"expect", b"proxy"}
+_ID = HEADER.lower().encode()
+_NOT_PASSED_ON = HOP_BY_HOP | {b"content-length", b"expect", b"proxy", _ID}
 _OF_THE_CACHE = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since"})
 _WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 
@@ -34,7 +36,7 @@ _WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 class Request:
     """One complete request."""
 
-    __slots__ = ("body", "fields", "is_http_1_0", "is_last", "method", "target")
+    __slots__ = ("_id", "body", "fields", "is_http_1_0", "is_last", "method", "target")
 
     def __init__(self, method: bytes, target: bytes, fields: Fields, body: bytes) -> None:
         self.method = method
@@ -44,6 +46,14 @@ class Request:
         self.is_http_1_0 = False
         self.is_last = False
         """The connection ends after its answer."""
+        self._id = ""
+
+    @property
+    def id(self) -> str:
+        """What its log lines here and in the web process have in common."""
+        if not self._id:
+            self._id = taken(self.fields.get(_ID, b"").decode("latin-1"))
+        return self._id
 
     @property
     def is_personal(self) -> bool:
@@ -93,6 +103,7 @@ class Request:
             # To WSGI, `X_Forwarded_For` is the same name as `X-Forwarded-For`.
             if name not in own and name not in added and b"_" not in name
         ]
+        lines.append(b"%s: %s" % (_ID, self.id.encode()))
         for name, value in added.items():
             before = fields.get(name)
             lines.append(b"%s: %s" % (name, b"%s, %s" % (before, value) if before else value))
@@ -139,10 +150,11 @@ def refusal(status: HTTPStatus) -> bytes:
 
 def sorry(reason: str, request: Request) -> bytes:
     """503 in calm words; `reason` is a sentence of ours."""
-    body = sorry_page(reason).encode()
+    body = sorry_page(reason, request.id).encode()
     fields = [(name.lower().encode(), value.encode()) for name, value in SORRY_HEADERS]
     fields.append((b"content-length", b"%d" % len(body)))
     if request.is_last:
         fields.append((b"connection", b"close"))
+    fields.append((_ID, request.id.encode()))
     status = HTTPStatus.SERVICE_UNAVAILABLE
     return head_of(status, status.phrase, fields) + (b"" if request.method == b"HEAD" else body)

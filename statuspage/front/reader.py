@@ -12,16 +12,19 @@ from httptools import (
     HttpParserUpgrade,
     HttpRequestParser,
 )
+from structlog.contextvars import bind_contextvars
 
 from statuspage.counters import PAGE_REQUESTS, PASSED_ON
 from statuspage.front.back import BackError, Reply
 from statuspage.front.kept import may_be_kept
 from statuspage.front.messages import Fields, Key, Request, closing, head_of, refusal, sorry
+from statuspage.logs import Sparing
 
 if TYPE_CHECKING:
     from statuspage.front.server import Front
 
 log = logging.getLogger(__name__)
+_may_tell = Sparing(100)
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 8 * 1024
@@ -305,10 +308,14 @@ class Reader(asyncio.Protocol):
             else:
                 await self._pass_on(request, key)
         except Exception as error:
+            bind_contextvars(request_id=request.id)
             if isinstance(error, BackError | OSError):
                 front.tell(error)
+                reason = str(error) or type(error).__name__
+                if _may_tell():
+                    log.warning("A request was not answered: %s", reason)
             else:
-                log.exception("%r could not be passed on.", request.target)
+                log.exception("A request could not be passed on.")
             if self._has_begun:
                 self._transport.abort()
                 return

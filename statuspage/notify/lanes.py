@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 import structlog
 from flask import Flask
+from structlog.contextvars import bound_contextvars
 
 from statuspage import clock
 from statuspage.config import Settings
@@ -22,6 +23,7 @@ from statuspage.db import db, reading
 from statuspage.domain import events, subscribers
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.logs import Sparing
 from statuspage.notify import ledger, news, pace
 from statuspage.notify.channels import Failed, Way
 from statuspage.notify.ledger import Claimed, DeliveryState, Outcome
@@ -37,6 +39,7 @@ FAILING_FOR = timedelta(hours=1)
 """So many failures in a row over so long, and a receiver is quarantined, as Statuspage does."""
 
 log = structlog.get_logger(__name__)
+_may_tell = Sparing(60)
 
 
 class Lane:
@@ -128,9 +131,15 @@ class Lane:
 
 def attempt(way: Way, claimed: Claimed, told: News, to: Recipient) -> Outcome:
     """Send once. A fault of ours counts as a failure that may pass."""
-    with DELIVERY_SECONDS.timing(to.channel.value):
-        outcome = _attempt(way, claimed, told, to)
-    DELIVERY_ATTEMPTS.add(to.channel.value, outcome.state.value)
+    incident = told.incident.id if told.incident else None
+    with bound_contextvars(delivery=claimed.id, event=claimed.event_id, incident=incident):
+        with DELIVERY_SECONDS.timing(to.channel.value):
+            outcome = _attempt(way, claimed, told, to)
+        DELIVERY_ATTEMPTS.add(to.channel.value, outcome.state.value)
+        if outcome.state is DeliveryState.DEAD:
+            log.warning("delivery.given_up", channel=to.channel.value, reason=outcome.error)
+        elif outcome.state is DeliveryState.LATER and _may_tell():
+            log.info("delivery.failed", channel=to.channel.value, reason=outcome.error)
     return outcome
 
 
@@ -148,7 +157,7 @@ def _attempt(way: Way, claimed: Claimed, told: News, to: Recipient) -> Outcome:
             is_ours=failed.is_ours,
         )
     except Exception as error:
-        log.exception("channel failed", channel=to.channel)
+        log.exception("channel failed", channel=to.channel.value)
         return Outcome(claimed, DeliveryState.LATER, f"Could not be sent: {type(error).__name__}.")
     return Outcome(claimed, DeliveryState.SENT, remote_id=remote_id)
 

@@ -16,12 +16,16 @@ SORRY = """<!doctype html>
 <main>
 <h1>This page is not available right now</h1>
 <p>{reason} Nothing is lost, and we are on it. Please try again in half a minute.</p>
-<p><a href="/">Current status</a></p>
+<p><a href="/">Current status</a></p>{reference}
 </main>
 </html>
 """
 
 
-def sorry_page(reason: str) -> str:
-    """The page; `reason` is a sentence of ours, in HTML."""
-    return SORRY.format(reason=reason)
+def sorry_page(reason: str, reference: str = "") -> str:
+    """The page; `reason` is a sentence of ours, in HTML; `reference` the id of the request.
+
+    By that staff find in the log what went wrong (`request_ids`: it needs no escaping).
+    """
+    told = f"\n<p><small>Reference: {reference}</small></p>" if reference else ""
+    return SORRY.format(reason=reason, reference=told)

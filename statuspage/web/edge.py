@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Flask, Response, abort, current_app, request
+from flask import Flask, Response, abort, current_app, g, request
 
 from statuspage.counters import PAGE_CHECKS, PAGE_REQUESTS, SERVED_AGE_SECONDS, Counter
 from statuspage.db import reading
@@ -89,7 +89,7 @@ def respond(answer: Answer, environ: "WSGIEnvironment") -> Response:
 
 def sorry(status: HTTPStatus, reason: str) -> Response:
     """A calm page that needs neither records nor templates; `reason` is a sentence of ours."""
-    return Response(sorry_page(reason), status, SORRY_HEADERS)
+    return Response(sorry_page(reason, g.get("request_id", "")), status, SORRY_HEADERS)
 
 
 class Edge:

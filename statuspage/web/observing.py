@@ -1,10 +1,20 @@
-"""What operators see of each request that reaches Flask: it is counted."""
+"""What operators see of each request that reaches Flask: it has an id and is counted.
+
+The id stands in all lines that are logged meanwhile, in the answer, and on the page that
+says that something went wrong. A line of its own have only those that fail or take long.
+No line holds the path: some paths are keys.
+"""
 
 import time
+from typing import Any
 
+import structlog
 from flask import Flask, Request, Response, g, request
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from statuspage import request_ids
 from statuspage.counters import REQUEST_SECONDS, REQUESTS, SIGN_IN_FAILURES, THROTTLED
+from statuspage.logs import Sparing
 
 PARTS = {"admin": "desk", "manage": "api", "bounces": "hooks", "health": "health"}
 """First word of a blueprint's name → the part of the site it belongs to."""
@@ -15,29 +25,71 @@ STEPS = {
 }
 """Steps of signing in, by endpoint."""
 REFUSED = {404, 422}
+SLOW_S = 1.0
+LINES_A_MINUTE = 300
 TOO_MANY = {420, 429}
 """420 is what Statuspage answers in its API."""
+
+log = structlog.get_logger(__name__)
+_may_tell = Sparing(LINES_A_MINUTE)
 
 
 def init_app(app: Flask) -> None:
     """To be called before anything else is put on `app`: then this sees the final answers."""
     app.before_request(_begin)
-    app.after_request(_count)
+    app.after_request(_end)
+    app.teardown_request(lambda _error: clear_contextvars())
+    app.context_processor(lambda: {"reference": reference})
+    app.log_exception = _tell_unforeseen  # type: ignore[method-assign]
+
+
+def reference() -> str:
+    """The id of this request; empty outside of one."""
+    found: str = g.get("request_id", "") if g else ""
+    return found
 
 
 def _begin() -> None:
     g.began = time.perf_counter()
+    g.request_id = request_ids.taken(request.headers.get(request_ids.HEADER))
+    clear_contextvars()  # Threads serve one request after another.
+    bind_contextvars(request_id=g.request_id)
 
 
-def _count(response: Response) -> Response:
+def _end(response: Response) -> Response:
+    seconds = time.perf_counter() - g.began
+    _count(response, seconds)
+    # What everybody may be given belongs to no request.
+    if not response.cache_control.public:
+        response.headers[request_ids.HEADER] = g.request_id
+    is_failed = response.status_code >= 500
+    if (is_failed or seconds > SLOW_S) and _may_tell():
+        log.warning(
+            "request.failed" if is_failed else "request.slow",
+            **_where(),
+            status=response.status_code,
+            ms=round(seconds * 1000),
+        )
+    return response
+
+
+def _where() -> dict[str, object]:
+    rule = request.url_rule.rule if request.url_rule else None
+    return {"method": request.method, "route": rule, "part": part_of(request)}
+
+
+def _tell_unforeseen(exc_info: Any) -> None:
+    log.error("request.unforeseen", **_where(), exc_info=exc_info)
+
+
+def _count(response: Response, seconds: float) -> None:
     part, status = part_of(request), response.status_code
     REQUESTS.add(part, str(status))
-    REQUEST_SECONDS.observe(time.perf_counter() - g.began, part)
+    REQUEST_SECONDS.observe(seconds, part)
     if status in TOO_MANY:
         THROTTLED.add(part)
     elif status in REFUSED and request.endpoint in STEPS:
         SIGN_IN_FAILURES.add(STEPS[request.endpoint])
-    return response
 
 
 def part_of(asked: Request) -> str:

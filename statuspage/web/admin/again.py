@@ -43,6 +43,7 @@ def page(
             "admin/again.html",
             heading=heading,
             words=words,
+            is_our_fault=code >= 500,
             sign_in=sign_in,
             set_up=set_up,
             hidden=[field for field in fields if not _is_prose(*field)],

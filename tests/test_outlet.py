@@ -1,0 +1,114 @@
+"""The log can not be written: the program goes on, and the log says later what is missing."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from statuspage import logs, outlet
+from statuspage.config import PROJECT
+from statuspage.outlet import Outlet
+from tests.conftest import on_sqlite
+
+
+@pytest.fixture
+def pipe():
+    """Both ends of a pipe, as files."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", 0) as inner, os.fdopen(writing, "w") as outer:
+        yield inner, outer
+
+
+def test_a_log_that_nobody_reads_makes_nobody_wait_and_says_what_was_lost(pipe):
+    inner, outer = pipe
+    told = Outlet(outer)
+    began = time.monotonic()
+    for number in range(3 * outlet.MOST_WAITING):
+        told.write(f"line {number} {'x' * 100}\n")
+    assert time.monotonic() - began < 2
+    assert not told.drain(0)
+    read = bytearray()
+    reader = threading.Thread(target=lambda: read.extend(iter_to_end(inner)))
+    reader.start()
+    assert told.drain(10)
+    told.write("the end\n")
+    assert told.drain(10)
+    outer.close()
+    reader.join()
+    *lines, last = read.decode().splitlines()
+    assert lines[0].startswith("line 0 ")
+    assert last == "the end"
+    lost = [int(line.split()[0]) for line in lines if line.endswith("were lost here.")]
+    assert sum(lost) == 3 * outlet.MOST_WAITING - (len(lines) - len(lost)) > 0
+
+
+def iter_to_end(file):
+    pieces = b""
+    while piece := file.read(1 << 16):
+        pieces += piece
+    return pieces
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="This system has no full device.")
+def test_a_full_disk_and_a_reader_who_hung_up_harm_nobody(pipe):
+    inner, outer = pipe
+    with open("/dev/full", "w") as full:
+        told = Outlet(full)
+        told.write("one\n")
+        told.write("two\n")
+        assert told.drain(5)
+    gone = Outlet(outer)
+    inner.close()
+    gone.write("three\n")
+    assert gone.drain(5)
+    outer.close()
+    gone.write("four\n")
+    assert gone.drain(5)
+    assert not gone.isatty()
+    nothing = Outlet(None)  # What Python has where standard error was closed at the start.
+    assert nothing.write("five\n") == 5
+    assert nothing.drain(0)
+
+
+def test_what_was_said_last_is_written_before_a_process_ends_and_by_its_forks_too():
+    program = (
+        "import logging, multiprocessing, sys; from statuspage import logs\n"
+        "logs.configure('console')\n"
+        "log = logging.getLogger('statuspage.x')\n"
+        "log.warning('before')\n"
+        "fork = multiprocessing.get_context('fork').Process(target=log.warning, args=('fork',))\n"
+        "fork.start(); fork.join()\n"
+        "log.warning('last – ünd')\n"
+    )
+    command = [sys.executable, "-c", program]
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=PROJECT, env=plain, capture_output=True, check=True)
+    lines = done.stderr.decode("ascii").splitlines()
+    assert [word in line for line, word in zip(lines, ("before", "fork", "last"), strict=True)]
+    assert "last \\u2013 \\xfcnd" in lines[2]
+
+
+@on_sqlite
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="This system has no full device.")
+def test_readers_and_staff_are_answered_while_the_log_can_not_be_written(
+    app, client, pipe, monkeypatch
+):
+    def broken():
+        raise RuntimeError("x" * 100_000)
+
+    app.add_url_rule("/broken", view_func=broken)
+    root = logging.getLogger()
+    before = list(root.handlers)
+    with open("/dev/full", "w") as full:
+        for stream in (full, pipe[1]):
+            monkeypatch.setattr(sys, "stderr", stream)
+            logs.configure("json")
+            for _ in range(3):
+                assert client.get("/broken").status_code == 500
+            assert client.get("/robots.txt").status_code == 200
+            assert client.get("/admin/sign-in").status_code == 200
+        root.handlers[:] = before
