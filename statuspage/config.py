@@ -363,6 +363,12 @@ class Settings(BaseSettings):
         default="console",
         description="`console` for people, `json` for log collectors.",
     )
+    sentry_dsn: Annotated[str, _address("http", "https")] | None = Field(
+        default=None,
+        repr=False,
+        description="Where errors are reported to (the DSN of Sentry or of a program that takes"
+        " the same). Needs the extra `statuspage[sentry]`.",
+    )
 
     @model_validator(mode="after")
     def _several_processes_share_redis(self) -> "Settings":

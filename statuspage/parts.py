@@ -105,11 +105,12 @@ def web(app: "Flask") -> "Flask":
 
 def begin_web(app: "Flask") -> None:
     """What a process does before it serves the application, whatever server it belongs to."""
-    from statuspage import counters
+    from statuspage import counters, reporting
 
     group.end_with_the_others()
     group.let_readers_go_first()
     counters.share(app.config["SETTINGS"].data_dir / "counters", "web")
+    reporting.begin(app.config["SETTINGS"], "web")
     prepare(app)
 
 
@@ -145,11 +146,12 @@ def worker(app: "Flask", *, is_announced: bool = False) -> None:
     """Run jobs and everything that is due by the clock; say where the page is if asked to."""
     import click
 
-    from statuspage import clock, first_start, integrity, mirroring
+    from statuspage import clock, first_start, integrity, mirroring, reporting
     from statuspage.notify import jobs
 
     group.end_with_the_others()
     group.let_readers_go_first()
+    reporting.begin(app.config["SETTINGS"], "worker")
     _wait_for_the_database(app)
     integrity.look_daily(app)
     if is_announced:

@@ -33,6 +33,7 @@ LEAVES = {
     "negotiation",
     "outlet",
     "request_ids",
+    "tracing",
 }
 NEVER_FLASK = (
     "domain",

@@ -16,7 +16,7 @@ import structlog
 from flask import Flask
 from structlog.contextvars import bound_contextvars
 
-from statuspage import clock
+from statuspage import clock, tracing
 from statuspage.config import Settings
 from statuspage.counters import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
 from statuspage.db import db, reading
@@ -133,8 +133,16 @@ def attempt(way: Way, claimed: Claimed, told: News, to: Recipient) -> Outcome:
     """Send once. A fault of ours counts as a failure that may pass."""
     incident = told.incident.id if told.incident else None
     with bound_contextvars(delivery=claimed.id, event=claimed.event_id, incident=incident):
+        span = tracing.Span(f"send {to.channel.value}")
         with DELIVERY_SECONDS.timing(to.channel.value):
             outcome = _attempt(way, claimed, told, to)
+        span.end(
+            is_failed=outcome.state is not DeliveryState.SENT,
+            statuspage_channel=to.channel.value,
+            statuspage_delivery=claimed.id,
+            statuspage_incident=incident or "",
+            statuspage_result=outcome.state.value,
+        )
         DELIVERY_ATTEMPTS.add(to.channel.value, outcome.state.value)
         if outcome.state is DeliveryState.DEAD:
             log.warning("delivery.given_up", channel=to.channel.value, reason=outcome.error)

@@ -12,7 +12,7 @@ import structlog
 from flask import Flask, Request, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from statuspage import request_ids
+from statuspage import request_ids, tracing
 from statuspage.counters import REQUEST_SECONDS, REQUESTS, SIGN_IN_FAILURES, THROTTLED
 from statuspage.logs import Sparing
 
@@ -54,6 +54,7 @@ def _begin() -> None:
     g.request_id = request_ids.taken(request.headers.get(request_ids.HEADER))
     clear_contextvars()  # Threads serve one request after another.
     bind_contextvars(request_id=g.request_id)
+    g.span = tracing.Span(f"{request.method} {_route()}", came_with=request.headers)
 
 
 def _end(response: Response) -> Response:
@@ -63,6 +64,13 @@ def _end(response: Response) -> Response:
     if not response.cache_control.public:
         response.headers[request_ids.HEADER] = g.request_id
     is_failed = response.status_code >= 500
+    g.span.end(
+        is_failed=is_failed,
+        http_request_method=request.method,
+        http_route=_route(),
+        http_response_status__code=response.status_code,
+        statuspage_request__id=g.request_id,
+    )
     if (is_failed or seconds > SLOW_S) and _may_tell():
         log.warning(
             "request.failed" if is_failed else "request.slow",
@@ -74,8 +82,12 @@ def _end(response: Response) -> Response:
 
 
 def _where() -> dict[str, object]:
-    rule = request.url_rule.rule if request.url_rule else None
-    return {"method": request.method, "route": rule, "part": part_of(request)}
+    return {"method": request.method, "route": _route(), "part": part_of(request)}
+
+
+def _route() -> str:
+    """The pattern of the address; empty where none fits."""
+    return request.url_rule.rule if request.url_rule else ""
 
 
 def _tell_unforeseen(exc_info: Any) -> None:
