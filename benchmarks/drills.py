@@ -235,12 +235,12 @@ def _let_go() -> None:
     from statuspage import clock, create_app
     from statuspage.db import db
     from statuspage.domain.events import SYSTEM
-    from statuspage.notify import ledger
+    from statuspage.notify import standing
 
     app = create_app(watch=False)
     with app.app_context():
-        for one in ledger.stuck(limit=10_000):
-            ledger.decide(one.event, one.channel, one.state, send=True, by=SYSTEM, at=clock.now())
+        for one in standing.stuck(limit=10_000):
+            standing.decide(one.event, one.channel, one.state, send=True, by=SYSTEM, at=clock.now())
         db.session.commit()
         db.engine.dispose()
 

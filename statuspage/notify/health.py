@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from statuspage.domain.subscribers import Channel
-from statuspage.notify import ledger, pulse
+from statuspage.notify import ledger, pulse, standing
 from statuspage.notify.ledger import DeliveryState
 from statuspage.notify.pulse import Sign
 from statuspage.notify.troubles import Troubles
@@ -87,8 +87,8 @@ def look(*, at: datetime) -> Health:
         signs=pulse.seen(),
         oldest_due=ledger.oldest_due(at=at),
         counts=ledger.counts(),
-        failures=ledger.failures(since=at - FAILURES_OF),
-        dead=ledger.given_up(since=at - DEAD_OF),
+        failures=standing.failures(since=at - FAILURES_OF),
+        dead=standing.given_up(since=at - DEAD_OF),
     )
 
 

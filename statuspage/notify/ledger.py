@@ -15,8 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from statuspage.db import Model, db
-from statuspage.domain import events
-from statuspage.domain.events import Actor, Event
+from statuspage.domain.events import Event
 from statuspage.domain.subscribers import Channel, Subscriber
 
 LEASE = timedelta(seconds=60)
@@ -72,6 +71,8 @@ class Delivery(Model):
     """`later`: when it is tried again; `sending`: when the lease runs out."""
     lease: Mapped[str | None] = mapped_column(sa.String(16))
     sent_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+    """When it failed last."""
     last_error: Mapped[str | None]
     """Without addresses: what the other side answered, in our words."""
     remote_id: Mapped[str | None]
@@ -183,6 +184,8 @@ def settle(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome]:
         }
         if outcome.state is DeliveryState.SENT:
             values |= {"sent_at": at, "remote_id": outcome.remote_id}
+        if outcome.state in (DeliveryState.LATER, DeliveryState.DEAD):
+            values["failed_at"] = at
         if outcome.state is DeliveryState.LATER:
             if claimed.attempts >= MAX_ATTEMPTS:
                 values["state"] = DeliveryState.DEAD
@@ -241,47 +244,6 @@ def drop(ids: Collection[int], reason: str, *, at: datetime) -> int:
     return _move(ids, unsent, DeliveryState.DROPPED, at, last_error=reason)
 
 
-def decide(
-    event: Event,
-    channel: Channel,
-    state: DeliveryState,
-    *,
-    send: bool,
-    by: Actor,
-    at: datetime,
-) -> int:
-    """Staff: let all that is held or dead of an event go by this channel, or drop it.
-
-    Returns how many there were.
-    """
-    values: dict[str, object] = {"state": DeliveryState.DROPPED, "last_error": "Dropped by staff."}
-    if send:
-        values = {"state": DeliveryState.WAITING, "attempts": 0, "last_error": None}
-    decided = db.session.execute(
-        sa.update(Delivery)
-        .where(
-            Delivery.event_id == event.id,
-            Delivery.channel == channel,
-            Delivery.state == state,
-            Delivery.state.in_((DeliveryState.HELD, DeliveryState.DEAD)),
-        )
-        .values(due_at=at, lease=None, **values)
-        .execution_options(synchronize_session=False)
-    )
-    number: int = decided.rowcount  # type: ignore[attr-defined]
-    if number:
-        events.record(
-            "delivery.let_go" if send else "delivery.dropped",
-            subject=event.subject,
-            title=event.title,
-            by=by,
-            at=at,
-            data={"event": event.id, "channel": channel.value, "number": number},
-            is_public=False,
-        )
-    return number
-
-
 def come_back(delivery: Delivery, reason: str, *, at: datetime) -> bool:
     """What was handed over came back: it is dead. False where that was known already."""
     ended = (DeliveryState.DEAD, DeliveryState.DROPPED)
@@ -292,6 +254,7 @@ def come_back(delivery: Delivery, reason: str, *, at: datetime) -> bool:
             state=DeliveryState.DEAD,
             lease=None,
             last_error=reason,
+            failed_at=at,
             sent_at=sa.func.coalesce(Delivery.sent_at, sa.literal(at, Delivery.sent_at.type)),
         )
         .execution_options(synchronize_session=False)
@@ -415,55 +378,6 @@ def in_state(state: DeliveryState, limit: int = 100) -> list[tuple[Delivery, Eve
     query = sa.select(Delivery, Event).join(Event, Event.id == Delivery.event_id)
     query = query.where(Delivery.state == state).order_by(Delivery.id.desc()).limit(limit)
     return [(delivery, event) for delivery, event in db.session.execute(query)]
-
-
-@dataclass(frozen=True)
-class Stuck:
-    """Deliveries of one event by one channel that wait for staff, and the last reason given."""
-
-    event: Event
-    channel: Channel
-    state: DeliveryState
-    number: int
-    reason: str | None
-
-
-def stuck(limit: int = 100) -> list[Stuck]:
-    """What is held or dead, the newest event first."""
-    states = (DeliveryState.HELD, DeliveryState.DEAD)
-    query = (
-        sa.select(
-            Event,
-            Delivery.channel,
-            Delivery.state,
-            sa.func.count(),
-            sa.func.max(Delivery.last_error),
-        )
-        .join(Event, Event.id == Delivery.event_id)
-        .where(Delivery.state.in_(states))
-        .group_by(Event.id, Delivery.channel, Delivery.state)
-        .order_by(Event.id.desc(), Delivery.channel, Delivery.state)
-        .limit(limit)
-    )
-    return [Stuck(*row) for row in db.session.execute(query)]
-
-
-def failures(*, since: datetime) -> dict[Channel, int]:
-    """By channel, how many deliveries have failed and are not through, due since then."""
-    query = sa.select(Delivery.channel, sa.func.count()).where(
-        Delivery.state.in_((DeliveryState.LATER, DeliveryState.DEAD)),
-        Delivery.last_error.is_not(None),
-        Delivery.due_at > since,
-    )
-    rows = db.session.execute(query.group_by(Delivery.channel))
-    return dict(rows.all())
-
-
-def given_up(*, since: datetime) -> int:
-    """How many deliveries that were due since then failed for good."""
-    query = sa.select(sa.func.count()).select_from(Delivery)
-    query = query.where(Delivery.state == DeliveryState.DEAD, Delivery.due_at > since)
-    return db.session.scalar(query) or 0
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────

@@ -1,14 +1,19 @@
 """Deliveries at the desk: what is wrong, and letting go or dropping what waits."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
 from statuspage.domain import incidents
 from statuspage.domain.events import SYSTEM, Event
+from statuspage.domain.staff import Role
 from statuspage.domain.status import IncidentStatus
 from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.notify import ledger, standing
 from statuspage.notify.ledger import Delivery, DeliveryState, Priority
+from tests.admin.conftest import text_of
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite
@@ -55,6 +60,51 @@ def state(app):
         return db.session.query(Delivery).one().state
 
 
+@pytest.fixture
+def failing(committed, world, at):
+    """`failing({Channel.SLACK: 2})`: so many dead or later messages; ids of incident and event."""
+
+    def make(numbers, state=DeliveryState.DEAD, failed_at=at, name="Checkout errors"):
+        with committed():
+            incident = incidents.open_incident(
+                name,
+                status=IncidentStatus.INVESTIGATING,
+                body="Some fail.",
+                claims={},
+                by=SYSTEM,
+                at=at,
+            )
+            db.session.flush()
+            event = db.session.scalars(sa.select(Event).order_by(Event.id.desc()).limit(1)).one()
+            event.fanned_out_at = at
+            for channel, number in numbers.items():
+                for i in range(number):
+                    one = Subscriber(
+                        key=f"{event.id}:{channel}:{i}",
+                        channel=channel,
+                        state=SubscriberState.ACTIVE,
+                        address="https://hooks.example.com/1",
+                        created_at=at,
+                    )
+                    db.session.add(one)
+                    db.session.flush()
+                    due_at = at + timedelta(minutes=4)
+                    delivery = Delivery(event_id=event.id, subscriber_id=one.id, channel=channel)
+                    delivery.state, delivery.priority, delivery.due_at = state, 1, due_at
+                    delivery.last_error, delivery.failed_at = "The server answered 503.", failed_at
+                    db.session.add(delivery)
+            return incident.public_id, event.id
+
+    return make
+
+
+def states(app):
+    with app.app_context():
+        query = sa.select(Delivery.channel, Delivery.state, sa.func.count())
+        rows = db.session.execute(query.group_by(Delivery.channel, Delivery.state))
+        return {(channel, state): number for channel, state, number in rows}
+
+
 @pytest.mark.parametrize(
     ("decision", "becomes", "said"),
     [
@@ -76,3 +126,97 @@ def test_an_owner_lets_held_messages_go_or_drops_them(app, owner, held, decision
 def test_what_can_not_be_decided_is_not_found_and_changes_nothing(app, owner, held, address):
     assert owner.post(f"/admin/deliveries/{held}/{address}").status_code == 404
     assert state(app) == DeliveryState.HELD
+
+
+# ── many at once ───────────────────────────────────────────────────────────────
+
+
+def test_what_is_tried_again_is_listed_with_its_next_try_and_may_go_now(app, owner, failing):
+    _, event_id = failing({Channel.SLACK: 2}, DeliveryState.LATER)
+    page = text_of(owner.get("/admin/deliveries"))
+    assert "Tried again by itself Checkout errors tried again 2 messages by slack" in page
+    assert "Tried again in 4 minutes. The server answered 503." in page
+    owner.post(f"/admin/deliveries/{event_id}/slack/later/send")
+    assert states(app) == {(Channel.SLACK, DeliveryState.WAITING): 2}
+    assert "Tried again by itself" not in owner.get("/admin/deliveries").text
+
+
+def test_all_of_one_event_or_of_one_channel_is_decided_at_once(app, owner, failing):
+    failing({Channel.SLACK: 2, Channel.WEBHOOK: 1})
+    _, event_id = failing({Channel.SLACK: 3, Channel.TEAMS: 1}, name="Slow loads")
+    page = text_of(owner.get("/admin/deliveries"))
+    assert "All 4 messages undelivered about Slow loads, by 2 channels Send all" in page
+    assert "Send 5 undelivered" in page
+    owner.post(f"/admin/deliveries/event/{event_id}/dead/drop")
+    dropped, dead = DeliveryState.DROPPED, DeliveryState.DEAD
+    assert states(app) == {
+        (Channel.SLACK, dropped): 3,
+        (Channel.TEAMS, dropped): 1,
+        (Channel.SLACK, dead): 2,
+        (Channel.WEBHOOK, dead): 1,
+    }
+    answer = owner.post("/admin/deliveries/channel/slack/dead/send")
+    assert "They go out now." in owner.get(answer.location).text
+    assert states(app)[Channel.SLACK, DeliveryState.WAITING] == 2
+    assert states(app)[Channel.WEBHOOK, dead] == 1
+    with app.app_context():
+        query = sa.select(Event).where(Event.kind.like("delivery.%")).order_by(Event.id)
+        told = [(one.kind, one.data["number"]) for one in db.session.scalars(query)]
+    assert told == [("delivery.dropped", 4), ("delivery.let_go", 2)]
+
+
+@pytest.mark.parametrize("address", ["channel/pigeon/dead/send", "channel/slack/sent/send"])
+def test_what_is_no_channel_or_was_sent_is_not_found(owner, address):
+    assert owner.post(f"/admin/deliveries/{address}").status_code == 404
+
+
+def test_only_who_may_configure_decides(person, failing):
+    failing({Channel.SLACK: 1})
+    viewer = person(Role.VIEWER, "Vic")
+    assert viewer.post("/admin/deliveries/channel/slack/dead/drop").status_code == 403
+
+
+def test_the_screen_tells_what_was_sent_last_and_how_many_failed_in_each_hour(
+    app, owner, failing, at, committed
+):
+    failing({Channel.SLACK: 2}, failed_at=at - timedelta(minutes=30))
+    failing({Channel.SLACK: 1}, failed_at=at - timedelta(hours=5, minutes=1), name="Slow loads")
+    failing({Channel.SLACK: 1}, failed_at=at - timedelta(hours=30), name="Long ago")
+    _, sent_id = failing({Channel.SLACK: 1}, DeliveryState.SENT, name="All well")
+    with committed():
+        db.session.query(Delivery).filter_by(event_id=sent_id).one().sent_at = at
+    with app.app_context():
+        hours = standing.failures_by_hour(at=at)[Channel.SLACK]
+        assert standing.last_sent() == {Channel.SLACK: at}
+    assert (len(hours), hours[-1], hours[-6], sum(hours)) == (24, 2, 1, 3)
+    page = owner.get("/admin/deliveries")
+    assert "Failed in the last 24 hours: 3, in the last one: 2." in text_of(page)
+    assert page.text.count("<rect ") == 24
+
+
+def test_an_attempt_that_fails_is_noted_with_its_hour(app, failing, at):
+    failing({Channel.SLACK: 1}, DeliveryState.WAITING, failed_at=None)
+    with app.app_context():
+        (claimed,) = ledger.claim(Channel.SLACK, 1, at=at)
+        ledger.settle([ledger.Outcome(claimed, DeliveryState.LATER, "It hung.")], at=at)
+        db.session.commit()
+        assert db.session.query(Delivery).one().failed_at == at
+
+
+def test_the_incident_says_when_its_messages_do_not_get_through(
+    ann, person, failing, traveller, at
+):
+    well, _ = failing({Channel.SLACK: 1}, DeliveryState.SENT)
+    assert "Messages about this" not in ann.get(f"/admin/incidents/{well}").text
+    public_id, _ = failing({Channel.SLACK: 2, Channel.WEBHOOK: 1})
+    page = ann.get(f"/admin/incidents/{public_id}")
+    assert "Messages about this: 3 could not be delivered." in text_of(page)
+    assert 'href="/admin/deliveries">Deliveries</a></div>' in page.text
+    seen = person(Role.VIEWER, "Vic").get(f"/admin/incidents/{public_id}").text
+    assert "3 could not be delivered" in seen
+    assert "/admin/deliveries" not in seen
+    waiting, _ = failing({Channel.SLACK: 1}, DeliveryState.WAITING)
+    assert "Messages about this" not in ann.get(f"/admin/incidents/{waiting}").text
+    traveller.move_to(at + timedelta(minutes=9))
+    page = text_of(ann.get(f"/admin/incidents/{waiting}"))
+    assert "Messages about this: the oldest is 5 min late." in page

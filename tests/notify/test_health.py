@@ -9,7 +9,7 @@ from statuspage.domain import tokens
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.subscribers import Channel
 from statuspage.domain.tokens import Scope
-from statuspage.notify import health, jobs, ledger
+from statuspage.notify import health, jobs, ledger, standing
 from statuspage.notify.ledger import Delivery, DeliveryState
 from statuspage.notify.pulse import Sign
 from statuspage.notify.teller import enter_waiting
@@ -116,7 +116,7 @@ def test_what_failed_weeks_ago_is_listed_and_no_longer_warned_of(app, at, due):
         days = timedelta(days=6), timedelta(days=8)
         assert [health.look(at=at + after).dead for after in days] == [1, 0]
         assert health.look(at=at + days[1]).troubles() == ()
-        assert len(ledger.stuck()) == 1
+        assert len(standing.stuck()) == 1
 
 
 def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, due):
@@ -129,12 +129,12 @@ def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, du
             DeliveryState.DEAD,
         )
         db.session.commit()
-        (dead, held) = ledger.stuck()
+        (dead, held) = standing.stuck()
         assert (dead.number, held.number) == (1, 2)
         decided = {"by": SYSTEM, "at": at + MINUTE}
-        assert ledger.decide(held.event, held.channel, held.state, send=True, **decided) == 2
-        assert ledger.decide(dead.event, dead.channel, dead.state, send=False, **decided) == 1
-        assert ledger.decide(dead.event, dead.channel, dead.state, send=False, **decided) == 0
+        assert standing.decide(held.event, held.channel, held.state, send=True, **decided) == 2
+        assert standing.decide(dead.event, dead.channel, dead.state, send=False, **decided) == 1
+        assert standing.decide(dead.event, dead.channel, dead.state, send=False, **decided) == 0
         db.session.commit()
         assert ledger.counts() == {
             (Channel.WEBHOOK, DeliveryState.WAITING): 2,
@@ -152,7 +152,7 @@ def test_what_was_sent_already_can_not_be_sent_again_by_a_decision(app, at, due)
         db.session.commit()
         event = db.session.get(Event, delivery.event_id)
         sent = DeliveryState.SENT
-        assert not ledger.decide(event, delivery.channel, sent, send=True, by=SYSTEM, at=at)
+        assert not standing.decide(event, delivery.channel, sent, send=True, by=SYSTEM, at=at)
 
 
 @on_sqlite

@@ -8,7 +8,7 @@ from statuspage.db import db
 from statuspage.domain.events import Event
 from statuspage.domain.staff import Permission
 from statuspage.domain.subscribers import Channel
-from statuspage.notify import health, ledger
+from statuspage.notify import health, standing
 from statuspage.notify.ledger import DeliveryState
 from statuspage.web.admin.forms import Form
 from statuspage.web.admin.permissions import current_actor, requires
@@ -26,20 +26,45 @@ def index() -> ResponseReturnValue:
 @bp.post("/<int:event_id>/<channel>/<state>/<decision>")
 @requires(Permission.CONFIGURE)
 def decide(event_id: int, channel: str, state: str, decision: str) -> ResponseReturnValue:
-    """Send what is held or dead of an event by one channel, or drop it."""
-    event = db.session.get(Event, event_id) or abort(404)
-    if (
-        channel not in list(Channel)
-        or state not in (DeliveryState.HELD, DeliveryState.DEAD)
-        or decision not in ("send", "drop")
-    ):
+    """Send what is not through of an event by one channel, or drop it."""
+    return _decide(_event(event_id), _channel(channel), state, decision)
+
+
+@bp.post("/event/<int:event_id>/<state>/<decision>")
+@requires(Permission.CONFIGURE)
+def decide_event(event_id: int, state: str, decision: str) -> ResponseReturnValue:
+    """The same by all channels at once."""
+    return _decide(_event(event_id), None, state, decision)
+
+
+@bp.post("/channel/<channel>/<state>/<decision>")
+@requires(Permission.CONFIGURE)
+def decide_channel(channel: str, state: str, decision: str) -> ResponseReturnValue:
+    """The same of all events at once."""
+    return _decide(None, _channel(channel), state, decision)
+
+
+def _event(event_id: int) -> Event:
+    return db.session.get(Event, event_id) or abort(404)
+
+
+def _channel(name: str) -> Channel:
+    if name not in list(Channel):
+        abort(404)
+    return Channel(name)
+
+
+def _decide(
+    event: Event | None, channel: Channel | None, state: str, decision: str
+) -> ResponseReturnValue:
+    if state not in standing.UNDECIDED or decision not in ("send", "drop"):
         abort(404)
     form = Form(request.form)
 
     def act() -> str:
-        ledger.decide(
+        standing.decide(
             event,
-            Channel(channel),
+            channel,
             DeliveryState(state),
             send=decision == "send",
             by=current_actor(),
@@ -52,7 +77,8 @@ def decide(event_id: int, channel: str, state: str, decision: str) -> ResponseRe
 
 
 def _page(form: Form) -> str:
-    now = health.look(at=clock.now())
+    at = clock.now()
+    now = health.look(at=at)
     rows: dict[Channel, dict[DeliveryState, int]] = {}
     for (channel, state), number in sorted(now.counts.items()):
         rows.setdefault(channel, {})[state] = number
@@ -60,7 +86,11 @@ def _page(form: Form) -> str:
         "admin/deliveries.html",
         form=form,
         health=now,
-        stuck=ledger.stuck(),
+        stuck=standing.stuck(),
+        later=standing.later(),
+        last_sent=standing.last_sent(),
+        by_hour=standing.failures_by_hour(at=at),
         rows=rows,
         states=list(DeliveryState),
+        undecided=standing.UNDECIDED,
     )

@@ -30,6 +30,7 @@ from statuspage.domain.status import (
     IncidentStatus,
 )
 from statuspage.domain.timeline import Incident, IncidentUpdate, Moment
+from statuspage.notify import standing
 from statuspage.web.admin import preview, templates
 from statuspage.web.admin.corrections import MOMENTS
 from statuspage.web.admin.finding import found
@@ -355,6 +356,7 @@ def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None
         postmortem=postmortems.of(incident),
         moments=[(moment, *MOMENTS[moment], getattr(incident, moment.value)) for moment in Moment],
         log=events.about(incident.public_id, limit=20),
+        telling=standing.of_incident(incident.public_id, at=now),
     )
 
 
