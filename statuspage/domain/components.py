@@ -8,6 +8,7 @@ rewrites an old one.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -80,11 +81,17 @@ class ComponentClaim(Model):
 
     @property
     def claim(self) -> Claim:
-        return Claim(self.status, self.share, self.scope)
+        return _claim(self.status, self.share, self.scope)
 
     @property
     def span(self) -> Span:
         return Span(self.claim, self.starts_at, self.ends_at)
+
+
+@lru_cache(maxsize=1024)
+def _claim(status: ComponentStatus, share: Decimal | None, scope: str | None) -> Claim:
+    # A page of a thousand components has thousands of claims, and few that differ.
+    return Claim(status, share, scope)
 
 
 # ── verbs ──────────────────────────────────────────────────────────────────────
@@ -374,21 +381,37 @@ def claims_since(start: datetime) -> list[ComponentClaim]:
 
     What a retracted incident claimed never was.
     """
+    query = sa.select(ComponentClaim).where(_counts_since(start))
+    return list(db.session.scalars(query.order_by(ComponentClaim.id)))
+
+
+def spans_since(start: datetime) -> dict[int, list[Span]]:
+    """The same claims without their incidents, by component (row id)."""
+    # Columns, not rows of the model: this is most of what a large page reads.
+    row = ComponentClaim
+    columns = (row.component_id, row.status, row.share, row.scope, row.starts_at, row.ends_at)
+    query = sa.select(*columns).where(_counts_since(start)).order_by(row.id)
+    found: dict[int, list[Span]] = {}
+    for component_id, status, share, scope, starts_at, ends_at in db.session.execute(query):
+        span = Span(_claim(status, share, scope), starts_at, ends_at)
+        found.setdefault(component_id, []).append(span)
+    return found
+
+
+def _counts_since(start: datetime) -> sa.ColumnElement[bool]:
+    """SQL: a claim that was in force at `start` or later, and not retracted."""
     incident = db.metadata.tables["incident"]
     retracted = sa.select(incident.c.id).where(incident.c.retracted_at.is_not(None))
-    query = sa.select(ComponentClaim).where(
+    return sa.and_(
         sa.or_(ComponentClaim.ends_at.is_(None), ComponentClaim.ends_at > start),
         sa.or_(ComponentClaim.incident_id.is_(None), ComponentClaim.incident_id.not_in(retracted)),
     )
-    return list(db.session.scalars(query.order_by(ComponentClaim.id)))
 
 
 def in_force(*, at: datetime) -> dict[int, Claim]:
     """The effective claim of each component (by row id) that is not operational at `at`."""
-    spans: dict[int, list[Span]] = {}
-    for row in claims_since(at):
-        spans.setdefault(row.component_id, []).append(row.span)
-    return {component_id: effective(found, at) for component_id, found in spans.items()}
+    found = spans_since(at).items()
+    return {component_id: effective(spans, at) for component_id, spans in found}
 
 
 def claims_of(incident_ids: Sequence[int]) -> list[ComponentClaim]:

@@ -22,6 +22,7 @@ from statuspage.domain.claims import Interval, Span, intervals
 from statuspage.domain.status import ComponentStatus
 
 _MICROSECOND = timedelta(microseconds=1)
+_NONE = Fraction(0)
 
 
 class Window(StrEnum):
@@ -104,9 +105,8 @@ def percentage(of: Sequence[Day]) -> Decimal | None:
     if length == 0:
         return None
     # Fractions are slow and most days have no downtime.
-    downtime = sum([day.downtime_s for day in of if day.parts], Fraction(0))
-    hundredths = (1 - downtime / length) * 10_000
-    return Decimal(hundredths.__floor__()) / 100
+    downtimes = [day.downtime_s for day in of if day.parts]
+    return _percent(sum(downtimes[1:], downtimes[0]) if downtimes else _NONE, length)
 
 
 @dataclass(frozen=True)
@@ -121,17 +121,11 @@ class Stretch:
 
 def stretch(spans: Sequence[Span], start: datetime, end: datetime, *, at: datetime) -> Stretch:
     """From `start` until before `end`, which must lie after it. Nothing after `at` is down."""
-    seconds: dict[ComponentStatus, Fraction] = {}
-    downtime = Fraction(0)
-    for part in intervals(spans, start, min(end, at)):
-        length = _seconds(part.ends_at - part.starts_at)
-        seconds[part.claim.status] = seconds.get(part.claim.status, Fraction(0)) + length
-        downtime += length * part.claim.weight
-    hundredths = (1 - downtime / _seconds(end - start)) * 10_000
+    seconds, downtime = _weigh(intervals(spans, start, min(end, at)))
     return Stretch(
         major_s=seconds.get(ComponentStatus.MAJOR_OUTAGE, Fraction(0)),
         partial_s=seconds.get(ComponentStatus.PARTIAL_OUTAGE, Fraction(0)),
-        uptime=Decimal(hundredths.__floor__()) / 100,
+        uptime=_percent(downtime, _seconds(end - start)),
     )
 
 
@@ -141,12 +135,7 @@ def _day(day: date, troubled: Iterable[Interval], begin: datetime, finish: datet
         Interval(part.claim, max(part.starts_at, begin), min(part.ends_at, finish))
         for part in troubled
     )
-    seconds: dict[ComponentStatus, Fraction] = {}
-    downtime = Fraction(0)
-    for part in parts:
-        length = _seconds(part.ends_at - part.starts_at)
-        seconds[part.claim.status] = seconds.get(part.claim.status, Fraction(0)) + length
-        downtime += length * part.claim.weight
+    seconds, downtime = _weigh(parts)
     return Day(
         date=day,
         length_s=int((finish - begin).total_seconds()),
@@ -155,6 +144,26 @@ def _day(day: date, troubled: Iterable[Interval], begin: datetime, finish: datet
         worst=max(seconds, key=lambda status: status.severity),
         parts=parts,
     )
+
+
+def _weigh(parts: Iterable[Interval]) -> tuple[dict[ComponentStatus, Fraction], Fraction]:
+    """Seconds in each status, and the weighted downtime of all, in seconds."""
+    seconds: dict[ComponentStatus, Fraction] = {}
+    downtimes = []
+    for part in parts:
+        claim, length = part.claim, _seconds(part.ends_at - part.starts_at)
+        before = seconds.get(claim.status)
+        seconds[claim.status] = length if before is None else before + length
+        if weight := claim.weight:
+            downtimes.append(length if weight == 1 else length * weight)
+    return seconds, sum(downtimes[1:], downtimes[0]) if downtimes else _NONE
+
+
+def _percent(downtime: Fraction, length: Fraction | int) -> Decimal:
+    """What is left of `length` (both in seconds): 0–100 with two decimals, truncated."""
+    # 1 − downtime ÷ length in whole numbers: a page shows thousands of these.
+    up = length.numerator * downtime.denominator - downtime.numerator * length.denominator
+    return Decimal(up * 10_000 // (length.numerator * downtime.denominator)) / 100
 
 
 @lru_cache(maxsize=64)

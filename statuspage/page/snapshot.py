@@ -79,7 +79,7 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
     page = describe(base_url=base_url)
     today = at.astimezone(page.zone).date()
     window_start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
-    spans = _spans(components.claims_since(window_start))
+    spans = components.spans_since(window_start)
     items = _items(spans, page.zone, at)
     leaves = [leaf for item in items for leaf in _leaves(item)]
 
@@ -290,7 +290,7 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
 def present(*, at: datetime, base_url: str) -> Present:
     """How every component stands at this moment, without its past."""
     page = describe(base_url=base_url)
-    spans = _spans(components.claims_since(at))
+    spans = components.spans_since(at)
     views = {
         row.public_id: _component_view(row, spans.get(row.id, ()), page.zone, at, days_too=False)
         for row in components.listed()
@@ -442,13 +442,6 @@ def _calendar_month(
         start_date=row.start_date,
     )
     return CalendarMonth(first, tuple(shown), percentage(shown))
-
-
-def _spans(claims: Iterable[ComponentClaim]) -> dict[int, list[Span]]:
-    found: dict[int, list[Span]] = {}
-    for claim in claims:
-        found.setdefault(claim.component_id, []).append(claim.span)
-    return found
 
 
 def _refs(claims: Iterable[ComponentClaim]) -> dict[int, IncidentRef]:
