@@ -15,6 +15,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.db import Model, db
 
+CHANGES = "statuspage_changes"
+"""The channel on which PostgreSQL tells all processes that the revision moved."""
+
 
 class ActorKind(StrEnum):
     STAFF = "staff"
@@ -160,11 +163,17 @@ def redact(subject: str, secret: str, mark: str) -> int:
 
 def _raise_revision(at: datetime) -> None:
     db.session.flush()
-    raised = db.session.execute(
+    raise_it = (
         sa.update(Revision)
         .where(Revision.id == 1)
         .values(number=Revision.number + 1, changed_at=at)
         .execution_options(synchronize_session=False)
     )
-    if raised.rowcount == 0:  # type: ignore[attr-defined]
+    if db.session.get_bind().dialect.name == "postgresql":
+        # Told by the commit and not before; a transaction that is rolled back tells nothing.
+        raise_it = raise_it.returning(sa.func.pg_notify(CHANGES, ""))
+        is_raised = db.session.execute(raise_it).first() is not None
+    else:
+        is_raised = db.session.execute(raise_it).rowcount > 0  # type: ignore[attr-defined]
+    if not is_raised:
         db.session.execute(sa.insert(Revision).values(id=1, number=1, changed_at=at))

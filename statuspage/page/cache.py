@@ -43,6 +43,9 @@ GZIP_LEVEL = 9
 CHECK_EVERY_S = 0.25
 VALID_S = 1.0
 """How long after a check readers are served without another one."""
+TOLD_CHECK_EVERY_S = 1.0
+"""Between two checks where changes are told besides."""
+TOLD_VALID_S = 1.75
 PATIENCE_S = 1.0
 """How long a reader waits for a check after a quiet time, and what counts as hung."""
 IDLE_AFTER_S = 60.0
@@ -291,11 +294,13 @@ class Published:
 
     `get` is the hot path: a dict read and a comparison. A watcher thread asks
     `revision` (a number that every change raises) about four times a second while
-    there are readers; when it moves, what is in use is made again, and readers go
+    there are readers, and once a second while somebody tells of changes (`look`,
+    `rely_on_news`); when it moves, what is in use is made again, and readers go
     on with the older bytes meanwhile. They wait in two cases only: for an answer
     that was never made, and after a quiet minute, at most `PATIENCE_S`.
 
-    `revision` and every rendering run inside a context of `within`. Without
+    `revision` and every rendering run inside a context of `within`. `listen` runs in a
+    thread of its own beside the watcher, to tell of changes. Without
     `watch` there is no thread and every `get` checks first, for tests.
     """
 
@@ -306,6 +311,7 @@ class Published:
         within: Callable[[], AbstractContextManager[object]] = nullcontext,
         folder: Path | None = None,
         watch: bool = True,
+        listen: Callable[[], None] | None = None,
         now: Callable[[], datetime] = clock.now,
         monotonic: Callable[[], float] = time.monotonic,
         max_entries: int = 1000,
@@ -315,6 +321,7 @@ class Published:
         self._within = within
         self._copies = Copies(folder) if folder is not None else None
         self._is_watched = watch
+        self._listen = listen
         self._now = now
         self._monotonic = monotonic
         self._max_entries = max_entries
@@ -329,6 +336,7 @@ class Published:
         self._revision: int | None = None
         self._verified_at: datetime | None = None
         self._is_failing = False
+        self._is_told = False
         self._valid_for = VALID_S if watch else 0.0
         self._valid_until = float("-inf")
         self._asked_at = float("-inf")
@@ -338,6 +346,7 @@ class Published:
         self._progress = threading.Condition()
         self._wake = threading.Event()
         self._watcher: threading.Thread | None = None
+        self._listener: threading.Thread | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -408,6 +417,24 @@ class Published:
         ]
         return max(max(ages, default=timedelta()).total_seconds(), 0.0)
 
+    def look(self) -> None:
+        """Somebody heard that the revision moved: check now, in the watcher's thread."""
+        self._wake.set()
+
+    def rely_on_news(self, is_told: bool) -> None:
+        """From now on changes are told by `look` as they happen, or no longer are."""
+        if is_told == self._is_told:
+            return
+        self._is_told = is_told
+        self._valid_for = TOLD_VALID_S if is_told else VALID_S
+        # Whatever happened while nobody listened is seen at once.
+        self._wake.set()
+
+    @property
+    def is_told(self) -> bool:
+        """Changes are told as they happen; checks are only there for those that get lost."""
+        return self._is_told
+
     def check(self) -> None:
         """Look at the revision once and make again what is due. Never raises."""
         with self._checking:
@@ -468,6 +495,9 @@ class Published:
             if self._watcher is None or not self._watcher.is_alive():
                 self._watcher = threading.Thread(target=self._watch, name="published", daemon=True)
                 self._watcher.start()
+            if self._listen is not None and self._listener is None:
+                self._listener = threading.Thread(target=self._listen, name="news", daemon=True)
+                self._listener.start()
 
     def _watch(self) -> None:
         while True:
@@ -475,7 +505,8 @@ class Published:
             self.check()
             last_used = max([self._asked_at, *(e.used_at for e in list(self._entries.values()))])
             is_idle = self._monotonic() - last_used > IDLE_AFTER_S
-            self._wake.wait(None if is_idle else CHECK_EVERY_S)
+            every = TOLD_CHECK_EVERY_S if self._is_told else CHECK_EVERY_S
+            self._wake.wait(None if is_idle else every)
 
     def _rebuild_due(self) -> None:
         """Make again what is in use and due, last used first; let go of the rest."""

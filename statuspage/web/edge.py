@@ -18,6 +18,7 @@ from statuspage.domain import events
 from statuspage.negotiation import acceptable, canonical, has_it
 from statuspage.page.cache import Answer, Header, Published, Render, UnavailableError
 from statuspage.page.sorry import SORRY_HEADERS, sorry_page
+from statuspage.web import listening
 from statuspage.web.sessions import DeskSessionInterface
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ def init_app(
             yield
 
     published = Published(
-        events.revision, within=within, folder=data_dir / "published", watch=watch
+        events.revision,
+        within=within,
+        folder=data_dir / "published",
+        watch=watch,
+        listen=lambda: listening.listen(app, published),
     )
     app.extensions["published"] = published
     app.extensions["page_counter"] = PAGE_CHECKS if is_behind_front else PAGE_REQUESTS
