@@ -25,16 +25,16 @@ from tests.conftest import SECRET
 PROCESSES = 5
 ALL_AT_ONCE = """
 import os, sys, traceback
-from statuspage import create_app, schema
-from statuspage.web import admin, manage
+from statuspage import create_app, parts
 from alembic import command
+app = create_app()
 children = []
 for _ in range(int(sys.argv[1])):
     child = os.fork()
     if not child:
         code = 1
         try:
-            import app
+            parts.prepare(app)
             code = 0
         except BaseException:
             traceback.print_exc()
