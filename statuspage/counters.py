@@ -118,6 +118,14 @@ def _resident_bytes() -> float | None:
     return float(pages * os.sysconf("SC_PAGE_SIZE"))
 
 
+def _proportional_bytes() -> float | None:
+    try:
+        text = Path("/proc/self/smaps_rollup").read_text()
+        return 1024.0 * int(text.partition("\nPss:")[2].split()[0])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
 def _cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -185,6 +193,11 @@ PROCESS_START = Gauge(
     "process_start_time_seconds", "When the process started (Unix time).", lambda: _started_at
 )
 PROCESS_MEMORY = Gauge("process_resident_memory_bytes", "Memory of the process.", _resident_bytes)
+PROCESS_SHARE = Gauge(
+    "process_proportional_memory_bytes",
+    "Memory of the process, where each shared part is divided by the number that share it.",
+    _proportional_bytes,
+)
 PROCESS_CPU = Counter("process_cpu_seconds_total", "Processor time of the process.")
 
 
