@@ -19,6 +19,13 @@ FOREVER_S = 3600.0
 
 
 @pytest.fixture
+def never_asked(monkeypatch):
+    """A process that is told of changes asks no more, so that none comes another way."""
+    monkeypatch.setattr(cache, "TOLD_CHECK_EVERY_S", FOREVER_S)
+    monkeypatch.setattr(cache, "TOLD_VALID_S", FOREVER_S)
+
+
+@pytest.fixture
 def another(settings, tmp_path, monkeypatch, committed, at):
     """Another process of the page: an application that watches, and has a reader."""
     ending = threading.Event()
@@ -63,12 +70,6 @@ def told(app) -> bool:
     return app.extensions["published"].is_told
 
 
-def never_ask(monkeypatch):
-    """From here on a change can only be told."""
-    monkeypatch.setattr(cache, "TOLD_CHECK_EVERY_S", FOREVER_S)
-    monkeypatch.setattr(cache, "TOLD_VALID_S", FOREVER_S)
-
-
 def cut_off(settings) -> int:
     """End every connection that listens, as a server does that restarts; returns how many."""
     address = settings.database_url.replace("+psycopg", "")
@@ -80,8 +81,7 @@ def cut_off(settings) -> int:
         return len(ended.fetchall())
 
 
-def test_a_change_is_told_to_the_other_process_which_need_not_ask(another, change, monkeypatch):
-    never_ask(monkeypatch)
+def test_a_change_is_told_to_the_other_process_which_need_not_ask(never_asked, another, change):
     until(lambda: told(another))
     change("Checkout")
     until(lambda: shows(another, "Checkout"))
@@ -96,14 +96,14 @@ def test_who_is_cut_off_asks_again_and_then_listens_again(another, change, setti
     until(lambda: shows(another, "Checkout"))
 
 
-def test_who_was_cut_off_listens_again(another, change, settings, monkeypatch):
-    never_ask(monkeypatch)
+def test_who_was_cut_off_listens_again(never_asked, another, change, settings):
     until(lambda: told(another))
     assert cut_off(settings) == 1
     until(lambda: not told(another))
     until(lambda: told(another))
-    change("Checkout")
-    until(lambda: shows(another, "Checkout"))
+    for name in ("Checkout", "Search"):
+        change(name)
+        until(lambda name=name: shows(another, name))
 
 
 def test_a_connection_on_which_nothing_arrives_is_not_relied_on(app, monkeypatch):

@@ -7,7 +7,7 @@ revision four times a second, as it does on SQLite.
 import secrets
 import time
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 import structlog
@@ -17,8 +17,8 @@ from statuspage.db import db
 from statuspage.domain.events import CHANGES
 from statuspage.page.cache import Published
 
-if TYPE_CHECKING:
-    from statuspage.postgresql import PatientConnection
+Connection: TypeAlias = Any
+"""A `PatientConnection`: loaded with the engine, and only where that is PostgreSQL."""
 
 SIGN_EVERY_S = 5.0
 """How often a connection that hears nothing is asked whether it lives."""
@@ -77,16 +77,16 @@ def _hear(engine: sa.Engine, published: Published, stopping: Event) -> None:
         connection.close()
 
 
-def _connect(engine: sa.Engine) -> "PatientConnection":
+def _connect(engine: sa.Engine) -> Connection:
     """A connection as those of the pool are, which never goes back there."""
     pooled: Any = engine.raw_connection()
-    connection: PatientConnection = pooled.driver_connection
+    connection: Connection = pooled.driver_connection
     pooled.detach()
     connection.autocommit = True
     return connection
 
 
-def _prove(engine: sa.Engine, connection: "PatientConnection") -> None:
+def _prove(engine: sa.Engine, connection: Connection) -> None:
     """Hear what another connection tells. Raises `MuteError` where it does not arrive."""
     token = secrets.token_hex(8)
     with engine.begin() as other:
@@ -98,7 +98,7 @@ def _prove(engine: sa.Engine, connection: "PatientConnection") -> None:
     raise MuteError("what another connection says is not heard here")
 
 
-def _notices(connection: "PatientConnection", wait_s: float) -> list[str]:
+def _notices(connection: Connection, wait_s: float) -> list[str]:
     """What was told, as soon as anything is; empty after `wait_s`. Many at once are one answer."""
     limit, connection.limit_s = connection.limit_s, None
     heard = [one.payload for one in connection.notifies(timeout=wait_s, stop_after=1)]
