@@ -23,6 +23,7 @@ import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -105,7 +106,8 @@ class Group:
         assert self._process is not None
         if name not in self.ids:
             return
-        os.kill(self.ids[name], signal.SIGKILL)
+        with suppress(ProcessLookupError):  # It ended by itself: the group is started anew.
+            os.kill(self.ids[name], signal.SIGKILL)
         self._process.wait(30)
         self.start()
 
@@ -133,7 +135,7 @@ def main() -> None:
             **({"STATUSPAGE_REDIS_URL": options.redis} if options.redis else {}),
         }
         os.environ.update(environment)
-        page, token = _prepare(receivers.port)
+        page, token = prepare(receivers.port)
         group = Group(environment)
         group.start()
         record = Record()
@@ -153,7 +155,7 @@ def main() -> None:
         print(_judge(record, receivers, drained))
 
 
-def _prepare(port: int) -> tuple[str, str]:
+def prepare(port: int) -> tuple[str, str]:
     from statuspage import clock, create_app, schema
     from statuspage.db import db
     from statuspage.domain import pages, tokens
@@ -221,7 +223,7 @@ def _told(receivers: Receivers) -> dict[str, set[str]]:
 def _drain(record: Record, receivers: Receivers) -> float:
     """Wait until everybody was told; how long it took."""
     began = time.monotonic()
-    _let_go()
+    let_go()
     while time.monotonic() - began < DRAINED_S:
         told = _told(receivers)
         if all(len(told.get(words, ())) == SUBSCRIBERS for words in record.acknowledged):
@@ -230,7 +232,7 @@ def _drain(record: Record, receivers: Receivers) -> float:
     return time.monotonic() - began
 
 
-def _let_go() -> None:
+def let_go() -> None:
     """So many incidents within an hour are held until staff let them go: do as they would."""
     from statuspage import clock, create_app
     from statuspage.db import db

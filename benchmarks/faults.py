@@ -1,4 +1,5 @@
-"""`python -m benchmarks.faults [locked|disk|starts|migration …]`: what the database may do to us.
+"""`python -m benchmarks.faults [locked|disk|starts|migration|postgresql|redis|clock …]`: what the
+database and others around us may do to us.
 
 Starts the real group on a data folder of its own and does to it what machines do. Prints
 figures and exits with 1 where one misses its bar. `disk` needs root, for a small tmpfs.
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from benchmarks import away, clockwork
 from benchmarks.pressure import Readers, bar, group, missed, until_written, write
 from benchmarks.servers import PROJECT
 
@@ -54,6 +56,9 @@ def main() -> None:
         "disk": disk,
         "starts": starts,
         "migration": migration,
+        "postgresql": away.postgresql,
+        "redis": away.redis,
+        "clock": clockwork.clock,
     }
     for name in sys.argv[1:] or drills:
         drills[name]()

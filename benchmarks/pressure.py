@@ -89,15 +89,15 @@ def ask(url: str, **more: object) -> tuple[int, dict[str, str], bytes]:
     request = urllib.request.Request(url, **more)  # type: ignore[arg-type]
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, _lower(answer.headers), answer.read()
+            return answer.status, lower(answer.headers), answer.read()
     except urllib.error.HTTPError as answer:
         with answer:
-            return answer.code, _lower(answer.headers), answer.read()
+            return answer.code, lower(answer.headers), answer.read()
     except OSError:
         return 0, {}, b""
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+def lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 

@@ -61,6 +61,7 @@ class Relay:
 
     def stop(self) -> None:
         self._run(self._stop_listening())
+        self._run(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -78,6 +79,12 @@ class Relay:
             self._server = None
         self._flows.set()
         await self._drop(how=asyncio.StreamWriter.close)
+
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _hold(self) -> None:
         self._flows.clear()

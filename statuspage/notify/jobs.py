@@ -26,6 +26,7 @@ from statuspage.domain import maintenance, metrics, reminders, subscribers
 from statuspage.notify import health, ledger, pulse, trials
 from statuspage.notify.bounces import job as bounce_job
 from statuspage.notify.pulse import Sign
+from statuspage.notify.steady import Steady
 from statuspage.notify.teller import Teller
 from statuspage.notify.troubles import Troubles
 
@@ -59,7 +60,9 @@ def wake(app: Flask) -> None:
 def _tell(app: Flask) -> None:
     """The job that a commit leaves: see what there is to tell."""
     if "teller" in app.extensions:
-        app.extensions["teller"].step(clock.now())
+        # The tick does it as well, and says when the database is away.
+        with suppress(sa.exc.DBAPIError):
+            app.extensions["teller"].step(clock.now())
 
 
 def leave_canary(app: Flask, at: datetime) -> None:
@@ -130,7 +133,7 @@ def work(app: Flask) -> None:
     """Run jobs and tick until SIGTERM or SIGINT; a running job is finished first."""
     counters.share(app.config["SETTINGS"].data_dir / "counters", "worker")
     stopping = threading.Event()
-    teller = app.extensions["teller"] = Teller(app)
+    teller = app.extensions["teller"] = Teller(app, steady=Steady())
     ticker = threading.Thread(target=_tick_until, args=(stopping, app), name="ticker")
     ticker.start()
     leave_canary(app, clock.now())

@@ -28,6 +28,7 @@ from statuspage.notify import ledger, news, pace
 from statuspage.notify.channels import Failed, Way
 from statuspage.notify.ledger import Claimed, DeliveryState, Outcome
 from statuspage.notify.news import News, NewsKind, Recipient
+from statuspage.notify.troubles import Troubles
 
 IDLE_S = 0.5
 SETTLED_EVERY_S = 0.2
@@ -51,8 +52,9 @@ class Lane:
         self._way = way
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"lane-{channel}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"The lane {channel}", daemon=True)
         self._prepare = Preparation(app)
+        self._troubles = Troubles()
 
     def start(self) -> None:
         self._thread.start()
@@ -76,10 +78,10 @@ class Lane:
             flying: dict[Future[Outcome], Claimed] = {}
             while flying or not self._stopping.is_set():
                 try:
-                    self._turn(pool, flying)
+                    with self._troubles.watch(self._thread.name, outages=(sa.exc.DBAPIError,)):
+                        self._turn(pool, flying)
                 except Exception:
                     # The database may be away; what was claimed comes back by its lease.
-                    log.exception("lane failed, it goes on", channel=self.channel)
                     time.sleep(IDLE_S)
         self._way.close()
 

@@ -15,6 +15,7 @@ from statuspage.domain import events
 from statuspage.domain.subscribers import Channel
 from statuspage.notify import channels, fanout, ledger
 from statuspage.notify.lanes import Lane
+from statuspage.notify.steady import Steady
 
 STOP_S = 8.0
 """How long a stopping worker waits for what is being sent."""
@@ -25,13 +26,23 @@ log = structlog.get_logger(__name__)
 
 
 class Teller:
-    """Fan-out and lanes of one worker. `ways` are the channels that can work here."""
+    """Fan-out and lanes of one worker. `ways` are the channels that can work here.
 
-    def __init__(self, app: Flask, ways: dict[Channel, channels.Way] | None = None) -> None:
+    `steady` says whether the moments that `step` gets can be trusted.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        ways: dict[Channel, channels.Way] | None = None,
+        *,
+        steady: Steady | None = None,
+    ) -> None:
         self._app = app
         self._ways = channels.ways(app.config["SETTINGS"]) if ways is None else ways
         self._lanes: dict[Channel, Lane] = {}
         self._stepping = threading.Lock()
+        self._steady = steady
 
     def step(self, at: datetime) -> bool:
         """Wake what is due, enter what is new, start the lanes that have something to do.
@@ -40,11 +51,13 @@ class Teller:
         """
         with self._stepping, self._app.app_context():
             reading()
-            has_due, has_news = ledger.has_due(at=at), bool(events.to_tell(limit=1))
+            spare = self._steady is not None and self._steady.was_set_lately(at)
+            has_due = ledger.has_due(at=at, spare_leases=spare)
+            has_news = bool(events.to_tell(limit=1))
             # Most ticks find nothing, and must not stand in the way of who writes.
             db.session.rollback()
             if has_due:
-                ledger.wake_due(at=at)
+                ledger.wake_due(at=at, spare_leases=spare)
                 db.session.commit()
             is_more = has_news and enter_waiting(at)
         with self._app.app_context():

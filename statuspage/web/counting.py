@@ -7,13 +7,14 @@ outage. Counted here alone, each process allows what is allowed; that is still a
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from limits.storage import MemoryStorage, RedisStorage, Storage
 
 SCHEME = "redis-or-memory"
 TIMEOUT_S = 1.0
+SPARE_KEYS = 1000
 PAUSE_S = 5.0
 """How long Redis is left alone after it failed."""
 
@@ -24,7 +25,35 @@ Result = TypeVar("Result")
 
 def storage_uri(redis_url: str | None) -> str:
     """What `limits` makes a storage of."""
-    return f"{SCHEME}:{redis_url}" if redis_url else "memory://"
+    return f"{SCHEME}:{redis_url}" if redis_url else f"{Memory.STORAGE_SCHEME[0]}:"
+
+
+class Memory(MemoryStorage):
+    """Counts in this process. No window ends later than its length from now.
+
+    Else who was limited when the clock is set back by an hour would be so for an hour.
+    """
+
+    STORAGE_SCHEME = ["process-memory"]  # noqa: RUF012  as the library declares it
+
+    def __init__(self, uri: str | None = None, **options: Any) -> None:
+        super().__init__(uri, **options)
+        self._lengths: dict[str, int] = {}
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        self._let_go(key)
+        if len(self._lengths) > 2 * len(self.expirations) + SPARE_KEYS:
+            self._lengths = {key: self._lengths[key] for key in list(self.expirations)}
+        self._lengths[key] = int(expiry)
+        return super().incr(key, expiry, amount)
+
+    def get(self, key: str) -> int:
+        self._let_go(key)
+        return super().get(key)
+
+    def _let_go(self, key: str) -> None:
+        if key in self._lengths and self.get_expiry(key) > time.time() + self._lengths[key] + 1:
+            self.clear(key)
 
 
 class RedisOrMemory(Storage):
@@ -37,7 +66,7 @@ class RedisOrMemory(Storage):
         self._redis = RedisStorage(
             uri.partition(":")[2], socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S
         )
-        self._memory = MemoryStorage()
+        self._memory = Memory()
         self._lock = threading.Lock()
         self._is_away = False
         self._asked_at = 0.0
