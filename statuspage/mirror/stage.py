@@ -114,14 +114,14 @@ class Stage:
                     draft.mark,
                 )
                 if files.get(draft.path) != found:
-                    _replace(self.site / draft.path, draft.body)
+                    put_file(self.site / draft.path, draft.body)
                     files[draft.path] = found
             for path in gone:
                 files.pop(path, None)
                 (self.site / path).unlink(missing_ok=True)
             moment = f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
             self.manifest = Manifest(origin, revision, moment, event, program, files)
-            _replace(self.site / MANIFEST, self.manifest.to_json())
+            put_file(self.site / MANIFEST, self.manifest.to_json())
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file as the manifest has them; None where they moved on meanwhile."""
@@ -137,7 +137,7 @@ class Stage:
         with self.writing:
             manifest = self.manifest
             folder.mkdir(parents=True)
-            for parent in sorted(_folders(manifest.files)):
+            for parent in sorted(folders_of(manifest.files)):
                 (folder / parent).mkdir(exist_ok=True)
                 (folder / parent).chmod(0o755)
             for path in manifest.files:
@@ -169,7 +169,7 @@ class Stage:
         )
 
 
-def _folders(paths: Iterable[str]) -> set[str]:
+def folders_of(paths: Iterable[str]) -> set[str]:
     """Every folder that holds one of these, and those above it; `.` for the root."""
     return {str(parent) for path in paths for parent in PurePosixPath(path).parents}
 
@@ -181,7 +181,8 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _replace(path: Path, body: bytes) -> None:
+def put_file(path: Path, body: bytes) -> None:
+    """Write a file so that readers find it whole, as it was or as it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

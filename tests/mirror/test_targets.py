@@ -342,3 +342,36 @@ def test_the_status_of_the_mirrors_is_printed(app, settings):
     assert run.output == (
         "git:x#y  copy of 2026-03-10T11:00:00Z, failing since 2026-03-10T11:30:00Z: No route.\n"
     )
+
+
+# ── a mount point ──────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def volume(tmp_path, monkeypatch) -> Path:
+    """A folder that can not be moved: another file system is mounted there."""
+    folder = tmp_path / "volume"
+    (folder / "lost+found").mkdir(parents=True)
+    usual = Path.is_mount
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == folder or usual(path))
+    return folder
+
+
+def test_a_mount_point_gets_its_files_one_by_one_and_loses_what_is_taken_back(
+    stage, tmp_path, volume
+):
+    target = target_at(f"file:{volume}", tmp_path)
+    assert target.publish(stage) == len(SMALL)
+    assert files_in(volume) == bodies(SMALL)
+    left = take_back(stage)
+    (volume / ".index.html.0a1b2c3d").write_text("left by a crash")
+    assert target.publish(stage) == 1
+    assert files_in(volume) == left
+    assert not volume.is_symlink()
+
+
+def test_a_mount_point_with_the_files_of_others_is_left_alone(stage, tmp_path, volume):
+    (volume / "thesis.txt").write_text("years of work")
+    with pytest.raises(TargetError, match="not ours"):
+        target_at(f"file:{volume}", tmp_path).publish(stage)
+    assert files_in(volume) == {"thesis.txt": b"years of work"}

@@ -1,6 +1,7 @@
 """A folder on this machine: a fresh one is made beside it, then a link is moved over.
 
 `path` is a symbolic link to a hidden folder beside it, so that all files change in one step.
+A mount point can not be moved: there each file is renamed into place, the front page last.
 """
 
 import secrets
@@ -8,8 +9,10 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
-from statuspage.mirror.stage import Stage
-from statuspage.mirror.targets import TargetError
+from statuspage.mirror.stage import MANIFEST, Manifest, Stage, folders_of, put_file
+from statuspage.mirror.targets import TargetError, difference
+
+OF_THE_FILE_SYSTEM = "lost+found"
 
 
 class Folder:
@@ -21,6 +24,8 @@ class Folder:
 
     def publish(self, stage: Stage) -> int:
         path = self._path
+        if path.is_mount():
+            return self._publish_in_place(stage)
         fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +41,38 @@ class Folder:
             raise TargetError(f"{self._path}: {error.strerror or error}") from error
         self._sweep(fresh, before)
         return len(manifest.files)
+
+    def _publish_in_place(self, stage: Stage) -> int:
+        try:
+            with stage.writing:
+                send = difference(self._held(), stage.manifest).send
+                for parent in sorted(folders_of(stage.manifest.files) - {"."}):
+                    (self._path / parent).mkdir(exist_ok=True)
+                    (self._path / parent).chmod(0o755)
+                for name in (*send, MANIFEST):
+                    put_file(self._path / name, (stage.site / name).read_bytes())
+                self._remove_all_but({*stage.manifest.files, MANIFEST})
+        except OSError as error:
+            raise TargetError(f"{self._path}: {error.strerror or error}") from error
+        return len(send)
+
+    def _held(self) -> Manifest:
+        """What a mount point holds of ours. It may be empty; anything else is somebody's."""
+        try:
+            return Manifest.from_json((self._path / MANIFEST).read_bytes())
+        except (OSError, ValueError):
+            if any(one.name != OF_THE_FILE_SYSTEM for one in self._path.iterdir()):
+                raise TargetError(
+                    f"{self._path} holds files that are not ours; empty it first."
+                ) from None
+            return Manifest()
+
+    def _remove_all_but(self, known: set[str]) -> None:
+        """What was withdrawn, and what a crash left behind."""
+        for one in self._path.rglob("*"):
+            name = one.relative_to(self._path)
+            if one.is_file() and str(name) not in known and name.parts[0] != OF_THE_FILE_SYSTEM:
+                one.unlink()
 
     def _take_over(self, path: Path) -> None:
         """An empty folder may become ours; one with anything in it is somebody's."""
