@@ -25,8 +25,10 @@ def check(as_json: bool) -> None:
         "rights": data.rights,
         "clock": data.clock,
         "queue": service.queue,
+        "worker": service.worker,
         "deliveries": service.deliveries,
         "mail": service.mail,
+        "mirror": service.mirror,
         "backup": data.backup,
     }
     app = current_app._get_current_object()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Settings, queue, worker, deliveries, mail."""
+"""Settings, queue, worker, deliveries, mail, mirror."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -13,6 +13,8 @@ from statuspage.db import reading
 SHORT_SECRET = 32
 LATE = timedelta(minutes=1)
 VERY_LATE = timedelta(minutes=10)
+MIRROR_LATE = timedelta(minutes=20)
+"""Targets get a copy every 5 minutes, a branch every 15."""
 INNER = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  compared with, not bound
 
 
@@ -61,6 +63,58 @@ def queue(app: Flask, _at: datetime) -> Iterator[Finding]:
 
     number = jobs.queue_of(app).pending_count()
     yield ok("queue", f"it answers, {number} jobs wait")
+
+
+def worker(app: Flask, at: datetime) -> Iterator[Finding]:
+    """When it last showed that it lives: it writes that down every ten seconds."""
+    from statuspage.notify import health, pulse
+
+    with app.app_context():
+        reading()
+        signs = pulse.seen()
+    last = signs.get(pulse.Sign.TICK)
+    if last is None:
+        yield warn("worker", "none has run yet, so nobody is told of anything. Start `flask work`.")
+    elif at - last > health.SILENT_AFTER:
+        yield problem(
+            "worker",
+            f"silent since {last:%Y-%m-%d %H:%M} UTC, so nobody is told and no maintenance begins."
+            " Look at its log and start it again.",
+        )
+    else:
+        yield ok("worker", f"it lives, its last sign is {int((at - last).total_seconds())} s old")
+    if health.is_canary_lost(signs, at=at):
+        yield warn(
+            "worker",
+            "what is put into the queue does not come out, so news leave a second later than they"
+            " could. Look at the worker's log and at Redis.",
+        )
+
+
+def mirror(app: Flask, at: datetime) -> Iterator[Finding]:
+    """How old the copy is that each target of the worker holds."""
+    from statuspage import mirroring
+    from statuspage.mirror.couriers import standings
+
+    chosen: Settings = app.config["SETTINGS"]
+    if not chosen.mirror:
+        yield ok("mirror", "none is set up (STATUSPAGE_MIRROR)")
+        return
+    known = standings(mirroring.folder_of(chosen))
+    if not known:
+        yield warn(
+            "mirror",
+            "the worker of this data folder has not written one. Start it again with"
+            " STATUSPAGE_MIRROR set.",
+        )
+    for one in known:
+        if one.made_at is None:
+            yield problem("mirror", f"{one.name} has no copy: {one.error or 'it is being made'}")
+        elif at - datetime.fromisoformat(one.made_at) > MIRROR_LATE:
+            reason = one.error or "is the worker running?"
+            yield problem("mirror", f"{one.name} has a copy of {one.made_at}: {reason}")
+        else:
+            yield ok("mirror", f"{one.name} has a copy of {one.made_at}")
 
 
 def deliveries(app: Flask, at: datetime) -> Iterator[Finding]:

@@ -1,15 +1,17 @@
 """`flask check`: what it sees, what it says, how it exits."""
 
 import json
+import time
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from statuspage import create_app, integrity
+from statuspage import create_app, integrity, mirroring
 from statuspage.config import Settings
-from statuspage.db import db
-from statuspage.notify import ledger, teller
+from statuspage.db import damage_mark, db
+from statuspage.mirror.couriers import Standing, Standings
+from statuspage.notify import ledger, pulse, teller
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.conftest import *  # noqa: F403  a component, subscribers, an incident
 from tests.notify.mailbox import mail_server
@@ -29,6 +31,16 @@ def check(app):
     return run
 
 
+def damage(app, settings):
+    file = integrity.file_of(settings)
+    with app.app_context():
+        db.engine.dispose()
+    data = bytearray(file.read_bytes())
+    for place in range(4096, 12288):
+        data[place] ^= 0xFF
+    file.write_bytes(data)
+
+
 @on_sqlite
 def test_a_page_in_order_passes_with_what_could_be_better(app, check, component):
     code, found = check()
@@ -37,6 +49,50 @@ def test_a_page_in_order_passes_with_what_could_be_better(app, check, component)
         assert {level for level, _ in found[what]} == {"ok"}, found[what]
     assert found["mail"] == [("warn", "STATUSPAGE_SMTP_URL is not set: nobody is told by e-mail.")]
     assert found["backup"][0][0] == "warn"
+
+
+@on_sqlite
+def test_a_worker_that_fell_silent_is_a_problem(check, component, committed, at, traveller):
+    assert check()[1]["worker"][0][0] == "warn"
+    with committed():
+        pulse.show(pulse.Sign.TICK, at=at)
+    assert check()[1]["worker"] == [("ok", "it lives, its last sign is 0 s old")]
+    traveller.shift(timedelta(minutes=2))
+    code, found = check()
+    level, words = found["worker"][0]
+    assert (code, level) == (1, "problem")
+    assert words.startswith("silent since 2026-03-10 12:00 UTC")
+    assert "start it again" in words
+
+
+@on_sqlite
+def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, check, at, tmp_path):
+    target = f"file:{tmp_path}/copy"
+    other = create_app(settings.model_copy(update={"mirror": target}), watch=False)
+    assert check(other)[1]["mirror"][0][0] == "warn"
+    folder = mirroring.folder_of(settings)
+    folder.mkdir(parents=True)
+    kept = Standings(folder)
+    kept.note(Standing(target, made_at=at.isoformat()))
+    assert check(other)[1]["mirror"][0][0] == "ok"
+    old = at - timedelta(minutes=30)
+    kept.note(Standing(target, made_at=old.isoformat(), error="No space left on device"))
+    code, found = check(other)
+    assert (code, found["mirror"][0][0]) == (1, "problem")
+    assert found["mirror"][0][1].endswith("No space left on device")
+    with other.app_context():
+        db.engine.dispose()
+
+
+@on_sqlite
+def test_the_worker_finds_a_damaged_file_by_itself(app, settings, component):
+    damage(app, settings)
+    integrity.look_daily(app)
+    mark = damage_mark(integrity.file_of(settings))
+    deadline = time.monotonic() + 10
+    while not mark.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @on_sqlite
@@ -152,13 +208,7 @@ def test_a_setting_that_is_seldom_meant_is_named(settings, check, change, senten
 
 @on_sqlite
 def test_a_damaged_file_is_a_problem_with_a_way_out(app, check, component, settings):
-    file = integrity.file_of(settings)
-    with app.app_context():
-        db.engine.dispose()
-    data = bytearray(file.read_bytes())
-    for place in range(4096, 12288):
-        data[place] ^= 0xFF
-    file.write_bytes(data)
+    damage(app, settings)
     code, found = check()
     assert (code, found["database"][0][0]) == (1, "problem")
     assert "flask restore --replace" in found["database"][0][1]
