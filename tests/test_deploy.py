@@ -57,6 +57,24 @@ def test_the_image_has_what_the_program_needs_and_no_root():
     assert re.search(r"^EXPOSE 8000$", text, re.M)
 
 
+def test_no_name_that_kubernetes_gives_to_a_service_is_taken_for_a_setting():
+    """It tells each pod of the Service `statuspage` as STATUSPAGE_PORT=tcp://…"""
+    for one in manifests():
+        if one["kind"] == "Deployment":
+            assert one["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+def test_nobody_is_killed_before_they_gave_back_what_they_send():
+    """The group waits 12 seconds for its processes."""
+    assert services()["worker"]["stop_grace_period"] == "15s"
+    for one in manifests():
+        if one["kind"] == "Deployment":
+            pod = one["spec"]["template"]["spec"]
+            assert pod.get("terminationGracePeriodSeconds", 30) >= 15
+    for path in (DEPLOY / "systemd").glob("*.service"):
+        assert "TimeoutStopSec=15" in path.read_text()
+
+
 def test_nginx_takes_the_configuration_of_the_compose_file(tmp_path):
     if not shutil.which("nginx"):
         pytest.skip("nginx is not installed: its configuration is not checked.")
