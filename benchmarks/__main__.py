@@ -8,7 +8,7 @@ import statistics
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +67,8 @@ def main() -> None:
             with servers.nginx(folder / "nginx", files, ours, published) as urls:
                 theirs, cached, by_files = urls
                 addresses = {NGINX: theirs, OURS: ours, CACHED: cached, PUBLISHED: by_files}
-                rounds = _rounds(addresses, options.rounds, options.seconds)
+                runs = [*_runs(addresses), *_peers(options.peer)]
+                rounds = _rounds(runs, options.rounds, options.seconds)
             pairs = _beside_the_desk(ours, cookie, options.rounds, options.seconds)
     print(_report(rounds, pairs, timing, files, busy))
 
@@ -76,6 +77,13 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each answer is asked")
     parser.add_argument("--seconds", type=float, default=2, help="length of one run of wrk")
+    parser.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="NAME=ADDRESS",
+        help="a page of another product that runs here, asked in the same rounds",
+    )
     return parser.parse_args()
 
 
@@ -90,26 +98,37 @@ def _prepare() -> tuple[rebuild.Rebuild, str]:
     return rebuild.measure(app, "/"), desk.sign_in(app)
 
 
+Run = tuple[str, int, str, str, dict[str, str]]
+"""Name of the question, number of connections, server, address, headers."""
 Rounds = Mapping[tuple[str, int, str], list[Sample]]
 """By question, number of connections and server."""
 
 
-def _rounds(addresses: Mapping[str, str], count: int, seconds: float) -> Rounds:
-    """Every question to all servers, forwards and backwards in turn."""
-    runs = []
+def _runs(addresses: Mapping[str, str]) -> Iterator[Run]:
     for question in QUESTIONS:
         for connections in CONNECTIONS:
             for server, base in addresses.items():
                 path = f"/{question.file}" if server == NGINX else question.address
                 url = base + path
-                runs.append((question, connections, server, url, _headers(question, url)))
+                yield question.name, connections, server, url, _headers(question, url)
+
+
+def _peers(pages: Iterable[str]) -> Iterator[Run]:
+    """Pages of other products: not the same bytes, but what a reader asks for."""
+    for page in pages:
+        name, _, url = page.partition("=")
+        for connections in CONNECTIONS:
+            yield QUESTIONS[0].name, connections, name, url, {}
+
+
+def _rounds(runs: Sequence[Run], count: int, seconds: float) -> Rounds:
+    """Every question to all servers, forwards and backwards in turn."""
     for _, connections, _, url, headers in runs:
         load.run(url, headers, 1, connections)
     samples = defaultdict(list)
     for number in range(count):
-        for question, connections, server, url, headers in runs[:: -1 if number % 2 else 1]:
-            sample = load.run(url, headers, seconds, connections)
-            samples[question.name, connections, server].append(sample)
+        for name, connections, server, url, headers in runs[:: -1 if number % 2 else 1]:
+            samples[name, connections, server].append(load.run(url, headers, seconds, connections))
         print(f"Round {number + 1} of {count} is done.", file=sys.stderr)
     return samples
 
