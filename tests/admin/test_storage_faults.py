@@ -108,6 +108,15 @@ def test_a_file_that_may_not_be_written_to_is_told_plainly(
     assert ann.post(address, form).status_code == 303
 
 
+def test_a_commit_waits_until_the_disk_has_it(app):
+    with app.app_context(), db.engine.connect() as connection:
+        said = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("synchronous", "journal_mode", "foreign_keys")
+        }
+    assert said == {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1}
+
+
 def flip_bytes(app, file: Path, table: str) -> None:
     """Spoil every page of a table, as a bad disk would."""
     with app.app_context():
