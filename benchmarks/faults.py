@@ -1,5 +1,6 @@
-"""`python -m benchmarks.faults [locked|disk|starts|migration|postgresql|redis|clock …]`: what the
-database and others around us may do to us.
+"""`python -m benchmarks.faults [locked|disk|starts|migration|postgresql|redis|clock|power|crowd …]`
+
+What the database and others around us may do to us.
 
 Starts the real group on a data folder of its own and does to it what machines do. Prints
 figures and exits with 1 where one misses its bar. `disk` needs root, for a small tmpfs.
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from benchmarks import away, clockwork
+from benchmarks import away, clockwork, crowd, power
 from benchmarks.pressure import Readers, bar, group, missed, until_written, write
 from benchmarks.servers import PROJECT
 
@@ -59,6 +60,8 @@ def main() -> None:
         "postgresql": away.postgresql,
         "redis": away.redis,
         "clock": clockwork.clock,
+        "power": power.power,
+        "crowd": crowd.crowd,
     }
     for name in sys.argv[1:] or drills:
         drills[name]()

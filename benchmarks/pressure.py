@@ -63,17 +63,28 @@ class Readers:
         return len(self._took), slowest, sum(status != 200 for status, _ in self._took)
 
 
-def write(url: str, token: str) -> tuple[int, str | None, float]:
+def write(url: str, token: str, name: str = "Drill") -> tuple[int, str | None, float]:
     """Open an incident: status, Retry-After, seconds."""
     began = time.monotonic()
     page = json.loads(ask(f"{url}/api/v2/summary.json")[2])["page"]["id"]
-    body = {"incident": {"name": "Drill", "status": "investigating", "body": "words " * 500}}
+    body = {"incident": {"name": name, "status": "investigating", "body": "words " * 500}}
     status, headers, _ = ask(
         f"{url}/v1/pages/{page}/incidents",
         data=json.dumps(body).encode(),
         headers={"Authorization": f"OAuth {token}", "Content-Type": "application/json"},
     )
     return status, headers.get("retry-after"), time.monotonic() - began
+
+
+def until_seen(url: str, token: str) -> float:
+    """Seconds until a reader of the page is shown an incident that is opened now."""
+    status, _, _ = write(url, token, name := f"Drill {time.monotonic_ns()}")
+    began = time.monotonic()
+    while status == 201 and name.encode() not in ask(f"{url}/")[2]:
+        if time.monotonic() - began > 60:
+            return float("inf")
+        time.sleep(0.05)
+    return time.monotonic() - began
 
 
 def until_written(url: str, token: str) -> float:

@@ -1,0 +1,57 @@
+"""Everybody comes at once: `python -m benchmarks.faults crowd`. Needs wrk.
+
+More and more connections read the page as fast as it is given, while staff publish each second.
+"""
+
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+from benchmarks import load
+from benchmarks.pressure import ask, bar, group, until_seen, write
+
+CONNECTIONS = (16, 64, 256, 1000)
+SECONDS = 10
+ERRORS = "Non-2xx", "Socket errors"
+
+
+def crowd() -> None:
+    with tempfile.TemporaryDirectory() as folder, group(Path(folder)) as (url, token):
+        for number in CONNECTIONS:
+            stop = threading.Event()
+            writes: list[float] = []
+            seen: list[float] = []
+
+            def staff(
+                stop: threading.Event = stop,
+                writes: list[float] = writes,
+                seen: list[float] = seen,
+            ) -> None:
+                while not stop.wait(1.0):
+                    status, _, seconds = write(url, token)
+                    if status == 201:
+                        writes.append(seconds)
+                        seen.append(until_seen(url, token))
+
+            thread = threading.Thread(target=staff)
+            thread.start()
+            command = ["wrk", "-t1", f"-c{number}", f"-d{SECONDS}s", "--latency", f"{url}/"]
+            report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            stop.set()
+            thread.join()
+            figures = load.read(report)
+            errors = [
+                line.strip() for line in report.splitlines() if any(e in line for e in ERRORS)
+            ]
+            print(
+                f"crowd: {number} connections: {figures.requests_per_s:.0f} requests/s,"
+                f" p99 {figures.p99_ms:.0f} ms, {'; '.join(errors) or 'no error'};"
+                f" {len(writes)} incidents published, slowest {max(writes):.2f} s,"
+                f" seen after {max(seen):.2f} s at most"
+            )
+            bar(f"crowd of {number}", not errors, "no error")
+            bar(f"crowd of {number}", figures.p99_ms < 300, "p99 below 300 ms")
+            bar(f"crowd of {number}", max(writes) < 2, "staff publish within 2 s")
+            bar(f"crowd of {number}", max(seen) < 5, "a change is seen within 5 s")
+        assert ask(f"{url}/")[0] == 200
