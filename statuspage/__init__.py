@@ -35,7 +35,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage import cli, logs
     from statuspage.db import db
     from statuspage.notify import waking  # noqa: F401  it listens from now on
-    from statuspage.web import admin, health, manage, metrics, observing
+    from statuspage.web import admin, headers, health, manage, metrics, observing
     from statuspage.web.hooks import bounces
     from statuspage.web.public import (
         api,
@@ -58,6 +58,8 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     app.config.from_mapping(_flask_config(settings))
     # First, so that it sees what the others make of a request.
     observing.init_app(app)
+    # Flask calls in reverse what comes after a request: this fills in what is left.
+    headers.init_app(app)
     db.init_app(app)
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)

@@ -50,7 +50,9 @@ def front(settings: Settings, socket: Path) -> None:
     counters.share(settings.data_dir / "counters", "front")
 
     async def serve() -> None:
-        answering = Front(socket, threads=WEB_THREADS * settings.web_processes)
+        threads = WEB_THREADS * settings.web_processes
+        is_https = settings.base_url.startswith("https://")
+        answering = Front(socket, threads=threads, is_https=is_https)
         await answering.serve(settings.host, settings.port)
 
     try:

@@ -65,7 +65,7 @@ def score(answer):
         points -= 40 * ("Secure" not in cookie) + 30 * ("HttpOnly" not in cookie)
     if cookies and all("Secure" in one and "SameSite" in one for one in cookies):
         bonus += 5
-    if re.search(r'<script[^>]+src="(?:https?:)?//', answer.text):
+    if re.search(r'<script[^>]+src="(?:https?:)?//', answer.get_data(as_text=True)):
         points -= 5
     return points + bonus if points >= 90 else points
 
@@ -113,3 +113,67 @@ def test_without_https_nobody_is_told_to_come_by_it(database_url, tmp_path):
         watch=False,
     )
     assert "Strict-Transport-Security" not in app.test_client().get("/healthz").headers
+
+
+@pytest.mark.parametrize("purpose", ["", "unsubscribe/", "confirm/"])
+def test_what_links_of_mails_lead_to_has_130_points(client, committed, at, purpose):
+    site.northwind(committed, at)
+    answer = client.get(f"/subscriptions/{purpose}nobody")
+    assert score(answer) >= 130
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+GUARDS = {
+    "Content-Security-Policy",
+    "X-Content-Type-Options",
+    "Referrer-Policy",
+    "Cross-Origin-Resource-Policy",
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+        ("GET", "/beacon.json"),
+        ("GET", "/nothing"),
+        ("POST", "/"),
+        ("PUT", "/admin/sign-in"),
+        ("GET", "/v1/pages"),
+        ("GET", "/v1/nothing"),
+        ("DELETE", "/v1/pages"),
+        ("GET", "/api/v2/nothing.json"),
+        ("GET", "/api/v2/push/subscription"),
+    ],
+)
+def test_every_answer_is_guarded_and_names_no_version(client, method, address):
+    answer = client.open(address, method=method)
+    assert set(answer.headers.keys()) >= GUARDS
+    assert "frame-ancestors" in answer.headers["Content-Security-Policy"]
+    everything = f"{answer.headers}\n{answer.text}".lower()
+    assert not re.search(r"werkzeug|flask|python|granian|sqlalchemy|traceback", everything)
+
+
+def test_a_failure_tells_nothing_of_the_program(app, client):
+    app.add_url_rule("/fails", view_func=lambda: 1 // 0)
+    answer = client.get("/fails")
+    assert answer.status_code == 500
+    assert score(answer) >= 130
+    assert "ZeroDivision" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_the_desk_asks_for_no_device(client):
+    assert "camera=()" in client.get("/admin/sign-in").headers["Permissions-Policy"]
+
+
+def test_a_public_page_shares_its_window_with_nobody(client, committed, at):
+    site.northwind(committed, at)
+    for _ in ("made", "stored"):
+        assert client.get("/").headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    unchanged = client.get("/", headers={"If-None-Match": client.get("/").headers["ETag"]})
+    assert unchanged.status_code == 304
+    # It would replace the policy that the reader has stored.
+    assert not GUARDS & set(unchanged.headers.keys())

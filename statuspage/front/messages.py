@@ -4,11 +4,14 @@ from http import HTTPStatus
 from typing import TypeAlias
 
 from statuspage.negotiation import acceptable, canonical
-from statuspage.page.sorry import SORRY_HEADERS, sorry_page
+from statuspage.page.sorry import BARE_HEADERS, SORRY_HEADERS, sorry_page
 from statuspage.request_ids import HEADER, taken
 
 Fields: TypeAlias = dict[bytes, bytes]
 """Header fields by lower-case name; a name that came several times is joined."""
+
+Policy: TypeAlias = tuple[tuple[bytes, bytes], ...]
+"""What our own answers say of HTTPS: a field, or none."""
 
 Key: TypeAlias = tuple[bytes, tuple[str, ...], bool]
 """Canonical address, encodings the reader accepts (best first), whether a browser opens it."""
@@ -136,7 +139,7 @@ def closing(answer: bytes) -> bytes:
     return b"%s\r\nconnection: close\r\n%s" % (status, rest)
 
 
-def refusal(status: HTTPStatus) -> bytes:
+def refusal(status: HTTPStatus, policy: Policy = ()) -> bytes:
     """Says only what was wrong, and that the connection ends."""
     body = f"{status.value} {status.phrase}\n".encode()
     fields = [
@@ -144,17 +147,19 @@ def refusal(status: HTTPStatus) -> bytes:
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
         (b"connection", b"close"),
+        *((name.lower().encode(), value.encode()) for name, value in BARE_HEADERS),
+        *policy,
     ]
     return head_of(status, status.phrase, fields) + body
 
 
-def sorry(reason: str, request: Request) -> bytes:
+def sorry(reason: str, request: Request, policy: Policy = ()) -> bytes:
     """503 in calm words; `reason` is a sentence of ours."""
     body = sorry_page(reason, request.id).encode()
     fields = [(name.lower().encode(), value.encode()) for name, value in SORRY_HEADERS]
     fields.append((b"content-length", b"%d" % len(body)))
     if request.is_last:
         fields.append((b"connection", b"close"))
-    fields.append((_ID, request.id.encode()))
+    fields += [(_ID, request.id.encode()), *policy]
     status = HTTPStatus.SERVICE_UNAVAILABLE
     return head_of(status, status.phrase, fields) + (b"" if request.method == b"HEAD" else body)

@@ -278,7 +278,7 @@ class Reader(asyncio.Protocol):
         self._is_ending = True
         self._is_in_head = False
         REFUSED[0] += 1
-        self._wait(refusal(status))
+        self._wait(refusal(status, self._front.policy))
         if self._task is None:
             self._go_on()
 
@@ -321,7 +321,7 @@ class Reader(asyncio.Protocol):
                 return
             request.is_last |= front.is_stopping
             (FAILED if request.is_personal else ERROR)[0] += 1
-            self._transport.write(sorry(SORRY, request))
+            self._transport.write(sorry(SORRY, request, front.policy))
         self._task = None
         self._now = self._loop.time()
         self._answered(request)

@@ -13,7 +13,7 @@ from pathlib import Path
 from statuspage import counters
 from statuspage.front.back import Back, BackError
 from statuspage.front.kept import Store
-from statuspage.front.messages import Request
+from statuspage.front.messages import Policy, Request
 from statuspage.front.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,9 @@ class Front:
     most, so that a page nobody has read yet does not wait for it.
     """
 
-    def __init__(self, socket: Path, *, threads: int) -> None:
+    def __init__(self, socket: Path, *, threads: int, is_https: bool = False) -> None:
+        policy = (b"strict-transport-security", b"max-age=31536000")
+        self.policy: Policy = (policy,) if is_https else ()
         self.back = Back(socket)
         self.store = Store(self.back.ask, self.tell)
         counters.SERVED_AGE_SECONDS.read = self._served_age

@@ -93,7 +93,7 @@ def body_of(reply: Reply, place: Place) -> bytes:
 def page(reply: Reply, place: Place) -> bytes:
     text = TAG.sub(lambda tag: _with_links(tag, place), reply.body.decode())
     text = FORM.sub(lambda _: _no_form(place), text)
-    head = _policy(reply) + f'<script src="{place.to_file(SCRIPT)}" defer></script>\n'
+    head = policy(reply) + f'<script src="{place.to_file(SCRIPT)}" defer></script>\n'
     text = text.replace("</head>", f"{head}</head>", 1)
     body = text.encode()
     return body.replace(AS_OF, _note(place).encode().replace(b"{}", STAMP), 1)
@@ -115,12 +115,12 @@ def _with_links(tag: re.Match[str], place: Place) -> str:
     return tag[0].replace(attributes, LINK.sub(moved, attributes), 1) if attributes else tag[0]
 
 
-def _policy(reply: Reply) -> str:
-    """The policy of the page, within it: a file comes without headers."""
-    policy = reply.headers.get("content-security-policy", "default-src 'none'")
+def policy(reply: Reply) -> str:
+    """The policy of the page, within it: a file comes without headers of its own."""
+    whole = reply.headers.get("content-security-policy", "default-src 'none'")
     kept = [
         part.strip()
-        for part in policy.split(";")
+        for part in whole.split(";")
         if part.split()[:1] not in (["frame-ancestors"], ["upgrade-insecure-requests"])
     ]
     value = html.escape("; ".join(kept), quote=True).replace("&#x27;", "'")

@@ -246,6 +246,7 @@ def _security_headers(rendering: Rendering) -> dict[str, str]:
     if rendering.is_html:
         if "frame-ancestors 'none'" in policy:
             headers["X-Frame-Options"] = "DENY"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
     if any(name.lower() == "access-control-allow-origin" for name, _ in rendering.headers):
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"

@@ -1,12 +1,22 @@
 """What a reader is told when there is nothing better to say; needs no records, no templates."""
 
 RETRY_AFTER_S = 30
+BARE_HEADERS = (
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""What guards an answer that loads nothing, sends nothing and is shown nowhere else."""
 SORRY_HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Retry-After", str(RETRY_AFTER_S)),
     ("Cache-Control", "no-store"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("X-Content-Type-Options", "nosniff"),
+    *BARE_HEADERS,
 )
 SORRY = """<!doctype html>
 <html lang="en">

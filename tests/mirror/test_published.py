@@ -53,6 +53,7 @@ def test_files_are_the_bytes_of_the_origin_but_for_a_note_that_waits(copy, at):
     held = (copy.published / "index.html").read_bytes()
     note = b'<p class="stale" id="copy" role="status" data-quiet hidden></p>'
     script = b'<script src="/mirror.js" defer></script>\n'
+    held = re.sub(rb'<meta http-equiv="Content-Security-Policy" content="[^"]*">\n', b"", held)
     assert held.replace(note, b"<!--as-of-->").replace(script, b"") == page
     for path in ("history.rss", "api/v2/summary.json", "badge.svg", "maintenance.ics"):
         assert (copy.published / path).read_bytes() == client.get(f"/{path}").data
@@ -75,6 +76,11 @@ def test_every_published_address_is_answered_with_the_application_gone(copy, bef
             with client.get(address) as original:
                 said = original.headers["Content-Type"].partition(";")[0]
             assert answer.headers["Content-Type"].partition(";")[0] == said, address
+        page = session.get(url)
+        policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page.text)[1]
+        assert "unsafe" not in policy
+        assert page.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert page.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         packed = session.get(url, headers={"Accept-Encoding": "gzip"})
         assert packed.headers["Content-Encoding"] == "gzip"
         assert "frame-ancestors 'none'" in packed.headers["Content-Security-Policy"]

@@ -37,7 +37,7 @@ from statuspage.errors import Invalid
 from statuspage.links import Purpose
 from statuspage.notify import channels
 from statuspage.page import html, snapshot, subscribing
-from statuspage.page.cache import Rendering
+from statuspage.page.cache import Rendering, content_security_policy
 from statuspage.page.format import Times
 from statuspage.page.snapshot import NoPageError
 from statuspage.page.subscribing import Typed
@@ -56,6 +56,9 @@ PRIVATE = {
     "X-Content-Type-Options": "nosniff",
     # The address of the page is the key to it.
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "X-Robots-Tag": "noindex",
 }
 
@@ -526,7 +529,7 @@ def _private(rendering: Rendering) -> Response:
     response = Response(
         rendering.body, rendering.status, content_type=rendering.content_type, headers=PRIVATE
     )
-    response.headers["Content-Security-Policy"] = rendering.csp or "default-src 'none'"
+    response.headers["Content-Security-Policy"] = rendering.csp or content_security_policy()
     return response
 
 

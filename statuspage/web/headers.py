@@ -1,0 +1,28 @@
+"""Headers that every answer of the application has, unless whoever made it chose its own.
+
+Published answers carry theirs in their stored bytes (`page/cache`) and never come here again.
+"""
+
+from http import HTTPStatus
+
+from flask import Flask, Response
+
+from statuspage.page.sorry import BARE_HEADERS
+
+
+def init_app(app: Flask) -> None:
+    """Call it before whoever sets headers of its own after a request."""
+    app.after_request(guard)
+
+
+def guard(response: Response) -> Response:
+    """Add what is missing. A 304 adds nothing: it would change what the reader has stored."""
+    if response.status_code == HTTPStatus.NOT_MODIFIED:
+        return response
+    if "Access-Control-Allow-Origin" in response.headers:
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
+    is_framed_by_choice = "Content-Security-Policy" in response.headers
+    for name, value in BARE_HEADERS:
+        if not (is_framed_by_choice and name == "X-Frame-Options"):
+            response.headers.setdefault(name, value)
+    return response
