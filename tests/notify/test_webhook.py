@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 from standardwebhooks import Webhook
 
-from statuspage.config import PROJECT
+from statuspage.config import PROJECT, Settings
 from statuspage.db import db
 from statuspage.domain import components, events, maintenance
 from statuspage.domain.events import SYSTEM
@@ -54,9 +54,14 @@ def hook():
 
 @pytest.fixture
 def sent(app, subscribed, an_incident, hook, at, settings):
-    """Headers and body of the webhook that tells of an incident."""
+    """Headers and body of the webhook that tells of an incident, and who got it."""
     (public_id,) = subscribed()
     an_incident()
+    return *tell(app, settings, hook, at), public_id
+
+
+def tell(app, settings, hook, at):
+    """Send what there is to tell of the incident; the headers and body that came."""
     with app.app_context():
         subscriber = db.session.query(Subscriber).one()
         subscriber.address = hook.url
@@ -66,8 +71,7 @@ def sent(app, subscribed, an_incident, hook, at, settings):
             subscriber, Channel.WEBHOOK, event.id, secret=SECRET, base_url=told.page.url
         )
     ways(settings)[Channel.WEBHOOK].send(told, to)
-    (taken,) = hook.taken
-    return *taken, public_id
+    return hook.taken.pop()
 
 
 def test_an_incident_is_told_with_the_keys_that_statuspage_sends(sent):
@@ -89,6 +93,21 @@ def test_a_receiver_can_check_who_sent_it_with_the_standard_library_for_it(sent,
     checker.verify(body, names)
     with pytest.raises(Exception, match="No matching signature"):
         checker.verify(body.replace(b"Checkout", b"Chequeout"), names)
+
+
+def test_after_a_rotation_a_receiver_may_check_by_either_secret(app, sent, hook, at, settings):
+    *_, public_id = sent
+    new = "the key that came after it"
+    rotated = settings.model_dump() | {"secret_key": new, "old_secret_keys": SECRET}
+    headers, body = tell(app, Settings(**rotated), hook, at)
+    names = {name.lower(): value for name, value in headers.items()}
+    for key in (SECRET, new):
+        Webhook(webhook.signing_secret(key, public_id)).verify(body, names)
+    rotated["old_secret_keys"] = ""
+    headers, body = tell(app, Settings(**rotated), hook, at)
+    names = {name.lower(): value for name, value in headers.items()}
+    with pytest.raises(Exception, match="No matching signature"):
+        Webhook(webhook.signing_secret(SECRET, public_id)).verify(body, names)
 
 
 def test_the_same_delivery_has_the_same_id_at_each_attempt(sent, at):

@@ -33,7 +33,9 @@ def sender(settings: Settings) -> Send:
     def send(news: News, to: Recipient) -> None:
         body = json.dumps(payload(news, to), ensure_ascii=False, separators=(",", ":")).encode()
         at = clock.now()
-        signature = sign(signing_secret(settings.secret_key, to.id), to.key, at, body)
+        # While a receiver still has the secret of an earlier key, its signature goes along.
+        secrets = (signing_secret(key, to.id) for key in settings.link_keys)
+        signature = " ".join(sign(secret, to.key, at, body) for secret in secrets)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": AGENT,
