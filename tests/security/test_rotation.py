@@ -1,0 +1,58 @@
+"""A new secret key: the application is started anew on the same database."""
+
+import pytest
+from pydantic import ValidationError
+
+from statuspage import create_app, links
+from statuspage.config import Settings
+from statuspage.db import db
+from statuspage.domain import pages, staff, subscribers
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.staff import Role
+from statuspage.domain.subscribers import Channel, Contact
+from statuspage.links import Purpose
+from tests.admin.conftest import Browser
+from tests.conftest import SECRET, on_sqlite
+
+pytestmark = on_sqlite
+
+NEW = "a new key of this installation"
+PASSWORD = "five words nobody would guess"
+
+
+def restarted(settings, **changed):
+    """Another application on the same rows, with other settings, as after a restart."""
+    app = create_app(Settings(**settings.model_dump() | changed), watch=False)
+    with app.app_context():
+        db.engine.dispose()
+    return app
+
+
+def test_sessions_end_with_their_key_and_links_live_while_it_is_listed(
+    app, settings, committed, at
+):
+    with committed():
+        pages.create("Northwind", time_zone="UTC", by=SYSTEM, at=at)
+        staff.create(
+            "ada@example.com", name="Ada", role=Role.OWNER, password=PASSWORD, by=SYSTEM, at=at
+        )
+        contact = Contact.of(Channel.EMAIL, "reader@example.net")
+        reader = subscribers.add(contact, by=SYSTEM, at=at, is_confirmed=True).public_id
+    browser = Browser(app)
+    browser.sign_in("ada@example.com", PASSWORD)
+    assert browser.get("/admin/").status_code == 200
+    cookie = browser.client.get_cookie("statuspage", domain="status.example.com")
+    link = f"/subscriptions/{links.token(SECRET, Purpose.MANAGE, reader)}"
+
+    for listed, status in ((SECRET, 200), (f"a-key-of-long-ago-1 {SECRET}", 200), ("", 404)):
+        client = restarted(settings, secret_key=NEW, old_secret_keys=listed).test_client()
+        client.set_cookie("statuspage", cookie.value, domain="status.example.com", secure=True)
+        desk = client.get("/admin/", base_url="https://status.example.com")
+        assert desk.status_code in (302, 303)
+        assert "/admin/sign-in" in desk.headers["Location"]
+        assert client.get(link).status_code == status
+
+
+def test_a_short_old_key_is_refused_with_a_sentence(settings):
+    with pytest.raises(ValidationError, match="each key has 16 characters or more"):
+        Settings(**settings.model_dump() | {"old_secret_keys": f"{SECRET} short"})
