@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # uv where it is at hand, else the pip that comes with Python: the same locked files.
 INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
-.PHONY: run test check lock clients bench screenshot clean
+.PHONY: run test check lock audit sbom clients bench screenshot clean
 
 run: $(VENV)/.run
 	@$(BIN)/python -m statuspage
@@ -26,6 +26,21 @@ lock:
 	uv export --quiet --no-header --no-emit-project --no-dev --upgrade -o requirements.txt
 	uv export --quiet --no-header --no-emit-project -o requirements-dev.txt
 	rm -f uv.lock
+
+# Known vulnerabilities, and the software bill of materials (CycloneDX), of what a server installs.
+audit: .venv-audit/.made
+	@.venv-audit/bin/python .ci/audit.py
+
+sbom: .venv-audit/.made
+	@mkdir -p build
+	@.venv-audit/bin/python -W ignore -m cyclonedx_py requirements requirements.txt --pyproject pyproject.toml \
+	    --mc-type application --output-reproducible --output-format JSON --output-file build/sbom.cdx.json
+	@echo "build/sbom.cdx.json lists what a server installs."
+
+.venv-audit/.made: .ci/audit.txt
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 # Published clients of other people, each in a place of its own: see tests/clients.
 clients: .venv-clients/.made tests/clients/node_modules/.made
@@ -46,7 +61,7 @@ screenshot: $(VENV)/.dev
 	@$(BIN)/python docs/make_screenshot.py
 
 clean:
-	rm -rf $(VENV) .venv-clients tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-audit .venv-clients build tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=…")'
