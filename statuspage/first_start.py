@@ -1,6 +1,8 @@
 """What an empty database is given, and the first way in."""
 
+import sys
 from datetime import datetime
+from pathlib import Path
 
 from flask import Flask
 
@@ -38,7 +40,11 @@ def welcome(app: Flask, *, at: datetime) -> str:
             db.session.commit()
             lines.append(f"Sign in once  {address}/admin/sign-in/{token}")
         elif not staff.listed():
-            lines.append("First owner   flask staff create EMAIL --role owner --password-stdin")
+            flask = Path(sys.executable).with_name("flask")
+            lines.append(
+                f"First owner   echo PASSWORD | {flask} staff create EMAIL --role owner"
+                " --password-stdin"
+            )
     return "\n".join([*lines, "Stop          Ctrl-C", ""])
 
 
