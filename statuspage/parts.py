@@ -6,6 +6,7 @@ they need is loaded once, and what only a start needs is given back.
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING
@@ -38,8 +39,6 @@ def tell_start(name: str, process_id: int | None) -> None:
 
 def front(settings: Settings, socket: Path) -> None:
     """Answer readers from memory, and pass on to the web process at `socket` what is not there."""
-    import sys
-
     import uvloop
 
     from statuspage import counters, logs
@@ -66,6 +65,7 @@ def load(settings: Settings) -> "Flask":
 
     It has no connection and no thread: both are made where they are used.
     """
+    _leave_out_what_is_not_configured(settings)
     import granian.server  # noqa: F401
     from sqlalchemy import orm
 
@@ -77,6 +77,17 @@ def load(settings: Settings) -> "Flask":
     orm.configure_mappers()
     app.url_map.update()
     return app
+
+
+def _leave_out_what_is_not_configured(settings: Settings) -> None:
+    """The job queue loads every driver that it finds: eleven megabytes for nothing.
+
+    A module that is None in `sys.modules` is taken as not installed.
+    """
+    if settings.is_sqlite:
+        sys.modules.setdefault("psycopg", None)  # type: ignore[arg-type]
+    if settings.redis_url is None:
+        sys.modules.setdefault("redis", None)  # type: ignore[arg-type]
 
 
 def prepare(app: "Flask") -> None:

@@ -4,19 +4,16 @@ The queue only wakes; what must not be lost is in the database. A tick twice at
 once, or one missed in a crash, changes nothing: each step is a compare-and-set.
 """
 
-import logging
 import os
 import signal
 import threading
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-import redis
 import sqlalchemy as sa
 from flask import Flask
-from huey import Huey, RedisHuey, SqliteHuey, crontab
+from huey import Huey, SqliteHuey, crontab
 from huey.consumer import Consumer
 
 from statuspage import clock, counters
@@ -32,8 +29,6 @@ from statuspage.notify.troubles import Troubles
 
 TICK_S = 1.0
 SHUTDOWN_S = 4
-REDIS_S = 3.0
-"""How long Redis may take; a worker that asks for a job waits for a second of them on purpose."""
 
 troubles = Troubles()
 
@@ -176,38 +171,13 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
 
 def _make_queue(settings: Settings) -> Huey:
     if settings.redis_url:
-        # A request that wakes the worker must not hang with a queue that does.
-        separator = "&" if "?" in settings.redis_url else "?"
-        limits = f"socket_connect_timeout={REDIS_S}&socket_timeout={REDIS_S}"
-        url = f"{settings.redis_url}{separator}{limits}"
-        return _RedisQueue("statuspage", url=url)
+        # Loaded only here: it takes five megabytes.
+        from statuspage.notify.redis_queue import RedisQueue
+
+        return RedisQueue.at(settings.redis_url, troubles)
     return SqliteHuey(
         "statuspage",
         filename=str(settings.data_dir / "queue.db"),
         # Not SQLite's default: a job that was accepted survives a power cut.
         fsync=True,
     )
-
-
-class _RedisQueue(RedisHuey):  # type: ignore[misc]
-    """On Redis; while that is away the consumer goes on asking, and the log says so once."""
-
-    def dequeue(self) -> Any:
-        with troubles.watch("The queue", outages=(redis.RedisError,)):
-            return super().dequeue()
-
-    def read_schedule(self, timestamp: datetime | None = None) -> Any:
-        with troubles.watch("The queue", outages=(redis.RedisError,)):
-            return super().read_schedule(timestamp)
-
-
-class _NotTold(logging.Filter):
-    """Leaves out a traceback of Redis, which the consumer writes with every try."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, redis.RedisError)
-
-
-for _name in ("huey.consumer.Worker", "huey.consumer.Scheduler"):
-    logging.getLogger(_name).addFilter(_NotTold())
