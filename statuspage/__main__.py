@@ -81,6 +81,7 @@ class _Leader:
         self._running: list[ForkProcess] = []
         self._process_id = os.getpid()
         self._asked = 0
+        self._has_asked = False
         self._take_signals(self._leave)
 
     def start(self, name: str, part: Callable[..., None], *arguments: object) -> None:
@@ -100,7 +101,7 @@ class _Leader:
         def leave(number: int, _frame: FrameType | None) -> None:
             # The first counts: what ends on our word makes us ask again.
             self._asked = self._asked or number
-            self._ask_to_end()
+            self.ask_to_end()
             server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
 
         # From here on it has signals to itself, and gives them back.
@@ -116,6 +117,14 @@ class _Leader:
         code = ended.exitcode or 1
         sys.exit(code if code > 0 else 128 - code)
 
+    def ask_to_end(self) -> None:
+        """Tell all of them, once: told again, the worker would drop what it is finishing."""
+        # A fork of ours may hold our handlers for a moment.
+        if os.getpid() == self._process_id and not self._has_asked:
+            self._has_asked = True
+            for process in self._running:
+                process.terminate()
+
     @contextlib.contextmanager
     def ending_all(self) -> Iterator[None]:
         """At the end of the block, whatever ends it, no process is left."""
@@ -125,18 +134,12 @@ class _Leader:
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
             deadline = time.monotonic() + parts.GRACE_S
-            self._ask_to_end()
+            self.ask_to_end()
             for process in self._running:
                 process.join(max(deadline - time.monotonic(), 0))
                 if process.is_alive():
                     process.kill()
                     process.join()
-
-    def _ask_to_end(self) -> None:
-        # A fork of ours may hold our handlers for a moment.
-        if os.getpid() == self._process_id:
-            for process in self._running:
-                process.terminate()
 
     def _leave_with_the_first(self) -> None:
         wait([process.sentinel for process in self._running])

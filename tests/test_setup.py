@@ -283,6 +283,41 @@ def test_when_one_process_is_killed_the_group_ends(group, name):
     assert not [name for name, pid in processes.items() if _is_running(pid)]
 
 
+LATE = """
+import signal, time
+from statuspage.__main__ import _Leader
+
+def finish():
+    asked = []
+    signal.signal(signal.SIGTERM, lambda *_: asked.append(time.monotonic()))
+    print("ready", flush=True)
+    while not asked or time.monotonic() < asked[0] + 0.3:
+        signal.sigtimedwait([], 0.05)
+    print("asked", len(asked), flush=True)
+
+leader = _Leader()
+with leader.ending_all():
+    leader.start("worker", finish)
+    try:
+        signal.pause()
+    finally:
+        leader.ask_to_end()
+"""
+
+
+def test_what_is_asked_to_end_is_asked_once_and_may_finish():
+    group = subprocess.Popen(
+        [sys.executable, "-c", LATE], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    lines = iter(group.stdout.readline, "")
+    while next(lines) != "ready\n":
+        pass
+    group.terminate()
+    assert list(lines)[-1] == "asked 1\n"
+    assert group.wait(timeout=PATIENCE_S) == 128 + signal.SIGTERM
+    group.stdout.close()
+
+
 def test_when_the_leader_is_killed_its_processes_end_by_themselves(group):
     processes = group.processes()
     group.process.kill()
