@@ -112,7 +112,9 @@ class _Leader:
 
     def wait_for_an_end(self) -> None:
         """Wait until one of them ends, and exit as it did, but never as if all were well."""
-        wait([process.sentinel for process in self._running])
+        # Not for ever: a signal that comes just before the wait would be noticed after it only.
+        while not wait([process.sentinel for process in self._running], timeout=1.0):
+            pass
         ended = next(process for process in self._running if not process.is_alive())
         code = ended.exitcode or 1
         sys.exit(code if code > 0 else 128 - code)

@@ -299,7 +299,7 @@ leader = _Leader()
 with leader.ending_all():
     leader.start("worker", finish)
     try:
-        signal.pause()
+        leader.wait_for_an_end()
     finally:
         leader.ask_to_end()
 """
