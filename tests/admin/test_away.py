@@ -14,7 +14,7 @@ from statuspage.db import db
 from statuspage.domain import incidents
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import IncidentStatus
-from statuspage.notify import jobs
+from statuspage.notify import redis_queue
 from statuspage.web import counting
 from tests.admin.conftest import Browser, fields_of
 from tests.admin.test_incidents import an_update
@@ -177,7 +177,7 @@ def test_attempts_to_sign_in_are_counted_while_redis_hangs_and_after(to_redis, w
 @on_sqlite
 def test_who_publishes_waits_once_for_a_queue_that_hangs(to_redis, world, monkeypatch, caplog):
     app = create_app(to_redis[0], watch=False)
-    monkeypatch.setattr(jobs, "REDIS_S", 0.1)
+    monkeypatch.setattr(redis_queue, "REDIS_S", 0.1)
 
     def publish():
         with app.app_context():
