@@ -13,4 +13,5 @@ except SettingsError as error:
 
 # A server prepares the database; a command of `flask` decides for itself.
 if "FLASK_RUN_FROM_CLI" not in os.environ:
+    parts.prepare(app)
     parts.begin_web(app)

@@ -184,7 +184,6 @@ def _loaded_to_be_shared(settings: Settings) -> "Flask":
     gc.set_threshold(20_000, 50, 100)
     app = parts.load(settings)
     gc.set_threshold(*usual)
-    gc.collect()
     gc.freeze()
     with contextlib.suppress(OSError, AttributeError):
         CDLL(None).malloc_trim(0)

@@ -118,13 +118,13 @@ def web(app: "Flask") -> "Flask":
 
 def begin_web(app: "Flask") -> None:
     """What a process does before it serves the application, whatever server it belongs to."""
-    from statuspage import counters, reporting
+    from statuspage import counters, integrity, reporting
 
     group.end_with_the_others()
     group.let_readers_go_first()
     counters.share(app.config["SETTINGS"].data_dir / "counters", "web")
     reporting.begin(app.config["SETTINGS"], "web")
-    prepare(app)
+    integrity.look_at_start(app)
 
 
 def web_server(settings: Settings, socket: Path | None) -> "MPServer":
