@@ -126,6 +126,8 @@ def _check_rss_item(item):
         (whole,) = encoded
         assert whole.getprevious().tag == "description"
         _check_html(whole.text)
+        # Readers may take it for HTML, so the plain words are escaped.
+        assert "<" not in item.findtext("description")
     else:
         _check_html(item.findtext("description"))
 

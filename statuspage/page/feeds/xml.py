@@ -5,6 +5,7 @@ right by extensions, feedgen's own hook for what it has no words for.
 """
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from feedgen.ext.base import BaseEntryExtension, BaseExtension
@@ -86,6 +87,7 @@ class _FeedShape(BaseExtension):
 
     def extend_rss(self, feed: etree._Element) -> etree._Element:
         _arrange(feed[0], _RSS_CHANNEL)
+        _escape(feed[0].find("description"))
         _name_stylesheet(feed)
         return feed
 
@@ -101,9 +103,17 @@ class _EntryShape(BaseEntryExtension):
 
     def extend_rss(self, item: etree._Element) -> etree._Element:
         _arrange(item, _RSS_ITEM)
+        if item.find(_ENCODED) is not None:
+            _escape(item.find("description"))
         for guid in item.iterfind("guid[@isPermaLink='true']"):
             del guid.attrib["isPermaLink"]  # The default, and left out by Statuspage.
         return item
+
+
+def _escape(description: etree._Element | None) -> None:
+    """Plain words, where RSS 2.0 lets readers expect HTML: typed markup must not become any."""
+    if description is not None and description.text:
+        description.text = escape(description.text, quote=False)
 
 
 def _arrange(parent: etree._Element, order: Sequence[str]) -> None:

@@ -1,0 +1,127 @@
+"""What staff and strangers type, in every public form of the page: nothing runs, nothing leaks."""
+
+import json
+from datetime import timedelta
+from html.parser import HTMLParser
+
+from lxml import etree
+
+from statuspage.domain import components, corrections, incidents, pages, postmortems, subscribers
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.postmortems import Action, Part
+from statuspage.domain.status import IncidentStatus
+from statuspage.domain.subscribers import Channel, Contact
+from statuspage.domain.timeline import Facts
+from statuspage.mirror.addresses import CONSTANT, of_component
+from tests.conftest import on_sqlite
+from tests.public import site
+
+pytestmark = on_sqlite
+
+EVIL = (
+    "</title></style></script><script>run()</script><img src=x onerror=run()>"
+    "\"' onfocus=run() autofocus x=\" <svg/onload=run()> ]]><a href='javascript:run()'>a</a>"
+)
+EVIL_BODY = f"[a](javascript:run()) [b](JaVaScRiPt&#58;run()) <javascript:run()> ![c](x)\n\n{EVIL}"
+SHORT = "</title><script>run()</script><img src=x onerror=run()>\"'"
+SECRET = "only-insiders-may-read-this"
+
+
+class Runs(HTMLParser):
+    """Whatever in an HTML text would run."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            link = (value or "").strip().lower()
+            if name.startswith("on") or link.startswith(("javascript:", "data:text")):
+                self.found.append((tag, name, value))
+        if tag in ("object", "base") or (tag == "script" and not dict(attrs).get("src")):
+            self.found.append((tag, attrs))
+
+    handle_startendtag = handle_starttag
+
+
+def texts(answer):
+    """The HTML texts of an answer; fails where it is not well formed."""
+    kind = answer.content_type
+    if "json" in kind:
+        json.loads(answer.text)
+    elif "xml" in kind or "svg" in kind:
+        root = etree.fromstring(answer.data)
+        names = {etree.QName(one).localname for one in root.iter(etree.Element)}
+        assert "script" not in names
+        for one in root.iter(etree.Element):
+            assert not [name for name in one.attrib if name.startswith("on")]
+            # Readers take both of RSS for HTML.
+            is_html = etree.QName(one).localname in ("encoded", "description")
+            if one.get("type") == "html" or is_html:
+                yield "".join(one.itertext())
+    elif "html" in kind:
+        yield answer.text
+
+
+def evil_world(at):
+    pages.create(SHORT, time_zone="UTC", by=SYSTEM, at=at)
+    group = components.add_group(EVIL, description=EVIL, by=SYSTEM, at=at)
+    one = site.a_component(EVIL, at, group=group, description=EVIL)
+    opened = incidents.open_incident(
+        EVIL,
+        status=IncidentStatus.INVESTIGATING,
+        body=EVIL_BODY,
+        claims={one: site.PARTIAL},
+        facts=Facts(EVIL, EVIL, EVIL),
+        by=SYSTEM,
+        at=at,
+    )
+    past = site.a_past_incident(one, at - timedelta(days=2), at, name=EVIL)
+    postmortem = postmortems.save(
+        past,
+        {Part.SUMMARY: EVIL_BODY, Part.ROOT_CAUSE: EVIL_BODY},
+        [Action(EVIL)],
+        expected_version=None,
+        by=SYSTEM,
+        at=at,
+    )
+    postmortems.publish(postmortem, by=SYSTEM, at=at)
+    planned = site.a_maintenance(one, at, at + timedelta(days=1))
+    wrong = site.a_past_incident(one, at - timedelta(days=3), at, name=EVIL)
+    corrections.retract(wrong, reason=EVIL, by=SYSTEM, at=at)
+    draft = incidents.open_incident(
+        SECRET,
+        status=opened.status,
+        body=SECRET,
+        claims={},
+        by=SYSTEM,
+        at=at,
+        draft=True,
+    )
+    contact = Contact.of(Channel.EMAIL, f"{SECRET}@example.net")
+    subscribers.add(contact, by=SYSTEM, at=at, is_confirmed=True)
+    public = [each.public_id for each in (opened, past, planned)]
+    return one.public_id, public, wrong.public_id, draft.public_id
+
+
+def test_nothing_that_is_typed_runs_and_nothing_hidden_is_told(client, committed, at):
+    with committed():
+        component, public, wrong, draft = evil_world(at)
+    addresses = {*CONSTANT, *of_component(component), "/embed", "/subscribe"}
+    for public_id in public:
+        addresses |= {f"/incidents/{public_id}{form}" for form in ("", ".rss", ".atom", ".json")}
+        addresses.add(f"/api/v2/incidents/{public_id}.json")
+    walked = 0
+    for address in sorted({*addresses, f"/incidents/{wrong}"}):
+        with client.get(address) as answer:
+            assert answer.status_code < 500, address
+            assert SECRET not in answer.text.replace("\n ", ""), address
+            assert draft not in answer.text, address
+            for text in texts(answer):
+                walked += "run()" in text
+                assert not Runs(text).found, (address, Runs(text).found)
+    assert walked > 20
+    assert client.get(f"/incidents/{draft}").status_code == 404
