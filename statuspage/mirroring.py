@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from statuspage.config import Settings
+    from statuspage.mirror.asking import Together
     from statuspage.mirror.looking import Look
     from statuspage.mirror.maker import LookSince
 
@@ -45,6 +46,7 @@ def _running(app: Flask) -> Iterator[None]:
         settings.mirror.split(),
         ask=in_process(app.wsgi_app, settings.base_url),
         look_since=looking(app),
+        together=together(app),
         revision=published.read_revision,
         keys=Keys(settings.bucket_key, settings.bucket_secret),
     )
@@ -91,6 +93,29 @@ def within(app: Flask) -> Callable[[], AbstractContextManager[None]]:
             yield
 
     return entered
+
+
+def together(app: Flask) -> "Together":
+    """Reads ahead, in a few queries, what the pages of incidents are made of."""
+    from statuspage.mirror.addresses import incidents_among
+    from statuspage.page import snapshot
+    from statuspage.page.once import reading_once
+
+    base_url: str = app.config["SETTINGS"].base_url
+
+    @contextmanager
+    def reading(addresses: Collection[str]) -> Iterator[None]:
+        with reading_once():
+            try:
+                with within(app)():
+                    ids = incidents_among(addresses)
+                    snapshot.read_ahead(ids, at=clock.now(), base_url=base_url)
+            except Exception as error:
+                # One that can not be read must not hold up the others: each by itself then.
+                app.logger.warning("The mirror could not read ahead: %s", error)
+            yield
+
+    return reading
 
 
 def looking(app: Flask) -> "LookSince":
@@ -152,7 +177,8 @@ def _mirror_once(app: Flask, text: str, *, published: bool) -> str:
             stage = Stage(work / ("published" if is_for_nginx else "portable"))
             stages = Stages(published=stage) if is_for_nginx else Stages(portable=stage)
             ask_nothing_twice(app)
-            maker = Maker(in_process(app.wsgi_app, settings.base_url), _everything(app), stages)
+            ask = in_process(app.wsgi_app, settings.base_url)
+            maker = Maker(ask, _everything(app), stages, together(app))
             maker.begin(clock.now())
             maker.go_on(clock.now())
             target.publish(stage)

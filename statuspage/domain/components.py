@@ -5,7 +5,7 @@ and `set_status` are the only writers of claims, `correct_claim` the only one th
 rewrites an old one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -376,12 +376,19 @@ def groups() -> list[ComponentGroup]:
     return list(db.session.scalars(query))
 
 
-def claims_since(start: datetime) -> list[ComponentClaim]:
-    """Claims of any component that were in force at `start` or later.
+def claims_since(
+    start: datetime, *, before: datetime | None = None, of: Collection[int] | None = None
+) -> list[ComponentClaim]:
+    """Claims of any component, or `of` these (row ids), that were in force at `start` or later.
 
-    What a retracted incident claimed never was.
+    Those that began `before` a moment only, where one is given. What a retracted incident
+    claimed never was.
     """
     query = sa.select(ComponentClaim).where(_counts_since(start))
+    if before is not None:
+        query = query.where(ComponentClaim.starts_at < before)
+    if of is not None:
+        query = query.where(ComponentClaim.component_id.in_(of))
     return list(db.session.scalars(query.order_by(ComponentClaim.id)))
 
 

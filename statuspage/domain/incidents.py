@@ -4,7 +4,7 @@ The verbs by which staff and programs tell, and the finders. What puts a told th
 right is in `corrections`. Knows nothing of HTTP.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -350,6 +350,12 @@ def get(public_id: str, *, lock: bool = False) -> Incident | None:
     if lock:
         query = query.with_for_update(of=Incident)
     return db.session.scalar(query.options(*_FULL))
+
+
+def with_ids(public_ids: Collection[str]) -> list[Incident]:
+    """Those of any state that have one of these public ids, with everything a reader touches."""
+    query = sa.select(Incident).where(Incident.public_id.in_(public_ids))
+    return list(db.session.scalars(query.options(*_FULL)))
 
 
 def get_update(public_id: str) -> IncidentUpdate | None:

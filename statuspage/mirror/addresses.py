@@ -4,6 +4,7 @@ Pure. `tests/mirror/test_addresses.py` holds the lists against the map of the ap
 """
 
 import mimetypes
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -69,6 +70,8 @@ OF_THE_ORIGIN = (
 NUMBERED = ("/history", "/history.json", "/uptime")
 FEEDS = (".rss", ".atom", ".json")
 
+INCIDENT = re.compile(r"/(?:api/v2/)?incidents/(\w{12})\b")
+
 EXTENSIONS = {
     "text/html": ".html",
     "application/json": ".json",
@@ -122,6 +125,12 @@ def of_incident(one: Listed) -> Iterator[str]:
         yield f"{path}/postmortem"
     if not one.is_over:
         yield f"{path}/subscribe"
+
+
+def incidents_among(addresses: Collection[str]) -> list[str]:
+    """The public ids of the incidents whose pages and feeds are among these."""
+    found = (INCIDENT.match(address) for address in addresses)
+    return list(dict.fromkeys(one[1] for one in found if one))
 
 
 def of_component(public_id: str) -> Iterator[str]:

@@ -7,14 +7,15 @@ keeps its last good file; when the front page can not be made, nothing changes.
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import TypeAlias
 
 from statuspage.mirror import portable, published
 from statuspage.mirror.addresses import FRONT, MISSING, Plan, file_of, plan
-from statuspage.mirror.asking import Ask, Reply
+from statuspage.mirror.asking import Ask, Reply, Together, alone
 from statuspage.mirror.looking import Look, program
 from statuspage.mirror.stage import AGE, BEACON, Draft, Stage
 
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 WRITE_EVERY = 500
 """So many answers are held in memory before they are written."""
+ASK_TOGETHER = 100
+"""So many are made of what was read at one moment."""
 STALE_AFTER_S = int(portable.OLD_AFTER.total_seconds())
 
 
@@ -51,6 +54,7 @@ class Maker:
     ask: Ask
     look_since: LookSince
     stages: Stages
+    together: Together = alone
     later: list[str] = field(default_factory=list)
     """What is still to be asked for, in order."""
     _plan: Plan | None = None
@@ -89,17 +93,20 @@ class Maker:
     def go_on(self, at: datetime, *, until: Callable[[], bool] = lambda: False) -> None:
         """Make what is `later`, unless `until` says that something more urgent came up."""
         while self.later and not until():
-            batch = self.later[:WRITE_EVERY]
             replies: dict[str, Reply] = {}
-            for address in batch:
-                if until():
+            for first in range(0, min(len(self.later), WRITE_EVERY), ASK_TOGETHER):
+                some = self.later[first : first + ASK_TOGETHER]
+                replies |= self._asked(some, until=until)
+                if len(replies) < first + len(some):
                     break
-                replies |= self._asked([address])
             del self.later[: len(replies)]
             self._write(replies, at)
 
-    def _asked(self, addresses: Iterable[str]) -> dict[str, Reply]:
-        return {address: self.ask(address) for address in addresses}
+    def _asked(
+        self, addresses: Sequence[str], *, until: Callable[[], bool] = lambda: False
+    ) -> dict[str, Reply]:
+        with self.together(addresses):
+            return {a: self.ask(a) for a in takewhile(lambda _: not until(), addresses)}
 
     def _write(self, replies: Mapping[str, Reply], at: datetime) -> None:
         assert self._look is not None

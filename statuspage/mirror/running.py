@@ -8,13 +8,14 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from statuspage import clock
-from statuspage.mirror.asking import Ask
+from statuspage.mirror.asking import Ask, Together, alone
 from statuspage.mirror.couriers import Courier, Standings, is_due
 from statuspage.mirror.maker import LookSince, Maker, Stages
 from statuspage.mirror.stage import Stage
@@ -43,6 +44,7 @@ class Mirror:
         ask: Ask,
         look_since: LookSince,
         revision: Callable[[], int],
+        together: Together = alone,
         keys: Keys = Keys(),  # noqa: B008  frozen
         now: Callable[[], datetime] = clock.now,
     ) -> None:
@@ -55,7 +57,7 @@ class Mirror:
             Stage(folder / "portable") if False in needs else None,
             Stage(folder / "published") if True in needs else None,
         )
-        self.maker = Maker(ask, look_since, stages)
+        self.maker = Maker(ask, look_since, stages, together)
         told = Standings(folder)
         self.couriers: list[Courier] = []
         for text in targets:
@@ -64,6 +66,8 @@ class Mirror:
             self.couriers.append(Courier(parse(text, folder, keys), stage, told, now))
         self._made: int | None = None
         self._made_at: datetime | None = None
+        self._looked_at = 0.0
+        """By the steady clock: when the revision was last asked for."""
         self._is_failing = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
@@ -94,7 +98,14 @@ class Mirror:
         return all(stage.manifest.event > 0 for stage in self.maker.stages)
 
     def _is_urgent(self) -> bool:
-        return self._stopping.is_set() or self._revision() != self._made
+        """Asked before each address; the revision is looked at now and then."""
+        if self._stopping.is_set():
+            return True
+        moment = time.monotonic()
+        if moment - self._looked_at < CHECK_EVERY_S:
+            return False
+        self._looked_at = moment
+        return self._revision() != self._made
 
     def _run(self) -> None:
         with _turn(self._folder / "lock", self._stopping) as is_ours:

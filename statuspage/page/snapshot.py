@@ -4,7 +4,7 @@ Every function asks a fixed number of queries, whatever the number of components
 incidents and updates.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,7 @@ from statuspage.domain.status import (
 from statuspage.domain.timeline import Incident
 from statuspage.domain.uptime import Day, Window, day_start, days, percentage
 from statuspage.page import words
+from statuspage.page.once import know, shared
 from statuspage.page.stories import incident_view
 from statuspage.page.views import (
     CalendarMonth,
@@ -108,6 +109,7 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
     )
 
 
+@shared
 def describe(*, base_url: str) -> PageView:
     """The page's own facts. Raises `NoPageError` before the first set-up."""
     page = pages.get()
@@ -132,16 +134,39 @@ def describe(*, base_url: str) -> PageView:
     )
 
 
+@shared
 def incident(public_id: str, *, at: datetime, base_url: str) -> IncidentPage | Retracted | None:
     """One published incident or maintenance; None when there is none the public may see."""
-    row = incidents.get(public_id)
-    if row is None or row.is_draft:
-        return None
-    if row.retracted_at is not None:
-        return Retracted(row.public_id, row.name, row.retracted_at, row.retracted_reason or "")
-    page = describe(base_url=base_url)
-    (view,) = _incident_views([row], at)
-    return IncidentPage(page=page, at=at, incident=view, strips=_strips(row, at))
+    return _incident_pages([public_id], at=at, base_url=base_url).get(public_id)
+
+
+def read_ahead(public_ids: Collection[str], *, at: datetime, base_url: str) -> None:
+    """Within `once.reading_once`: read all of these incidents together, for `incident` to give."""
+    pages = _incident_pages(public_ids, at=at, base_url=base_url)
+    for public_id in public_ids:
+        know(incident, pages.get(public_id), public_id, at=at, base_url=base_url)
+
+
+def _incident_pages(
+    public_ids: Collection[str], *, at: datetime, base_url: str
+) -> dict[str, IncidentPage | Retracted]:
+    rows = [row for row in incidents.with_ids(public_ids) if not row.is_draft]
+    found: dict[str, IncidentPage | Retracted] = {
+        row.public_id: Retracted(
+            row.public_id, row.name, row.retracted_at, row.retracted_reason or ""
+        )
+        for row in rows
+        if row.retracted_at is not None
+    }
+    rows = [row for row in rows if row.retracted_at is None]
+    if rows:
+        page = describe(base_url=base_url)
+        strips = _strips(rows, at)
+        for row, view in zip(rows, _incident_views(rows, at), strict=True):
+            found[row.public_id] = IncidentPage(
+                page=page, at=at, incident=view, strips=strips[row.id]
+            )
+    return found
 
 
 def history(
@@ -179,6 +204,7 @@ def maintenances(*, at: datetime, base_url: str) -> tuple[PageView, tuple[Incide
     return describe(base_url=base_url), (*ahead, *[one for one in views if one.is_over][:25])
 
 
+@shared
 def recent(
     *,
     at: datetime,
@@ -202,6 +228,7 @@ def recent(
     return Recent(describe(base_url=base_url), tuple(_incident_views(rows, at)), ref)
 
 
+@shared
 def planned(*, at: datetime, base_url: str, component: str | None = None) -> Recent | None:
     """For calendars: maintenance that is ahead or goes on, or ended in the last 90 days.
 
@@ -227,10 +254,11 @@ def standing(public_id: str, *, at: datetime) -> tuple[str, ComponentStatus] | N
     row = _visible_component(public_id)
     if row is None:
         return None
-    claims = [one for one in components.claims_since(at) if one.component_id == row.id]
+    claims = components.claims_since(at, of={row.id})
     return row.name, effective([one.span for one in claims], at).status
 
 
+@shared
 def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage | None:
     """One component with its trouble of 90 days; None when the public may not see it."""
     row = _visible_component(public_id)
@@ -239,7 +267,7 @@ def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage |
     page = describe(base_url=base_url)
     today = at.astimezone(page.zone).date()
     start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
-    claims = [one for one in components.claims_since(start) if one.component_id == row.id]
+    claims = components.claims_since(start, of={row.id})
     names = _refs(claims)
     return ComponentPage(
         page=page,
@@ -287,6 +315,7 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
 # ── for programs ───────────────────────────────────────────────────────────────
 
 
+@shared
 def present(*, at: datetime, base_url: str) -> Present:
     """How every component stands at this moment, without its past."""
     page = describe(base_url=base_url)
@@ -336,11 +365,13 @@ def _standing_order(item: ComponentView | GroupView) -> tuple[int, datetime, boo
     return item.position, item.created_at, isinstance(item, ComponentView)
 
 
+@shared
 def unfinished(*, at: datetime) -> tuple[IncidentView, ...]:
     """Every published incident and maintenance that is not over."""
     return tuple(_incident_views(incidents.published(open_only=True), at))
 
 
+@shared
 def latest(kind: IncidentKind, limit: int, *, at: datetime) -> tuple[IncidentView, ...]:
     """The newest of a kind by creation, whatever became of them, newest first."""
     return tuple(_incident_views(incidents.last_created(kind, limit), at))
@@ -491,19 +522,32 @@ def _incident_views(rows: Sequence[Incident], at: datetime) -> list[IncidentView
     ]
 
 
-def _strips(row: Incident, at: datetime) -> tuple[Strip, ...]:
-    """The effective status of each named component, a little before and after included."""
+def _strips(rows: Sequence[Incident], at: datetime) -> dict[int, tuple[Strip, ...]]:
+    """By row id: the effective status of each named component, a little before and after too."""
+    stretches = {row.id: _stretch(row, at) for row in rows}
+    claims = components.claims_since(
+        min(start for start, _ in stretches.values()),
+        before=max(stop for _, stop in stretches.values()),
+        of={one.component_id for row in rows for one in row.affected},
+    )
+    spans: dict[int, list[Span]] = {}
+    for claim in claims:
+        spans.setdefault(claim.component_id, []).append(claim.span)
+    found = {}
+    for row in rows:
+        strips = []
+        for one in row.affected:
+            parts: list[Interval] = intervals(spans.get(one.component_id, ()), *stretches[row.id])
+            if parts:
+                strips.append(Strip(one.component.public_id, one.component.name, tuple(parts)))
+        found[row.id] = tuple(strips)
+    return found
+
+
+def _stretch(row: Incident, at: datetime) -> tuple[datetime, datetime]:
     end = row.resolved_at or at
     margin = max((end - row.started_at) / 8, timedelta(minutes=5))
-    start, stop = row.started_at - margin, min(end + margin, at) if row.is_over else end
-    claims = components.claims_since(start)
-    found = []
-    for one in row.affected:
-        spans = [claim.span for claim in claims if claim.component_id == one.component_id]
-        parts: list[Interval] = intervals(spans, start, stop)
-        if parts:
-            found.append(Strip(one.component.public_id, one.component.name, tuple(parts)))
-    return tuple(found)
+    return row.started_at - margin, min(end + margin, at) if row.is_over else end
 
 
 def _past(
