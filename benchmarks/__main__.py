@@ -98,8 +98,38 @@ def _prepare() -> tuple[rebuild.Rebuild, str]:
     return rebuild.measure(app, "/"), desk.sign_in(app)
 
 
-Run = tuple[str, int, str, str, dict[str, str]]
-"""Name of the question, number of connections, server, address, headers."""
+@dataclass(frozen=True)
+class Run:
+    """One question to one server."""
+
+    question: Question
+    connections: int
+    server: str
+    url: str
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return self.question.name, self.connections, self.server
+
+    def headers(self) -> dict[str, str]:
+        """What is asked with; the tag is the present one."""
+        headers = {}
+        if self.question.accept_encoding:
+            headers["Accept-Encoding"] = self.question.accept_encoding
+        if self.question.if_none_match:
+            answered, _ = servers.fetch(self.url, headers)
+            headers["If-None-Match"] = answered["ETag"]
+        return headers
+
+    def sample(self, seconds: float) -> Sample:
+        """Once more where the page changed meanwhile, as it does each minute of an outage."""
+        while True:
+            headers = self.headers()
+            sample = load.run(self.url, headers, seconds, self.connections)
+            if self.headers() == headers:
+                return sample
+
+
 Rounds = Mapping[tuple[str, int, str], list[Sample]]
 """By question, number of connections and server."""
 
@@ -109,8 +139,7 @@ def _runs(addresses: Mapping[str, str]) -> Iterator[Run]:
         for connections in CONNECTIONS:
             for server, base in addresses.items():
                 path = f"/{question.file}" if server == NGINX else question.address
-                url = base + path
-                yield question.name, connections, server, url, _headers(question, url)
+                yield Run(question, connections, server, base + path)
 
 
 def _peers(pages: Iterable[str]) -> Iterator[Run]:
@@ -118,29 +147,19 @@ def _peers(pages: Iterable[str]) -> Iterator[Run]:
     for page in pages:
         name, _, url = page.partition("=")
         for connections in CONNECTIONS:
-            yield QUESTIONS[0].name, connections, name, url, {}
+            yield Run(QUESTIONS[0], connections, name, url)
 
 
 def _rounds(runs: Sequence[Run], count: int, seconds: float) -> Rounds:
     """Every question to all servers, forwards and backwards in turn."""
-    for _, connections, _, url, headers in runs:
-        load.run(url, headers, 1, connections)
+    for run in runs:
+        run.sample(1)
     samples = defaultdict(list)
     for number in range(count):
-        for name, connections, server, url, headers in runs[:: -1 if number % 2 else 1]:
-            samples[name, connections, server].append(load.run(url, headers, seconds, connections))
+        for run in runs[:: -1 if number % 2 else 1]:
+            samples[run.key].append(run.sample(seconds))
         print(f"Round {number + 1} of {count} is done.", file=sys.stderr)
     return samples
-
-
-def _headers(question: Question, url: str) -> dict[str, str]:
-    headers = {}
-    if question.accept_encoding:
-        headers["Accept-Encoding"] = question.accept_encoding
-    answered, _ = servers.fetch(url, headers)
-    if question.if_none_match:
-        headers["If-None-Match"] = answered["ETag"]
-    return headers
 
 
 Pairs = list[tuple[Sample, Sample, float]]

@@ -92,6 +92,12 @@ class Kept:
     def body(self) -> bytes:
         return self.full[len(self.head) :]
 
+    def told(self, method: bytes, fields: Fields) -> bytes:
+        """`answer`, counted as one that was stored."""
+        answer = self.answer(method, fields)
+        (self.unchanged_counted if answer is self.unchanged else self.counted)[0] += 1
+        return answer
+
     def answer(self, method: bytes, fields: Fields) -> bytes:
         """All that is sent to a reader who asks with these header fields."""
         tags, since = fields.get(b"if-none-match"), fields.get(b"if-modified-since")

@@ -77,6 +77,8 @@ class Reader(asyncio.Protocol):
         self._has_begun = False
         """The answer under way is partly sent."""
         self._is_in_message = self._is_in_head = self._may_be_long = False
+        self._completed: list[Request] = []
+        """By the bytes that came last."""
         self._begin()
 
     def _begin(self) -> None:
@@ -109,7 +111,11 @@ class Reader(asyncio.Protocol):
         if self._is_ending:
             return  # What comes after the last words is not read.
         self._now = self._loop.time()
+        is_between = not self._is_in_message and not self._is_busy
+        if is_between and self._answers_as_before(data):
+            return
         self._may_be_long = len(data) > MAX_HEAD_BYTES
+        self._completed.clear()
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
@@ -123,6 +129,21 @@ class Reader(asyncio.Protocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        is_over = not self._is_in_message and not self._is_ending
+        if is_between and is_over and len(self._completed) == 1:
+            self._front.known.remember(data, self._completed[0])
+
+    def _answers_as_before(self, data: bytes) -> bool:
+        """Whether these bytes were asked before and what is stored has answered them."""
+        known = self._front.known.get(data)
+        if known is None or self._front.is_stopping or not self._can_write.is_set():
+            return False
+        kept = self._front.store.get(known.key, self._now)
+        if kept is None:
+            return False
+        self._transport.write(kept.told(known.method, known.fields))
+        self._deadline = self._now + IDLE_S
+        return True
 
     def eof_received(self) -> bool:
         """The reader says nothing more, but may still listen."""
@@ -213,6 +234,7 @@ class Reader(asyncio.Protocol):
                 self._refuse(HTTPStatus.BAD_REQUEST)
                 return
         self._is_ending = request.is_last
+        self._completed.append(request)
         if self._is_busy or not self._can_write.is_set():
             self._wait(request)
         else:
@@ -250,9 +272,7 @@ class Reader(asyncio.Protocol):
         if kept is None:
             self._task = self._loop.create_task(self._ask(request, key))
         else:
-            answer = kept.answer(request.method, request.fields)
-            (kept.counted if answer is not kept.unchanged else kept.unchanged_counted)[0] += 1
-            self._give(request, answer)
+            self._give(request, kept.told(request.method, request.fields))
             self._answered(request)
 
     def _give(self, request: Request, answer: bytes) -> None:
@@ -302,9 +322,7 @@ class Reader(asyncio.Protocol):
         try:
             kept = await front.store.checked(key, self._now) if key is not None else None
             if kept is not None:
-                answer = kept.answer(request.method, request.fields)
-                (kept.counted if answer is not kept.unchanged else kept.unchanged_counted)[0] += 1
-                self._give(request, answer)
+                self._give(request, kept.told(request.method, request.fields))
             else:
                 await self._pass_on(request, key)
         except Exception as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from statuspage import counters
 from statuspage.front.back import Back, BackError
 from statuspage.front.kept import Store
+from statuspage.front.known import KnownRequests
 from statuspage.front.messages import Policy, Request
 from statuspage.front.reader import Reader
 
@@ -41,6 +42,7 @@ class Front:
         self.policy: Policy = (policy,) if is_https else ()
         self.back = Back(socket)
         self.store = Store(self.back.ask, self.tell)
+        self.known = KnownRequests()
         counters.SERVED_AGE_SECONDS.read = self._served_age
         self.readers: set[Reader] = set()
         self.held_bytes = 0
