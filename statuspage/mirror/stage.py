@@ -11,7 +11,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -58,9 +58,14 @@ class Manifest:
     files: Mapping[str, File] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
-        told = {"format": FORMAT, **asdict(replace(self, files={}))}
-        told["files"] = {path: asdict(one) for path, one in sorted(self.files.items())}
-        return (json.dumps(told, indent=0) + "\n").encode()
+        # A line for each file, and each written by itself: there may be tens of thousands.
+        files = ",\n".join(
+            f"{json.dumps(path)}: {json.dumps(vars(one))}"
+            for path, one in sorted(self.files.items())
+        )
+        told = {"format": FORMAT, **vars(self)}
+        del told["files"]
+        return f'{json.dumps(told)[:-1]}, "files": {{\n{files}\n}}}}\n'.encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":
@@ -183,15 +188,25 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def put_file(path: Path, body: bytes) -> None:
     """Write a file so that readers find it whole, as it was or as it is."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    folder, name = os.path.split(path)
+    draft = f"{folder}/.{name}.{secrets.token_hex(4)}"
     try:
-        draft.write_bytes(body)
+        try:
+            _create(draft, body)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+            _create(draft, body)
+        os.replace(draft, path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def _create(path: str, body: bytes) -> None:
+    with open(path, "xb") as file:
         # Public, whatever the habits of this process: another user's server reads them.
-        draft.chmod(0o644)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        os.fchmod(file.fileno(), 0o644)
+        file.write(body)
 
 
 def _digest(path: Path) -> str | None:
