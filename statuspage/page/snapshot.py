@@ -183,7 +183,7 @@ def history(
     oldest = incidents.oldest_start()
     if to_the_oldest and number > 1 and (oldest is None or oldest >= end):
         return None
-    shown = _incident_views(incidents.ended_or_open_between(start, min(end, at), at=at), at)
+    shown = _ended_or_open_between(start, end, at=at)
     return History(
         page=page,
         at=at,
@@ -291,11 +291,17 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
     if number > 1 and (oldest is None or oldest >= end):
         return None
     ninety = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
-    claims = components.claims_since(min(start, ninety))
+    # Of the months shown and of the window of the figures, not of the years in between.
+    told = {one.id: one for one in components.claims_since(min(start, ninety), before=end)}
+    told |= {one.id: one for one in components.claims_since(max(end, ninety))}
+    claims = [told[row_id] for row_id in sorted(told)]
     names = _refs(claims)
+    by_component: dict[int, list[ComponentClaim]] = {}
+    for one in claims:
+        by_component.setdefault(one.component_id, []).append(one)
     rows = []
     for row in _ordered_components():
-        mine = [one for one in claims if one.component_id == row.id]
+        mine = by_component.get(row.id, [])
         spans = [one.span for one in mine]
         view = _component_view(row, spans, page.zone, at)
         if not row.showcase:
@@ -520,6 +526,11 @@ def _incident_views(rows: Sequence[Incident], at: datetime) -> list[IncidentView
         incident_view(row, [one for one in row.updates if not one.is_draft], told.get(row.id), at)
         for row in rows
     ]
+
+
+@shared
+def _ended_or_open_between(start: datetime, end: datetime, *, at: datetime) -> list[IncidentView]:
+    return _incident_views(incidents.ended_or_open_between(start, min(end, at), at=at), at)
 
 
 def _strips(rows: Sequence[Incident], at: datetime) -> dict[int, tuple[Strip, ...]]:

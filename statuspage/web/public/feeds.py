@@ -5,6 +5,7 @@ feeds of one component and of one incident have an entry for each update.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from http import HTTPStatus
 
 from flask import Blueprint, current_app
@@ -15,8 +16,9 @@ from statuspage.page import snapshot
 from statuspage.page.cache import Rendering
 from statuspage.page.feeds import history, jsonfeed, updates
 from statuspage.page.feeds.entries import Feed, Form
+from statuspage.page.once import shared
 from statuspage.page.snapshot import NoPageError
-from statuspage.page.views import Retracted
+from statuspage.page.views import IncidentPage, Retracted
 from statuspage.web.edge import publish
 
 bp = Blueprint("feeds", __name__)
@@ -79,20 +81,32 @@ def _updates(form: Form) -> Rendering | None:
 
 
 def _component(public_id: str, form: Form) -> Rendering | None:
-    recent = snapshot.recent(
-        at=clock.now(), base_url=_base_url(), limit=updates.MAX_ENTRIES, component=public_id
-    )
-    return _written(updates.of_component(recent), form) if recent else None
+    feed = _feed_of_component(public_id, at=clock.now())
+    return _written(feed, form) if feed else None
 
 
 def _incident(public_id: str, form: Form) -> Rendering | None:
-    match snapshot.incident(public_id, at=clock.now(), base_url=_base_url()):
+    match _feed_of_incident(public_id, at=clock.now()):
         case None:
             return None
         case Retracted() as retracted:
             return _gone(retracted)
-        case found:
-            return _written(updates.of_incident(found), form)
+        case feed:
+            return _written(feed, form)
+
+
+@shared
+def _feed_of_component(public_id: str, *, at: datetime) -> Feed | None:
+    recent = snapshot.recent(
+        at=at, base_url=_base_url(), limit=updates.MAX_ENTRIES, component=public_id
+    )
+    return updates.of_component(recent) if recent else None
+
+
+@shared
+def _feed_of_incident(public_id: str, *, at: datetime) -> Feed | Retracted | None:
+    found = snapshot.incident(public_id, at=at, base_url=_base_url())
+    return updates.of_incident(found) if isinstance(found, IncidentPage) else found
 
 
 def _written(feed: Feed, form: Form) -> Rendering:
