@@ -38,9 +38,10 @@ def sign_in(app: Flask) -> str:
     found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(address).text)
     assert found is not None
     assert client.post(address, data={"csrf_token": found[1]}).status_code == 303
-    cookie = client.get_cookie("statuspage")
+    name = app.config["SESSION_COOKIE_NAME"]
+    cookie = client.get_cookie(name)
     assert cookie is not None
-    return f"statuspage={cookie.value}"
+    return f"{name}={cookie.value}"
 
 
 @contextmanager

@@ -81,18 +81,20 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
 
 
 def _flask_config(settings: "Settings") -> dict[str, object]:
-    from statuspage.web import counting
+    from statuspage.web import counting, sessions
 
+    is_https = settings.base_url.startswith("https://")
     return {
         "SETTINGS": settings,
         "SECRET_KEY": settings.secret_key,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings),
         "MAX_CONTENT_LENGTH": MAX_BODY_BYTES,
-        "SESSION_COOKIE_NAME": "statuspage",
+        "SESSION_COOKIE_NAME": sessions.cookie_name(is_https=is_https),
+        "SESSION_COOKIE_PATH": "/",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
-        "SESSION_COOKIE_SECURE": settings.base_url.startswith("https://"),
+        "SESSION_COOKIE_SECURE": is_https,
         "RATELIMIT_STORAGE_URI": counting.storage_uri(settings.redis_url),
         # An incident form may be open for hours.
         "WTF_CSRF_TIME_LIMIT": None,

@@ -196,8 +196,7 @@ def _story(app, at, traveller) -> dict[str, str]:
     browser = Browser(app)
     browser.sign_in("ada@staff.example", WRONG)
     browser.sign_in("ada@staff.example", PASSWORD)
-    cookie = browser.client.get_cookie("statuspage", domain="status.example.com")
-    found["session cookie"] = cookie.value
+    found["session cookie"] = browser.cookie
     found["CSRF token"] = browser.token()
     Browser(app).get(f"/admin/sign-in/{found['sign-in link']}")
     Browser(app).post(f"/admin/sign-in/{found['sign-in link']}")

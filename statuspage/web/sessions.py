@@ -8,6 +8,16 @@ from flask.sessions import NullSession, SecureCookieSessionInterface, SessionMix
 DESK = "/admin"
 
 
+def cookie_name(*, is_https: bool) -> str:
+    """The name of the desk's cookie.
+
+    Browsers take one named `__Host-…` by HTTPS alone, from this very host and for all of it
+    (RFC 6265bis, 4.1.3.2): no neighbour on the same domain can put one in its place. Over HTTP,
+    on one's own machine, they would not keep it.
+    """
+    return "__Host-statuspage" if is_https else "statuspage"
+
+
 class DeskSessionInterface(SecureCookieSessionInterface):
     """Signed cookies below `/admin`, nothing elsewhere.
 

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +17,7 @@ from statuspage.domain.staff import Role
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 
 BASE = "https://status.example.com"
+COOKIE = "__Host-statuspage"
 
 
 class Browser:
@@ -52,6 +54,15 @@ class Browser:
             if found:
                 return found[1]
         raise AssertionError("no form, no token")
+
+    @property
+    def cookie(self):
+        """What a thief would take."""
+        return self.client.get_cookie(COOKIE, domain=urlsplit(BASE).hostname).value
+
+    @cookie.setter
+    def cookie(self, value):
+        self.client.set_cookie(COOKIE, value, domain=urlsplit(BASE).hostname, secure=True)
 
     def sign_in(self, email, password, **more):
         return self.post("/admin/sign-in", {"email": email, "password": password, **more})

@@ -95,19 +95,19 @@ def test_signing_out_everywhere_else_leaves_this_one(bea, app, committed):
 
 def test_a_cookie_is_worth_nothing_after_signing_out(bea, app):
     here = bea()
-    stolen = here.client.get_cookie("statuspage", domain="status.example.com").value
+    stolen = here.cookie
     here.post("/admin/sign-out")
     thief = Browser(app)
-    thief.client.set_cookie("statuspage", stolen, domain="status.example.com", secure=True)
+    thief.cookie = stolen
     assert not is_in(thief)
 
 
 def test_a_cookie_from_before_a_new_password_opens_nothing(bea, app):
     here = bea()
-    stolen = here.client.get_cookie("statuspage", domain="status.example.com").value
+    stolen = here.cookie
     here.post("/admin/account", {"current_password": PASSWORD, "password": "another horse battery"})
     thief = Browser(app)
-    thief.client.set_cookie("statuspage", stolen, domain="status.example.com", secure=True)
+    thief.cookie = stolen
     assert is_in(here)
     assert not is_in(thief)
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from statuspage import clock
+from statuspage import clock, create_app
 from statuspage.domain import staff
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import Role
@@ -185,6 +185,22 @@ def test_the_cookie_is_for_https_and_for_this_site_only(visitor, bea):
     assert "HttpOnly" in cookie
     assert "Secure" in cookie
     assert "SameSite=Lax" in cookie
+
+
+def test_the_cookie_is_of_this_host_alone(visitor, bea):
+    name, *told = visitor.sign_in("bea@example.com", PASSWORD).headers["Set-Cookie"].split("; ")
+    assert name.startswith("__Host-statuspage=")
+    assert "Path=/" in told
+    assert "Secure" in told
+    assert not any(one.lower().startswith("domain") for one in told)
+
+
+def test_over_http_the_cookie_has_a_name_that_browsers_keep(settings, app):
+    at_home = settings.model_copy(update={"base_url": "http://127.0.0.1:8000"})
+    client = create_app(at_home, watch=False).test_client()
+    cookie = client.get("/admin/sign-in").headers["Set-Cookie"]
+    assert cookie.startswith("statuspage=")
+    assert "Secure" not in cookie
 
 
 def test_signing_in_starts_a_new_session(visitor, bea):
