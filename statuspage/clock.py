@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -29,3 +29,8 @@ def stopped(at: datetime) -> Iterator[None]:
         yield
     finally:
         _stopped_at.reset(token)
+
+
+def is_due(last: datetime | None, every: timedelta, at: datetime) -> bool:
+    """Whether at `at` it is time for what was done `last` (None: never), also after a step back."""
+    return last is None or not timedelta(0) <= at - last < every

@@ -180,6 +180,8 @@ def _mirror_once(app: Flask, text: str, *, published: bool) -> str:
             ask = in_process(app.wsgi_app, settings.base_url)
             maker = Maker(ask, _everything(app), stages, together(app))
             maker.begin(clock.now())
+            if not stage.manifest.is_whole and target.is_empty():
+                target.publish(stage)
             maker.go_on(clock.now())
             target.publish(stage)
         except NoPageError as error:

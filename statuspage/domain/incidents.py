@@ -472,6 +472,13 @@ def addressed() -> list[tuple[str, IncidentStatus, datetime | None, bool, bool]]
     return [(a, b, c, bool(d), bool(e)) for a, b, c, d, e in db.session.execute(query)]
 
 
+def components_of(public_ids: Collection[str]) -> set[str]:
+    """Public ids of the components that any of these incidents names."""
+    query = sa.select(Component.public_id).join(Affected, Affected.component_id == Component.id)
+    query = query.join(Incident, Incident.id == Affected.incident_id)
+    return set(db.session.scalars(query.where(Incident.public_id.in_(public_ids))))
+
+
 def names_of(ids: Sequence[int]) -> list[tuple[int, str, str, IncidentKind]]:
     """(row id, public id, name, kind) of the published among these."""
     query = _public().where(Incident.id.in_(ids))

@@ -7,6 +7,8 @@ import mimetypes
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
 
 from statuspage.mirror.looking import Look
 from statuspage.page.views import Listed
@@ -82,6 +84,14 @@ EXTENSIONS = {
 }
 
 
+class Round(Enum):
+    """Pages that change as time goes by, made again after so long."""
+
+    COMPONENTS = timedelta(minutes=5)
+    OLD_PAGES = timedelta(hours=1)
+    """With a new month each of them begins at another one."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to ask for. `now` is published at once, `later` follows; both in good order."""
@@ -92,8 +102,10 @@ class Plan:
     """Every address there is: what a mirror has beyond these is gone."""
 
 
-def plan(look: Look, present: Collection[str], *, is_new_program: bool) -> Plan:
-    """`present` are the addresses that the mirror holds."""
+def plan(
+    look: Look, present: Collection[str], *, is_new_program: bool, rounds: Collection[Round] = ()
+) -> Plan:
+    """`present` are the addresses that the mirror holds, `rounds` what is due by the clock."""
     touched = [one for one in look.incidents if one.id in look.touched or not one.is_over]
     now = dict.fromkeys(PRESENT)
     now.update(dict.fromkeys(address for one in touched for address in of_incident(one)))
@@ -103,13 +115,17 @@ def plan(look: Look, present: Collection[str], *, is_new_program: bool) -> Plan:
     everything = frozenset(now) | frozenset(rest)
     is_everything = look.is_all_touched or is_new_program
     of_components = {address for one in look.components for address in of_component(one)}
+    due = {address for one in look.changed for address in of_component(one)}
     if look.is_withdrawn:
         now.update(dict.fromkeys(one for one in rest if one in of_components or "?" in one))
+    if Round.COMPONENTS in rounds:
+        due |= of_components
+    if Round.OLD_PAGES in rounds:
+        due.update(address for address in rest if "?" in address)
     later = (
         address
         for address in rest
-        if address not in now
-        and (is_everything or address in of_components or address not in present)
+        if address not in now and (is_everything or address in due or address not in present)
     )
     return Plan(tuple(now), tuple(later), everything)
 

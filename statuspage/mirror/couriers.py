@@ -10,9 +10,10 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
+from statuspage import clock
 from statuspage.mirror.portable import SCRIPT
 from statuspage.mirror.stage import AGE, BEACON, Manifest, Stage
 from statuspage.mirror.targets import Target, TargetError
@@ -76,6 +77,8 @@ class Courier:
         self._sent: str | None = None
         """What was sent last, whatever its age."""
         self._sent_at: datetime | None = None
+        self._has_begun = False
+        """It was brought something, if only the present."""
         self._pause_s = FIRST_PAUSE_S
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -98,9 +101,12 @@ class Courier:
         """Bring what there is. False where the target did not take it; never raises."""
         manifest, at = self._stage.manifest, self._now()
         content = _content(manifest)
-        if content == self._sent and not is_due(self._sent_at, self.target.every, at):
+        if content == self._sent and not clock.is_due(self._sent_at, self.target.every, at):
             return True
         try:
+            if not (manifest.is_whole or self._has_begun or self.target.is_empty()):
+                return True  # It has a whole mirror of before, and keeps it until this one is.
+            self._has_begun = True
             self.target.publish(self._stage)
         except Exception as error:
             self._tell_failure(error)
@@ -146,8 +152,3 @@ def _content(manifest: Manifest) -> str:
         if path.partition(".gz")[0].partition(".br")[0] not in (SCRIPT, AGE, BEACON):
             digest.update(f"{path} {one.mark or one.sha256}\n".encode())
     return digest.hexdigest()
-
-
-def is_due(sent_at: datetime | None, every: timedelta, at: datetime) -> bool:
-    """Whether the age of a copy is to be written anew."""
-    return sent_at is None or not timedelta(0) <= at - sent_at < every

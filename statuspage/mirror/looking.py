@@ -6,15 +6,19 @@ from datetime import datetime
 from functools import cache
 
 from statuspage.config import PROJECT
-from statuspage.domain import events
+from statuspage.domain import events, incidents
 from statuspage.page import snapshot
 from statuspage.page.views import Listed
 
 EVENTS_LOOKED_AT_AGAIN = 200
 """On PostgreSQL ids can commit out of order: this many before the last one are read again."""
-OF_ALL_PAGES = ("page.", "component.", "components.", "group.")
+TOLD_AT_MOST = 5_000
+"""More than so many events since the last time are not looked at one by one."""
+OF_ALL_PAGES = ("page.", "component.", "components.", "group.", "backup.")
 """Kinds of events after which names may stand differently on every page."""
 OF_ONE_STATUS = ("component.status_set",)
+OF_ALL_COMPONENTS = (".components_left_out",)
+"""Ends of kinds after which it can not be told which components are concerned."""
 
 WITHDRAWN = (".retracted", ".redacted", ".withdrawn", ".archived")
 
@@ -28,6 +32,8 @@ class Look:
     revision: int
     newest_event: int
     components: tuple[str, ...]
+    changed: frozenset[str]
+    """Components that events tell of since then, or that an incident of theirs names."""
     incidents: tuple[Listed, ...]
     history_pages: int
     seen: frozenset[int]
@@ -46,20 +52,27 @@ def look(since: int, seen: frozenset[int], *, at: datetime, base_url: str) -> Lo
     """
     page = snapshot.describe(base_url=base_url)
     found = snapshot.listing(at=at)
-    newest, told = events.since(max(since - EVENTS_LOOKED_AT_AGAIN, 0))
+    newest, told = events.since(max(since - EVENTS_LOOKED_AT_AGAIN, 0), TOLD_AT_MOST)
+    # A restored copy may be of before.
+    is_unknown = since == 0 or newest < since or len(told) == TOLD_AT_MOST
     new = [(kind, subject) for number, kind, subject in told if number not in seen]
+    # At the very first all of it is new: then the present goes first alone.
+    touched = frozenset(subject for _, subject in new) if since else frozenset[str]()
+    changed = frozenset(found.components)
+    if not any(kind.endswith(OF_ALL_COMPONENTS) for kind, _ in new):
+        changed &= touched | incidents.components_of(touched)
     return Look(
         at=at,
         origin=page.url,
         revision=page.revision,
         newest_event=newest,
         components=found.components,
+        changed=changed,
         incidents=found.incidents,
         history_pages=found.history_pages,
         seen=frozenset(number for number, _, _ in told),
-        # At the very first all of it is new: then the present goes first alone.
-        touched=frozenset(subject for _, subject in new) if since else frozenset(),
-        is_all_touched=since == 0 or any(_is_of_all(kind) for kind, _ in new),
+        touched=touched,
+        is_all_touched=is_unknown or any(_is_of_all(kind) for kind, _ in new),
         is_withdrawn=bool(since) and any(kind.endswith(WITHDRAWN) for kind, _ in new),
     )
 

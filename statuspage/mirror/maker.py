@@ -7,14 +7,15 @@ keeps its last good file; when the front page can not be made, nothing changes.
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
 from typing import TypeAlias
 
+from statuspage import clock
 from statuspage.mirror import portable, published
-from statuspage.mirror.addresses import FRONT, MISSING, Plan, file_of, plan
+from statuspage.mirror.addresses import FRONT, MISSING, Plan, Round, file_of, plan
 from statuspage.mirror.asking import Ask, Reply, Together, alone
 from statuspage.mirror.looking import Look, program
 from statuspage.mirror.stage import AGE, BEACON, Draft, Stage
@@ -64,6 +65,8 @@ class Maker:
     _newest: int = 0
     """The newest event whose changes are made or in `later`."""
     _seen: frozenset[int] = frozenset()
+    _rounds: dict[Round, datetime] = field(default_factory=dict)
+    """When each was made last."""
 
     def begin(self, at: datetime) -> None:
         """Make the present again, and what changed since the last time.
@@ -79,7 +82,8 @@ class Maker:
             self._known = set.intersection(*(set(stage.addresses) for stage in self.stages))
         is_new = is_first and any(one.program != program() for one in held)
         is_new = is_new or any(one.origin != look.origin for one in held)
-        made = plan(look, self._known, is_new_program=is_new)
+        rounds = [one for one in Round if clock.is_due(self._rounds.get(one), one.value, at)]
+        made = plan(look, self._known, is_new_program=is_new, rounds=rounds)
         urgent = set(made.now)
         waiting = [one for one in self.later if one in made.all and one not in urgent]
         self._plan, self._look = made, look
@@ -87,8 +91,16 @@ class Maker:
         if FRONT not in replies or replies[FRONT].status != 200:
             raise MirrorError("The front page can not be made.")
         self.later = list(dict.fromkeys([*waiting, *made.later]))
+        if not self._is_whole:
+            # The present goes out at once, and once more with links to all that will be there.
+            self.later += made.now
         self._newest, self._seen = look.newest_event, look.seen
-        self._write(replies, at)
+        self._rounds |= dict.fromkeys(rounds, at)
+        self._write(replies, at, is_all_there=self._is_whole)
+
+    @property
+    def _is_whole(self) -> bool:
+        return all(stage.manifest.is_whole for stage in self.stages)
 
     def go_on(self, at: datetime, *, until: Callable[[], bool] = lambda: False) -> None:
         """Make what is `later`, unless `until` says that something more urgent came up."""
@@ -108,7 +120,10 @@ class Maker:
         with self.together(addresses):
             return {a: self.ask(a) for a in takewhile(lambda _: not until(), addresses)}
 
-    def _write(self, replies: Mapping[str, Reply], at: datetime) -> None:
+    def _write(
+        self, replies: Mapping[str, Reply], at: datetime, *, is_all_there: bool = True
+    ) -> None:
+        """`is_all_there`: what these pages link to is there by the time that they are shown."""
         assert self._look is not None
         assert self._plan is not None
         for address, reply in replies.items():
@@ -117,7 +132,9 @@ class Maker:
         good = {address: one for address, one in replies.items() if one.status < 500}
         self._known |= good.keys()
         if stage := self.stages.portable:
-            self._bring(stage, _portable_files(stage, good, self._plan, self._look, at), good, at)
+            expected = self._plan.all if is_all_there else frozenset[str]()
+            files = _files(self._plan, stage, good, expected)
+            self._bring(stage, _portable_files(stage, good, files, self._look, at), good, at)
         if stage := self.stages.published:
             self._bring(stage, _published_files(good, self._look, at), good, at)
 
@@ -148,9 +165,8 @@ class Maker:
 
 
 def _portable_files(
-    stage: Stage, replies: Mapping[str, Reply], made: Plan, look: Look, at: datetime
+    stage: Stage, replies: Mapping[str, Reply], files: Mapping[str, str], look: Look, at: datetime
 ) -> list[Draft]:
-    files = _files(made, stage, replies)
     drafts = []
     for address, reply in replies.items():
         if not _is_file(address, reply):
@@ -218,9 +234,11 @@ def _is_file(address: str, reply: Reply) -> bool:
     return reply.status in (200, 302) or (reply.status == 410 and reply.is_html)
 
 
-def _files(made: Plan, stage: Stage, replies: Mapping[str, Reply]) -> dict[str, str]:
-    """The file of each address that is there or will be, by which links are made."""
-    files = {address: _expected(address) for address in made.all if address != MISSING}
+def _files(
+    made: Plan, stage: Stage, replies: Mapping[str, Reply], expected: Collection[str]
+) -> dict[str, str]:
+    """The file of each address that is there or is `expected`, by which links are made."""
+    files = {address: _expected(address) for address in expected if address != MISSING}
     files |= {a: path for a, path in stage.addresses.items() if a in made.all}
     for address, reply in replies.items():
         if _is_file(address, reply) and address != MISSING:

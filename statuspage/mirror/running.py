@@ -16,7 +16,7 @@ from pathlib import Path
 
 from statuspage import clock
 from statuspage.mirror.asking import Ask, Together, alone
-from statuspage.mirror.couriers import Courier, Standings, is_due
+from statuspage.mirror.couriers import Courier, Standings
 from statuspage.mirror.maker import LookSince, Maker, Stages
 from statuspage.mirror.stage import Stage
 from statuspage.mirror.targets import Keys, is_published, parse
@@ -87,15 +87,14 @@ class Mirror:
         Raises what the database raises, and `MirrorError`.
         """
         number = self._revision()
-        if number != self._made or is_due(self._made_at, REMAKE_EVERY, at):
+        if number != self._made or clock.is_due(self._made_at, REMAKE_EVERY, at):
             self.maker.begin(at)
             self._made, self._made_at = number, at
-        elif self.maker.later:
+            return True
+        if self.maker.later:
             self.maker.go_on(at, until=self._is_urgent)
-        else:
-            return False
-        # A mirror is first shown when it is whole: its pages link to one another.
-        return all(stage.manifest.event > 0 for stage in self.maker.stages)
+            return all(stage.manifest.is_whole for stage in self.maker.stages)
+        return False
 
     def _is_urgent(self) -> bool:
         """Asked before each address; the revision is looked at now and then."""

@@ -57,6 +57,11 @@ class Manifest:
     program: str = ""
     files: Mapping[str, File] = field(default_factory=dict)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every page was made. Before, there is the present, and what was made so far."""
+        return self.event > 0
+
     def to_json(self) -> bytes:
         # A line for each file, and each written by itself: there may be tens of thousands.
         files = ",\n".join(

@@ -5,6 +5,7 @@ import html
 import json
 import os
 import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -272,6 +273,54 @@ def test_a_damaged_manifest_only_costs_the_time_to_make_all_again(mirror_to, nor
         assert Stage(folder.parent / "work/portable").manifest.files == {}
     brought(mirror_to(f"file:{folder}"))
     assert files_of(folder) == good
+
+
+def test_an_empty_folder_has_the_present_at_once_and_the_past_afterwards(
+    northwind, mirror, folder, brought, at
+):
+    mirror.step(at=at)
+    assert mirror.couriers[0].deliver()
+    past = f"incidents/{northwind.past}.html"
+    page = folder / "index.html"
+    here = [link for link in links_of(page) if "://" not in link and not link.startswith("#")]
+    assert all((folder / re.split("[?#]", link)[0]).is_file() for link in here)
+    assert f"incidents/{northwind.open}.html" in here
+    assert not (folder / past).exists()
+    assert f"https://status.example.com/incidents/{northwind.past}" in links_of(page)
+    brought(mirror)
+    assert (folder / past).is_file()
+    assert past in links_of(page)
+
+
+def test_a_whole_copy_is_not_given_up_for_the_beginning_of_another(
+    northwind, mirror_to, folder, brought, at
+):
+    brought(mirror_to(f"file:{folder}"))
+    shutil.rmtree(folder.parent / "work/portable")
+    again = mirror_to(f"file:{folder}")
+    again.step(at=at)
+    assert again.couriers[0].deliver()
+    assert (folder / f"incidents/{northwind.past}.html").is_file()
+
+
+def test_after_a_change_only_components_that_it_concerns_are_made_again(
+    northwind, committed, mirror, brought, traveller, at
+):
+    brought(mirror)
+    asked = []
+    ask = mirror.maker.ask
+    mirror.maker.ask = lambda address: asked.append(address) or ask(address)
+    with committed():
+        one = incidents.get(northwind.open)
+        site.say(one, "Half of it is back.", at, components.get(northwind.cards))
+        named = {row.component.public_id for row in one.affected}
+    brought(mirror)
+    made = {address[12:24] for address in asked if address.startswith("/components/")}
+    assert made == named
+    traveller.shift(timedelta(minutes=5))
+    brought(mirror)
+    made = {address[12:24] for address in asked if address.startswith("/components/")}
+    assert made > named
 
 
 def test_a_folder_with_files_of_somebody_else_is_left_alone(mirror_to, northwind, folder, brought):

@@ -126,13 +126,23 @@ def test_requests_are_signed_as_in_the_examples_of_aws(method, url, headers, bod
 def test_a_bucket_holds_every_file_with_its_type_and_pages_at_their_address(stage, tmp_path):
     with bucket() as (held, endpoint):
         target = target_at(f"s3://pages/status?endpoint={endpoint}", tmp_path)
+        assert target.is_empty()
         assert target.publish(stage) == len(SMALL)
+        assert not target.is_empty()
     assert held.objects["/pages/status/incidents/abc"] == SMALL["incidents/abc.html"]
     assert held.objects["/pages/status/incidents/abc.rss"] == SMALL["incidents/abc.rss"]
     assert held.objects["/pages/status/it%27s%20a%20name%2Bwith%25signs.txt"][0] == b"odd"
-    put = [path for method, path in held.log if method == "PUT"]
-    assert put[-3:] == [f"/pages/status/{name}" for name in ("index.html", "copy.json",
-                                                             "manifest.json")]  # fmt: skip
+
+
+def test_an_empty_bucket_gets_the_front_page_first_and_later_what_it_links_to(stage, tmp_path):
+    with bucket() as (held, endpoint):
+        target = target_at(f"s3://pages?endpoint={endpoint}", tmp_path)
+        for words in (b"new", b"newer"):
+            write(stage, dict.fromkeys(("index.html", "incidents/a"), (words, "text/html")))
+            target.publish(stage)
+    put = [path.removeprefix("/pages/") for method, path in held.log if method == "PUT"]
+    assert put[:2] == ["index.html", "copy.json"]
+    assert put[-3:] == ["incidents/a", "index.html", "manifest.json"]
 
 
 def test_only_what_changed_is_sent_after_a_restart_too_and_what_is_gone_is_deleted(stage, tmp_path):
@@ -168,7 +178,9 @@ def test_a_branch_holds_the_files_in_one_commit_without_a_past(stage, tmp_path):
     remote = tmp_path / "pages.git"
     subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
     target = target_at(f"git:{remote}#pages", tmp_path)
+    assert target.is_empty()
     target.publish(stage)
+    assert not target.is_empty()
     left = take_back(stage)
     target.publish(stage)
     checkout = tmp_path / "checkout"
@@ -184,13 +196,18 @@ def test_a_password_in_the_address_of_a_repository_is_not_shown(stage, tmp_path)
     with pytest.raises(TargetError) as refused:
         target.publish(stage)
     assert "hidden" not in str(refused.value) + target.name
+    with pytest.raises(TargetError) as refused:
+        target.is_empty()
+    assert "hidden" not in str(refused.value)
 
 
 @pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed.")
 def test_rsync_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path):
     place = tmp_path / "other machine"
     target = target_at(f"rsync:{place}", tmp_path)
+    assert target.is_empty()
     target.publish(stage)
+    assert not target.is_empty()
     assert files_in(place) == bodies(SMALL)
     left = take_back(stage)
     target.publish(stage)
@@ -239,6 +256,7 @@ def test_sftp_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path, ssh_
     text = f"sftp://127.0.0.1:{ssh_server}{str(place).replace(' ', '%20')}"
     (tmp_path / "work").mkdir()
     target = target_at(text, tmp_path)
+    assert target.is_empty()
     assert target.publish(stage) == len(SMALL)
     assert files_in(place) == bodies(SMALL)
     left = take_back(stage)

@@ -26,6 +26,10 @@ class Target(Protocol):
     every: timedelta
     """How often its age is written anew while nothing changes."""
 
+    def is_empty(self) -> bool:
+        """Whether it holds no mirror yet. Raises `TargetError` where that can not be seen."""
+        ...
+
     def publish(self, stage: Stage) -> int:
         """Make the target equal to `stage`; how many files were sent. Raises `TargetError`."""
         ...
@@ -40,14 +44,18 @@ class Difference:
 
 
 def difference(there: Manifest, wanted: Manifest) -> Difference:
-    """From what is `there` to what is `wanted`, pages that are linked to before those that link."""
+    """From what is `there` to what is `wanted`, pages that are linked to before those that link.
+
+    Where nothing is there yet the front page goes first: it is worth more than its links.
+    """
+    rank = {path: number for number, path in enumerate(LAST, 1 if there.files else -len(LAST))}
 
     def is_other(path: str, one: File) -> bool:
         known = there.files.get(path)
         return known is None or known.sha256 != one.sha256
 
     send = [path for path, one in wanted.files.items() if is_other(path, one)]
-    send.sort(key=lambda path: (LAST.index(path) + 1 if path in LAST else 0, path.count("/") == 0))
+    send.sort(key=lambda path: (rank.get(path, 0), path.count("/") == 0))
     return Difference(tuple(send), tuple(path for path in there.files if path not in wanted.files))
 
 

@@ -22,6 +22,14 @@ class Folder:
         self.name = name
         self._path = path
 
+    def is_empty(self) -> bool:
+        try:
+            if self._path.is_mount():
+                return not self._held().files
+            return not self._path.exists() or not any(self._path.iterdir())
+        except OSError as error:
+            raise TargetError(f"{self._path}: {error.strerror or error}") from error
+
     def publish(self, stage: Stage) -> int:
         path = self._path
         if path.is_mount():

@@ -31,9 +31,10 @@ class Git:
         self._folder = work / f"git-{digest[:12]}"
         self._pushed: str | None = None
 
+    def is_empty(self) -> bool:
+        return not self._with_remote("ls-remote", "--heads", self._remote, self._branch)
+
     def publish(self, stage: Stage) -> int:
-        if not (self._folder / "HEAD").exists():
-            run(["git", "init", "--quiet", "--bare", str(self._folder)])
         with stage.writing:
             manifest = stage.manifest
             self._git("add", "--all", "--force", ".", tree=stage.site)
@@ -41,19 +42,23 @@ class Git:
         if tree == self._pushed:
             return 0
         commit = self._git("commit-tree", tree, "-m", f"The page at {manifest.made_at}")
-        try:
-            self._git(
-                "push", "--quiet", "--force", self._remote, f"{commit}:refs/heads/{self._branch}"
-            )
-        except TargetError as error:
-            said = str(error).replace(self._remote, _without_secrets(self._remote))
-            raise TargetError(said) from None
+        there = f"refs/heads/{self._branch}"
+        self._with_remote("push", "--quiet", "--force", self._remote, f"{commit}:{there}")
         self._pushed = tree
         self._git("update-ref", "refs/heads/pushed", commit)
         self._git("gc", "--auto", "--quiet", "--prune=now")
         return len(manifest.files)
 
+    def _with_remote(self, *arguments: str) -> str:
+        try:
+            return self._git(*arguments)
+        except TargetError as error:
+            said = str(error).replace(self._remote, _without_secrets(self._remote))
+            raise TargetError(said) from None
+
     def _git(self, *arguments: str, tree: Path | None = None) -> str:
+        if not (self._folder / "HEAD").exists():
+            run(["git", "init", "--quiet", "--bare", str(self._folder)])
         where = ["--git-dir", str(self._folder)]
         if tree is not None:
             where += ["--work-tree", str(tree)]

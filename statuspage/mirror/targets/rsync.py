@@ -5,9 +5,11 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
-from statuspage.mirror.stage import Stage
+from statuspage.mirror.stage import MANIFEST, Stage
 from statuspage.mirror.targets import TargetError
 from statuspage.mirror.targets.programs import SSH_OPTIONS, run
+
+PROGRAM = ("rsync", "--timeout=60", "--rsh", " ".join(("ssh", *SSH_OPTIONS)))
 
 
 class Rsync:
@@ -20,21 +22,25 @@ class Rsync:
         self._place = place.rstrip("/") + "/"
         self._work = work
 
+    def is_empty(self) -> bool:
+        # One after the other: it may be that the folder is not there either.
+        return not all(map(self._has, (self._place.rstrip("/"), f"{self._place}{MANIFEST}")))
+
+    def _has(self, place: str) -> bool:
+        return bool(run([*PROGRAM, "--list-only", "--ignore-missing-args", "--", place]))
+
     def publish(self, stage: Stage) -> int:
         folder = self._work / f"rsync-{secrets.token_hex(6)}"
         try:
             manifest = stage.picture(folder)
             run(
                 [
-                    "rsync",
+                    *PROGRAM,
                     "--recursive",
                     "--times",
                     "--chmod=D755,F644",
                     "--delay-updates",
                     "--delete-delay",
-                    "--timeout=60",
-                    "--rsh",
-                    " ".join(("ssh", *SSH_OPTIONS)),
                     "--",
                     f"{folder}/",
                     self._place,

@@ -7,6 +7,7 @@ addresses of the origin work where a name is moved over to the bucket.
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import groupby
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import requests
@@ -50,6 +51,10 @@ class S3:
         self._keys = keys
         self._there: Manifest | None = None
 
+    def is_empty(self) -> bool:
+        with requests.Session() as session:
+            return not self._read(session).files
+
     def publish(self, stage: Stage) -> int:
         wanted = stage.manifest
         with requests.Session() as session, ThreadPoolExecutor(AT_ONCE) as pool:
@@ -61,7 +66,6 @@ class S3:
                 for path in todo.send
                 for key in _keys_of(path)
             ]
-            first = [job for job in jobs if job[1] not in LAST]
 
             def put(job: tuple[str, str, str]) -> None:
                 key, path, content_type = job
@@ -70,9 +74,9 @@ class S3:
                     raise TargetError("The page changed meanwhile.")
                 self._send(session, "PUT", key, body, content_type)
 
-            _finish(pool.map(put, first))
-            for job in jobs[len(first) :]:
-                put(job)
+            for is_one_by_one, group in groupby(jobs, lambda job: job[1] in LAST):
+                some = list(group)
+                _finish(map(put, some) if is_one_by_one else pool.map(put, some))
             gone = [key for path in todo.remove for key in _keys_of(path)]
             _finish(pool.map(lambda key: self._send(session, "DELETE", key), gone))
             self._send(session, "PUT", MANIFEST, wanted.to_json(), "application/json")

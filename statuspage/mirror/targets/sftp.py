@@ -35,6 +35,16 @@ class Sftp:
         self._work = work
         self._there: Manifest | None = None
 
+    def is_empty(self) -> bool:
+        folder = self._work / f"sftp-{secrets.token_hex(6)}"
+        try:
+            folder.mkdir()
+            return not self._read(folder).files
+        except OSError as error:
+            raise TargetError(f"{self.name}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def publish(self, stage: Stage) -> int:
         folder = self._work / f"sftp-{secrets.token_hex(6)}"
         try:
