@@ -51,7 +51,8 @@ class Event(Model):
     """Its name at that time, for people who read the log."""
     data: Mapped[dict[str, Any]] = mapped_column(sa.JSON, default=dict)
     notify: Mapped[bool] = mapped_column(default=False)
-    """Subscribers are to be told; `notify` takes it from here."""
+    """Subscribers, or the member of staff it is about, are to be told; `notify` takes it from
+    here."""
     fanned_out_at: Mapped[datetime | None]
     """When everyone it concerns was entered in the ledger."""
     fanned_out_to: Mapped[int] = mapped_column(default=0)

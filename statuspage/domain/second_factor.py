@@ -235,6 +235,14 @@ def _forget(person: Staff) -> None:
 
 
 def _record(kind: str, person: Staff, by: Actor, at: datetime) -> None:
+    """All of it concerns how this person signs in, so they are told (ASVS 6.3.7)."""
     db.session.flush()
-    subject = f"staff-{person.id}"
-    events.record(kind, subject=subject, title=person.name, by=by, at=at, is_public=False)
+    events.record(
+        kind,
+        subject=staff.subject_of(person),
+        title=person.name,
+        by=by,
+        at=at,
+        notify=True,
+        is_public=False,
+    )

@@ -115,7 +115,7 @@ def set_password(
     """Change the password; every session of this person but `keep` ends. Raises `Invalid`."""
     staff.password_hash = _hash(password, staff.email)
     end_ways_in(staff, keep=keep)
-    _record("staff.password_changed", staff, by, at)
+    _record("staff.password_changed", staff, by, at, notify=True)
 
 
 def set_role(staff: Staff, role: Role, *, by: Actor, at: datetime) -> None:
@@ -151,6 +151,8 @@ def take_back(staff: Staff, *, role: Role, password: str | None, by: Actor, at: 
         staff.password_hash = _hash(password, staff.email)
     staff.disabled_at, staff.role = None, role
     _record("staff.enabled", staff, by, at)
+    if password is not None:
+        _record("staff.password_changed", staff, by, at, notify=True)
 
 
 def end_sessions(staff: Staff, *, by: Actor, at: datetime, keep: DeskSession | None = None) -> None:
@@ -233,6 +235,12 @@ def with_id(session_id: str) -> Staff | None:
     return staff if staff and staff.is_active and staff.get_id() == session_id else None
 
 
+def with_subject(subject: str) -> Staff | None:
+    """The person whom an event is about (`subject_of`)."""
+    noun, _, staff_id = subject.partition("-")
+    return get(int(staff_id)) if noun == "staff" and staff_id.isdecimal() else None
+
+
 def with_email(email: str) -> Staff | None:
     return db.session.scalar(sa.select(Staff).where(Staff.email == email))
 
@@ -240,6 +248,11 @@ def with_email(email: str) -> Staff | None:
 def listed() -> list[Staff]:
     """Everyone, by name."""
     return list(db.session.scalars(sa.select(Staff).order_by(Staff.name, Staff.id)))
+
+
+def subject_of(staff: Staff) -> str:
+    """What stands for a person in the log."""
+    return f"staff-{staff.id}"
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────
@@ -283,7 +296,15 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
-def _record(kind: str, staff: Staff, by: Actor, at: datetime) -> None:
+def _record(kind: str, staff: Staff, by: Actor, at: datetime, *, notify: bool = False) -> None:
+    """`notify`: it concerns how this person signs in, so they are told (ASVS 6.3.7)."""
     db.session.flush()
-    subject = f"staff-{staff.id}"
-    events.record(kind, subject=subject, title=staff.name, by=by, at=at, is_public=False)
+    events.record(
+        kind,
+        subject=subject_of(staff),
+        title=staff.name,
+        by=by,
+        at=at,
+        notify=notify,
+        is_public=False,
+    )

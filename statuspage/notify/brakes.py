@@ -31,6 +31,7 @@ def wants_consent(event: Event, *, at: datetime) -> bool:
         Event.id < event.id,
         Event.at > at - WINDOW,
         Event.kind.not_like("subscriber.%"),
+        Event.kind.not_like("staff.%"),
     )
     of_one = db.session.scalar(earlier.where(Event.subject == event.subject)) or 0
     of_all = db.session.scalar(earlier) or 0

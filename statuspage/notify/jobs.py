@@ -20,7 +20,7 @@ from statuspage import clock, counters
 from statuspage.config import Settings
 from statuspage.db import db, reading
 from statuspage.domain import maintenance, metrics, reminders, subscribers
-from statuspage.notify import health, ledger, pulse, trials
+from statuspage.notify import health, ledger, notices, pulse, trials
 from statuspage.notify.bounces import job as bounce_job
 from statuspage.notify.pulse import Sign
 from statuspage.notify.steady import Steady
@@ -43,6 +43,7 @@ def queue_of(app: Flask) -> Huey:
         app.extensions["canary"] = queue.task(name="canary")(partial(_canary, app))
         bounce_job.schedule(queue, app)
         trials.put_on(queue, app)
+        notices.put_on(queue, app)
     return app.extensions["queue"]
 
 

@@ -4,6 +4,7 @@ Three templates a kind, side by side in `templates/email/`. Knows nothing of ser
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -45,13 +46,18 @@ def write(news: News, to: Recipient) -> Written:
         "glance": glance(news),
     }
 
-    def rendered(name: str) -> str:
-        template = _environment().get_template(f"{news.kind}/{name}")
-        return template.render(values).strip()
+    return rendered(news.kind, values)
 
-    subject = " ".join(rendered("subject.txt").split())[:MAX_SUBJECT]
-    text = re.sub(r"\n{3,}", "\n\n", rendered("body.txt"))
-    return Written(subject, text + "\n", rendered("body.html") + "\n")
+
+def rendered(kind: str, values: Mapping[str, object]) -> Written:
+    """The three templates of a kind, filled in."""
+
+    def filled_in(name: str) -> str:
+        return _environment().get_template(f"{kind}/{name}").render(values).strip()
+
+    subject = " ".join(filled_in("subject.txt").split())[:MAX_SUBJECT]
+    text = re.sub(r"\n{3,}", "\n\n", filled_in("body.txt"))
+    return Written(subject, text + "\n", filled_in("body.html") + "\n")
 
 
 def step(news: News) -> str:

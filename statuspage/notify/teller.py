@@ -13,7 +13,7 @@ from flask import Flask
 from statuspage.db import db, reading
 from statuspage.domain import events
 from statuspage.domain.subscribers import Channel
-from statuspage.notify import channels, fanout, ledger
+from statuspage.notify import channels, fanout, ledger, notices
 from statuspage.notify.lanes import Lane
 from statuspage.notify.steady import Steady
 
@@ -91,6 +91,9 @@ def enter_waiting(at: datetime) -> bool:
     """
     is_more = False
     for event in reversed(events.to_tell(limit=100)):
+        if notices.is_about_staff(event):
+            notices.pass_on(event, at=at)
+            continue
         for _ in range(PIECES_PER_STEP):
             goes_on = fanout.enter_next(event, at=at)
             db.session.commit()

@@ -16,7 +16,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from functools import cache
+from functools import cached_property
 from urllib.parse import unquote, urlsplit
 
 from statuspage.config import Settings
@@ -34,22 +34,38 @@ KEPT_MAILS = 100
 
 
 def way(settings: Settings, *, slots: int) -> Way:
-    assert settings.smtp_url is not None
-    server = Server(settings.smtp_url)
+    post = Post(settings)
     host = urlsplit(settings.base_url).hostname or "localhost"
-    comes_back_to = settings.bounce_address or settings.mail_from
-
-    @cache
-    def sign() -> Sign:
-        # Asked for by the first mail: a web process, which sends none, loads nothing for it.
-        return signer(settings)
 
     def send(news: News, to: Recipient) -> None:
         message = compose(news, to, sender=settings.mail_from, host=host)
-        signed = sign()(message.as_bytes(policy=SMTP))
-        server.send(signed, comes_back_to.replace("{key}", to.key), to.address)
+        post.send(message, to.key, to.address)
 
-    return Way(send, slots, server.close)
+    return Way(send, slots, post.close)
+
+
+class Post:
+    """Signs mails and hands them to the server of the settings, which must name one."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.smtp_url is not None
+        self._settings = settings
+        self._server = Server(settings.smtp_url)
+
+    def send(self, message: EmailMessage, key: str, address: str) -> None:
+        """Hand one mail over; `key` says in the envelope which one. Raises `Failed`."""
+        comes_back_to = self._settings.bounce_address or self._settings.mail_from
+        signed = self._sign(message.as_bytes(policy=SMTP))
+        self._server.send(signed, comes_back_to.replace("{key}", key), address)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._server.close()
+
+    @cached_property
+    def _sign(self) -> Sign:
+        # Asked for by the first mail: a web process, which sends none, loads nothing for it.
+        return signer(self._settings)
 
 
 def compose(news: News, to: Recipient, *, sender: str, host: str) -> EmailMessage:
