@@ -79,6 +79,23 @@ def test_an_owner_adds_somebody_who_comes_in_by_link(app, owner, stored):
     assert Browser(app).sign_in("new@example.com", "correct horse battery").status_code == 303
 
 
+def test_a_sign_in_link_is_made_with_the_owner_s_own_password_only(app, owner, ann, stored):
+    password = "correct horse battery"
+    assert owner.post("/admin/account", {"password": password}).status_code == 303
+    person = stored(lambda: staff.with_email("ann@example.com"))
+    address = f"/admin/team/{person.id}/link"
+    assert f'href="{address}"' in owner.get("/admin/team").text
+    assert 'autocomplete="current-password"' in owner.get(address).text
+    for typed in ({}, {"current_password": "not the owner's"}):
+        refused = owner.post(address, typed)
+        assert refused.status_code == 422
+        assert "not your present password" in text_of(refused)
+        assert f"{BASE}/admin/sign-in/" not in refused.text
+    made = owner.post(address, {"current_password": password})
+    link = made.text.split(f'value="{BASE}')[1].split('"')[0]
+    assert Browser(app).post(link).status_code == 303
+
+
 def test_the_team_is_refused_in_plain_words(owner, stored):
     taken = owner.post("/admin/team", {"email": "olga@example.com", "role": "viewer"})
     assert taken.status_code == 422

@@ -8,6 +8,7 @@ from statuspage import clock
 from statuspage.db import db
 from statuspage.domain import second_factor, staff
 from statuspage.domain.staff import Permission, Role, Staff
+from statuspage.errors import Invalid
 from statuspage.web.admin import proof
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import current_actor, requires
@@ -72,11 +73,28 @@ def set_role(staff_id: int) -> ResponseReturnValue:
     return save(form, act, said="Role changed.", again=lambda: _page(PersonForm(), form))
 
 
+@bp.get("/<int(max=2147483647):staff_id>/link")
+@requires(Permission.MANAGE_STAFF)
+def ask_link(staff_id: int) -> ResponseReturnValue:
+    return _link_page(_found(staff_id), proof.ProofForm())
+
+
 @bp.post("/<int(max=2147483647):staff_id>/link")
 @requires(Permission.MANAGE_STAFF)
+@proof.slowed
 def make_link(staff_id: int) -> ResponseReturnValue:
-    """The link is shown once, here; only its hash is kept."""
+    """The link is shown once, here; only its hash is kept.
+
+    A stolen session must not make a way in that outlives it.
+    """
     person = _found(staff_id)
+    form = proof.ProofForm(request.form)
+    try:
+        proof.prove(form)
+    except Invalid as invalid:
+        db.session.rollback()
+        form.show(invalid)
+        return _link_page(person, form), 422
     token = staff.create_sign_in_link(person, at=clock.now())
     db.session.commit()
     base_url = current_app.config["SETTINGS"].base_url
@@ -163,6 +181,10 @@ def _page(form: PersonForm, other: Form | None = None) -> str:
         with_second_factor=second_factor.who_has_one(),
         roles=ROLES,
     )
+
+
+def _link_page(person: Staff, form: proof.ProofForm) -> str:
+    return render_template("admin/team_ask_link.html", form=form, person=person)
 
 
 def _second_factor_page(person: Staff, form: proof.ProofForm) -> str:
