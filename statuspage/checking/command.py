@@ -15,7 +15,7 @@ from statuspage import clock
 @with_appcontext
 def check(as_json: bool) -> None:
     """Look at everything the page needs, and say what to do. Exits with 1 on a problem."""
-    from statuspage.checking import data, service
+    from statuspage.checking import data, people, service
     from statuspage.checking.findings import Level, collect
 
     looks = {
@@ -24,6 +24,7 @@ def check(as_json: bool) -> None:
         "disk": data.disk,
         "rights": data.rights,
         "clock": data.clock,
+        "owners": people.owners,
         "queue": service.queue,
         "worker": service.worker,
         "deliveries": service.deliveries,

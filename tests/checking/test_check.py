@@ -10,6 +10,9 @@ import sqlalchemy as sa
 from statuspage import create_app, integrity, mirroring
 from statuspage.config import Settings
 from statuspage.db import damage_mark, db
+from statuspage.domain import second_factor, staff, totp
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.staff import Role
 from statuspage.mirror.couriers import Standing, Standings
 from statuspage.notify import ledger, pulse, teller
 from tests.conftest import SECRET, on_sqlite
@@ -121,6 +124,31 @@ def test_messages_that_are_late_and_held_are_named(
     code, found = check()
     assert code == 0
     assert "2 are held back" in found["deliveries"][1][1]
+
+
+@on_sqlite
+def test_owners_without_a_second_factor_are_named_and_nothing_fails(
+    check, component, committed, at
+):
+    assert "flask staff create" in check()[1]["owners"][0][1]
+    keys, names = (SECRET,), ("Olga", "Otto")
+    with committed():
+        for name in names:
+            address = f"{name.lower()}@example.com"
+            staff.create(address, name=name, role=Role.OWNER, password=None, by=SYSTEM, at=at)
+        staff.create("e@example.com", name="Ed", role=Role.EDITOR, password=None, by=SYSTEM, at=at)
+    for name, left in zip(names, ("Olga, Otto", "Otto"), strict=True):
+        code, found = check()
+        ((level, words),) = found["owners"]
+        assert (code, level) == (0, "warn")
+        assert words.startswith(f"without a second factor: {left}. ")
+        with committed():
+            person = staff.with_email(f"{name.lower()}@example.com")
+            second_factor.set_up(person, keys=keys, at=at)
+            secret = second_factor.secret_to_confirm(person, keys=keys, at=at)
+            typed = totp.code(secret, totp.step_at(at))
+            second_factor.confirm(person, typed, keys=keys, by=SYSTEM, at=at)
+    assert check()[1]["owners"] == [("ok", "all 2 have a second factor")]
 
 
 @on_sqlite
