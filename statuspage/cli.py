@@ -87,6 +87,7 @@ def create_staff(email: str, role: str, name: str, password_stdin: bool) -> None
             password=password,
             by=OPERATOR,
             at=clock.now(),
+            breached=current_app.config["SETTINGS"].breached_passwords,
         )
     except Invalid as invalid:
         raise click.ClickException(str(invalid)) from invalid

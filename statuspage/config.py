@@ -222,6 +222,11 @@ class Settings(BaseSettings):
         " before anything else.",
         json_schema_extra={"default": "`0`"},
     )
+    breached_passwords: Path | None = Field(
+        default=None,
+        description="File with the SHA-1 hashes of breached passwords, ordered by hash, a line"
+        " `HASH:COUNT` each. None of them may be chosen; nothing is asked of anybody else.",
+    )
     demo: bool = Field(
         default=True,
         description="Fill an empty database with the demo page at the first start. `0` starts"

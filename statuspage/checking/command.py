@@ -25,6 +25,7 @@ def check(as_json: bool) -> None:
         "rights": data.rights,
         "clock": data.clock,
         "owners": people.owners,
+        "passwords": people.passwords,
         "queue": service.queue,
         "worker": service.worker,
         "deliveries": service.deliveries,

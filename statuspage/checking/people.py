@@ -5,7 +5,7 @@ from datetime import datetime
 
 from flask import Flask
 
-from statuspage.checking.findings import Finding, ok, warn
+from statuspage.checking.findings import Finding, ok, problem, warn
 from statuspage.db import reading
 
 
@@ -33,3 +33,20 @@ def owners(app: Flask, _at: datetime) -> Iterator[Finding]:
         )
     else:
         yield ok("owners", f"all {len(found)} have a second factor")
+
+
+def passwords(app: Flask, _at: datetime) -> Iterator[Finding]:
+    """Whether the list of breached passwords can be used, where one is named."""
+    from statuspage.domain import breaches
+
+    file = app.config["SETTINGS"].breached_passwords
+    if file is None:
+        yield ok("passwords", "common ones are refused; no list of breached ones is named")
+    elif flaw := breaches.flaw(file):
+        yield problem(
+            "passwords",
+            f"{file} {flaw}. Until then nobody can choose a password. Put the list there again,"
+            " ordered by hash, or take STATUSPAGE_BREACHED_PASSWORDS away.",
+        )
+    else:
+        yield ok("passwords", f"those in {file} are refused")

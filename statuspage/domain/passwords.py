@@ -1,7 +1,8 @@
-"""Passwords: which ones may be chosen. Pure, but for the list that it reads.
+"""Passwords: which ones may be chosen. Pure, but for the lists that it reads.
 
-The rules are those of OWASP ASVS 5.0, 6.2.1 (length), 6.2.4 (common ones) and 6.2.11
-(words of the place); there is none about kinds of characters (6.2.5).
+The rules are those of OWASP ASVS 5.0, 6.2.1 (length), 6.2.4 (common ones), 6.2.11 (words of
+the place) and, with a list of them, 6.2.12 (breached ones); there is none about kinds of
+characters (6.2.5).
 """
 
 import gzip
@@ -9,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from statuspage.domain import breaches
 from statuspage.errors import Invalid
 
 MIN_PASSWORD = 12
@@ -28,13 +30,22 @@ Miessler), `@zxcvbn-ts/language-common` (MIT, © Dan Wheeler, Dropbox and zxcvbn
 _IS_COMMON = (
     "Many people use this password, so it is among the first that are tried. Choose another one."
 )
+_IS_BREACHED = (
+    "This password was stolen elsewhere and stands in public lists, so it is among the first that"
+    " are tried. Choose another one."
+)
+_NO_LIST = (
+    "New passwords can not be checked now: the list of breached ones can not be used. Tell whoever"
+    " runs this page; flask check says what is wrong."
+)
 
 
-def check(password: str, *, names: Iterable[str]) -> None:
+def check(password: str, *, names: Iterable[str], breached: Path | None = None) -> None:
     """Raise `Invalid` where this may not become somebody's password.
 
     `names` are what anybody would try at this place: the page's, the address's. The case of
-    letters and what stands between them are no disguise.
+    letters and what stands between them are no disguise. `breached` is a list (`breaches`);
+    where it can not be read nothing passes, since somebody relies on it.
     """
     if len(password) < MIN_PASSWORD:
         raise Invalid(password=f"Use {MIN_PASSWORD} characters or more.")
@@ -50,6 +61,8 @@ def check(password: str, *, names: Iterable[str]) -> None:
                 password=f"Leave out “{word}”: names of this page and of your address are tried"
                 " first."
             )
+    if breached is not None and _is_breached(password, breached):
+        raise Invalid(password=_IS_BREACHED)
 
 
 def _is_common(folded: str) -> bool:
@@ -57,6 +70,13 @@ def _is_common(folded: str) -> bool:
     line = folded + "\n"
     with gzip.open(COMMON, "rt", encoding="ascii") as lines:
         return any(line == common for common in lines)
+
+
+def _is_breached(password: str, file: Path) -> bool:
+    try:
+        return breaches.holds(file, password)
+    except (OSError, breaches.NotTheList):
+        raise Invalid(password=_NO_LIST) from None
 
 
 def _words(names: Iterable[str]) -> Iterator[str]:

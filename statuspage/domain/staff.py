@@ -6,6 +6,7 @@ import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
@@ -92,9 +93,19 @@ class SignInLink(Model):
 
 
 def create(
-    email: str, *, name: str, role: Role, password: str | None, by: Actor, at: datetime
+    email: str,
+    *,
+    name: str,
+    role: Role,
+    password: str | None,
+    by: Actor,
+    at: datetime,
+    breached: Path | None = None,
 ) -> Staff:
-    """A new member of staff. Raises `Invalid` on a taken address or a weak password."""
+    """A new member of staff. Raises `Invalid` on a taken address or a weak password.
+
+    `breached` is the list of breached passwords, where there is one, here and below.
+    """
     email = clean(email).strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email) or len(email) > 254:
         raise Invalid(email="Give an e-mail address.")
@@ -103,17 +114,23 @@ def create(
     name = clean(name).strip() or email.partition("@")[0]
     staff = Staff(email=email, name=name, role=role, created_at=at, session_version=1)
     if password is not None:
-        staff.password_hash = _hash(password, staff.email)
+        staff.password_hash = _hash(password, staff.email, breached)
     db.session.add(staff)
     _record("staff.created", staff, by, at)
     return staff
 
 
 def set_password(
-    staff: Staff, password: str, *, by: Actor, at: datetime, keep: DeskSession | None = None
+    staff: Staff,
+    password: str,
+    *,
+    by: Actor,
+    at: datetime,
+    keep: DeskSession | None = None,
+    breached: Path | None = None,
 ) -> None:
     """Change the password; every session of this person but `keep` ends. Raises `Invalid`."""
-    staff.password_hash = _hash(password, staff.email)
+    staff.password_hash = _hash(password, staff.email, breached)
     end_ways_in(staff, keep=keep)
     _record("staff.password_changed", staff, by, at, notify=True)
 
@@ -140,7 +157,15 @@ def enable(staff: Staff, *, by: Actor, at: datetime) -> None:
     _record("staff.enabled", staff, by, at)
 
 
-def take_back(staff: Staff, *, role: Role, password: str | None, by: Actor, at: datetime) -> None:
+def take_back(
+    staff: Staff,
+    *,
+    role: Role,
+    password: str | None,
+    by: Actor,
+    at: datetime,
+    breached: Path | None = None,
+) -> None:
     """Let somebody who was locked out in again, in this role. Raises `Invalid`.
 
     With `password` only that one works; without, the one they had.
@@ -148,7 +173,7 @@ def take_back(staff: Staff, *, role: Role, password: str | None, by: Actor, at: 
     if staff.is_active:
         raise Invalid(email="Somebody with this address is on the team already.")
     if password is not None:
-        staff.password_hash = _hash(password, staff.email)
+        staff.password_hash = _hash(password, staff.email, breached)
     staff.disabled_at, staff.role = None, role
     _record("staff.enabled", staff, by, at)
     if password is not None:
@@ -258,12 +283,11 @@ def subject_of(staff: Staff) -> str:
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
-def _hash(password: str, email: str) -> str:
+def _hash(password: str, email: str, breached: Path | None) -> str:
     page = pages.get()
     # Without the top-level domain, which says nothing of anybody.
-    passwords.check(
-        password, names=(page.name if page else "", *email.rpartition(".")[0].split("@"))
-    )
+    names = (page.name if page else "", *email.rpartition(".")[0].split("@"))
+    passwords.check(password, names=names, breached=breached)
     return hash_of(password)
 
 

@@ -1,6 +1,6 @@
 """One's own account: the password, and where one is signed in."""
 
-from flask import Blueprint, abort, make_response, render_template, request, url_for
+from flask import Blueprint, abort, current_app, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from wtforms import PasswordField
@@ -48,6 +48,7 @@ def change_password() -> ResponseReturnValue:
             by=current_user.actor,
             at=clock.now(),
             keep=signing_in.present(),
+            breached=current_app.config["SETTINGS"].breached_passwords,
         )
         signing_in.renew()
         return url_for("admin.account.show")

@@ -4,6 +4,7 @@ Statuspage gives three permissions, this page three roles: an owner or an editor
 three, a viewer none. The organization is the page.
 """
 
+from flask import current_app
 from pydantic import Field
 
 from statuspage.domain import staff
@@ -80,13 +81,27 @@ def list_users(call: Call[Nothing]) -> list[User]:
 def create_user(call: Call[UserBody]) -> User:
     """Somebody new on the team, or back on it, as a viewer until permissions are given."""
     sent = call.body.user
+    breached = current_app.config["SETTINGS"].breached_passwords
     before = staff.with_email(clean(sent.email).strip().lower())
     if before is not None:
-        staff.take_back(before, role=Role.VIEWER, password=sent.password, by=call.by, at=call.at)
+        staff.take_back(
+            before,
+            role=Role.VIEWER,
+            password=sent.password,
+            by=call.by,
+            at=call.at,
+            breached=breached,
+        )
         return _tell(call, before)
     name = " ".join(part for part in (sent.first_name, sent.last_name) if part)
     row = staff.create(
-        sent.email, name=name, role=Role.VIEWER, password=sent.password, by=call.by, at=call.at
+        sent.email,
+        name=name,
+        role=Role.VIEWER,
+        password=sent.password,
+        by=call.by,
+        at=call.at,
+        breached=breached,
     )
     return _tell(call, row)
 

@@ -1,0 +1,74 @@
+"""A list of breached passwords is looked up on disk, whatever its last line and its size."""
+
+import hashlib
+
+import pytest
+
+from statuspage.domain import breaches, passwords
+from statuspage.domain.breaches import NotTheList
+from statuspage.errors import Invalid
+
+NAMES = ("Northwind", "bea", "example")
+STOLEN = [f"stolen password {number}" for number in range(300)]
+
+
+def line(password, count=7):
+    return f"{hashlib.sha1(password.encode()).hexdigest().upper()}:{count}"
+
+
+@pytest.fixture
+def a_list(tmp_path):
+    """`a_list(lines, end)` writes them as they are; without any, the stolen ones in order."""
+
+    def write(lines=None, end="\r\n"):
+        file = tmp_path / "breached"
+        chosen = sorted(line(one) for one in STOLEN) if lines is None else lines
+        file.write_bytes(end.join(chosen).encode())
+        return file
+
+    return write
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 299, 300])
+def test_each_hash_of_the_list_is_found_and_no_other(a_list, size, end):
+    file = a_list(sorted(line(one, count=10 ** (len(one) % 6)) for one in STOLEN[:size]), end)
+    assert [breaches.holds(file, one) for one in STOLEN] == [
+        number < size for number in range(len(STOLEN))
+    ]
+    assert breaches.flaw(file) == (None if size else "is empty")
+
+
+def test_a_breached_password_is_refused_in_plain_words(a_list):
+    with pytest.raises(Invalid, match="was stolen elsewhere and stands in public lists"):
+        passwords.check(STOLEN[42], names=NAMES, breached=a_list())
+    passwords.check("correct horse battery", names=NAMES, breached=a_list())
+    passwords.check(STOLEN[42], names=NAMES)
+
+
+def test_a_list_in_another_order_is_noticed(a_list):
+    assert breaches.flaw(a_list([line(one) for one in STOLEN])) == "is not ordered by hash"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["password", "qwerty"],
+        [line(STOLEN[0])[5:]],
+        ["8846F7EAEE8FB117AD06BDD830B7586C:3"],
+        ["x" * 1000],
+    ],
+)
+def test_another_file_is_noticed_and_lets_no_password_pass(a_list, lines):
+    file = a_list(lines)
+    assert "holds a line" in breaches.flaw(file)
+    with pytest.raises(NotTheList):
+        breaches.holds(file, STOLEN[0])
+    with pytest.raises(Invalid, match="flask check says what is wrong"):
+        passwords.check(STOLEN[0], names=NAMES, breached=file)
+
+
+def test_a_list_that_is_gone_lets_no_password_pass(tmp_path):
+    assert breaches.flaw(tmp_path / "gone") == "can not be read: No such file or directory"
+    with pytest.raises(Invalid, match="flask check says what is wrong"):
+        passwords.check(STOLEN[0], names=NAMES, breached=tmp_path / "gone")
