@@ -1,4 +1,5 @@
-"""`python -m benchmarks.faults [locked|disk|starts|migration|postgresql|redis|clock|power|crowd …]`
+"""`python -m benchmarks.faults [locked|disk|starts|migration|postgresql|redis|clock|power|crowd
+|workers …]`
 
 What the database and others around us may do to us.
 
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from benchmarks import away, clockwork, crowd, power
+from benchmarks import away, clockwork, crowd, power, several
 from benchmarks.pressure import Readers, bar, group, missed, until_written, write
 from benchmarks.servers import PROJECT
 
@@ -62,6 +63,7 @@ def main() -> None:
         "clock": clockwork.clock,
         "power": power.power,
         "crowd": crowd.crowd,
+        "workers": several.workers,
     }
     for name in sys.argv[1:] or drills:
         drills[name]()
