@@ -222,12 +222,19 @@ def hand_back(claimed: Claimed, state: DeliveryState, due_at: datetime, reason: 
 def wake_due(*, at: datetime, spare_leases: bool = False) -> int:
     """What is to be tried again, and what a dead worker had claimed, waits from now on.
 
+    A claim that died with its worker does not count as an attempt: the receiver failed
+    nothing, and would be tried again later and later.
     `spare_leases`: the clock was set, so that no lease tells anything for a while.
     """
+    is_claimed = Delivery.state == DeliveryState.SENDING
     woken = db.session.execute(
         sa.update(Delivery)
         .where(_is_due(at, spare_leases))
-        .values(state=DeliveryState.WAITING, lease=None)
+        .values(
+            state=DeliveryState.WAITING,
+            lease=None,
+            attempts=Delivery.attempts - sa.case((is_claimed, 1), else_=0),
+        )
         .execution_options(synchronize_session=False)
     )
     return woken.rowcount  # type: ignore[attr-defined, no-any-return]

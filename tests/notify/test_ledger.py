@@ -268,6 +268,25 @@ def test_what_a_killed_worker_had_claimed_is_sent_by_another_with_the_same_key(
     assert states() == {"sent": 2}
 
 
+@on_sqlite
+def test_what_killed_workers_had_claimed_is_not_held_against_the_receiver(
+    app, subscribed, an_incident, entered, at
+):
+    subscribed(1)
+    an_incident()
+    entered()
+    with app.app_context():
+        for _ in range(ledger.MAX_ATTEMPTS):
+            at += ledger.LEASE
+            assert len(ledger.claim(Channel.WEBHOOK, 1, at=at)) == 1
+            ledger.wake_due(at=at + ledger.LEASE)
+        [one] = ledger.claim(Channel.WEBHOOK, 1, at=at)
+        ledger.settle([ledger.Outcome(one, DeliveryState.LATER, "It was cut.")], at=at)
+        row = db.session.get_one(Delivery, one.id)
+    assert (row.state, row.attempts) == (DeliveryState.LATER, 1)
+    assert row.due_at - at <= 1.25 * ledger.FIRST_RETRY
+
+
 def test_news_of_today_overtake_a_mass_send_and_nobody_hears_things_out_of_order(
     app, committed, subscribed, an_incident, entered, drained, receiver, at
 ):
