@@ -4,7 +4,6 @@ What fails is tried again with a growing pause, told in the log once and again w
 works, and written down for whoever looks after the page.
 """
 
-import hashlib
 import json
 import logging
 import threading
@@ -14,8 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from statuspage import clock
-from statuspage.mirror.portable import SCRIPT
-from statuspage.mirror.stage import AGE, BEACON, Manifest, Stage
+from statuspage.mirror.stage import Stage
 from statuspage.mirror.targets import Target, TargetError
 
 log = logging.getLogger(__name__)
@@ -74,8 +72,8 @@ class Courier:
         self._standings = standings
         self._now = now
         self._standing = Standing(target.name)
-        self._sent: str | None = None
-        """What was sent last, whatever its age."""
+        self._sent: int | None = None
+        """The news of the stage that it has, whatever its age."""
         self._sent_at: datetime | None = None
         self._has_begun = False
         """It was brought something, if only the present."""
@@ -99,9 +97,8 @@ class Courier:
 
     def deliver(self) -> bool:
         """Bring what there is. False where the target did not take it; never raises."""
-        manifest, at = self._stage.manifest, self._now()
-        content = _content(manifest)
-        if content == self._sent and not clock.is_due(self._sent_at, self.target.every, at):
+        manifest, news, at = self._stage.manifest, self._stage.news, self._now()
+        if news == self._sent and not clock.is_due(self._sent_at, self.target.every, at):
             return True
         try:
             if not (manifest.is_whole or self._has_begun or self.target.is_empty()):
@@ -113,7 +110,7 @@ class Courier:
             return False
         if self._standing.error is not None:
             log.warning("The mirror %s works again.", self.target.name)
-        self._sent, self._sent_at = content, at
+        self._sent, self._sent_at = news, at
         self._standing = Standing(self.target.name, made_at=manifest.made_at)
         self._standings.note(self._standing)
         return True
@@ -143,12 +140,3 @@ class Courier:
             failing_since=self._standing.failing_since or f"{self._now():%Y-%m-%dT%H:%M:%SZ}",
         )
         self._standings.note(self._standing)
-
-
-def _content(manifest: Manifest) -> str:
-    """The same for two mirrors that differ in age only."""
-    digest = hashlib.sha256()
-    for path, one in sorted(manifest.files.items()):
-        if path.partition(".gz")[0].partition(".br")[0] not in (SCRIPT, AGE, BEACON):
-            digest.update(f"{path} {one.mark or one.sha256}\n".encode())
-    return digest.hexdigest()

@@ -10,16 +10,18 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
 AGE = "copy.json"
 BEACON = "beacon.json"
 """The same for health checks, under the name it has on the origin."""
+AGES = ("mirror.js", AGE, BEACON)
+"""New with every making."""
 FORMAT = 1
 
 
@@ -33,6 +35,11 @@ class File:
     address: str | None = None
     """The public address it answers; None for what only mirrors have."""
     mark: str = ""
+
+    def says_as(self, other: "File | None") -> bool:
+        """Whether they differ in age at most."""
+        mine = self.mark or self.sha256
+        return other is not None and mine == (other.mark or other.sha256)
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,14 @@ class Manifest:
     def is_whole(self) -> bool:
         """Whether every page was made. Before, there is the present, and what was made so far."""
         return self.event > 0
+
+    def differing(self, other: "Manifest") -> list[str]:
+        """The paths of which `other` has no file, or not the same."""
+        return [
+            path
+            for path, one in self.files.items()
+            if (known := other.files.get(path)) is None or known.sha256 != one.sha256
+        ]
 
     def to_json(self) -> bytes:
         # A line for each file, and each written by itself: there may be tens of thousands.
@@ -93,6 +108,8 @@ class Stage:
         self.site = folder / "site"
         self.writing = threading.Lock()
         """Held while files change, and by whoever needs all of them at one moment."""
+        self.news = 0
+        """Moves when anything changed but the age."""
         self.site.mkdir(parents=True, exist_ok=True)
         self.manifest = self._opened()
 
@@ -115,6 +132,7 @@ class Stage:
         """Bring in `drafts`, let go of the paths `gone`. Raises `OSError`; then what was stays."""
         files = dict(self.manifest.files)
         with self.writing:
+            is_news = False
             for draft in drafts:
                 found = File(
                     hashlib.sha256(draft.body).hexdigest(),
@@ -123,15 +141,18 @@ class Stage:
                     draft.address,
                     draft.mark,
                 )
-                if files.get(draft.path) != found:
+                before = files.get(draft.path)
+                if before != found:
                     put_file(self.site / draft.path, draft.body)
                     files[draft.path] = found
+                    is_news |= not _tells_age(draft.path) and not found.says_as(before)
             for path in gone:
-                files.pop(path, None)
+                is_news |= files.pop(path, None) is not None
                 (self.site / path).unlink(missing_ok=True)
             moment = f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
             self.manifest = Manifest(origin, revision, moment, event, program, files)
             put_file(self.site / MANIFEST, self.manifest.to_json())
+            self.news += is_news
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file as the manifest has them; None where they moved on meanwhile."""
@@ -142,18 +163,29 @@ class Stage:
             return None
         return body if known and hashlib.sha256(body).hexdigest() == known.sha256 else None
 
-    def picture(self, folder: Path) -> Manifest:
-        """All files of one moment in `folder`, linked where that can be; gives their manifest."""
+    def picture(self, folder: Path, held: Manifest = Manifest()) -> Manifest:
+        """All files of one moment in `folder`, linked where that can be; gives their manifest.
+
+        What the folder has already, those of the manifest `held`, is left where it is the same.
+        """
         with self.writing:
             manifest = self.manifest
-            folder.mkdir(parents=True)
-            for parent in sorted(folders_of(manifest.files)):
-                (folder / parent).mkdir(exist_ok=True)
-                (folder / parent).chmod(0o755)
-            for path in manifest.files:
-                link_or_copy(self.site / path, folder / path)
-            link_or_copy(self.site / MANIFEST, folder / MANIFEST)
+            self.link(manifest.differing(held), folder)
+            for path in held.differing(manifest):
+                if path not in manifest.files:
+                    (folder / path).unlink(missing_ok=True)
+            self.link([MANIFEST], folder)
         return manifest
+
+    def link(self, paths: Collection[str], folder: Path) -> None:
+        """These files in `folder`, for whoever holds `writing`."""
+        for parent in sorted(folders_of(paths)):
+            place = folder / parent
+            if not place.is_dir():
+                place.mkdir(parents=True)
+                place.chmod(0o755)
+        for path in paths:
+            link_or_copy(f"{self.site}/{path}", f"{folder}/{path}")
 
     def _opened(self) -> Manifest:
         try:
@@ -180,13 +212,22 @@ class Stage:
 
 
 def folders_of(paths: Iterable[str]) -> set[str]:
-    """Every folder that holds one of these, and those above it; `.` for the root."""
-    return {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    """Every folder that holds one of these, and those above it; the empty path for the root."""
+    found = {""}
+    for folder in {path.rpartition("/")[0] for path in paths}:
+        while folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: str, target: str) -> None:
+    """Put `source` at `target`, whatever is there."""
     try:
         os.link(source, target)
+    except FileExistsError:
+        os.unlink(target)
+        link_or_copy(source, target)
     except OSError:  # Another file system, or one without links.
         shutil.copy2(source, target)
 
@@ -212,6 +253,10 @@ def _create(path: str, body: bytes) -> None:
         # Public, whatever the habits of this process: another user's server reads them.
         os.fchmod(file.fileno(), 0o644)
         file.write(body)
+
+
+def _tells_age(path: str) -> bool:
+    return path.removesuffix(".gz").removesuffix(".br") in AGES
 
 
 def _digest(path: Path) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from statuspage.mirror.stage import MANIFEST, File, Manifest, Stage
+from statuspage.mirror.stage import MANIFEST, Manifest, Stage
 
 LAST = ("index.html", "mirror.js", "copy.json", "beacon.json", MANIFEST)
 """Written last and in this order: whoever reads them finds all else in place."""
@@ -49,13 +49,9 @@ def difference(there: Manifest, wanted: Manifest) -> Difference:
     Where nothing is there yet the front page goes first: it is worth more than its links.
     """
     rank = {path: number for number, path in enumerate(LAST, 1 if there.files else -len(LAST))}
-
-    def is_other(path: str, one: File) -> bool:
-        known = there.files.get(path)
-        return known is None or known.sha256 != one.sha256
-
-    send = [path for path, one in wanted.files.items() if is_other(path, one)]
-    send.sort(key=lambda path: (rank.get(path, 0), path.count("/") == 0))
+    send = sorted(
+        wanted.differing(there), key=lambda path: (rank.get(path, 0), path.count("/") == 0)
+    )
     return Difference(tuple(send), tuple(path for path in there.files if path not in wanted.files))
 
 

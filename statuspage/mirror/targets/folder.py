@@ -1,18 +1,24 @@
-"""A folder on this machine: a fresh one is made beside it, then a link is moved over.
+"""A folder on this machine: a hidden one is made beside it, then a link is moved over.
 
-`path` is a symbolic link to a hidden folder beside it, so that all files change in one step.
+`path` is a symbolic link to a hidden folder, so that all files change in one step. The one that
+it led to before is kept for the next time, without what changed: a change then costs no more
+than it is large, however long the history.
 A mount point can not be moved: there each file is renamed into place, the front page last.
 """
 
 import secrets
 import shutil
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 from statuspage.mirror.stage import MANIFEST, Manifest, Stage, folders_of, put_file
 from statuspage.mirror.targets import TargetError, difference
 
 OF_THE_FILE_SYSTEM = "lost+found"
+ANEW_EVERY_S = 3600.0
 
 
 class Folder:
@@ -21,6 +27,9 @@ class Folder:
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self._path = path
+        self._shown: _Held | None = None
+        self._spare: _Held | None = None
+        self._anew_at = 0.0
 
     def is_empty(self) -> bool:
         try:
@@ -34,27 +43,42 @@ class Folder:
         path = self._path
         if path.is_mount():
             return self._publish_in_place(stage)
-        fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+        spare = self._taken()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir() and not path.is_symlink():
                 self._take_over(path)
+            fresh = _Held(spare.folder, stage.picture(spare.folder, spare.manifest))
+            link = self._beside(".link")
+            link.symlink_to(fresh.folder.name)
             before = path.resolve() if path.is_symlink() else None
-            manifest = stage.picture(fresh)
-            link = path.with_name(f".{path.name}.{secrets.token_hex(6)}.link")
-            link.symlink_to(fresh.name)
             link.replace(path)
         except OSError as error:
-            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.rmtree(spare.folder, ignore_errors=True)
             raise TargetError(f"{self._path}: {error.strerror or error}") from error
-        self._sweep(fresh, before)
-        return len(manifest.files)
+        shown, self._shown = self._shown, fresh
+        if shown is not None:
+            with suppress(OSError):
+                self._spare = shown.without_what_differs(fresh.manifest)
+        self._sweep(before)
+        return len(fresh.manifest.files)
+
+    def _taken(self) -> "_Held":
+        """The folder to fill: the spare one, but now and then a new one whatever it is like."""
+        spare, self._spare = self._spare, None
+        if spare is None or not spare.folder.is_dir() or monotonic() > self._anew_at:
+            self._anew_at = monotonic() + ANEW_EVERY_S
+            return _Held(self._beside(), Manifest())
+        return spare
+
+    def _beside(self, ending: str = "") -> Path:
+        return self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}{ending}")
 
     def _publish_in_place(self, stage: Stage) -> int:
         try:
             with stage.writing:
                 send = difference(self._held(), stage.manifest).send
-                for parent in sorted(folders_of(stage.manifest.files) - {"."}):
+                for parent in sorted(folders_of(stage.manifest.files) - {""}):
                     (self._path / parent).mkdir(exist_ok=True)
                     (self._path / parent).chmod(0o755)
                 for name in (*send, MANIFEST):
@@ -88,17 +112,35 @@ class Folder:
             raise TargetError(f"{path} is a folder with files in it; name one that is not there.")
         path.rmdir()
 
-    def _sweep(self, present: Path, before: Path | None) -> None:
+    def _sweep(self, before: Path | None) -> None:
         """Nothing that was withdrawn stays on the disk, nor what a crash left behind."""
+        kept = [one.folder for one in (self._shown, self._spare) if one is not None]
         for other in self._path.parent.glob(f".{self._path.name}.*"):
-            if other == present or not _is_ours(other.name, self._path.name):
+            if other in kept or not _is_ours(other.name, self._path.name):
                 continue
             if other.is_symlink():
                 other.unlink(missing_ok=True)
             else:
                 shutil.rmtree(other, ignore_errors=True)
-        if before is not None and before != present.resolve() and before.name.startswith("."):
+        is_kept = before in [one.resolve() for one in kept]
+        if before is not None and not is_kept and before.name.startswith("."):
             shutil.rmtree(before, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A folder and the files that it has of a manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    def without_what_differs(self, newer: Manifest) -> "_Held":
+        """Whoever still reads here finds a file gone rather than a newer one."""
+        gone = set(self.manifest.differing(newer))
+        for path in (*gone, MANIFEST):
+            (self.folder / path).unlink(missing_ok=True)
+        left = {path: one for path, one in self.manifest.files.items() if path not in gone}
+        return _Held(self.folder, replace(self.manifest, files=left))
 
 
 def _is_ours(name: str, of: str) -> bool:

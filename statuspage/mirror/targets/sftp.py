@@ -48,10 +48,13 @@ class Sftp:
     def publish(self, stage: Stage) -> int:
         folder = self._work / f"sftp-{secrets.token_hex(6)}"
         try:
-            wanted = stage.picture(folder)
+            folder.mkdir()
             there = self._there or self._read(folder)
             self._there = None  # Known again once all of it arrived.
-            todo = difference(there, wanted)
+            with stage.writing:
+                wanted = stage.manifest
+                todo = difference(there, wanted)
+                stage.link([*todo.send, MANIFEST], folder)
             lines = [f"-mkdir {_quoted(one)}" for one in self._folders([*todo.send, MANIFEST])]
             for path in (*todo.send, MANIFEST):
                 aside = f"{self._folder}/{path}.part"
