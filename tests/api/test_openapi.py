@@ -33,6 +33,15 @@ def test_every_address_that_is_described_is_served(document, app):
     assert set(document["paths"]) <= rules
 
 
+def test_the_words_below_a_field_describe_it_also_where_it_is_inherited(document):
+    schemas = document["components"]["schemas"]
+    status = schemas["PageStatus"]["properties"]
+    assert status["indicator"]["description"].startswith("`none`, `maintenance`")
+    assert "description" not in status["description"]
+    told = schemas["WhomBody"]["properties"]["subscribers"]["description"]
+    assert told == schemas["UnsubscribeBody"]["properties"]["subscribers"]["description"]
+
+
 def test_every_reference_in_it_leads_somewhere(document, client):
     text = client.get("/api/openapi.json").text
     for target in set(re.findall(r'"\$ref": "#/([^"]+)"', text)):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import structlog
 from flask import Blueprint, Response, current_app, request
 from limits import RateLimitItemPerSecond
-from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from sqlalchemy import exc
 from werkzeug.routing import BaseConverter
 
@@ -27,6 +27,7 @@ from statuspage.domain.events import Actor
 from statuspage.domain.pages import Page
 from statuspage.domain.tokens import ApiToken, Scope
 from statuspage.web.admin.safety import limiter
+from statuspage.web.described import Described
 from statuspage.web.manage import bodies
 from statuspage.web.manage.answers import Refused, ready
 
@@ -37,10 +38,10 @@ MAX_KEY = 255
 log = structlog.get_logger()
 
 
-class Body(BaseModel):
+class Body(Described):
     """What a client sends. Unknown keys are ignored, as Statuspage does."""
 
-    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore")
 
     def said(self) -> dict[str, Any]:
         """Only the fields that were sent, by name."""

@@ -8,21 +8,21 @@ from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from statuspage.page import statuspage
+from statuspage.web.described import Described
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
 
 
-class Shape(BaseModel):
+class Shape(Described):
     """An object of an answer: every key is always there, in this order."""
 
     model_config = ConfigDict(
         frozen=True,
         json_schema_serialization_defaults_required=True,
-        use_attribute_docstrings=True,
     )
 
 

@@ -6,16 +6,17 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from statuspage.domain.status import ComponentStatus, Impact, IncidentStatus
+from statuspage.web.described import Described
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
 
 
-class Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+class Document(Described):
+    model_config = ConfigDict(extra="forbid")
 
 
 class PageRef(Document):
