@@ -11,24 +11,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
-from typing import ClassVar
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 import time_machine
 from argon2 import PasswordHasher
-from flask import Flask
-from jinja2.bccache import Bucket, BytecodeCache
-from sqlalchemy.util import LRUCache
-from werkzeug.routing import Map, Rule
 from werkzeug.serving import make_server
 
-from statuspage import create_app, schema
+from statuspage import config, create_app, schema
 from statuspage.config import Settings
 from statuspage.db import db
 from statuspage.domain import second_factor, staff
-from tests import servers
+from tests import made_once, servers
 
 SECRET = "only-for-tests-and-nothing-else"
 REQUIRE_ALL = "STATUSPAGE_REQUIRE_ALL"
@@ -133,10 +128,19 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def settings(database_url, tmp_path) -> Settings:
+def settings(database_url, tmp_path, _usual_settings) -> Settings:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    return _usual_settings.model_copy(
+        update={"data_dir": folder, "database_url": config.read_database_url(database_url)}
+    )
+
+
+@pytest.fixture(scope="session")
+def _usual_settings(tmp_path_factory) -> Settings:
+    """To judge all settings takes as long as many a test."""
     return Settings(
-        data_dir=tmp_path / "data",
-        database_url=database_url,
+        data_dir=tmp_path_factory.mktemp("usual"),
         secret_key=SECRET,
         base_url="https://status.example.com",
         demo=False,
@@ -148,84 +152,43 @@ def app(settings):
     """The application, made as in production, but that each request sees the latest rows."""
     app = create_app(settings, watch=False)
     app.jinja_env.bytecode_cache = _TEMPLATES
-    yield app
     with app.app_context():
-        db.engine.dispose()
+        engine = db.engine
+    _CONNECTIONS.lend(engine)
+    yield app
+    _CONNECTIONS.take_back(engine)
 
 
-class _Templates(BytecodeCache):
-    """Each template of the desk is compiled once a run, however many applications there are."""
+_TEMPLATES = made_once.Templates()
+made_once.share()
+
+
+class _Connections:
+    """Those to PostgreSQL stay open from test to test: a new one costs the server 10 ms."""
 
     def __init__(self) -> None:
-        self.compiled: dict[str, bytes] = {}
+        self.url: str | None = None
+        """The database that all tests use in turn; others keep no connection."""
+        self._pool: sa.Pool | None = None
 
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self.compiled:
-            bucket.bytecode_from_string(self.compiled[bucket.key])
+    def lend(self, engine: sa.Engine) -> None:
+        if engine.url.render_as_string(hide_password=False) == self.url:
+            self._pool = self._pool or engine.pool
+            engine.pool = self._pool
 
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self.compiled[bucket.key] = bucket.bytecode_to_string()
+    def take_back(self, engine: sa.Engine) -> None:
+        if engine.pool is not self._pool:
+            engine.dispose()
+        elif self._pool.checkedout():
+            self.close()
 
-
-_TEMPLATES = _Templates()
-
-
-class _MadeOnce(Map):
-    """Flask's map of addresses, which takes nearly all of the time to make an application.
-
-    The same rules give the same map, so every application of a run may share the
-    parts that are made of them.
-    """
-
-    _made: ClassVar[dict[tuple, dict[str, object]]] = {}
-
-    def __init__(self, *arguments, **named) -> None:
-        self._waiting: list[Rule] = []
-        super().__init__(*arguments, **named)
-
-    def add(self, rulefactory) -> None:
-        self._waiting.append(rulefactory)
-
-    def update(self) -> None:
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            rules = tuple(
-                (rule.rule, rule.endpoint, frozenset(rule.methods or ()), repr(rule.defaults))
-                for rule in waiting
-            )
-            if rules not in self._made:
-                for rule in waiting:
-                    super().add(rule)
-                super().update()
-                self._made[rules] = {name: vars(self)[name] for name in _OF_RULES}
-            vars(self).update(self._made[rules])
-        super().update()
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.dispose()
+            self._pool = None
 
 
-_OF_RULES = ("_matcher", "_rules_by_endpoint", "_remap")
-Flask.url_map_class = _MadeOnce
-
-
-def _compile_once(make_engine):
-    """Engines of one kind share what they made of statements: a quarter of a test's time."""
-    shared: dict[str, sa.Dialect] = {}
-    compiled = LRUCache(5_000)
-
-    def made(bind_key, options, app):
-        engine = make_engine(bind_key, options, app)
-        first = shared.get(engine.name)
-        if getattr(first, "server_version_info", None) is None:
-            # It knows its server from the first connection on.
-            shared[engine.name] = engine.dialect
-        else:
-            engine.dialect = first
-        engine._compiled_cache = compiled
-        return engine
-
-    return made
-
-
-db._make_engine = _compile_once(db._make_engine)
+_CONNECTIONS = _Connections()
 
 
 @pytest.fixture
@@ -307,18 +270,21 @@ def _migrated_postgres(postgres_url, tmp_path_factory, pytestconfig):
     name = f"statuspage_{_worker(pytestconfig)}"
     url = _new_postgres(postgres_url, name)
     _migrate(url, tmp_path_factory)
-    yield url
+    _CONNECTIONS.url = config.read_database_url(url)
+    with psycopg.connect(url, autocommit=True) as session:
+        yield url, session
+    _CONNECTIONS.close()
     _drop_postgres(postgres_url, name)
 
 
 @pytest.fixture
 def _emptied_postgres(_migrated_postgres):
+    url, session = _migrated_postgres
     # TRUNCATE makes new files for each table and index, which takes three times as long.
     emptied = [f'DELETE FROM "{table.name}"' for table in reversed(db.metadata.sorted_tables)]
-    with psycopg.connect(_migrated_postgres.replace("+psycopg", ""), autocommit=True) as session:
-        session.execute("; ".join(emptied))
-        session.execute("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'")
-    return _migrated_postgres
+    session.execute("; ".join(emptied))
+    session.execute("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'")
+    return url
 
 
 def _migrate(url, tmp_path_factory):
