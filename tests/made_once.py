@@ -49,7 +49,8 @@ class _MadeOnce(Map):
             rules = tuple(map(id, waiting))
             if rules not in self._made:
                 for rule in waiting:
-                    super().add(rule)
+                    # One that is bound to another map serves as its pattern.
+                    super().add(rule.empty() if rule.map is not None else rule)
                 super().update()
                 self._made[rules] = {name: vars(self)[name] for name in _OF_RULES}
             vars(self).update(self._made[rules])
