@@ -126,6 +126,20 @@ def test_only_what_fails_or_takes_long_has_a_line_of_its_own(client, app, said, 
     assert said() == []
 
 
+@on_sqlite
+def test_whoever_is_refused_leaves_a_line_without_what_was_typed(app, committed, at, said):
+    with committed():
+        pages.create("Northwind", by=SYSTEM, at=at)
+    browser = Browser(app)
+    browser.sign_in("ada@staff.example", WRONG)
+    app.test_client().get("/v1/pages", headers={"Authorization": f"OAuth {SIGNING}"})
+    refused = [line for line in said() if line["event"] == "request.refused"]
+    assert [(line["part"], line["status"]) for line in refused] == [("desk", 422), ("api", 401)]
+    assert refused[0]["route"] == "/admin/sign-in"
+    assert WRONG not in str(refused)
+    assert SIGNING not in str(refused)
+
+
 # ── a whole story ──────────────────────────────────────────────────────────────
 
 

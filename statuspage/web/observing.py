@@ -27,11 +27,15 @@ STEPS = {
 REFUSED = {404, 422}
 SLOW_S = 1.0
 LINES_A_MINUTE = 300
+REFUSALS_A_MINUTE = 100
 TOO_MANY = {420, 429}
 """420 is what Statuspage answers in its API."""
+TURNED_AWAY = TOO_MANY | {401, 403}
 
 log = structlog.get_logger(__name__)
 _may_tell = Sparing(LINES_A_MINUTE)
+# Whoever guesses must not fill the log, nor keep failures out of it.
+_may_tell_refusal = Sparing(REFUSALS_A_MINUTE)
 
 
 def init_app(app: Flask) -> None:
@@ -71,7 +75,10 @@ def _end(response: Response) -> Response:
         http_response_status__code=response.status_code,
         statuspage_request__id=g.request_id,
     )
-    if (is_failed or seconds > SLOW_S) and _may_tell():
+    if _is_refused(response.status_code):
+        if _may_tell_refusal():
+            log.info("request.refused", **_where(), **_who(), status=response.status_code)
+    elif (is_failed or seconds > SLOW_S) and _may_tell():
         log.warning(
             "request.failed" if is_failed else "request.slow",
             **_where(),
@@ -79,6 +86,16 @@ def _end(response: Response) -> Response:
             ms=round(seconds * 1000),
         )
     return response
+
+
+def _is_refused(status: int) -> bool:
+    """Nobody was let in, or somebody not to this."""
+    return status in TURNED_AWAY or (status in REFUSED and request.endpoint in STEPS)
+
+
+def _who() -> dict[str, object]:
+    found = g.get("desk_session")
+    return {"staff_id": found.staff_id} if found is not None else {}
 
 
 def _where() -> dict[str, object]:
@@ -100,7 +117,7 @@ def _count(response: Response, seconds: float) -> None:
     REQUEST_SECONDS.observe(seconds, part)
     if status in TOO_MANY:
         THROTTLED.add(part)
-    elif status in REFUSED and request.endpoint in STEPS:
+    elif _is_refused(status) and request.endpoint in STEPS:
         SIGN_IN_FAILURES.add(STEPS[request.endpoint])
 
 

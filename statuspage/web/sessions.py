@@ -1,5 +1,6 @@
 """Sessions for the staff desk only: every other address neither reads nor sets a cookie."""
 
+import hashlib
 from typing import Any, NoReturn
 
 from flask import Flask, Request, Response
@@ -24,6 +25,8 @@ class DeskSessionInterface(SecureCookieSessionInterface):
     A public page can therefore not depend on who asks, and carries no `Vary: Cookie`
     that would keep every cache in front of us from storing it.
     """
+
+    digest_method = staticmethod(hashlib.sha256)
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:  # type: ignore[override]
         if is_desk(request.path):

@@ -136,7 +136,9 @@ def test_a_link_ends_after_twelve_hours(visitor, committed, bea, traveller):
 
 
 def test_signing_out_ends_the_session(ann):
-    assert ann.post("/admin/sign-out").status_code == 303
+    answer = ann.post("/admin/sign-out")
+    assert answer.status_code == 303
+    assert answer.headers["Clear-Site-Data"] == '"cache"'
     assert ann.get("/admin/").status_code == 302
 
 

@@ -138,7 +138,10 @@ def use_link(token: str) -> ResponseReturnValue:
 def sign_out() -> ResponseReturnValue:
     signing_in.end()
     flash("You are signed out.")
-    return redirect(url_for("admin.auth.sign_in"), 303)
+    response = redirect(url_for("admin.auth.sign_in"), 303)
+    # Not "storage": the browser of somebody who follows the page keeps its push messages.
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
 
 
 def _let_in(person: Staff, how: str, next_: str) -> ResponseReturnValue:
