@@ -227,8 +227,8 @@ def _told(receivers: Receivers) -> dict[str, set[str]]:
 def _drain(record: Record, receivers: Receivers) -> float:
     """Wait until everybody was told; how long it took."""
     began = time.monotonic()
-    let_go()
     while time.monotonic() - began < DRAINED_S:
+        let_go()
         told = _told(receivers)
         if all(len(told.get(words, ())) == SUBSCRIBERS for words in record.acknowledged):
             break

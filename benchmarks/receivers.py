@@ -31,9 +31,8 @@ class Receivers:
 
     def __init__(self) -> None:
         self.arrived: list[Arrival] = []
-        self._loop = asyncio.new_event_loop()
         ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)), daemon=True)
         self._thread.start()
         ready.wait()
 
@@ -46,18 +45,19 @@ class Receivers:
         return sum(often.values()) - len(often)
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join()
 
-    def _run(self, ready: threading.Event) -> None:
-        starting = asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
-        server = self._loop.run_until_complete(starting)
+    async def _run(self, ready: threading.Event) -> None:
+        self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
         self.port = int(server.sockets[0].getsockname()[1])
         ready.set()
-        self._loop.run_forever()
+        await self._ending.wait()
+        server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, OSError):
+        with suppress(asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
             head = await reader.readuntil(b"\r\n\r\n")
             lines = head.decode("latin-1").split("\r\n")
             fields = {name.lower(): value.strip() for name, _, value in _split(lines[1:])}
