@@ -38,9 +38,10 @@ def configure(log_format: str) -> None:
         last = [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer()]
     else:
         last = [
+            _on_one_line,
             structlog.dev.ConsoleRenderer(
                 colors=outlet.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
+            ),
         ]
     formatter = _Formatter(
         foreign_pre_chain=shared,
@@ -56,6 +57,18 @@ def configure(log_format: str) -> None:
     ours.setLevel(logging.INFO)
     # Alembic and huey tell at INFO what nobody asked; their warnings matter.
     root.setLevel(logging.WARNING)
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _on_one_line(
+    _logger: object, _method: str, values: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """What somebody typed must not look like a line of ours; other values are quoted anyway."""
+    event = str(values["event"])
+    values["event"] = _CONTROLS.sub(lambda found: repr(found[0])[1:-1], event)
+    return values
 
 
 def drain() -> None:

@@ -48,7 +48,7 @@ def read(client, address=PAGE):
     """A badge as it is seen: (label, words). Fails where it is no picture of our kind."""
     answer = client.get(address)
     assert answer.status_code == 200, address
-    assert answer.headers["Content-Type"] == "image/svg+xml"
+    assert answer.headers["Content-Type"] == "image/svg+xml; charset=utf-8"
     picture = etree.fromstring(answer.data)
     assert picture.tag == f"{SVG}svg"
     assert picture.get("role") == "img"

@@ -16,7 +16,7 @@ from statuspage.page.format import TONES, count
 from statuspage.page.views import Snapshot
 from statuspage.text import clean
 
-CONTENT_TYPE = "image/svg+xml"
+CONTENT_TYPE = "image/svg+xml; charset=utf-8"
 MAX_LABEL = 40
 
 # White on each of them has a contrast of 4.5 at least (WCAG 2.2, 1.4.3).

@@ -229,7 +229,12 @@ def robots() -> Rendering:
 def icon() -> Rendering:
     """The page's small picture in a browser's tab."""
     body = (PROJECT / "static" / "favicon.svg").read_bytes()
-    return Rendering(HTTPStatus.OK, "image/svg+xml", body, cache_control="public, max-age=86400")
+    return Rendering(
+        HTTPStatus.OK,
+        "image/svg+xml; charset=utf-8",
+        body,
+        cache_control="public, max-age=86400",
+    )
 
 
 def script() -> Rendering:

@@ -1,5 +1,7 @@
 """The second factor: codes as RFC 6238 counts them, recovery codes, secrets that stay sealed."""
 
+import math
+import re
 from datetime import UTC, datetime
 from threading import Barrier, Thread
 from urllib.parse import parse_qs, urlsplit
@@ -177,6 +179,16 @@ def test_each_of_ten_recovery_codes_works_once(anna):
         assert second_factor.accept_recovery_code(anna, code, by=ANNA, at=AT)
         assert not second_factor.accept_recovery_code(anna, code, by=ANNA, at=AT)
         assert second_factor.recovery_codes_left(anna) == 10 - left
+
+
+def test_recovery_codes_have_far_more_than_twenty_bits(anna):
+    """Four characters find a code, the others prove it."""
+    _, codes = turn_on(anna)
+    proofs = [re.sub(r"\W", "", code)[4:] for code in codes]
+    letters = len(set("".join(proofs)))
+    assert letters >= 16  # Of thirty-one, in eighty.
+    assert len(set(proofs)) == len(proofs)
+    assert min(map(len, proofs)) * math.log2(letters) >= 32
 
 
 def test_a_recovery_code_may_be_typed_as_people_type(anna):
