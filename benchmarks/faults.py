@@ -1,5 +1,5 @@
 """`python -m benchmarks.faults [locked|disk|starts|migration|postgresql|redis|clock|power|crowd
-|workers|webhooks|flood …]`
+|workers|webhooks|flood|rolling …]`
 
 What the database and others around us may do to us.
 
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from benchmarks import away, clockwork, crowd, flood, power, several, webhooks
+from benchmarks import away, clockwork, crowd, flood, power, rolling, several, webhooks
 from benchmarks.pressure import Readers, bar, group, missed, until_written, write
 from benchmarks.servers import PROJECT
 
@@ -66,6 +66,7 @@ def main() -> None:
         "workers": several.workers,
         "webhooks": webhooks.webhooks,
         "flood": flood.flood,
+        "rolling": rolling.rolling,
     }
     for name in sys.argv[1:] or drills:
         drills[name]()
