@@ -1,19 +1,27 @@
-"""What staff and strangers type, in every public form of the page: nothing runs, nothing leaks."""
+"""What staff and strangers type, in every form of the page, in mails and in mirrors: nothing
+runs, nothing leaks."""
 
 import json
 from datetime import timedelta
+from email import message_from_bytes, policy
 from html.parser import HTMLParser
 
+import sqlalchemy as sa
 from lxml import etree
 
+from statuspage.db import db
 from statuspage.domain import components, corrections, incidents, pages, postmortems, subscribers
-from statuspage.domain.events import SYSTEM
+from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.postmortems import Action, Part
 from statuspage.domain.status import IncidentStatus
 from statuspage.domain.subscribers import Channel, Contact
 from statuspage.domain.timeline import Facts
 from statuspage.mirror.addresses import CONSTANT, of_component
+from statuspage.notify import news, samples
+from statuspage.notify.channels import email
+from statuspage.notify.news import NewsKind
 from tests.conftest import on_sqlite
+from tests.mirror.conftest import a_mirror, bring
 from tests.public import site
 
 pytestmark = on_sqlite
@@ -41,7 +49,10 @@ class Runs(HTMLParser):
             link = (value or "").strip().lower()
             if name.startswith("on") or link.startswith(("javascript:", "data:text")):
                 self.found.append((tag, name, value))
-        if tag in ("object", "base") or (tag == "script" and not dict(attrs).get("src")):
+        said = dict(attrs)
+        # Of type text/plain it is data for a script of ours.
+        is_script = tag == "script" and not said.get("src") and said.get("type") != "text/plain"
+        if tag in ("object", "base") or is_script:
             self.found.append((tag, attrs))
 
     handle_startendtag = handle_starttag
@@ -125,3 +136,39 @@ def test_nothing_that_is_typed_runs_and_nothing_hidden_is_told(client, committed
                 assert not Runs(text).found, (address, Runs(text).found)
     assert walked > 20
     assert client.get(f"/incidents/{draft}").status_code == 404
+
+
+def test_nothing_that_is_typed_runs_in_a_mail_or_adds_a_header(app, committed, at):
+    with committed():
+        evil_world(at)
+    base = app.config["SETTINGS"].base_url
+    reader = samples.reader("bea@example.com", base)
+    walked = 0
+    with app.app_context():
+        for event in db.session.scalars(sa.select(Event)):
+            told = news.of(event, at=at, base_url=base)
+            if told is None or told.kind is NewsKind.COMPONENT:
+                continue
+            composed = email.compose(told, reader, sender="status@example.com", host="example.com")
+            mail = message_from_bytes(composed.as_bytes(), policy=policy.default)
+            assert mail.keys() == composed.keys()
+            assert mail["To"] == "bea@example.com"
+            text = mail.get_body(("html",)).get_content()
+            walked += "run()" in text
+            assert not Runs(text).found
+            assert SECRET not in text
+    assert walked >= 3
+
+
+def test_nothing_that_is_typed_runs_in_a_mirror(app, committed, at, tmp_path):
+    with committed():
+        evil_world(at)
+    mirror = a_mirror(app, tmp_path / "work", f"file:{tmp_path / 'public'}")
+    assert bring(mirror) == [True]
+    walked = 0
+    for file in (tmp_path / "public").rglob("*.html"):
+        text = file.read_text()
+        walked += "run()" in text
+        assert SECRET not in text
+        assert not Runs(text).found, file
+    assert walked > 5
