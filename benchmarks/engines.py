@@ -7,12 +7,14 @@ of its own on loopback.
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from benchmarks import servers
 from benchmarks.away import Cluster
+
+Engine = Callable[[], AbstractContextManager[dict[str, str]]]
 
 ALWAYS = {"STATUSPAGE_DEMO": "0", "STATUSPAGE_OUTGOING_ALLOW": "127.0.0.1"}
 

@@ -1,5 +1,5 @@
 """`python -m benchmarks.faults [locked|disk|starts|migration|postgresql|redis|clock|power|crowd
-|workers|webhooks|flood|rolling …]`
+|workers|webhooks|flood|rolling|upgrade …]`
 
 What the database and others around us may do to us.
 
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from benchmarks import away, clockwork, crowd, flood, power, rolling, several, webhooks
+from benchmarks import away, clockwork, crowd, flood, power, rolling, several, upgrade, webhooks
 from benchmarks.pressure import Readers, bar, group, missed, until_written, write
 from benchmarks.servers import PROJECT
 
@@ -67,6 +67,7 @@ def main() -> None:
         "webhooks": webhooks.webhooks,
         "flood": flood.flood,
         "rolling": rolling.rolling,
+        "upgrade": upgrade.upgrade,
     }
     for name in sys.argv[1:] or drills:
         drills[name]()
