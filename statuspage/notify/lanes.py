@@ -34,7 +34,8 @@ IDLE_S = 0.5
 SETTLED_EVERY_S = 0.2
 USABLE = ledger.LEASE * 0.6
 """A claim older than this is given back unsent: its lease could end while it is sent."""
-KEPT_NEWS = 8
+KEPT_NEWS = 128
+"""Of so many events at once what is told is kept; each holds little besides its own words."""
 MOST_FAILURES = 10
 FAILING_FOR = timedelta(hours=1)
 """So many failures in a row over so long, and a receiver is quarantined, as Statuspage does."""
@@ -283,13 +284,19 @@ class Preparation:
         revision = events.revision()
         kept = self._kept.get(event_id)
         if kept is None or kept[0] != revision:
+            self._kept = {key: one for key, one in self._kept.items() if one[0] == revision}
             event = db.session.get(Event, event_id)
-            base_url = self._settings.base_url
-            made = news.of(event, at=clock.now(), base_url=base_url) if event else None
+            made = self._made(event) if event else None
             while len(self._kept) >= KEPT_NEWS:
                 del self._kept[next(iter(self._kept))]
             kept = self._kept[event_id] = (revision, made)
         return kept[1]
+
+    def _made(self, event: Event) -> News | None:
+        """All that are kept are of one revision, and share the page as it is then."""
+        present = next((one.present for _, one in self._kept.values() if one), None)
+        base_url = self._settings.base_url
+        return news.of(event, at=clock.now(), base_url=base_url, present=present)
 
 
 _STATES = {

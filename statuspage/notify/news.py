@@ -106,10 +106,13 @@ class Recipient:
     """How to write to a browser."""
 
 
-def of(event: Event, *, at: datetime, base_url: str) -> News | None:
-    """What the event says to the public now; None when there is nothing to tell any more."""
+def of(event: Event, *, at: datetime, base_url: str, present: Present | None = None) -> News | None:
+    """What the event says to the public now; None when there is nothing to tell any more.
+
+    `present` is the page as it is, for who has it at hand: to read it takes the longest.
+    """
     try:
-        now = snapshot.present(at=at, base_url=base_url)
+        now = present or snapshot.present(at=at, base_url=base_url)
     except NoPageError:
         return None
     noun, _, happened = event.kind.partition(".")

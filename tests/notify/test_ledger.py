@@ -287,6 +287,24 @@ def test_what_killed_workers_had_claimed_is_not_held_against_the_receiver(
     assert row.due_at - at <= 1.25 * ledger.FIRST_RETRY
 
 
+@on_sqlite
+def test_what_many_events_tell_at_once_is_read_once_each_and_the_page_once(
+    app, subscribed, an_incident, entered, at
+):
+    subscribed(2)
+    for number in range(12):
+        an_incident(f"Incident {number}")
+    entered()
+    with app.app_context():
+        claimed = [ledger.claim(Channel.WEBHOOK, 12, at=at) for _ in range(2)]
+        db.session.commit()
+    prepare = Preparation(app)
+    told = [news for some in claimed for news, _ in prepare(Channel.WEBHOOK, some)]
+    assert len(told) == 24
+    assert len(set(map(id, told))) == 12
+    assert len({id(news.present) for news in told}) == 1
+
+
 def test_news_of_today_overtake_a_mass_send_and_nobody_hears_things_out_of_order(
     app, committed, subscribed, an_incident, entered, drained, receiver, at
 ):
