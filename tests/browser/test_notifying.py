@@ -16,7 +16,7 @@ from statuspage.db import db
 from statuspage.domain.subscribers import Subscriber, SubscriberState
 from statuspage.links import Purpose
 from tests.browser.barriers import barriers
-from tests.conftest import SECRET
+from tests.conftest import SECRET, WITH_WINDOWS, a_program
 from tests.notify.push_service import FakeBrowser
 
 SUBSCRIBED = """(subscription) => {
@@ -27,6 +27,14 @@ SUBSCRIBED = """(subscription) => {
   };
   PushManager.prototype.getSubscription = async () => given;
 }"""
+
+
+@pytest.fixture(scope="module")
+def browser(launch_browser):
+    """Without windows there are no notifications."""
+    browser = launch_browser(executable_path=a_program(*WITH_WINDOWS))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
