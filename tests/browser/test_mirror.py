@@ -1,6 +1,7 @@
 """The mirror in Chromium, from a file and from a static server, with the origin gone."""
 
 import functools
+import shutil
 from datetime import timedelta
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -8,14 +9,34 @@ from threading import Thread
 import pytest
 from playwright.sync_api import expect
 
-from tests.mirror.conftest import a_mirror, bring
+from statuspage import clock
+from tests.mirror.conftest import Copy, a_copy
+
+
+@pytest.fixture(scope="module")
+def made_at():
+    return clock.now().replace(microsecond=0)
+
+
+@pytest.fixture(scope="module")
+def mirrored(_sqlite_template, tmp_path_factory, made_at) -> Copy:
+    return a_copy(_sqlite_template, tmp_path_factory.mktemp("mirrored"), made_at)
 
 
 @pytest.fixture
-def folder(app, northwind, tmp_path):
+def northwind(mirrored):
+    return mirrored.world
+
+
+@pytest.fixture
+def at(made_at):
+    return made_at
+
+
+@pytest.fixture
+def folder(mirrored, tmp_path):
     """The mirror as files. Nobody serves the application."""
-    assert bring(a_mirror(app, tmp_path / "work", f"file:{tmp_path}/mirror")) == [True]
-    return tmp_path / "mirror"
+    return shutil.copytree(mirrored.folder, tmp_path / "mirror")
 
 
 @pytest.fixture

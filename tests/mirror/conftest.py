@@ -76,9 +76,14 @@ class Copy:
 
 @pytest.fixture(scope="session")
 def copy(_sqlite_template, tmp_path_factory) -> Copy:
-    folder = tmp_path_factory.mktemp("mirrored")
+    at = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    return a_copy(_sqlite_template, tmp_path_factory.mktemp("mirrored"), at)
+
+
+def a_copy(template: Path, folder: Path, at: datetime) -> Copy:
+    """Northwind's page in a database of its own, mirrored at that moment."""
     path = folder / "statuspage.db"
-    shutil.copyfile(_sqlite_template, path)
+    shutil.copyfile(template, path)
     settings = Settings(
         data_dir=folder / "data",
         database_url=f"sqlite:///{path}",
@@ -94,7 +99,6 @@ def copy(_sqlite_template, tmp_path_factory) -> Copy:
             yield
             db.session.commit()
 
-    at = datetime(2026, 3, 10, 12, tzinfo=UTC)
     with time_machine.travel(at, tick=False):
         world = site.northwind(committed, at)
         places = (folder / "portable", folder / "published")
