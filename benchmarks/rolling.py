@@ -15,7 +15,7 @@ from benchmarks.several import prepare
 
 RESTARTS = 50
 READERS = 2
-SUBSCRIBERS = 100
+SUBSCRIBERS = 20
 POSTED_EVERY_S = 1.0
 TOLD_S = 60.0
 
