@@ -2,14 +2,16 @@
 
 import html
 import re
+import sqlite3
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 
+from statuspage.db import db
 from statuspage.domain import components, corrections, incidents, maintenance, pages, postmortems
 from statuspage.domain.claims import Claim
-from statuspage.domain.events import SYSTEM
+from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.postmortems import Action, ActionState, Part
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.domain.timeline import Facts
@@ -144,6 +146,36 @@ class World:
 
 def northwind(committed, at) -> World:
     """Northwind in Vienna: cards fail for some, a resolved incident, a maintenance tomorrow."""
+    with committed():
+        # To tell it takes 60 ms; on SQLite the rows of the last time are as good.
+        can_be_kept = db.engine.name == "sqlite" and not db.session.query(Event).first()
+    if can_be_kept and at in _KEPT:
+        world, rows = _KEPT[at]
+        _copy_rows(committed, lambda file: rows.backup(file))
+        return world
+    world = _told(committed, at)
+    if can_be_kept:
+        rows = sqlite3.connect(":memory:", check_same_thread=False)
+        _copy_rows(committed, lambda file: file.backup(rows))
+        for _, older in _KEPT.values():
+            older.close()
+        _KEPT.clear()
+        _KEPT[at] = world, rows
+    return world
+
+
+_KEPT: dict[datetime, tuple[World, sqlite3.Connection]] = {}
+"""The last moment that Northwind was told for, and its whole database."""
+
+
+def _copy_rows(committed, copy) -> None:
+    with committed():
+        lent = db.engine.raw_connection()
+        copy(lent.dbapi_connection)
+        lent.close()
+
+
+def _told(committed, at) -> World:
     with committed():
         a_page(at)
         web = a_component("Website", at)
