@@ -19,7 +19,7 @@ from benchmarks.servers import PROJECT
 
 WORKERS = 3
 DELIVERIES = 1_000
-MAINTENANCES = 100
+MAINTENANCES = 500
 """Each takes two steps by itself, to its beginning and to its end."""
 DUE_S = 120.0
 SETTLED_S = 5.0
@@ -30,7 +30,7 @@ Step = tuple[Any, str]
 
 
 def workers() -> None:
-    """Three workers find a thousand deliveries and 200 steps of maintenance due."""
+    """Three workers find a thousand deliveries and a thousand steps of maintenance due."""
     for kind, engine in (
         ("PostgreSQL and Redis", engines.postgresql_and_redis),
         ("SQLite", engines.sqlite),

@@ -209,12 +209,18 @@ def due(*, at: datetime) -> list[str]:
 def advance(public_id: str, *, at: datetime) -> list[IncidentUpdate]:
     """Start and end one maintenance as far as that is due.
 
-    Returns what it told, the first first; nothing when somebody else was faster.
+    Returns what it told, the first first; nothing when somebody else was faster: they lose
+    no more than a look, however many are due at once.
     """
-    maintenance = incidents.get(public_id)
-    if maintenance is None:
-        return []
-    return [_tell(maintenance, step, at) for step in _STEPS if _take(maintenance, step, at)]
+    told = []
+    maintenance: Incident | None = None
+    for step in _STEPS:
+        if _take(public_id, step, at):
+            maintenance = maintenance or incidents.get(public_id)
+            assert maintenance is not None
+            db.session.refresh(maintenance)
+            told.append(_tell(maintenance, step, at))
+    return told
 
 
 def due_by_hand(*, at: datetime) -> list[Incident]:
@@ -245,18 +251,15 @@ def _takes(step: IncidentStatus, at: datetime) -> sa.ColumnElement[bool]:
     return _is_late(step, at) & (Incident.auto_start if is_scheduled else Incident.auto_end)
 
 
-def _take(maintenance: Incident, step: IncidentStatus, at: datetime) -> bool:
+def _take(public_id: str, step: IncidentStatus, at: datetime) -> bool:
     """Compare-and-set: true for the one caller that may take the step."""
     taken = db.session.execute(
         sa.update(Incident)
-        .where(Incident.id == maintenance.id, _takes(step, at))
+        .where(Incident.public_id == public_id, _takes(step, at))
         .values(updated_at=at)
         .execution_options(synchronize_session=False)
     )
-    if taken.rowcount != 1:  # type: ignore[attr-defined]
-        return False
-    db.session.refresh(maintenance)
-    return True
+    return taken.rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 
 def _tell(maintenance: Incident, step: IncidentStatus, at: datetime) -> IncidentUpdate:
