@@ -102,7 +102,7 @@ def link_for_staff(email: str) -> None:
     member = staff.with_email(email.strip().lower())
     if member is None or not member.is_active:
         raise click.ClickException("Nobody on the team has this address.")
-    token = staff.create_sign_in_link(member, at=clock.now())
+    token = staff.create_sign_in_link(member, by=OPERATOR, at=clock.now())
     db.session.commit()
     click.echo(f"{current_app.config['SETTINGS'].base_url}/admin/sign-in/{token}")
 

@@ -144,15 +144,19 @@ def set_role(staff: Staff, role: Role, *, by: Actor, at: datetime) -> None:
 
 
 def disable(staff: Staff, *, by: Actor, at: datetime) -> None:
-    """Lock somebody out at once. Raises `Invalid` when no owner would be left."""
+    """Lock somebody out at once. Raises `Invalid` when no owner would be left.
+
+    Their password is void: whoever may come back begins with a new sign-in link.
+    """
     _keep_an_owner(staff)
     staff.disabled_at = at
+    staff.password_hash = None
     end_ways_in(staff)
     _record("staff.disabled", staff, by, at)
 
 
 def enable(staff: Staff, *, by: Actor, at: datetime) -> None:
-    """Let somebody in again."""
+    """Let somebody in again, by a sign-in link."""
     staff.disabled_at = None
     _record("staff.enabled", staff, by, at)
 
@@ -168,7 +172,7 @@ def take_back(
 ) -> None:
     """Let somebody who was locked out in again, in this role. Raises `Invalid`.
 
-    With `password` only that one works; without, the one they had.
+    With `password` that one works; without, they begin with a sign-in link.
     """
     if staff.is_active:
         raise Invalid(email="Somebody with this address is on the team already.")
@@ -219,13 +223,18 @@ def hash_of(secret: str) -> str:
     return _hasher.hash(_bytes(secret))
 
 
-def create_sign_in_link(staff: Staff, *, at: datetime) -> str:
-    """A token that signs this person in once within twelve hours."""
+def create_sign_in_link(staff: Staff, *, at: datetime, by: Actor | None = None) -> str:
+    """A token that signs this person in once within twelve hours.
+
+    `by`: who made it for them, which the log and the person are told.
+    """
     token = secrets.token_urlsafe(32)
     db.session.execute(sa.delete(SignInLink).where(SignInLink.expires_at < at))
     db.session.add(
         SignInLink(staff_id=staff.id, token_hash=_digest(token), expires_at=at + LINK_LIFETIME)
     )
+    if by is not None:
+        _record("staff.sign_in_link_made", staff, by, at, notify=True)
     return token
 
 

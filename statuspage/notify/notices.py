@@ -56,8 +56,8 @@ class Place(NamedTuple):
 
 
 _TELL_AN_OWNER = (
-    "Tell an owner of the page at once. “Lock out” under Team ends every session and keeps out"
-    " whoever did this."
+    "Tell an owner of the page at once. “Lock out” under Team ends every session and the password;"
+    " “Let in again” and a new sign-in link bring you back."
 )
 _NEW_PASSWORD = "Sign in and choose another password: that ends every other session of yours."
 
@@ -65,6 +65,11 @@ _WORDS = {
     "staff.password_changed": Words(
         "Your password was changed",
         "The password of your account was changed, and sessions from before have ended.",
+        _TELL_AN_OWNER,
+    ),
+    "staff.sign_in_link_made": Words(
+        "A sign-in link was made for you",
+        "Whoever has it can sign in as you, once, within twelve hours, and choose a new password.",
         _TELL_AN_OWNER,
     ),
     "staff.second_factor_on": Words(

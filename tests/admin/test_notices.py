@@ -117,6 +117,20 @@ def test_each_change_of_the_second_factor_is_told_without_a_secret(app, bea, inb
     assert not any(totp.as_text(secret) in plain + html for *_, plain, html in told)
 
 
+def test_a_link_that_somebody_makes_is_told_to_whom_it_lets_in(app, bea, inbox):
+    with app.app_context():
+        person = staff.with_email("bea@example.com")
+        olga = Actor(ActorKind.STAFF, "Olga")
+        token = staff.create_sign_in_link(person, by=olga, at=clock.now())
+        db.session.commit()
+    work(app)
+    ((recipients, subject, plain, html),) = read(inbox)
+    assert recipients == ["bea@example.com"]
+    assert "sign-in link was made for you" in subject
+    assert "Olga" in plain
+    assert token not in plain + html
+
+
 def test_without_a_mail_server_the_change_is_made_and_nobody_is_told_later(app, bea, committed):
     with committed():
         person = staff.with_email("bea@example.com")

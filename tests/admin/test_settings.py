@@ -2,6 +2,7 @@
 
 import io
 
+from statuspage import clock
 from statuspage.domain import pages, staff
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import Role
@@ -94,6 +95,31 @@ def test_a_sign_in_link_is_made_with_the_owner_s_own_password_only(app, owner, a
     made = owner.post(address, {"current_password": password})
     link = made.text.split(f'value="{BASE}')[1].split('"')[0]
     assert Browser(app).post(link).status_code == 303
+    said = text_of(owner.get("/admin/audit"))
+    assert "sign in link made Ann" in said
+    assert link.rpartition("/")[2] not in said
+
+
+def test_who_is_locked_out_comes_back_by_a_link_and_not_by_the_old_password(app, owner, committed):
+    password = "correct horse battery"
+    with committed():
+        bea = staff.create(
+            "bea@example.com",
+            name="Bea",
+            role=Role.EDITOR,
+            password=password,
+            by=SYSTEM,
+            at=clock.now(),
+        )
+        address = f"/admin/team/{bea.id}"
+    for step in ("disable", "enable"):
+        assert owner.post(f"{address}/{step}").status_code == 303
+    assert Browser(app).sign_in("bea@example.com", password).status_code == 422
+    made = owner.post(f"{address}/link")
+    link = made.text.split(f'value="{BASE}')[1].split('"')[0]
+    back = Browser(app)
+    assert back.post(link).status_code == 303
+    assert back.post("/admin/account", {"password": password}).status_code == 303
 
 
 def test_the_team_is_refused_in_plain_words(owner, stored):

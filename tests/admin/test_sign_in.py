@@ -12,8 +12,13 @@ from tests.admin.conftest import Browser, text_of
 from tests.conftest import on_sqlite
 
 PASSWORD = "correct horse battery"
+NEW = "another lantern in the fog"
 
 pytestmark = on_sqlite
+
+
+def form_of_password(browser):
+    return browser.get("/admin/account").text.rpartition("<form")[2]
 
 
 @pytest.fixture
@@ -133,6 +138,32 @@ def test_a_link_ends_after_twelve_hours(visitor, committed, bea, traveller):
     token = a_link(committed, "bea@example.com")
     traveller.shift(12 * 3600 + 1)
     assert visitor.post(f"/admin/sign-in/{token}").status_code == 404
+
+
+def test_who_came_by_a_link_just_now_chooses_a_new_password_without_the_old_one(
+    app, committed, bea, traveller
+):
+    stolen, here = Browser(app), Browser(app)
+    stolen.sign_in("bea@example.com", PASSWORD)
+    here.post(f"/admin/sign-in/{a_link(committed, 'bea@example.com')}")
+    assert 'name="current_password"' not in form_of_password(here)
+    assert here.post("/admin/account", {"password": NEW}).status_code == 303
+    assert stolen.get("/admin/").status_code == 302
+    assert Browser(app).sign_in("bea@example.com", NEW).status_code == 303
+    # It counts once, and for a quarter of an hour.
+    assert 'name="current_password"' in form_of_password(here)
+    assert here.post("/admin/account", {"password": PASSWORD}).status_code == 422
+    late = Browser(app)
+    late.post(f"/admin/sign-in/{a_link(committed, 'bea@example.com')}")
+    traveller.shift(15 * 60 + 1)
+    assert late.post("/admin/account", {"password": PASSWORD}).status_code == 422
+
+
+def test_a_password_is_no_link(app, bea):
+    """A session that began with the password proves nothing by its age."""
+    browser = Browser(app)
+    browser.sign_in("bea@example.com", PASSWORD)
+    assert browser.post("/admin/account", {"password": NEW}).status_code == 422
 
 
 def test_signing_out_ends_the_session(ann):

@@ -41,7 +41,8 @@ def change_password() -> ResponseReturnValue:
     form = PasswordForm(request.form)
 
     def act() -> str:
-        proof.prove(form)
+        if not _forgot_it():
+            proof.prove(form)
         staff.set_password(
             _oneself(),
             form.password.data or "",
@@ -94,6 +95,11 @@ def end_session(public_id: str) -> ResponseReturnValue:
     )
 
 
+def _forgot_it() -> bool:
+    """A link that an owner made just now is proof enough: it is the way back in."""
+    return signing_in.came_by_link_within(proof.FRESH)
+
+
 def _oneself() -> Staff:
     person: Staff = current_user._get_current_object()
     return person
@@ -108,6 +114,7 @@ def _page(form: PasswordForm, ending: EndForm | None = None) -> str:
         "admin/account.html",
         form=form,
         ending=ending or EndForm(),
+        is_present_asked=current_user.password_hash is not None and not _forgot_it(),
         has_second_factor=second_factor.is_on(_oneself()),
         sessions=_sessions(),
         present=signing_in.present(),

@@ -130,7 +130,7 @@ def use_link(token: str) -> ResponseReturnValue:
     person = staff.use_sign_in_link(token, at=clock.now())
     if person is None:
         return _link_page(is_good=False)
-    return _let_in(person, "link", url_for("admin.overview.show"))
+    return _let_in(person, signing_in.LINK, url_for("admin.overview.show"))
 
 
 @bp.post("/sign-out")

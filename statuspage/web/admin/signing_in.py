@@ -19,6 +19,9 @@ from statuspage.web.admin.safety import KEY
 WAITING = "waiting"
 """Where the cookie says who gave a right password and owes a code still."""
 WAIT = timedelta(minutes=10)
+LINK = "link"
+BY_LINK = "by_link"
+"""Where the cookie says that its session began by a link which has not been used further."""
 
 log = structlog.get_logger()
 
@@ -40,15 +43,22 @@ def begin(person: Staff, how: str) -> None:
     session[KEY] = sessions.begin(
         person.id, browser=agents.in_words(request.headers.get("User-Agent", "")), at=at
     )
+    session[BY_LINK] = how.startswith(LINK)
     login_user(person)
     person.last_seen_at = at
     # A line in the log and no event: an event for each would fill the audit log.
     log.info("staff.signed_in", staff_id=person.id, how=how)
 
 
+def came_by_link_within(time: timedelta) -> bool:
+    """Whether this session began by a sign-in link so lately: somebody's password was forgotten."""
+    return bool(session.get(BY_LINK)) and present().began_at > clock.now() - time
+
+
 def renew() -> None:
     """Go on under a new key, where all other sessions of this person have just ended."""
     session[KEY] = sessions.renew(present())
+    session.pop(BY_LINK, None)
     login_user(current_user._get_current_object())
 
 

@@ -95,7 +95,7 @@ def make_link(staff_id: int) -> ResponseReturnValue:
         db.session.rollback()
         form.show(invalid)
         return _link_page(person, form), 422
-    token = staff.create_sign_in_link(person, at=clock.now())
+    token = staff.create_sign_in_link(person, by=current_actor(), at=clock.now())
     db.session.commit()
     base_url = current_app.config["SETTINGS"].base_url
     return render_template(
@@ -116,7 +116,12 @@ def disable(staff_id: int) -> ResponseReturnValue:
         staff.disable(person, by=current_actor(), at=clock.now())
         return url_for("admin.team.show")
 
-    return save(form, act, said="Locked out.", again=lambda: _page(PersonForm(), form))
+    return save(
+        form,
+        act,
+        said="Locked out. Their password is void.",
+        again=lambda: _page(PersonForm(), form),
+    )
 
 
 @bp.post("/<int(max=2147483647):staff_id>/enable")
@@ -129,7 +134,12 @@ def enable(staff_id: int) -> ResponseReturnValue:
         staff.enable(person, by=current_actor(), at=clock.now())
         return url_for("admin.team.show")
 
-    return save(form, act, said="Let in again.", again=lambda: _page(PersonForm(), form))
+    return save(
+        form,
+        act,
+        said="Let in again. Now make a sign-in link for them.",
+        again=lambda: _page(PersonForm(), form),
+    )
 
 
 @bp.post("/<int(max=2147483647):staff_id>/end-sessions")
