@@ -55,7 +55,7 @@ def pytest_collection_finish():
     """Spare the garbage collector what stays for the whole run: it took a third of the time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 20, 20)
 
 
 def pytest_unconfigure(config):

@@ -15,6 +15,7 @@ from statuspage.domain.claims import Claim, effective
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import Role
 from statuspage.domain.status import ComponentStatus, IncidentStatus
+from tests import told
 
 BASE = "https://status.example.com"
 COOKIE = "__Host-statuspage"
@@ -115,13 +116,16 @@ class World:
 @pytest.fixture
 def world(committed, at):
     """A page in Vienna with a group of two components and one beside it."""
-    with committed():
-        pages.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at)
-        group = components.add_group("Payments", by=SYSTEM, at=at)
-        cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
-        transfers = components.add_component("Bank transfers", group=group, by=SYSTEM, at=at)
-        api = components.add_component("API", by=SYSTEM, at=at)
-        return World(cards.public_id, transfers.public_id, api.public_id, group.public_id)
+    return told.once(committed, _world, at)
+
+
+def _world(at):
+    pages.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at)
+    group = components.add_group("Payments", by=SYSTEM, at=at)
+    cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
+    transfers = components.add_component("Bank transfers", group=group, by=SYSTEM, at=at)
+    api = components.add_component("API", by=SYSTEM, at=at)
+    return World(cards.public_id, transfers.public_id, api.public_id, group.public_id)
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ import pytest
 from statuspage.domain import pages, tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
+from tests import told
 
 
 @pytest.fixture
 def page_id(committed, at) -> str:
-    with committed():
-        return _made(pages.create("Brambleway", by=SYSTEM, at=at))
+    return told.once(committed, _a_page, at)
 
 
-def _made(page) -> str:
-    return page.public_id
+def _a_page(at) -> str:
+    return pages.create("Brambleway", by=SYSTEM, at=at).public_id
 
 
 @pytest.fixture

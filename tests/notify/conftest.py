@@ -12,6 +12,7 @@ from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
 from statuspage.notify import news
 from statuspage.notify.channels import Way
+from tests import told as rows
 from tests.conftest import SECRET
 
 DOWN = Claim(ComponentStatus.PARTIAL_OUTAGE)
@@ -20,9 +21,12 @@ DOWN = Claim(ComponentStatus.PARTIAL_OUTAGE)
 @pytest.fixture
 def component(committed, at):
     """A page with one component, `API`; its public id."""
-    with committed():
-        pages.create("Brambleway", by=SYSTEM, at=at)
-        return components.add_component("API", by=SYSTEM, at=at).public_id
+    return rows.once(committed, _a_component, at)
+
+
+def _a_component(at):
+    pages.create("Brambleway", by=SYSTEM, at=at)
+    return components.add_component("API", by=SYSTEM, at=at).public_id
 
 
 @pytest.fixture

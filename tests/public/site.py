@@ -2,19 +2,18 @@
 
 import html
 import re
-import sqlite3
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 
-from statuspage.db import db
 from statuspage.domain import components, corrections, incidents, maintenance, pages, postmortems
 from statuspage.domain.claims import Claim
-from statuspage.domain.events import SYSTEM, Event
+from statuspage.domain.events import SYSTEM
 from statuspage.domain.postmortems import Action, ActionState, Part
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.domain.timeline import Facts
+from tests import told
 
 PARTIAL = Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(12), "EU")
 DEGRADED = Claim(ComponentStatus.DEGRADED_PERFORMANCE)
@@ -146,73 +145,46 @@ class World:
 
 def northwind(committed, at) -> World:
     """Northwind in Vienna: cards fail for some, a resolved incident, a maintenance tomorrow."""
-    with committed():
-        # To tell it takes 60 ms; on SQLite the rows of the last time are as good.
-        can_be_kept = db.engine.name == "sqlite" and not db.session.query(Event).first()
-    if can_be_kept and at in _KEPT:
-        world, rows = _KEPT[at]
-        _copy_rows(committed, lambda file: rows.backup(file))
-        return world
-    world = _told(committed, at)
-    if can_be_kept:
-        rows = sqlite3.connect(":memory:", check_same_thread=False)
-        _copy_rows(committed, lambda file: file.backup(rows))
-        for _, older in _KEPT.values():
-            older.close()
-        _KEPT.clear()
-        _KEPT[at] = world, rows
-    return world
+    return told.once(committed, _northwind, at)
 
 
-_KEPT: dict[datetime, tuple[World, sqlite3.Connection]] = {}
-"""The last moment that Northwind was told for, and its whole database."""
-
-
-def _copy_rows(committed, copy) -> None:
-    with committed():
-        lent = db.engine.raw_connection()
-        copy(lent.dbapi_connection)
-        lent.close()
-
-
-def _told(committed, at) -> World:
-    with committed():
-        a_page(at)
-        web = a_component("Website", at)
-        group = components.add_group("Payments", by=SYSTEM, at=at)
-        cards = a_component("Card payments", at, group=group)
-        transfers = a_component("Bank transfers", at, group=group)
-        a_component("Search", at, start_date=date(2026, 2, 28))
-        quiet = components.add_group("Account", by=SYSTEM, at=at)
-        a_component("Sign-in", at, group=quiet)
-        webhooks = a_component("Webhooks", at)
-        opened = an_open_incident(cards, at)
-        past = a_past_incident(web, at - timedelta(days=2, hours=3), at)
-        a_postmortem(past, at)
-        a_past_incident(transfers, at - timedelta(days=120), at, name="Late transfers")
-        planned = a_maintenance(webhooks, at, at + timedelta(days=1))
-        wrong = a_past_incident(web, at - timedelta(days=5), at, name="Told by mistake")
-        corrections.retract(wrong, reason="It belonged to another page.", by=SYSTEM, at=at)
-        draft = incidents.open_incident(
-            "Nobody may read this",
-            status=opened.status,
-            body="Secret words.",
-            claims={},
-            by=SYSTEM,
-            at=at,
-            draft=True,
-        )
-        return World(
-            cards.public_id,
-            transfers.public_id,
-            webhooks.public_id,
-            group.public_id,
-            opened.public_id,
-            past.public_id,
-            planned.public_id,
-            wrong.public_id,
-            draft.public_id,
-        )
+def _northwind(at) -> World:
+    a_page(at)
+    web = a_component("Website", at)
+    group = components.add_group("Payments", by=SYSTEM, at=at)
+    cards = a_component("Card payments", at, group=group)
+    transfers = a_component("Bank transfers", at, group=group)
+    a_component("Search", at, start_date=date(2026, 2, 28))
+    quiet = components.add_group("Account", by=SYSTEM, at=at)
+    a_component("Sign-in", at, group=quiet)
+    webhooks = a_component("Webhooks", at)
+    opened = an_open_incident(cards, at)
+    past = a_past_incident(web, at - timedelta(days=2, hours=3), at)
+    a_postmortem(past, at)
+    a_past_incident(transfers, at - timedelta(days=120), at, name="Late transfers")
+    planned = a_maintenance(webhooks, at, at + timedelta(days=1))
+    wrong = a_past_incident(web, at - timedelta(days=5), at, name="Told by mistake")
+    corrections.retract(wrong, reason="It belonged to another page.", by=SYSTEM, at=at)
+    draft = incidents.open_incident(
+        "Nobody may read this",
+        status=opened.status,
+        body="Secret words.",
+        claims={},
+        by=SYSTEM,
+        at=at,
+        draft=True,
+    )
+    return World(
+        cards.public_id,
+        transfers.public_id,
+        webhooks.public_id,
+        group.public_id,
+        opened.public_id,
+        past.public_id,
+        planned.public_id,
+        wrong.public_id,
+        draft.public_id,
+    )
 
 
 # ── reading ────────────────────────────────────────────────────────────────────
