@@ -17,6 +17,7 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.postmortems import Action, Part
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.domain.timeline import Facts
+from tests import told as rows
 from tests.conftest import on_sqlite
 from tests.feed_rules import ATOM, CHECKS, check_atom, check_json_feed, check_rss
 
@@ -32,61 +33,64 @@ CONTENT_TYPES = {
 @pytest.fixture
 def story(committed, at):
     """A page with a resolved incident and its postmortem, one that is open, and a maintenance."""
-    with committed():
-        page = pages.create("Northwind", by=SYSTEM, at=at, time_zone="Europe/Vienna")
-        group = components.add_group("Payments", by=SYSTEM, at=at)
-        cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
-        search = components.add_component("Search", by=SYSTEM, at=at)
+    return rows.once(committed, _story, at)
 
-        slow = an_incident("Search is slow", at - timedelta(days=3), {search: DEGRADED})
-        resolve(slow, at - timedelta(days=2))
-        document = postmortems.save(
-            slow,
-            {
-                Part.SUMMARY: "A [bad index](https://example.com/).",
-                Part.ROOT_CAUSE: "We _forgot_ it.",
-            },
-            [Action("Alert on slow queries")],
-            expected_version=None,
-            by=SYSTEM,
-            at=at - timedelta(days=1),
-        )
-        postmortems.publish(document, by=SYSTEM, at=at - timedelta(days=1))
 
-        declined = an_incident(
-            "Card payments declined in Europe",
-            at - timedelta(minutes=40),
-            {cards: DEGRADED},
-            facts=Facts("Customers in the EU", "PayPal", "Try again in an hour"),
-        )
-        second = incidents.post_update(
-            declined,
-            status=IncidentStatus.IDENTIFIED,
-            body="A **bad** deploy & its `<config>`.",
-            claims={cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal("12.00"), "EU")},
-            by=SYSTEM,
-            at=at - timedelta(minutes=20),
-            next_update_by=at + timedelta(minutes=10),
-        )
-        planned = maintenance.schedule(
-            "Database upgrade",
-            body="We upgrade.",
-            claims={search: maintenance.UNDER_MAINTENANCE},
-            scheduled_for=at + timedelta(days=2),
-            scheduled_until=at + timedelta(days=2, hours=1),
-            by=SYSTEM,
-            at=at - timedelta(hours=1),
-        )
-        return {
-            "page": page.public_id,
-            "cards": cards.public_id,
-            "search": search.public_id,
-            "slow": slow.public_id,
-            "declined": declined.public_id,
-            "second": second.public_id,
-            "planned": planned.public_id,
-            "document": document.public_id,
-        }
+def _story(at):
+    page = pages.create("Northwind", by=SYSTEM, at=at, time_zone="Europe/Vienna")
+    group = components.add_group("Payments", by=SYSTEM, at=at)
+    cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
+    search = components.add_component("Search", by=SYSTEM, at=at)
+
+    slow = an_incident("Search is slow", at - timedelta(days=3), {search: DEGRADED})
+    resolve(slow, at - timedelta(days=2))
+    document = postmortems.save(
+        slow,
+        {
+            Part.SUMMARY: "A [bad index](https://example.com/).",
+            Part.ROOT_CAUSE: "We _forgot_ it.",
+        },
+        [Action("Alert on slow queries")],
+        expected_version=None,
+        by=SYSTEM,
+        at=at - timedelta(days=1),
+    )
+    postmortems.publish(document, by=SYSTEM, at=at - timedelta(days=1))
+
+    declined = an_incident(
+        "Card payments declined in Europe",
+        at - timedelta(minutes=40),
+        {cards: DEGRADED},
+        facts=Facts("Customers in the EU", "PayPal", "Try again in an hour"),
+    )
+    second = incidents.post_update(
+        declined,
+        status=IncidentStatus.IDENTIFIED,
+        body="A **bad** deploy & its `<config>`.",
+        claims={cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal("12.00"), "EU")},
+        by=SYSTEM,
+        at=at - timedelta(minutes=20),
+        next_update_by=at + timedelta(minutes=10),
+    )
+    planned = maintenance.schedule(
+        "Database upgrade",
+        body="We upgrade.",
+        claims={search: maintenance.UNDER_MAINTENANCE},
+        scheduled_for=at + timedelta(days=2),
+        scheduled_until=at + timedelta(days=2, hours=1),
+        by=SYSTEM,
+        at=at - timedelta(hours=1),
+    )
+    return {
+        "page": page.public_id,
+        "cards": cards.public_id,
+        "search": search.public_id,
+        "slow": slow.public_id,
+        "declined": declined.public_id,
+        "second": second.public_id,
+        "planned": planned.public_id,
+        "document": document.public_id,
+    }
 
 
 DEGRADED = Claim(ComponentStatus.DEGRADED_PERFORMANCE)
