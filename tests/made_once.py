@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import sqlalchemy as sa
 from flask import Flask
+from flask.blueprints import BlueprintSetupState
 from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy.util import LRUCache
 from werkzeug.routing import Map, Rule
@@ -83,6 +84,24 @@ def _rules_once(add_url_rule):
     return add
 
 
+def _rules_of_blueprints_once(add_url_rule):
+    """The same one step before, where the address and the name are put together."""
+    made: dict[tuple, Rule] = {}
+
+    def add(self, rule, endpoint=None, view_func=None, **options):
+        where = (self.url_prefix, self.name_prefix, self.name)
+        known = (where, rule, endpoint, view_func, repr(options))
+        if known not in made:
+            add_url_rule(self, rule, endpoint, view_func, **options)
+            made[known] = self.app.url_map.waiting[-1]
+            return
+        self.app.url_map.add(made[known])
+        if view_func is not None:
+            self.app.view_functions[made[known].endpoint] = view_func
+
+    return add
+
+
 def _files_once(update_files_dictionary):
     """Static files are read and dated once a run."""
     made: dict[tuple[str, str], dict[str, object]] = {}
@@ -119,5 +138,6 @@ def share() -> None:
     """From now on all applications of this process share these parts."""
     Flask.url_map_class = _MadeOnce
     Flask.add_url_rule = _rules_once(Flask.add_url_rule)
+    BlueprintSetupState.add_url_rule = _rules_of_blueprints_once(BlueprintSetupState.add_url_rule)
     WhiteNoise.update_files_dictionary = _files_once(WhiteNoise.update_files_dictionary)
     db._make_engine = _compile_once(db._make_engine)
