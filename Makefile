@@ -16,7 +16,7 @@ run: $(VENV)/.run
 	@$(BIN)/python -m statuspage
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

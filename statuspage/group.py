@@ -20,7 +20,7 @@ SOCKET = "STATUSPAGE_SOCKET"
 
 _LOOK_S = 1.0
 _GRACE_S = 5.0
-_NICENESS = 5
+_NICENESS = 10
 
 
 def end_with_the_others() -> None:

@@ -41,10 +41,11 @@ def front(settings: Settings, socket: Path) -> None:
     """Answer readers from memory, and pass on to the web process at `socket` what is not there."""
     import uvloop
 
-    from statuspage import counters, logs
+    from statuspage import counters, logs, reporting
     from statuspage.front.server import Front
 
     logs.configure(settings.log_format)
+    reporting.begin(settings, "front")
     group.end_with_the_others()
     counters.share(settings.data_dir / "counters", "front")
 

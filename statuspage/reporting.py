@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 def begin(settings: Settings, part: str) -> None:
-    """Called by each process (`web`, `worker`) that is to report, after it was forked."""
+    """Called by each process (`front`, `web`, `worker`) that is to report, after it was forked."""
     try:
         if settings.sentry_dsn is not None:
             _report_errors(settings.sentry_dsn, part)
