@@ -92,6 +92,21 @@ def test_guessing_at_many_accounts_from_one_address_is_slowed_down(visitor, worl
     assert codes[-1] == 429
 
 
+def test_another_address_of_the_same_customer_is_no_other_guesser(visitor, world):
+    """Whoever has one IPv6 address has 2**64 of them."""
+    token = visitor.token()
+    codes = [
+        visitor.post(
+            "/admin/sign-in",
+            {"email": f"p{n}@example.com", "password": "x" * 12},
+            token=token,
+            environ_overrides={"REMOTE_ADDR": f"2001:db8:1:2::{n:x}"},
+        ).status_code
+        for n in range(21)
+    ]
+    assert (codes[0], codes[-1]) == (422, 429)
+
+
 def test_signing_in_rightly_is_never_slowed_down(app, bea):
     for _ in range(8):
         assert Browser(app).sign_in("bea@example.com", PASSWORD).status_code == 303

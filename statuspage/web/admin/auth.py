@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 import structlog
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_limiter.util import get_remote_address
 from flask_login import current_user
 from wtforms import EmailField, PasswordField, StringField
 
@@ -16,7 +15,7 @@ from statuspage.domain.staff import Staff
 from statuspage.web.admin import signing_in
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import open_to_anyone
-from statuspage.web.admin.safety import limiter
+from statuspage.web.admin.safety import limiter, network
 
 bp = Blueprint("auth", __name__)
 log = structlog.get_logger()
@@ -46,7 +45,7 @@ def _account() -> str:
 
 def _waiting() -> str:
     halfway = signing_in.halfway()
-    return f"code:{halfway.person.id if halfway else get_remote_address()}"
+    return f"code:{halfway.person.id if halfway else network()}"
 
 
 def _was_refused(response: object) -> bool:

@@ -19,7 +19,7 @@ from statuspage.errors import Invalid
 from statuspage.links import Purpose
 from statuspage.notify import channels
 from statuspage.page import snapshot, subscribing
-from statuspage.web.admin.safety import limiter
+from statuspage.web.admin.safety import limiter, network
 from statuspage.web.manage import answers, bodies
 from statuspage.web.manage.answers import Refused
 from statuspage.web.public.api import PREFLIGHT
@@ -27,7 +27,6 @@ from statuspage.web.public.subscriptions import (
     LINKS_PER_NETWORK,
     PER_NETWORK,
     TEXTS_PER_NETWORK,
-    network,
 )
 
 ADDRESS = "/api/v2/subscribers.json"

@@ -26,7 +26,7 @@ from statuspage.notify.outgoing import Outgoing
 from statuspage.page import notifying, snapshot, subscribing
 from statuspage.page.cache import Rendering
 from statuspage.page.snapshot import NoPageError
-from statuspage.web.admin.safety import came_from_elsewhere, limiter
+from statuspage.web.admin.safety import came_from_elsewhere, limiter, network
 from statuspage.web.edge import publish
 from statuspage.web.public.subscriptions import (
     LINKS_PER_NETWORK,
@@ -34,7 +34,6 @@ from statuspage.web.public.subscriptions import (
     PER_NETWORK,
     PRIVATE,
     choice_of,
-    network,
     open_incident,
 )
 

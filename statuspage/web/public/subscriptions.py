@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
-from ipaddress import ip_address
 
 import structlog
 from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
@@ -42,7 +41,7 @@ from statuspage.page.format import Times
 from statuspage.page.snapshot import NoPageError
 from statuspage.page.subscribing import Typed
 from statuspage.page.views import IncidentPage, IncidentView, PageView, Snapshot
-from statuspage.web.admin.safety import came_from_elsewhere, limiter
+from statuspage.web.admin.safety import came_from_elsewhere, limiter, network
 from statuspage.web.edge import publish, sorry
 
 PER_NETWORK = "20 per 10 minutes; 60 per hour"
@@ -110,16 +109,6 @@ def _push_key() -> str:
             found = push.key()
             assert found is not None
     return found.public_key
-
-
-def network() -> str:
-    """Who sends this: an address, of IPv6 the /64 that one customer has."""
-    text = request.remote_addr or ""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return text
-    return text if address.version == 4 else str(int(address) >> 64)
 
 
 def _typed_address() -> str:
