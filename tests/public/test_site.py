@@ -262,6 +262,8 @@ def test_what_is_not_published_is_not_there(client, world):
         "/history?page=0",
         "/history?page=x",
         "/history?page=900",
+        "/history?page=000001999999",
+        f"/history?page={'0' * 5_000}1",
         "/uptime?page=99999999999999",
         "/logo",
     ],

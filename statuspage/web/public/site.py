@@ -1,5 +1,6 @@
 """The addresses that customers read. Each view asks for a view of the snapshot and its HTML."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
@@ -198,7 +199,7 @@ def _take() -> Snapshot:
 def page_number() -> int:
     """`?page=`, 1 where none is given. 404 for what is no page."""
     text = request.args.get("page", "1")
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text[:6]) <= MAX_PAGE_NUMBER:
+    if not re.fullmatch("[1-9][0-9]{0,3}", text) or int(text) > MAX_PAGE_NUMBER:
         abort(404)
     return int(text)
 
