@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from email.policy import SMTP
 
 import pytest
 
@@ -56,6 +57,13 @@ def test_its_headers_thread_an_incident_and_let_readers_leave_with_one_click(tol
     assert message["List-Unsubscribe"] == f"<{to.unsubscribe_url}>"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert message["Auto-Submitted"] == "auto-generated"
+
+
+def test_the_link_to_leave_is_sent_as_it_is_however_long(told):
+    _, to = told()
+    sent = composed(told).as_bytes(policy=SMTP)
+    assert len(to.unsubscribe_url) > 78
+    assert f"\r\nList-Unsubscribe: <{to.unsubscribe_url}>\r\n".encode() in sent
 
 
 def test_a_name_with_line_breaks_can_not_add_a_header(told, committed, app):

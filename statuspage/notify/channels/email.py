@@ -12,9 +12,9 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy, default
 from email.utils import format_datetime
 from functools import cached_property
 from urllib.parse import unquote, urlsplit
@@ -31,6 +31,23 @@ STEP_S = 8.0
 KEPT_S = 20.0
 """A connection that is older is not used again: servers close idle ones."""
 KEPT_MAILS = 100
+
+
+class _InOneLine(UnstructuredHeader, BaseHeader):
+    """An address in `<>`, as long as it is.
+
+    The library writes what is longer than a line as encoded words, which RFC 2047 does not
+    allow there: no mail program would find the link to leave.
+    """
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+for _name in ("References", "List-Id", "List-Unsubscribe"):
+    _HEADERS.map_to_type(_name, _InOneLine)
+POLICY = default.clone(header_factory=_HEADERS)
 
 
 def way(settings: Settings, *, slots: int) -> Way:
@@ -71,7 +88,7 @@ class Post:
 def compose(news: News, to: Recipient, *, sender: str, host: str) -> EmailMessage:
     """The mail with all its headers."""
     written = mails.write(news, to)
-    message = EmailMessage()
+    message = EmailMessage(POLICY)
     message["From"] = Address(news.page.name, addr_spec=sender)
     message["To"] = Address(addr_spec=to.address)
     message["Subject"] = written.subject
