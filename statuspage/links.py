@@ -20,6 +20,8 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"
     MANAGE = "manage"
     UNSUBSCRIBE = "unsubscribe"
+    LEAVE = "leave"
+    """For whoever knows the id, which no message calls a secret: to unsubscribe, and no more."""
 
 
 def token(secret: str, purpose: Purpose, public_id: str) -> str:

@@ -152,8 +152,13 @@ def confirmed(page: PageView, times: Times, manage_path: str) -> Rendering:
     )
 
 
-def unsubscribe(page: PageView, times: Times, one: Subscriber, manage_path: str) -> Rendering:
-    """A link to leave: asks first, as programs follow links."""
+def unsubscribe(
+    page: PageView, times: Times, one: Subscriber, manage_path: str | None
+) -> Rendering:
+    """A link to leave: asks first, as programs follow links.
+
+    Without `manage_path` it leads nowhere else.
+    """
     return _asking(
         page,
         times,
@@ -161,7 +166,7 @@ def unsubscribe(page: PageView, times: Times, one: Subscriber, manage_path: str)
         words=f"{masked(one)} will hear nothing more from {page.name}. The address is erased.",
         button="Unsubscribe",
         one=one,
-        more=(manage_path, "Rather change what you hear of"),
+        more=(manage_path, "Rather change what you hear of") if manage_path else None,
     )
 
 

@@ -345,22 +345,34 @@ def test_statuspages_link_to_leave_leads_to_the_page_that_asks(client, stored, a
     assert client.get("/").status_code == 200
     answer = client.get(f"/?unsubscribe={active.public_id}")
     assert answer.status_code == 303
-    assert urlsplit(answer.headers["Location"]).path == link(active, Purpose.UNSUBSCRIBE)
+    asks = urlsplit(answer.headers["Location"]).path
+    assert "will hear nothing more" in client.get(asks).text
     assert stored()[0].state is SubscriberState.ACTIVE
     unknown = client.get("/?unsubscribe=nobody", follow_redirects=True)
     assert unknown.status_code == 200
+    assert client.post(asks).status_code == 200
+    assert stored()[0].state is SubscriberState.UNSUBSCRIBED
+
+
+@on_sqlite
+def test_who_knows_an_id_alone_may_not_see_or_change_what_it_is_about(client, active):
+    asks = client.get(f"/?unsubscribe={active.public_id}").headers["Location"]
+    token = urlsplit(asks).path.rpartition("/")[2]
+    assert "/subscriptions/" not in client.get(asks).text
+    for other in ("confirm/", ""):
+        assert client.get(f"/subscriptions/{other}{token}").status_code == 404
 
 
 @on_sqlite
 def test_a_link_is_worth_nothing_for_another_purpose_or_person(client, stored, active):
-    for purpose in Purpose:
+    for purpose in (Purpose.CONFIRM, Purpose.MANAGE, Purpose.UNSUBSCRIBE):
         token = link(active, purpose).rpartition("/")[2]
         paths = {
             Purpose.CONFIRM: "/subscriptions/confirm/",
             Purpose.UNSUBSCRIBE: "/subscriptions/unsubscribe/",
             Purpose.MANAGE: "/subscriptions/",
         }
-        for other in set(Purpose) - {purpose}:
+        for other in set(paths) - {purpose}:
             for method in ("GET", "POST"):
                 assert client.open(paths[other] + token, method=method).status_code == 404
     forged = f"/subscriptions/{active.public_id}.{'A' * 27}"

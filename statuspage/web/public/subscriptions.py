@@ -289,15 +289,18 @@ def unsubscribe_page(token: str) -> ResponseReturnValue:
     """Asks. Only POST unsubscribes (RFC 8058)."""
     reading()
     one = _owner(Purpose.UNSUBSCRIBE, token)
-    if one is None:
-        return _private(subscribing.left(*_page()) if _is_ours(token) else _gone())
-    return _private(subscribing.unsubscribe(*_page(), one, _path(Purpose.MANAGE, one)))
+    if one is not None:
+        return _private(subscribing.unsubscribe(*_page(), one, _path(Purpose.MANAGE, one)))
+    one = _owner(Purpose.LEAVE, token)
+    if one is not None:
+        return _private(subscribing.unsubscribe(*_page(), one, None))
+    return _private(subscribing.left(*_page()) if _is_ours(token) else _gone())
 
 
 @bp.post("/subscriptions/unsubscribe/<token>")
 def unsubscribe(token: str) -> ResponseReturnValue:
     """At once, as mail programs do it for their readers; never braked."""
-    one = _owner(Purpose.UNSUBSCRIBE, token)
+    one = _owner(Purpose.UNSUBSCRIBE, token) or _owner(Purpose.LEAVE, token)
     if one is not None:
         subscribers.unsubscribe(one, by=THEMSELVES, at=clock.now())
         db.session.commit()
@@ -307,15 +310,14 @@ def unsubscribe(token: str) -> ResponseReturnValue:
 
 
 def lead_out(public_id: str) -> ResponseReturnValue:
-    """`/?unsubscribe=<id>`, as Statuspage's messages have it, leads to the page that asks."""
-    response = redirect(_unsubscribe_path(public_id[:64]), 303)
+    """`/?unsubscribe=<id>`, as Statuspage's messages have it, leads to the page that asks.
+
+    An id stands in the Message-ID of each mail, so it opens nothing else.
+    """
+    token = links.token(_secret(), Purpose.LEAVE, public_id[:64])
+    response = redirect(url_for("subscriptions.unsubscribe_page", token=token), 303)
     response.headers.update(PRIVATE)
     return response
-
-
-def _unsubscribe_path(public_id: str) -> str:
-    token = links.token(_secret(), Purpose.UNSUBSCRIBE, public_id)
-    return url_for("subscriptions.unsubscribe_page", token=token)
 
 
 # ── one's own subscription ─────────────────────────────────────────────────────
@@ -473,7 +475,8 @@ def _owner(purpose: Purpose, token: str) -> Subscriber | None:
 
 
 def _is_ours(token: str) -> bool:
-    return links.subject_of(_link_keys(), Purpose.UNSUBSCRIBE, token) is not None
+    ways_out = (Purpose.UNSUBSCRIBE, Purpose.LEAVE)
+    return any(links.subject_of(_link_keys(), one, token) is not None for one in ways_out)
 
 
 def _path(purpose: Purpose, one: Subscriber) -> str:
