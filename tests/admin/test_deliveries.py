@@ -165,7 +165,10 @@ def test_all_of_one_event_or_of_one_channel_is_decided_at_once(app, owner, faili
     assert told == [("delivery.dropped", 4), ("delivery.let_go", 2)]
 
 
-@pytest.mark.parametrize("address", ["channel/pigeon/dead/send", "channel/slack/sent/send"])
+@pytest.mark.parametrize(
+    "address",
+    ["channel/pigeon/dead/send", "channel/slack/sent/send", f"event/{2**63}/dead/send"],
+)
 def test_what_is_no_channel_or_was_sent_is_not_found(owner, address):
     assert owner.post(f"/admin/deliveries/{address}").status_code == 404
 

@@ -221,6 +221,12 @@ def test_facts_can_be_told_with_an_update(ann, world, an_incident, stored):
     assert stored(lambda: incidents.get(public_id).what_you_can_do) == "Pay by transfer."
 
 
+def test_a_promise_that_was_not_offered_is_refused_in_words(ann, world):
+    answer = ann.post("/admin/incidents", an_opening(world, promise="9" * 40))
+    assert answer.status_code == 422
+    assert "Choose by when you will say more." in answer.text
+
+
 def test_a_preview_shows_what_customers_will_see_and_saves_nothing(ann, world, an_incident, stored):
     public_id = an_incident()
     answer = ann.post(

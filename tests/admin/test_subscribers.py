@@ -154,7 +154,7 @@ def test_a_confirmation_goes_out_again(editor, committed, at, recorded):
 
 
 def test_a_list_is_imported_with_what_they_agreed_to(editor, jane, people, recorded):
-    answer = upload(editor, "E-mail address\nJANE@example.com\nx@example.com\nx@example.com\n\n")
+    answer = upload(editor, "E-mail address\rJANE@example.com\r\nx@example.com\nx@example.com\n\n")
     assert answer.status_code == 303
     found = people()
     assert set(found) == {"jane@example.com", "x@example.com"}
@@ -168,6 +168,7 @@ NO_LISTS = {
     "no consent": ("a@example.com", " "),
     "empty": ("", CONSENT),
     "a wrong line": ("a@example.com\nnobody\n", CONSENT),
+    "a cell without an end": (f'email\n"{"x" * 200_000}', CONSENT),
     "a wrong channel": ("channel,address\npigeon,roof\n", CONSENT),
     "too long": ("\n".join(f"{number}@example.com" for number in range(5_001)), CONSENT),
 }

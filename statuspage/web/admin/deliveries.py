@@ -23,14 +23,14 @@ def index() -> ResponseReturnValue:
     return _page(Form())
 
 
-@bp.post("/<int:event_id>/<channel>/<state>/<decision>")
+@bp.post("/<int(max=2147483647):event_id>/<channel>/<state>/<decision>")
 @requires(Permission.CONFIGURE)
 def decide(event_id: int, channel: str, state: str, decision: str) -> ResponseReturnValue:
     """Send what is not through of an event by one channel, or drop it."""
     return _decide(_event(event_id), _channel(channel), state, decision)
 
 
-@bp.post("/event/<int:event_id>/<state>/<decision>")
+@bp.post("/event/<int(max=2147483647):event_id>/<state>/<decision>")
 @requires(Permission.CONFIGURE)
 def decide_event(event_id: int, state: str, decision: str) -> ResponseReturnValue:
     """The same by all channels at once."""

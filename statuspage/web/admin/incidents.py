@@ -36,6 +36,7 @@ from statuspage.web.admin.corrections import MOMENTS
 from statuspage.web.admin.finding import found
 from statuspage.web.admin.forms import (
     IMPACTS,
+    PROMISES,
     ClaimRows,
     ClaimsForm,
     FactsForm,
@@ -425,7 +426,7 @@ def _newest(incident: Incident) -> IncidentUpdate | None:
 
 def _promise(form: TellForm, now: datetime) -> datetime | None:
     minutes = form.promise.data
-    return now + timedelta(minutes=int(minutes)) if minutes else None
+    return now + timedelta(minutes=int(minutes)) if minutes and minutes in PROMISES else None
 
 
 def _nearest_promise(promised: datetime | None, said_at: datetime) -> str:

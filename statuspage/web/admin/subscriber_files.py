@@ -35,7 +35,12 @@ def read(text: str) -> list[Contact]:
     with `phone_country`. Browsers are left out: only they can subscribe themselves. Raises
     `Invalid` (field `file`) with the first lines that are wrong.
     """
-    rows = [row for row in csv.reader(io.StringIO(text.lstrip("\ufeff"))) if any(row)]
+    # Lines end as they do, also with the lone carriage returns of old spreadsheets.
+    lines = io.StringIO(text.lstrip("\ufeff"), newline="")
+    try:
+        rows = [row for row in csv.reader(lines) if any(row)]
+    except csv.Error:
+        raise Invalid(file="This is no CSV file: one of its cells has no end.") from None
     if not rows:
         raise Invalid(file="The file is empty.")
     names = [_name(cell) for cell in rows[0]]
