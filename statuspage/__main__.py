@@ -1,4 +1,4 @@
-"""`python -m statuspage`: front, web and worker as one group; when one ends, all end.
+"""`python -m statuspage`: front, web and worker as one group; one that ends is started again.
 
 `python -m statuspage front web` starts these alone, on a machine that has only readers to
 serve; `python -m statuspage worker` the others.
@@ -7,7 +7,8 @@ serve; `python -m statuspage worker` the others.
 
 This process leads: it loads what web and worker have in common and forks them, so that
 they share that memory, and it holds the socket of the web processes. What each of them
-does is in `parts`.
+does is in `parts`. A killed worker or web process takes no reader's page away: its
+successor is a fork of what is loaded already.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from ctypes import CDLL
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
@@ -39,6 +41,12 @@ if TYPE_CHECKING:
     from granian.server import MPServer
 
 MAX_FILES = 8192
+START_S = 5.0
+"""A part that refuses to run within so long of the group's start will not do so later."""
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Before a part is started again, the last one for ever after."""
+GOOD_S = 60.0
+"""Who lived so long begins with the first pause again."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
@@ -70,34 +78,78 @@ def main() -> None:
             if WORKER in wanted:
                 leader.start(WORKER, partial(parts.worker, app, is_announced=True))
             if WEB in wanted:
-                leader.serve(parts.web_server(settings, at), partial(parts.web, app))
-        leader.wait_for_an_end()
+                leader.serve(settings, at, partial(parts.web, app))
+        leader.keep()
+
+
+class _Life:
+    """How long something has run, and how often in a row it did not run for long."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._began = time.monotonic()
+
+    def begin(self) -> None:
+        self._began = time.monotonic()
+
+    def length_s(self) -> float:
+        return time.monotonic() - self._began
+
+    def pause_s(self) -> float:
+        """It ended: how long to wait before it begins again."""
+        self.failures = 1 if self.length_s() > GOOD_S else self.failures + 1
+        return PAUSES_S[min(self.failures, len(PAUSES_S)) - 1]
+
+
+@dataclass(eq=False)
+class _Part:
+    """One process of the group, and how to make it again."""
+
+    name: str
+    do: Callable[..., None]
+    arguments: tuple[object, ...]
+    process: ForkProcess
+    life: _Life = field(default_factory=_Life)
+    again_at: float | None = None
+    """By the monotonic clock: it ended, and is to be started again then."""
 
 
 class _Leader:
     """The processes of the group, each a fork of this one, in a session of its own."""
 
     def __init__(self) -> None:
-        self._running: list[ForkProcess] = []
+        self._parts: list[_Part] = []
         self._process_id = os.getpid()
         self._asked = 0
-        self._has_asked = False
+        self._refused = 0
+        # No event: a signal handler that sets one while it is waited for would wait for ever.
+        self._is_leaving = False
+        # A thread may fork a part while a signal tells another to end them all.
+        self._forking = threading.Lock()
         self._take_signals(self._leave)
 
     def start(self, name: str, part: Callable[..., None], *arguments: object) -> None:
         """Fork, do `part` there, and go on here."""
-        process = self._fork(name, part, *arguments)
-        parts.tell_start(name, process.pid)
+        started = self._fork(name, part, *arguments)
+        parts.tell_start(name, started.process.pid)
 
     def run(self, part: Callable[..., None], *arguments: object) -> None:
         """Do `part` in a process that gives its memory back, and wait for its end."""
-        process = self._fork(part.__name__, part, *arguments)
-        process.join()
-        self._running.remove(process)
+        once = self._fork(part.__name__, part, *arguments)
+        once.process.join()
+        self._parts.remove(once)
 
-    def serve(self, server: "MPServer", web: "Callable[[], Flask]") -> None:
-        """Be the main process of the web server, until that or one of ours ends."""
+    def serve(self, settings: Settings, at: Path | None, web: "Callable[[], Flask]") -> None:
+        """Be the main process of the web server, at `at` behind the front, until told to end."""
+        threading.Thread(target=self._keep_beside, daemon=True).start()
+        life = _Life()
+        while True:
+            life.begin()
+            self._serve(parts.web_server(settings, at), web)
+            # It gave up: a web process that was started again ended at once.
+            time.sleep(life.pause_s())
 
+    def _serve(self, server: "MPServer", web: "Callable[[], Flask]") -> None:
         def leave(number: int, _frame: FrameType | None) -> None:
             # The first counts: what ends on our word makes us ask again.
             self._asked = self._asked or number
@@ -106,26 +158,62 @@ class _Leader:
 
         # From here on it has signals to itself, and gives them back.
         server.on_startup(lambda: self._take_signals(leave))
-        threading.Thread(target=self._leave_with_the_first, daemon=True).start()
-        server.serve(target_loader=web, wrap_loader=False)
-        sys.exit(128 + self._asked)
+        with contextlib.suppress(SystemExit):
+            server.serve(target_loader=web, wrap_loader=False)
+        self._take_signals(self._leave)
+        if self._asked or server.interrupt_signal:
+            sys.exit(self._refused or 128 + (self._asked or signal.SIGTERM))
 
-    def wait_for_an_end(self) -> None:
-        """Wait until one of them ends, and exit as it did, but never as if all were well."""
-        # Not for ever: a signal that comes just before the wait would be noticed after it only.
-        while not wait([process.sentinel for process in self._running], timeout=1.0):
-            pass
-        ended = next(process for process in self._running if not process.is_alive())
-        code = ended.exitcode or 1
-        sys.exit(code if code > 0 else 128 - code)
+    def keep(self) -> None:
+        """Start again what ends, until told to end.
+
+        Raises `SystemExit` when a part refuses to run: its settings are wrong, not its luck.
+        """
+        while not self._is_leaving:
+            alive = [part.process.sentinel for part in self._parts if part.again_at is None]
+            # Not for ever: a signal that comes just before the wait would be noticed after it.
+            wait(alive, timeout=1.0 if len(alive) == len(self._parts) else 0.1)
+            for part in self._parts:
+                if part.again_at is None and not part.process.is_alive():
+                    self._refuse_what_never_ran(part)
+                    part.again_at = time.monotonic() + part.life.pause_s()
+                elif part.again_at is not None and time.monotonic() >= part.again_at:
+                    # A machine without memory has some later.
+                    part.again_at = time.monotonic() + part.life.pause_s()
+                    with contextlib.suppress(OSError):
+                        self._start_again(part)
+
+    def _refuse_what_never_ran(self, part: _Part) -> None:
+        code = part.process.exitcode or 0
+        if code > 0 and not part.life.failures and part.life.length_s() < START_S:
+            sys.exit(code)
+
+    def _start_again(self, part: _Part) -> None:
+        with self._forking, _signals_later():
+            if self._is_leaving:
+                return
+            ended_with = part.process.exitcode
+            part.process = _forked(part.name, part.do, *part.arguments)
+            part.again_at = None
+        part.life.begin()
+        parts.tell_start(part.name, part.process.pid, ended_with=ended_with)
+
+    def _keep_beside(self) -> None:
+        try:
+            self.keep()
+        except SystemExit as error:
+            self._refused = int(error.code or 1)
+            os.kill(self._process_id, signal.SIGTERM)
 
     def ask_to_end(self) -> None:
         """Tell all of them, once: told again, the worker would drop what it is finishing."""
         # A fork of ours may hold our handlers for a moment.
-        if os.getpid() == self._process_id and not self._has_asked:
-            self._has_asked = True
-            for process in self._running:
-                process.terminate()
+        if os.getpid() != self._process_id or self._is_leaving:
+            return
+        self._is_leaving = True
+        with self._forking:
+            for part in self._parts:
+                part.process.terminate()
 
     @contextlib.contextmanager
     def ending_all(self) -> Iterator[None]:
@@ -137,15 +225,11 @@ class _Leader:
                 signal.signal(number, signal.SIG_IGN)
             deadline = time.monotonic() + parts.GRACE_S
             self.ask_to_end()
-            for process in self._running:
-                process.join(max(deadline - time.monotonic(), 0))
-                if process.is_alive():
-                    process.kill()
-                    process.join()
-
-    def _leave_with_the_first(self) -> None:
-        wait([process.sentinel for process in self._running])
-        os.kill(self._process_id, signal.SIGTERM)
+            for part in self._parts:
+                part.process.join(max(deadline - time.monotonic(), 0))
+                if part.process.is_alive():
+                    part.process.kill()
+                    part.process.join()
 
     def _take_signals(self, handler: Callable[[int, FrameType | None], object]) -> None:
         for number in _SIGNALS:
@@ -154,18 +238,29 @@ class _Leader:
     def _leave(self, number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    def _fork(self, name: str, part: Callable[..., None], *arguments: object) -> ForkProcess:
-        process = multiprocessing.get_context("fork").Process(
-            target=_be, args=(part, *arguments), name=name
-        )
-        # A signal must find it either not there yet or among those that are running.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
-            process.start()
-            self._running.append(process)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return process
+    def _fork(self, name: str, part: Callable[..., None], *arguments: object) -> _Part:
+        with self._forking, _signals_later():
+            forked = _Part(name, part, arguments, _forked(name, part, *arguments))
+            self._parts.append(forked)
+        return forked
+
+
+def _forked(name: str, part: Callable[..., None], *arguments: object) -> ForkProcess:
+    process = multiprocessing.get_context("fork").Process(
+        target=_be, args=(part, *arguments), name=name
+    )
+    process.start()
+    return process
+
+
+@contextlib.contextmanager
+def _signals_later() -> Iterator[None]:
+    """A signal must find a process either not there yet or among those that are told to end."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _be(part: Callable[..., None], *arguments: object) -> None:

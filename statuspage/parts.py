@@ -31,10 +31,12 @@ _WAIT_S = 5.0
 """Between two tries of a worker whose database is away."""
 
 
-def tell_start(name: str, process_id: int | None) -> None:
-    """Say which process is which. Whoever started us may listen no more."""
+def tell_start(name: str, process_id: int | None, *, ended_with: int | None = None) -> None:
+    """Say which process is which, and how the one before it ended: its exit code, or minus
+    the signal that killed it. Whoever started us may listen no more."""
+    before = "" if ended_with is None else f", the one before ended with {ended_with}"
     with contextlib.suppress(OSError):
-        print(f"{name} started (pid={process_id})", flush=True)
+        print(f"{name} started (pid={process_id}){before}", flush=True)
 
 
 def front(settings: Settings, socket: Path) -> None:
@@ -149,6 +151,7 @@ def web_server(settings: Settings, socket: Path | None) -> "MPServer":
         websockets=False,
         workers=settings.web_processes,
         workers_kill_timeout=GRACE_S,
+        respawn_failed_workers=True,
         blocking_threads=WEB_THREADS,
         backlog=BACKLOG,
         backpressure=CONNECTIONS,

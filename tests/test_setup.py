@@ -275,12 +275,38 @@ def test_the_group_can_be_stopped_after_nobody_listens_to_it_any_more(tmp_path):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("name", ["front", "web", "worker"])
-def test_when_one_process_is_killed_the_group_ends(group, name):
-    processes = group.processes()
-    os.kill(processes[name], signal.SIGKILL)
-    assert group.ended() != 0
-    assert not [name for name, pid in processes.items() if _is_running(pid)]
+@pytest.mark.parametrize("name", ["worker", "web", "front"])
+def test_a_process_that_is_killed_is_started_again_and_the_others_go_on(running, name):
+    before = running.processes()
+    os.kill(before[name], signal.SIGKILL)
+    if name != "front":
+        # No reader notices: what was asked for once is answered without the others.
+        assert running.get("/")[0] == 200
+    _wait(lambda: running.processes()[name] != before[name], running)
+    _wait(lambda: running.answers("/readyz") and running.answers("/"), running)
+    others = {"front", "web", "worker"} - {name}
+    assert {other: running.processes()[other] for other in others} == {
+        other: before[other] for other in others
+    }
+
+
+REFUSED = """
+import os, sys
+from statuspage.__main__ import _Leader
+
+leader = _Leader()
+with leader.ending_all():
+    leader.start("front", lambda: sys.exit("It can not listen."))
+    leader.keep()
+"""
+
+
+def test_a_part_that_refuses_to_run_ends_the_group():
+    group = subprocess.run(
+        [sys.executable, "-c", REFUSED], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert group.returncode == 1
+    assert group.stderr == "It can not listen.\n"
 
 
 LATE = """
@@ -299,7 +325,7 @@ leader = _Leader()
 with leader.ending_all():
     leader.start("worker", finish)
     try:
-        leader.wait_for_an_end()
+        leader.keep()
     finally:
         leader.ask_to_end()
 """
