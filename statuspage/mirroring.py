@@ -141,26 +141,40 @@ def looking(app: Flask) -> "LookSince":
 @click.option(
     "--status", is_flag=True, help="Print how the worker's mirrors fare, and nothing else."
 )
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Also where another page mirrors, or one before a backup was restored. Without TARGET:"
+    " those of STATUSPAGE_MIRROR.",
+)
 @click.pass_obj
-def command(info: ScriptInfo, target: str | None, published: bool, status: bool) -> None:
+def command(
+    info: ScriptInfo, target: str | None, published: bool, status: bool, take_over: bool
+) -> None:
     """Write the complete public site as files to TARGET: a folder, or a target as in the settings.
 
     The folder becomes a link to the newest files, so that readers never find half of them.
     """
     app = info.load_app()
+    settings: Settings = app.config["SETTINGS"]
     if status:
-        _print_standings(app.config["SETTINGS"])
+        _print_standings(settings)
         return
-    if target is None:
-        raise click.UsageError("Name a folder.")
+    targets = [target] if target else settings.mirror.split() if take_over else []
+    if not targets:
+        raise click.UsageError(
+            "STATUSPAGE_MIRROR names none." if take_over else "Name a folder or another target."
+        )
     schema.bring_up_to_date(app)
-    click.echo(_mirror_once(app, target, published=published))
+    for one in targets:
+        click.echo(_mirror_once(app, one, published=published, take_over=take_over))
 
 
-def _mirror_once(app: Flask, text: str, *, published: bool) -> str:
+def _mirror_once(app: Flask, text: str, *, published: bool, take_over: bool) -> str:
     from statuspage.config import MIRRORS
     from statuspage.mirror.asking import in_process
     from statuspage.mirror.maker import Maker, MirrorError, Stages
+    from statuspage.mirror.ownership import refuse_anothers
     from statuspage.mirror.stage import Stage
     from statuspage.mirror.targets import Keys, TargetError, is_published, parse
     from statuspage.page.snapshot import NoPageError
@@ -180,6 +194,8 @@ def _mirror_once(app: Flask, text: str, *, published: bool) -> str:
             ask = in_process(app.wsgi_app, settings.base_url)
             maker = Maker(ask, _everything(app), stages, together(app))
             maker.begin(clock.now())
+            if not take_over:
+                refuse_anothers(target, stage)
             if not stage.manifest.is_whole and target.is_empty():
                 target.publish(stage)
             maker.go_on(clock.now())

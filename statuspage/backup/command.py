@@ -105,6 +105,11 @@ def restore(file: Path, replace: bool, verify: bool, passphrase_file: TextIO | N
         f"{done.calmed.held} messages wait for staff, everybody is signed out."
         " People and tokens that were locked out after the backup are in again: look them over."
     )
+    if settings.mirror:
+        click.echo(
+            "The mirror stays as it is. If this page is the one to be read from now on:"
+            " flask mirror --take-over"
+        )
     if not done.has_same_key:
         click.echo(
             "The secret key is not the one of the backup: links in older mails do not work."

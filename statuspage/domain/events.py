@@ -147,6 +147,11 @@ def since(number: int, limit: int = 5000) -> tuple[int, list[tuple[int, str, str
     return newest, [(row_id, kind, subject) for row_id, kind, subject in rows]
 
 
+def newest_at(kind: str) -> datetime | None:
+    """When something of this kind happened the last time."""
+    return db.session.scalar(sa.select(sa.func.max(Event.at)).where(Event.kind == kind))
+
+
 def redact(subject: str, secret: str, mark: str) -> int:
     """Take a secret out of the log about one thing; returns how many entries held it."""
     changed = 0

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from statuspage import clock
+from statuspage.mirror.ownership import refuse_anothers
 from statuspage.mirror.stage import Stage
 from statuspage.mirror.targets import Target, TargetError
 
@@ -103,6 +104,7 @@ class Courier:
         try:
             if not (manifest.is_whole or self._has_begun or self.target.is_empty()):
                 return True  # It has a whole mirror of before, and keeps it until this one is.
+            refuse_anothers(self.target, self._stage)
             self._has_begun = True
             self.target.publish(self._stage)
         except Exception as error:

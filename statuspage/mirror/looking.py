@@ -29,6 +29,8 @@ class Look:
 
     at: datetime
     origin: str
+    restored_at: datetime | None
+    """When the records were restored from a backup the last time."""
     revision: int
     newest_event: int
     components: tuple[str, ...]
@@ -64,6 +66,7 @@ def look(since: int, seen: frozenset[int], *, at: datetime, base_url: str) -> Lo
     return Look(
         at=at,
         origin=page.url,
+        restored_at=events.newest_at("backup.restored"),
         revision=page.revision,
         newest_event=newest,
         components=found.components,

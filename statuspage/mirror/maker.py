@@ -215,6 +215,7 @@ def _times(look: Look, at: datetime) -> list[Draft]:
     told = {
         "status": "copy",
         "origin": look.origin,
+        "restored_at": look.restored_at and look.restored_at.isoformat(),
         "revision": look.revision,
         "made_at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
         "old_after_s": STALE_AFTER_S,

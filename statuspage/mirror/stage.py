@@ -69,6 +69,12 @@ class Manifest:
         """Whether every page was made. Before, there is the present, and what was made so far."""
         return self.event > 0
 
+    def has(self, path: str, body: bytes | None) -> bool:
+        """Whether it names this file with these bytes; None: that there is none."""
+        known = self.files.get(path)
+        digest = None if body is None else hashlib.sha256(body).hexdigest()
+        return digest == (known and known.sha256)
+
     def differing(self, other: "Manifest") -> list[str]:
         """The paths of which `other` has no file, or not the same."""
         return [

@@ -43,7 +43,7 @@ def write(stage, files, *, gone=()):
 
 
 def target_at(text, tmp_path):
-    (tmp_path / "work").mkdir(exist_ok=True)
+    (tmp_path / "work").mkdir(parents=True, exist_ok=True)
     return parse(text, tmp_path / "work", KEYS)
 
 
@@ -312,6 +312,9 @@ def test_a_courier_is_not_held_up_by_another_one_that_hangs(stage, tmp_path):
 def test_a_copy_that_differs_in_age_only_is_not_sent_each_time(stage, tmp_path):
     class Target:
         name, every, sent = "counting", timedelta(minutes=15), 0
+
+        def read(self, _path):
+            return None
 
         def publish(self, _stage):
             self.sent += 1

@@ -30,6 +30,10 @@ class Target(Protocol):
         """Whether it holds no mirror yet. Raises `TargetError` where that can not be seen."""
         ...
 
+    def read(self, path: str) -> bytes | None:
+        """A file that it holds; None where it has none. Raises `TargetError` as `is_empty`."""
+        ...
+
     def publish(self, stage: Stage) -> int:
         """Make the target equal to `stage`; how many files were sent. Raises `TargetError`."""
         ...

@@ -39,6 +39,14 @@ class Folder:
         except OSError as error:
             raise TargetError(f"{self._path}: {error.strerror or error}") from error
 
+    def read(self, path: str) -> bytes | None:
+        try:
+            return (self._path / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise TargetError(f"{self._path}: {error.strerror or error}") from error
+
     def publish(self, stage: Stage) -> int:
         path = self._path
         if path.is_mount():

@@ -32,7 +32,31 @@ class Git:
         self._pushed: str | None = None
 
     def is_empty(self) -> bool:
-        return not self._with_remote("ls-remote", "--heads", self._remote, self._branch)
+        return self._head() is None
+
+    def read(self, path: str) -> bytes | None:
+        head = self._head()
+        if head is None:
+            return None
+        if not self._has(head):
+            there = f"refs/heads/{self._branch}"
+            self._with_remote("fetch", "--quiet", "--depth=1", "--no-tags", self._remote, there)
+        try:
+            return self._git("cat-file", "blob", f"{head}:{path}").encode()
+        except TargetError:
+            return None
+
+    def _head(self) -> str | None:
+        """The commit that the branch is at."""
+        said = self._with_remote("ls-remote", self._remote, f"refs/heads/{self._branch}")
+        return said.split()[0] if said else None
+
+    def _has(self, commit: str) -> bool:
+        try:
+            self._git("cat-file", "-e", f"{commit}^{{tree}}")
+        except TargetError:
+            return False
+        return True
 
     def publish(self, stage: Stage) -> int:
         with stage.writing:

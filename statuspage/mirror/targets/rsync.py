@@ -29,6 +29,20 @@ class Rsync:
     def _has(self, place: str) -> bool:
         return bool(run([*PROGRAM, "--list-only", "--ignore-missing-args", "--", place]))
 
+    def read(self, path: str) -> bytes | None:
+        if not self._has(self._place.rstrip("/")):
+            return None
+        folder = self._work / f"rsync-{secrets.token_hex(6)}"
+        copy = folder / "there"
+        try:
+            folder.mkdir()
+            run([*PROGRAM, "--ignore-missing-args", "--", f"{self._place}{path}", str(copy)])
+            return copy.read_bytes() if copy.exists() else None
+        except OSError as error:
+            raise TargetError(f"{self.name}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def publish(self, stage: Stage) -> int:
         folder = self._work / f"rsync-{secrets.token_hex(6)}"
         try:

@@ -55,6 +55,14 @@ class S3:
         with requests.Session() as session:
             return not self._read(session).files
 
+    def read(self, path: str) -> bytes | None:
+        with requests.Session() as session:
+            answer = self._send(session, "GET", path)
+        body = answer.content if answer.status_code == 200 else None
+        if self._there is not None and not self._there.has(path, body):
+            self._there = None  # Somebody else wrote there.
+        return body
+
     def publish(self, stage: Stage) -> int:
         wanted = stage.manifest
         with requests.Session() as session, ThreadPoolExecutor(AT_ONCE) as pool:

@@ -45,6 +45,19 @@ class Sftp:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def read(self, path: str) -> bytes | None:
+        folder = self._work / f"sftp-{secrets.token_hex(6)}"
+        try:
+            folder.mkdir()
+            body = self._got(path, folder)
+        except OSError as error:
+            raise TargetError(f"{self.name}: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if self._there is not None and not self._there.has(path, body):
+            self._there = None  # Somebody else wrote there.
+        return body
+
     def publish(self, stage: Stage) -> int:
         folder = self._work / f"sftp-{secrets.token_hex(6)}"
         try:
@@ -71,12 +84,15 @@ class Sftp:
 
     def _read(self, folder: Path) -> Manifest:
         """What the target holds by its own account; nothing where it has none."""
-        copy = folder / ".there"
-        self._run([f"-get {_quoted(f'{self._folder}/{MANIFEST}')} {_quoted(str(copy))}"])
         try:
-            return Manifest.from_json(copy.read_bytes())
-        except (OSError, ValueError):
+            return Manifest.from_json(self._got(MANIFEST, folder) or b"")
+        except ValueError:
             return Manifest()
+
+    def _got(self, path: str, folder: Path) -> bytes | None:
+        copy = folder / ".there"
+        self._run([f"-get {_quoted(f'{self._folder}/{path}')} {_quoted(str(copy))}"])
+        return copy.read_bytes() if copy.exists() else None
 
     def _folders(self, paths: list[str]) -> list[str]:
         found = {self._folder: None}
