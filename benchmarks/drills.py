@@ -2,9 +2,10 @@
 what was promised.
 
 A program posts updates, each with an `Idempotency-Key` that it repeats until it has an
-answer, while web and worker are killed outright (SIGKILL) and the group is started anew.
-Afterwards: what was acknowledged is in the history exactly once, everybody was told of it,
-and whoever was told twice can see it by the same `webhook-id`.
+answer, and somebody reads the page, while web and worker are killed outright (SIGKILL); their
+group starts them again. Afterwards: every read was answered 200, what was acknowledged is in
+the history exactly once, everybody was told of it, and whoever was told twice can see it by
+the same `webhook-id`.
 """
 
 import argparse
@@ -28,9 +29,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from benchmarks import servers
+from benchmarks.pressure import Readers
 from statuspage.config import PROJECT
 
 SUBSCRIBERS = 20
+STARTED_S = 15
+"""Until a killed process has a successor."""
 DRAINED_S = 150
 """The lease of a killed worker ends after 60 s."""
 
@@ -44,6 +48,8 @@ class Record:
     unknown: list[str] = field(default_factory=list)
     """Words of updates that were given up without an answer."""
     kills: Counter[str] = field(default_factory=Counter)
+    reads: tuple[int, float, int] = (0, 0.0, 0)
+    """How many, the slowest in seconds, and how many were not answered 200."""
 
 
 class Receivers:
@@ -56,7 +62,10 @@ class Receivers:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                sent = self.rfile.read(int(self.headers["Content-Length"]))
+                if not sent:
+                    return  # It was killed while it sent.
+                body = json.loads(sent)
                 words = body["incident"]["incident_updates"][0]["body"]
                 with outer._lock:
                     outer.got[self.path, words, self.headers["webhook-id"]] += 1
@@ -79,7 +88,7 @@ class Receivers:
 
 
 class Group:
-    """The product, started anew whenever it has ended."""
+    """The product."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.port = servers.free_port()
@@ -87,7 +96,12 @@ class Group:
         self._process: subprocess.Popen[str] | None = None
         self.ids: dict[str, int] = {}
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def start(self) -> None:
+        """Started, with the first page to be had."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "statuspage"],
             cwd=PROJECT,
@@ -96,8 +110,12 @@ class Group:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self.ids = {}
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        while True:
+            with suppress(OSError):
+                servers.fetch(self.url)
+                return
+            time.sleep(0.05)
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None
@@ -106,14 +124,15 @@ class Group:
                 self.ids[found[1]] = int(found[2])
 
     def kill(self, name: str) -> None:
-        """Kill one process outright; the group ends with it and is started again."""
-        assert self._process is not None
-        if name not in self.ids:
-            return
-        with suppress(ProcessLookupError):  # It ended by itself: the group is started anew.
-            os.kill(self.ids[name], signal.SIGKILL)
-        self._process.wait(30)
-        self.start()
+        """Kill one process outright, and wait until the group has started another."""
+        while (killed := self.ids.get(name)) is None:
+            time.sleep(0.01)
+        os.kill(killed, signal.SIGKILL)
+        until = time.monotonic() + STARTED_S
+        while self.ids[name] == killed:
+            if time.monotonic() > until:
+                raise SystemExit(f"No {name} came back.")
+            time.sleep(0.01)
 
     def stop(self) -> None:
         assert self._process is not None
@@ -146,6 +165,7 @@ def main() -> None:
         stopping = threading.Event()
         poster = threading.Thread(target=_post, args=(group, page, token, record, stopping))
         poster.start()
+        readers = Readers(group.url)
         end = time.monotonic() + options.seconds
         while time.monotonic() < end:
             time.sleep(chance.uniform(0.5, 4))
@@ -154,6 +174,7 @@ def main() -> None:
             record.kills[name] += 1
         stopping.set()
         poster.join()
+        record.reads = readers.stop()
         drained = _drain(record, receivers)
         group.stop()
         print(_judge(record, receivers, drained))
@@ -270,10 +291,11 @@ def _judge(record: Record, receivers: Receivers, drained: float) -> str:
     again = sum(number - 1 for number in receivers.got.values())
     ids = Counter((who, words) for who, words, _ in receivers.got)
     other_id = sum(number > 1 for number in ids.values())
+    number, slowest, bad = record.reads
     kills = ", ".join(f"{number} of {name}" for name, number in sorted(record.kills.items()))
     return "\n".join(
         (
-            f"kills: {kills}",
+            f"kills: {kills}; reads {number}, slowest {slowest:.2f} s, not answered 200: {bad}",
             f"updates acknowledged: {len(record.acknowledged)}, unknown: {len(record.unknown)}",
             f"acknowledged but not in the history: {len(lost)}",
             f"in the history twice: {len(doubled)}; that nobody posted: {len(invented)}",

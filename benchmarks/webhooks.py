@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import engines
 from benchmarks.drills import Group
-from benchmarks.pressure import ask, bar, until_written, write
+from benchmarks.pressure import bar, until_written, write
 from benchmarks.receivers import DRIBBLES, ENDLESS, HANGS, Receivers
 from benchmarks.several import prepare
 
@@ -33,10 +33,8 @@ def webhooks() -> None:
         _, token = prepare(receivers.address(name) for name in names)
         group = Group(settings)
         group.start()
-        url = f"http://127.0.0.1:{group.port}"
+        url = group.url
         try:
-            while ask(f"{url}/")[0] != 200:
-                time.sleep(0.1)
             # Whatever is loaded with the first is loaded now.
             until_written(url, token)
             _until(receivers, {"Drill"})

@@ -71,12 +71,13 @@ def main() -> None:
         at = Path(folder) / "web.sock" if settings.front else None
         os.environ |= {group.LEADER: str(os.getpid()), group.SOCKET: str(at or "")}
         if FRONT in wanted and at is not None:
-            leader.start(FRONT, parts.front, settings, at)
+            leader.start(FRONT, partial(parts.front, settings, at))
         if WEB in wanted or WORKER in wanted:
             app = _loaded_to_be_shared(settings)
-            leader.run(parts.prepare, app)
+            leader.run(partial(parts.prepare, app))
             if WORKER in wanted:
-                leader.start(WORKER, partial(parts.worker, app, is_announced=True))
+                worker = partial(parts.worker, app)
+                leader.start(WORKER, partial(worker, is_announced=True), again=worker)
             if WEB in wanted:
                 leader.serve(settings, at, partial(parts.web, app))
         leader.keep()
@@ -106,8 +107,8 @@ class _Part:
     """One process of the group, and how to make it again."""
 
     name: str
-    do: Callable[..., None]
-    arguments: tuple[object, ...]
+    again: Callable[[], None]
+    """What its successor does."""
     process: ForkProcess
     life: _Life = field(default_factory=_Life)
     again_at: float | None = None
@@ -128,14 +129,16 @@ class _Leader:
         self._forking = threading.Lock()
         self._take_signals(self._leave)
 
-    def start(self, name: str, part: Callable[..., None], *arguments: object) -> None:
-        """Fork, do `part` there, and go on here."""
-        started = self._fork(name, part, *arguments)
+    def start(
+        self, name: str, part: Callable[[], None], again: Callable[[], None] | None = None
+    ) -> None:
+        """Fork, do `part` there, and go on here. `again`: what to do instead after it ended."""
+        started = self._fork(name, part, again or part)
         parts.tell_start(name, started.process.pid)
 
-    def run(self, part: Callable[..., None], *arguments: object) -> None:
+    def run(self, part: Callable[[], None]) -> None:
         """Do `part` in a process that gives its memory back, and wait for its end."""
-        once = self._fork(part.__name__, part, *arguments)
+        once = self._fork("start", part, part)
         once.process.join()
         self._parts.remove(once)
 
@@ -193,7 +196,7 @@ class _Leader:
             if self._is_leaving:
                 return
             ended_with = part.process.exitcode
-            part.process = _forked(part.name, part.do, *part.arguments)
+            part.process = _forked(part.name, part.again)
             part.again_at = None
         part.life.begin()
         parts.tell_start(part.name, part.process.pid, ended_with=ended_with)
@@ -238,17 +241,15 @@ class _Leader:
     def _leave(self, number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    def _fork(self, name: str, part: Callable[..., None], *arguments: object) -> _Part:
+    def _fork(self, name: str, part: Callable[[], None], again: Callable[[], None]) -> _Part:
         with self._forking, _signals_later():
-            forked = _Part(name, part, arguments, _forked(name, part, *arguments))
+            forked = _Part(name, again, _forked(name, part))
             self._parts.append(forked)
         return forked
 
 
-def _forked(name: str, part: Callable[..., None], *arguments: object) -> ForkProcess:
-    process = multiprocessing.get_context("fork").Process(
-        target=_be, args=(part, *arguments), name=name
-    )
+def _forked(name: str, part: Callable[[], None]) -> ForkProcess:
+    process = multiprocessing.get_context("fork").Process(target=_be, args=(part,), name=name)
     process.start()
     return process
 
@@ -263,13 +264,13 @@ def _signals_later() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _be(part: Callable[..., None], *arguments: object) -> None:
+def _be(part: Callable[[], None]) -> None:
     """What a fork does first: it leaves the terminal's Ctrl-C to the leader."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    part(*arguments)
+    part()
 
 
 def _loaded_to_be_shared(settings: Settings) -> "Flask":

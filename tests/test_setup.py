@@ -288,6 +288,8 @@ def test_a_process_that_is_killed_is_started_again_and_the_others_go_on(running,
     assert {other: running.processes()[other] for other in others} == {
         other: before[other] for other in others
     }
+    # Where the page is, and how to get in, is told once.
+    assert running.output.count(f"{running.address}/\n") == 1
 
 
 REFUSED = """
