@@ -15,6 +15,7 @@ from statuspage import clock, mirroring, parts, schema, staff_recovery
 from statuspage.backup import command as backing_up
 from statuspage.backup import db_command
 from statuspage.checking import command as checking
+from statuspage.database_words import plainly
 from statuspage.db import db
 from statuspage.domain import pages, staff, tokens
 from statuspage.domain.events import Actor, ActorKind
@@ -25,12 +26,19 @@ OPERATOR = Actor(ActorKind.SYSTEM, "Command line")
 
 def init_app(app: Flask) -> None:
     """Give `flask` our commands."""
-    for command in (work, staff_commands, token_commands, _Import("import", help=_Import.__doc__)):
-        app.cli.add_command(command)
     staff_commands.add_command(staff_recovery.reset_second_factor)
-    app.cli.add_command(mirroring.command)
-    for command in (backing_up.backup, backing_up.restore, db_command.command, checking.check):
-        app.cli.add_command(command)
+    app.cli.add_command(work)
+    app.cli.add_command(db_command.command)
+    for command in (
+        staff_commands,
+        token_commands,
+        _Import("import", help=_Import.__doc__),
+        mirroring.command,
+        backing_up.backup,
+        backing_up.restore,
+        checking.check,
+    ):
+        app.cli.add_command(plainly(command))
 
 
 class _Prepared(AppGroup):

@@ -215,7 +215,12 @@ def _everything(app: Flask) -> "LookSince":
 def _print_standings(settings: "Settings") -> None:
     from statuspage.mirror.couriers import standings
 
-    for one in standings(folder_of(settings)):
+    known = standings(folder_of(settings))
+    if not known and not settings.mirror:
+        click.echo("No mirror is set up (STATUSPAGE_MIRROR).")
+    elif not known:
+        click.echo("The worker of this data folder has not written to a mirror yet.")
+    for one in known:
         trouble = f", failing since {one.failing_since}: {one.error}" if one.error else ""
         click.echo(f"{one.name}  copy of {one.made_at or 'never'}{trouble}")
 

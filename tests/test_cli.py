@@ -2,8 +2,9 @@
 
 import pytest
 
+from statuspage import create_app
 from statuspage.domain import events, second_factor, staff, totp
-from tests.conftest import SECRET
+from tests.conftest import SECRET, on_sqlite
 
 
 @pytest.fixture
@@ -82,3 +83,22 @@ def test_an_operator_lets_somebody_back_in_who_lost_the_phone(flask, committed, 
         assert (event.kind, event.actor_name) == ("staff.second_factor_off", "Command line")
     again = flask("staff reset-second-factor ada@example.com")
     assert (again.exit_code, again.output) == (1, "Error: ada has no second factor.\n")
+
+
+@on_sqlite
+def test_every_command_says_in_one_sentence_that_the_database_is_away(settings, tmp_path):
+    away = {"database_url": "postgresql+psycopg://postgres:hidden@127.0.0.1:1/nowhere"}
+    app = create_app(settings.model_copy(update=away), watch=False)
+    (tmp_path / "some.backup").touch()
+    for line in ("staff link ada@example.com", "token list", f"mirror {tmp_path}/copy",
+                 f"backup {tmp_path}/new.backup", f"restore {tmp_path}/some.backup",
+                 f"db move sqlite:///{tmp_path}/moved.db"):  # fmt: skip
+        ended = app.test_cli_runner().invoke(args=line.split())
+        assert (ended.exit_code, ended.output.count("\n")) == (1, 1), (line, ended.output)
+        assert "Connection refused" in ended.output
+        assert "hidden" not in ended.output
+
+
+@on_sqlite
+def test_where_no_mirror_is_set_up_its_status_says_so(flask):
+    assert flask("mirror --status").output == "No mirror is set up (STATUSPAGE_MIRROR).\n"

@@ -7,6 +7,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from statuspage import clock
+from statuspage.database_words import plainly
 
 
 class _Database(click.Group):
@@ -27,7 +28,9 @@ class _Database(click.Group):
         **extra: Any,
     ) -> click.Context:
         """The context is Flask-Migrate's own: its options work as they do elsewhere."""
-        return self._loaded().make_context(info_name, args, parent, **extra)
+        context = self._loaded().make_context(info_name, args, parent, **extra)
+        context.command = plainly(context.command)
+        return context
 
     def _loaded(self) -> click.Group:
         # Untyped: its stubs leave the commands out.
@@ -46,13 +49,14 @@ command = _Database("db", help=_Database.__doc__)
 
 
 @click.command("move")
-@click.argument("url")
+@click.argument("url", envvar="STATUSPAGE_NEW_DATABASE_URL")
 @with_appcontext
 def move(url: str) -> None:
     """Copy all data into the empty database URL, and compare.
 
-    From SQLite to PostgreSQL or back. Stop the status page first; the database it has
-    is only read.
+    From SQLite to PostgreSQL or back. Without URL it is that of the environment
+    variable STATUSPAGE_NEW_DATABASE_URL, where nobody else sees its password.
+    Stop the status page first; the database it has is only read.
     """
     from statuspage.backup import moving, rows
 

@@ -28,7 +28,7 @@ def contents_of(app):
 
 
 def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
-    app, flask, filled, other_url, tmp_path, at
+    app, flask, filled, other_url, tmp_path, at, monkeypatch
 ):
     before = contents_of(app)
     done = flask("db", "move", other_url)
@@ -47,7 +47,8 @@ def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
         assert new.id not in known
         db.session.remove()
         db.engine.dispose()
-    again = flask("db", "move", other_url)
+    monkeypatch.setenv("STATUSPAGE_NEW_DATABASE_URL", other_url)
+    again = flask("db", "move")
     assert (again.exit_code, again.output) == (
         1,
         "Error: The new database is not empty, and it was left alone.\n",

@@ -1,0 +1,84 @@
+"""What it means for an operator that the database did not do as it was asked: plain words."""
+
+import copy
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from statuspage.db import DamagedError
+
+FAILURES = (OperationalError, ProgrammingError)
+UNDEFINED_TABLE = "42P01"
+"""https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+SET = "STATUSPAGE_DATABASE_URL and STATUSPAGE_DATA_DIR"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """How the database is, and one or two sentences: what is wrong, what to do."""
+
+    state: str
+    words: str
+
+
+DAMAGED = Explained(
+    "is damaged",
+    "The database file is damaged. Stop the status page and restore the last backup: flask restore"
+    " --replace FILE",
+)
+EMPTY = Explained(
+    "is empty", "The database is empty. Start the status page once, or restore a backup."
+)
+OF_SQLITE = {
+    sqlite3.SQLITE_BUSY: Explained(
+        "is busy", "The database file was busy with something else for too long. Try again."
+    ),
+    sqlite3.SQLITE_FULL: Explained("is full", "The disk of the database is full. Make room."),
+    sqlite3.SQLITE_READONLY: Explained(
+        "is closed to us",
+        "The database file can not be written to. Run this as the user that runs the status page,"
+        " or give the file back to that user.",
+    ),
+    sqlite3.SQLITE_CANTOPEN: Explained(
+        "is away",
+        f"The database file can not be opened. See that {SET} are right, and that the folder"
+        " belongs to the user that runs the status page.",
+    ),
+}
+
+
+def explained(error: OperationalError | ProgrammingError) -> Explained:
+    """What SQLAlchemy reports, in words without a secret."""
+    said = error.orig
+    reason = next(iter(str(said).splitlines()), "").rstrip(".")
+    if isinstance(said, DamagedError):
+        return DAMAGED
+    if isinstance(said, sqlite3.Error):
+        if reason.startswith("no such table"):
+            return EMPTY
+        other = Explained("is away", f"The database file can not be used ({reason}).")
+        return OF_SQLITE.get(getattr(said, "sqlite_errorcode", 0) & 0xFF, other)
+    if getattr(said, "sqlstate", None) == UNDEFINED_TABLE:
+        return EMPTY
+    return Explained(
+        "is away",
+        f"PostgreSQL can not be used ({reason}). See that it runs, that this machine reaches it,"
+        " and that STATUSPAGE_DATABASE_URL is right.",
+    )
+
+
+def plainly(command: click.Command) -> click.Command:
+    """The command; where the database fails under it, it ends with a sentence."""
+    plain = copy.copy(command)
+
+    def invoke(ctx: click.Context) -> Any:
+        try:
+            return command.invoke(ctx)
+        except FAILURES as error:
+            raise click.ClickException(explained(error).words) from error
+
+    plain.invoke = invoke  # type: ignore[method-assign]
+    return plain
