@@ -1,4 +1,4 @@
-"""Somebody at the desk who never stops pressing reload."""
+"""Two at the desk who never stop pressing reload, and two who never stop subscribing."""
 
 import re
 import threading
@@ -16,7 +16,8 @@ from statuspage.domain import staff
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import Role
 
-CONNECTIONS = 4
+CONNECTIONS = 2
+"""Of each kind."""
 LEAD_S = 0.5
 
 
@@ -45,16 +46,22 @@ def sign_in(app: Flask) -> str:
 
 
 @contextmanager
-def hammered(url: str, cookie: str, seconds: float) -> Iterator[list[Sample]]:
-    """Four connections on `url` for all the time inside; the list has their figures after it."""
+def hammered(ours: str, cookie: str, seconds: float) -> Iterator[list[Sample]]:
+    """Four connections on desk and form for all the time inside; the figures after it."""
     answered: list[Sample] = []
+    length = seconds + 2 * LEAD_S
 
-    def work() -> None:
-        headers = {"Cookie": cookie}
-        answered.append(load.run(url, headers, seconds + 1, CONNECTIONS))
+    def reload() -> None:
+        answered.append(load.run(f"{ours}/admin/", {"Cookie": cookie}, length, CONNECTIONS))
 
-    thread = threading.Thread(target=work)
-    thread.start()
+    def subscribe() -> None:
+        form = {"channel": "email", "address": "bench@example.com"}
+        answered.append(load.send(f"{ours}/subscribe", form, length, CONNECTIONS))
+
+    threads = [threading.Thread(target=work) for work in (reload, subscribe)]
+    for thread in threads:
+        thread.start()
     time.sleep(LEAD_S)
     yield answered
-    thread.join()
+    for thread in threads:
+        thread.join()

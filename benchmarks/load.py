@@ -2,8 +2,10 @@
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
@@ -22,13 +24,30 @@ class Sample:
 def run(url: str, headers: Mapping[str, str], seconds: float, connections: int) -> Sample:
     """Ask `url` with one thread of wrk. Raises `LoadError` on a wrong answer."""
     fields = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
-    # wrk reads whole seconds only, and needs no more.
-    length = f"-d{max(1, round(seconds))}s"
-    command = ["wrk", "-t1", f"-c{connections}", length, "--latency", *fields, url]
-    report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    report = _wrk(url, seconds, connections, *fields)
     if "Non-2xx" in report or "Socket errors" in report:
         raise LoadError(f"{url} did not answer well:\n{report}")
     return read(report)
+
+
+def send(url: str, form: Mapping[str, str], seconds: float, connections: int) -> Sample:
+    """Send a form again and again, refused or not."""
+    script = (
+        'wrk.method = "POST"\n'
+        f'wrk.body = "{urlencode(form)}"\n'
+        'wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"\n'
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script)
+        file.flush()
+        return read(_wrk(url, seconds, connections, "-s", file.name))
+
+
+def _wrk(url: str, seconds: float, connections: int, *words: str) -> str:
+    # It reads whole seconds only, and needs no more.
+    length = f"-d{max(1, round(seconds))}s"
+    command = ["wrk", "-t1", f"-c{connections}", length, "--latency", *words, url]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def read(report: str) -> Sample:
