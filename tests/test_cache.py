@@ -630,6 +630,12 @@ def test_a_public_page_carries_the_headers_that_protect_its_readers():
     )
 
 
+def test_data_may_load_nothing_wherever_it_is_shown():
+    data = Answer.of(Rendering(200, "application/json; charset=utf-8", b"{}"), NOON)
+    headers = dict(data.variants["identity"].headers)
+    assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
 def test_the_policy_allows_exactly_the_given_style_sheets():
     # The digest of `body{color:red}` as `openssl dgst -sha256 -binary | base64` gives it.
     policy = content_security_policy("body{color:red}")

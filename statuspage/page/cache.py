@@ -59,6 +59,10 @@ RETRY_AFTER_S = 2.0
 """Pause before a rendering that failed is tried again."""
 
 
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+"""What is no page loads nothing. Short, for caches take the headers apart at each request."""
+
+
 def content_security_policy(*styles: str) -> str:
     """The policy of a public HTML page whose inline style sheets are exactly `styles`."""
     return (
@@ -79,7 +83,7 @@ class Rendering:
     """What a renderer gives: a public answer before it is made ready.
 
     `headers` are added to the usual ones and win over them. `cache_control` and
-    `csp` default to those of a public page without inline style. `shown_as` is the
+    `csp` default to those of a public page without inline style, or of data. `shown_as` is the
     content type for a browser that opens the address as a page; None: no other.
     """
 
@@ -236,7 +240,8 @@ def _variant(
 
 
 def _security_headers(rendering: Rendering) -> dict[str, str]:
-    policy = rendering.csp or content_security_policy()
+    usual = content_security_policy() if rendering.is_html else DATA_POLICY
+    policy = rendering.csp or usual
     headers = {
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
