@@ -11,7 +11,7 @@ from statuspage.domain import sessions, staff, tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.sessions import DeskSession
 from statuspage.domain.staff import Role
-from tests.admin.conftest import Browser, text_of
+from tests.admin.conftest import Browser, fields_of, text_of
 from tests.conftest import on_sqlite
 
 PASSWORD = "correct horse battery"
@@ -176,7 +176,75 @@ def test_who_has_no_password_does_dangerous_things_soon_after_signing_in(owner, 
         ("/admin/tokens", TOKEN | {"name": "Grafana"}),
         ("/admin/account/second-factor", {}),
         ("/admin/account", {"password": PASSWORD}),
+        ("/admin/team", {"email": "new@example.com", "role": "viewer"}),
     ]:
         refused = owner.post(path, form)
         assert refused.status_code == 422, path
         assert "signed in a while ago" in text_of(refused)
+
+
+@pytest.fixture
+def cleo(committed):
+    """The address of an editor on the team."""
+    with committed():
+        editor = staff.create(
+            "cleo@example.com",
+            name="Cleo",
+            role=Role.EDITOR,
+            password=None,
+            by=SYSTEM,
+            at=clock.now(),
+        )
+        return f"/admin/team/{editor.id}"
+
+
+def team():
+    return [(one.email, one.name, one.role, one.is_active) for one in staff.listed()]
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "form"),
+    [
+        ("{cleo}/role", {"role": "viewer"}, None),
+        ("{cleo}/disable", {}, None),
+        ("/admin/team", {"email": "n@x.example", "name": "N", "role": "viewer"}, "/admin/team"),
+    ],
+    ids=["role", "lock-out", "new-person"],
+)
+def test_the_team_changes_by_a_fresh_proof_only_and_what_was_typed_stays(
+    bea, cleo, stored, traveller, path, typed, form
+):
+    here, before, path = bea(), stored(team), path.format(cleo=cleo)
+    traveller.shift(15 * 60)
+    for guess in ({}, {"current_password": "guess"}):
+        refused = here.post(path, typed | guess)
+        assert refused.status_code == 422
+        assert 'href="#current_password"' in refused.text
+        again = fields_of(refused, form)
+        assert again == again | typed | {"current_password": ""}
+    assert stored(team) == before
+    assert here.post(path, again | {"current_password": PASSWORD}).status_code == 303
+    assert stored(team) != before
+
+
+def test_a_password_typed_lately_will_do_for_the_team_in_that_browser_alone(
+    app, bea, cleo, traveller
+):
+    def sets_a_role(browser, **more):
+        return browser.post(f"{cleo}/role", {"role": "viewer"} | more).status_code == 303
+
+    here = bea()
+    traveller.shift(15 * 60 - 1)
+    assert sets_a_role(here), "the sign-in was a proof too"
+    assert "current_password" not in here.get("/admin/team").text
+    traveller.shift(1)
+    thief = Browser(app)
+    thief.cookie = here.cookie
+    assert "current_password" in here.get("/admin/team").text
+    assert sets_a_role(here, current_password=PASSWORD)
+    traveller.shift(15 * 60 - 1)
+    assert sets_a_role(here)
+    assert not sets_a_role(thief)
+    assert here.post(f"{cleo}/link").status_code == 422, "a way in asks every time"
+    traveller.shift(1)
+    assert not sets_a_role(here)

@@ -14,7 +14,8 @@ from statuspage.web.admin.forms import Form
 from statuspage.web.admin.safety import limiter
 
 FRESH = timedelta(minutes=15)
-"""So long after a sign-in by link nothing more is asked of somebody without a password."""
+"""So long after a sign-in by link nothing more is asked of somebody without a password, and so
+long after typing it a password is not asked for again where a recent proof will do."""
 
 
 class ProofForm(Form):
@@ -24,9 +25,12 @@ class ProofForm(Form):
 
 
 def prove(form: ProofForm) -> None:
-    """Raise `Invalid` unless whoever sent this form is whose session it is."""
+    """Raise `Invalid` unless whoever sent this form is whose session it is.
+
+    Asks every time: for what makes a way in that outlives the session, or takes one away.
+    """
     if current_user.password_hash is None:
-        if signing_in.present().began_at <= clock.now() - FRESH:
+        if not is_fresh():
             raise Invalid(
                 proof="You have no password and signed in a while ago. Ask an owner for a new"
                 " sign-in link, or choose a password with one."
@@ -36,6 +40,24 @@ def prove(form: ProofForm) -> None:
     if staff.authenticate(current_user.email, typed) is None:
         g.was_proof_refused = True
         raise Invalid(current_password="This is not your present password.")  # noqa: S106  a sentence
+    signing_in.note_proof()
+
+
+def prove_lately(form: ProofForm) -> None:
+    """As `prove`, and content with a proof of the last minutes: for changes of the team."""
+    if is_fresh():
+        return
+    if current_user.password_hash is not None and not form.current_password.data:
+        # Nobody guessed, so nothing is counted: the form did not ask yet.
+        raise Invalid(current_password="Type your password as well.")  # noqa: S106  a sentence
+    prove(form)
+
+
+def is_fresh() -> bool:
+    """Whether who this is was proven within `FRESH`: by the password, or by a link without one."""
+    if current_user.password_hash is None:
+        return signing_in.present().began_at > clock.now() - FRESH
+    return signing_in.was_proven_within(FRESH)
 
 
 def _account() -> str:

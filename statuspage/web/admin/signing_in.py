@@ -20,6 +20,11 @@ WAITING = "waiting"
 """Where the cookie says who gave a right password and owes a code still."""
 WAIT = timedelta(minutes=10)
 LINK = "link"
+PROVEN = "proven"
+"""Where the cookie says when the password was last typed rightly in this session, in seconds.
+
+The browser holds it, so that a cookie which was taken before gains nothing by it.
+"""
 BY_LINK = "by_link"
 """Where the cookie says that its session began by a link which has not been used further."""
 
@@ -44,6 +49,8 @@ def begin(person: Staff, how: str) -> None:
         person.id, browser=agents.in_words(request.headers.get("User-Agent", "")), at=at
     )
     session[BY_LINK] = how.startswith(LINK)
+    if not session[BY_LINK]:
+        note_proof()
     login_user(person)
     person.last_seen_at = at
     # A line in the log and no event: an event for each would fill the audit log.
@@ -53,6 +60,17 @@ def begin(person: Staff, how: str) -> None:
 def came_by_link_within(time: timedelta) -> bool:
     """Whether this session began by a sign-in link so lately: somebody's password was forgotten."""
     return bool(session.get(BY_LINK)) and present().began_at > clock.now() - time
+
+
+def note_proof() -> None:
+    """The password of this session's person was typed rightly just now."""
+    session[PROVEN] = int(clock.now().timestamp())
+
+
+def was_proven_within(time: timedelta) -> bool:
+    """Whether the password was typed so lately in this browser, at the sign-in or since."""
+    ago: float = clock.now().timestamp() - session.get(PROVEN, 0)
+    return 0 <= ago < time.total_seconds()
 
 
 def renew() -> None:

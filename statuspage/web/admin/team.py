@@ -23,13 +23,13 @@ ROLES = {
 }
 
 
-class PersonForm(Form):
+class PersonForm(proof.ProofForm):
     email = EmailField("E-mail", filters=[words])
     name = StringField("Name", filters=[words])
     role = SelectField("Role", choices=ROLES)
 
 
-class RoleForm(Form):
+class RoleForm(proof.ProofForm):
     role = SelectField("Role", choices=ROLES)
 
 
@@ -41,10 +41,12 @@ def show() -> ResponseReturnValue:
 
 @bp.post("")
 @requires(Permission.MANAGE_STAFF)
+@proof.slowed
 def create() -> ResponseReturnValue:
     form = PersonForm(request.form)
 
     def act() -> str:
+        proof.prove_lately(form)
         person = staff.create(
             form.email.data or "",
             name=form.name.data or "",
@@ -62,15 +64,17 @@ def create() -> ResponseReturnValue:
 
 @bp.post("/<int(max=2147483647):staff_id>/role")
 @requires(Permission.MANAGE_STAFF)
+@proof.slowed
 def set_role(staff_id: int) -> ResponseReturnValue:
     person = _found(staff_id)
     form = RoleForm(request.form)
 
     def act() -> str:
+        proof.prove_lately(form)
         staff.set_role(person, Role(form.role.data), by=current_actor(), at=clock.now())
         return url_for("admin.team.show")
 
-    return save(form, act, said="Role changed.", again=lambda: _page(PersonForm(), form))
+    return save(form, act, said="Role changed.", again=lambda: _ask_page(person, form))
 
 
 @bp.get("/<int(max=2147483647):staff_id>/link")
@@ -108,11 +112,13 @@ def make_link(staff_id: int) -> ResponseReturnValue:
 
 @bp.post("/<int(max=2147483647):staff_id>/disable")
 @requires(Permission.MANAGE_STAFF)
+@proof.slowed
 def disable(staff_id: int) -> ResponseReturnValue:
     person = _found(staff_id)
-    form = Form(request.form)
+    form = proof.ProofForm(request.form)
 
     def act() -> str:
+        proof.prove_lately(form)
         staff.disable(person, by=current_actor(), at=clock.now())
         return url_for("admin.team.show")
 
@@ -120,7 +126,7 @@ def disable(staff_id: int) -> ResponseReturnValue:
         form,
         act,
         said="Locked out. Their password is void.",
-        again=lambda: _page(PersonForm(), form),
+        again=lambda: _ask_page(person, form),
     )
 
 
@@ -190,7 +196,15 @@ def _page(form: PersonForm, other: Form | None = None) -> str:
         people=staff.listed(),
         with_second_factor=second_factor.who_has_one(),
         roles=ROLES,
+        is_proof_asked=not proof.is_fresh(),
     )
+
+
+def _ask_page(person: Staff, form: proof.ProofForm) -> str:
+    """The button of one person, once more with what it lacks; the team where that is no proof."""
+    if proof.is_fresh():
+        return _page(PersonForm(), form)
+    return render_template("admin/team_ask.html", form=form, person=person)
 
 
 def _link_page(person: Staff, form: proof.ProofForm) -> str:
