@@ -28,9 +28,15 @@ class SettingsError(Exception):
     """A setting is wrong; the text is one sentence that names it."""
 
 
+MADE: set[Path] = set()
+"""Data folders that were not there before this process: one that only asks takes them away."""
+
+
 def _made_folder(folder: Path) -> Path:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            MADE.add(folder.resolve())
     except OSError as error:
         raise ValueError(f"can not be made ({error.strerror})") from error
     if not os.access(folder, os.W_OK | os.X_OK):

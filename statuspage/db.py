@@ -6,6 +6,7 @@ needs nothing of that.
 """
 
 import contextlib
+import os
 import secrets
 import sqlite3
 from datetime import UTC, datetime
@@ -124,6 +125,15 @@ def without_limit(connection: Connection) -> None:
         connection.exec_driver_sql("SET statement_timeout = 0")
         connection.commit()
         connection.connection.dbapi_connection.limit_s = None  # type: ignore[union-attr]
+
+
+@event.listens_for(Engine, "do_connect")
+def _make_file(dialect: sa.Dialect, _record: Any, arguments: list[Any], _named: Any) -> None:
+    """A new SQLite file is for its owner alone, as its log will be then, wherever it lies."""
+    if dialect.name == "sqlite" and arguments and not os.path.exists(arguments[0]):
+        # What the disk has against it, SQLite will say.
+        with contextlib.suppress(OSError):
+            os.close(os.open(arguments[0], os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 @event.listens_for(Engine, "connect")

@@ -6,6 +6,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import sqlalchemy as sa
 from flask import Flask
 
 from statuspage import integrity, schema
-from statuspage.checking.findings import Finding, ok, problem, warn
-from statuspage.config import Settings
+from statuspage.checking.findings import ClosedError, Finding, ok, problem, warn
+from statuspage.config import MADE, Settings
+from statuspage.database_words import FAILURES, explained
 from statuspage.db import db, reading
 
 LITTLE_DISK = 1024**3
@@ -23,23 +25,59 @@ CLOCK_APART = timedelta(seconds=5)
 OLD_BACKUP = timedelta(days=2)
 
 
+def missing(app: Flask) -> Finding | None:
+    """Where nothing was ever started here: then there is nothing to look at.
+
+    Settings make the data folder; one that was only made to be asked about is taken away again.
+    """
+    settings: Settings = app.config["SETTINGS"]
+    file = integrity.file_of(settings)
+    if settings.data_dir not in MADE or file is None or file.exists():
+        return None
+    with suppress(OSError):
+        (settings.data_dir / "secret_key").unlink(missing_ok=True)
+        settings.data_dir.rmdir()
+    return problem(
+        "data",
+        f"there is no folder {settings.data_dir}, so there is nothing to look at. If that is"
+        " mistyped, set STATUSPAGE_DATA_DIR right; else start the status page once.",
+    )
+
+
 def database(app: Flask, _at: datetime) -> Iterator[Finding]:
-    """Whole, reachable, of this release's schema."""
+    """Whole, reachable, of this release's schema. Raises `ClosedError` where it is not readable."""
+    file = integrity.file_of(app.config["SETTINGS"])
+    if file is not None and not file.exists():
+        finding = warn(
+            "database",
+            f"there is no {file} yet. Start the status page once, or restore a backup. If there"
+            " was one, see that STATUSPAGE_DATA_DIR and STATUSPAGE_DATABASE_URL are right.",
+        )
+        raise ClosedError(finding, "is not there")
+    try:
+        yield from _state(app)
+    except FAILURES as error:
+        how = explained(error)
+        raise ClosedError(problem("database", how.words), how.state) from error
+
+
+def _state(app: Flask) -> Iterator[Finding]:
     damage = integrity.look(app)
     if damage is not None:
-        yield problem(
+        finding = problem(
             "database",
             f"the file is damaged ({damage.splitlines()[-1]}). Stop the status page and restore"
             " the last backup: flask restore --replace FILE",
         )
-        return
+        raise ClosedError(finding, "is damaged")
     with app.app_context():
         revision = schema.revision()
         kind = "SQLite" if db.engine.dialect.name == "sqlite" else "PostgreSQL"
     newest = schema.newest()
     if revision is None:
-        yield warn("database", f"{kind} is empty. Start the status page once, or restore a backup.")
-    elif not schema.is_known(revision):
+        words = f"{kind} is empty. Start the status page once, or restore a backup."
+        raise ClosedError(warn("database", words), "is empty")
+    if not schema.is_known(revision):
         yield problem(
             "database",
             f"its schema {revision} is of a newer release than this one. Run that release.",
@@ -83,16 +121,19 @@ def disk(app: Flask, _at: datetime) -> Iterator[Finding]:
 def rights(app: Flask, _at: datetime) -> Iterator[Finding]:
     """Who else on this machine may read what only the page should."""
     settings: Settings = app.config["SETTINGS"]
+    file = integrity.file_of(settings)
+    looked_at = [settings.data_dir, settings.data_dir / "secret_key"]
+    # In a folder that is closed to others nobody gets as far as the file.
+    if file is not None and file.parent.stat().st_mode & 0o011:
+        looked_at.append(file)
     open_to_others = [
-        path
-        for path in (settings.data_dir, settings.data_dir / "secret_key")
-        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077
+        path for path in looked_at if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077
     ]
     for path in open_to_others:
-        is_secret = path.name == "secret_key"
-        mode = "600" if is_secret else "700"
+        is_folder = path.is_dir()
+        mode = "700" if is_folder else "600"
         words = f"others on this machine may read {path}. Close it: chmod {mode} {path}"
-        yield problem("rights", words) if is_secret else warn("rights", words)
+        yield warn("rights", words) if is_folder else problem("rights", words)
     owner = settings.data_dir.stat().st_uid
     if owner != os.geteuid():
         yield warn(
@@ -101,7 +142,7 @@ def rights(app: Flask, _at: datetime) -> Iterator[Finding]:
             " Run commands as the user that runs the status page.",
         )
     elif not open_to_others:
-        yield ok("rights", f"{settings.data_dir} is closed to others")
+        yield ok("rights", f"{settings.data_dir} and what is in use are closed to others")
 
 
 def clock(app: Flask, at: datetime) -> Iterator[Finding]:
@@ -137,12 +178,20 @@ def backup(app: Flask, at: datetime) -> Iterator[Finding]:
     except FileNotFoundError:
         yield warn("backup", "none was made by flask backup here. See docs/backup.md.")
         return
+    except (KeyError, TypeError, ValueError):
+        yield warn("backup", "what is noted of the last one can not be read. Make another one.")
+        return
     age = f"the last one is of {made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if at - made_at > OLD_BACKUP:
         yield warn("backup", f"{age}, more than two days ago. Let flask backup run every day.")
+    elif not file.exists():
+        yield warn(
+            "backup",
+            f"{age}, and {file} is not there any more. Unless you took it elsewhere, make another:"
+            f" flask backup {file}",
+        )
     else:
-        gone = "" if file.exists() else "; the file was taken elsewhere"
-        yield ok("backup", age + gone)
+        yield ok("backup", age)
 
 
 def _newest_event() -> datetime | None:

@@ -1,6 +1,6 @@
 """One line for each thing that was looked at."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -40,13 +40,40 @@ def problem(what: str, words: str) -> Finding:
     return Finding(what, Level.PROBLEM, words)
 
 
-def collect(looks: Mapping[str, Look], app: Flask, *, at: datetime) -> list[Finding]:
-    """All findings. A look that fails is a finding itself: the others go on."""
+class ClosedError(Exception):
+    """The database can not be read; `finding` says why and what to do."""
+
+    def __init__(self, finding: Finding, state: str) -> None:
+        """`state` goes on after "the database"."""
+        super().__init__(state)
+        self.finding = finding
+
+
+def collect(
+    looks: Mapping[str, Look], app: Flask, *, behind: Collection[str], at: datetime
+) -> list[Finding]:
+    """All findings. A look that fails is a finding itself: the others go on.
+
+    `behind` names those that read the database: once one look finds it closed, they are left out.
+    """
     found: list[Finding] = []
+    closed: ClosedError | None = None
     for what, look in looks.items():
+        if closed and what in behind:
+            found.append(warn(what, f"not looked at, since the database {closed}"))
+            continue
         try:
             found += look(app, at)
+        except ClosedError as error:
+            closed = error
+            found.append(error.finding)
         except Exception as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()
-            found.append(problem(what, f"could not be looked at: {reason[0] if reason else error}"))
+            reason = next(iter(str(error).splitlines()), "").rstrip(".")
+            found.append(
+                problem(
+                    what,
+                    f"could not be looked at ({type(error).__name__}: {reason}). Try again; if it"
+                    " stays, look at the log of the status page.",
+                )
+            )
     return found

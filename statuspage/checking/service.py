@@ -61,8 +61,21 @@ def _doubts(chosen: Settings) -> Iterator[Finding]:
 def queue(app: Flask, _at: datetime) -> Iterator[Finding]:
     from statuspage.notify import jobs
 
-    number = jobs.queue_of(app).pending_count()
-    yield ok("queue", f"it answers, {number} jobs wait")
+    redis_url = app.config["SETTINGS"].redis_url
+    try:
+        number = jobs.queue_of(app).pending_count()
+    except Exception as error:
+        if redis_url is None:
+            raise
+        host = urlsplit(redis_url)
+        yield problem(
+            "queue",
+            f"Redis at {host.hostname}:{host.port or 6379} can not be used"
+            f" ({str(error).rstrip('.')}). News leave later, and sign-ins are counted by each"
+            " process alone. See that it runs and that STATUSPAGE_REDIS_URL is right.",
+        )
+    else:
+        yield ok("queue", f"it answers, {number} jobs wait")
 
 
 def worker(app: Flask, at: datetime) -> Iterator[Finding]:
@@ -108,13 +121,28 @@ def mirror(app: Flask, at: datetime) -> Iterator[Finding]:
             " STATUSPAGE_MIRROR set.",
         )
     for one in known:
-        if one.made_at is None:
-            yield problem("mirror", f"{one.name} has no copy: {one.error or 'it is being made'}")
-        elif at - datetime.fromisoformat(one.made_at) > MIRROR_LATE:
-            reason = one.error or "is the worker running?"
-            yield problem("mirror", f"{one.name} has a copy of {one.made_at}: {reason}")
+        copy = f"a copy of {one.made_at}" if one.made_at else "no copy of ours"
+        is_late = not one.made_at or at - datetime.fromisoformat(one.made_at) > MIRROR_LATE
+        if one.error is not None:
+            words = f"{one.name} has {copy}. Since {one.failing_since}: {_advised(one.error)}"
+            yield problem("mirror", words) if is_late else warn("mirror", words)
+        elif is_late:
+            yield problem(
+                "mirror",
+                f"{one.name} has {copy}. Look whether the worker runs, and at its log.",
+            )
         else:
-            yield ok("mirror", f"{one.name} has a copy of {one.made_at}")
+            yield ok("mirror", f"{one.name} has {copy}")
+
+
+def _advised(error: str) -> str:
+    """With what to do, where the error itself does not say so."""
+    if "--take-over" in error:
+        return error
+    return (
+        f"{error.rstrip('.')}. See that the target can be reached and takes files; it is tried"
+        " again every five minutes."
+    )
 
 
 def deliveries(app: Flask, at: datetime) -> Iterator[Finding]:

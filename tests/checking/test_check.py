@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from statuspage import create_app, integrity, mirroring
+from statuspage import config, create_app, integrity, mirroring, schema
 from statuspage.config import Settings
 from statuspage.db import damage_mark, db
 from statuspage.domain import second_factor, staff, totp
@@ -82,7 +82,7 @@ def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, che
     kept.note(Standing(target, made_at=old.isoformat(), error="No space left on device"))
     code, found = check(other)
     assert (code, found["mirror"][0][0]) == (1, "problem")
-    assert found["mirror"][0][1].endswith("No space left on device")
+    assert "No space left on device. See that the target" in found["mirror"][0][1]
     with other.app_context():
         db.engine.dispose()
 
@@ -180,8 +180,13 @@ def test_a_mail_server_is_tried_without_a_mail(settings, check, component):
 
 @on_sqlite
 def test_a_backup_is_known_until_it_is_old(app, check, component, tmp_path, traveller):
-    app.test_cli_runner().invoke(args=["backup", str(tmp_path / "page.backup")])
+    file = tmp_path / "page.backup"
+    app.test_cli_runner().invoke(args=["backup", str(file)])
     assert check()[1]["backup"][0] == ("ok", "the last one is of 2026-03-10 12:00 UTC")
+    file.rename(tmp_path / "elsewhere")
+    ((level, words),) = check()[1]["backup"]
+    assert level == "warn"
+    assert f"{file} is not there any more" in words
     traveller.shift(timedelta(days=3))
     assert check()[1]["backup"][0][0] == "warn"
 
@@ -197,20 +202,64 @@ def test_a_secret_that_others_can_read_is_a_problem(check, component, settings):
 
 
 @on_sqlite
+def test_a_database_file_elsewhere_is_made_for_its_owner_and_watched(
+    settings, check, component, tmp_path
+):
+    (tmp_path / "open").mkdir(mode=0o755)
+    new = tmp_path / "open" / "other.db"
+    schema.bring_up_to_date(
+        other := create_app(
+            settings.model_copy(update={"database_url": f"sqlite:///{new}"}), watch=False
+        )
+    )
+    assert new.stat().st_mode & 0o777 == 0o600
+    new.chmod(0o644)
+    code, found = check(other)
+    assert (code, found["rights"][0][0]) == (1, "problem")
+    assert f"chmod 600 {new}" in found["rights"][0][1]
+    with other.app_context():
+        db.engine.dispose()
+
+
+@on_sqlite
 def test_an_empty_and_a_newer_database_are_told_apart(app, check, committed, tmp_path):
     with committed() as session:
         session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     code, found = check()
     assert (code, found["database"][0][0]) == (1, "problem")
     assert "newer release" in found["database"][0][1]
+    (tmp_path / "new").mkdir()
     empty = create_app(Settings(data_dir=tmp_path / "new", secret_key=SECRET), watch=False)
     code, found = check(empty)
-    assert found["database"][0] == (
-        "warn",
-        "SQLite is empty. Start the status page once, or restore a backup.",
-    )
-    with empty.app_context():
-        db.engine.dispose()
+    ((level, words),) = found["database"]
+    assert level == "warn"
+    assert "Start the status page once, or restore a backup." in words
+    for what in ("clock", "owners", "worker", "deliveries"):
+        assert found[what] == [("warn", "not looked at, since the database is not there")]
+    assert not (tmp_path / "new" / "statuspage.db").exists()
+
+
+def test_a_data_folder_that_is_mistyped_is_named_and_not_made(check, tmp_path, monkeypatch):
+    monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path / "staus"))
+    code, found = check(create_app(config.load(), watch=False))
+    assert code == 1
+    assert "mistyped" in found["data"][0][1]
+    assert not (tmp_path / "staus").exists()
+
+
+@on_sqlite
+def test_what_is_away_is_told_once_with_what_to_do(settings, check):
+    away = {
+        "database_url": "postgresql+psycopg://postgres:hidden@127.0.0.1:1/x",
+        "redis_url": "redis://:hidden@127.0.0.1:1/0",
+    }
+    code, found = check(create_app(settings.model_copy(update=away), watch=False))
+    assert code == 1
+    assert found["database"][0][1].endswith("that STATUSPAGE_DATABASE_URL is right.")
+    assert found["queue"][0][1].endswith("that STATUSPAGE_REDIS_URL is right.")
+    for what in ("clock", "owners", "worker", "deliveries"):
+        assert found[what] == [("warn", "not looked at, since the database is away")]
+    assert "hidden" not in str(found)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
