@@ -8,7 +8,7 @@ from flask import Flask
 
 from statuspage import demo, schema
 from statuspage.db import db, reading
-from statuspage.domain import pages, staff
+from statuspage.domain import pages, push, staff
 from statuspage.domain.events import SYSTEM
 
 
@@ -26,6 +26,9 @@ def fill(app: Flask, *, at: datetime) -> None:
                     demo.seed(at=at)
                 else:
                     pages.create("Status", by=SYSTEM, at=at)
+                # What it is made with takes 12 MB, which a web process would keep.
+                if push.key() is None:
+                    push.make_key(at=at)
                 db.session.commit()
 
 
