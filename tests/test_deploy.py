@@ -18,6 +18,11 @@ def manifests():
     return list(yaml.safe_load_all((DEPLOY / "kubernetes" / "statuspage.yaml").read_text()))
 
 
+def started_by_systemd():
+    units = (DEPLOY / "systemd").glob("*.service")
+    return [path for path in units if " -m statuspage" in path.read_text()]
+
+
 def services():
     return yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
 
@@ -30,7 +35,7 @@ def test_only_settings_that_exist_are_named(path):
 
 def test_every_part_that_is_started_exists_and_none_is_forgotten():
     units = [path.read_text() for path in (DEPLOY / "systemd").glob("*.service")]
-    commands = [re.search(r"^ExecStart=.* -m statuspage(.*)$", one, re.M)[1] for one in units]
+    commands = re.findall(r"^ExecStart=.* -m statuspage(.*)$", "".join(units), re.M)
     of_units = {part for command in commands for part in command.split()}
     of_compose = {part for one in services().values() for part in one.get("command", [])}
     of_kubernetes = {
@@ -71,8 +76,41 @@ def test_nobody_is_killed_before_they_gave_back_what_they_send():
         if one["kind"] == "Deployment":
             pod = one["spec"]["template"]["spec"]
             assert pod.get("terminationGracePeriodSeconds", 30) >= 15
-    for path in (DEPLOY / "systemd").glob("*.service"):
+    for path in started_by_systemd():
         assert "TimeoutStopSec=15" in path.read_text()
+
+
+def test_nothing_that_is_shipped_shows_the_demo_or_gives_up_starting():
+    of_settings = {one["data"]["STATUSPAGE_DEMO"] for one in manifests() if "data" in one}
+    named = "STATUSPAGE_DEMO=0"
+    assert of_settings == {"0"}
+    assert named in (DEPLOY / "example.env").read_text()
+    (run,) = re.findall(
+        r"^podman run .*(?:\n  .*)*", (PROJECT / "docs/deploying.md").read_text(), re.M
+    )
+    assert named in run
+    for path in started_by_systemd():
+        assert "StartLimitIntervalSec=0" in path.read_text()
+
+
+def test_the_nightly_backup_is_one_of_the_page():
+    page, backup = (
+        (DEPLOY / "systemd" / f"{name}.service").read_text()
+        for name in ("statuspage", "statuspage-backup")
+    )
+    for field in ("User", "WorkingDirectory", "EnvironmentFile", "Environment"):
+        found = rf"^{field}=(.*)$"
+        assert re.findall(found, page, re.M) == re.findall(found, backup, re.M), field
+
+
+@pytest.mark.parametrize(
+    "path", ["deploy/nginx/compose.conf", "deploy/nginx/published.conf", "docs/serving.md"]
+)
+def test_nginx_does_not_tell_its_version_and_makes_nobody_wait_in_line(path):
+    text = (PROJECT / path).read_text()
+    assert "server_tokens off;" in text
+    assert "proxy_cache_lock on" not in text
+    assert "proxy_cache_path" not in text or "inactive=24h" in text
 
 
 def test_nginx_takes_the_configuration_of_the_compose_file(tmp_path):

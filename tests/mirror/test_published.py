@@ -163,3 +163,26 @@ def test_the_last_copy_is_served_when_the_application_is_gone(copy, tmp_path, co
                 assert answer.content == good[address]
                 if not is_a_cache or answer.headers["X-Cache"] in ("STALE", "UPDATING"):
                     break
+
+
+def test_nginx_goes_to_the_mirror_only_for_what_is_in_it_and_when_nobody_answers(copy, tmp_path):
+    port, nobody = free_port(), free_port()
+    example, more = (
+        re.search(r"^```nginx\n(.*?)^```", (PROJECT / page).read_text(), re.M | re.S)[1]
+        for page in ("docs/serving.md", "docs/mirror.md")
+    )
+    text = example.rstrip().removesuffix("}") + more + "}"
+    text = text.replace("/var/cache/nginx/status", f"{tmp_path}/cache")
+    text = text.replace("/srv/copy", str(copy.folder))
+    text = text.replace("127.0.0.1:8000", f"127.0.0.1:{nobody}")
+    text = text.replace("listen 80;", f"listen 127.0.0.1:{port};")
+    with nginx(text, tmp_path / "nginx", port) as url, requests.Session() as session:
+        for address in ("/", "/history", "/history.rss", f"/incidents/{copy.world.open}"):
+            assert session.get(url + address).status_code == 200, address
+        assert 'href="api.html"' in session.get(url).text
+        for address in ("/admin/", "/v1/pages", "/beacon.json", "/readyz", "/subscribe"):
+            answer = session.get(url + address)
+            assert answer.status_code == 503, address
+            assert answer.headers["Retry-After"] == "30"
+        assert session.post(f"{url}/subscribe", data={"address": "x"}).status_code == 503
+        assert session.get(f"{url}/incidents/nothing").status_code == 503
