@@ -21,6 +21,9 @@ from statuspage.domain.subscribers import Channel, Subscriber
 LEASE = timedelta(seconds=60)
 """A claimed delivery that is not settled by then is tried again."""
 MAX_ATTEMPTS = 12
+MAX_LOST_LEASES = 20
+"""A message whose worker ended so often may be what ends it: staff have a look first."""
+THEIR_WORKERS = "workers ended while they sent this. Look at their logs before it is sent again."
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=6)
 KEPT_FOR = timedelta(days=90)
@@ -70,6 +73,8 @@ class Delivery(Model):
     due_at: Mapped[datetime]
     """`later`: when it is tried again; `sending`: when the lease runs out."""
     lease: Mapped[str | None] = mapped_column(sa.String(16))
+    lost_leases: Mapped[int] = mapped_column(sa.SmallInteger, server_default="0")
+    """How often it ran out: its worker ended."""
     sent_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
     """When it failed last."""
@@ -223,17 +228,26 @@ def wake_due(*, at: datetime, spare_leases: bool = False) -> int:
     """What is to be tried again, and what a dead worker had claimed, waits from now on.
 
     A claim that died with its worker does not count as an attempt: the receiver failed
-    nothing, and would be tried again later and later.
+    nothing, and would be tried again later and later. After `MAX_LOST_LEASES` of them it is
+    dead: it must not end one worker after the other for ever.
     `spare_leases`: the clock was set, so that no lease tells anything for a while.
     """
     is_claimed = Delivery.state == DeliveryState.SENDING
+    is_poison = sa.and_(is_claimed, Delivery.lost_leases >= MAX_LOST_LEASES - 1)
+    state, error = Delivery.state.type, Delivery.last_error
     woken = db.session.execute(
         sa.update(Delivery)
         .where(_is_due(at, spare_leases))
         .values(
-            state=DeliveryState.WAITING,
+            state=sa.case(
+                (is_poison, sa.literal(DeliveryState.DEAD, state)),
+                else_=sa.literal(DeliveryState.WAITING, state),
+            ),
             lease=None,
             attempts=Delivery.attempts - sa.case((is_claimed, 1), else_=0),
+            lost_leases=Delivery.lost_leases + sa.case((is_claimed, 1), else_=0),
+            failed_at=sa.case((is_poison, at), else_=Delivery.failed_at),
+            last_error=sa.case((is_poison, f"{MAX_LOST_LEASES} {THEIR_WORKERS}"), else_=error),
         )
         .execution_options(synchronize_session=False)
     )
@@ -243,7 +257,7 @@ def wake_due(*, at: datetime, spare_leases: bool = False) -> int:
 def replay(ids: Collection[int], *, at: datetime) -> int:
     """Staff: let dead, held or dropped deliveries be tried again from the first attempt."""
     ended = (DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.DROPPED)
-    return _move(ids, ended, DeliveryState.WAITING, at, attempts=0, last_error=None)
+    return _move(ids, ended, DeliveryState.WAITING, at, attempts=0, lost_leases=0, last_error=None)
 
 
 def drop(ids: Collection[int], reason: str, *, at: datetime) -> int:

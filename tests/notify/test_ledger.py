@@ -287,6 +287,28 @@ def test_what_killed_workers_had_claimed_is_not_held_against_the_receiver(
     assert row.due_at - at <= 1.25 * ledger.FIRST_RETRY
 
 
+def test_a_message_that_ends_one_worker_after_the_other_is_put_aside(
+    app, subscribed, an_incident, entered, at
+):
+    subscribed(1)
+    an_incident()
+    entered()
+    with app.app_context():
+        lost = 0
+        while ledger.claim(Channel.WEBHOOK, 1, at=at):
+            lost += 1
+            at += ledger.LEASE
+            ledger.wake_due(at=at)
+        row = db.session.scalars(sa.select(Delivery)).one()
+        assert (lost, row.state) == (ledger.MAX_LOST_LEASES, DeliveryState.DEAD)
+        assert row.last_error.startswith("20 workers ended")
+        assert row.failed_at == at
+        # Staff may try it again, as often as before.
+        ledger.replay([row.id], at=at)
+        db.session.refresh(row)
+        assert (row.state, row.lost_leases) == (DeliveryState.WAITING, 0)
+
+
 @on_sqlite
 def test_what_many_events_tell_at_once_is_read_once_each_and_the_page_once(
     app, subscribed, an_incident, entered, at
