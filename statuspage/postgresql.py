@@ -6,6 +6,7 @@ ever: a proxy before a dead server does that, and a server whose disk hangs. Imp
 only where the database is PostgreSQL; it listens to every engine then.
 """
 
+import secrets
 import threading
 import time
 from collections.abc import Generator
@@ -27,12 +28,18 @@ CONNECT_S = 3
 PAUSE_S = 0.5
 """Between two attempts to connect to a server that was not heard."""
 
+PROGRAM = "statuspage "
+"""How the name begins that each of our connections has at the server (`pg_stat_activity`)."""
+OUR_NAME = PROGRAM + secrets.token_hex(4)
+"""That of this process and those it forks: a command tells them from those of a running page."""
+
 ENGINE_OPTIONS = {
     # A database that hangs is a database that is gone: say so within seconds.
     "pool_timeout": 5,
     "connect_args": {
         "connect_timeout": CONNECT_S,
         "tcp_user_timeout": 5000,
+        "application_name": OUR_NAME,
         "options": f"-c statement_timeout={STATEMENT_S * 1000} -c timezone=UTC",
     },
 }
@@ -79,6 +86,15 @@ def _until(deadline: float, gen: Generator[Any, Any, Any]) -> Generator[Any, Any
                 raise SilentError("the server does not answer")
     except StopIteration as done:
         return done.value
+
+
+def others(connection: sa.Connection) -> int:
+    """How many connections of a status page, but for this process, are in the same database."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND starts_with(application_name, :program) AND application_name <> :ours"
+    )
+    return connection.scalar(sa.text(query), {"program": PROGRAM, "ours": OUR_NAME}) or 0
 
 
 class _Door:

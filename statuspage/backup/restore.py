@@ -18,6 +18,8 @@ from statuspage.backup.elsewhere import application_on
 from statuspage.db import damage_mark, db
 from statuspage.domain.events import Actor
 
+IN_USE = "The database is in use. Stop the status page first, then restore."
+
 
 class RefusedError(Exception):
     """The backup was not restored, nothing was changed; a sentence for the operator."""
@@ -45,6 +47,8 @@ def restore(
     place = _file_of(settings.database_url) or settings.data_dir / "restored.db"
     with app.app_context(), schema.alone():
         is_empty = _is_empty()
+        if not settings.is_sqlite:
+            _refuse_while_in_use()
         if not (is_empty or replace):
             raise RefusedError(
                 "The database is not empty, and it was left alone. Restore into an empty one, or"
@@ -84,6 +88,7 @@ def _put_file(copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path 
         if not is_empty:
             kept = place.with_name(f"{place.name}.replaced-{at:%Y%m%d-%H%M%S}")
             place.replace(kept)
+            _keep_log(place, kept)
     with copy.open("rb") as written:
         os.fsync(written.fileno())
     copy.replace(place)
@@ -129,6 +134,15 @@ def _is_empty() -> bool:
         return False  # A damaged file is not nothing.
 
 
+def _refuse_while_in_use() -> None:
+    """As SQLite's lock does: a page that runs would go on with rows that are no more."""
+    from statuspage import postgresql
+
+    with db.engine.connect() as connection:
+        if number := postgresql.others(connection):
+            raise RefusedError(f"{IN_USE} ({number} connections of it are in the database.)")
+
+
 def _close(place: Path) -> None:
     """Fold the log into the file. Raises `RefusedError` while some process has it open."""
     try:
@@ -136,15 +150,17 @@ def _close(place: Path) -> None:
             connection.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
-            raise RefusedError(
-                "The database is in use. Stop the status page first, then restore."
-            ) from error
+            raise RefusedError(IN_USE) from error
     except sqlite3.DatabaseError:
-        pass  # Too damaged to be opened: it is only moved aside.
+        pass  # Too damaged to be opened: it is only moved aside, its log with it.
+
+
+def _keep_log(place: Path, kept: Path) -> None:
+    """A log that could not be folded in is named after its file, as SQLite looks for it."""
     for suffix in ("-wal", "-shm"):
         log = Path(f"{place}{suffix}")
         if log.exists():
-            log.replace(f"{place}.replaced{suffix}")
+            log.replace(f"{kept}{suffix}")
 
 
 def _without_log(copy: Path) -> None:

@@ -7,11 +7,13 @@ import sqlite3
 import stat
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
-from statuspage import clock, create_app
+from statuspage import clock, create_app, postgresql
 from statuspage.backup import age, rows
 from statuspage.config import Settings
 from statuspage.db import db
@@ -153,6 +155,35 @@ def test_a_database_in_use_is_not_replaced(flask, filled, elsewhere, tmp_path):
         refused = run(elsewhere, "restore", "--replace", tmp_path / "page.backup")
     assert refused.exit_code == 1
     assert "Stop the status page first" in refused.output
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_postgresql_database_in_use_is_not_replaced(flask, filled, settings, tmp_path):
+    flask("backup", tmp_path / "page.backup")
+    url = settings.database_url.replace("+psycopg", "")
+    with psycopg.connect(url, application_name=postgresql.PROGRAM + "of another group"):
+        refused = flask("restore", "--replace", tmp_path / "page.backup")
+    assert refused.exit_code == 1
+    assert "Stop the status page first" in refused.output
+
+
+@on_sqlite
+def test_a_file_that_is_replaced_keeps_the_log_that_it_could_not_take_in(
+    flask, filled, elsewhere, tmp_path
+):
+    """Whoever rescues rows from it opens both together, which SQLite does by their names."""
+    flask("backup", tmp_path / "page.backup")
+    run(elsewhere, "restore", tmp_path / "page.backup")
+    place = tmp_path / "elsewhere" / "statuspage.db"
+    with closing(sqlite3.connect(place)) as process:
+        process.execute("PRAGMA journal_mode=WAL")
+        process.execute("UPDATE page SET name = 'Renamed'")
+        process.commit()
+        place.write_bytes(bytes(4096) + place.read_bytes()[4096:])
+        done = run(elsewhere, "restore", "--replace", tmp_path / "page.backup")
+        assert done.exit_code == 0, done.output
+        (kept,) = place.parent.glob("statuspage.db.replaced-*[0-9]")
+        assert b"Renamed" in Path(f"{kept}-wal").read_bytes()
 
 
 def test_writers_go_on_while_a_backup_is_made(app, flask, filled, tmp_path, committed, at):
