@@ -26,10 +26,25 @@ def test_the_bill_of_materials_lists_each_locked_package():
     assert all(one["purl"] for one in bill["components"])
 
 
-def test_a_known_vulnerability_is_named_with_what_to_install():
+@pytest.fixture
+def audit():
     spec = importlib.util.spec_from_file_location("audit", PROJECT / ".ci" / "audit.py")
-    audit = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(audit)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_where_nobody_could_be_asked_nothing_is_said_to_be_known(audit):
+    away = [{"name": name, "skip_reason": "no index knows it"} for name in ("flask", "nh3")]
+    said = audit.judged(away)
+    assert said.startswith("WARNING: NOTHING COULD BE ASKED")
+    assert "vulnerabilities are known" not in said
+    assert [audit.code(away, must_ask=must) for must in (False, True)] == [0, 3]
+    asked = [{"name": "flask", "version": "3", "vulns": []}]
+    assert audit.code(asked, must_ask=True) == 0
+
+
+def test_a_known_vulnerability_is_named_with_what_to_install(audit):
     said = audit.judged(
         [
             {
