@@ -13,7 +13,12 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from statuspage import rsa_key
 
@@ -380,6 +385,26 @@ class Settings(BaseSettings):
         description="Where errors are reported to (the DSN of Sentry or of a program that takes"
         " the same). Needs the extra `statuspage[sentry]`.",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """An empty value in the environment hides the one of `.env`: a copy of the page is kept
+        away from the readers' mirror and from the mail server by it."""
+        if isinstance(dotenv_settings, DotEnvSettingsSource):
+            hidden = {name.lower() for name, value in os.environ.items() if not value}
+            dotenv_settings.env_vars = {
+                name: value
+                for name, value in dotenv_settings.env_vars.items()
+                if name.lower() not in hidden
+            }
+        return init_settings, env_settings, dotenv_settings
 
     @model_validator(mode="after")
     def _several_processes_share_redis(self) -> "Settings":

@@ -46,6 +46,15 @@ def test_a_relative_database_file_is_found_from_the_folder_of_the_start(monkeypa
     assert config.load().database_url == f"sqlite:///{tmp_path}/here.db"
 
 
+def test_an_empty_value_in_the_environment_hides_the_one_of_the_file(monkeypatch, tmp_path):
+    """A drill is kept from the readers' mirror by it."""
+    file = tmp_path / "settings"
+    file.write_text("STATUSPAGE_MIRROR=file:/srv/copy\nSTATUSPAGE_SMTP_URL=smtp://mail\n")
+    monkeypatch.setenv("STATUSPAGE_MIRROR", "")
+    settings = Settings(_env_file=file)
+    assert (settings.mirror, settings.smtp_url) == ("", "smtp://mail")
+
+
 @pytest.mark.parametrize(
     "name, value, sentence",
     [
