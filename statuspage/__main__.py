@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 MAX_FILES = 8192
 START_S = 5.0
 """A part that refuses to run within so long of the group's start will not do so later."""
-PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Before a part is started again, the last one for ever after."""
 GOOD_S = 60.0
 """Who lived so long begins with the first pause again."""
@@ -180,9 +180,9 @@ class _Leader:
                 if part.again_at is None and not part.process.is_alive():
                     self._refuse_what_never_ran(part)
                     part.again_at = time.monotonic() + part.life.pause_s()
-                elif part.again_at is not None and time.monotonic() >= part.again_at:
+                if part.again_at is not None and time.monotonic() >= part.again_at:
                     # A machine without memory has some later.
-                    part.again_at = time.monotonic() + part.life.pause_s()
+                    part.again_at = time.monotonic() + PAUSES_S[-1]
                     with contextlib.suppress(OSError):
                         self._start_again(part)
 

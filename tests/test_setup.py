@@ -292,6 +292,37 @@ def test_a_process_that_is_killed_is_started_again_and_the_others_go_on(running,
     assert running.output.count(f"{running.address}/\n") == 1
 
 
+KEEPS_ENDING = """
+import os, signal, time
+from statuspage import __main__ as main
+
+def end():
+    print("at", time.monotonic(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+main.PAUSES_S = (0.0, 0.1, 20.0)
+leader = main._Leader()
+with leader.ending_all():
+    leader.start("worker", end)
+    leader.keep()
+"""
+
+
+def test_what_keeps_ending_is_started_again_later_and_later():
+    group = subprocess.Popen(
+        [sys.executable, "-c", KEEPS_ENDING], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    starts = []
+    while len(starts) < 3:
+        if found := re.match(r"at (.+)", group.stdout.readline()):
+            starts.append(float(found[1]))
+    group.terminate()
+    group.communicate(timeout=PATIENCE_S)
+    first, second, third = starts
+    assert 0.1 <= third - second < 20
+    assert second - first < 20
+
+
 REFUSED = """
 import os, sys
 from statuspage.__main__ import _Leader
