@@ -442,6 +442,11 @@ class Settings(BaseSettings):
 
 def load() -> Settings:
     """The settings of this process. Raises `SettingsError` for the first wrong one."""
+    if os.environ.get("FLASK_DEBUG", "").lower() not in ("", "0", "false", "no"):
+        raise SettingsError(
+            "FLASK_DEBUG, or `flask run --debug`, would give readers tracebacks and a console on"
+            " this machine. There is no debug mode: take it away."
+        )
     try:
         return Settings(_env_file=PROJECT / ".env")  # type: ignore[call-arg]
     except ValidationError as error:

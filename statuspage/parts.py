@@ -122,9 +122,12 @@ def web(app: "Flask") -> "Flask":
 def begin_web(app: "Flask") -> None:
     """What a process does before it serves the application, whatever server it belongs to."""
     from statuspage import counters, integrity, reporting
+    from statuspage.web import headers
 
     group.end_with_the_others()
     group.let_readers_go_first()
+    if not os.environ.get(group.SOCKET):
+        app.wsgi_app = headers.unnamed(app.wsgi_app)  # type: ignore[assignment, method-assign]
     counters.share(app.config["SETTINGS"].data_dir / "counters", "web")
     reporting.begin(app.config["SETTINGS"], "web")
     integrity.look_at_start(app)

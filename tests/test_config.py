@@ -131,6 +131,12 @@ def test_a_wrong_value_is_refused_in_one_sentence(monkeypatch, name, value, sent
     assert str(refusal.value) == sentence
 
 
+def test_the_debugger_is_refused(monkeypatch):
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+    with pytest.raises(SettingsError, match="There is no debug mode"):
+        config.load()
+
+
 def test_several_web_processes_start_once_they_have_redis(monkeypatch):
     monkeypatch.setenv("STATUSPAGE_WEB_PROCESSES", "4")
     monkeypatch.setenv("STATUSPAGE_REDIS_URL", "redis://127.0.0.1:6379/0")

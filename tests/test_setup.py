@@ -216,7 +216,8 @@ def test_the_front_answers_readers_and_takes_the_processor_first(running):
 def test_without_a_front_the_web_process_listens_itself_and_stops_as_well(start):
     group = start(STATUSPAGE_DEMO="0", STATUSPAGE_FRONT="0")
     group.wait_until_ready()
-    assert group.get("/")[0] == 200
+    with urlopen(group.address) as answer:
+        assert (answer.status, answer.headers["Server"]) == (200, "web")
     assert "front started" not in group.output
     running = [int(pid) for pid in re.findall(r"started \(pid=(\d+)\)", group.output)]
     group.process.send_signal(signal.SIGTERM)

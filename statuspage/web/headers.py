@@ -3,11 +3,18 @@
 Published answers carry theirs in their stored bytes (`page/cache`) and never come here again.
 """
 
+from collections.abc import Iterable
 from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response
 
 from statuspage.page.sorry import BARE_HEADERS
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+SERVER = ("Server", "web")
 
 
 def init_app(app: Flask) -> None:
@@ -26,3 +33,15 @@ def guard(response: Response) -> Response:
         if not (is_framed_by_choice and name == "X-Frame-Options"):
             response.headers.setdefault(name, value)
     return response
+
+
+def unnamed(application: "WSGIApplication") -> "WSGIApplication":
+    """Where no front takes its name away, the web server does not tell which program it is."""
+
+    def wrapped(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start_response(status, [*headers, SERVER], *more)
+
+        return application(environ, start)
+
+    return wrapped
