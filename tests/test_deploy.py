@@ -5,10 +5,12 @@ import shutil
 import subprocess
 
 import pytest
+import requests
 import yaml
 
 from statuspage.config import PROJECT, Settings
 from statuspage.parts import PARTS
+from tests.mirror.nginx import free_port, nginx
 
 DEPLOY = PROJECT / "deploy"
 SHIPPED = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
@@ -111,6 +113,18 @@ def test_nginx_does_not_tell_its_version_and_makes_nobody_wait_in_line(path):
     assert "server_tokens off;" in text
     assert "proxy_cache_lock on" not in text
     assert "proxy_cache_path" not in text or "inactive=24h" in text
+
+
+def test_the_documented_redirect_leads_to_our_own_name_and_sends_no_token_on(tmp_path):
+    text = (PROJECT / "docs" / "deploying.md").read_text()
+    example = re.search(r"^```nginx\n(.*?)^```", text, re.M | re.S)[1]
+    port = free_port()
+    plain = example.partition("server {\n    listen 443")[0].replace("80;", f"127.0.0.1:{port};")
+    with nginx(plain, tmp_path, port) as url:
+        answer = requests.get(f"{url}/history?page=2", allow_redirects=False)
+        assert answer.headers["Location"] == "https://status.example.com/history?page=2"
+        assert answer.headers["Server"] == "nginx"
+        assert requests.get(f"{url}/v1/pages", allow_redirects=False).status_code == 403
 
 
 def test_nginx_takes_the_configuration_of_the_compose_file(tmp_path):
