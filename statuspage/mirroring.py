@@ -12,7 +12,8 @@ from flask import Flask
 from flask.cli import ScriptInfo
 
 from statuspage import clock, schema
-from statuspage.page.cache import Answer, Key, Published, Render, UnavailableError
+from statuspage.page.answers import Answer
+from statuspage.page.cache import Key, Published, Render, UnavailableError
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -9,14 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from statuspage.page.cache import (
-    AS_OF,
-    Answer,
-    Published,
-    Rendering,
-    UnavailableError,
-    content_security_policy,
-)
+from statuspage.page.answers import AS_OF, Answer, Rendering, content_security_policy
+from statuspage.page.cache import Published, UnavailableError
 
 HOME = ("/", "en")
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

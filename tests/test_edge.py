@@ -15,7 +15,8 @@ from statuspage.db import db
 from statuspage.domain import components, pages
 from statuspage.domain.events import SYSTEM
 from statuspage.negotiation import acceptable, canonical, matches
-from statuspage.page.cache import Answer, Published, Rendering
+from statuspage.page.answers import Answer, Rendering
+from statuspage.page.cache import Published
 from statuspage.web import edge
 from statuspage.web.edge import Edge
 from statuspage.web.sessions import DeskSessionInterface

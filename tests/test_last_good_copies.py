@@ -7,7 +7,7 @@ import pytest
 
 from statuspage import create_app
 from statuspage.db import db
-from statuspage.page.cache import AS_OF, note
+from statuspage.page.answers import AS_OF, note
 from tests.conftest import on_sqlite
 from tests.public import site
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from statuspage.mirror.asking import Reply
 from statuspage.negotiation import canonical
 from statuspage.page import assets
-from statuspage.page.cache import AS_OF
+from statuspage.page.answers import AS_OF
 
 OLD_AFTER = timedelta(minutes=15)
 """From then on a copy says that newer information may be missing."""

@@ -10,7 +10,7 @@ import brotli
 
 from statuspage.mirror.asking import Reply
 from statuspage.mirror.portable import SCRIPT, policy
-from statuspage.page.cache import AS_OF, BROTLI_QUALITY, GZIP_LEVEL
+from statuspage.page.answers import AS_OF, BROTLI_QUALITY, GZIP_LEVEL
 
 NOTE = b'<p class="stale" id="copy" role="status" data-quiet hidden></p>'
 TEXTS = ("text/", "json", "xml", "javascript", "calendar")

@@ -1,45 +1,30 @@
 """Published answers: what the public gets, as bytes made once per change.
 
-Owns how a rendering becomes ready bytes and headers (`Answer`), and when it is made
-again (`Published`). Knows nothing of Flask, rows or requests.
+Owns when an answer is made again (`Published`); how a rendering becomes ready bytes and
+headers is in `page/answers`. Knows nothing of Flask, rows or requests.
 """
 
-import base64
-import gzip
-import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from datetime import datetime, timedelta
-from email.utils import format_datetime
 from http import HTTPStatus
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
-
-import brotli
+from typing import TypeAlias
 
 from statuspage import clock, counters
-from statuspage.negotiation import belongs_to_304
+from statuspage.page.answers import Answer, Rendering
 from statuspage.page.copies import Copies
 
 log = logging.getLogger(__name__)
 
-Header: TypeAlias = tuple[str, str]
 Key: TypeAlias = tuple[str, str]
 """Canonical address (path, with the parameters that matter) and language."""
 
-AS_OF = b"<!--as-of-->"
-"""Where a page says, once it is old, how old it is."""
-
-CACHE_CONTROL = "public, max-age=15, stale-while-revalidate=60, stale-if-error=86400"
-BROTLI_QUALITY = 8
-"""9 takes fifteen times as long, for a few bytes."""
-GZIP_LEVEL = 9
 CHECK_EVERY_S = 0.25
 VALID_S = 1.0
 """How long after a check readers are served without another one."""
@@ -57,206 +42,6 @@ OLD_AFTER = timedelta(seconds=30)
 """From then on a page that could not be checked says so."""
 RETRY_AFTER_S = 2.0
 """Pause before a rendering that failed is tried again."""
-
-
-DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
-"""What is no page loads nothing. Short, for caches take the headers apart at each request."""
-
-
-def content_security_policy(*styles: str) -> str:
-    """The policy of a public HTML page whose inline style sheets are exactly `styles`."""
-    return (
-        f"default-src 'none'; style-src {style_sources(*styles)}; img-src 'self' data:;"
-        " script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
-        " frame-ancestors 'none'"
-    )
-
-
-def style_sources(*styles: str) -> str:
-    """What a policy says to allow exactly these inline style sheets."""
-    hashes = (base64.b64encode(hashlib.sha256(css.encode()).digest()).decode() for css in styles)
-    return " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """What a renderer gives: a public answer before it is made ready.
-
-    `headers` are added to the usual ones and win over them. `cache_control` and
-    `csp` default to those of a public page without inline style, or of data. `shown_as` is the
-    content type for a browser that opens the address as a page; None: no other.
-    """
-
-    status: int
-    content_type: str
-    body: bytes
-    cache_control: str | None = None
-    csp: str | None = None
-    headers: tuple[Header, ...] = ()
-    shown_as: str | None = None
-
-    @property
-    def is_html(self) -> bool:
-        return self.content_type.startswith("text/html")
-
-    @property
-    def is_text(self) -> bool:
-        return any(
-            word in self.content_type for word in ("text/", "json", "xml", "javascript", "calendar")
-        )
-
-
-class Variant(NamedTuple):
-    """One encoding of an answer, complete."""
-
-    etag: str
-    body: bytes
-    headers: tuple[Header, ...]
-    not_modified: tuple[Header, ...]
-    """The headers of a 304."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Ready bytes in every encoding worth having; `identity` is always among them."""
-
-    rendering: Rendering
-    status: str
-    changed_at: datetime
-    """When these bytes replaced others, in whole seconds."""
-    last_modified: str | None
-    variants: Mapping[str, Variant]
-    is_old: bool = False
-    """It says of itself how old it is (`marked_old`)."""
-
-    @classmethod
-    def of(cls, rendering: Rendering, at: datetime, before: "Answer | None" = None) -> "Answer":
-        """Make `rendering` ready. `before` itself comes back where nothing changed."""
-        if before is not None and before.rendering == rendering:
-            return before
-        changed_at = at.replace(microsecond=0)
-        # Two versions within one second can not be told apart by a date: then there is none.
-        is_dated = before is None or before.changed_at != changed_at
-        last_modified = format_datetime(changed_at, usegmt=True) if is_dated else None
-        return cls(
-            rendering=rendering,
-            status=f"{rendering.status} {HTTPStatus(rendering.status).phrase}",
-            changed_at=changed_at,
-            last_modified=last_modified,
-            variants=MappingProxyType(_variants(rendering, last_modified)),
-        )
-
-    @classmethod
-    def plain(cls, rendering: Rendering, at: datetime) -> "Answer":
-        """Without packed forms, for who needs the bytes alone."""
-        return cls(
-            rendering=rendering,
-            status=f"{rendering.status} {HTTPStatus(rendering.status).phrase}",
-            changed_at=at,
-            last_modified=None,
-            variants={
-                "identity": _variant(
-                    rendering, "identity", rendering.body, _content_mark(rendering), None
-                )
-            },
-        )
-
-    @property
-    def size(self) -> int:
-        return sum(len(variant.body) for variant in self.variants.values())
-
-    def best(self, codings: Iterable[str]) -> Variant:
-        """The variant for the first of `codings` that there is, else the plain one."""
-        for coding in codings:
-            if coding in self.variants:
-                return self.variants[coding]
-        return self.variants["identity"]
-
-    def marked_old(self, as_of: datetime, at: datetime) -> "Answer":
-        """The same page with a visible note of its age; itself where there is no place for one."""
-        rendering = self.rendering
-        if not rendering.is_html or AS_OF not in rendering.body:
-            return self
-        body = rendering.body.replace(AS_OF, note(as_of), 1)
-        return replace(Answer.of(replace(rendering, body=body), at, before=self), is_old=True)
-
-
-def note(as_of: datetime) -> bytes:
-    words = f"{as_of.day} {as_of:%B %Y, %H:%M} UTC"
-    return (
-        '<p class="stale" role="status">As of'
-        f' <time datetime="{as_of:%Y-%m-%dT%H:%M:%SZ}">{words}</time>. We can not reach our'
-        " records right now, so newer updates may be missing here.</p>"
-    ).encode()
-
-
-def _variants(rendering: Rendering, last_modified: str | None) -> dict[str, Variant]:
-    bodies = {"identity": rendering.body}
-    if rendering.is_text:
-        # mtime 0: the same page has the same bytes, whenever and wherever it was made.
-        bodies["gzip"] = gzip.compress(rendering.body, GZIP_LEVEL, mtime=0)
-        bodies["br"] = brotli.compress(rendering.body, quality=BROTLI_QUALITY)
-    mark = _content_mark(rendering)
-    return {
-        coding: _variant(rendering, coding, body, mark, last_modified)
-        for coding, body in bodies.items()
-        if coding == "identity" or len(body) < len(rendering.body)
-    }
-
-
-def _content_mark(rendering: Rendering) -> str:
-    """Differs when a byte or a header differs, so that a 304 never keeps an old policy alive."""
-    digest = hashlib.blake2b(rendering.body, digest_size=12)
-    head = (rendering.content_type, rendering.cache_control, rendering.csp, rendering.headers)
-    digest.update(repr((int(rendering.status), *head)).encode())
-    return digest.hexdigest()
-
-
-def _variant(
-    rendering: Rendering, coding: str, body: bytes, mark: str, last_modified: str | None
-) -> Variant:
-    etag = f'"{mark}"' if coding == "identity" else f'"{mark}-{coding}"'
-    headers = {
-        "Content-Type": rendering.content_type,
-        "Content-Length": str(len(body)),
-        "ETag": etag,
-        "Cache-Control": rendering.cache_control or CACHE_CONTROL,
-        "Vary": "Accept-Encoding",
-    }
-    if coding != "identity":
-        headers["Content-Encoding"] = coding
-    if last_modified is not None:
-        headers["Last-Modified"] = last_modified
-    headers |= _security_headers(rendering)
-    names = {name.lower(): name for name in headers}
-    for name, value in rendering.headers:
-        headers[names.get(name.lower(), name)] = value
-    return Variant(
-        etag=etag,
-        body=body,
-        headers=tuple(headers.items()),
-        not_modified=tuple(item for item in headers.items() if belongs_to_304(item[0])),
-    )
-
-
-def _security_headers(rendering: Rendering) -> dict[str, str]:
-    usual = content_security_policy() if rendering.is_html else DATA_POLICY
-    policy = rendering.csp or usual
-    headers = {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "strict-origin-when-cross-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-    }
-    if rendering.is_html:
-        if "frame-ancestors 'none'" in policy:
-            headers["X-Frame-Options"] = "DENY"
-        headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
-    if any(name.lower() == "access-control-allow-origin" for name, _ in rendering.headers):
-        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return headers
-
 
 Render: TypeAlias = Callable[[], Rendering | None]
 """Makes an answer; None where there is no such page. May raise: then the last good one stays."""

@@ -3,7 +3,7 @@
 import json
 from http import HTTPStatus
 
-from statuspage.page.cache import Rendering
+from statuspage.page.answers import Rendering
 from statuspage.page.views import PageView
 
 # RFC 8631: how a Web service names its description, its documentation and its status.

@@ -7,7 +7,7 @@ its links open pages of their own.
 from http import HTTPStatus
 
 from statuspage.page import assets, html
-from statuspage.page.cache import Rendering, style_sources
+from statuspage.page.answers import Rendering, style_sources
 from statuspage.page.format import Times
 from statuspage.page.views import Snapshot
 

@@ -21,7 +21,7 @@ from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStat
 from statuspage.domain.uptime import Day
 from statuspage.page import assets, drawings
 from statuspage.page import format as wording
-from statuspage.page.cache import Rendering, content_security_policy
+from statuspage.page.answers import Rendering, content_security_policy
 from statuspage.page.format import TONES, Times
 from statuspage.page.views import (
     ComponentPage,

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from statuspage.config import PROJECT
 from statuspage.page import assets
-from statuspage.page.cache import Rendering
+from statuspage.page.answers import Rendering
 from statuspage.page.views import PageView
 
 A_DAY = "public, max-age=86400"

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState, Wants
 from statuspage.page import notifying
-from statuspage.page.cache import Rendering
+from statuspage.page.answers import Rendering
 from statuspage.page.format import Times
 from statuspage.page.html import document
 from statuspage.page.views import IncidentView, PageView, Snapshot

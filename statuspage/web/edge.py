@@ -16,7 +16,8 @@ from statuspage.counters import PAGE_CHECKS, PAGE_REQUESTS, SERVED_AGE_SECONDS, 
 from statuspage.db import reading
 from statuspage.domain import events
 from statuspage.negotiation import acceptable, canonical, has_it
-from statuspage.page.cache import Answer, Header, Published, Render, UnavailableError
+from statuspage.page.answers import Answer, Header
+from statuspage.page.cache import Published, Render, UnavailableError
 from statuspage.page.sorry import SORRY_HEADERS, sorry_page
 from statuspage.web import listening
 from statuspage.web.sessions import DeskSessionInterface

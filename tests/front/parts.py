@@ -14,7 +14,8 @@ from werkzeug.serving import make_server
 
 from statuspage.counters import PAGE_CHECKS
 from statuspage.front.server import Front
-from statuspage.page.cache import Published, Rendering
+from statuspage.page.answers import Rendering
+from statuspage.page.cache import Published
 from statuspage.web import edge
 from statuspage.web.edge import Edge
 

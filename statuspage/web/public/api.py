@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from statuspage import clock
 from statuspage.domain.status import IncidentKind
 from statuspage.page import html, snapshot, statuspage
-from statuspage.page.cache import Rendering
+from statuspage.page.answers import Rendering
 from statuspage.page.format import Times
 from statuspage.page.snapshot import NoPageError, unfinished
 from statuspage.page.statuspage import MAX_LISTED, active, unresolved_first, upcoming

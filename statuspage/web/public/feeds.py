@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from statuspage import clock
 from statuspage.page import snapshot
-from statuspage.page.cache import Rendering
+from statuspage.page.answers import Rendering
 from statuspage.page.feeds import history, jsonfeed, updates
 from statuspage.page.feeds.entries import Feed, Form
 from statuspage.page.once import shared

@@ -24,7 +24,7 @@ from statuspage.errors import Invalid
 from statuspage.links import Purpose
 from statuspage.notify.outgoing import Outgoing
 from statuspage.page import notifying, snapshot, subscribing
-from statuspage.page.cache import Rendering
+from statuspage.page.answers import Rendering
 from statuspage.page.snapshot import NoPageError
 from statuspage.web.admin.safety import came_from_elsewhere, limiter, network
 from statuspage.web.edge import publish

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from statuspage import clock
 from statuspage.page import html, snapshot
-from statuspage.page.cache import Rendering
+from statuspage.page.answers import Rendering
 from statuspage.page.format import Times
 from statuspage.page.snapshot import NoPageError
 from statuspage.web import openapi

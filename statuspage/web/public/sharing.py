@@ -13,8 +13,8 @@ from flask.typing import ResponseReturnValue
 
 from statuspage import clock
 from statuspage.page import badges, directory, embed, snapshot
+from statuspage.page.answers import Answer, Rendering
 from statuspage.page.badges import Badge
-from statuspage.page.cache import Answer, Rendering
 from statuspage.page.snapshot import NoPageError
 from statuspage.web.edge import obtain, publish, respond
 

@@ -12,7 +12,8 @@ from werkzeug.exceptions import InternalServerError, NotFound
 from statuspage import clock
 from statuspage.domain import pages
 from statuspage.page import html, snapshot
-from statuspage.page.cache import Published, Rendering, UnavailableError
+from statuspage.page.answers import Rendering
+from statuspage.page.cache import Published, UnavailableError
 from statuspage.page.format import Times
 from statuspage.page.snapshot import NoPageError
 from statuspage.page.views import Retracted, Snapshot

@@ -36,7 +36,7 @@ from statuspage.errors import Invalid
 from statuspage.links import Purpose
 from statuspage.notify import channels
 from statuspage.page import html, snapshot, subscribing
-from statuspage.page.cache import Rendering, content_security_policy
+from statuspage.page.answers import Rendering, content_security_policy
 from statuspage.page.format import Times
 from statuspage.page.snapshot import NoPageError
 from statuspage.page.subscribing import Typed
