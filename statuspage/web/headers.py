@@ -1,6 +1,6 @@
 """Headers that every answer of the application has, unless whoever made it chose its own.
 
-Published answers carry theirs in their stored bytes (`page/cache`) and never come here again.
+Published answers carry theirs in their stored bytes (`page/answers`) and never come here again.
 """
 
 from collections.abc import Iterable
