@@ -223,7 +223,8 @@ def _print_standings(settings: "Settings") -> None:
         click.echo("The worker of this data folder has not written to a mirror yet.")
     for one in known:
         trouble = f", failing since {one.failing_since}: {one.error}" if one.error else ""
-        click.echo(f"{one.name}  copy of {one.made_at or 'never'}{trouble}")
+        copy = f"copy of {one.made_at}" if one.made_at else "no copy of ours"
+        click.echo(f"{one.name}  {copy}{trouble}")
 
 
 @contextmanager

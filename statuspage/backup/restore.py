@@ -140,7 +140,7 @@ def _refuse_while_in_use() -> None:
 
     with db.engine.connect() as connection:
         if number := postgresql.others(connection):
-            raise RefusedError(f"{IN_USE} ({number} connections of it are in the database.)")
+            raise RefusedError(f"{IN_USE} (Its connections to the database: {number}.)")
 
 
 def _close(place: Path) -> None:
