@@ -27,6 +27,9 @@ MOST_ANSWERED = 64 * 1024
 """Bytes of an answer that are read."""
 PORTS = {"http": 80, "https": 443}
 
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given to anybody (IANA); elsewhere lie, for one, old ways to write IPv4."""
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -106,6 +109,8 @@ class Outgoing:
             return False
         if any(address in network for network in self._allowed):
             return True
+        if address.version == 6 and address not in GLOBAL_UNICAST:
+            return False
         return not any(address in network for network in _inner_networks())
 
 
