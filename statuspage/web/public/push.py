@@ -28,12 +28,12 @@ from statuspage.page.answers import Rendering
 from statuspage.page.snapshot import NoPageError
 from statuspage.web.admin.safety import came_from_elsewhere, limiter, network
 from statuspage.web.edge import publish
+from statuspage.web.public import choosing
 from statuspage.web.public.subscriptions import (
     LINKS_PER_NETWORK,
     PER_ADDRESS,
     PER_NETWORK,
     PRIVATE,
-    choice_of,
     open_incident,
 )
 
@@ -109,7 +109,7 @@ def subscribe() -> ResponseReturnValue:
     try:
         one = push.subscribe(
             browser,
-            choice_of(sent, incident),
+            choosing.choice_of(sent, incident),
             wording=subscribing.wording(page),
             at=clock.now(),
         )

@@ -6,7 +6,6 @@ token against forgery; the public form is refused when another site sends it.
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
@@ -15,26 +14,21 @@ import structlog
 from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import exc
-from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from statuspage import clock, links
 from statuspage.config import Settings
 from statuspage.db import db, reading
-from statuspage.domain import components, incidents, push, subscribers
-from statuspage.domain.components import Component
+from statuspage.domain import push, subscribers
 from statuspage.domain.subscribers import (
     THEMSELVES,
     Channel,
     Choice,
-    Contact,
     Subscriber,
     SubscriberState,
-    Wants,
 )
 from statuspage.errors import Invalid
 from statuspage.links import Purpose
-from statuspage.notify import channels
 from statuspage.page import html, snapshot, subscribing
 from statuspage.page.answers import Rendering, content_security_policy
 from statuspage.page.format import Times
@@ -43,6 +37,7 @@ from statuspage.page.subscribing import Typed
 from statuspage.page.views import IncidentPage, IncidentView, PageView, Snapshot
 from statuspage.web.admin.safety import came_from_elsewhere, limiter, network
 from statuspage.web.edge import publish, sorry
+from statuspage.web.public import choosing
 
 PER_NETWORK = "20 per 10 minutes; 60 per hour"
 PER_ADDRESS = "6 per day"
@@ -90,7 +85,7 @@ def _form(
 ) -> Rendering:
     taken, key = _take(), _push_key()
     return subscribing.form(
-        taken, _offered(), push_key=key, incident=incident, typed=typed, errors=errors
+        taken, choosing.offered(), push_key=key, incident=incident, typed=typed, errors=errors
     )
 
 
@@ -147,7 +142,7 @@ def subscribe() -> ResponseReturnValue:
         db.session.commit()
     except Invalid as invalid:
         db.session.rollback()
-        return _private(_form(incident, _typed(), invalid.errors))
+        return _private(_form(incident, choosing.typed(), invalid.errors))
     except exc.IntegrityError:
         # The same address at the same moment: the other request has asked.
         db.session.rollback()
@@ -161,93 +156,9 @@ def asked() -> ResponseReturnValue:
 
 def _ask(incident: IncidentView | None) -> None:
     """Raises `Invalid`."""
-    choice = choice_of(request.form, incident)
+    choice = choosing.choice_of(request.form, incident)
     wording = subscribing.wording(_page()[0])
-    subscribers.ask(_contact(), choice, wording=wording, at=clock.now())
-
-
-def choice_of(sent: MultiDict[str, str], incident: IncidentView | None) -> Choice:
-    """What the fields of the form ask for. Raises `Invalid`."""
-    return Choice(
-        components=() if incident else _chosen(sent),
-        incident=incidents.get(incident.id) if incident else None,
-        wants=_wants(sent),
-        language=_language(),
-        time_zone=_time_zone(sent),
-    )
-
-
-def _contact() -> Contact:
-    """Raises `Invalid`."""
-    sent = request.form
-    offered = _offered()
-    channel = next((one for one in offered if one.value == sent.get("channel")), None)
-    if channel is None:
-        raise Invalid(channel="Choose how you want to be told.")
-    match channel:
-        case Channel.EMAIL:
-            return Contact.of(channel, sent.get("email", ""))
-        case Channel.SMS:
-            number, country = sent.get("phone_number", ""), sent.get("phone_country")
-            return Contact.of(channel, number, country=country)
-        case Channel.TELEGRAM:
-            return _named("chat", channel, sent.get("chat", ""))
-    owner = sent.get("owner", "").strip() if channel is Channel.WEBHOOK else ""
-    return _named("owner", channel, sent.get("endpoint", ""), email=owner or None)
-
-
-def _named(field: str, channel: Channel, text: str, *, email: str | None = None) -> Contact:
-    """A contact; what the domain calls `address` or `email` is called `field` in the form."""
-    try:
-        return Contact.of(channel, text, email=email)
-    except Invalid as invalid:
-        names = {"address": field, "email": field}
-        raise Invalid(
-            **{names.get(name, name): words for name, words in invalid.errors.items()}
-        ) from None
-
-
-def _chosen(sent: MultiDict[str, str]) -> list[Component]:
-    """The components that are ticked, those of ticked groups with them. Raises `Invalid`."""
-    if sent.get("scope") == "all":
-        return []
-    groups, ids = set(sent.getlist("group")), set(sent.getlist("component"))
-    chosen = [
-        one
-        for one in components.listed()
-        if one.public_id in ids or (one.group and one.group.public_id in groups)
-    ]
-    if not chosen and sent.get("scope") == "some":
-        raise Invalid(scope="Tick what you want to hear of, or choose everything.")
-    return chosen
-
-
-def _wants(sent: MultiDict[str, str]) -> Wants:
-    try:
-        return Wants(sent.get("wants", Wants.EVERY.value))
-    except ValueError:
-        raise Invalid(wants="Choose how much you want to hear.") from None
-
-
-def _language() -> str:
-    """What the reader's browser asks for first: kept for the day when we speak it."""
-    best = request.accept_languages.best or "en"
-    return best if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?", best) else "en"
-
-
-def _time_zone(sent: MultiDict[str, str]) -> str | None:
-    name = sent.get("time_zone", "")
-    return name if name in clock.time_zones() else None
-
-
-def _typed() -> Typed:
-    return Typed(
-        channel=request.form.get("channel", ""),
-        fields=request.form.to_dict(),
-        components=set(request.form.getlist("component")),
-        groups=set(request.form.getlist("group")),
-        wants=request.form.get("wants", Wants.EVERY.value),
-    )
+    subscribers.ask(choosing.contact(), choice, wording=wording, at=clock.now())
 
 
 # ── confirming ─────────────────────────────────────────────────────────────────
@@ -343,10 +254,10 @@ def save(token: str) -> ResponseReturnValue:
     # What the page does not show now can not be ticked off there.
     unseen = [each for each in one.components if each.public_id not in shown]
     try:
-        chosen = [] if one.incident else _chosen(request.form)
+        chosen = [] if one.incident else choosing.chosen(request.form)
         if request.form.get("scope") == "some":
             chosen += unseen
-        wants, zone = _wants(request.form), _time_zone(request.form)
+        wants, zone = choosing.wants(request.form), choosing.time_zone(request.form)
         choice = Choice(chosen, one.incident, wants, one.language, zone)
         subscribers.choose(one, choice, by=THEMSELVES, at=clock.now())
         db.session.commit()
@@ -483,16 +394,6 @@ def _path(purpose: Purpose, one: Subscriber) -> str:
     token = links.token(_secret(), purpose, one.public_id)
     views = {Purpose.CONFIRM: ".confirm_page", Purpose.MANAGE: ".show"}
     return url_for(views[purpose], token=token)
-
-
-def _offered() -> tuple[Channel, ...]:
-    """What can work with these settings: nobody is offered a way that leads nowhere."""
-    kept = current_app.extensions
-    if "offered" not in kept:
-        possible = channels.ways(current_app.config["SETTINGS"])
-        kept["offered"] = tuple(one for one in subscribing.OFFERED if one in possible)
-    offered: tuple[Channel, ...] = kept["offered"]
-    return offered
 
 
 def open_incident(public_id: str) -> IncidentView | None:
