@@ -29,7 +29,7 @@ BROTLI_QUALITY = 8
 """9 takes fifteen times as long, for a few bytes."""
 GZIP_LEVEL = 9
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
-"""What is neither page nor script loads nothing. Short, for caches take the headers apart at each request."""
+"""What is neither page nor script loads nothing. Short: caches read all headers at each request."""
 
 
 def content_security_policy(*styles: str) -> str:
