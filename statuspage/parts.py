@@ -36,7 +36,8 @@ def tell_start(name: str, process_id: int | None, *, ended_with: int | None = No
     the signal that killed it. Whoever started us may listen no more."""
     before = "" if ended_with is None else f", the one before ended with {ended_with}"
     with contextlib.suppress(OSError):
-        print(f"{name} started (pid={process_id}){before}", flush=True)
+        # With its end in one piece: others write here, too.
+        print(f"{name} started (pid={process_id}){before}\n", end="", flush=True)
 
 
 def front(settings: Settings, socket: Path) -> None:
