@@ -10,6 +10,7 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import Role
 from statuspage.domain.status import ComponentStatus, Impact, IncidentStatus
 from statuspage.domain.timeline import Facts
+from statuspage.page.drawings import GLYPHS
 from tests.admin.conftest import fields_of, text_of
 from tests.conftest import on_sqlite
 
@@ -415,9 +416,13 @@ def test_the_overview_says_what_waits(ann, world, an_incident, traveller, commit
 def test_the_overview_shows_the_banner_of_the_status_page(ann, an_incident):
     assert "All systems operational" in text_of(ann.get("/admin/"))
     an_incident("Cards declined")
-    page = text_of(ann.get("/admin/"))
+    answer = ann.get("/admin/")
+    page = text_of(answer)
     assert "Cards declined Partial outage since" in page
     assert "Everything else is operational." in page
+    # Not by colour alone: the sign of the status page, and of no other status.
+    signs = [tone for tone, outline in GLYPHS.items() if f'd="{outline}"' in answer.text]
+    assert signs == ["partial"]
 
 
 @on_sqlite

@@ -20,6 +20,7 @@ from statuspage import clock
 from statuspage.db import db
 from statuspage.domain.staff import Permission
 from statuspage.domain.status import ComponentStatus
+from statuspage.page import drawings
 from statuspage.web.admin import (
     account,
     again,
@@ -92,6 +93,12 @@ def _for_every_screen() -> dict[str, object]:
         "statuses": list(ComponentStatus),
         "zone_name": lambda: local.zone().key,
     }
+
+
+@bp.app_template_filter("outline")
+def _outline(tone: str) -> str:
+    """The sign of a tone, the same as on the public page."""
+    return drawings.GLYPHS[tone]
 
 
 @bp.app_template_filter("short")
