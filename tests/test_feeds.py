@@ -16,7 +16,7 @@ from statuspage.domain.claims import Claim
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.postmortems import Action, Part
 from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Facts
+from statuspage.domain.timeline import Facts, IncidentUpdate
 from tests import told as rows
 from tests.conftest import on_sqlite
 from tests.feed_rules import ATOM, CHECKS, check_atom, check_json_feed, check_rss
@@ -277,7 +277,7 @@ def test_an_edited_update_stays_the_same_entry_and_says_that_it_was_edited(
     before = {item["id"]: item for item in items(client, "/feeds/updates.json")}
     with committed():
         corrections.edit_update(
-            incidents.get_update(story["second"]),
+            db.session.query(IncidentUpdate).filter_by(public_id=story["second"]).one(),
             body="A bad deploy of the *payment gateway*.",
             expected_version=1,
             reason="We name what broke",

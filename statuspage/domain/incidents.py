@@ -358,10 +358,6 @@ def with_ids(public_ids: Collection[str]) -> list[Incident]:
     return list(db.session.scalars(query.options(*_FULL)))
 
 
-def get_update(public_id: str) -> IncidentUpdate | None:
-    return db.session.scalar(sa.select(IncidentUpdate).where(IncidentUpdate.public_id == public_id))
-
-
 def published(
     *,
     kind: IncidentKind | None = None,

@@ -340,13 +340,6 @@ def counts() -> dict[tuple[Channel, DeliveryState], int]:
     return {(channel, state): number for channel, state, number in db.session.execute(query)}
 
 
-def of_event(event_id: int) -> dict[DeliveryState, int]:
-    """How far the telling of an event is."""
-    query = sa.select(Delivery.state, sa.func.count()).where(Delivery.event_id == event_id)
-    rows = db.session.execute(query.group_by(Delivery.state))
-    return dict(rows.all())
-
-
 def earlier(channel: Channel, claimed: Collection[Claimed]) -> dict[int, str]:
     """Claimed delivery → what the other side calls the last message of the same incident.
 
@@ -396,13 +389,6 @@ def came_back_in_a_row(subscriber: Subscriber, number: int) -> bool:
     )
     last = db.session.scalars(query.order_by(Delivery.id.desc()).limit(number)).all()
     return len(last) == number and set(last) == {DeliveryState.DEAD}
-
-
-def in_state(state: DeliveryState, limit: int = 100) -> list[tuple[Delivery, Event]]:
-    """Deliveries in this state with their events, the newest first."""
-    query = sa.select(Delivery, Event).join(Event, Event.id == Delivery.event_id)
-    query = query.where(Delivery.state == state).order_by(Delivery.id.desc()).limit(limit)
-    return [(delivery, event) for delivery, event in db.session.execute(query)]
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────
