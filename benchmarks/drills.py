@@ -24,7 +24,6 @@ import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -111,11 +110,7 @@ class Group:
             text=True,
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
-        while True:
-            with suppress(OSError):
-                servers.fetch(self.url)
-                return
-            time.sleep(0.05)
+        servers.wait_for(self._process, self.url)
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None
@@ -125,14 +120,19 @@ class Group:
 
     def kill(self, name: str) -> None:
         """Kill one process outright, and wait until the group has started another."""
-        while (killed := self.ids.get(name)) is None:
-            time.sleep(0.01)
+        killed = self._told(name, unlike=None)
         os.kill(killed, signal.SIGKILL)
+        self._told(name, unlike=killed)
+
+    def _told(self, name: str, *, unlike: int | None) -> int:
+        """The process of this name, once it is another than `unlike`."""
         until = time.monotonic() + STARTED_S
-        while self.ids[name] == killed:
+        while (told := self.ids.get(name)) in (None, unlike):
             if time.monotonic() > until:
-                raise SystemExit(f"No {name} came back.")
+                raise SystemExit(f"No {name} was started.")
             time.sleep(0.01)
+        assert told is not None
+        return told
 
     def stop(self) -> None:
         assert self._process is not None

@@ -3,7 +3,6 @@
 import gzip
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_S = 60
@@ -129,15 +129,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def wait_for(process: "subprocess.Popen[Any]", url: str) -> None:
+    """Return once it answers at `url`. Raises `RuntimeError` where it does not."""
+    deadline = time.monotonic() + START_S
+    while not _answers(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"This did not start: {process.args!r}")
+        time.sleep(0.05)
+
+
 @contextmanager
 def _running(command: list[str], url: str, *, cwd: Path, env: dict[str, str]) -> Iterator[str]:
     process = subprocess.Popen(command, cwd=cwd, env=env)
     try:
-        deadline = time.monotonic() + START_S
-        while not _answers(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"This did not start: {shlex.join(command)}")
-            time.sleep(0.05)
+        wait_for(process, url)
         yield url
     finally:
         process.send_signal(signal.SIGTERM)

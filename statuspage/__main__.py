@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 MAX_FILES = 8192
 START_S = 5.0
-"""A part that refuses to run within so long of the group's start will not do so later."""
+"""A part that refuses to run within so long of its first start will not do so later."""
 PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Before a part is started again, the last one for ever after."""
 GOOD_S = 60.0
@@ -53,7 +53,7 @@ _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
 
 
 def main() -> None:
-    """Judge the settings and the port, then run until something ends."""
+    """Judge the settings and the port, then run until told to end."""
     try:
         settings = config.load()
     except SettingsError as error:

@@ -1,7 +1,7 @@
-"""All processes of one start end together, even when one of them is killed outright.
+"""No process of a start outlives its leader, even when that is killed outright.
 
-The leader (`__main__`) ends the others when one of them ends. Nobody would when the leader
-itself is killed, so each looks after it.
+The leader (`__main__`) starts the others again and tells them to end. Nobody would when the
+leader itself is killed, so each looks after it.
 """
 
 import contextlib

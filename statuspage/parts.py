@@ -184,7 +184,7 @@ def worker(app: "Flask", *, is_announced: bool = False) -> None:
 
 
 def _wait_for_the_database(app: "Flask") -> None:
-    """A worker that ended while it is away would end the whole group, and readers with it."""
+    """A worker that refused to start while it is away would end the group, and readers with it."""
     from sqlalchemy.exc import OperationalError
 
     from statuspage import clock, first_start, integrity, schema

@@ -36,7 +36,6 @@ _TAGS = frozenset(
     """a abbr b blockquote br code del em h2 h3 h4 h5 h6 hr i li ol p pre strong sub sup
     table tbody td th thead tr ul""".split()  # noqa: SIM905
 )
-# Characters that XML 1.0 forbids (section 2.2), lone surrogates among them.
 # Python-Markdown's own goes back over blanks and over quotes of later lines, which takes
 # minutes for some texts of 25 kB: here each is passed once, and a line is a line.
 _FENCED = re.compile(
@@ -52,6 +51,7 @@ _FENCED = re.compile(
     """,
     re.MULTILINE | re.DOTALL | re.VERBOSE,
 )
+# Characters that XML 1.0 forbids (section 2.2), lone surrogates among them.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 

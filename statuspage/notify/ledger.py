@@ -23,7 +23,10 @@ LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 12
 MAX_LOST_LEASES = 20
 """A message whose worker ended so often may be what ends it: staff have a look first."""
-THEIR_WORKERS = "workers ended while they sent this. Look at their logs before it is sent again."
+POISON = (
+    f"{MAX_LOST_LEASES} workers ended while they sent this."
+    " Look at their logs before it is sent again."
+)
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=6)
 KEPT_FOR = timedelta(days=90)
@@ -234,7 +237,7 @@ def wake_due(*, at: datetime, spare_leases: bool = False) -> int:
     """
     is_claimed = Delivery.state == DeliveryState.SENDING
     is_poison = sa.and_(is_claimed, Delivery.lost_leases >= MAX_LOST_LEASES - 1)
-    state, error = Delivery.state.type, Delivery.last_error
+    state = Delivery.state.type
     woken = db.session.execute(
         sa.update(Delivery)
         .where(_is_due(at, spare_leases))
@@ -247,7 +250,7 @@ def wake_due(*, at: datetime, spare_leases: bool = False) -> int:
             attempts=Delivery.attempts - sa.case((is_claimed, 1), else_=0),
             lost_leases=Delivery.lost_leases + sa.case((is_claimed, 1), else_=0),
             failed_at=sa.case((is_poison, at), else_=Delivery.failed_at),
-            last_error=sa.case((is_poison, f"{MAX_LOST_LEASES} {THEIR_WORKERS}"), else_=error),
+            last_error=sa.case((is_poison, POISON), else_=Delivery.last_error),
         )
         .execution_options(synchronize_session=False)
     )
