@@ -47,23 +47,32 @@ def page(open_page, live_url, northwind):
 
 def deliver(page, told):
     """What the browser does when its push service hands it a message."""
+    page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
     session = page.context.new_cdp_session(page)
+    parts = urlsplit(page.url)
+    session.send(
+        "ServiceWorker.deliverPushMessage",
+        {
+            "origin": f"{parts.scheme}://{parts.netloc}",
+            "registrationId": registration_id(page, session),
+            "data": json.dumps(told),
+        },
+    )
+
+
+def registration_id(page, session):
+    """The name of its worker, which the browser tells in an event that may come late."""
     found = []
     session.on(
         "ServiceWorker.workerRegistrationUpdated",
         lambda event: found.extend(event["registrations"]),
     )
     session.send("ServiceWorker.enable")
-    page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
-    parts = urlsplit(page.url)
-    session.send(
-        "ServiceWorker.deliverPushMessage",
-        {
-            "origin": f"{parts.scheme}://{parts.netloc}",
-            "registrationId": found[-1]["registrationId"],
-            "data": json.dumps(told),
-        },
-    )
+    for _ in range(1_000):
+        if found:
+            return found[-1]["registrationId"]
+        page.evaluate("new Promise((done) => setTimeout(done, 10))")
+    raise AssertionError("the browser did not tell the registration of its worker")
 
 
 def shown(page):
