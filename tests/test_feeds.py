@@ -1,6 +1,7 @@
 """Feeds: what was told reaches readers, once, in three valid formats."""
 
 import json
+import locale
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +12,15 @@ import sqlalchemy as sa
 from lxml import etree
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, incidents, maintenance, pages, postmortems
+from statuspage.domain import (
+    components,
+    corrections,
+    drafts,
+    incidents,
+    maintenance,
+    pages,
+    postmortems,
+)
 from statuspage.domain.claims import Claim
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.postmortems import Action, Part
@@ -156,6 +165,16 @@ def test_a_page_on_which_nothing_happened_has_valid_feeds(client, committed, at)
     for form in FORMS:
         address = f"/feeds/updates.{form}"
         assert CHECKS[form](client.get(address).data, SITE + address) == []
+
+
+@on_sqlite
+def test_writing_a_feed_leaves_the_locale_of_all_threads_alone(client, story, monkeypatch):
+    """Else a file that another thread opens meanwhile is read as ASCII."""
+    asked = []
+    monkeypatch.setattr(locale, "setlocale", lambda *words: asked.append(words) or "C")
+    for address, _ in addresses(story):
+        assert client.get(address).status_code == 200
+    assert not asked
 
 
 @on_sqlite
@@ -425,7 +444,7 @@ def test_a_draft_shows_in_no_feed_and_changes_no_byte(client, committed, story, 
     with committed():
         cards = components.get(story["cards"])
         an_incident("Secret trouble", at, {cards: DEGRADED}, draft=True)
-        incidents.save_draft_update(
+        drafts.save_update(
             incidents.get(story["declined"]),
             status=IncidentStatus.RESOLVED,
             body="Not yet.",

@@ -5,14 +5,21 @@ right by extensions, feedgen's own hook for what it has no words for.
 """
 
 from collections.abc import Sequence
+from email.utils import format_datetime
 from html import escape
 from typing import Any
 
+import feedgen.entry
+import feedgen.feed
 from feedgen.ext.base import BaseEntryExtension, BaseExtension
 from feedgen.feed import FeedGenerator
 from lxml import etree
 
 from statuspage.page.feeds.entries import LANGUAGE, Feed, Form
+
+# feedgen writes a date in a locale that it sets for the whole process: whoever opens a file in
+# another thread meanwhile reads it as ASCII, and two feeds at once can leave it so for good.
+feedgen.feed.formatRFC2822 = feedgen.entry.formatRFC2822 = format_datetime
 
 TTL_MIN = 5
 """How long RSS readers may keep the feed."""
