@@ -313,11 +313,73 @@ def test_a_database_that_hangs_stops_no_reader_and_the_page_says_so(records, tim
     assert gate.reached.wait(10)
     times.shift(31)
     assert "As of" in plain(published.get(HOME))
+    records.is_gone = True
     with pytest.raises(UnavailableError):
         published.obtain(("/history", "en"), records.page)
+    records.is_gone = False
     is_hanging = False
     gate.opened.set()
     wait_until(lambda: "As of" not in plain(published.get(HOME)))
+
+
+def test_a_page_nobody_has_read_is_made_while_another_one_takes_very_long(records, times):
+    gate = Gate()
+    is_slow = False
+
+    def slow_page():
+        if is_slow:
+            gate.pass_through()
+        return records.page()
+
+    published = Published(records.revision, **times.settings())
+    published.obtain(HOME, slow_page)
+    is_slow = True
+    records.change("Checkout is down")
+    assert gate.reached.wait(10), "the watcher makes the slow page again"
+    times.shift(2)
+    assert "Checkout is down" in plain(published.obtain(("/history", "en"), records.page))
+    gate.opened.set()
+
+
+@pytest.fixture
+def many(records, times, published) -> list[tuple[str, str]]:
+    """The addresses of a hundred pages in use that take ten seconds to make again."""
+
+    def page():
+        times.shift(0.1)
+        return records.page()
+
+    addresses = [(f"/incidents/{number}", "en") for number in range(100)]
+    for address in addresses:
+        published.obtain(address, page)
+    return addresses
+
+
+def test_a_change_is_soon_on_what_is_read_however_much_there_is_to_make(
+    records, times, published, many
+):
+    for words in ("Checkout is slow", "Checkout is down"):
+        records.change(words)
+        began = times.elapsed
+        assert words in plain(published.get(many[50]))
+        assert times.elapsed - began < 0.5
+
+
+def test_what_can_not_be_made_again_in_time_is_made_for_its_next_reader(
+    records, times, published, many
+):
+    records.change("Checkout is down")
+    while times.elapsed < 1020:
+        published.check()
+        times.shift(0.1)
+    assert len(published) < 50
+    assert "Checkout is down" in plain(published.obtain(many[0], records.page))
+    records.is_gone = True
+    left = len(published)
+    for _ in range(20):
+        published.check()
+        times.shift(0.2)
+    assert len(published) == left, "while nothing can be made, what there is stays"
 
 
 def wait_until(is_so) -> None:

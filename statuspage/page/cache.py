@@ -42,6 +42,10 @@ OLD_AFTER = timedelta(seconds=30)
 """From then on a page that could not be checked says so."""
 RETRY_AFTER_S = 2.0
 """Pause before a rendering that failed is tried again."""
+AT_ONCE_S = 0.25
+"""How long answers are made again before the revision is looked at once more."""
+BEHIND_S = 2.0
+"""What could not be made again for so long is let go: who reads it next has it made."""
 
 Render: TypeAlias = Callable[[], Rendering | None]
 """Makes an answer; None where there is no such page. May raise: then the last good one stays."""
@@ -57,6 +61,7 @@ class _Entry:
     __slots__ = (
         "answer",
         "built_at",
+        "due_since",
         "failing_since",
         "fresh",
         "render",
@@ -74,6 +79,8 @@ class _Entry:
         self.render = render
         self.revision = revision
         self.built_at = at
+        self.due_since: float | None = None
+        """When the watcher first found that it must be made again."""
         self.failing_since: datetime | None = None
         """Until when its words are known to have been right, while it can not be made again."""
         self.retry_at = 0.0
@@ -86,9 +93,10 @@ class Published:
     `get` is the hot path: a dict read and a comparison. A watcher thread asks
     `revision` (a number that every change raises) about four times a second while
     there are readers, and once a second while somebody tells of changes (`look`,
-    `rely_on_news`); when it moves, what is in use is made again, and readers go
-    on with the older bytes meanwhile. They wait in two cases only: for an answer
-    that was never made, and after a quiet minute, at most `PATIENCE_S`.
+    `rely_on_news`); when it moves, what is in use is made again, last used first, and
+    readers go on with the older bytes meanwhile, for about `BEHIND_S` however much there
+    is to make. They wait in two cases only: for an answer that was never made (or let go),
+    and after a quiet minute, at most `PATIENCE_S`.
 
     `revision` and every rendering run inside a context of `within`. `listen` runs in a
     thread of its own beside the watcher, to tell of changes. Without
@@ -126,7 +134,11 @@ class Published:
         self._last_rebuild_s: float | None = None
         self._revision: int | None = None
         self._verified_at: datetime | None = None
+        self._moved_at: float | None = None
+        """When the revision moved, until all that is in use has been made again."""
         self._is_failing = False
+        self._is_behind = False
+        """There is more to make again."""
         self._is_told = False
         self._valid_for = VALID_S if watch else 0.0
         self._valid_until = float("-inf")
@@ -227,7 +239,10 @@ class Published:
         return self._is_told
 
     def check(self) -> None:
-        """Look at the revision once and make again what is due. Never raises."""
+        """Look at the revision once and make again what is due, as far as there is time.
+
+        Never raises.
+        """
         with self._checking:
             started = self._monotonic()
             self._busy_since = started
@@ -237,20 +252,22 @@ class Published:
             except Exception as error:
                 if not self._is_failing:
                     log.warning("The database does not answer: %s", error)
-                self._is_failing = True
+                self._is_failing, self._is_behind = True, False
                 self._valid_until = started + self._valid_for
                 self._mark_old(list(self._entries.values()))
             else:
-                has_moved = self._revision not in (None, revision)
+                if self._moved_at is None and self._revision not in (None, revision):
+                    self._moved_at = started
                 self._revision, self._is_failing = revision, False
                 self._verified_at = self._now()
                 self._valid_until = started + self._valid_for
                 self._rebuild_due()
-                if has_moved:
-                    self._last_rebuild_s = self._monotonic() - started
+                if self._moved_at is not None and not self._is_behind:
+                    self._last_rebuild_s = self._monotonic() - self._moved_at
                     counters.REBUILD_SECONDS.observe(self._last_rebuild_s)
-                if has_moved and self._copies is not None:
-                    self._copies.sweep(self._now() - timedelta(seconds=IN_USE_S))
+                    self._moved_at = None
+                    if self._copies is not None:
+                        self._copies.sweep(self._now() - timedelta(seconds=IN_USE_S))
             finally:
                 self._busy_since = None
                 self._checks += 1
@@ -294,26 +311,42 @@ class Published:
         while True:
             self._wake.clear()
             self.check()
+            if self._is_behind:
+                continue
             last_used = max([self._asked_at, *(e.used_at for e in list(self._entries.values()))])
             is_idle = self._monotonic() - last_used > IDLE_AFTER_S
             every = TOLD_CHECK_EVERY_S if self._is_told else CHECK_EVERY_S
             self._wake.wait(None if is_idle else every)
 
     def _rebuild_due(self) -> None:
-        """Make again what is in use and due, last used first; let go of the rest."""
-        entries = list(self._entries.items())
-        for key, entry in sorted(entries, key=lambda item: item[1].used_at, reverse=True):
-            now = self._monotonic()
+        """Make again what is in use and due, last used first; let go of the rest.
+
+        It ends after `AT_ONCE_S`: a change that comes meanwhile is soon on what is read most.
+        """
+        due, now = [], self._monotonic()
+        for key, entry in list(self._entries.items()):
             if now - entry.used_at > IN_USE_S:
                 self._drop(key)
             elif self._is_due(entry) and now >= entry.retry_at:
+                entry.due_since = entry.due_since or now
+                due.append((key, entry))
+            elif entry.failing_since is None:
+                entry.answer = entry.fresh
+        due.sort(key=lambda item: item[1].used_at, reverse=True)
+        self._is_behind = False
+        until = self._monotonic() + AT_ONCE_S
+        for key, entry in due:
+            now = self._monotonic()
+            if now < until:
                 self._busy_since = now
                 self._rebuild(key, entry)
                 self._busy_since = None
                 self._valid_until = max(self._valid_until, self._monotonic() + self._valid_for)
                 self._tell_readers()
-            elif entry.failing_since is None:
-                entry.answer = entry.fresh
+            elif entry.failing_since is None and now - (entry.due_since or now) > BEHIND_S:
+                self._drop(key)
+            else:
+                self._is_behind = True
 
     def _is_due(self, entry: _Entry) -> bool:
         age = self._now() - entry.built_at
@@ -336,20 +369,19 @@ class Published:
         at = self._now()
         before = entry.fresh
         entry.fresh = entry.answer = Answer.of(rendering, at, before)
-        entry.revision, entry.built_at, entry.failing_since = revision, at, None
+        entry.revision, entry.built_at = revision, at
+        entry.due_since = entry.failing_since = None
         self._keep_copy(key, entry.fresh, is_new=entry.fresh is not before)
 
     def _publish(self, key: Key, render: Render) -> Answer | None:
         """The first making of an answer in this process."""
         if self._monotonic() >= self._valid_until:
             self._catch_up(None)
-        attempts: list[Callable[[Key, Render], Answer | None]]
-        if self._is_hung():
-            attempts = [self._publish_copy]
-        elif self._is_failing:
-            attempts = [self._publish_copy, self._publish_rendering]
-        else:
-            attempts = [self._publish_rendering, self._publish_copy]
+        attempts = [self._publish_rendering, self._publish_copy]
+        if self._is_failing or self._is_hung():
+            # Where there is no copy the records are asked all the same: what hangs for the
+            # watcher may be a busy machine, and a database that hangs ends our question.
+            attempts.reverse()
         for attempt in attempts:
             try:
                 return attempt(key, render)
