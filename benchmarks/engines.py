@@ -51,6 +51,12 @@ def postgresql_and_redis() -> Iterator[dict[str, str]]:
             redis.wait()
 
 
+BOTH: tuple[tuple[str, Engine], ...] = (
+    ("SQLite", sqlite),
+    ("PostgreSQL and Redis", postgresql_and_redis),
+)
+
+
 @contextmanager
 def known(settings: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """These settings hold in this process too, which prepares the rows and judges them."""

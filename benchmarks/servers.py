@@ -30,8 +30,6 @@ http {{
     sendfile on;
     tcp_nopush on;
     keepalive_requests 10000000;
-    open_file_cache max=100;
-    open_file_cache_valid 60s;
     gzip_static on;
     gzip_vary on;
     types {{ text/html html; application/atom+xml atom; application/json json; }}
@@ -44,6 +42,8 @@ http {{
         listen 127.0.0.1:{port} backlog=1024;
         root {folder}/files;
         index page.html;
+        open_file_cache max=100;
+        open_file_cache_valid 60s;
     }}
 {cache}
 }}

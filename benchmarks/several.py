@@ -31,10 +31,7 @@ Step = tuple[Any, str]
 
 def workers() -> None:
     """Three workers find a thousand deliveries and a thousand steps of maintenance due."""
-    for kind, engine in (
-        ("PostgreSQL and Redis", engines.postgresql_and_redis),
-        ("SQLite", engines.sqlite),
-    ):
+    for kind, engine in engines.BOTH:
         receivers = Receivers()
         with engine() as settings:
             prepare(receivers.address(number) for number in range(DELIVERIES))
@@ -64,8 +61,8 @@ def workers() -> None:
         bar("workers", all(code in (0, -15, 143) for code in ended), f"no worker fell on {kind}")
 
 
-def prepare(addresses: Iterable[str]) -> tuple[str, str]:
-    """A page whose news go to these webhooks; its id, and a token that may write incidents."""
+def prepare(webhooks: Iterable[str], *, mails: Iterable[str] = ()) -> tuple[str, str]:
+    """A page whose news go to these addresses; its id, and a token that may write incidents."""
     from statuspage import clock, create_app, schema
     from statuspage.db import db
     from statuspage.domain import pages, tokens
@@ -78,11 +75,13 @@ def prepare(addresses: Iterable[str]) -> tuple[str, str]:
         at = clock.now()
         page = pages.create("Example", by=SYSTEM, at=at)
         _, secret = tokens.create("Drill", scopes=[tokens.Scope.MANAGE], by=SYSTEM, at=at)
-        for number, address in enumerate(addresses):
+        readers = [(Channel.WEBHOOK, address) for address in webhooks]
+        readers += [(Channel.EMAIL, address) for address in mails]
+        for number, (channel, address) in enumerate(readers):
             db.session.add(
                 Subscriber(
                     key=f"drill:{number}",
-                    channel=Channel.WEBHOOK,
+                    channel=channel,
                     state=SubscriberState.ACTIVE,
                     address=address,
                     # Long ago, so that nobody is asked whether so long a list is right.

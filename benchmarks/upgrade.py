@@ -39,10 +39,7 @@ def upgrade() -> None:
     """On both engines."""
     with tempfile.TemporaryDirectory(prefix="statuspage-before-") as name:
         before = _program_before_the_newest_migration(Path(name))
-        for kind, engine in (
-            ("SQLite", engines.sqlite),
-            ("PostgreSQL and Redis", engines.postgresql_and_redis),
-        ):
+        for kind, engine in engines.BOTH:
             _replace(kind, engine, before)
 
 

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from statuspage.config import Settings
-from tests.conftest import SECRET, on_sqlite
+from statuspage import create_app
+from tests.conftest import on_sqlite
 from tests.public import site
 
 pytestmark = on_sqlite
@@ -99,20 +99,17 @@ def test_every_kind_of_answer_asks_for_https_where_that_is_the_address(client, a
         assert answer.headers.getlist("Strict-Transport-Security") == ["max-age=31536000"]
 
 
-def test_without_https_nobody_is_told_to_come_by_it(database_url, tmp_path):
-    from statuspage import create_app
+def test_without_https_nobody_is_told_to_come_by_it(settings):
+    assert asked_to_come(settings, base_url="http://127.0.0.1:8000") is None
 
-    app = create_app(
-        Settings(
-            data_dir=tmp_path / "data",
-            database_url=database_url,
-            secret_key=SECRET,
-            base_url="http://127.0.0.1:8000",
-            demo=False,
-        ),
-        watch=False,
-    )
-    assert "Strict-Transport-Security" not in app.test_client().get("/healthz").headers
+
+def test_names_below_the_page_come_by_https_where_it_is_set(settings):
+    assert asked_to_come(settings, hsts_subdomains=True) == "max-age=31536000; includeSubDomains"
+
+
+def asked_to_come(settings, **more):
+    app = create_app(settings.model_copy(update=more), watch=False)
+    return app.test_client().get("/healthz").headers.get("Strict-Transport-Security")
 
 
 @pytest.mark.parametrize("purpose", ["", "unsubscribe/", "confirm/"])
