@@ -497,7 +497,8 @@ def _is_quiet(subscriber: Subscriber, at: datetime) -> bool:
 def _take(subscriber: Subscriber) -> None:
     """Wait for whoever changes the same one, and look at what they left."""
     db.session.flush()
-    db.session.refresh(subscriber, with_for_update=True)
+    # Of its own row only: PostgreSQL locks none that a list joined where there may be none.
+    db.session.refresh(subscriber, with_for_update={"of": Subscriber})
 
 
 def _record(

@@ -214,7 +214,6 @@ def test_a_confirmation_is_sent_again_to_those_who_wait_for_one(program, an_acti
     assert program.post(bulk, {}).status_code == 422
 
 
-@on_sqlite
 def test_several_are_unsubscribed_at_once_but_never_a_hundred_by_mistake(
     program, committed, an_active, at
 ):
@@ -235,7 +234,6 @@ def test_several_are_unsubscribed_at_once_but_never_a_hundred_by_mistake(
     assert program.get("/subscribers/count").json["email"] == 100
 
 
-@on_sqlite
 def test_those_in_quarantine_are_reactivated(program, committed, an_active, at, recorded):
     ids = [an_active("a@example.com"), an_active("b@example.com")]
     with committed():

@@ -9,9 +9,10 @@ import structlog
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from sqlalchemy import exc
+from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
-from statuspage.db import db
+from statuspage.db import crossed, db
 from statuspage.errors import Conflict, Invalid
 
 JSON = "application/json; charset=utf-8"
@@ -58,6 +59,7 @@ def init(bp: Blueprint) -> None:
     bp.register_error_handler(Conflict, _conflict)
     bp.register_error_handler(exc.DataError, _unstorable)
     bp.register_error_handler(exc.IntegrityError, _crossed)
+    bp.register_error_handler(StaleDataError, _crossed)
     for kind in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
         bp.register_error_handler(kind, _database_is_gone)
     bp.register_error_handler(HTTPException, _http)
@@ -85,7 +87,7 @@ def _conflict(conflict: Conflict) -> ResponseReturnValue:
     return error(409, conflict.message)
 
 
-def _crossed(_error: exc.IntegrityError) -> ResponseReturnValue:
+def _crossed(_error: exc.SQLAlchemyError) -> ResponseReturnValue:
     db.session.rollback()
     return error(409, "Another request changed the same thing at this moment. Send it again.")
 
@@ -96,6 +98,8 @@ def _unstorable(_error: exc.DataError) -> ResponseReturnValue:
 
 
 def _database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
+    if crossed(lost):
+        return _crossed(lost)
     log.error("api.database_unavailable", error=str(getattr(lost, "orig", lost)))
     _roll_back()
     response = error(503, "The database does not answer. Nothing was changed; try again soon.")

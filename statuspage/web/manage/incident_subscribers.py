@@ -8,15 +8,9 @@ from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.web.manage.answers import Refused
 from statuspage.web.manage.operations import Body, Call, Nothing, operation
-from statuspage.web.manage.subscribers import (
-    ContactFields,
-    Subscriber,
-    add,
-    find,
-    remove,
-    tell,
-    tell_all,
-)
+from statuspage.web.manage.subscriber_answers import Subscriber, tell, tell_all
+from statuspage.web.manage.subscriber_bodies import ContactFields
+from statuspage.web.manage.subscribers import add, find, remove
 
 SUBSCRIBERS = "/pages/{page_id}/incidents/{incident_id}/subscribers"
 SUBSCRIBER = "/pages/{page_id}/incidents/{incident_id}/subscribers/{subscriber_id}"

@@ -1,19 +1,12 @@
-"""Subscribers of the Manage API: who is told, by which way and of what.
+"""Subscribers of the Manage API: who is told, by which way and of what."""
 
-Statuspage knows six ways. Those that only this page has (Discord, Telegram, Google Chat,
-Mattermost, browsers) are told as `integration_partner`, so that every sum holds.
-"""
-
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, TypedDict, TypeVar
-
-from pydantic import BeforeValidator, Field
+from typing import TypedDict, TypeVar
 
 from statuspage.domain import access, subscriber_list, subscribers
 from statuspage.domain.access import PageAccessUser
-from statuspage.domain.addresses import national
 from statuspage.domain.events import Actor
 from statuspage.domain.subscriber_list import PRESENT, Order, Search
 from statuspage.domain.subscribers import Channel, Choice, Contact, SubscriberState
@@ -28,162 +21,37 @@ from statuspage.web.manage.operations import (
     Body,
     Call,
     Nothing,
-    OrNone,
     Window,
     operation,
 )
-from statuspage.web.manage.shapes import Moment, Shape, seconds, seconds_or_none
+from statuspage.web.manage.subscriber_answers import (
+    CountByState,
+    CountByType,
+    CountByTypeAndState,
+    State,
+    Subscriber,
+    Type,
+    tell,
+    tell_all,
+)
+from statuspage.web.manage.subscriber_bodies import (
+    ComponentsBody,
+    ContactFields,
+    ReactivateBody,
+    SubscriberBody,
+    UnsubscribeBody,
+    WhomBody,
+)
 
 SUBSCRIBERS = "/pages/{page_id}/subscribers"
 SUBSCRIBER = "/pages/{page_id}/subscribers/{subscriber_id}"
 MOST_AT_ONCE = 100
 """How many may be unsubscribed by one request."""
-MOST_NAMED = 1_000
 
 
 class _Act(TypedDict):
     by: Actor
     at: datetime
-
-
-class Type(StrEnum):
-    """The ways, in Statuspage's words."""
-
-    EMAIL = "email"
-    SMS = "sms"
-    SLACK = "slack"
-    WEBHOOK = "webhook"
-    TEAMS = "teams"
-    INTEGRATION_PARTNER = "integration_partner"
-
-    @property
-    def channels(self) -> list[Channel]:
-        return [one for one in Channel if type_of(one) is self]
-
-
-class State(StrEnum):
-    ACTIVE = "active"
-    UNCONFIRMED = "unconfirmed"
-    QUARANTINED = "quarantined"
-    ALL = "all"
-
-    @property
-    def states(self) -> Collection[SubscriberState]:
-        return PRESENT if self is State.ALL else (SubscriberState(self.value),)
-
-
-def type_of(channel: Channel) -> Type:
-    try:
-        return Type(channel.value)
-    except ValueError:
-        return Type.INTEGRATION_PARTNER
-
-
-class Subscriber(Shape):
-    id: str
-    skip_confirmation_notification: bool
-    mode: Type
-    email: str | None
-    """Of a webhook: who is told when it can not be reached."""
-    endpoint: str | None
-    phone_number: str | None
-    """Digits, without the code of its country."""
-    phone_country: str | None
-    display_phone_number: str | None
-    obfuscated_channel_name: str | None
-    """The chat tool, where it takes messages by a secret address."""
-    workspace_name: str | None
-    """Always null: this page does not learn the names of workspaces."""
-    quarantined_at: Moment | None
-    purge_at: Moment | None
-    components: list[str]
-    """Ids; none: all of them."""
-    page_access_user_id: str | None
-    created_at: Moment
-
-
-class CountByType(Shape):
-    email: int
-    sms: int
-    webhook: int
-    integration_partner: int
-    slack: int
-    teams: int
-
-
-class CountByState(Shape):
-    active: int
-    unconfirmed: int
-    quarantined: int
-    total: int
-
-
-class CountByTypeAndState(Shape):
-    email: CountByState
-    sms: CountByState
-    webhook: CountByState
-    integration_partner: CountByState
-    slack: CountByState
-    teams: CountByState
-
-
-def _listed(sent: object) -> object:
-    """`all` as it is; `a,b` as a list: clients write both."""
-    if isinstance(sent, str) and sent != "all":
-        return [one.strip() for one in sent.split(",") if one.strip()]
-    return sent
-
-
-Ids = Annotated[
-    list[str] | str,
-    BeforeValidator(_listed),
-    Field(description="Ids of subscribers, or `all`."),
-]
-
-
-class ContactFields(Body):
-    """Exactly one of: `email`; `endpoint`, with `email`; `phone_number`, with `phone_country`."""
-
-    email: OrNone[str] = None
-    endpoint: OrNone[str] = None
-    phone_country: OrNone[str] = None
-    phone_number: OrNone[str] = None
-    skip_confirmation_notification: bool = False
-    """They agreed already: nobody asks them to confirm."""
-
-
-class SubscriberFields(ContactFields):
-    component_ids: OrNone[list[str]] = None
-    page_access_user: OrNone[str] = None
-    """Id of a page access user."""
-
-
-class SubscriberBody(Body):
-    subscriber: SubscriberFields
-
-
-class ChosenFields(Body):
-    component_ids: OrNone[list[str]] = None
-
-
-class ComponentsBody(ChosenFields):
-    subscriber: ChosenFields | None = None
-    """The same, wrapped."""
-
-
-class WhomBody(Body):
-    subscribers: Annotated[Ids, Field(max_length=MOST_NAMED)]
-
-
-class ReactivateBody(WhomBody):
-    type: OrNone[Type] = None
-
-
-class UnsubscribeBody(WhomBody):
-    type: OrNone[Type] = None
-    state: OrNone[State] = State.ACTIVE
-    skip_unsubscription_notification: bool = False
-    """Without effect: this page never writes to those who left."""
 
 
 # ── all of them ────────────────────────────────────────────────────────────────
@@ -414,37 +282,6 @@ def remove(call: Call[Nothing], row: Row) -> Subscriber:
     return told
 
 
-def tell(call: Call[Body], row: Row) -> Subscriber:
-    return tell_all(call, [row])[0]
-
-
-def tell_all(call: Call[Body], rows: Sequence[Row]) -> list[Subscriber]:
-    zone = call.page.zone
-    return [
-        Subscriber(
-            id=row.public_id,
-            skip_confirmation_notification=row.skip_confirmation,
-            mode=type_of(row.channel),
-            email=row.address if row.channel is Channel.EMAIL else row.email,
-            endpoint=row.address if row.channel is Channel.WEBHOOK else None,
-            phone_number=_national(row),
-            phone_country=row.phone_country,
-            display_phone_number=row.address if row.channel is Channel.SMS else None,
-            obfuscated_channel_name=row.channel.label if row.channel in _CHATS else None,
-            workspace_name=None,
-            quarantined_at=seconds_or_none(row.quarantined_at, zone),
-            purge_at=seconds_or_none(row.purge_at, zone),
-            components=[one.public_id for one in row.components],
-            page_access_user_id=row.access_user.public_id if row.access_user else None,
-            created_at=seconds(row.created_at, zone),
-        )
-        for row in rows
-    ]
-
-
-_CHATS = set(Channel) - {Channel.EMAIL, Channel.SMS, Channel.WEBHOOK}
-
-
 class Direction(StrEnum):
     ASC = "asc"
     DESC = "desc"
@@ -534,9 +371,3 @@ def _each(whom: list[str] | str, search: Search, act: Callable[[Row], object]) -
 
 def _act(call: Call[Body]) -> _Act:
     return {"by": call.by, "at": call.at}
-
-
-def _national(row: Row) -> str | None:
-    if row.channel is not Channel.SMS or row.address is None:
-        return None
-    return national(row.address, row.phone_country)
