@@ -121,6 +121,11 @@ def clipped(
     return shown(f"{text[:fits].rstrip()}…")
 
 
+def unmentioned(text: str) -> str:
+    """With a space of no width after each `@`, which keeps it from being a mention."""
+    return text.replace("@", "@\u200b")
+
+
 def _plain(
     news: News,
     to: Recipient,

@@ -90,6 +90,22 @@ def test_nothing_typed_becomes_a_mention_a_link_or_markup(told):
     assert "<!channel>" not in google_chat.message(one, to)["fallbackText"]
 
 
+def test_the_name_of_the_page_mentions_nobody(told):
+    one, to = told()
+    page = replace(one.page, name="@everyone of Brambleway")
+    one = replace(one, present=replace(one.present, page=page))
+    for format_ in (discord, mattermost):
+        assert "@everyone" not in json.dumps(format_.message(one, to), ensure_ascii=False)
+
+
+def test_telegram_offers_no_command_that_was_typed(told):
+    one, to = told("Send /stop@other_bot, or GET /checkout of https://shop.example/checkout")
+    text = telegram.message(one, to)["text"]
+    assert "/stop" not in text
+    assert "GET /checkout" not in text
+    assert "https://shop.example/checkout" in text
+
+
 def test_a_text_message_has_160_characters_at_most_and_the_link(told):
     one, to = told("Checkout errors " * 15)
     text = sms.message(one, to)

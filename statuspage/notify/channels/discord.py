@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped
+from statuspage.notify.brief import brief, clipped, unmentioned
 from statuspage.notify.channels import Failed, Send
 from statuspage.notify.channels.answers import body_of, judge, post_json
 from statuspage.notify.news import News, Recipient
@@ -52,14 +52,14 @@ def message(news: News, to: Recipient) -> Json:
             {"name": label, "value": clipped(text, room, shown=escape)} for label, text in one.rows
         ]
         + [{"name": "Change or stop", "value": one.manage_url}],
-        "footer": {"text": clipped(one.page_name, 200)},
+        "footer": {"text": clipped(one.page_name, 200, shown=unmentioned)},
     }
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}
 
 
 def escape(text: str) -> str:
     """Markdown as typed; a space of no width keeps `@everyone` from being a mention."""
-    return re.sub(r"([\\*_~`|>#\[\]()<:-])", r"\\\1", text).replace("@", "@\u200b")
+    return unmentioned(re.sub(r"([\\*_~`|>#\[\]()<:-])", r"\\\1", text))
 
 
 def _address(to: Recipient, message_id: str | None = None) -> str:

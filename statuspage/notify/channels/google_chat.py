@@ -41,7 +41,10 @@ def message(news: News, to: Recipient) -> Json:
     links = ((one.link_label, one.link), ("Change or stop", one.manage_url))
     buttons = [{"text": text, "onClick": {"openLink": {"url": url}}} for text, url in links]
     widgets.append({"buttonList": {"buttons": buttons}})
-    header = {"title": clipped(one.headline, 200), "subtitle": one.state or one.page_name}
+    header = {
+        "title": clipped(one.headline, 200),
+        "subtitle": clipped(one.state or one.page_name, 200),
+    }
     told: Json = {
         "fallbackText": clipped(f"{one.page_name}: {one.headline}", 300).replace("<", "‹"),
         "cardsV2": [{"cardId": "news", "card": {"header": header, "sections": [_of(widgets)]}}],

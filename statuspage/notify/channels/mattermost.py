@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped
+from statuspage.notify.brief import brief, clipped, unmentioned
 from statuspage.notify.channels import Failed, Send
 from statuspage.notify.channels.answers import body_of, judge, post_json
 from statuspage.notify.news import News, Recipient
@@ -46,11 +46,11 @@ def message(news: News, to: Recipient) -> Json:
             {"short": False, "title": label, "value": clipped(text, room, shown=escape)}
             for label, text in one.rows
         ],
-        "footer": clipped(one.page_name, 200),
+        "footer": clipped(one.page_name, 200, shown=unmentioned),
     }
     return {"attachments": [attachment]}
 
 
 def escape(text: str) -> str:
     """Markdown as typed; a space of no width keeps `@all` from being a mention."""
-    return re.sub(r"([\\*_~`|>#\[\]()<!:-])", r"\\\1", text).replace("@", "@\u200b")
+    return unmentioned(re.sub(r"([\\*_~`|>#\[\]()<!:-])", r"\\\1", text))

@@ -4,19 +4,22 @@ https://core.telegram.org/bots/api#sendmessage: 4,096 characters, entities not c
 group that became a supergroup says its new number (`migrate_to_chat_id`).
 """
 
+import re
 from datetime import timedelta
 from html import escape, unescape
 from typing import Any
 from urllib.parse import urlsplit
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped, units
+from statuspage.notify.brief import brief, clipped, units, unmentioned
 from statuspage.notify.channels import Failed, Send
 from statuspage.notify.channels.answers import body_of, judge, post_json
 from statuspage.notify.news import News, Recipient
 from statuspage.notify.outgoing import Answered, Outgoing
 
 Json = dict[str, Any]
+_COMMAND = re.compile(r"(?<![\w/<])/(?=\w)")
+"""Where Telegram would offer one to whoever reads: a space of no width keeps it from that."""
 
 
 def sender(settings: Settings) -> Send:
@@ -61,7 +64,7 @@ def _typed(text: str, most: int) -> str:
     return clipped(
         text,
         most,
-        shown=lambda typed: escape(typed).replace("@", "@\u200b"),
+        shown=lambda typed: _COMMAND.sub("/\u200b", unmentioned(escape(typed))),
         cost=lambda html: units(unescape(html)),
     )
 
