@@ -130,7 +130,9 @@ def without_limit(connection: Connection) -> None:
 @event.listens_for(Engine, "do_connect")
 def _make_file(dialect: sa.Dialect, _record: Any, arguments: list[Any], _named: Any) -> None:
     """A new SQLite file is for its owner alone, as its log will be then, wherever it lies."""
-    if dialect.name == "sqlite" and arguments and not os.path.exists(arguments[0]):
+    if dialect.name != "sqlite" or not arguments or arguments[0] == ":memory:":
+        return
+    if not os.path.exists(arguments[0]):
         # What the disk has against it, SQLite will say.
         with contextlib.suppress(OSError):
             os.close(os.open(arguments[0], os.O_CREAT | os.O_WRONLY, 0o600))
@@ -178,6 +180,11 @@ def _count_errors(context: Any) -> None:
     error = context.sqlalchemy_exception
     if error is not None and not isinstance(error, sa.exc.IntegrityError):
         DATABASE_ERRORS.add(type(error).__name__)
+
+
+def crossed(error: sa.exc.SQLAlchemyError) -> bool:
+    """Whether PostgreSQL ended the one of two transactions that waited for one another."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in ("40001", "40P01")
 
 
 # ── a damaged file ─────────────────────────────────────────────────────────────

@@ -11,19 +11,14 @@ from sqlalchemy.orm import Mapped, deferred, mapped_column
 
 from statuspage import clock
 from statuspage.db import Model, PublicId, db
-from statuspage.domain import events
+from statuspage.domain import events, logos
 from statuspage.domain.events import Actor
 from statuspage.errors import Invalid
 from statuspage.text import clean, to_html
 
 MAX_LOGO_BYTES = 100_000
-# SVG is left out: it can carry script.
-LOGO_TYPES = {
-    rb"\x89PNG\r\n\x1a\n": "image/png",
-    rb"\xff\xd8\xff": "image/jpeg",
-    rb"GIF8[79]a": "image/gif",
-    rb"RIFF....WEBP": "image/webp",
-}
+MAX_LOGO_SIDE = 4000
+"""In pixels: what a browser unpacks of it is then 64 MB at most."""
 
 EMBED = "status_embed_config"
 EMBED_POSITIONS = ("bottom-left", "bottom-right", "top-left", "top-right")
@@ -159,12 +154,11 @@ def set_logo(page: Page, image: bytes | None, *, by: Actor, at: datetime) -> Non
     if image is not None:
         if len(image) > MAX_LOGO_BYTES:
             raise Invalid(logo=f"The logo may have {MAX_LOGO_BYTES // 1000} kB at most.")
-        kinds = [kind for magic, kind in LOGO_TYPES.items() if re.match(magic, image, re.DOTALL)]
-        if not kinds:
+        if logos.type_of(image) is None:
             raise Invalid(logo="The logo must be a PNG, JPEG, GIF or WebP picture.")
-        page.logo_type = kinds[0]
-    else:
-        page.logo_type = None
+        if max(logos.sides(image)) > MAX_LOGO_SIDE:
+            raise Invalid(logo=f"The logo may be {MAX_LOGO_SIDE} pixels wide and high at most.")
+    page.logo_type = logos.type_of(image) if image is not None else None
     page.logo = image
     page.updated_at = at
     events.record("page.logo_changed", subject=page.public_id, title=page.name, by=by, at=at)

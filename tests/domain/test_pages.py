@@ -1,5 +1,7 @@
 """The page's own settings."""
 
+import struct
+
 import pytest
 
 from statuspage.db import db
@@ -122,3 +124,29 @@ def test_what_is_not_a_small_picture_is_refused(page, image):
         pages.set_logo(page, image, by=ANNA, at=AT)
     assert invalid.value.errors.keys() == {"logo"}
     assert page.logo is None
+
+
+HEADS = {
+    "PNG": lambda side: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", side, 1),
+    "JPEG": lambda side: b"\xff\xd8\xff\xe0\0\4..\xff\xc0\0\x0b\x08" + struct.pack(">HH", 1, side),
+    "GIF": lambda side: b"GIF89a" + struct.pack("<HH", 1, side) + b"\0\0\0;",
+    "frame of a GIF": lambda side: (
+        b"GIF89a\1\0\1\0\x80\0\0......!\xf9\1.\0," + struct.pack("<HHHH", 0, 0, side, 1)
+    ),
+    "WebP": lambda side: b"RIFF....WEBPVP8 " + bytes(10) + struct.pack("<HH", side, 1),
+    "WebP without loss": lambda side: (
+        b"RIFF....WEBPVP8L..../" + struct.pack("<I", (side - 1) << 14)
+    ),
+    "extended WebP": lambda side: (
+        b"RIFF....WEBPVP8X" + bytes(8) + struct.pack("<HBHB", 0, 0, side - 1, 0)
+    ),
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_a_small_file_that_unfolds_to_a_huge_picture_is_refused(page, head):
+    pages.set_logo(page, head(4000), by=ANNA, at=AT)
+    with pytest.raises(Invalid) as invalid:
+        pages.set_logo(page, head(4001), by=ANNA, at=AT)
+    assert "4000 pixels" in invalid.value.errors["logo"]
+    assert page.logo == head(4000)
