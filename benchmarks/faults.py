@@ -1,11 +1,11 @@
 """`python -m benchmarks.faults [locked|disk|starts|migration|postgresql|redis|clock|power|crowd
-|workers|webhooks|flood|rolling|upgrade …]`
+|workers|webhooks|mail|scanners|flood|alerts|rolling|upgrade …]`
 
 What the database and others around us may do to us.
 
 Starts the real group on a data folder of its own and does to it what machines do. Prints
 figures and exits with 1 where one misses its bar. `disk` needs root, for a small tmpfs.
-`migration` and `starts` take `STATUSPAGE_TEST_POSTGRES_URL` along where it is set.
+Several need the programs of PostgreSQL and Redis.
 """
 
 import os
@@ -18,15 +18,30 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-from benchmarks import away, clockwork, crowd, flood, power, rolling, several, upgrade, webhooks
+from benchmarks import (
+    alerts,
+    away,
+    clockwork,
+    crowd,
+    engines,
+    flood,
+    mails,
+    power,
+    rolling,
+    scanners,
+    several,
+    upgrade,
+    webhooks,
+)
 from benchmarks.pressure import Readers, bar, group, missed, until_written, write
 from benchmarks.servers import PROJECT
 
 ROUNDS = 20
+STEPS = 30
 SLOW = """
 import sqlalchemy as sa, time
 from alembic import op
@@ -34,8 +49,9 @@ revision, down_revision = {revision!r}, {down!r}
 branch_labels = depends_on = None
 def upgrade():
     op.add_column('event', sa.Column('mood', sa.Text()))
-    for _ in range(30):
+    for _ in range({steps}):
         op.execute("UPDATE event SET mood = coalesce(mood, '') || 'x'")
+        print("step", flush=True)
         time.sleep(0.02)
 def downgrade():
     pass
@@ -46,8 +62,6 @@ from pathlib import Path
 from statuspage import create_app, schema
 schema.MIGRATIONS = Path(sys.argv[1])
 app = create_app()
-with app.app_context():
-    print("starting", flush=True)
 schema.bring_up_to_date(app)
 """
 
@@ -65,7 +79,10 @@ def main() -> None:
         "crowd": crowd.crowd,
         "workers": several.workers,
         "webhooks": webhooks.webhooks,
+        "mail": mails.mail,
+        "scanners": scanners.scanners,
         "flood": flood.flood,
+        "alerts": alerts.alerts,
         "rolling": rolling.rolling,
         "upgrade": upgrade.upgrade,
     }
@@ -179,12 +196,12 @@ def _incidents(folder: Path) -> int:
 
 def starts() -> None:
     """Five processes at once on an empty database, again and again."""
-    for kind, fresh in _engines():
+    for kind, engine in engines.BOTH:
         crashed = 0
         for _ in range(ROUNDS):
-            with fresh() as environment:
+            with engine() as settings:
                 group = [
-                    subprocess.Popen([sys.executable, "-c", "import app"], **_quiet(environment))
+                    subprocess.Popen([sys.executable, "-c", "import app"], **_quiet(settings))
                     for _ in range(5)
                 ]
                 crashed += sum(process.wait() != 0 for process in group)
@@ -193,71 +210,39 @@ def starts() -> None:
 
 
 def migration() -> None:
-    """A migration of half a second, killed at any moment, then run again."""
-    for kind, fresh in _engines():
+    """A migration of half a second, killed at any of its steps, then run again."""
+    for kind, engine in engines.BOTH:
         half_way = broken = 0
         for number in range(ROUNDS):
-            with fresh() as environment, tempfile.TemporaryDirectory() as folder:
-                subprocess.run(
-                    [sys.executable, "-c", "import app"], check=True, **_quiet(environment)
-                )
+            with engine() as settings, tempfile.TemporaryDirectory() as folder:
+                subprocess.run([sys.executable, "-c", "import app"], check=True, **_quiet(settings))
                 migrations = Path(folder) / "migrations"
                 shutil.copytree(PROJECT / "migrations", migrations)
                 down = max(path.name[:4] for path in migrations.glob("versions/0*.py"))
                 revision = f"{int(down) + 1:04}"
-                code = SLOW.format(revision=revision, down=down)
+                code = SLOW.format(revision=revision, down=down, steps=STEPS)
                 (migrations / "versions" / f"{revision}_slow.py").write_text(code)
                 start = [sys.executable, "-c", START, str(migrations)]
-                process = subprocess.Popen(
-                    start, **{**_quiet(environment), "stdout": subprocess.PIPE}
-                )
+                process = subprocess.Popen(start, **{**_quiet(settings), "stdout": subprocess.PIPE})
                 assert process.stdout is not None
-                process.stdout.readline()
-                time.sleep(random.Random(number).uniform(0.1, 2.0))
+                for _ in range(random.Random(number).randrange(1, STEPS)):
+                    process.stdout.readline()
                 process.send_signal(signal.SIGKILL)
                 half_way += process.wait() == -signal.SIGKILL
                 process.stdout.close()
-                again = subprocess.run(start, **_quiet(environment))
+                again = subprocess.run(start, **_quiet(settings))
                 broken += again.returncode != 0
         print(
             f"migration: {kind}: {half_way} of {ROUNDS} killed on the way, {broken} did not rerun"
         )
+        bar("migration", half_way == ROUNDS, f"killed on the way on {kind}")
         bar("migration", broken == 0, f"reruns cleanly on {kind}")
 
 
-def _engines() -> Iterator[tuple[str, Callable[[], object]]]:
-    yield "SQLite", _fresh_sqlite
-    if os.environ.get("STATUSPAGE_TEST_POSTGRES_URL"):
-        yield "PostgreSQL", _fresh_postgres
-
-
-@contextmanager
-def _fresh_sqlite() -> Iterator[dict[str, str]]:
-    with tempfile.TemporaryDirectory() as folder:
-        yield {"STATUSPAGE_DATA_DIR": folder}
-
-
-@contextmanager
-def _fresh_postgres() -> Iterator[dict[str, str]]:
-    import psycopg
-
-    admin = os.environ["STATUSPAGE_TEST_POSTGRES_URL"]
-    name = "statuspage_faults"
-    with psycopg.connect(admin, autocommit=True) as session:
-        session.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        session.execute(f"CREATE DATABASE {name}")
-        with tempfile.TemporaryDirectory() as folder:
-            yield {
-                "STATUSPAGE_DATA_DIR": folder,
-                "STATUSPAGE_DATABASE_URL": admin.rpartition("/")[0] + "/" + name,
-            }
-        session.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
-def _quiet(environment: dict[str, str]) -> dict[str, object]:
+def _quiet(settings: dict[str, str]) -> dict[str, object]:
     return {
         "cwd": PROJECT,
-        "env": os.environ | environment,
+        "env": os.environ | settings,
         "stdout": subprocess.DEVNULL,
         "stderr": subprocess.DEVNULL,
         "text": True,

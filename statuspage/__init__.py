@@ -36,7 +36,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage.db import db
     from statuspage.notify import waking  # noqa: F401  it listens from now on
     from statuspage.web import admin, headers, health, manage, metrics, observing
-    from statuspage.web.hooks import bounces
+    from statuspage.web.hooks import alertmanager, bounces
     from statuspage.web.public import (
         api,
         api_subscribers,
@@ -70,6 +70,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     app.register_blueprint(beacon.bp)
     app.register_blueprint(reference.bp)
     app.register_blueprint(subscriptions.bp)
+    app.register_blueprint(alertmanager.bp)
     app.register_blueprint(bounces.bp)
     app.register_blueprint(push.bp)
     site.init_app(app)
@@ -138,12 +139,15 @@ def _wrap(app: "Flask", settings: "Settings", watch: bool) -> None:
     is_behind_front = bool(os.environ.get(group.SOCKET))
     edge.init_app(app, settings.data_dir, watch=watch, is_behind_front=is_behind_front)
     if settings.base_url.startswith("https://"):
-        app.wsgi_app = _by_https_only(app.wsgi_app)  # type: ignore[method-assign, assignment]
+        app.wsgi_app = _by_https_only(  # type: ignore[method-assign, assignment]
+            app.wsgi_app, with_subdomains=settings.hsts_subdomains
+        )
 
 
-def _by_https_only(application: "WSGIApplication") -> "WSGIApplication":
+def _by_https_only(application: "WSGIApplication", *, with_subdomains: bool) -> "WSGIApplication":
     """Browsers that were here once come by HTTPS for a year (RFC 6797)."""
-    policy = ("Strict-Transport-Security", "max-age=31536000")
+    below = "; includeSubDomains" if with_subdomains else ""
+    policy = ("Strict-Transport-Security", f"max-age=31536000{below}")
 
     def wrapped(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:

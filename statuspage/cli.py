@@ -1,4 +1,5 @@
-"""Commands for operators: `flask work`, `flask staff`, `flask token`, and those of the other parts.
+"""Commands for operators: `flask work`, `flask metrics`, `flask staff`, `flask token`, and
+those of the other parts.
 
 Each brings the database up to date first, so that none depends on a start before it.
 """
@@ -28,6 +29,7 @@ def init_app(app: Flask) -> None:
     """Give `flask` our commands."""
     staff_commands.add_command(staff_recovery.reset_second_factor)
     app.cli.add_command(work)
+    app.cli.add_command(metrics)
     app.cli.add_command(db_command.command)
     for command in (
         staff_commands,
@@ -70,6 +72,21 @@ class _Import(click.Group):
 def work(info: ScriptInfo) -> None:
     """Run the worker: jobs, and everything that is due by the clock."""
     parts.worker(info.load_app())
+
+
+@click.command("metrics")
+@click.pass_obj
+def metrics(info: ScriptInfo) -> None:
+    """Print what the processes of this machine count, as `/metrics` does.
+
+    For a worker on a machine of its own, which has no address that Prometheus could ask.
+    """
+    from statuspage import counters
+    from statuspage.web.metrics import of_processes
+
+    folder = info.load_app().config["SETTINGS"].data_dir / "counters"
+    for line in of_processes(counters.of_others(folder)):
+        click.echo(line)
 
 
 @click.group("staff", cls=_Prepared)

@@ -260,6 +260,12 @@ class Settings(BaseSettings):
         " `https://status.example.com`. Feeds and links carry it.",
         json_schema_extra={"default": "`http://HOST:PORT`"},
     )
+    hsts_subdomains: bool = Field(
+        default=False,
+        description="`1` tells browsers for a year that every name below the page's own answers by"
+        " HTTPS too. Only for a name of the page's own such as `status.example.com`.",
+        json_schema_extra={"default": "`0`"},
+    )
     smtp_url: Annotated[str, _address("smtp", "smtps")] | None = Field(
         default=None,
         repr=False,

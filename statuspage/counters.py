@@ -276,11 +276,13 @@ def _keep_telling(folder: Path, role: str) -> None:
 def of_all(folder: Path) -> dict[str, Numbers]:
     """Process → what it counted: of this one now, of the others as last told."""
     own = _mine.process if _mine is not None else "web"
-    found: dict[str, Numbers] = {own: numbers()}
-    for file in sorted(folder.glob("*.json")):
-        if file.stem not in found and (told := _read(file)) is not None:
-            found[file.stem] = told
-    return found
+    return {**of_others(folder), own: numbers()}
+
+
+def of_others(folder: Path) -> dict[str, Numbers]:
+    """Process → what it counted, of those that write into this folder, as last told."""
+    told = {file.stem: _read(file) for file in sorted(folder.glob("*.json"))}
+    return {process: numbers for process, numbers in told.items() if numbers is not None}
 
 
 def _read(file: Path) -> Numbers | None:

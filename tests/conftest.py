@@ -125,6 +125,8 @@ def database_url(request, tmp_path) -> str:
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For tests whose subject does not depend on the engine, and which are slow."""
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+"""For what SQLite does not know: writers beside one another, characters it refuses."""
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, incidents, maintenance, pages
+from statuspage.domain import components, corrections, drafts, incidents, maintenance, pages
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.timeline import Facts
 from tests.calendar_rules import check_calendar
@@ -233,7 +233,7 @@ def test_while_nothing_is_told_the_bytes_stay(client, committed, plan, traveller
     before = client.get(CALENDAR)
     traveller.shift(DAY)
     with committed():
-        incidents.save_draft_update(
+        drafts.save_update(
             incidents.get(planned),
             status=incidents.get(planned).status,
             body="Nobody reads this yet.",

@@ -185,6 +185,21 @@ def test_while_the_database_is_away_a_known_token_still_gets_the_processes(
     assert wrong.status_code == 401
 
 
+@on_sqlite
+def test_a_worker_without_an_address_is_told_by_a_command(app, sheet, monkeypatch):
+    worker = sheet("worker")
+    counters.DELIVERY_ATTEMPTS.add("email", "sent")
+    worker.write()
+    monkeypatch.setattr(db.session, "execute", None)  # It asks no database.
+    told = app.test_cli_runner().invoke(args=["metrics"])
+    assert told.exit_code == 0
+    families = list(text_string_to_metric_families(told.output))
+    samples = [sample for family in families for sample in family.samples]
+    assert {sample.labels["process"] for sample in samples} == {"worker-1"}
+    sent = [one for one in samples if one.labels.get("result") == "sent"]
+    assert [one.labels["channel"] for one in sent] == ["email"]
+
+
 def test_a_process_tells_the_others_by_itself(tmp_path):
     program = (
         "import sys, time; from pathlib import Path; from statuspage import counters\n"

@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, incidents, reminders, timeline
+from statuspage.domain import components, drafts, incidents, reminders, timeline
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
 from statuspage.domain.events import SYSTEM, Actor
@@ -102,7 +102,7 @@ def edit_draft(
 ) -> None:
     """Rewrite a draft. Raises `Invalid` when it was published or the window is wrong."""
     _check_window(scheduled_for, scheduled_until, at)
-    incidents.edit_draft(
+    drafts.edit(
         maintenance,
         name=name,
         status=IncidentStatus.SCHEDULED,

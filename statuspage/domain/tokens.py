@@ -27,7 +27,7 @@ NOTED_EVERY = timedelta(minutes=1)
 
 
 class Scope(StrEnum):
-    """What a token may do. Each but `bounces` may also read what everybody's page is made of."""
+    """What a token may do. Each but those of `HOOKS` may also read what the page is made of."""
 
     READ = "read"
     """Components, groups, incidents, templates, metrics, the page and its uptime."""
@@ -39,16 +39,24 @@ class Scope(StrEnum):
     """Read and write subscribers and page access: other people's addresses."""
     BOUNCES = "bounces"
     """Report mail that came back, and nothing else: it stands in an address."""
+    ALERTS = "alerts"
+    """Report alerts, which open drafts of incidents, and nothing else: it stands in an address."""
+    ALERTS_PUBLISH = "alerts-publish"
+    """The same, but the incidents are published at once."""
     MANAGE = "manage"
     """Everything, the page's settings and the team included."""
 
     def allows(self, needed: "Scope") -> bool:
-        if needed is Scope.BOUNCES:
+        if needed in HOOKS:
             # No other token belongs into an address, which proxies write down.
-            return self is needed
+            return self is needed or (needed, self) == (Scope.ALERTS, Scope.ALERTS_PUBLISH)
         if needed is Scope.READ:
-            return self is not Scope.BOUNCES
+            return self not in HOOKS
         return self in (needed, Scope.MANAGE)
+
+
+HOOKS = frozenset({Scope.BOUNCES, Scope.ALERTS, Scope.ALERTS_PUBLISH})
+"""What a token in the address of a hook may do."""
 
 
 class ApiToken(Model):

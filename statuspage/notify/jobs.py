@@ -19,7 +19,7 @@ from huey.consumer import Consumer
 from statuspage import clock, counters
 from statuspage.config import Settings
 from statuspage.db import db, reading
-from statuspage.domain import maintenance, metrics, reminders, subscribers
+from statuspage.domain import maintenance, metrics, monitoring, reminders, subscribers
 from statuspage.notify import health, ledger, notices, pulse, trials
 from statuspage.notify.bounces import job as bounce_job
 from statuspage.notify.pulse import Sign
@@ -98,6 +98,7 @@ def keep_house(app: Flask, at: datetime) -> None:
     with app.app_context():
         ledger.forget_old(at=at)
         subscribers.purge(at=at)
+        monitoring.forget_old(at=at)
         db.session.commit()
         while metrics.drop_old(at=at):
             db.session.commit()
@@ -105,7 +106,7 @@ def keep_house(app: Flask, at: datetime) -> None:
 
 
 def step(app: Flask, at: datetime) -> None:
-    """One tick: everything that is due at `at` happens, each maintenance in its own commit.
+    """One tick: everything that is due at `at` happens, each thing in a commit of its own.
 
     One that fails is logged, holds up nothing else and is tried again with the next
     tick. Raises what the database raises when it can not say what is due.
@@ -114,6 +115,7 @@ def step(app: Flask, at: datetime) -> None:
         reading()
         due = maintenance.due(at=at)
         due_reminders = reminders.due(at=at)
+        quiet = monitoring.due(at=at)
     for public_id in due:
         with suppress(Exception), troubles.watch(f"Maintenance {public_id}"), app.app_context():
             maintenance.advance(public_id, at=at)
@@ -122,6 +124,11 @@ def step(app: Flask, at: datetime) -> None:
         watched = troubles.watch(f"The reminder of maintenance {public_id}")
         with suppress(Exception), watched, app.app_context():
             reminders.remind(public_id, at=at)
+            db.session.commit()
+    for public_id in quiet:
+        watched = troubles.watch(f"The end of incident {public_id}")
+        with suppress(Exception), watched, app.app_context():
+            monitoring.settle(public_id, at=at)
             db.session.commit()
 
 

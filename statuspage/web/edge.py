@@ -70,9 +70,11 @@ def publish(address: str, render: Render) -> Response:
 def obtain(address: str, render: Render) -> Answer:
     """What is published at `address`, made now if need be.
 
-    Aborts with 404 where `render` gives None; with 503 where nothing can be rendered
-    and no copy is left.
+    Aborts with 404 where `render` gives None, or where nothing can be: PostgreSQL does not even
+    look for a NUL. With 503 where nothing can be rendered and no copy is left.
     """
+    if "\0" in address:
+        abort(404)
     published: Published = current_app.extensions["published"]
     counter: Counter = current_app.extensions.get("page_counter", PAGE_REQUESTS)
     try:

@@ -53,7 +53,7 @@ def tell() -> Response:
     is_up = int(bool(lines))
     lines += _gauge("database_up", "1 where the database answered this request.", [({}, is_up)])
     folder = current_app.config["SETTINGS"].data_dir / "counters"
-    lines += _of_processes(counters.of_all(folder))
+    lines += of_processes(counters.of_all(folder))
     answer = Response("\n".join(lines) + "\n", mimetype="text/plain")
     answer.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
     answer.headers["Cache-Control"] = "no-store"
@@ -136,7 +136,7 @@ def _of_the_page() -> Lines:
     )
 
 
-def _of_processes(told: Mapping[str, Numbers]) -> Lines:
+def of_processes(told: Mapping[str, Numbers]) -> Lines:
     """Each family once, with a series for each process: the label `process` names it."""
     for family in counters.FAMILIES.values():
         yield from _head(family.name, family.about, family.type)

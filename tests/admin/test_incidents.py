@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from statuspage import clock
-from statuspage.domain import components, incidents
+from statuspage.domain import components, drafts, incidents
 from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import Role
@@ -340,7 +340,7 @@ def test_a_fact_that_is_too_long_for_a_draft_is_refused_and_kept_in_the_form(
     answer = ann.post(address, an_update(world, action="save", what_you_can_do="x" * 301))
     assert answer.status_code == 422
     assert fields_of(answer, address)["what_you_can_do"] == "x" * 301
-    assert stored(lambda: incidents.draft_update(incidents.get(public_id))) is None
+    assert stored(lambda: drafts.update_of(incidents.get(public_id))) is None
 
 
 def test_the_list_finds_by_name_and_pages(ann, world, an_incident):

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.domain import components, corrections, incidents, maintenance, pages
+from statuspage.domain import components, corrections, drafts, incidents, maintenance, pages
 from statuspage.domain.claims import Claim
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import ComponentStatus, IncidentStatus
@@ -220,7 +220,7 @@ def test_no_draft_and_nothing_retracted_is_told_anywhere(client, world):
 
 def test_a_draft_of_an_update_is_not_told(ask, committed, world, at):
     with committed():
-        incidents.save_draft_update(
+        drafts.save_update(
             incidents.get(world.open),
             status=IncidentStatus.MONITORING,
             body="Not yet.",

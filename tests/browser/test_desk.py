@@ -25,6 +25,7 @@ from statuspage.domain.postmortems import Action, Part
 from statuspage.domain.staff import Role
 from statuspage.domain.status import ComponentStatus, IncidentStatus
 from statuspage.domain.timeline import Facts
+from statuspage.web.admin import proof
 from tests.browser.barriers import barriers
 from tests.conftest import SECRET
 
@@ -367,7 +368,7 @@ def too_wide_at(page):
 
 
 def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
-    signed_in, open_page, live_url, desk, committed
+    signed_in, open_page, live_url, desk, committed, monkeypatch
 ):
     found = {}
     page = signed_in()
@@ -388,6 +389,19 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
         )
     page.get_by_role("button", name="Save").click()
     found["Somebody was quicker"] = heading_and_barriers(page)
+
+    monkeypatch.setattr(proof, "FRESH", timedelta(0))
+    with committed():
+        by = {"by": SYSTEM, "at": clock.now()}
+        staff.create("ed@example.com", name="Ed", role=Role.VIEWER, password=None, **by)
+    for button, heading in (
+        ("Lock out Ed", "Lock out Ed"),
+        ("Set the role of Ed", "Change the role of Ed"),
+    ):
+        page.goto(f"{live_url}/admin/team")
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        found[heading] = heading_and_barriers(page)
 
     page.goto(f"{live_url}/admin/incidents/{desk['trouble']}")
     page.get_by_label("Message").fill("Words that took\nan hour to write.")

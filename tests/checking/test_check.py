@@ -221,6 +221,12 @@ def test_a_database_file_elsewhere_is_made_for_its_owner_and_watched(
         db.engine.dispose()
 
 
+def test_a_database_in_memory_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sa.create_engine("sqlite://").connect().close()
+    assert not list(tmp_path.iterdir())
+
+
 @on_sqlite
 def test_an_empty_and_a_newer_database_are_told_apart(app, check, committed, tmp_path):
     with committed() as session:

@@ -11,7 +11,15 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, events, incidents, maintenance, postmortems
+from statuspage.domain import (
+    components,
+    corrections,
+    drafts,
+    events,
+    incidents,
+    maintenance,
+    postmortems,
+)
 from statuspage.domain.claims import Claim, effective
 from statuspage.domain.components import ComponentClaim
 from statuspage.domain.postmortems import Action, Part
@@ -320,8 +328,8 @@ def test_a_draft_claims_nothing_and_is_nobodys_business(payments):
 
 def test_a_published_draft_is_told_once_from_that_moment(payments):
     draft = opened({payments: MAJOR}, draft=True, started_at=AT - MINUTE)
-    incidents.publish_draft(draft, by=BEN, at=AT + HOUR)
-    incidents.publish_draft(draft, by=BEN, at=AT + 2 * HOUR)
+    drafts.publish(draft, by=BEN, at=AT + HOUR)
+    drafts.publish(draft, by=BEN, at=AT + 2 * HOUR)
     assert draft.told_at == draft.published_at == AT + HOUR
     assert draft.updates[0].posted_by == "Ben"
     assert stands(payments, AT - MINUTE) == MAJOR
@@ -334,30 +342,30 @@ def test_a_published_draft_is_told_once_from_that_moment(payments):
 def test_a_draft_whose_promise_has_passed_is_not_published(payments):
     draft = opened({payments: MAJOR}, draft=True, next_update_by=AT + MINUTE)
     with pytest.raises(Invalid, match="still ahead"):
-        incidents.publish_draft(draft, by=ANNA, at=AT + HOUR)
+        drafts.publish(draft, by=ANNA, at=AT + HOUR)
     assert draft.is_draft
 
 
 def test_only_a_draft_can_be_deleted(payments):
     draft, published = opened({}, draft=True), opened({payments: MAJOR})
-    incidents.delete_draft(draft, by=ANNA, at=AT)
+    drafts.delete(draft, by=ANNA, at=AT)
     with pytest.raises(Invalid):
-        incidents.delete_draft(published, by=ANNA, at=AT)
+        drafts.delete(published, by=ANNA, at=AT)
     assert db.session.scalars(sa.select(Incident)).all() == [published]
 
 
 def test_a_draft_update_is_kept_apart_from_what_was_told(payments):
     incident = opened({payments: MAJOR})
-    draft = incidents.save_draft_update(
+    draft = drafts.save_update(
         incident, status=S.RESOLVED, body="Perhaps over.", claims={}, by=ANNA, at=AT + MINUTE
     )
     assert incident.status is S.INVESTIGATING
     assert stands(payments, AT + MINUTE) == MAJOR
     with pytest.raises(Invalid):
         corrections.edit_update(draft, body="Over.", expected_version=1, by=ANNA, at=AT + MINUTE)
-    assert incidents.draft_update(incident) is draft
-    incidents.discard_draft_update(incident)
-    assert incidents.draft_update(incident) is None
+    assert drafts.update_of(incident) is draft
+    drafts.discard_update(incident)
+    assert drafts.update_of(incident) is None
 
 
 # ── putting right ──────────────────────────────────────────────────────────────
@@ -553,7 +561,7 @@ def test_a_redacted_secret_is_gone_from_every_row_of_the_database(payments):
         reason=f"Because {SECRET}",
     )
     imported = told(incident, S.RESOLVED, body="Imported.")
-    incidents.save_draft_update(
+    drafts.save_update(
         incident,
         status=S.RESOLVED,
         body=f"Not {SECRET} yet.",

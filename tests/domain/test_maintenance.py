@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, events, incidents, maintenance
+from statuspage.domain import components, corrections, drafts, events, incidents, maintenance
 from statuspage.domain.claims import effective
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import Impact, IncidentStatus
@@ -220,7 +220,7 @@ def test_drafts_and_retracted_maintenance_never_begin(payments):
 def test_a_draft_whose_window_has_passed_is_not_published(payments):
     draft = planned({payments: MAINTENANCE}, draft=True)
     with pytest.raises(Invalid, match="lies in the past"):
-        incidents.publish_draft(draft, by=ANNA, at=AT + 3 * HOUR)
+        drafts.publish(draft, by=ANNA, at=AT + 3 * HOUR)
     with pytest.raises(Invalid):
         maintenance.reschedule(
             draft,

@@ -22,6 +22,7 @@ from statuspage.db import db
 from statuspage.domain import (
     components,
     corrections,
+    drafts,
     events,
     incidents,
     maintenance,
@@ -264,7 +265,7 @@ class TruthModel(RuleBasedStateMachine):
         key = self.pick(which, lambda told: told.is_draft)
         word, told = self.word(), self.told[key]
         incident = incidents.get(key)
-        incidents.edit_draft(
+        drafts.edit(
             incident,
             name="Trouble",
             status=status,
@@ -273,8 +274,8 @@ class TruthModel(RuleBasedStateMachine):
             by=ANNA,
             at=self.at(),
         )
-        incidents.publish_draft(incident, by=ANNA, at=self.at())
-        incidents.publish_draft(incident, by=ANNA, at=self.at())
+        drafts.publish(incident, by=ANNA, at=self.at())
+        drafts.publish(incident, by=ANNA, at=self.at())
         told.is_draft, told.named = False, named
         told.words.append([word])
         self.take_on(key, status, named, since_s=told.started_s)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from statuspage.config import PROJECT
 from statuspage.db import db
-from statuspage.domain import events, incidents
+from statuspage.domain import drafts, events, incidents
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.status import IncidentStatus
 from tests.conftest import on_sqlite
@@ -267,7 +267,7 @@ def test_incidents_are_listed_newest_first_and_drafts_never(
             at=at,
             draft=True,
         )
-        incidents.save_draft_update(
+        drafts.save_update(
             incidents.get(ids[0]),
             status=IncidentStatus.IDENTIFIED,
             body="Secret",

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
 from statuspage.domain import events, metrics
 from statuspage.domain.tokens import Scope
-from tests.conftest import on_sqlite
+from tests.conftest import on_postgresql, on_sqlite
 from tests.public.test_site import counted
 
 NOW = int(datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp())
@@ -338,3 +339,29 @@ def test_reading_needs_read_and_sending_needs_components(program_with, metric, p
     assert send(reader, made, NOW, 1).status_code == 403
     assert points(made) == {}
     assert send(sender, made, NOW, 1).status_code == 201
+
+
+@on_postgresql
+def test_a_metric_that_is_removed_while_it_is_changed_is_a_conflict(program, metric, app):
+    removed = metric()["id"]
+
+    def remove(_session, _context, _instances):
+        with db.engine.begin() as somebody_else:
+            somebody_else.execute(sa.delete(metrics.Metric.__table__))
+
+    sa.event.listen(db.session, "before_flush", remove, once=True)
+    answer = program.patch(f"/metrics/{removed}", {"metric": {"name": "Delay"}})
+    assert answer.status_code == 409
+    assert "Send it again" in answer.json["message"]
+
+
+@on_postgresql
+def test_who_waits_for_one_that_waits_for_them_is_asked_to_send_it_again(program, metric):
+    changed = metric()["id"]
+
+    def wait_for_one_another(_session, _context, _instances):
+        raise sa.exc.OperationalError("UPDATE", {}, psycopg.errors.DeadlockDetected())
+
+    sa.event.listen(db.session, "before_flush", wait_for_one_another, once=True)
+    answer = program.patch(f"/metrics/{changed}", {"metric": {"name": "Delay"}})
+    assert answer.status_code == 409

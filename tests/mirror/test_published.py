@@ -127,7 +127,12 @@ def test_what_is_no_file_is_asked_of_the_application(copy, before):
         assert session.get(f"{url}/incidents/").status_code == 404
         assert session.get(f"{url}/incidents/{copy.world.retracted}").status_code == 410
         assert session.get(f"{url}/history?page=999").status_code == 404
-        assert session.post(f"{url}/history").status_code == 405
+        for folder in ("incidents", "static", "api/v2", "api/v2/scheduled-maintenances"):
+            answer = session.get(f"{url}/{folder}", allow_redirects=False)
+            original = requests.get(f"http://127.0.0.1:{port}/{folder}", allow_redirects=False)
+            assert (answer.status_code, answer.text) == (404, original.text)
+        for page in ("history", "history.json", "api/v2/status.json", "feeds/updates.json"):
+            assert session.post(f"{url}/{page}", json={"a": 1}).status_code == 405
         assert "my label" in session.get(f"{url}/badge.svg?label=my+label").text
         assert "<form" in session.get(f"{url}/subscribe").text
         assert "fresh" in session.get(f"{url}/beacon.json").text

@@ -14,7 +14,7 @@ import pytest
 from statuspage.config import SettingsError, load
 from statuspage.mirror.couriers import Courier, Standings, standings
 from statuspage.mirror.stage import Draft, Stage
-from statuspage.mirror.targets import Keys, TargetError, parse, sftp
+from statuspage.mirror.targets import Keys, TargetError, parse, rsync, sftp
 from statuspage.mirror.targets.sigv4 import signed
 from tests.mirror.receivers import ACCESS, SECRET, bucket
 
@@ -216,7 +216,7 @@ def test_rsync_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path):
 
 @pytest.fixture
 def ssh_server(tmp_path, monkeypatch):
-    """The port of an SSH server of our own, whose key the system's `sftp` takes here."""
+    """The port of an SSH server of our own, whose key the system's programs take here."""
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     subsystem = Path("/usr/lib/openssh/sftp-server")
     if not sshd or not subsystem.exists() or not shutil.which("sftp"):
@@ -240,6 +240,8 @@ def ssh_server(tmp_path, monkeypatch):
     options = ("-oIdentityFile=" + str(tmp_path / "user"), "-oStrictHostKeyChecking=no",
                "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR")  # fmt: skip
     monkeypatch.setattr(sftp, "SSH_OPTIONS", (*sftp.SSH_OPTIONS, *options))
+    shell = " ".join(("ssh", "-p", str(port), *rsync.SSH_OPTIONS, *options))
+    monkeypatch.setattr(rsync, "PROGRAM", (*rsync.PROGRAM[:-1], shell))
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with socket.socket() as probe:
@@ -261,6 +263,19 @@ def test_sftp_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path, ssh_
     assert files_in(place) == bodies(SMALL)
     left = take_back(stage)
     assert target_at(text, tmp_path).publish(stage) == 1
+    assert files_in(place) == left
+
+
+@pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed.")
+def test_rsync_goes_to_another_machine_by_ssh(stage, tmp_path, ssh_server):
+    place = tmp_path / "far away"
+    (tmp_path / "work").mkdir()
+    target = target_at(f"rsync:127.0.0.1:{place}", tmp_path)
+    assert target.is_empty()
+    target.publish(stage)
+    assert files_in(place) == bodies(SMALL)
+    left = take_back(stage)
+    target.publish(stage)
     assert files_in(place) == left
 
 

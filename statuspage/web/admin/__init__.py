@@ -9,15 +9,16 @@ from functools import cache
 from pathlib import Path
 
 import structlog
-from flask import Blueprint, Flask, Response, current_app, g, render_template, url_for
+from flask import Blueprint, Flask, Response, current_app, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import exc
+from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
 from statuspage import clock
-from statuspage.db import db
+from statuspage.db import crossed, db
 from statuspage.domain.staff import Permission
 from statuspage.domain.status import ComponentStatus
 from statuspage.page import drawings
@@ -161,6 +162,8 @@ def _refuse_forgery(_error: CSRFError) -> ResponseReturnValue:
 @bp.errorhandler(exc.InterfaceError)
 @bp.errorhandler(exc.TimeoutError)
 def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
+    if crossed(error):
+        return _crossed(error)
     log.error("desk.database_unavailable", error=str(getattr(error, "orig", error)))
     _roll_back()
     if "_login_user" not in g:
@@ -169,6 +172,33 @@ def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     response = again.page(*outage.in_words(getattr(error, "orig", None)), 503)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
+
+
+@bp.errorhandler(exc.IntegrityError)
+@bp.errorhandler(StaleDataError)
+def _crossed(error: exc.SQLAlchemyError) -> ResponseReturnValue:
+    log.warning("desk.crossed", error=_kind(error))
+    _roll_back()
+    return again.page(
+        "Somebody else was quicker",
+        "They changed or removed the same thing at this moment, so nothing of yours was saved."
+        " Look at what stands now, then send yours again if it is still right.",
+        409,
+    )
+
+
+@bp.errorhandler(exc.DataError)
+def _unstorable(error: exc.DataError) -> ResponseReturnValue:
+    """PostgreSQL has no place for it; SQLite finds nothing there."""
+    log.warning("desk.unstorable", error=_kind(error))
+    _roll_back()
+    if request.method != "POST":
+        return _not_found()
+    return again.page(
+        "This can not be kept",
+        "A character or a number in it is none that the database takes. Nothing was saved.",
+        422,
+    )
 
 
 @bp.errorhandler(429)
@@ -197,11 +227,20 @@ def _forbidden(_error: HTTPException) -> ResponseReturnValue:
 
 @bp.errorhandler(404)
 def _missing(_error: HTTPException) -> ResponseReturnValue:
+    return _not_found()
+
+
+def _not_found() -> ResponseReturnValue:
     return render_template(
         "admin/stop.html",
         heading="Not found",
         words="There is nothing at this address. It may have been a draft that was thrown away.",
     ), 404
+
+
+def _kind(error: exc.SQLAlchemyError) -> str:
+    """What went wrong, without the values: they may be addresses."""
+    return type(getattr(error, "orig", None) or error).__name__
 
 
 def _roll_back() -> None:

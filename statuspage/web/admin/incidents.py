@@ -19,7 +19,7 @@ from flask.typing import ResponseReturnValue
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import components, events, incidents, postmortems
+from statuspage.domain import components, drafts, events, incidents, monitoring, postmortems
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
 from statuspage.domain.staff import Permission
@@ -133,7 +133,7 @@ def save_draft(public_id: str) -> ResponseReturnValue:
 
     def act() -> str:
         now = clock.now()
-        incidents.edit_draft(
+        drafts.edit(
             incident,
             name=form.name.data or "",
             status=form.step,
@@ -147,7 +147,7 @@ def save_draft(public_id: str) -> ResponseReturnValue:
             impact_override=parse_impact(form.impact_override.data),
         )
         if is_published:
-            incidents.publish_draft(incident, by=current_actor(), at=now)
+            drafts.publish(incident, by=current_actor(), at=now)
         return url_for("admin.incidents.show", public_id=public_id)
 
     said = "Published." if is_published else "Draft saved. Customers do not see it."
@@ -169,7 +169,7 @@ def discard(public_id: str) -> ResponseReturnValue:
     form = Form(request.form)
 
     def act() -> str:
-        incidents.delete_draft(incident, by=current_actor(), at=clock.now())
+        drafts.delete(incident, by=current_actor(), at=clock.now())
         return url_for("admin.overview.show")
 
     return save(form, act, said="Draft thrown away.", again=lambda: _page(incident, other=form))
@@ -203,6 +203,7 @@ def _new_page(form: OpenForm, incident: Incident | None = None) -> str:
         templates=templates.offered(form),
         incident=incident,
         preview=_preview(form, IncidentKind.INCIDENT, form.name.data or "", None),
+        **_alerts(incident),
     )
 
 
@@ -236,7 +237,7 @@ def post_update(public_id: str) -> ResponseReturnValue:
 
     def act() -> str:
         now = clock.now()
-        incidents.discard_draft_update(incident)
+        drafts.discard_update(incident)
         incidents.post_update(
             incident,
             status=form.step,
@@ -258,7 +259,7 @@ def post_update(public_id: str) -> ResponseReturnValue:
 def _save_draft_update(incident: Incident, form: UpdateForm) -> Response:
     def act() -> str:
         now = clock.now()
-        incidents.save_draft_update(
+        drafts.save_update(
             incident,
             status=form.step,
             body=form.body.data or "",
@@ -293,14 +294,14 @@ def discard_update(public_id: str) -> ResponseReturnValue:
     form = Form(request.form)
 
     def act() -> str:
-        incidents.discard_draft_update(incident)
+        drafts.discard_update(incident)
         return url_for("admin.incidents.show", public_id=public_id)
 
     return save(form, act, said="Draft thrown away.", again=lambda: _page(incident, other=form))
 
 
 def _update_form(formdata: Any, incident: Incident) -> UpdateForm:
-    draft = incidents.draft_update(incident)
+    draft = drafts.update_of(incident)
     newest = _newest(incident)
     present = incident.claims
     is_maintenance = incident.kind is IncidentKind.MAINTENANCE
@@ -313,12 +314,12 @@ def _update_form(formdata: Any, incident: Incident) -> UpdateForm:
     }
     if draft is not None:
         values |= {
-            **asdict(incidents.drafted_facts(draft)),
+            **asdict(drafts.facts_of(draft)),
             "status": draft.status.value,
             "body": draft.body,
             "promise": _nearest_promise(draft.next_update_by, draft.updated_at),
         }
-        present = incidents.drafted_claims(draft)
+        present = drafts.claims_of(draft)
     form = UpdateForm(formdata, **values)
     form.status.choices = {
         step.value: step.label for step in (MAINTENANCE_STEPS if is_maintenance else INCIDENT_STEPS)
@@ -349,7 +350,7 @@ def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None
         templates=templates.offered(form),
         other=other,
         now=now,
-        draft=incidents.draft_update(incident),
+        draft=drafts.update_of(incident),
         updates=[update for update in incident.updates if not update.is_draft],
         preview=_preview(form, incident.kind, incident.name, incident),
         released=preview.released(incident, at=now),
@@ -358,7 +359,17 @@ def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None
         moments=[(moment, *MOMENTS[moment], getattr(incident, moment.value)) for moment in Moment],
         log=events.about(incident.public_id, limit=20),
         telling=standing.of_incident(incident.public_id, at=now),
+        **_alerts(incident),
     )
+
+
+def _alerts(incident: Incident | None) -> dict[str, object]:
+    if incident is None:
+        return {"alerts": []}
+    return {
+        "alerts": monitoring.of_incident(incident),
+        "ends_by_itself": monitoring.ends_by_itself(incident),
+    }
 
 
 # ── the past ───────────────────────────────────────────────────────────────────

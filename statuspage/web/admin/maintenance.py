@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import components, incidents, maintenance
+from statuspage.domain import components, drafts, incidents, maintenance
 from statuspage.domain.staff import Permission
 from statuspage.domain.status import IncidentKind, IncidentStatus
 from statuspage.domain.timeline import Incident
@@ -128,7 +128,7 @@ def save_draft(public_id: str) -> ResponseReturnValue:
             reminds=form.reminds.data,
         )
         if is_published:
-            incidents.publish_draft(draft, by=current_actor(), at=now)
+            drafts.publish(draft, by=current_actor(), at=now)
         return url_for("admin.incidents.show", public_id=public_id)
 
     said = "Announced." if is_published else "Draft saved. Customers do not see it."

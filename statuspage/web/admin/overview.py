@@ -6,7 +6,7 @@ from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
-from statuspage.domain import incidents, maintenance, postmortems
+from statuspage.domain import drafts, incidents, maintenance, postmortems
 from statuspage.domain.postmortems import ActionState
 from statuspage.domain.staff import Permission
 from statuspage.domain.status import IncidentKind
@@ -38,7 +38,7 @@ def show() -> ResponseReturnValue:
         trouble=[one for one in live if one.kind is IncidentKind.INCIDENT],
         planned=[one for one in live if one.kind is IncidentKind.MAINTENANCE],
         drafts=[one for one in unresolved if one.is_draft],
-        draft_updates=[one for one in live if incidents.draft_update(one)],
+        draft_updates=[one for one in live if drafts.update_of(one)],
         promises=[one for one in live if one.next_update_by and one.next_update_by <= now + SOON],
         by_hand=maintenance.due_by_hand(at=now),
         unwritten=postmortems.missing(since=now - POSTMORTEM_WINDOW),

@@ -26,6 +26,8 @@ SCOPES = {
     Scope.COMPONENTS.value: "Components, groups and metrics",
     Scope.SUBSCRIBERS.value: "Subscribers and page access: other people’s addresses",
     Scope.BOUNCES.value: "Report mail that came back, and nothing else",
+    Scope.ALERTS.value: "Report alerts, which become drafts of incidents, and nothing else",
+    Scope.ALERTS_PUBLISH.value: "Report alerts, which are published at once, and nothing else",
     Scope.MANAGE.value: "Everything, the settings and the team included",
 }
 

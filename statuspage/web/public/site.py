@@ -7,9 +7,11 @@ from http import HTTPStatus
 
 from flask import Blueprint, Flask, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import InternalServerError, NotFound
+from sqlalchemy.exc import DataError
+from werkzeug.exceptions import BadRequest, InternalServerError, NotFound
 
 from statuspage import clock
+from statuspage.db import db
 from statuspage.domain import pages
 from statuspage.page import html, snapshot
 from statuspage.page.answers import Rendering
@@ -32,6 +34,7 @@ def init_app(app: Flask) -> None:
     """Put the public pages on an application, and its page for unknown addresses."""
     app.register_blueprint(bp)
     app.register_error_handler(NotFound, missing)
+    app.register_error_handler(DataError, unstorable)
     app.register_error_handler(InternalServerError, unexpected)
 
 
@@ -174,6 +177,12 @@ def _missing() -> Rendering | None:
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def unstorable(_error: DataError) -> ResponseReturnValue:
+    """What a stranger typed is none that PostgreSQL keeps or looks for: a NUL, a huge number."""
+    db.session.rollback()
+    return missing(NotFound()) if request.method in ("GET", "HEAD") else BadRequest()
 
 
 def unexpected(_error: InternalServerError) -> ResponseReturnValue:

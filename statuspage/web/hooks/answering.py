@@ -1,0 +1,53 @@
+"""What all hooks have in common: a token in the address, and answers in JSON.
+
+The token is the proof, so a wrong one learns nothing: 404.
+"""
+
+import json
+from datetime import datetime
+
+import structlog
+from flask import Blueprint, Response
+from flask.typing import ResponseReturnValue
+from sqlalchemy import exc
+
+from statuspage.db import db
+from statuspage.domain import tokens
+from statuspage.domain.tokens import ApiToken, Scope
+
+log = structlog.get_logger()
+
+
+def token_of(secret: str, needed: Scope, *, at: datetime) -> ApiToken | None:
+    """None where it is unknown, over, or for something else."""
+    found = tokens.with_secret(secret)
+    return found if found and found.works(at) and found.may(needed) else None
+
+
+def note_use(token: ApiToken, *, at: datetime) -> None:
+    if token.is_use_due(at):
+        tokens.note_use(token, at=at)
+
+
+def answer(status: int, **said: object) -> Response:
+    body = json.dumps(said) + "\n"
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(body, status, headers, content_type="application/json")
+
+
+def nothing_here() -> Response:
+    return answer(404, error="There is nothing at this address.")
+
+
+def ask_again_where_the_database_is_gone(hook: Blueprint) -> None:
+    """Whoever calls a hook tries again for hours where it is told to."""
+
+    @hook.errorhandler(exc.OperationalError)
+    @hook.errorhandler(exc.InterfaceError)
+    @hook.errorhandler(exc.TimeoutError)
+    def database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
+        log.error(f"{hook.name}.database_unavailable", error=str(getattr(lost, "orig", lost)))
+        db.session.remove()
+        response = answer(503, error="We can not write this down now. Send it again.")
+        response.headers["Retry-After"] = "60"
+        return response
