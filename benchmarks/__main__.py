@@ -2,15 +2,16 @@
 desk and a busy form, and of a rebuild."""
 
 import argparse
+import math
 import os
 import shutil
 import statistics
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from benchmarks import desk, load, rebuild, rows, servers
 from benchmarks.load import Sample
@@ -20,8 +21,11 @@ FEED = "/history.atom"
 JSON = "/api/v2/summary.json"
 NGINX, OURS, CACHED = "nginx", "statuspage", "nginx cache"
 PUBLISHED = "published files"
+GUARDED = "nginx, same headers"
+"""Bare files again, with the headers that guard ours: what those cost by themselves."""
 AGAIN = "nginx, again"
 """The same server a second time: how far its ratio is from 1 is noise."""
+OF_FILES = frozenset({NGINX, GUARDED, AGAIN})
 CONNECTIONS = (16, 64)
 BARS = (
     "Bars: 0.50 of nginx for each answer and a p99 below 10 ms, 0.80 through nginx's cache,"
@@ -64,27 +68,35 @@ def main() -> None:
         print("A page of 20 components and 500 incidents is made …", file=sys.stderr)
         timing, cookie = _prepare()
         with servers.product(environment) as ours:
-            files = {one.file: servers.fetch(ours + one.address)[1] for one in QUESTIONS}
+            answers = {one.file: servers.fetch(ours + one.address) for one in QUESTIONS}
             published = servers.published_files(folder / "published")
-            with servers.nginx(folder / "nginx", files, ours, published) as urls:
-                theirs, cached, by_files = urls
+            with servers.nginx(
+                folder / "nginx", answers, ours, published, options.workers
+            ) as nginx:
                 addresses = {
-                    NGINX: theirs,
+                    NGINX: nginx.bare,
                     OURS: ours,
-                    CACHED: cached,
-                    PUBLISHED: by_files,
-                    AGAIN: theirs,
+                    CACHED: nginx.cached,
+                    PUBLISHED: nginx.published,
+                    GUARDED: nginx.guarded,
+                    AGAIN: nginx.bare,
                 }
                 runs = [*_runs(addresses), *_peers(options.peer)]
                 rounds = _rounds(runs, options.rounds, options.seconds)
             pairs = _beside_the_desk(ours, cookie, options.rounds, options.seconds)
-    print(_report(rounds, pairs, timing, files, busy))
+    print(_report(rounds, pairs, timing, answers, busy))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each answer is asked")
-    parser.add_argument("--seconds", type=float, default=2, help="length of one run of wrk")
+    parser.add_argument("--rounds", type=int, default=30, help="how often each answer is asked")
+    parser.add_argument("--seconds", type=float, default=0.3, help="length of one run of wrk")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count(),
+        help="processes of nginx (default: %(default)s)",
+    )
     parser.add_argument(
         "--peer",
         action="append",
@@ -146,7 +158,7 @@ def _runs(addresses: Mapping[str, str]) -> Iterator[Run]:
     for question in QUESTIONS:
         for connections in CONNECTIONS:
             for server, base in addresses.items():
-                path = f"/{question.file}" if base == addresses[NGINX] else question.address
+                path = f"/{question.file}" if server in OF_FILES else question.address
                 yield Run(question, connections, server, base + path)
 
 
@@ -159,12 +171,14 @@ def _peers(pages: Iterable[str]) -> Iterator[Run]:
 
 
 def _rounds(runs: Sequence[Run], count: int, seconds: float) -> Rounds:
-    """Every question to all servers, forwards and backwards in turn."""
+    """Every question to all servers, in another order each time: many short runs tell two
+    servers apart better than a few long ones, for each begins with new connections, and how
+    these fall to the processes of a server is chance."""
     for run in runs:
-        run.sample(1)
-    samples = defaultdict(list)
+        run.sample(seconds)
+    samples: dict[tuple[str, int, str], list[Sample]] = {run.key: [] for run in runs}
     for number in range(count):
-        for run in runs[:: -1 if number % 2 else 1]:
+        for run in Random(number).sample(runs, len(runs)):
             samples[run.key].append(run.sample(seconds))
         print(f"Round {number + 1} of {count} is done.", file=sys.stderr)
     return samples
@@ -185,17 +199,21 @@ def _beside_the_desk(ours: str, cookie: str, count: int, seconds: float) -> Pair
 
 
 def _report(
-    rounds: Rounds, pairs: Pairs, timing: rebuild.Rebuild, files: Mapping[str, bytes], busy: float
+    rounds: Rounds,
+    pairs: Pairs,
+    timing: rebuild.Rebuild,
+    answers: Mapping[str, servers.Answered],
+    busy: float,
 ) -> str:
     lines = [
-        "| answer | connections | server | req/s min / median / max | of nginx (min–max)"
+        "| answer | connections | server | req/s min / median / max | of nginx ± its standard error"
         " | p50 ms | p99 ms |",
         "|---|---|---|---|---|---|---|",
     ]
     for (name, connections, server), samples in rounds.items():
         base = rounds[name, connections, NGINX]
         lines.append(f"| {name} | {connections} | {server} {_figures(samples, base)}")
-    sizes = ", ".join(f"{name} {len(body):,} bytes" for name, body in files.items())
+    sizes = ", ".join(f"{name} {len(body):,} bytes" for name, (_, body) in answers.items())
     alone, beside, answered = zip(*pairs, strict=True)
     return "\n".join(
         [
@@ -203,7 +221,7 @@ def _report(
             "",
             f"{sizes}; 1 thread of wrk, {len(base)} rounds.",
             "",
-            "| the page, 16 connections | req/s min / median / max | of alone (min–max)"
+            "| the page, 16 connections | req/s min / median / max | of alone ± its standard error"
             " | p50 ms | p99 ms |",
             "|---|---|---|---|---|",
             f"| alone {_figures(alone, alone)}",
@@ -225,16 +243,21 @@ def _report(
 
 def _figures(samples: list[Sample], base: list[Sample]) -> str:
     rates = [sample.requests_per_s for sample in samples]
-    ratios = [
-        ours.requests_per_s / theirs.requests_per_s
-        for ours, theirs in zip(samples, base, strict=True)
-    ]
     rate = f"{min(rates):,.0f} / {statistics.median(rates):,.0f} / {max(rates):,.0f}"
-    ratio = f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f}–{max(ratios):.2f})"
+    ratio, error = _ratio(rates, [sample.requests_per_s for sample in base])
     p50 = statistics.median(sample.p50_ms for sample in samples)
     p99 = statistics.median(sample.p99_ms for sample in samples)
-    ratio = "1" if samples is base else ratio
-    return f"| {rate} | {ratio} | {p50:.2f} | {p99:.1f} |"
+    of_base = "1" if samples is base else f"**{ratio:.3f}** ± {error:.3f}"
+    return f"| {rate} | {of_base} | {p50:.2f} | {p99:.1f} |"
+
+
+def _ratio(rates: Sequence[float], base: Sequence[float]) -> tuple[float, float]:
+    """Of the means, and its standard error by that of both (0 for a single round)."""
+    ratio = statistics.fmean(rates) / statistics.fmean(base)
+    if len(rates) == 1:
+        return ratio, 0.0
+    spread = (statistics.variance(of) / statistics.fmean(of) ** 2 / len(of) for of in (rates, base))
+    return ratio, ratio * math.sqrt(sum(spread))
 
 
 if __name__ == "__main__":

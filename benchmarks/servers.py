@@ -13,14 +13,17 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_S = 60
 
+Answered = tuple[Mapping[str, str], bytes]
+"""Headers and body."""
+
 NGINX = """
 {user}
-worker_processes 2;
+worker_processes {workers};
 daemon off;
 pid {folder}/nginx.pid;
 error_log stderr error;
@@ -39,15 +42,47 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen 127.0.0.1:{port} backlog=1024;
+        listen {bare} backlog=1024;
         root {folder}/files;
         index page.html;
         open_file_cache max=100;
         open_file_cache_valid 60s;
     }}
-{cache}
+    server {{
+        listen {guarded_at} backlog=1024;
+        root {folder}/files;
+        open_file_cache max=100;
+        open_file_cache_valid 60s;
+{guarded}
+    }}
+{ours}
 }}
 """
+
+OF_NGINX = frozenset(
+    {
+        "accept-ranges",
+        "connection",
+        "content-length",
+        "content-type",
+        "date",
+        "etag",
+        "last-modified",
+        "server",
+        "vary",
+    }
+)
+"""Headers that it sends by itself."""
+
+
+class Nginx(NamedTuple):
+    """Addresses of one nginx: bare files, the same with the headers that guard ours, the cache
+    of the documentation before the group, and the files that we publish for it."""
+
+    bare: str
+    guarded: str
+    cached: str
+    published: str
 
 
 @contextmanager
@@ -69,29 +104,46 @@ def published_files(folder: Path) -> Path:
 
 @contextmanager
 def nginx(
-    folder: Path, files: Mapping[str, bytes], ours: str, published: Path
-) -> Iterator[tuple[str, str, str]]:
-    """nginx with two workers: its address with `files`, each with its gzip form beside it,
-    its address with the cache of the documentation before `ours`, and the one with the files
-    that we publish for it."""
+    folder: Path, answers: Mapping[str, Answered], ours: str, published: Path, workers: int
+) -> Iterator[Nginx]:
+    """nginx with the bodies of `answers` as files of these names, each with its gzip form beside
+    it, before the group at `ours` and the folder `published`."""
     root = folder / "files"
     root.mkdir(parents=True)
-    for name, body in files.items():
+    for name, (_, body) in answers.items():
         (root / name).write_bytes(body)
         (root / f"{name}.gz").write_bytes(gzip.compress(body, 9, mtime=0))
-    port, cached_port, published_port = free_port(), free_port(), free_port()
-    # As root, nginx would read the folder as somebody who may not.
-    user = "user root;" if os.geteuid() == 0 else ""
+    ports = Nginx(*(f"127.0.0.1:{free_port()}" for _ in Nginx._fields))
     settings = folder / "nginx.conf"
-    cache = _documented_cache(folder, cached_port, ours)
-    cache += _published_files(published, published_port, ours)
-    settings.write_text(NGINX.format(folder=folder, port=port, user=user, cache=cache))
+    settings.write_text(
+        NGINX.format(
+            folder=folder,
+            bare=ports.bare,
+            guarded_at=ports.guarded,
+            workers=workers,
+            # As root, nginx would read the folder as somebody who may not.
+            user="user root;" if os.geteuid() == 0 else "",
+            guarded="".join(_guarded(name, headers) for name, (headers, _) in answers.items()),
+            ours=_documented_cache(folder, ports.cached, ours)
+            + _published_files(published, ports.published, ours),
+        )
+    )
     command = ["nginx", "-c", str(settings), "-p", str(folder), "-e", "stderr"]
-    with _running(command, f"http://127.0.0.1:{port}", cwd=folder, env=dict(os.environ)) as url:
-        yield url, f"http://127.0.0.1:{cached_port}", f"http://127.0.0.1:{published_port}"
+    urls = Nginx(*(f"http://{place}" for place in ports))
+    with _running(command, urls.bare, cwd=folder, env=dict(os.environ)):
+        yield urls
 
 
-def _published_files(folder: Path, port: int, ours: str) -> str:
+def _guarded(name: str, headers: Mapping[str, str]) -> str:
+    lines = "".join(
+        f'            add_header {field} "{value}";\n'
+        for field, value in headers.items()
+        if field.lower() not in OF_NGINX
+    )
+    return f"        location = /{name} {{\n{lines}        }}\n"
+
+
+def _published_files(folder: Path, place: str, ours: str) -> str:
     """The configuration that we ship for published files, in the same nginx."""
     text = (PROJECT / "deploy" / "nginx" / "published.conf").read_text()
     return (
@@ -99,11 +151,11 @@ def _published_files(folder: Path, port: int, ours: str) -> str:
         .replace("upstream statuspage ", "upstream origin_of_files ")
         .replace("http://statuspage;", "http://origin_of_files;")
         .replace("127.0.0.1:8000", ours.removeprefix("http://"))
-        .replace("listen 80;", f"listen 127.0.0.1:{port};")
+        .replace("listen 80;", f"listen {place};")
     )
 
 
-def _documented_cache(folder: Path, port: int, ours: str) -> str:
+def _documented_cache(folder: Path, place: str, ours: str) -> str:
     """The example of the documentation, with places and ports of this run."""
     text = (PROJECT / "docs" / "serving.md").read_text()
     example = re.search(r"^```nginx\n(.*?)^```", text, re.M | re.S)
@@ -112,11 +164,11 @@ def _documented_cache(folder: Path, port: int, ours: str) -> str:
         example[1]
         .replace("/var/cache/nginx/status", f"{folder}/cache")
         .replace("127.0.0.1:8000", ours.removeprefix("http://"))
-        .replace("listen 80;", f"listen 127.0.0.1:{port};")
+        .replace("listen 80;", f"listen {place};")
     )
 
 
-def fetch(url: str, headers: Mapping[str, str] | None = None) -> tuple[Mapping[str, str], bytes]:
+def fetch(url: str, headers: Mapping[str, str] | None = None) -> Answered:
     """Headers and body as they are on the wire. Raises `OSError` when nobody answers well."""
     request = urllib.request.Request(url, headers=dict(headers or {}))
     with urllib.request.urlopen(request, timeout=30) as answer:

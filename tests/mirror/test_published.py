@@ -10,6 +10,7 @@ import pytest
 import requests
 from werkzeug.serving import make_server
 
+from statuspage import create_app
 from statuspage.config import PROJECT
 from tests.mirror.nginx import free_port, nginx
 
@@ -168,6 +169,49 @@ def test_the_last_copy_is_served_when_the_application_is_gone(copy, tmp_path, co
                 assert answer.content == good[address]
                 if not is_a_cache or answer.headers["X-Cache"] in ("STALE", "UPDATING"):
                     break
+
+
+@pytest.mark.parametrize("path", ["docs/serving.md", "deploy/nginx/compose.conf"])
+def test_the_cache_of_nginx_keeps_one_copy_for_each_way_to_pack(copy, tmp_path, path):
+    port = free_port()
+    text = (PROJECT / path).read_text()
+    if path.endswith(".md"):
+        text = re.search(r"^```nginx\n(.*?)^```", text, re.M | re.S)[1]
+    # Whoever mirrors packs nothing: this application does.
+    app = create_app(copy.app.config["SETTINGS"], watch=False)
+    with running(app) as behind:
+        text = re.sub(r"server (127.0.0.1|web-\d):8000", f"server 127.0.0.1:{behind}", text)
+        text = text.replace("/var/cache/nginx/status", f"{tmp_path}/cache")
+        text = text.replace("listen 80;", f"listen 127.0.0.1:{port};")
+        # Long enough that no copy is made anew while this test reads.
+        text = text.replace(
+            "proxy_cache_valid 200 1s;",
+            "proxy_cache_valid 200 1h; add_header X-Cache $upstream_cache_status;",
+        )
+        with nginx(text, tmp_path / "nginx", port) as url:
+
+            def asked(address, accepts, **headers):
+                headers["Accept-Encoding"] = accepts
+                answer = requests.get(url + address, headers=headers, allow_redirects=False)
+                return answer.headers
+
+            for first, others, packed in (
+                ("br", ("gzip, deflate, br, zstd", "br;q=1.0, gzip;q=0.8", "BR"), "br"),
+                ("gzip", ("deflate, gzip;q=0.5", "br;q=0, gzip", "br; q=0.0,gzip"), "gzip"),
+                ("", ("identity", "gzip;q=0", "br;q=0,gzip;q=0.000", "abr, gzipped"), None),
+            ):
+                said = asked("/", first)
+                assert (said["X-Cache"], said.get("Content-Encoding")) == ("MISS", packed)
+                for accepts in others:
+                    said = asked("/", accepts)
+                    assert (said["X-Cache"], said.get("Content-Encoding")) == ("HIT", packed)
+            for dest, kind in (("document", "text/xml"), ("empty", "application/atom+xml")):
+                for cached in ("MISS", "HIT"):
+                    said = asked("/history.atom", "br", **{"Sec-Fetch-Dest": dest})
+                    assert said["X-Cache"] == cached
+                    assert said["Content-Type"].startswith(kind)
+            for _ in range(2):
+                assert asked("/admin/sign-in", "br")["X-Cache"] == "MISS"
 
 
 def test_nginx_goes_to_the_mirror_only_for_what_is_in_it_and_when_nobody_answers(copy, tmp_path):
