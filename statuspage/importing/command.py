@@ -12,7 +12,7 @@ from statuspage.importing.errors import RefusedError
 if TYPE_CHECKING:
     from flask import Flask
 
-    from statuspage.importing.write import Report
+    from statuspage.importing.work import Report
 
 Item = TypeVar("Item")
 
