@@ -1,6 +1,5 @@
-"""Components and groups: names, order, statuses set by hand, and their recorded history."""
+"""Components: names, order, statuses set by hand, and their recorded history."""
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from statuspage.domain.components import Component, ComponentClaim, ComponentGro
 from statuspage.domain.staff import Permission
 from statuspage.domain.status import ComponentStatus
 from statuspage.errors import Invalid
+from statuspage.web.admin import arranging
 from statuspage.web.admin.forms import (
     Form,
     MomentField,
@@ -30,8 +30,6 @@ bp = Blueprint("components", __name__, url_prefix="/components")
 
 HISTORY = timedelta(days=90)
 STATUSES = {status.value: status.label for status in ComponentStatus}
-
-Item = Component | ComponentGroup
 
 
 class ComponentForm(Form):
@@ -53,11 +51,6 @@ class ComponentForm(Form):
     @property
     def first_day(self) -> date | None:
         return date.fromisoformat(self.start_date.data) if self.start_date.data else None
-
-
-class GroupForm(Form):
-    name = StringField("Name", filters=[words])
-    description = TextAreaField("Description", filters=[words])
 
 
 class StatusForm(Form):
@@ -106,11 +99,11 @@ def arrange() -> ResponseReturnValue:
     moved, _, way = request.form.get("move", "").partition(":")
 
     def act() -> str:
-        top, children = _tree()
+        top, children = arranging.present()
         if moved:
-            _move(top, children, moved, -1 if way == "up" else 1)
+            arranging.move(top, children, moved, -1 if way == "up" else 1)
         else:
-            top, children = _dragged(request.form.get("order", ""))
+            top, children = arranging.dragged(request.form.get("order", ""))
         components.arrange(top, children, by=current_actor(), at=clock.now())
         # The browser puts the focus on the button that was pressed.
         anchor = f"{moved}-{way}" if moved and way in {"up", "down"} else None
@@ -119,74 +112,8 @@ def arrange() -> ResponseReturnValue:
     return save(form, act, said="Order saved.", again=lambda: _list_page(form))
 
 
-def _tree() -> tuple[list[Item], dict[ComponentGroup, list[Component]]]:
-    """The order of the page as it stands; archived components keep their place."""
-    everything = components.listed(archived=True)
-    groups = components.groups()
-    top: list[Item] = [one for one in everything if one.group_id is None]
-    top += groups
-    top.sort(key=lambda item: (item.position, item.id))
-    children = {group: [one for one in everything if one.group_id == group.id] for group in groups}
-    return top, children
-
-
-def _move(
-    top: list[Item],
-    children: dict[ComponentGroup, list[Component]],
-    moved: str,
-    by: int,
-) -> None:
-    """Move one item past the next visible one among its siblings."""
-    siblings: list[Sequence[Item]] = [top, *children.values()]
-    for row in siblings:
-        names = [_name(item) for item in row]
-        if moved in names:
-            place = names.index(moved)
-            target = place + by
-            while 0 <= target < len(row) and _is_archived(row[target]):
-                target += by
-            if 0 <= target < len(row):
-                row.insert(target, row.pop(place))  # type: ignore[attr-defined]
-            return
-
-
-def _dragged(order: str) -> tuple[list[Item], dict[ComponentGroup, list[Component]]]:
-    """`c-A g-B c-C/g-B`: top level items in order, members as component/group.
-
-    What is not named keeps its place behind what is. Raises `Invalid` on an unknown name.
-    """
-    top, children = _tree()
-    known: dict[str, Item] = {_name(item): item for item in top}
-    known |= {_name(one): one for members in children.values() for one in members}
-    new_top: list[Item] = []
-    new_children: dict[ComponentGroup, list[Component]] = {group: [] for group in children}
-    for word in order.split():
-        name, _, parent = word.partition("/")
-        item, group = known.get(name), known.get(parent)
-        if item is None or (parent and not isinstance(group, ComponentGroup)):
-            raise Invalid(order="The components changed meanwhile. Look again, then order them.")
-        if isinstance(group, ComponentGroup) and isinstance(item, Component):
-            new_children[group].append(item)
-        else:
-            new_top.append(item)
-    placed = {id(item) for item in new_top}
-    placed |= {id(one) for members in new_children.values() for one in members}
-    new_top += [item for item in top if id(item) not in placed]
-    for group, members in children.items():
-        new_children[group] += [one for one in members if id(one) not in placed]
-    return new_top, new_children
-
-
-def _name(item: Item) -> str:
-    return f"{'c' if isinstance(item, Component) else 'g'}-{item.public_id}"
-
-
-def _is_archived(item: Item) -> bool:
-    return isinstance(item, Component) and item.archived_at is not None
-
-
 def _list_page(form: Form) -> str:
-    top, children = _tree()
+    top, children = arranging.present()
     now = clock.now()
     rows = components.claims_since(now)
     spans: dict[int, list[Span]] = {}
@@ -196,14 +123,14 @@ def _list_page(form: Form) -> str:
     return render_template(
         "admin/components.html",
         form=form,
-        top=[item for item in top if not _is_archived(item)],
+        top=[item for item in top if not arranging.is_archived(item)],
         children={
-            group.id: [one for one in members if not _is_archived(one)]
+            group.id: [one for one in members if not arranging.is_archived(one)]
             for group, members in children.items()
         },
         archived=[one for one in everything if one.archived_at],
         claims={one.id: effective(spans.get(one.id, []), now) for one in everything},
-        item_name=_name,
+        item_name=arranging.name,
         is_group=lambda item: isinstance(item, ComponentGroup),
     )
 
@@ -436,85 +363,8 @@ def _claim_page(component: Component, row: ComponentClaim, form: CorrectionForm)
     return render_template("admin/claim.html", component=component, row=row, form=form)
 
 
-# ── groups ─────────────────────────────────────────────────────────────────────
-
-
-@bp.get("/groups/new")
-@requires(Permission.CONFIGURE)
-def new_group() -> ResponseReturnValue:
-    return _group_page(GroupForm(), None)
-
-
-@bp.post("/groups/new")
-@requires(Permission.CONFIGURE)
-def add_group() -> ResponseReturnValue:
-    form = GroupForm(request.form)
-
-    def act() -> str:
-        components.add_group(
-            form.name.data or "",
-            by=current_actor(),
-            at=clock.now(),
-            description=form.description.data,
-        )
-        return url_for("admin.components.index")
-
-    return save(form, act, said="Group added.", again=lambda: _group_page(form, None))
-
-
-@bp.get("/groups/<public_id>")
-@requires(Permission.CONFIGURE)
-def group(public_id: str) -> ResponseReturnValue:
-    found = _found_group(public_id)
-    return _group_page(GroupForm(obj=found), found)
-
-
-@bp.post("/groups/<public_id>")
-@requires(Permission.CONFIGURE)
-def edit_group(public_id: str) -> ResponseReturnValue:
-    found = _found_group(public_id)
-    form = GroupForm(request.form)
-
-    def act() -> str:
-        components.edit_group(
-            found,
-            by=current_actor(),
-            at=clock.now(),
-            name=form.name.data or "",
-            description=form.description.data,
-        )
-        return url_for("admin.components.index")
-
-    return save(form, act, said="Saved.", again=lambda: _group_page(form, found))
-
-
-@bp.post("/groups/<public_id>/remove")
-@requires(Permission.CONFIGURE)
-def remove_group(public_id: str) -> ResponseReturnValue:
-    found = _found_group(public_id)
-
-    def act() -> str:
-        components.remove_group(found, by=current_actor(), at=clock.now())
-        return url_for("admin.components.index")
-
-    return save(
-        Form(request.form),
-        act,
-        said="Group dissolved. Its components stand at the end of the page.",
-        again=lambda: _group_page(GroupForm(obj=found), found),
-    )
-
-
-def _group_page(form: GroupForm, found: ComponentGroup | None) -> str:
-    return render_template("admin/group.html", form=form, group=found)
-
-
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
 def _found(public_id: str) -> Component:
     return components.get(public_id) or abort(404)
-
-
-def _found_group(public_id: str) -> ComponentGroup:
-    return components.get_group(public_id) or abort(404)

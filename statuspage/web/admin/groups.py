@@ -1,0 +1,94 @@
+"""Groups of components: their names, and what becomes of the members of one that is removed."""
+
+from flask import Blueprint, abort, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import StringField, TextAreaField
+
+from statuspage import clock
+from statuspage.domain import components
+from statuspage.domain.components import ComponentGroup
+from statuspage.domain.staff import Permission
+from statuspage.web.admin.forms import Form, words
+from statuspage.web.admin.permissions import current_actor, requires
+from statuspage.web.admin.saving import save
+
+bp = Blueprint("groups", __name__, url_prefix="/components/groups")
+
+
+class GroupForm(Form):
+    name = StringField("Name", filters=[words])
+    description = TextAreaField("Description", filters=[words])
+
+
+@bp.get("/new")
+@requires(Permission.CONFIGURE)
+def new() -> ResponseReturnValue:
+    return _page(GroupForm(), None)
+
+
+@bp.post("/new")
+@requires(Permission.CONFIGURE)
+def add() -> ResponseReturnValue:
+    form = GroupForm(request.form)
+
+    def act() -> str:
+        components.add_group(
+            form.name.data or "",
+            by=current_actor(),
+            at=clock.now(),
+            description=form.description.data,
+        )
+        return url_for("admin.components.index")
+
+    return save(form, act, said="Group added.", again=lambda: _page(form, None))
+
+
+@bp.get("/<public_id>")
+@requires(Permission.CONFIGURE)
+def show(public_id: str) -> ResponseReturnValue:
+    found = _found(public_id)
+    return _page(GroupForm(obj=found), found)
+
+
+@bp.post("/<public_id>")
+@requires(Permission.CONFIGURE)
+def edit(public_id: str) -> ResponseReturnValue:
+    found = _found(public_id)
+    form = GroupForm(request.form)
+
+    def act() -> str:
+        components.edit_group(
+            found,
+            by=current_actor(),
+            at=clock.now(),
+            name=form.name.data or "",
+            description=form.description.data,
+        )
+        return url_for("admin.components.index")
+
+    return save(form, act, said="Saved.", again=lambda: _page(form, found))
+
+
+@bp.post("/<public_id>/remove")
+@requires(Permission.CONFIGURE)
+def remove(public_id: str) -> ResponseReturnValue:
+    found = _found(public_id)
+
+    def act() -> str:
+        components.remove_group(found, by=current_actor(), at=clock.now())
+        return url_for("admin.components.index")
+
+    return save(
+        Form(request.form),
+        act,
+        said="Group dissolved. Its components stand at the end of the page.",
+        again=lambda: _page(GroupForm(obj=found), found),
+    )
+
+
+def _page(form: GroupForm, found: ComponentGroup | None) -> str:
+    return render_template("admin/group.html", form=form, group=found)
+
+
+def _found(public_id: str) -> ComponentGroup:
+    return components.get_group(public_id) or abort(404)
