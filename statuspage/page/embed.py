@@ -6,7 +6,7 @@ its links open pages of their own.
 
 from http import HTTPStatus
 
-from statuspage.page import assets, html
+from statuspage.page import assets, document
 from statuspage.page.answers import Rendering, style_sources
 from statuspage.page.format import Times
 from statuspage.page.views import Snapshot
@@ -17,9 +17,9 @@ FOR_EVERYBODY = (("Access-Control-Allow-Origin", "*"),)
 def card(snapshot: Snapshot) -> Rendering:
     """`/embed`: the banner, since when, and a link to the page."""
     page = snapshot.page
-    css = assets.sheet("tokens.css", "embed.css") + html.accents(page)
+    css = assets.sheet("tokens.css", "embed.css") + document.accents(page)
     text = (
-        html.environment()
+        document.environment()
         .get_template("embed.html")
         .render(page=page, times=Times(page.zone, snapshot.at), banner=snapshot.banner, css=css)
     )

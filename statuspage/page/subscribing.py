@@ -11,8 +11,8 @@ from http import HTTPStatus
 from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState, Wants
 from statuspage.page import notifying
 from statuspage.page.answers import Rendering
+from statuspage.page.document import document
 from statuspage.page.format import Times
-from statuspage.page.html import document
 from statuspage.page.views import IncidentView, PageView, Snapshot
 
 HOOKS = (
