@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from statuspage.domain import components, events, timeline
+from statuspage.domain import components, events, telling
 from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.components import Component
 from statuspage.domain.events import Actor
@@ -30,22 +30,22 @@ def say_of_components(
     draft, on what was retracted, and on a share out of 0–100.
     """
     components.check_claims(claims)
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     _refuse_untold(incident)
     before = incident.claims
     if before == claims:
         return
-    timeline.remember_affected(incident, claims)
+    telling.remember_affected(incident, claims)
     components.replace_claims(incident, claims if incident.status.claims else {}, at=at)
     if not incident.is_over:
-        timeline.weigh(incident, claims)
+        telling.weigh(incident, claims)
     incident.updated_at = at
     told: dict[str, object] = {
         component.full_name: claims.get(component, OPERATIONAL).status.value
         for component in {**before, **claims}
         if before.get(component) != claims.get(component, OPERATIONAL)
     }
-    timeline.record(f"{incident.kind}.components_changed", incident, by=by, at=at, data=told)
+    telling.record(f"{incident.kind}.components_changed", incident, by=by, at=at, data=told)
 
 
 def leave_out(incident: Incident, gone: Collection[Component], *, by: Actor, at: datetime) -> None:
@@ -53,7 +53,7 @@ def leave_out(incident: Incident, gone: Collection[Component], *, by: Actor, at:
 
     What its updates said of them stays, and a correction tells of it. Raises `Invalid`.
     """
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     _refuse_untold(incident)
     before = incident.claims
     kept = {component: claim for component, claim in before.items() if component not in gone}
@@ -62,14 +62,14 @@ def leave_out(incident: Incident, gone: Collection[Component], *, by: Actor, at:
     incident.affected = [row for row in incident.affected if row.component in kept]
     components.replace_claims(incident, kept if incident.status.claims else {}, at=at)
     incident.updated_at = at
-    timeline.note_correction(incident, "components", _names(before), _names(kept), None, by, at)
+    telling.note_correction(incident, "components", _names(before), _names(kept), None, by, at)
     told: dict[str, object] = {"components": _names(gone)}
-    timeline.record(f"{incident.kind}.components_left_out", incident, by=by, at=at, data=told)
+    telling.record(f"{incident.kind}.components_left_out", incident, by=by, at=at, data=told)
 
 
 def attach(incident: Incident, details: Mapping[str, Any], *, by: Actor, at: datetime) -> None:
     """Keep what an API client attached, beside what is kept already. The public sees nothing."""
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     merged = {**(incident.details or {}), **details}
     if merged == incident.details:
         return
@@ -99,13 +99,13 @@ def set_reminders(
             reminder_intervals=f"Give hours from 1 to {MAX_REMINDER_H}, {MAX_REMINDERS} at most."
         )
     words = None if hours is None else json.dumps(hours if isinstance(hours, int) else several)
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     if words == incident.reminder_intervals:
         return
     incident.reminder_intervals = words
     incident.updated_at = at
     told: dict[str, object] = {"hours": words}
-    timeline.record(f"{incident.kind}.reminders_set", incident, by=by, at=at, data=told)
+    telling.record(f"{incident.kind}.reminders_set", incident, by=by, at=at, data=told)
 
 
 def claims_with(

@@ -9,7 +9,7 @@ from dataclasses import fields
 from datetime import datetime
 
 from statuspage.db import db
-from statuspage.domain import components, events, postmortems, timeline
+from statuspage.domain import components, events, postmortems, telling
 from statuspage.domain.events import Actor
 from statuspage.domain.status import Impact, IncidentStatus
 from statuspage.domain.timeline import (
@@ -43,8 +43,8 @@ def edit_update(
     somebody edited it since `expected_version`, `Invalid` when `body` is blank or nobody
     has read it yet.
     """
-    timeline.check_words(update.incident.name, body)
-    timeline.take_turn(update.incident)
+    telling.check_words(update.incident.name, body)
+    telling.take_turn(update.incident)
     db.session.refresh(update)
     if update.is_draft:
         raise Invalid(body="This update is a draft; nobody has read it yet.")
@@ -60,12 +60,12 @@ def edit_update(
         replaced_by=by.name,
         reason=clean(reason or "").strip() or None,
     )
-    timeline.write_body(update, body)
+    telling.write_body(update, body)
     update.versions.append(earlier)
     update.version += 1
     update.edited_at = update.updated_at = at
     update.incident.updated_at = at
-    timeline.record(
+    telling.record(
         f"{update.incident.kind}.update_edited",
         update.incident,
         update=update,
@@ -82,7 +82,7 @@ def move_update(update: IncidentUpdate, posted_at: datetime, *, by: Actor, at: d
     It keeps its place in the timeline: raises `Invalid` for a moment before the update
     before it, after the one after it, or in the future.
     """
-    timeline.take_turn(update.incident)
+    telling.take_turn(update.incident)
     db.session.refresh(update)
     old = update.posted_at
     if posted_at == old:
@@ -96,9 +96,9 @@ def move_update(update: IncidentUpdate, posted_at: datetime, *, by: Actor, at: d
         raise Invalid(display_at="It can not move before the update that came before it.")
     update.posted_at = posted_at
     update.updated_at = update.incident.updated_at = at
-    moments = (timeline.plain(old), timeline.plain(posted_at))
-    timeline.note_correction(update.incident, "update_posted_at", *moments, None, by, at)
-    timeline.record(
+    moments = (telling.plain(old), telling.plain(posted_at))
+    telling.note_correction(update.incident, "update_posted_at", *moments, None, by, at)
+    telling.record(
         f"{update.incident.kind}.update_moved",
         update.incident,
         update=update,
@@ -112,11 +112,11 @@ def set_delivery(update: IncidentUpdate, notify: bool, *, by: Actor, at: datetim
     """Say whether an update goes out to subscribers; what was kept quiet goes out now."""
     if update.notify == notify:
         return
-    timeline.take_turn(update.incident)
+    telling.take_turn(update.incident)
     update.notify = notify
     update.updated_at = update.incident.updated_at = at
     kind = "update_sent" if notify else "update_kept_quiet"
-    timeline.record(
+    telling.record(
         f"{update.incident.kind}.{kind}",
         update.incident,
         update=update,
@@ -143,9 +143,9 @@ def edit_incident(
     What was published is kept as a correction. Raises `Conflict` when somebody
     edited it since `expected_version`, `Invalid` on an empty name.
     """
-    timeline.check_words(name, "-")
-    timeline.check_facts(facts)
-    timeline.take_turn(incident)
+    telling.check_words(name, "-")
+    telling.check_facts(facts)
+    telling.take_turn(incident)
     if incident.version != expected_version:
         raise Conflict(
             "Somebody else edited this incident meanwhile.",
@@ -156,26 +156,26 @@ def edit_incident(
     before |= {field.name: getattr(incident, field.name) for field in fields(Facts)}
     incident.name = clean(name).strip()
     incident.next_update_by = None if incident.is_over else next_update_by
-    timeline.set_facts(incident, facts)
+    telling.set_facts(incident, facts)
     if incident.impact_override is not None and impact_override is None:
-        timeline.forget_override(incident)
+        telling.forget_override(incident)
     incident.impact_override = impact_override
-    timeline.weigh(incident, incident.claims)
+    telling.weigh(incident, incident.claims)
     incident.version += 1
     incident.updated_at = at
     if not incident.is_draft:
         for field, old in before.items():
-            timeline.note_correction(
+            telling.note_correction(
                 incident,
                 field,
                 old,
-                timeline.plain(getattr(incident, field)),
+                telling.plain(getattr(incident, field)),
                 reason,
                 by,
                 at,
             )
     told: dict[str, object] = {"reason": clean(reason or "").strip() or None}
-    timeline.record(f"{incident.kind}.edited", incident, by=by, at=at, data=told)
+    telling.record(f"{incident.kind}.edited", incident, by=by, at=at, data=told)
 
 
 def correct_moment(
@@ -195,7 +195,7 @@ def correct_moment(
     reason = clean(reason).strip()
     if not reason:
         raise Invalid(reason="Say why this moment is corrected.")
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     if value is not None and value > at:
         raise Invalid(**{moment.value: "This moment lies in the future."})
     if moment is Moment.STARTED and value is None:
@@ -217,24 +217,24 @@ def correct_moment(
     setattr(incident, moment.value, value)
     incident.updated_at = at
     if not incident.is_draft:
-        timeline.note_correction(
+        telling.note_correction(
             incident,
             moment.value,
-            timeline.plain(old),
-            timeline.plain(value),
+            telling.plain(old),
+            telling.plain(value),
             reason,
             by,
             at,
         )
-    timeline.record(
+    telling.record(
         f"{incident.kind}.moment_corrected",
         incident,
         by=by,
         at=at,
         data={
             "moment": moment.value,
-            "old": timeline.plain(old),
-            "new": timeline.plain(value),
+            "old": telling.plain(old),
+            "new": telling.plain(value),
             "reason": reason,
         },
     )
@@ -250,14 +250,14 @@ def retract(incident: Incident, *, reason: str, by: Actor, at: datetime) -> None
     reason = clean(reason).strip()
     if not reason:
         raise Invalid(reason="Say why this was withdrawn; customers will read it.")
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     if incident.retracted_at is not None:
         raise Invalid(reason="This was withdrawn already.")
     components.replace_claims(incident, {}, at=at)
     incident.retracted_at = incident.updated_at = at
     incident.retracted_reason = reason
     incident.next_update_by = None
-    timeline.record(
+    telling.record(
         f"{incident.kind}.retracted",
         incident,
         by=by,
@@ -277,7 +277,7 @@ def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
     secret = clean(secret).strip()
     if len(secret) < 4:
         raise Invalid(words="Give the exact words to take out, 4 characters at least.")
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     changed = sum(_redact_update(update, secret, at) for update in incident.updates)
     names = ("name", "retracted_reason", *(field.name for field in fields(Facts)))
     changed += _redact_fields(incident, names, secret)
@@ -290,7 +290,7 @@ def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
     if not changed:
         raise Invalid(words="No text of this incident holds these words.")
     incident.updated_at = at
-    timeline.record(f"{incident.kind}.redacted", incident, by=by, at=at, data={"texts": changed})
+    telling.record(f"{incident.kind}.redacted", incident, by=by, at=at, data={"texts": changed})
     return changed
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from statuspage.db import db
-from statuspage.domain import components, timeline
+from statuspage.domain import components, telling
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
 from statuspage.domain.events import Actor
@@ -33,15 +33,15 @@ def edit(
     impact_override: Impact | None = None,
 ) -> None:
     """Rewrite a draft. Raises `Invalid` when it was published."""
-    timeline.check_words(name, body)
-    timeline.check_status(incident.kind, status)
+    telling.check_words(name, body)
+    telling.check_status(incident.kind, status)
     components.check_claims(claims)
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     if not incident.is_draft:
         raise Invalid(name="This incident is published; post an update instead.")
     first = incident.updates[-1]
-    timeline.set_facts(incident, facts or Facts())
-    timeline.write_body(first, body)
+    telling.set_facts(incident, facts or Facts())
+    telling.write_body(first, body)
     incident.name, incident.status = clean(name).strip(), status
     incident.started_at = started_at or incident.started_at
     incident.impact_override = impact_override
@@ -50,8 +50,8 @@ def edit(
     first.status, first.next_update_by = status, next_update_by
     incident.affected.clear()
     db.session.flush()
-    timeline.remember_affected(incident, claims)
-    timeline.record("incident.draft_edited", incident, by=by, at=at)
+    telling.remember_affected(incident, claims)
+    telling.record("incident.draft_edited", incident, by=by, at=at)
 
 
 def publish(incident: Incident, *, by: Actor, at: datetime) -> None:
@@ -59,12 +59,12 @@ def publish(incident: Incident, *, by: Actor, at: datetime) -> None:
 
     Raises `Invalid` when what it promises or schedules lies in the past by now.
     """
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     if not incident.is_draft:
         return
     first = incident.updates[-1]
-    timeline.check_status(incident.kind, first.status)
-    timeline.check_promise(first.next_update_by, at)
+    telling.check_status(incident.kind, first.status)
+    telling.check_promise(first.next_update_by, at)
     if incident.scheduled_until is not None and incident.scheduled_until <= at:
         raise Invalid(scheduled_until="The window lies in the past; move it first.")
     first.is_draft = False
@@ -72,15 +72,15 @@ def publish(incident: Incident, *, by: Actor, at: datetime) -> None:
     first.posted_by = by.name
     if incident.kind is IncidentKind.INCIDENT:
         incident.started_at = min(incident.started_at, at)
-    timeline.publish(incident, first, incident.claims, by=by, at=at)
+    telling.publish(incident, first, incident.claims, by=by, at=at)
 
 
 def delete(incident: Incident, *, by: Actor, at: datetime) -> None:
     """Throw a draft away. Raises `Invalid` when it was published: that is retracted instead."""
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     if not incident.is_draft:
         raise Invalid(name="A published incident can not be deleted. Retract it with a reason.")
-    timeline.record("incident.draft_deleted", incident, by=by, at=at)
+    telling.record("incident.draft_deleted", incident, by=by, at=at)
     db.session.delete(incident)
 
 
@@ -100,24 +100,24 @@ def save_update(
     What it says of components is kept too and claims nothing yet; of `facts` what
     differs from the incident's. Raises `Invalid`.
     """
-    timeline.check_words(incident.name, body)
-    timeline.check_status(incident.kind, status)
-    said = timeline.check_facts(facts or incident.facts)
-    timeline.take_turn(incident)
+    telling.check_words(incident.name, body)
+    telling.check_status(incident.kind, status)
+    said = telling.check_facts(facts or incident.facts)
+    telling.take_turn(incident)
     draft = update_of(incident)
     if draft is None:
-        draft = timeline.new_update(incident, status, body, by, at, next_update_by)
+        draft = telling.new_update(incident, status, body, by, at, next_update_by)
         draft.is_draft = True
-    timeline.write_body(draft, body)
+    telling.write_body(draft, body)
     draft.status, draft.next_update_by = status, next_update_by
     draft.posted_at = draft.updated_at = at
     draft.posted_by = by.name
     for name, words in said.items():
         setattr(draft, name, None if words == getattr(incident, name) else words or "")
     draft.changes.clear()
-    timeline.say_changes(draft, claims or {}, {})
+    telling.say_changes(draft, claims or {}, {})
     db.session.flush()
-    timeline.record(f"{incident.kind}.update_drafted", incident, update=draft, by=by, at=at)
+    telling.record(f"{incident.kind}.update_drafted", incident, update=draft, by=by, at=at)
     return draft
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
 from statuspage.db import UTCDateTime, db
-from statuspage.domain import components, postmortems, timeline
+from statuspage.domain import components, postmortems, telling
 from statuspage.domain.claims import OPERATIONAL, Claim, Span
 from statuspage.domain.components import Component
 from statuspage.domain.events import Actor
@@ -48,13 +48,13 @@ def open_incident(
 
     The claims count from `started_at` (default: `at`). Raises `Invalid`.
     """
-    timeline.check_words(name, body)
-    timeline.check_status(IncidentKind.INCIDENT, status)
+    telling.check_words(name, body)
+    telling.check_status(IncidentKind.INCIDENT, status)
     components.check_claims(claims)
     if started_at is not None and started_at > at:
         raise Invalid(started_at="An incident can not start in the future.")
     if not draft:
-        timeline.check_promise(next_update_by, at)
+        telling.check_promise(next_update_by, at)
     incident = Incident(
         kind=IncidentKind.INCIDENT,
         name=clean(name).strip(),
@@ -66,17 +66,17 @@ def open_incident(
         updated_at=at,
         corrections=[],
     )
-    timeline.set_facts(incident, facts or Facts())
-    first = timeline.new_update(incident, status, body, by, at, next_update_by, notify=notify)
+    telling.set_facts(incident, facts or Facts())
+    first = telling.new_update(incident, status, body, by, at, next_update_by, notify=notify)
     first.is_draft = draft
     db.session.add(incident)
     if draft:
-        timeline.remember_affected(incident, claims)
+        telling.remember_affected(incident, claims)
         incident.next_update_by = next_update_by
         db.session.flush()
-        timeline.record("incident.drafted", incident, by=by, at=at)
+        telling.record("incident.drafted", incident, by=by, at=at)
         return incident
-    timeline.publish(incident, first, claims, by=by, at=at)
+    telling.publish(incident, first, claims, by=by, at=at)
     return incident
 
 
@@ -101,18 +101,18 @@ def post_update(
     published shows it again. `facts` of None keeps what was said. Raises `Invalid` when
     `body` is blank or the status is not one of its kind.
     """
-    timeline.check_words(incident.name, body)
-    timeline.check_status(incident.kind, status)
-    timeline.check_promise(next_update_by, at)
-    timeline.check_facts(facts or Facts())
+    telling.check_words(incident.name, body)
+    telling.check_status(incident.kind, status)
+    telling.check_promise(next_update_by, at)
+    telling.check_facts(facts or Facts())
     components.check_claims(claims)
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     if incident.is_draft:
         raise Invalid(body="Publish the incident before you update it.")
     if incident.retracted_at is not None:
         raise Invalid(body="This incident was retracted. Open a new one.")
     was = incident.status
-    update = timeline.new_update(
+    update = telling.new_update(
         incident,
         status,
         body,
@@ -123,14 +123,14 @@ def post_update(
         is_automatic=is_automatic,
     )
     if facts is not None:
-        timeline.set_facts(incident, facts)
+        telling.set_facts(incident, facts)
     if impact_override is not None:
         incident.impact_override = impact_override
-    timeline.take_on(incident, update, claims, was=was, at=at)
+    telling.take_on(incident, update, claims, was=was, at=at)
     if incident.status is IncidentStatus.RESOLVED and postmortems.published_of([incident.id]):
         incident.status = IncidentStatus.POSTMORTEM  # It taught its lesson before it came back.
     kind = "reopened" if was.is_over and not incident.is_over else "update_posted"
-    timeline.record(f"{incident.kind}.{kind}", incident, update=update, by=by, at=at, notify=notify)
+    telling.record(f"{incident.kind}.{kind}", incident, update=update, by=by, at=at, notify=notify)
     return update
 
 
@@ -151,7 +151,7 @@ def backfill(
 
     One that claims nothing may end as it starts: nobody knows how long it was.
     """
-    timeline.check_words(name, body)
+    telling.check_words(name, body)
     components.check_claims(claims)
     if resolved_at < started_at or (claims and resolved_at == started_at):
         raise Invalid(resolved_at="It must end after it started.")
@@ -172,22 +172,22 @@ def backfill(
         is_backfilled=True,
         corrections=[],
     )
-    timeline.set_facts(incident, facts or Facts())
-    update = timeline.new_update(
+    telling.set_facts(incident, facts or Facts())
+    update = telling.new_update(
         incident, IncidentStatus.RESOLVED, body, by, resolved_at, None, notify=False
     )
     db.session.add(incident)
-    timeline.remember_affected(incident, claims)
+    telling.remember_affected(incident, claims)
     db.session.flush()
-    timeline.say_changes(
+    telling.say_changes(
         update,
         dict.fromkeys(claims, OPERATIONAL),
         {component: claim.status for component, claim in claims.items()},
     )
     for component, claim in claims.items():
         components.record_spans(component, incident, [Span(claim, started_at, resolved_at)])
-    timeline.weigh(incident, claims)
-    timeline.record("incident.backfilled", incident, by=by, at=at)
+    telling.weigh(incident, claims)
+    telling.record("incident.backfilled", incident, by=by, at=at)
     return incident
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, drafts, incidents, reminders, timeline
+from statuspage.domain import components, drafts, incidents, reminders, telling
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
 from statuspage.domain.events import SYSTEM, Actor
@@ -50,8 +50,8 @@ def schedule(
     It may have begun or be over when it is told first; only then its end may be open.
     `impact_override` is kept for those who set it: the impact is always maintenance.
     """
-    timeline.check_words(name, body)
-    timeline.check_status(IncidentKind.MAINTENANCE, status)
+    telling.check_words(name, body)
+    telling.check_status(IncidentKind.MAINTENANCE, status)
     components.check_claims(claims)
     is_ahead = status is IncidentStatus.SCHEDULED
     if is_ahead or (scheduled_until is not None and not status.is_over):
@@ -73,15 +73,15 @@ def schedule(
         corrections=[],
     )
     reminders.plan(maintenance, at=at)
-    timeline.set_facts(maintenance, facts or Facts())
-    first = timeline.new_update(maintenance, status, body, by, at, None, notify=notify)
+    telling.set_facts(maintenance, facts or Facts())
+    first = telling.new_update(maintenance, status, body, by, at, None, notify=notify)
     first.is_draft = draft
     db.session.add(maintenance)
     if draft:
-        timeline.remember_affected(maintenance, claims)
-        timeline.record("maintenance.drafted", maintenance, by=by, at=at)
+        telling.remember_affected(maintenance, claims)
+        telling.record("maintenance.drafted", maintenance, by=by, at=at)
     else:
-        timeline.publish(maintenance, first, claims, by=by, at=at)
+        telling.publish(maintenance, first, claims, by=by, at=at)
     return maintenance
 
 
@@ -136,8 +136,8 @@ def reschedule(
     The update that tells it may take the next step too, and name other components.
     Raises `Invalid` when it is over or a draft, or when the window is wrong.
     """
-    timeline.check_words(maintenance.name, body)
-    timeline.take_turn(maintenance)
+    telling.check_words(maintenance.name, body)
+    telling.take_turn(maintenance)
     if maintenance.is_draft:
         raise Invalid(scheduled_until="This is a draft; edit it instead.")
     if maintenance.is_over:
@@ -156,11 +156,11 @@ def reschedule(
     reminders.plan(maintenance, at=at)
     names = ("scheduled_for", "scheduled_until")
     for field, before, after in zip(names, old, (scheduled_for, scheduled_until), strict=True):
-        timeline.note_correction(
+        telling.note_correction(
             maintenance,
             field,
-            timeline.plain(before),
-            timeline.plain(after),
+            telling.plain(before),
+            telling.plain(after),
             None,
             by,
             at,
@@ -182,17 +182,17 @@ def set_automation(
     """Say whether it starts and ends by itself. Raises `Invalid` on an incident."""
     if maintenance.kind is not IncidentKind.MAINTENANCE:
         raise Invalid(scheduled_for="Only maintenance starts and ends by itself.")
-    timeline.take_turn(maintenance)
+    telling.take_turn(maintenance)
     if (maintenance.auto_start, maintenance.auto_end) == (auto_start, auto_end):
         return
     maintenance.auto_start, maintenance.auto_end = auto_start, auto_end
     told: dict[str, object] = {"starts": auto_start, "ends": auto_end}
-    timeline.record("maintenance.automation_set", maintenance, by=by, at=at, data=told)
+    telling.record("maintenance.automation_set", maintenance, by=by, at=at, data=told)
 
 
 def cancel(maintenance: Incident, *, body: str, by: Actor, at: datetime) -> None:
     """Call it off; whatever it claimed is released. Raises `Invalid` when it is over."""
-    timeline.take_turn(maintenance)
+    telling.take_turn(maintenance)
     if maintenance.is_over:
         raise Invalid(body="This maintenance is over.")
     incidents.post_update(
@@ -206,9 +206,10 @@ def due(*, at: datetime) -> list[str]:
     return list(db.session.scalars(query.order_by(Incident.scheduled_for, Incident.id)))
 
 
-def advance(public_id: str, *, at: datetime) -> list[IncidentUpdate]:
+def advance(public_id: str, *, at: datetime, notify: bool = True) -> list[IncidentUpdate]:
     """Start and end one maintenance as far as that is due.
 
+    Subscribers are told, unless `notify` is false or whoever planned it forbade that.
     Returns what it told, the first first; nothing when somebody else was faster: they lose
     no more than a look, however many are due at once.
     """
@@ -219,7 +220,7 @@ def advance(public_id: str, *, at: datetime) -> list[IncidentUpdate]:
             maintenance = maintenance or incidents.get(public_id)
             assert maintenance is not None
             db.session.refresh(maintenance)
-            told.append(_tell(maintenance, step, at))
+            told.append(_tell(maintenance, step, at, notify))
     return told
 
 
@@ -262,7 +263,9 @@ def _take(public_id: str, step: IncidentStatus, at: datetime) -> bool:
     return taken.rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 
-def _tell(maintenance: Incident, step: IncidentStatus, at: datetime) -> IncidentUpdate:
+def _tell(
+    maintenance: Incident, step: IncidentStatus, at: datetime, notify: bool
+) -> IncidentUpdate:
     begins = step is IncidentStatus.SCHEDULED
     status = IncidentStatus.IN_PROGRESS if begins else IncidentStatus.COMPLETED
     edge = "start" if begins else "end"
@@ -274,8 +277,7 @@ def _tell(maintenance: Incident, step: IncidentStatus, at: datetime) -> Incident
         claims=maintenance.claims if begins else {},
         by=SYSTEM,
         at=at,
-        # Told to subscribers, unless the program that planned it forbade that.
-        notify=not is_quiet,
+        notify=notify and not is_quiet,
         is_automatic=True,
     )
 

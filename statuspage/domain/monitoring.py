@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.db import Model, db
-from statuspage.domain import components, drafts, incidents, timeline
+from statuspage.domain import components, drafts, incidents, telling, timeline
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import Component
 from statuspage.domain.events import Actor, ActorKind, Event
@@ -163,7 +163,7 @@ def settle(public_id: str, *, at: datetime) -> bool:
     incident = incidents.get(public_id)
     if incident is None:
         return False
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     rows = of_incident(incident)
     if any(row.quiet_since is None or row.quiet_since > at - QUIET for row in rows):
         return False
@@ -332,7 +332,7 @@ def _add(
     at: datetime,
 ) -> None:
     """Say what more there is, in the draft or as an update."""
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     said = {} if incident.is_over else incident.claims
     for component, claim in claims.items():
         _worsen(said, component, claim)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
 
 from statuspage.db import Model, PublicId, db
-from statuspage.domain import events, timeline
+from statuspage.domain import events, telling
 from statuspage.domain.events import Actor
 from statuspage.domain.status import Impact, IncidentKind, IncidentStatus
 from statuspage.domain.timeline import Incident
@@ -169,7 +169,7 @@ def save(
         raise Invalid(summary="A postmortem belongs to a resolved incident.")
     words, html = _render(parts)
     _check_actions(actions)
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     postmortem = of(incident)
     if (postmortem.version if postmortem else None) != expected_version:
         raise Conflict(
@@ -217,7 +217,7 @@ def publish(
     Raises `Invalid` without the parts it `needs`, without any, or while the incident is
     open.
     """
-    timeline.take_turn(postmortem.incident)
+    telling.take_turn(postmortem.incident)
     if not postmortem.incident.is_over:
         raise Invalid(summary="The incident was reopened. Resolve it before you publish this.")
     missing = {
@@ -256,7 +256,7 @@ def withdraw(postmortem: Postmortem, *, reason: str, by: Actor, at: datetime) ->
     it was withdrawn. Raises `Invalid` when it is not published.
     """
     incident = postmortem.incident
-    timeline.take_turn(incident)
+    telling.take_turn(incident)
     if not postmortem.is_published:
         raise Invalid(postmortem="Nothing is published.")
     _keep_version(postmortem, by, at, reason)
@@ -267,7 +267,7 @@ def withdraw(postmortem: Postmortem, *, reason: str, by: Actor, at: datetime) ->
     postmortem.updated_at = incident.updated_at = at
     if incident.status is IncidentStatus.POSTMORTEM:
         incident.status = IncidentStatus.RESOLVED
-    timeline.note_correction(incident, "postmortem", "published", "withdrawn", reason, by, at)
+    telling.note_correction(incident, "postmortem", "published", "withdrawn", reason, by, at)
     _record("postmortem.withdrawn", postmortem, by, at, {"reason": reason})
 
 
@@ -276,7 +276,7 @@ def delete_draft(postmortem: Postmortem, *, by: Actor, at: datetime) -> None:
 
     Where something was published once, its versions and the actions it promised stay.
     """
-    timeline.take_turn(postmortem.incident)
+    telling.take_turn(postmortem.incident)
     if postmortem.is_published:
         raise Invalid(postmortem="A published postmortem is withdrawn, not deleted.")
     _record("postmortem.draft_deleted", postmortem, by, at)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import incidents, timeline
+from statuspage.domain import incidents, telling
 from statuspage.domain.events import SYSTEM, Actor
 from statuspage.domain.status import IncidentKind, IncidentStatus
 from statuspage.domain.timeline import Incident
@@ -30,13 +30,13 @@ def plan(maintenance: Incident, *, at: datetime) -> None:
 
 def set_wanted(maintenance: Incident, wanted: bool, *, by: Actor, at: datetime) -> None:
     """Say whether subscribers are reminded of it."""
-    timeline.take_turn(maintenance)
+    telling.take_turn(maintenance)
     if maintenance.reminds == wanted:
         return
     maintenance.reminds = wanted
     plan(maintenance, at=at)
     told: dict[str, object] = {"reminds": wanted}
-    timeline.record("maintenance.reminder_set", maintenance, by=by, at=at, data=told)
+    telling.record("maintenance.reminder_set", maintenance, by=by, at=at, data=told)
 
 
 def due(*, at: datetime) -> list[str]:
@@ -60,13 +60,13 @@ def remind(public_id: str, *, at: datetime) -> bool:
         return False
     db.session.refresh(maintenance)
     newest = next(one for one in maintenance.updates if not one.is_draft)
-    timeline.record(
+    telling.record(
         "maintenance.reminded",
         maintenance,
         update=newest,
         by=SYSTEM,
         at=at,
-        data={"scheduled_for": timeline.plain(maintenance.scheduled_for)},
+        data={"scheduled_for": telling.plain(maintenance.scheduled_for)},
         notify=True,
     )
     return True
