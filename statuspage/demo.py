@@ -16,7 +16,6 @@ from statuspage.demo_stories import MAINTENANCE, STORIES, Story, Work
 from statuspage.domain import (
     components,
     corrections,
-    events,
     maintenance,
     pages,
     postmortems,
@@ -279,9 +278,7 @@ def _past_maintenance(parts: dict[str, Component], at: datetime) -> list[_Step]:
 
 def _let_time_pass(now: datetime) -> None:
     for public_id in maintenance.due(at=now):
-        for told in maintenance.advance(public_id, at=now):
-            told.notify = False
-            events.about(public_id, limit=1)[0].notify = False
+        maintenance.advance(public_id, at=now, notify=False)
 
 
 def _scheduling(
