@@ -4,6 +4,7 @@
 serve; `python -m statuspage worker` the others.
 
     settings → front, at once → load the program → prepare the database → web, worker
+                                beside it, the first time: make the database
 
 This process leads: it loads what web and worker have in common and forks them, so that
 they share that memory, and it holds the socket of the web processes. What each of them
@@ -73,8 +74,10 @@ def main() -> None:
         if FRONT in wanted and at is not None:
             leader.start(FRONT, partial(parts.front, settings, at))
         if WEB in wanted or WORKER in wanted:
-            app = _loaded_to_be_shared(settings)
-            leader.run(partial(parts.prepare, app))
+            with leader.beside(partial(parts.prepare_first, settings)):
+                app = _loaded_to_be_shared(settings)
+            with leader.beside(partial(parts.prepare, app)):
+                pass
             if WORKER in wanted:
                 worker = partial(parts.worker, app)
                 leader.start(WORKER, partial(worker, is_announced=True), again=worker)
@@ -136,9 +139,11 @@ class _Leader:
         started = self._fork(name, part, again or part)
         parts.tell_start(name, started.process.pid)
 
-    def run(self, part: Callable[[], None]) -> None:
-        """Do `part` in a process that gives its memory back, and wait for its end."""
+    @contextlib.contextmanager
+    def beside(self, part: Callable[[], None]) -> Iterator[None]:
+        """Do `part` beside the block, in a process that gives its memory back; wait for its end."""
         once = self._fork("start", part, part)
+        yield
         once.process.join()
         self._parts.remove(once)
 

@@ -445,6 +445,11 @@ class Settings(BaseSettings):
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite")
 
+    @property
+    def sqlite_file(self) -> Path | None:
+        """Where the records are; None on PostgreSQL."""
+        return Path(self.database_url.removeprefix("sqlite:///")) if self.is_sqlite else None
+
 
 def load() -> Settings:
     """The settings of this process. Raises `SettingsError` for the first wrong one."""

@@ -12,7 +12,6 @@ from pathlib import Path
 import structlog
 from flask import Flask
 
-from statuspage.config import Settings
 from statuspage.db import damage_mark, mark_damaged
 
 EVERY_S = 24 * 3600
@@ -27,7 +26,7 @@ def look(app: Flask) -> str | None:
 
     Notes it for all processes, and takes the note back once the file is whole again.
     """
-    file = file_of(app.config["SETTINGS"])
+    file = app.config["SETTINGS"].sqlite_file
     if file is None or not file.exists():
         return None
     try:
@@ -51,7 +50,7 @@ def look(app: Flask) -> str | None:
 
 def look_at_start(app: Flask) -> None:
     """Before the first page is made; a large file is looked through beside that."""
-    file = file_of(app.config["SETTINGS"])
+    file = app.config["SETTINGS"].sqlite_file
     if file is not None and file.exists() and file.stat().st_size > SMALL:
         threading.Thread(target=look, args=(app,), name="integrity", daemon=True).start()
     else:
@@ -68,13 +67,6 @@ def look_daily(app: Flask) -> None:
             pause.wait(EVERY_S)
 
     threading.Thread(target=go_on, name="integrity", daemon=True).start()
-
-
-def file_of(settings: Settings) -> Path | None:
-    """The SQLite file; None on PostgreSQL."""
-    if not settings.is_sqlite:
-        return None
-    return Path(settings.database_url.removeprefix("sqlite:///"))
 
 
 def _damage(file: Path) -> str | None:

@@ -1,10 +1,11 @@
 """What the processes of a group do: `front`, `web` and `worker`.
 
-Each begins in a fork of the leader (`__main__`). `load` and `prepare` come before: what
-they need is loaded once, and what only a start needs is given back.
+Each begins in a fork of the leader (`__main__`). `prepare_first`, `load` and `prepare` come
+before: what they need is loaded once, and what only a start needs is given back.
 """
 
 import contextlib
+import gc
 import os
 import sys
 from pathlib import Path
@@ -92,6 +93,24 @@ def _leave_out_what_is_not_configured(settings: Settings) -> None:
         sys.modules.setdefault("psycopg", None)  # type: ignore[arg-type]
     if settings.redis_url is None:
         sys.modules.setdefault("redis", None)  # type: ignore[arg-type]
+
+
+def prepare_first(settings: Settings) -> None:
+    """Make the database of a first start, which takes as long as to load the program beside it.
+
+    What goes wrong here is told by `prepare`, which comes after both.
+    """
+    file = settings.sqlite_file
+    if file is None or file.exists():
+        return
+    from statuspage import clock, create_records_app, first_start, schema
+
+    # It ends before looking for garbage would pay.
+    gc.disable()
+    with contextlib.suppress(Exception):
+        app = create_records_app(settings)
+        schema.bring_up_to_date(app)
+        first_start.fill(app, at=clock.now())
 
 
 def prepare(app: "Flask") -> None:

@@ -17,10 +17,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from statuspage import clock, create_app
+from statuspage import clock, create_app, schema
 from statuspage.config import PROJECT, Settings
 from statuspage.db import db
-from statuspage.domain import maintenance
+from statuspage.domain import maintenance, pages
 from statuspage.domain.events import SYSTEM, revision
 from statuspage.domain.status import IncidentStatus
 from statuspage.domain.timeline import Incident
@@ -168,6 +168,25 @@ def test_the_first_start_shows_the_demo_page_and_lets_its_owner_in(start, tmp_pa
     again.wait_until_ready()
     assert "Sign in once" in again.output
     assert _events(tmp_path) == events
+
+
+def test_the_database_of_a_first_start_is_made_without_loading_the_web_site(tmp_path):
+    program = (
+        "import sys; from statuspage import config, parts; parts.prepare_first(config.load());"
+        "print([name for name in sys.modules if name.startswith('statuspage.web')])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        env=os.environ | {"STATUSPAGE_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout == "[]\n", run.stderr
+    app = create_app(Settings(data_dir=tmp_path), watch=False)
+    with app.app_context():
+        assert schema.revision() == schema.newest()
+        assert pages.get().name == "Brambleway"
 
 
 def _events(folder: Path) -> int:

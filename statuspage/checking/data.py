@@ -31,7 +31,7 @@ def missing(app: Flask) -> Finding | None:
     Settings make the data folder; one that was only made to be asked about is taken away again.
     """
     settings: Settings = app.config["SETTINGS"]
-    file = integrity.file_of(settings)
+    file = settings.sqlite_file
     if settings.data_dir not in MADE or file is None or file.exists():
         return None
     with suppress(OSError):
@@ -46,7 +46,7 @@ def missing(app: Flask) -> Finding | None:
 
 def database(app: Flask, _at: datetime) -> Iterator[Finding]:
     """Whole, reachable, of this release's schema. Raises `ClosedError` where it is not readable."""
-    file = integrity.file_of(app.config["SETTINGS"])
+    file = app.config["SETTINGS"].sqlite_file
     if file is not None and not file.exists():
         finding = warn(
             "database",
@@ -95,7 +95,7 @@ def _state(app: Flask) -> Iterator[Finding]:
 def disk(app: Flask, _at: datetime) -> Iterator[Finding]:
     """The data folder and the folder of the database: room, and whether they take a file."""
     settings: Settings = app.config["SETTINGS"]
-    file = integrity.file_of(settings)
+    file = settings.sqlite_file
     for folder in dict.fromkeys([settings.data_dir, *([file.parent] if file else [])]):
         free = shutil.disk_usage(folder).free
         try:
@@ -121,7 +121,7 @@ def disk(app: Flask, _at: datetime) -> Iterator[Finding]:
 def rights(app: Flask, _at: datetime) -> Iterator[Finding]:
     """Who else on this machine may read what only the page should."""
     settings: Settings = app.config["SETTINGS"]
-    file = integrity.file_of(settings)
+    file = settings.sqlite_file
     looked_at = [settings.data_dir, settings.data_dir / "secret_key"]
     # In a folder that is closed to others nobody gets as far as the file.
     if file is not None and file.parent.stat().st_mode & 0o011:

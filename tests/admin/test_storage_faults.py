@@ -21,7 +21,7 @@ WORDS = "Words that took\nten minutes to find."
 
 @pytest.fixture
 def file(settings):
-    return integrity.file_of(settings)
+    return settings.sqlite_file
 
 
 @pytest.fixture

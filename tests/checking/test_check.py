@@ -35,7 +35,7 @@ def check(app):
 
 
 def damage(app, settings):
-    file = integrity.file_of(settings)
+    file = settings.sqlite_file
     with app.app_context():
         db.engine.dispose()
     data = bytearray(file.read_bytes())
@@ -91,7 +91,7 @@ def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, che
 def test_the_worker_finds_a_damaged_file_by_itself(app, settings, component):
     damage(app, settings)
     integrity.look_daily(app)
-    mark = damage_mark(integrity.file_of(settings))
+    mark = damage_mark(settings.sqlite_file)
     deadline = time.monotonic() + 10
     while not mark.exists():
         assert time.monotonic() < deadline
