@@ -9,6 +9,7 @@ import ast
 import inspect
 import sys
 from functools import cache
+from pathlib import Path
 
 from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -36,7 +37,8 @@ def _words(module: str) -> dict[str, dict[str, str]]:
     """Class → field → the words below it, of our own modules."""
     if not module.startswith("statuspage."):
         return {}
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    source = Path(sys.modules[module].__file__ or "")
+    tree = ast.parse(source.read_bytes())
     return {one.name: _of_fields(one) for one in tree.body if isinstance(one, ast.ClassDef)}
 
 
