@@ -1,7 +1,9 @@
 """Alerts of Alertmanager and Grafana: what they open, and when it ends."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from random import Random
 from threading import Thread
 
 import pytest
@@ -353,6 +355,58 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=12,
 )
+
+
+ODD = (
+    "\x00",
+    "\ud800",
+    "\u202e",
+    "",
+    "9999-12-31T23:59:59.999999999Z",
+    "2026-02-30T00:00:00Z",
+    "javascript:alert(1)",
+    "http://[::1",
+    "é" * 300,
+    "Payments, Search",
+    10**400,
+    1e308,
+    float("nan"),
+    None,
+    True,
+    [[]],
+    {"a": {"b": 1}},
+)
+
+
+def made_odd(chance, value):
+    """The same with odd things in odd places."""
+    if isinstance(value, dict):
+        value = {key: made_odd(chance, one) for key, one in value.items()}
+        value[chance.choice([*value, "component", "\x00", "\ud800"])] = chance.choice(ODD)
+    elif isinstance(value, list):
+        value = [made_odd(chance, one) for one in value] * chance.choice((1, 1, 5))
+    return chance.choice(ODD) if chance.random() < 0.05 else value
+
+
+def test_whatever_is_sent_is_taken_or_refused_and_the_page_stands(hook, client, later):
+    hook.publishes()
+    chance = Random(2026)
+    codes = Counter()
+    for number in range(120):
+        alert = an_alert(
+            number,
+            status=chance.choice(("firing", "resolved")),
+            labels={"component": chance.choice(("Payments", "Search", "Nope"))},
+            annotations={"summary": "Slow", "description": "Slower"},
+        )
+        body = json.dumps(made_odd(chance, told(alert, key=str(number))))
+        codes[hook(body=body).status_code] += 1
+    # 429: a tool may open only so many incidents.
+    assert set(codes) <= {200, 400, 429}
+    assert min(codes[200], codes[400]) > 10
+    later(7)
+    for address in ("/", "/history.atom", "/api/v2/summary.json"):
+        assert client.get(address).status_code == 200
 
 
 @settings(max_examples=30)
