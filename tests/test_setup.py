@@ -10,12 +10,15 @@ import sys
 import threading
 import time
 from datetime import timedelta
+from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from statuspage import clock, create_app, schema
 from statuspage.config import PROJECT, Settings
@@ -432,3 +435,21 @@ def test_all_files_of_locked_dependencies_name_no_index_and_have_hashes():
         assert len(packages) > 40
         for package in re.split(r"\n(?=[a-zA-Z])", text.strip()):
             assert "--hash=sha256:" in package
+
+
+def test_no_new_release_of_what_is_locked_can_stop_an_install():
+    """Asked for `name[extra]>=1`, pip looks at the newest one before it looks at the lock for
+    `name`, and ends because that one has no hash. The lock has to name the extra, or nobody."""
+    text = (PROJECT / "requirements-dev.txt").read_text()
+    locked = set(re.findall(r"^([a-zA-Z0-9_.-]+(?:\[.*?\])?)==", text, re.MULTILINE))
+    asked = [
+        (one.metadata["Name"], Requirement(line))
+        for one in metadata.distributions()
+        if canonicalize_name(one.metadata["Name"]) in locked
+        for line in one.requires or ()
+    ]
+    assert len(asked) > 100
+    for name, needs in asked:
+        is_asked = needs.marker is None or needs.marker.evaluate({"extra": ""})
+        if is_asked and needs.extras and "==" not in str(needs.specifier):
+            assert f"{needs.name}[{','.join(needs.extras)}]" in locked, f"{name} needs {needs}"
