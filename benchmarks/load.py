@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -49,10 +48,11 @@ def _wrk(url: str, seconds: float, connections: int, *words: str) -> str:
     # It counts whole seconds only; interrupted, it reports what it has.
     command = ["wrk", "-t1", f"-c{connections}", "-d1h", "--latency", *words, url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
-        time.sleep(seconds)
-        wrk.send_signal(signal.SIGINT)
-        report, _ = wrk.communicate()
-    return report
+        try:
+            return wrk.communicate(timeout=seconds)[0]  # It could not even begin.
+        except subprocess.TimeoutExpired:
+            wrk.send_signal(signal.SIGINT)
+            return wrk.communicate()[0]
 
 
 def read(report: str) -> Sample:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
 
 from statuspage.db import Model, PublicId, db
-from statuspage.domain import events, telling
+from statuspage.domain import telling
 from statuspage.domain.events import Actor
 from statuspage.domain.status import Impact, IncidentKind, IncidentStatus
 from statuspage.domain.timeline import Incident
@@ -464,15 +464,5 @@ def _record(
     data: dict[str, Any] | None = None,
     notify: bool = False,
 ) -> None:
-    db.session.flush()
     told = {"postmortem": postmortem.public_id, **(data or {})}
-    incident = postmortem.incident
-    events.record(
-        kind,
-        subject=incident.public_id,
-        title=incident.name,
-        by=by,
-        at=at,
-        data=told,
-        notify=notify,
-    )
+    telling.record(kind, postmortem.incident, by=by, at=at, data=told, notify=notify)

@@ -54,12 +54,12 @@ class Work:
     @property
     def listed_at(self) -> datetime | None:
         """When components were last listed, in this import or before."""
-        return _later(self.wanted.listed_at, self.earlier.listed_at)
+        return later(self.wanted.listed_at, self.earlier.listed_at)
 
     @property
     def summarised_at(self) -> datetime | None:
         """When open incidents were last listed, in this import or before."""
-        return _later(self.wanted.summarised_at, self.earlier.summarised_at)
+        return later(self.wanted.summarised_at, self.earlier.summarised_at)
 
     def add(self, row: Model, kind: str) -> None:
         db.session.add(row)
@@ -79,5 +79,6 @@ def is_as_new(moment: datetime | None, known: datetime | None) -> bool:
     return known is None or (moment is not None and moment >= known)
 
 
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The later of two moments, as far as they are known."""
     return max((moment for moment in (one, other) if moment), default=None)

@@ -17,7 +17,7 @@ from statuspage.importing import claims, components, feed, incidents, recording,
 from statuspage.importing.incidents import Each
 from statuspage.importing.recording import Recording, added
 from statuspage.importing.stored import Earlier
-from statuspage.importing.work import CHANGED_HERE, Report, Work, is_as_new
+from statuspage.importing.work import CHANGED_HERE, Report, Work, is_as_new, later
 
 
 def write(wanted: Recording, *, by: Actor, at: datetime, each: Each = lambda rows: rows) -> Report:
@@ -82,6 +82,7 @@ def _still_true(
 
 def _record(page: Page, work: Work, earlier: Earlier | None, by: Actor) -> None:
     wanted, before = work.wanted, work.earlier
+    page_at = later(wanted.page.updated_at if wanted.page else None, before.page_at)
     db.session.flush()
     events.record(
         stored.IMPORTED,
@@ -93,9 +94,9 @@ def _record(page: Page, work: Work, earlier: Earlier | None, by: Actor) -> None:
         data={
             "page_id": wanted.page_id or before.page_id,
             "host": wanted.host or before.host,
-            "page_at": _later(wanted.page.updated_at if wanted.page else None, before.page_at),
-            "listed_at": _later(wanted.listed_at, before.listed_at),
-            "summarised_at": _later(wanted.summarised_at, before.summarised_at),
+            "page_at": _written(page_at),
+            "listed_at": _written(work.listed_at),
+            "summarised_at": _written(work.summarised_at),
             "written": dict(work.report.written),
         },
     )
@@ -110,6 +111,5 @@ def _changed_at(wanted: Recording, earlier: Earlier | None) -> datetime | None:
     return recorded if before is None or recorded > before else None
 
 
-def _later(one: datetime | None, other: datetime | None) -> str | None:
-    moment = max((moment for moment in (one, other) if moment), default=None)
+def _written(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None

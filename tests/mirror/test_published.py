@@ -12,6 +12,7 @@ from werkzeug.serving import make_server
 
 from statuspage import create_app
 from statuspage.config import PROJECT
+from statuspage.front.kept import VARIES
 from tests.mirror.nginx import free_port, nginx
 
 
@@ -177,6 +178,9 @@ def test_the_cache_of_nginx_keeps_one_copy_for_each_way_to_pack(copy, tmp_path, 
     text = (PROJECT / path).read_text()
     if path.endswith(".md"):
         text = re.search(r"^```nginx\n(.*?)^```", text, re.M | re.S)[1]
+    # It looks at no `Vary`: all that an answer may depend on has to be in its key.
+    for name in VARIES - {b""}:
+        assert f"map $http_{name.decode().replace('-', '_')} $" in text
     # Whoever mirrors packs nothing: this application does.
     app = create_app(copy.app.config["SETTINGS"], watch=False)
     with running(app) as behind:
