@@ -246,7 +246,7 @@ def set_status(component: Component, claim: Claim, *, by: Actor, at: datetime) -
     Open incidents keep their own claims. Raises `Invalid` on a share out of 0–100.
     """
     _check(claim)
-    _take_turn(component)
+    _take_turn({component.id})
     standing = _in_force(component_id=component.id, incident_id=None)
     wanted = [] if claim.status is ComponentStatus.OPERATIONAL else [claim]
     if [row.claim for row in standing] == wanted:
@@ -284,6 +284,7 @@ def replace_claims(
     """
     check_claims(claims)
     wanted = {component.id: claim for component, claim in claims.items()}
+    _take_turn({*wanted, *(row.component_id for row in _in_force(incident_id=incident.id))})
     kept = {}
     for row in _in_force(incident_id=incident.id):
         if row.component_id not in kept and wanted.get(row.component_id) == row.claim:
@@ -500,10 +501,13 @@ def _end(rows: Iterable[ComponentClaim], at: datetime) -> None:
     db.session.flush()
 
 
-def _take_turn(component: Component) -> None:
-    """Wait for whoever sets this component's status at the same time."""
-    mine = sa.select(Component.id).where(Component.id == component.id)
-    db.session.execute(mine.with_for_update())
+def _take_turn(component_ids: Collection[int]) -> None:
+    """Wait for whoever else sets the status of these components.
+
+    In one order, so that two who name the same ones never wait for one another.
+    """
+    rows = sa.select(Component.id).where(Component.id.in_(component_ids)).order_by(Component.id)
+    db.session.execute(rows.with_for_update(key_share=True))
 
 
 def _check(claim: Claim) -> None:

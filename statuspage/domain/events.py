@@ -1,7 +1,7 @@
 """Events: what happened, who did it and when, written once with the change itself.
 
-The same row is the audit log and the reason to notify. Recording one also moves
-the revision, the counter by which every process knows that its pages are old.
+The same row is the audit log and the reason to notify. A commit of one that changes the
+page also moves the revision, the counter by which every process knows that its pages are old.
 """
 
 from collections.abc import Collection
@@ -11,12 +11,14 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from statuspage.db import Model, db
 
 CHANGES = "statuspage_changes"
 """The channel on which PostgreSQL tells all processes that the revision moved."""
+CHANGED_AT = "content_changed_at"
+"""Of a session: when what it is about to commit changed the page."""
 
 
 class ActorKind(StrEnum):
@@ -60,7 +62,7 @@ class Event(Model):
 
 
 class Revision(Model):
-    """One row: the number that every recorded event raises."""
+    """One row: the number that every commit of a change to the page raises."""
 
     number: Mapped[int]
     changed_at: Mapped[datetime]
@@ -78,7 +80,7 @@ def record(
     is_public: bool = True,
     changed_at: datetime | None = None,
 ) -> Event:
-    """Write down that `kind` happened, and move the revision in the same transaction.
+    """Write down that `kind` happened; the commit moves the revision, in the same transaction.
 
     What changes nothing that the public sees (`is_public=False`: tokens, subscribers)
     leaves the revision alone, so that no page is rebuilt for it. `changed_at` is when the
@@ -97,7 +99,7 @@ def record(
     )
     db.session.add(event)
     if is_public:
-        _raise_revision(changed_at or at)
+        db.session.info[CHANGED_AT] = changed_at or at
     return event
 
 
@@ -167,19 +169,33 @@ def redact(subject: str, secret: str, mark: str) -> int:
     return changed
 
 
-def _raise_revision(at: datetime) -> None:
-    db.session.flush()
+# ── the revision ───────────────────────────────────────────────────────────────
+
+
+@sa.event.listens_for(db.session, "before_commit")
+def _raise_revision(session: Session) -> None:
+    # Last of all: everybody who changes the page waits here for everybody else, and who waits
+    # with more to lock would wait for somebody who waits for them.
+    at = session.info.pop(CHANGED_AT, None)
+    if at is None:
+        return
+    session.flush()
     raise_it = (
         sa.update(Revision)
         .where(Revision.id == 1)
         .values(number=Revision.number + 1, changed_at=at)
         .execution_options(synchronize_session=False)
     )
-    if db.session.get_bind().dialect.name == "postgresql":
+    if session.get_bind().dialect.name == "postgresql":
         # Told by the commit and not before; a transaction that is rolled back tells nothing.
         raise_it = raise_it.returning(sa.func.pg_notify(CHANGES, ""))
-        is_raised = db.session.execute(raise_it).first() is not None
+        is_raised = session.execute(raise_it).first() is not None
     else:
-        is_raised = db.session.execute(raise_it).rowcount > 0  # type: ignore[attr-defined]
+        is_raised = session.execute(raise_it).rowcount > 0  # type: ignore[attr-defined]
     if not is_raised:
-        db.session.execute(sa.insert(Revision).values(id=1, number=1, changed_at=at))
+        session.execute(sa.insert(Revision).values(id=1, number=1, changed_at=at))
+
+
+@sa.event.listens_for(db.session, "after_rollback")
+def _forget_the_change(session: Session) -> None:
+    session.info.pop(CHANGED_AT, None)

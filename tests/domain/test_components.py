@@ -83,6 +83,7 @@ def test_staff_arrange_the_page_and_its_groups(payments, search):
         by=ANNA,
         at=AT,
     )
+    db.session.flush()
     db.session.expire_all()
     assert [one.name for one in components.groups()] == ["Mail", "Cards"]
     assert {one.full_name: one.position for one in components.listed()} == {

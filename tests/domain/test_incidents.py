@@ -32,6 +32,7 @@ from statuspage.domain.status import (
 )
 from statuspage.domain.timeline import Facts, Incident, IncidentUpdate, Moment
 from statuspage.errors import Conflict, Invalid
+from tests.conftest import on_postgresql
 from tests.domain import (
     ANNA,
     AT,
@@ -690,7 +691,58 @@ def test_two_who_post_at_once_are_both_heard_and_nothing_stays_red(app, open_inc
         told(incident, S.RESOLVED)
         db.session.commit()
         assert db.session.scalars(running).all() == []
-        assert events.revision() == len(events.latest(100))
+        assert events.revision() == 1 + 4 + 1, "each commit raised it once"
+
+
+@on_postgresql
+def test_who_changes_the_page_holds_nobody_up_before_the_commit(app, open_incident_id):
+    """Else each of two who go on to what the other one holds would wait for ever."""
+    turns = Barrier(2, timeout=10)
+    with app.app_context():
+        components.add_component("Search", by=ANNA, at=AT)
+        db.session.commit()
+
+    def search():
+        return next(one for one in components.listed() if one.name == "Search")
+
+    def tell_then_set():
+        told(incidents.get(open_incident_id), S.IDENTIFIED)
+        turns.wait()  # The other one sets, and gets so far,
+        turns.wait()  # before this one goes on to the same component.
+        components.set_status(search(), DEGRADED, by=ANNA, at=AT + HOUR)
+
+    def set_alone():
+        turns.wait()
+        components.set_status(search(), PARTIAL, by=BEN, at=AT + HOUR)
+        turns.wait()
+
+    assert together(app, tell_then_set, set_alone) == [None, None]
+    with app.app_context():
+        assert stands(search(), AT + 2 * HOUR) == DEGRADED
+
+
+@on_postgresql
+def test_who_names_the_same_components_in_another_order_waits_in_one_line(app):
+    with app.app_context():
+        named = [components.add_component(name, by=ANNA, at=AT) for name in "ABCDE"]
+        ids = [opened(dict.fromkeys(named, MAJOR)).public_id for _ in range(4)]
+        orders = [[one.id for one in named], [one.id for one in reversed(named)]] * 2
+        db.session.commit()
+
+    def post(public_id, order, status):
+        def work():
+            claims = {db.session.get_one(components.Component, one): status for one in order}
+            told(incidents.get(public_id), S.IDENTIFIED, claims)
+
+        return work
+
+    for status in [PARTIAL, DEGRADED] * 3:
+        with app.app_context():
+            for component in components.listed():  # Each of them takes this over.
+                components.set_status(component, DEGRADED, by=BEN, at=AT + MINUTE)
+            db.session.commit()
+        works = [post(*one, status) for one in zip(ids, orders, strict=True)]
+        assert together(app, *works) == [None] * 4
 
 
 def test_of_two_who_edit_at_once_one_is_told(app, open_incident_id):
