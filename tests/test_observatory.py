@@ -23,51 +23,67 @@ STRICT_REFERRER = {
 }
 
 
+META = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
+
+
 def directives(policy):
     parts = (part.split() for part in policy.split(";") if part.strip())
     return {name: set(values) for name, *values in parts}
 
 
+def all_of(policies):
+    """What several policies allow together: where two speak of the same, what both allow."""
+    together = {}
+    for policy in policies:
+        for name, values in directives(policy).items():
+            together[name] = together.get(name, values) & values or {"'none'"}
+    return together
+
+
 def score(answer):
-    """Points as the Observatory gives them, cookies and bonuses included."""
-    headers = answer.headers
-    policy = directives(headers.get("Content-Security-Policy", ""))
-    cookies = headers.getlist("Set-Cookie")
-    points, bonus = 100, 0
+    return points(
+        answer.headers, answer.get_data(as_text=True), answer.headers.getlist("Set-Cookie")
+    )
+
+
+def points(headers, text, cookies=()):
+    """As the Observatory gives them, cookies and bonuses included."""
+    policy = all_of([headers.get("Content-Security-Policy", ""), *META.findall(text)])
+    found, bonus = 100, 0
     scripts = policy.get("script-src", policy.get("default-src", {"'unsafe-inline'"}))
     unsafe = {"'unsafe-inline'", "'unsafe-eval'"}
     if not policy:
-        points -= 25
+        found -= 25
     elif scripts & unsafe:
-        points -= 20
+        found -= 20
     else:
         styles = policy.get("style-src", policy.get("default-src", set()))
         is_strict = policy.get("default-src") == {"'none'"} and not styles & unsafe
         bonus += 10 if is_strict and "form-action" in policy else 5
     lifetime = re.search(r"max-age=(\d+)", headers.get("Strict-Transport-Security", ""))
     if lifetime is None:
-        points -= 20
+        found -= 20
     elif int(lifetime[1]) < HALF_A_YEAR_S:
-        points -= 10
+        found -= 10
     if "frame-ancestors" in policy:
         bonus += 5
     elif "X-Frame-Options" not in headers:
-        points -= 20
+        found -= 20
     if headers.get("X-Content-Type-Options") != "nosniff":
-        points -= 5
+        found -= 5
     if headers.get("Referrer-Policy") in STRICT_REFERRER:
         bonus += 5
     if headers.get("Cross-Origin-Resource-Policy") in {"same-origin", "same-site"}:
         bonus += 10
     if headers.get("Access-Control-Allow-Credentials"):
-        points -= 50
+        found -= 50
     for cookie in cookies:
-        points -= 40 * ("Secure" not in cookie) + 30 * ("HttpOnly" not in cookie)
+        found -= 40 * ("Secure" not in cookie) + 30 * ("HttpOnly" not in cookie)
     if cookies and all("Secure" in one and "SameSite" in one for one in cookies):
         bonus += 5
-    if re.search(r'<script[^>]+src="(?:https?:)?//', answer.get_data(as_text=True)):
-        points -= 5
-    return points + bonus if points >= 90 else points
+    if re.search(r'<script[^>]+src="(?:https?:)?//', text):
+        found -= 5
+    return found + bonus if found >= 90 else found
 
 
 def test_public_pages_have_130_points_and_no_cookie(client, committed, at):

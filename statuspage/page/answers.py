@@ -209,6 +209,8 @@ def _variant(
 
 
 def _security_headers(rendering: Rendering) -> dict[str, str]:
+    """What guards the answer, and nothing that its policy makes needless: whoever stands before
+    us, and the reader, take all of it apart each time."""
     # A script that runs by itself, as the worker of pushes does, obeys the policy it came with.
     is_script = rendering.content_type.startswith("text/javascript")
     usual = content_security_policy() if rendering.is_html or is_script else DATA_POLICY
@@ -216,14 +218,11 @@ def _security_headers(rendering: Rendering) -> dict[str, str]:
     headers = {
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "strict-origin-when-cross-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
     if rendering.is_html:
-        if "frame-ancestors 'none'" in policy:
-            headers["X-Frame-Options"] = "DENY"
+        headers["Referrer-Policy"] = "same-origin"
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
     if any(name.lower() == "access-control-allow-origin" for name, _ in rendering.headers):
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return headers

@@ -28,10 +28,8 @@ def guard(response: Response) -> Response:
         return response
     if "Access-Control-Allow-Origin" in response.headers:
         response.headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
-    is_framed_by_choice = "Content-Security-Policy" in response.headers
     for name, value in BARE_HEADERS:
-        if not (is_framed_by_choice and name == "X-Frame-Options"):
-            response.headers.setdefault(name, value)
+        response.headers.setdefault(name, value)
     return response
 
 

@@ -24,10 +24,7 @@ from statuspage.web.edge import publish
 bp = Blueprint("feeds", __name__)
 
 # The stylesheet of a browser's view comes from here.
-CSP = (
-    "default-src 'none'; style-src 'self';"
-    " form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-)
+CSP = "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
 SHOWN_AS = "text/xml; charset=utf-8"
 """Chromium shows feeds by their right names as plain text; as XML they get their stylesheet."""
 
