@@ -349,6 +349,12 @@ class Settings(BaseSettings):
         description="How many requests a second each API token may send to `/v1`; above that the"
         " answer is 420 with `Retry-After`.",
     )
+    api_key_in_query: bool = Field(
+        default=True,
+        description="Whether `/v1` takes a token as `?api_key=` too, as Statuspage does. `0`: in a"
+        " header only, since proxies write addresses down.",
+        json_schema_extra={"default": "`1`"},
+    )
     outgoing_allow: Annotated[str, AfterValidator(_networks)] = Field(
         default="",
         description="Inner networks that webhooks, chat messages and pushes may reach, such as"

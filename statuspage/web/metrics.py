@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from statuspage import clock, counters
@@ -17,6 +17,7 @@ from statuspage.db import db, reading
 from statuspage.domain import events, incidents, tokens
 from statuspage.domain.tokens import Scope
 from statuspage.notify import health
+from statuspage.web.authorization import sent_token
 
 bp = Blueprint("metrics", __name__)
 
@@ -35,7 +36,7 @@ def tell() -> Response:
     401 without a token. Where the database is away, a token that was good within the last
     hour gets the figures of the processes.
     """
-    secret = _secret()
+    secret = sent_token("bearer")
     lines: list[str] = []
     try:
         is_good = _is_good(secret)
@@ -61,11 +62,6 @@ def tell() -> Response:
 
 
 # ── who asks ───────────────────────────────────────────────────────────────────
-
-
-def _secret() -> str:
-    kind, _, secret = request.headers.get("Authorization", "").strip().partition(" ")
-    return secret.strip() if kind.lower() == "bearer" else ""
 
 
 def _is_good(secret: str) -> bool:

@@ -288,6 +288,24 @@ def test_two_workers_end_it_once(hook, app, later, traveller):
 
 
 @on_sqlite
+def test_the_token_may_come_in_a_header(hook, client, all_of):
+    def told_with(authorization):
+        return client.post(
+            "/hooks/alertmanager",
+            json=told(an_alert(labels={"component": "Search"})),
+            headers={"Authorization": authorization} if authorization else {},
+        )
+
+    for wrong in ("", "Bearer", "Bearer sp_wrong", f"Basic {hook.secret}"):
+        answer = told_with(wrong)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert all_of() == []
+    assert told_with(f"Bearer {hook.secret}").status_code == 200
+    assert [name for name, *_ in all_of()] == ["Alert 1"]
+
+
+@on_sqlite
 def test_a_wrong_token_learns_nothing(client, hook, committed, at):
     with committed():
         _, manage = tokens.create("CI", scopes=[Scope.MANAGE], by=SYSTEM, at=at)

@@ -128,6 +128,15 @@ def test_a_token_may_stand_in_the_query_string(client, page_id, token):
 
 
 @on_sqlite
+def test_a_token_in_the_query_string_is_refused_where_it_is_set(settings, page_id, token):
+    secret = token(Scope.READ)
+    app = create_app(settings.model_copy(update={"api_key_in_query": False}), watch=False)
+    client, address = app.test_client(), f"/v1/pages/{page_id}/components"
+    assert client.get(f"{address}?api_key={secret}").status_code == 401
+    assert client.get(address, headers={"Authorization": f"OAuth {secret}"}).status_code == 200
+
+
+@on_sqlite
 def test_an_expired_or_revoked_token_is_as_good_as_none(client, committed, page_id, at, traveller):
     with committed():
         _, secret = tokens.create(

@@ -1,8 +1,9 @@
-"""`/hooks/alertmanager/<token>`: Prometheus' Alertmanager says what fires and what is over.
+"""`/hooks/alertmanager`: Prometheus' Alertmanager says what fires and what is over.
 
     JSON → `parse` → `domain.monitoring.receive` → the same verbs as staff
 
-The body is version 4 of its webhook, which Grafana sends as well:
+The token is in a header, or at the end of the address. The body is version 4 of its webhook,
+which Grafana sends as well:
 https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 """
 
@@ -27,6 +28,7 @@ from statuspage.domain.timeline import MAX_NAME, Incident
 from statuspage.domain.tokens import ApiToken, Scope
 from statuspage.text import clean
 from statuspage.web.admin.safety import limiter
+from statuspage.web.authorization import sent_token
 from statuspage.web.hooks import answering
 from statuspage.web.hooks.answering import answer
 
@@ -60,12 +62,22 @@ class UnreadableError(Exception):
 
 
 @bp.post("/<token>")
-def take(token: str) -> ResponseReturnValue:
+def take_at(token: str) -> ResponseReturnValue:
+    return _take(token) or answering.nothing_here()
+
+
+@bp.post("")
+def take() -> ResponseReturnValue:
+    return _take(sent_token("bearer")) or answering.no_token()
+
+
+def _take(secret: str) -> ResponseReturnValue | None:
+    """None where the token may not report alerts."""
     at = clock.now()
     reading()
-    found = answering.token_of(token, Scope.ALERTS, at=at)
+    found = answering.token_of(secret, Scope.ALERTS, at=at)
     if found is None:
-        return answering.nothing_here()
+        return None
     if not limiter.limiter.hit(PER_TOKEN, "alerts", str(found.id)):
         return _too_many(f"More than {PER_TOKEN.amount} calls a minute. Group your alerts.")
     try:
@@ -76,7 +88,7 @@ def take(token: str) -> ResponseReturnValue:
         return answer(200, alerts=len(notice.reports))
     db.session.rollback()
     try:
-        incident = _receive(token, notice, at)
+        incident = _receive(secret, notice, at)
     except TooManyOpenError:
         return _too_many(f"{monitoring.MOST_OPEN} incidents of this token are open. End some.")
     return answer(200, alerts=len(notice.reports), incident=incident and incident.public_id)

@@ -1,6 +1,7 @@
-"""What all hooks have in common: a token in the address, and answers in JSON.
+"""What all hooks have in common: a token, and answers in JSON.
 
-The token is the proof, so a wrong one learns nothing: 404.
+The token is the proof. In the address a wrong one learns nothing: 404. Better is a header, which no
+proxy writes down.
 """
 
 import json
@@ -27,6 +28,12 @@ def token_of(secret: str, needed: Scope, *, at: datetime) -> ApiToken | None:
 def note_use(token: ApiToken, *, at: datetime) -> None:
     if token.is_use_due(at):
         tokens.note_use(token, at=at)
+
+
+def no_token() -> Response:
+    response = answer(401, error="Send a token that may do this: Authorization: Bearer YOUR_TOKEN.")
+    response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def answer(status: int, **said: object) -> Response:

@@ -27,6 +27,7 @@ from statuspage.domain.events import Actor
 from statuspage.domain.pages import Page
 from statuspage.domain.tokens import ApiToken, Scope
 from statuspage.web.admin.safety import limiter
+from statuspage.web.authorization import sent_token
 from statuspage.web.described import Described
 from statuspage.web.manage import bodies
 from statuspage.web.manage.answers import Refused, ready
@@ -214,13 +215,13 @@ def _serve(one: Operation, **keys: str) -> Response:
 
 def _authenticate(at: datetime) -> ApiToken:
     """The token of this request; its use is noted. Raises `Refused` (401)."""
-    kind, _, secret = request.headers.get("Authorization", "").strip().partition(" ")
-    if kind.lower() not in ("oauth", "bearer") or not secret.strip():
-        secret = request.args.get("api_key", "")
-    if not secret.strip():
+    secret = sent_token("oauth", "bearer")
+    if not secret and current_app.config["SETTINGS"].api_key_in_query:
+        secret = request.args.get("api_key", "").strip()
+    if not secret:
         raise Refused(401, "Send a token: Authorization: OAuth YOUR_TOKEN.")
     reading()
-    token = tokens.with_secret(secret.strip())
+    token = tokens.with_secret(secret)
     if token is None or not token.works(at):
         raise Refused(401, "Could not authenticate: the token is unknown, revoked or expired.")
     # That transaction could only read; what follows begins its own.
