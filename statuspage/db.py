@@ -107,6 +107,20 @@ def reading() -> None:
     db.session.connection(execution_options={READONLY: True})
 
 
+def upserting(table: Any) -> Any:
+    """An `INSERT` into this table or model that may say what to do where the row is there already.
+
+    Both engines have it, and SQLAlchemy has a statement for each. Only the one in use is
+    loaded: the other's two megabytes would be copied by each process.
+    """
+    insert: Any
+    if db.engine.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert
+    return insert(table)
+
+
 def without_waiting() -> None:
     """Declare that this session gives up when SQLite is locked; call it before the first query.
 

@@ -192,6 +192,23 @@ def test_the_database_of_a_first_start_is_made_without_loading_the_web_site(tmp_
         assert pages.get().name == "Brambleway"
 
 
+def test_what_is_not_configured_is_not_loaded(tmp_path):
+    """Each process of the group would copy it."""
+    program = (
+        "import sys; from statuspage import config, parts; parts.load(config.load());"
+        "print([name for name in ('psycopg', 'redis', 'imaplib', 'sqlalchemy.dialects.postgresql')"
+        " if sys.modules.get(name)])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PROJECT,
+        env=os.environ | {"STATUSPAGE_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout == "[]\n", run.stdout + run.stderr
+
+
 def _events(folder: Path) -> int:
     app = create_app(Settings(data_dir=folder / "data"), watch=False)
     with app.app_context():

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from statuspage.db import Model, PublicId, db
+from statuspage.db import Model, PublicId, db, upserting
 from statuspage.domain import events
 from statuspage.domain.events import Actor, Event
 from statuspage.errors import Invalid
@@ -293,8 +292,7 @@ def _one_a_second(points: Sequence[Point], at: datetime) -> list[Point]:
 
 
 def _upsert(rows: list[dict[str, float]]) -> None:
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(metric_point)
+    statement = upserting(metric_point)
     statement = statement.on_conflict_do_update(
         index_elements=["metric_id", "second"], set_={"value": statement.excluded.value}
     )

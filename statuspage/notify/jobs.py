@@ -21,7 +21,6 @@ from statuspage.config import Settings
 from statuspage.db import db, reading
 from statuspage.domain import maintenance, metrics, monitoring, reminders, subscribers
 from statuspage.notify import health, ledger, notices, pulse, trials
-from statuspage.notify.bounces import job as bounce_job
 from statuspage.notify.pulse import Sign
 from statuspage.notify.steady import Steady
 from statuspage.notify.teller import Teller
@@ -41,7 +40,10 @@ def queue_of(app: Flask) -> Huey:
         app.extensions["tell"] = queue.task(name="tell")(partial(_tell, app))
         queue.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
         app.extensions["canary"] = queue.task(name="canary")(partial(_canary, app))
-        bounce_job.schedule(queue, app)
+        if app.config["SETTINGS"].bounce_imap_url:
+            from statuspage.notify.bounces import job as bounce_job
+
+            bounce_job.schedule(queue, app)
         trials.put_on(queue, app)
         notices.put_on(queue, app)
     return app.extensions["queue"]

@@ -5,13 +5,11 @@ They change nothing public, so they are no events and leave the revision alone.
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped
 
-from statuspage.db import Model, db
+from statuspage.db import Model, db, upserting
 
 EVERY = timedelta(seconds=10)
 """How often the worker shows that it ticks."""
@@ -37,9 +35,8 @@ class Pulse(Model):
 
 def show(sign: Sign, *, at: datetime) -> None:
     """Write down that `sign` was seen; the caller commits."""
-    insert: Any = sqlite.insert if db.engine.dialect.name == "sqlite" else postgresql.insert
     db.session.execute(
-        insert(Pulse)
+        upserting(Pulse)
         .values(sign=sign, at=at)
         .on_conflict_do_update(index_elements=["sign"], set_={"at": at})
     )

@@ -20,9 +20,8 @@ log = structlog.get_logger(__name__)
 
 
 def schedule(queue: Huey, app: Flask) -> None:
-    """Have the mailbox read by this queue, where the settings name one."""
-    if app.config["SETTINGS"].bounce_imap_url:
-        queue.periodic_task(crontab(minute="*/5"), name="fetch_bounces")(partial(_run, app))
+    """Have the mailbox that the settings name read by this queue."""
+    queue.periodic_task(crontab(minute="*/5"), name="fetch_bounces")(partial(_run, app))
 
 
 def fetch(app: Flask, at: datetime) -> int:
