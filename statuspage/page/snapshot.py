@@ -4,7 +4,7 @@ Every function asks a fixed number of queries, whatever the number of components
 incidents and updates.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,36 +17,30 @@ from statuspage.domain import (
     postmortems,
 )
 from statuspage.domain.claims import (
-    OPERATIONAL,
     Interval,
     Span,
     effective,
-    in_force_since,
     intervals,
 )
-from statuspage.domain.components import Component, ComponentClaim, ComponentGroup
+from statuspage.domain.components import ComponentClaim
 from statuspage.domain.status import (
     ComponentStatus,
     IncidentKind,
     IncidentStatus,
     page_status,
-    worst,
 )
 from statuspage.domain.timeline import Incident
-from statuspage.domain.uptime import Day, Window, day_start, days, percentage
-from statuspage.page import words
+from statuspage.domain.uptime import Window, day_start
+from statuspage.page import component_views, months, words
 from statuspage.page.once import know, shared
 from statuspage.page.stories import incident_view
 from statuspage.page.views import (
-    CalendarMonth,
-    Cause,
     ComponentPage,
     ComponentRef,
     ComponentView,
     GroupView,
     History,
     IncidentPage,
-    IncidentRef,
     IncidentView,
     Listed,
     Listing,
@@ -63,12 +57,9 @@ from statuspage.page.views import (
 
 PAST_DAYS = 15
 """Today and the fourteen days before it."""
-MONTHS_PER_PAGE = 3
 INCIDENTS_PER_COMPONENT = 25
 PLANNING_HORIZON = timedelta(days=3650)
 PLANNED_AT_MOST = 300
-
-Spans = Mapping[int, Sequence[Span]]
 
 
 class NoPageError(LookupError):
@@ -81,8 +72,8 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
     today = at.astimezone(page.zone).date()
     window_start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
     spans = components.spans_since(window_start)
-    items = _items(spans, page.zone, at)
-    leaves = [leaf for item in items for leaf in _leaves(item)]
+    items = component_views.shown(spans, page.zone, at)
+    leaves = [leaf for item in items for leaf in component_views.leaves_of(item)]
 
     past_start = day_start(today - timedelta(days=PAST_DAYS - 1), page.zone)
     shown = _incident_views(incidents.for_front_page(since=past_start), at)
@@ -178,8 +169,11 @@ def history(
     """
     page = describe(base_url=base_url)
     today = at.astimezone(page.zone).date()
-    firsts = _months(today, number)
-    start, end = day_start(firsts[-1], page.zone), day_start(_next_month(firsts[0]), page.zone)
+    firsts = months.first_days(today, number)
+    start, end = (
+        day_start(firsts[-1], page.zone),
+        day_start(months.next_month(firsts[0]), page.zone),
+    )
     oldest = incidents.oldest_start()
     if to_the_oldest and number > 1 and (oldest is None or oldest >= end):
         return None
@@ -189,7 +183,9 @@ def history(
         at=at,
         number=number,
         months=tuple(
-            Month(first, tuple(one for one in shown if _month_of(one, at, page.zone) == first))
+            Month(
+                first, tuple(one for one in shown if months.month_of(one, at, page.zone) == first)
+            )
             for first in firsts
         ),
         has_older=oldest is not None and oldest < start,
@@ -220,7 +216,7 @@ def recent(
     """
     touching, ref = None, None
     if component is not None:
-        touching = _visible_component(component)
+        touching = component_views.visible(component)
         if touching is None:
             return None
         ref = ComponentRef(touching.public_id, touching.full_name)
@@ -236,7 +232,7 @@ def planned(*, at: datetime, base_url: str, component: str | None = None) -> Rec
     """
     touching, ref = None, None
     if component is not None:
-        touching = _visible_component(component)
+        touching = component_views.visible(component)
         if touching is None:
             return None
         ref = ComponentRef(touching.public_id, touching.full_name)
@@ -251,7 +247,7 @@ def planned(*, at: datetime, base_url: str, component: str | None = None) -> Rec
 
 def standing(public_id: str, *, at: datetime) -> tuple[str, ComponentStatus] | None:
     """Name and present status of one component; None when the public may not see it."""
-    row = _visible_component(public_id)
+    row = component_views.visible(public_id)
     if row is None:
         return None
     claims = components.claims_since(at, of={row.id})
@@ -261,19 +257,19 @@ def standing(public_id: str, *, at: datetime) -> tuple[str, ComponentStatus] | N
 @shared
 def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage | None:
     """One component with its trouble of 90 days; None when the public may not see it."""
-    row = _visible_component(public_id)
+    row = component_views.visible(public_id)
     if row is None:
         return None
     page = describe(base_url=base_url)
     today = at.astimezone(page.zone).date()
     start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
     claims = components.claims_since(start, of={row.id})
-    names = _refs(claims)
+    names = component_views.refs_of(claims)
     return ComponentPage(
         page=page,
         at=at,
-        component=_component_view(row, [one.span for one in claims], page.zone, at),
-        causes=tuple(reversed(_causes(claims, names, start, at))),
+        component=component_views.of_component(row, [one.span for one in claims], page.zone, at),
+        causes=tuple(reversed(component_views.causes(claims, names, start, at))),
         incidents=tuple(
             _incident_views(incidents.published(touching=row, limit=INCIDENTS_PER_COMPONENT), at)
         ),
@@ -284,10 +280,10 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
     """Page `number` (from 1) of the uptime calendar; None past the oldest record."""
     page = describe(base_url=base_url)
     today = at.astimezone(page.zone).date()
-    firsts = _months(today, number)
+    firsts = months.first_days(today, number)
     oldest = incidents.oldest_start()
     start = day_start(firsts[-1], page.zone)
-    end = day_start(_next_month(firsts[0]), page.zone)
+    end = day_start(months.next_month(firsts[0]), page.zone)
     if number > 1 and (oldest is None or oldest >= end):
         return None
     ninety = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
@@ -295,20 +291,22 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
     told = {one.id: one for one in components.claims_since(min(start, ninety), before=end)}
     told |= {one.id: one for one in components.claims_since(max(end, ninety))}
     claims = [told[row_id] for row_id in sorted(told)]
-    names = _refs(claims)
+    names = component_views.refs_of(claims)
     by_component: dict[int, list[ComponentClaim]] = {}
     for one in claims:
         by_component.setdefault(one.component_id, []).append(one)
     rows = []
-    for row in _ordered_components():
+    for row in component_views.in_order():
         mine = by_component.get(row.id, [])
         spans = [one.span for one in mine]
-        view = _component_view(row, spans, page.zone, at)
+        view = component_views.of_component(row, spans, page.zone, at)
         if not row.showcase:
             continue
-        months = tuple(_calendar_month(first, row, spans, page.zone, at) for first in firsts)
-        causes = tuple(reversed(_causes(mine, names, start, min(end, at))))
-        rows.append((view, months, causes))
+        calendar = (
+            component_views.calendar_month(one, row, spans, page.zone, at) for one in firsts
+        )
+        causes = reversed(component_views.causes(mine, names, start, min(end, at)))
+        rows.append((view, tuple(calendar), tuple(causes)))
     return UptimePage(
         page=page,
         at=at,
@@ -327,14 +325,16 @@ def present(*, at: datetime, base_url: str) -> Present:
     page = describe(base_url=base_url)
     spans = components.spans_since(at)
     views = {
-        row.public_id: _component_view(row, spans.get(row.id, ()), page.zone, at, days_too=False)
+        row.public_id: component_views.of_component(
+            row, spans.get(row.id, ()), page.zone, at, days_too=False
+        )
         for row in components.listed()
     }
-    shown = [one for one in views.values() if not _is_hidden(one)]
+    shown = [one for one in views.values() if not component_views.is_hidden(one)]
     items: list[ComponentView | GroupView] = list(shown)
     for group in components.groups():
         if members := [one for one in shown if one.group_id == group.public_id]:
-            items.append(_group_view(group, members))
+            items.append(component_views.of_group(group, members))
     return Present(
         page=page,
         items=tuple(sorted(items, key=_standing_order)),
@@ -350,20 +350,20 @@ def listing(*, at: datetime) -> Listing:
         raise NoPageError
     oldest = incidents.oldest_start()
     return Listing(
-        components=tuple(row.public_id for row in _ordered_components()),
+        components=tuple(row.public_id for row in component_views.in_order()),
         incidents=tuple(
             Listed(
                 id=public_id,
                 is_over=status.is_over,
                 is_retracted=is_retracted,
                 has_postmortem=has_postmortem,
-                history_page=_history_page(resolved_at or at, at, page.zone),
+                history_page=months.page_of(resolved_at or at, at, page.zone),
             )
             for public_id, status, resolved_at, is_retracted, has_postmortem in (
                 incidents.addressed()
             )
         ),
-        history_pages=_history_page(oldest or at, at, page.zone),
+        history_pages=months.page_of(oldest or at, at, page.zone),
     )
 
 
@@ -381,140 +381,6 @@ def unfinished(*, at: datetime) -> tuple[IncidentView, ...]:
 def latest(kind: IncidentKind, limit: int, *, at: datetime) -> tuple[IncidentView, ...]:
     """The newest of a kind by creation, whatever became of them, newest first."""
     return tuple(_incident_views(incidents.last_created(kind, limit), at))
-
-
-# ── components ─────────────────────────────────────────────────────────────────
-
-
-def _is_hidden(view: ComponentView) -> bool:
-    return view.only_show_if_degraded and view.status is ComponentStatus.OPERATIONAL
-
-
-def _items(spans: Spans, zone: ZoneInfo, at: datetime) -> tuple[ComponentView | GroupView, ...]:
-    views: dict[int | None, list[ComponentView]] = {}
-    for row in components.listed():
-        view = _component_view(row, spans.get(row.id, ()), zone, at)
-        if not _is_hidden(view):
-            views.setdefault(row.group_id, []).append(view)
-    found: list[ComponentView | GroupView] = list(views.get(None, ()))
-    for group in components.groups():
-        if group.id in views:
-            found.append(_group_view(group, views[group.id]))
-    return tuple(sorted(found, key=lambda item: item.position))
-
-
-def _group_view(group: ComponentGroup, members: Sequence[ComponentView]) -> GroupView:
-    return GroupView(
-        id=group.public_id,
-        name=group.name,
-        description=group.description,
-        position=group.position,
-        status=worst(member.status for member in members),
-        components=tuple(members),
-        created_at=group.created_at,
-        updated_at=group.updated_at,
-    )
-
-
-def _component_view(
-    row: Component, spans: Sequence[Span], zone: ZoneInfo, at: datetime, *, days_too: bool = True
-) -> ComponentView:
-    shown: tuple[Day, ...] = ()
-    if row.showcase and days_too:
-        shown = tuple(
-            days(
-                spans,
-                last=at.astimezone(zone).date(),
-                count=Window.NINETY.days,
-                zone=zone,
-                at=at,
-                start_date=row.start_date,
-            )
-        )
-    return ComponentView(
-        id=row.public_id,
-        name=row.name,
-        full_name=row.full_name,
-        description=row.description,
-        group_id=row.group.public_id if row.group else None,
-        position=row.position,
-        claim=effective(spans, at),
-        since=in_force_since(spans, at),
-        showcase=row.showcase,
-        only_show_if_degraded=row.only_show_if_degraded,
-        start_date=row.start_date,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        days=shown,
-        uptime={window: percentage(shown[-window.days :]) for window in Window} if shown else {},
-    )
-
-
-def _visible_component(public_id: str) -> Component | None:
-    row = components.get(public_id)
-    return row if row is not None and row.archived_at is None else None
-
-
-def _ordered_components() -> list[Component]:
-    """Visible ones in the order of the page, groups opened."""
-    groups = {group.id: group.position for group in components.groups()}
-    return sorted(
-        components.listed(),
-        key=lambda row: (
-            (groups[row.group_id], row.position) if row.group_id in groups else (row.position, 0)
-        ),
-    )
-
-
-def _calendar_month(
-    first: date, row: Component, spans: Sequence[Span], zone: ZoneInfo, at: datetime
-) -> CalendarMonth:
-    last = min(_next_month(first) - timedelta(days=1), at.astimezone(zone).date())
-    shown = days(
-        spans,
-        last=last,
-        count=(last - first).days + 1,
-        zone=zone,
-        at=at,
-        start_date=row.start_date,
-    )
-    return CalendarMonth(first, tuple(shown), percentage(shown))
-
-
-def _refs(claims: Iterable[ComponentClaim]) -> dict[int, IncidentRef]:
-    ids = {claim.incident_id for claim in claims if claim.incident_id is not None}
-    return {
-        row_id: IncidentRef(public_id, name, kind)
-        for row_id, public_id, name, kind in incidents.names_of(sorted(ids))
-    }
-
-
-def _causes(
-    claims: Sequence[ComponentClaim],
-    refs: Mapping[int, IncidentRef],
-    start: datetime,
-    end: datetime,
-) -> list[Cause]:
-    spans = [one.span for one in claims]
-    found = []
-    for part in intervals(spans, start, end):
-        if part.claim == OPERATIONAL:
-            continue
-        claimed = {
-            refs[one.incident_id]
-            for one in claims
-            if one.incident_id is not None
-            and one.incident_id in refs
-            and one.claim == part.claim
-            and one.starts_at < part.ends_at
-            and (one.ends_at is None or one.ends_at > part.starts_at)
-        }
-        found.append(Cause(part, tuple(sorted(claimed, key=lambda ref: ref.id))))
-    return found
-
-
-def _leaves(item: ComponentView | GroupView) -> tuple[ComponentView, ...]:
-    return item.components if isinstance(item, GroupView) else (item,)
 
 
 # ── incidents ──────────────────────────────────────────────────────────────────
@@ -605,30 +471,3 @@ def _metric_views(at: datetime) -> tuple[MetricView, ...]:
         for row, last in shown
         if row.id in slots
     )
-
-
-# ── months ─────────────────────────────────────────────────────────────────────
-
-
-def _months(today: date, number: int) -> list[date]:
-    """First days of the months on a page, newest first."""
-    count = today.year * 12 + today.month - 1 - (number - 1) * MONTHS_PER_PAGE
-    return [
-        date((count - back) // 12, (count - back) % 12 + 1, 1) for back in range(MONTHS_PER_PAGE)
-    ]
-
-
-def _history_page(moment: datetime, at: datetime, zone: ZoneInfo) -> int:
-    """The page, from 1, whose months hold `moment`."""
-    then, now = moment.astimezone(zone).date(), at.astimezone(zone).date()
-    months = (now.year - then.year) * 12 + now.month - then.month
-    return max(months, 0) // MONTHS_PER_PAGE + 1
-
-
-def _next_month(first: date) -> date:
-    return (first + timedelta(days=32)).replace(day=1)
-
-
-def _month_of(one: IncidentView, at: datetime, zone: ZoneInfo) -> date:
-    """The month of its end, as Statuspage sorts them; of now while it goes on."""
-    return (one.resolved_at or at).astimezone(zone).date().replace(day=1)
