@@ -36,7 +36,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     from statuspage.db import db
     from statuspage.notify import waking  # noqa: F401  it listens from now on
     from statuspage.web import admin, headers, health, manage, metrics, observing
-    from statuspage.web.hooks import alertmanager, bounces
+    from statuspage.web.hooks import alertmanager, bounces, policy
     from statuspage.web.public import (
         api,
         api_subscribers,
@@ -72,6 +72,7 @@ def create_app(settings: "Settings | None" = None, *, watch: bool = True) -> "Fl
     app.register_blueprint(subscriptions.bp)
     app.register_blueprint(alertmanager.bp)
     app.register_blueprint(bounces.bp)
+    app.register_blueprint(policy.bp)
     app.register_blueprint(push.bp)
     site.init_app(app)
     admin.init_app(app)

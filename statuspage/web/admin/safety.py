@@ -31,10 +31,12 @@ login.session_protection = None
 KEY = "key"
 """Where the cookie holds the key of its session (`sessions`)."""
 
+REPORTS = "/hooks/policy"
+"""Where browsers report what this policy refused: `web/hooks/policy`."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
     " img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none';"
-    " connect-src 'self'",
+    f" connect-src 'self'; report-uri {REPORTS}",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     # Not `no-referrer`: over HTTPS the CSRF check reads the Referer.
