@@ -1,6 +1,7 @@
 """One command starts front, web and worker as one group, and one Ctrl-C ends it."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -174,18 +175,7 @@ def test_the_first_start_shows_the_demo_page_and_lets_its_owner_in(start, tmp_pa
 
 
 def test_the_database_of_a_first_start_is_made_without_loading_the_web_site(tmp_path):
-    program = (
-        "import sys; from statuspage import config, parts; parts.prepare_first(config.load());"
-        "print([name for name in sys.modules if name.startswith('statuspage.web')])"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=PROJECT,
-        env=os.environ | {"STATUSPAGE_DATA_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert run.stdout == "[]\n", run.stderr
+    assert _loaded(tmp_path, "parts.prepare_first(config.load())", "statuspage.web") == []
     app = create_app(Settings(data_dir=tmp_path), watch=False)
     with app.app_context():
         assert schema.revision() == schema.newest()
@@ -194,19 +184,27 @@ def test_the_database_of_a_first_start_is_made_without_loading_the_web_site(tmp_
 
 def test_what_is_not_configured_is_not_loaded(tmp_path):
     """Each process of the group would copy it."""
-    program = (
-        "import sys; from statuspage import config, parts; parts.load(config.load());"
-        "print([name for name in ('psycopg', 'redis', 'imaplib', 'sqlalchemy.dialects.postgresql')"
-        " if sys.modules.get(name)])"
+    unused = ("psycopg", "redis", "imaplib", "sqlalchemy.dialects.postgresql")
+    assert _loaded(tmp_path, "parts.load(config.load())", *unused) == []
+    assert _loaded(tmp_path, "parts.load(config.load())", "flask") != []
+
+
+def _loaded(folder: Path, program: str, *names: str) -> list[str]:
+    """Which modules that begin with these names are there after `program`."""
+    asked = (
+        f"import json, sys; from statuspage import config, parts; {program};"
+        f" print(json.dumps([one for one, module in sys.modules.items()"
+        f" if module and one.startswith({names!r})]))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", asked],
         cwd=PROJECT,
-        env=os.environ | {"STATUSPAGE_DATA_DIR": str(tmp_path)},
+        env=os.environ | {"STATUSPAGE_DATA_DIR": str(folder)},
         capture_output=True,
         text=True,
     )
-    assert run.stdout == "[]\n", run.stdout + run.stderr
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
 
 
 def _events(folder: Path) -> int:
