@@ -95,7 +95,11 @@ def write(
 
 def verify(file: Path) -> Manifest:
     """Read all of a backup that is not encrypted. Raises `ArchiveError` with what is wrong."""
-    engine = sa.create_engine(f"sqlite:///{file}", poolclass=sa.NullPool)
+    # As a file that does not change: else it would become one with a log beside it.
+    place = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+    engine = sa.create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(place, uri=True), poolclass=sa.NullPool
+    )
     try:
         with engine.connect().execution_options(**{READONLY: True}) as connection:
             broken = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()

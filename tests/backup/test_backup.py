@@ -263,6 +263,17 @@ def test_a_slip_of_the_keyboard_costs_no_other_file(flask, filled, tmp_path):
     assert not list(tmp_path.glob(".*.draft*"))
 
 
+def test_a_backup_stays_one_file_when_it_is_read_and_replaced(flask, filled, tmp_path):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    file = folder / "page.backup"
+    for command in (["backup"], ["restore", "--verify"], ["backup"]):
+        assert flask(*command, file).exit_code == 0
+        assert list(folder.iterdir()) == [file]
+        # Of SQLite's header: neither who writes nor who reads needs a log beside it.
+        assert file.read_bytes()[18:20] == b"\x01\x01"
+
+
 @on_sqlite
 def test_a_disk_that_is_full_leaves_the_older_backup(flask, filled, tmp_path):
     file = tmp_path / "page.backup"
