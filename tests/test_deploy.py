@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -80,6 +81,11 @@ def test_nobody_is_killed_before_they_gave_back_what_they_send():
             assert pod.get("terminationGracePeriodSeconds", 30) >= 15
     for path in started_by_systemd():
         assert "TimeoutStopSec=15" in path.read_text()
+
+
+def test_systemd_does_not_call_it_a_failure_when_it_stops_us():
+    for path in started_by_systemd():
+        assert f"SuccessExitStatus={128 + signal.SIGTERM}\n" in path.read_text()
 
 
 def test_nothing_that_is_shipped_shows_the_demo_or_gives_up_starting():
