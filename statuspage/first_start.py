@@ -1,5 +1,6 @@
 """What an empty database is given, and the first way in."""
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -42,13 +43,24 @@ def welcome(app: Flask, *, at: datetime) -> str:
             token = staff.create_sign_in_link(owner, at=at)
             db.session.commit()
             lines.append(f"Sign in once  {address}/admin/sign-in/{token}")
+        elif not staff.listed() and _goes_to_the_journal():
+            # The command needs what systemd gave us, else it speaks of another database.
+            lines.append("First owner   see docs/deploying.md, Commands beside a running page")
         elif not staff.listed():
             flask = Path(sys.executable).with_name("flask")
             lines.append(
                 f"First owner   echo PASSWORD | {flask} staff create EMAIL --role owner"
                 " --password-stdin"
             )
-    return "\n".join([*lines, "Stop          Ctrl-C", ""])
+    if not _goes_to_the_journal():
+        lines.append("Stop          Ctrl-C")
+    return "\n".join([*lines, ""])
+
+
+def _goes_to_the_journal() -> bool:
+    """Whether systemd started us: it names the stream that it gave."""
+    output = os.fstat(1)
+    return os.environ.get("JOURNAL_STREAM") == f"{output.st_dev}:{output.st_ino}"
 
 
 def _is_filled() -> bool:

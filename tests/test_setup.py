@@ -21,7 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from statuspage import clock, create_app, schema
+from statuspage import clock, create_app, first_start, schema
 from statuspage.config import PROJECT, Settings
 from statuspage.db import db
 from statuspage.domain import maintenance, pages
@@ -157,6 +157,17 @@ def test_the_first_start_without_demo_gives_an_empty_page_and_says_how_to_get_in
     assert running.get("/healthz")[0] == 200
     assert f"{running.address}/\n" in running.output
     assert "flask staff create" in running.output
+
+
+@pytest.mark.parametrize("is_journal", [True, False])
+def test_no_command_is_named_that_would_speak_of_another_database(app, at, monkeypatch, is_journal):
+    output = os.fstat(1)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{output.st_dev}:{output.st_ino + (not is_journal)}")
+    said = first_start.welcome(app, at=at)
+    assert ("flask staff create" not in said) is is_journal
+    assert ("Ctrl-C" not in said) is is_journal
+    assert ("docs/deploying.md, Commands beside a running page" in said) is is_journal
+    assert "## Commands beside a running page\n" in (PROJECT / "docs/deploying.md").read_text()
 
 
 def test_the_first_start_shows_the_demo_page_and_lets_its_owner_in(start, tmp_path):
