@@ -111,6 +111,13 @@ def test_the_nightly_backup_is_one_of_the_page():
         assert re.findall(found, page, re.M) == re.findall(found, backup, re.M), field
 
 
+def test_where_parts_run_apart_the_backup_may_write_the_folder_that_it_is_given():
+    worker = (DEPLOY / "systemd" / "statuspage-worker.service").read_text()
+    fields = re.findall(r"^(?:Environment|StateDirectory)=.*$", worker, re.M)
+    text = "\n".join(["[Service]", *fields, ""]).replace("\n", r"\n")
+    assert f"printf '{text}'" in (PROJECT / "docs" / "deploying.md").read_text()
+
+
 @pytest.mark.parametrize(
     "path", ["deploy/nginx/compose.conf", "deploy/nginx/published.conf", "docs/serving.md"]
 )
