@@ -59,8 +59,11 @@ def welcome(app: Flask, *, at: datetime) -> str:
 
 def _goes_to_the_journal() -> bool:
     """Whether systemd started us: it names the stream that it gave."""
+    stream = os.environ.get("JOURNAL_STREAM")
+    if not stream:
+        return False
     output = os.fstat(1)
-    return os.environ.get("JOURNAL_STREAM") == f"{output.st_dev}:{output.st_ino}"
+    return stream == f"{output.st_dev}:{output.st_ino}"
 
 
 def _is_filled() -> bool:
