@@ -12,11 +12,10 @@ from benchmarks import load
 from benchmarks.pressure import ask, bar, group, until_seen, write
 
 CONNECTIONS = (16, 64, 256, 1000)
-SECONDS = 10
 ERRORS = "Non-2xx", "Socket errors"
 
 
-def crowd() -> None:
+def crowd(seconds: int = 10) -> None:
     with tempfile.TemporaryDirectory() as folder, group(Path(folder)) as (url, token):
         for number in CONNECTIONS:
             stop = threading.Event()
@@ -36,7 +35,7 @@ def crowd() -> None:
 
             thread = threading.Thread(target=staff)
             thread.start()
-            command = ["wrk", "-t1", f"-c{number}", f"-d{SECONDS}s", "--latency", f"{url}/"]
+            command = ["wrk", "-t1", f"-c{number}", f"-d{seconds}s", "--latency", f"{url}/"]
             report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             stop.set()
             thread.join()
