@@ -6,7 +6,7 @@ What the database and others around us may do to us.
 Starts the real group on a data folder of its own and does to it what machines do. Prints
 figures and exits with 1 where one misses its bar. `disk` needs root, for a small tmpfs.
 Several need the programs of PostgreSQL and Redis. `--seconds` is for how long `locked` holds
-the file and `crowd` stays with so many connections.
+the file, `disk` stays full and `crowd` stays with so many connections.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def main() -> None:
     lasting = {"seconds": options.seconds} if options.seconds else {}
     drills: dict[str, Callable[[], None]] = {
         "locked": partial(locked, **lasting),
-        "disk": disk,
+        "disk": partial(disk, **lasting),
         "starts": starts,
         "migration": migration,
         "postgresql": away.postgresql,
@@ -145,7 +145,7 @@ def locked(seconds: int = 20) -> None:
 # ── no room, no right ──────────────────────────────────────────────────────────
 
 
-def disk() -> None:
+def disk(seconds: int = 10) -> None:
     """A disk of 8 MB that fills up, gets room again, and is then read-only."""
     folder = Path(tempfile.mkdtemp())
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", folder])
@@ -155,7 +155,7 @@ def disk() -> None:
     try:
         with group(folder) as (url, token):
             reads = Readers(url)
-            _fill(folder, url, token)
+            _fill(folder, url, token, seconds)
             _read_only(folder, url, token)
             count, slowest, bad = reads.stop()
             print(f"disk: {count} reads, {bad} not 200, slowest {slowest:.2f} s")
@@ -169,7 +169,7 @@ def disk() -> None:
         folder.rmdir()
 
 
-def _fill(folder: Path, url: str, token: str) -> None:
+def _fill(folder: Path, url: str, token: str, seconds: int) -> None:
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
         try:
@@ -181,8 +181,18 @@ def _fill(folder: Path, url: str, token: str) -> None:
     while answer[0] == 201 and saved < 500:
         saved += 1
         answer = write(url, token)
-    print(f"disk full: {saved} more were saved, then {answer[0]}, Retry-After {answer[1]}")
-    bar("disk full", answer[0] == 503 and bool(answer[1]), "writes 503 with Retry-After")
+    answers = [answer]
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(1)
+        answers.append(write(url, token))
+    told = Counter((status, retry) for status, retry, _ in answers)
+    slowest = max(taken for _, _, taken in answers)
+    print(
+        f"disk full for {seconds} s: {saved} more were saved, then writes by status and"
+        f" Retry-After {dict(told)}, slowest {slowest:.2f} s"
+    )
+    bar("disk full", all(s == 503 and r for s, r in told), "writes 503 with Retry-After")
     before = _incidents(folder)
     ballast.unlink()
     healed = until_written(url, token)
