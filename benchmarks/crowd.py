@@ -43,8 +43,10 @@ def crowd(seconds: int = 10) -> None:
             errors = [
                 line.strip() for line in report.splitlines() if any(e in line for e in ERRORS)
             ]
+            size = len(ask(f"{url}/")[2])
             print(
-                f"crowd: {number} connections: {figures.requests_per_s:.0f} requests/s,"
+                f"crowd: {number} connections, page of {size // 1000} kB in the end:"
+                f" {figures.requests_per_s:.0f} requests/s,"
                 f" p99 {figures.p99_ms:.0f} ms, {'; '.join(errors) or 'no error'};"
                 f" {len(writes)} incidents published, slowest {max(writes):.2f} s,"
                 f" seen after {max(seen):.2f} s at most"
