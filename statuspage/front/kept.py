@@ -8,8 +8,8 @@ good one stays, marked as old after half a minute.
 
 import asyncio
 import gzip
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import datetime
 from http import HTTPStatus
 from typing import TypeAlias
@@ -197,6 +197,7 @@ class Store:
         self._ask = ask
         self._tell = tell
         self._entries: dict[Key, _Entry] = {}
+        self._asked: dict[Key, asyncio.Future[None]] = {}
         self._size = 0
 
     def __len__(self) -> int:
@@ -222,6 +223,26 @@ class Store:
         await asyncio.shield(entry.checking or self._start_check(key, entry))
         # What went away meanwhile is not given once more.
         return entry.shown if self._entries.get(key) is entry else None
+
+    @contextmanager
+    def asking(self, key: Key) -> Iterator[None]:
+        """While the web process is asked for it by one reader, others may wait for the end."""
+        asked = self._asked.setdefault(key, asyncio.get_running_loop().create_future())
+        try:
+            yield
+        finally:
+            # The first of several who ask has it out; who came later may have begun another.
+            if not asked.done():
+                del self._asked[key]
+                asked.set_result(None)
+
+    async def asked_by_another(self, key: Key) -> Kept | None:
+        """What the question of another reader has brought; None where nobody asks, or nothing."""
+        if (asked := self._asked.get(key)) is None:
+            return None
+        await asyncio.shield(asked)
+        now = asyncio.get_running_loop().time()
+        return self.get(key, now) or await self.checked(key, now)
 
     def keep(self, key: Key, host: bytes, reply: Reply, body: bytes, now: float) -> Kept:
         """Store the answer that was asked for at `now`."""

@@ -349,8 +349,22 @@ class Reader(asyncio.Protocol):
         front = self._front
         if key is not None and key[0] != request.target:
             key = None  # Nothing is stored for an address with parameters that mean nothing.
+        async with asyncio.timeout(ANSWER_S) as limit:
+            if key is None or request.is_personal:
+                await self._ask_in_turn(request, key, limit)
+                return
+            # A crowd that comes for one page must not become a line before everybody else.
+            kept = await front.store.asked_by_another(key) if front.has_line else None
+            if kept is not None:
+                self._give(request, kept.told(request.method, request.fields))
+                return
+            with front.store.asking(key):
+                await self._ask_in_turn(request, key, limit)
+
+    async def _ask_in_turn(self, request: Request, key: Key | None, limit: asyncio.Timeout) -> None:
+        front = self._front
         question = request.passed_on(self._address, key)
-        async with asyncio.timeout(ANSWER_S) as limit, front.turn(request):
+        async with front.turn(request):
             asked_at = self._loop.time()
             async with front.back.ask(question, request.body) as reply:
                 if key is not None and may_be_kept(reply):

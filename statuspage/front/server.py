@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -20,6 +22,10 @@ from statuspage.front.reader import Reader
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
+DOORS = 16
+"""How many new connections one turn of the event loop takes: uvloop takes one for each socket
+that listens, and while a crowd is served, so that turns are long, the last of a thousand who
+come at once would wait for a thousand turns."""
 MAX_HELD_BYTES = 32 * 1024 * 1024
 """Bodies of requests that are not answered yet, of all readers together."""
 MAX_IN_LINE = 1000
@@ -37,10 +43,10 @@ class Front:
     most, so that a page nobody has read yet does not wait for it.
     """
 
-    def __init__(self, socket: Path, *, threads: int, is_https: bool = False) -> None:
+    def __init__(self, back: Path, *, threads: int, is_https: bool = False) -> None:
         policy = (b"strict-transport-security", b"max-age=31536000")
         self.policy: Policy = (policy,) if is_https else ()
-        self.back = Back(socket)
+        self.back = Back(back)
         self.store = Store(self.back.ask, self.tell)
         self.known = KnownRequests()
         counters.SERVED_AGE_SECONDS.read = self._served_age
@@ -51,7 +57,7 @@ class Front:
         self._desk_turns = asyncio.Semaphore(threads // 2)
         self._in_line = 0
         self._is_failing = False
-        self._server: asyncio.Server
+        self._doors: list[asyncio.Server] = []
         self._looking: asyncio.Task[None]
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The rest is for connections to the web process and for ourselves.
@@ -68,6 +74,11 @@ class Front:
     @property
     def has_too_many_bodies(self) -> bool:
         return self.held_bytes > MAX_HELD_BYTES
+
+    @property
+    def has_line(self) -> bool:
+        """Whether who asks the web process now has to wait for a turn."""
+        return self._turns.locked()
 
     @asynccontextmanager
     async def turn(self, request: Request) -> AsyncIterator[None]:
@@ -114,15 +125,22 @@ class Front:
         # What was loaded until now stays: the collector need not look at it again.
         gc.freeze()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Reader(self), host, port, backlog=BACKLOG)
+        first = await loop.create_server(lambda: Reader(self), host, port, backlog=BACKLOG)
+        self._doors.append(first)
+        for listening in first.sockets:
+            for _ in range(DOORS - 1):
+                same = socket.socket(fileno=os.dup(listening.fileno()))
+                door = await loop.create_server(lambda: Reader(self), sock=same, backlog=BACKLOG)
+                self._doors.append(door)
         self._looking = loop.create_task(self._look_after_readers())
-        taken: int = self._server.sockets[0].getsockname()[1]
+        taken: int = first.sockets[0].getsockname()[1]
         return taken
 
     async def close(self) -> None:
         """Take no new reader, let those that are here have their answers."""
         self.is_stopping = True
-        self._server.close()
+        for door in self._doors:
+            door.close()
         for reader in list(self.readers):
             reader.leave()
         loop = asyncio.get_running_loop()

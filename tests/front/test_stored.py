@@ -1,5 +1,6 @@
 """What the readers' process hands out by itself."""
 
+import asyncio
 import gzip
 
 import brotli
@@ -165,3 +166,24 @@ def test_what_nobody_reads_is_forgotten(front):
     assert len(front.front.store) == 1
     front.front.store.let_go_of_unused(front.loop.time() + 601)
     assert len(front.front.store) == 0
+
+
+def test_the_end_of_an_old_question_leaves_nobody_waiting_for_a_new_one():
+    key = (b"/", (), False)
+
+    async def play():
+        store = kept.Store(None, None)
+        old, other, new = (store.asking(key) for _ in range(3))
+        old.__enter__()
+        other.__enter__()
+        old.__exit__(None, None, None)
+        new.__enter__()
+        waiting = asyncio.create_task(store.asked_by_another(key))
+        await asyncio.sleep(0)
+        other.__exit__(None, None, None)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        new.__exit__(None, None, None)
+        assert await asyncio.wait_for(waiting, 5) is None
+
+    asyncio.run(play())

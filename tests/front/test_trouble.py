@@ -1,5 +1,6 @@
 """Slow readers, a slow desk, a web process that is gone: the front goes on."""
 
+import asyncio
 import gzip
 import socket
 import threading
@@ -58,6 +59,20 @@ def test_more_readers_than_there_is_room_for_are_told_so(front):
             assert rest(connection).startswith(b"HTTP/1.1 200 ")
 
 
+def test_of_many_who_come_at_once_each_turn_of_the_loop_lets_several_in(front):
+    async def crowd():
+        held, turns = [front.connect() for _ in range(64)], 0
+        while len(front.front.readers) < len(held):
+            await asyncio.sleep(0)
+            turns += 1
+        return held, turns
+
+    held, turns = front.do(crowd())
+    assert turns < 16
+    for connection in held:
+        connection.close()
+
+
 def test_slow_views_leave_room_for_readers(front, behind):
     """Three turns are taken by slow views: stored answers go out, and are still checked."""
     front.ask("/")
@@ -105,6 +120,28 @@ def test_when_the_web_process_is_gone_readers_get_what_is_stored(front, behind, 
     assert "Traceback" not in caplog.text
     behind.start()
     assert front.ask("/desk")[0] == 200
+
+
+@pytest.mark.usefixtures("_long_lived")
+def test_a_crowd_for_a_page_that_nobody_has_read_is_no_line_before_the_desk(front, behind):
+    home = behind.flask.view_functions["_home"]
+    behind.flask.view_functions["_home"] = lambda: behind.hold.wait(20) and home()
+    behind.hold.clear()
+    held = [front.connect() for _ in range(40)]
+    for connection in held:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    until(lambda: behind.asked.count("GET /") == 3)
+    until(lambda: len(front.front.readers) == len(held))
+    with front.connect() as desk:
+        desk.sendall(b"POST /desk HTTP/1.1\r\nHost: x\r\nConnection: close\r\n")
+        desk.sendall(b"Content-Length: 1\r\n\r\nx")
+        until(lambda: len(front.front.readers) > len(held))
+        behind.hold.set()
+        assert rest(desk).startswith(b"HTTP/1.1 200 ")
+    for connection in held:
+        with connection:
+            assert WORDS.encode() in rest(connection)
+    assert behind.asked.count("GET /") == 3
 
 
 @pytest.mark.parametrize("coding", ["", "gzip", "br"])
