@@ -14,7 +14,7 @@ from statuspage import create_app
 from statuspage.config import PROJECT
 from statuspage.front.kept import VARIES
 from tests.mirror.nginx import free_port, nginx
-from tests.test_observatory import points
+from tests.test_observatory import META, all_of, points
 
 
 @contextmanager
@@ -68,7 +68,11 @@ def assert_is_as_good(answer, original):
     kind = original.headers["Content-Type"].partition(";")[0]
     assert answer.headers["Content-Type"].partition(";")[0] == kind
     wanted = guards(original.headers)
-    if kind != "text/html":
+    if kind == "text/html":
+        policy = all_of([answer.headers["Content-Security-Policy"], *META.findall(answer.text)])
+        assert policy["default-src"] == {"'none'"}, answer.url
+        assert "'unsafe-inline'" not in policy["style-src"], answer.url
+    else:
         wanted.pop("Referrer-Policy", None)  # Data follows no link.
     assert wanted.items() <= guards(answer.headers).items(), answer.url
     if "Content-Security-Policy" in original.headers:
