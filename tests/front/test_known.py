@@ -1,6 +1,7 @@
 """A head that was said before is answered without being read anew."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -18,6 +19,11 @@ def say_each(front, *words: bytes) -> list[bytes]:
             connection.sendall(one)
             answers.append(whole(connection))
     return answers
+
+
+def undated(answers: list[bytes]) -> list[bytes]:
+    """A second may begin between two answers that are passed on."""
+    return [re.sub(rb"\r\ndate: [^\r]+", b"", one) for one in answers]
 
 
 def whole(connection) -> bytes:
@@ -45,10 +51,10 @@ def whole(connection) -> bytes:
     ],
 )
 def test_the_same_words_get_the_same_answer_however_often(front, words):
-    first, second, third = say_each(front, words, words, words)
+    first, second, third = undated(say_each(front, words, words, words))
     assert first == second == third
     assert len(front.front.known) == 1
-    assert say_each(front, words, ASK, words)[::2] == [first, first]
+    assert undated(say_each(front, words, ASK, words)[::2]) == [first, first]
 
 
 @pytest.mark.usefixtures("_long_lived")
