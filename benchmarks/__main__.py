@@ -25,7 +25,12 @@ GUARDED = "nginx, same headers"
 """Bare files again, with the headers that guard ours: what those cost by themselves."""
 AGAIN = "nginx, again"
 """The same server a second time: how far its ratio is from 1 is noise."""
+SERVERS = (OURS, CACHED, PUBLISHED, GUARDED, AGAIN)
+AS_PUBLISHED = "nginx, files as published"
+"""Bare files with the bytes that we publish: a page there has its policy within it."""
 OF_FILES = frozenset({NGINX, GUARDED, AGAIN})
+BASES = {PUBLISHED: AS_PUBLISHED}
+"""Whose bytes a server is measured by, where those are not `NGINX`'s."""
 CONNECTIONS = (16, 64)
 BARS = (
     "Bars: 0.50 of nginx for each answer and a p99 below 10 ms, 0.80 through nginx's cache,"
@@ -71,7 +76,12 @@ def main() -> None:
             answers = {one.file: servers.fetch(ours + one.address) for one in QUESTIONS}
             published = servers.published_files(folder / "published")
             with servers.nginx(
-                folder / "nginx", answers, ours, published, options.workers
+                folder / "nginx",
+                answers,
+                ours,
+                published,
+                {one.address: one.file for one in QUESTIONS},
+                options.workers,
             ) as nginx:
                 addresses = {
                     NGINX: nginx.bare,
@@ -80,8 +90,13 @@ def main() -> None:
                     PUBLISHED: nginx.published,
                     GUARDED: nginx.guarded,
                     AGAIN: nginx.bare,
+                    AS_PUBLISHED: nginx.bare,
                 }
-                runs = [*_runs(addresses), *_peers(options.peer)]
+                bases = {NGINX, *(BASES[name] for name in options.server if name in BASES)}
+                asked = {
+                    name: addresses[name] for name in addresses if name in {*bases, *options.server}
+                }
+                runs = [*_runs(asked), *_peers(options.peer)]
                 rounds = _rounds(runs, options.rounds, options.seconds)
             pairs = _beside_the_desk(ours, cookie, options.rounds, options.seconds)
     print(_report(rounds, pairs, timing, answers, busy))
@@ -96,6 +111,14 @@ def _options() -> argparse.Namespace:
         type=int,
         default=os.cpu_count(),
         help="processes of nginx (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--server",
+        nargs="+",
+        default=SERVERS,
+        choices=SERVERS,
+        metavar="NAME",
+        help="of %(choices)s, who is asked beside nginx with the bare files (default: all)",
     )
     parser.add_argument(
         "--peer",
@@ -158,7 +181,11 @@ def _runs(addresses: Mapping[str, str]) -> Iterator[Run]:
     for question in QUESTIONS:
         for connections in CONNECTIONS:
             for server, base in addresses.items():
-                path = f"/{question.file}" if server in OF_FILES else question.address
+                path = question.address
+                if server in OF_FILES:
+                    path = f"/{question.file}"
+                elif server == AS_PUBLISHED:
+                    path = f"/{servers.as_published(question.file)}"
                 yield Run(question, connections, server, base + path)
 
 
@@ -211,7 +238,7 @@ def _report(
         "|---|---|---|---|---|---|---|",
     ]
     for (name, connections, server), samples in rounds.items():
-        base = rounds[name, connections, NGINX]
+        base = rounds[name, connections, BASES.get(server, NGINX)]
         lines.append(f"| {name} | {connections} | {server} {_figures(samples, base)}")
     sizes = ", ".join(f"{name} {len(body):,} bytes" for name, (_, body) in answers.items())
     alone, beside, answered = zip(*pairs, strict=True)

@@ -104,10 +104,17 @@ def published_files(folder: Path) -> Path:
 
 @contextmanager
 def nginx(
-    folder: Path, answers: Mapping[str, Answered], ours: str, published: Path, workers: int
+    folder: Path,
+    answers: Mapping[str, Answered],
+    ours: str,
+    published: Path,
+    addresses: Mapping[str, str],
+    workers: int,
 ) -> Iterator[Nginx]:
     """nginx with the bodies of `answers` as files of these names, each with its gzip form beside
-    it, before the group at `ours` and the folder `published`."""
+    it, before the group at `ours` and the folder `published`. `addresses` has the name of each.
+
+    `as_published(name)` is the file with the bytes that the published one has."""
     root = folder / "files"
     root.mkdir(parents=True)
     for name, (_, body) in answers.items():
@@ -131,7 +138,15 @@ def nginx(
     command = ["nginx", "-c", str(settings), "-p", str(folder), "-e", "stderr"]
     urls = Nginx(*(f"http://{place}" for place in ports))
     with _running(command, urls.bare, cwd=folder, env=dict(os.environ)):
+        for address, name in addresses.items():
+            for ending, coding in (("", "identity"), (".gz", "gzip")):
+                _, body = fetch(urls.published + address, {"Accept-Encoding": coding})
+                (root / f"{as_published(name)}{ending}").write_bytes(body)
         yield urls
+
+
+def as_published(name: str) -> str:
+    return f"published-{name}"
 
 
 def _guarded(name: str, headers: Mapping[str, str]) -> str:

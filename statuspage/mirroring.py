@@ -176,7 +176,6 @@ def _mirror_once(app: Flask, text: str, *, published: bool, take_over: bool) -> 
     from statuspage.mirror.asking import in_process
     from statuspage.mirror.maker import Maker, MirrorError, Stages
     from statuspage.mirror.ownership import refuse_anothers
-    from statuspage.mirror.stage import Stage
     from statuspage.mirror.targets import Keys, TargetError, is_published, parse
     from statuspage.page.snapshot import NoPageError
 
@@ -188,9 +187,8 @@ def _mirror_once(app: Flask, text: str, *, published: bool, take_over: bool) -> 
     with _alone(work / "lock"):
         try:
             target = parse(text, work, Keys(settings.bucket_key, settings.bucket_secret))
-            is_for_nginx = is_published(text)
-            stage = Stage(work / ("published" if is_for_nginx else "portable"))
-            stages = Stages(published=stage) if is_for_nginx else Stages(portable=stage)
+            stages = Stages.within(work, {is_published(text)})
+            (stage,) = stages
             ask_nothing_twice(app)
             ask = in_process(app.wsgi_app, settings.base_url)
             maker = Maker(ask, _everything(app), stages, together(app))

@@ -24,6 +24,7 @@ STRICT_REFERRER = {
 
 
 META = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
+META_REFERRER = re.compile(r'<meta name="referrer" content="([^"]*)">')
 
 
 def directives(policy):
@@ -71,7 +72,9 @@ def points(headers, text, cookies=()):
         found -= 20
     if headers.get("X-Content-Type-Options") != "nosniff":
         found -= 5
-    if headers.get("Referrer-Policy") in STRICT_REFERRER:
+    # The last one counts, and what the page says comes after its headers.
+    referrer = [headers.get("Referrer-Policy"), *META_REFERRER.findall(text)][-1]
+    if referrer in STRICT_REFERRER:
         bonus += 5
     if headers.get("Cross-Origin-Resource-Policy") in {"same-origin", "same-site"}:
         bonus += 10

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
+from pathlib import Path
 from typing import TypeAlias
 
 from statuspage import clock
@@ -43,6 +44,14 @@ class Stages:
 
     portable: Stage | None = None
     published: Stage | None = None
+
+    @classmethod
+    def within(cls, folder: Path, kinds: Collection[bool]) -> "Stages":
+        """In `folder`, for targets of these kinds; True is one of published files."""
+        return cls(
+            Stage(folder / "portable") if False in kinds else None,
+            Stage(folder / "published", published.time_of) if True in kinds else None,
+        )
 
     def __iter__(self) -> Iterator[Stage]:
         return iter([one for one in (self.portable, self.published) if one is not None])

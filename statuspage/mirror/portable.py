@@ -93,7 +93,7 @@ def body_of(reply: Reply, place: Place) -> bytes:
 def page(reply: Reply, place: Place) -> bytes:
     text = TAG.sub(lambda tag: _with_links(tag, place), reply.body.decode())
     text = FORM.sub(lambda _: _no_form(place), text)
-    head = policy(reply) + f'<script src="{place.to_file(SCRIPT)}" defer></script>\n'
+    head = guards(reply) + f'<script src="{place.to_file(SCRIPT)}" defer></script>\n'
     text = text.replace("</head>", f"{head}</head>", 1)
     body = text.encode()
     return body.replace(AS_OF, _note(place).encode().replace(b"{}", STAMP), 1)
@@ -115,8 +115,8 @@ def _with_links(tag: re.Match[str], place: Place) -> str:
     return tag[0].replace(attributes, LINK.sub(moved, attributes), 1) if attributes else tag[0]
 
 
-def policy(reply: Reply) -> str:
-    """The policy of the page, within it: a file comes without headers of its own."""
+def guards(reply: Reply) -> str:
+    """The policies of the page, within it: a file comes without headers of its own."""
     whole = reply.headers.get("content-security-policy", "default-src 'none'")
     kept = [
         part.strip()
@@ -124,7 +124,11 @@ def policy(reply: Reply) -> str:
         if part.split()[:1] not in (["frame-ancestors"], ["upgrade-insecure-requests"])
     ]
     value = html.escape("; ".join(kept), quote=True).replace("&#x27;", "'")
-    return f'<meta http-equiv="Content-Security-Policy" content="{value}">\n'
+    referrer = html.escape(reply.headers.get("referrer-policy", "no-referrer"), quote=True)
+    return (
+        f'<meta http-equiv="Content-Security-Policy" content="{value}">\n'
+        f'<meta name="referrer" content="{referrer}">\n'
+    )
 
 
 def _note(place: Place) -> str:

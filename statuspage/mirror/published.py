@@ -9,7 +9,7 @@ import gzip
 import brotli
 
 from statuspage.mirror.asking import Reply
-from statuspage.mirror.portable import SCRIPT, policy
+from statuspage.mirror.portable import SCRIPT, guards
 from statuspage.page.answers import AS_OF, BROTLI_QUALITY, GZIP_LEVEL
 
 NOTE = b'<p class="stale" id="copy" role="status" data-quiet hidden></p>'
@@ -25,8 +25,17 @@ def body_of(reply: Reply) -> bytes:
     if not reply.is_html:
         return reply.body
     # nginx says the same of every page; which style sheets are this one's, only the page knows.
-    line = f'{policy(reply)}<script src="/{SCRIPT}" defer></script>\n</head>'.encode()
+    line = f'{guards(reply)}<script src="/{SCRIPT}" defer></script>\n</head>'.encode()
     return reply.body.replace(AS_OF, NOTE, 1).replace(b"</head>", line, 1)
+
+
+def time_of(sha256: str) -> int:
+    """The time that a file with this digest has, in seconds, always a past one.
+
+    Servers make the tag of a file of its time and length. Then equal bytes have one tag on all
+    machines, however often they are written, and two versions of one second have two.
+    """
+    return int(sha256[:8], 16) >> 2
 
 
 def packed(body: bytes, content_type: str) -> dict[str, bytes]:

@@ -18,7 +18,6 @@ from statuspage import clock
 from statuspage.mirror.asking import Ask, Together, alone
 from statuspage.mirror.couriers import Courier, Standings
 from statuspage.mirror.maker import LookSince, Maker, Stages
-from statuspage.mirror.stage import Stage
 from statuspage.mirror.targets import Keys, is_published, parse
 from statuspage.page.snapshot import NoPageError
 
@@ -52,11 +51,7 @@ class Mirror:
         self._folder = folder
         self._revision = revision
         self._now = now
-        needs = {is_published(one) for one in targets}
-        stages = Stages(
-            Stage(folder / "portable") if False in needs else None,
-            Stage(folder / "published") if True in needs else None,
-        )
+        stages = Stages.within(folder, {is_published(one) for one in targets})
         self.maker = Maker(ask, look_since, stages, together)
         told = Standings(folder)
         self.couriers: list[Courier] = []

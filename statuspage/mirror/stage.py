@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -107,10 +107,15 @@ class Manifest:
 
 
 class Stage:
-    """`folder` holds the files in `site/`, the manifest among them."""
+    """`folder` holds the files in `site/`, the manifest among them.
 
-    def __init__(self, folder: Path) -> None:
+    `time_of` makes the time of a file of the digest of its bytes; without it a file has the
+    time when it was written.
+    """
+
+    def __init__(self, folder: Path, time_of: Callable[[str], int] | None = None) -> None:
         self.folder = folder
+        self._time_of = time_of
         self.site = folder / "site"
         self.writing = threading.Lock()
         """Held while files change, and by whoever needs all of them at one moment."""
@@ -149,7 +154,8 @@ class Stage:
                 )
                 before = files.get(draft.path)
                 if before != found:
-                    put_file(self.site / draft.path, draft.body)
+                    time = self._time_of and self._time_of(found.sha256)
+                    put_file(self.site / draft.path, draft.body, time)
                     files[draft.path] = found
                     is_news |= not _tells_age(draft.path) and not found.says_as(before)
             for path in gone:
@@ -238,27 +244,32 @@ def link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def put_file(path: Path, body: bytes) -> None:
-    """Write a file so that readers find it whole, as it was or as it is."""
+def put_file(path: Path, body: bytes, time: float | None = None) -> None:
+    """Write a file so that readers find it whole, as it was or as it is.
+
+    `time`, in seconds, is what it says of when it changed."""
     folder, name = os.path.split(path)
     draft = f"{folder}/.{name}.{secrets.token_hex(4)}"
     try:
         try:
-            _create(draft, body)
+            _create(draft, body, time)
         except FileNotFoundError:
             os.makedirs(folder, exist_ok=True)
-            _create(draft, body)
+            _create(draft, body, time)
         os.replace(draft, path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
 
 
-def _create(path: str, body: bytes) -> None:
+def _create(path: str, body: bytes, time: float | None) -> None:
     with open(path, "xb") as file:
         # Public, whatever the habits of this process: another user's server reads them.
         os.fchmod(file.fileno(), 0o644)
         file.write(body)
+        if time is not None:
+            file.flush()
+            os.utime(file.fileno(), (time, time))
 
 
 def _tells_age(path: str) -> bool:

@@ -1,20 +1,25 @@
 """What nginx in front does while the application is there, and when it is gone."""
 
 import gzip
+import hashlib
 import re
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from threading import Thread
 
 import brotli
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
 from statuspage import create_app
 from statuspage.config import PROJECT
 from statuspage.front.kept import VARIES
+from statuspage.mirror import published
 from tests.mirror.nginx import free_port, nginx
-from tests.test_observatory import META, all_of, points
+from tests.test_observatory import META, META_REFERRER, all_of, points
 
 
 @contextmanager
@@ -68,12 +73,12 @@ def assert_is_as_good(answer, original):
     kind = original.headers["Content-Type"].partition(";")[0]
     assert answer.headers["Content-Type"].partition(";")[0] == kind
     wanted = guards(original.headers)
+    referrer = wanted.pop("Referrer-Policy", None)
     if kind == "text/html":
         policy = all_of([answer.headers["Content-Security-Policy"], *META.findall(answer.text)])
         assert policy["default-src"] == {"'none'"}, answer.url
         assert "'unsafe-inline'" not in policy["style-src"], answer.url
-    else:
-        wanted.pop("Referrer-Policy", None)  # Data follows no link.
+        assert META_REFERRER.findall(answer.text) == [referrer], answer.url
     assert wanted.items() <= guards(answer.headers).items(), answer.url
     if "Content-Security-Policy" in original.headers:
         assert framed_by(answer.headers) == framed_by(original.headers), answer.url
@@ -93,7 +98,8 @@ def test_files_are_the_bytes_of_the_origin_but_for_a_note_that_waits(copy, at):
     held = (copy.published / "index.html").read_bytes()
     note = b'<p class="stale" id="copy" role="status" data-quiet hidden></p>'
     script = b'<script src="/mirror.js" defer></script>\n'
-    held = re.sub(rb'<meta http-equiv="Content-Security-Policy" content="[^"]*">\n', b"", held)
+    for meta in (META, META_REFERRER):
+        held = re.sub(meta.pattern.encode() + rb"\n", b"", held)
     assert held.replace(note, b"<!--as-of-->").replace(script, b"") == page
     for path in ("history.rss", "api/v2/summary.json", "badge.svg", "maintenance.ics"):
         assert (copy.published / path).read_bytes() == client.get(f"/{path}").data
@@ -124,6 +130,31 @@ def test_every_published_address_is_answered_with_the_application_gone(copy, bef
         assert session.get(f"{url}/history.rss", headers=tagged).status_code == 304
 
 
+def test_the_tag_of_a_file_is_made_of_its_bytes_and_it_has_no_date(copy, before):
+    """Two versions within one second are told apart, and two machines have one tag for one page."""
+    with before(free_port()) as url, requests.Session() as session:
+        for address, coding in (("/", "identity"), ("/", "gzip"), ("/history.rss", "gzip")):
+            accepts = {"Accept-Encoding": coding}
+            answer = session.get(url + address, headers=accepts, stream=True)
+            sent = answer.raw.read(decode_content=False)
+            time = published.time_of(hashlib.sha256(sent).hexdigest())
+            assert answer.headers["ETag"] == f'"{time:x}-{len(sent):x}"'
+            assert "Last-Modified" not in answer.headers
+            late = {"If-Modified-Since": "Thu, 31 Dec 2099 00:00:00 GMT"}
+            assert session.get(url + address, headers=accepts | late).status_code == 200
+            tagged = {"If-None-Match": answer.headers["ETag"]}
+            unchanged = session.get(url + address, headers=accepts | tagged)
+            assert unchanged.status_code == 304
+            assert "Last-Modified" not in unchanged.headers
+
+
+@given(st.binary(), st.datetimes(min_value=datetime(2005, 1, 1), timezones=st.just(UTC)))
+def test_the_time_of_a_file_is_past_for_everybody(body, at):
+    """RFC 9110, section 8.8.2.1: a server says no date to come."""
+    time = published.time_of(hashlib.sha256(body).hexdigest())
+    assert 0 <= time < at.timestamp()
+
+
 def test_what_is_no_file_is_asked_of_the_application(copy, before):
     with running(copy.app) as port, before(port) as url, requests.Session() as session:
         assert session.get(f"{url}/admin/", allow_redirects=False).status_code in (302, 303)
@@ -142,6 +173,12 @@ def test_what_is_no_file_is_asked_of_the_application(copy, before):
         for page in ("history", "history.json", "api/v2/status.json", "feeds/updates.json"):
             assert session.post(f"{url}/{page}", json={"a": 1}).status_code == 405
         assert "my label" in session.get(f"{url}/badge.svg?label=my+label").text
+        assert (
+            session.get(f"{url}/badge.svg?label=").content
+            == session.get(f"{url}/badge.svg").content
+        )
+        left = session.get(f"{url}/?unsubscribe=nobody", allow_redirects=False)
+        assert "/subscriptions/unsubscribe" in left.headers["Location"]
         assert "<form" in session.get(f"{url}/subscribe").text
         assert "fresh" in session.get(f"{url}/beacon.json").text
 

@@ -90,7 +90,8 @@ class Folder:
                     (self._path / parent).mkdir(exist_ok=True)
                     (self._path / parent).chmod(0o755)
                 for name in (*send, MANIFEST):
-                    put_file(self._path / name, (stage.site / name).read_bytes())
+                    made = stage.site / name
+                    put_file(self._path / name, made.read_bytes(), made.stat().st_mtime)
                 self._remove_all_but({*stage.manifest.files, MANIFEST})
         except OSError as error:
             raise TargetError(f"{self._path}: {error.strerror or error}") from error
