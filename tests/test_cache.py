@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from statuspage.page.answers import AS_OF, Answer, Rendering, content_security_policy
+from statuspage.page.answers import AS_OF, Answer, Rendering, policy_within
 from statuspage.page.cache import Published, UnavailableError
 
 HOME = ("/", "en")
@@ -673,8 +673,8 @@ def test_two_versions_in_one_second_have_no_date_to_confuse_them():
 def test_a_public_page_carries_the_headers_that_protect_its_readers():
     headers = dict(Answer.of(html("Hello"), NOON).variants["identity"].headers)
     assert headers["Content-Security-Policy"] == (
-        "default-src 'none'; style-src 'none'; img-src 'self' data:; script-src 'self';"
-        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; img-src 'self' data:; script-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
@@ -691,9 +691,9 @@ def test_data_may_load_nothing_wherever_it_is_shown():
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
-def test_the_policy_allows_exactly_the_given_style_sheets():
+def test_the_policy_allows_exactly_the_given_style_sheet():
     # The digest of `body{color:red}` as `openssl dgst -sha256 -binary | base64` gives it.
-    policy = content_security_policy("body{color:red}")
+    policy = policy_within("body{color:red}")
     assert "style-src 'sha256-FcQqt3aNlV7AZnGV4zkQRVeCeJOxbMPnQSx258L803E=';" in policy
 
 

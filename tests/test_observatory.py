@@ -89,6 +89,15 @@ def points(headers, text, cookies=()):
     return found + bonus if found >= 90 else found
 
 
+def test_a_header_holds_what_the_policy_in_a_page_can_not(client, committed, at):
+    """Frames, and the least of ASVS 3.4.3 should the head of a page be missing."""
+    northwind = site.northwind(committed, at)
+    for address in (*northwind.addresses, "/nothing", "/subscribe"):
+        header = directives(client.get(address).headers["Content-Security-Policy"])
+        assert header["frame-ancestors"] == header["object-src"] == header["base-uri"] == {"'none'"}
+        assert header["script-src"] == {"'self'"}
+
+
 def test_public_pages_have_130_points_and_no_cookie(client, committed, at):
     northwind = site.northwind(committed, at)
     found = {}
@@ -137,6 +146,7 @@ def test_what_links_of_mails_lead_to_has_130_points(client, committed, at, purpo
     answer = client.get(f"/subscriptions/{purpose}nobody")
     assert score(answer) >= 130
     assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert META_REFERRER.findall(answer.text) == ["no-referrer"]
 
 
 GUARDS = {

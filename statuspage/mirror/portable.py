@@ -93,8 +93,8 @@ def body_of(reply: Reply, place: Place) -> bytes:
 def page(reply: Reply, place: Place) -> bytes:
     text = TAG.sub(lambda tag: _with_links(tag, place), reply.body.decode())
     text = FORM.sub(lambda _: _no_form(place), text)
-    head = guards(reply) + f'<script src="{place.to_file(SCRIPT)}" defer></script>\n'
-    text = text.replace("</head>", f"{head}</head>", 1)
+    line = f'<script src="{place.to_file(SCRIPT)}" defer></script>\n</head>'
+    text = text.replace("</head>", line, 1)
     body = text.encode()
     return body.replace(AS_OF, _note(place).encode().replace(b"{}", STAMP), 1)
 
@@ -113,22 +113,6 @@ def _with_links(tag: re.Match[str], place: Place) -> str:
         return f'{link[1]}{link[2]}="{html.escape(target)}"'
 
     return tag[0].replace(attributes, LINK.sub(moved, attributes), 1) if attributes else tag[0]
-
-
-def guards(reply: Reply) -> str:
-    """The policies of the page, within it: a file comes without headers of its own."""
-    whole = reply.headers.get("content-security-policy", "default-src 'none'")
-    kept = [
-        part.strip()
-        for part in whole.split(";")
-        if part.split()[:1] not in (["frame-ancestors"], ["upgrade-insecure-requests"])
-    ]
-    value = html.escape("; ".join(kept), quote=True).replace("&#x27;", "'")
-    referrer = html.escape(reply.headers.get("referrer-policy", "no-referrer"), quote=True)
-    return (
-        f'<meta http-equiv="Content-Security-Policy" content="{value}">\n'
-        f'<meta name="referrer" content="{referrer}">\n'
-    )
 
 
 def _note(place: Place) -> str:

@@ -1,6 +1,6 @@
 """A public answer as a file that nginx serves at the address it has on the origin.
 
-The same bytes, but for its policy and a note that shows up should nobody make these files any more;
+The same bytes, but for a note that shows up should nobody make these files any more;
 gzip and brotli forms stand beside, for `gzip_static` and `brotli_static`.
 """
 
@@ -9,7 +9,7 @@ import gzip
 import brotli
 
 from statuspage.mirror.asking import Reply
-from statuspage.mirror.portable import SCRIPT, guards
+from statuspage.mirror.portable import SCRIPT
 from statuspage.page.answers import AS_OF, BROTLI_QUALITY, GZIP_LEVEL
 
 NOTE = b'<p class="stale" id="copy" role="status" data-quiet hidden></p>'
@@ -24,8 +24,7 @@ def is_file(address: str, reply: Reply) -> bool:
 def body_of(reply: Reply) -> bytes:
     if not reply.is_html:
         return reply.body
-    # nginx says the same of every page; which style sheets are this one's, only the page knows.
-    line = f'{guards(reply)}<script src="/{SCRIPT}" defer></script>\n</head>'.encode()
+    line = f'<script src="/{SCRIPT}" defer></script>\n</head>'.encode()
     return reply.body.replace(AS_OF, NOTE, 1).replace(b"</head>", line, 1)
 
 

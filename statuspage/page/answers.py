@@ -31,20 +31,34 @@ GZIP_LEVEL = 9
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 """What is neither page nor script loads nothing. Short: caches read all headers at each request."""
 
+PAGE_POLICY = "script-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+"""Of a page whose head narrows it (`policy_within`): what only a header can say, and what holds
+should that be missing."""
+HTML_POLICY = (
+    "default-src 'none'; img-src 'self' data:; script-src 'self'; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Of HTML that says nothing of its own, and of scripts."""
 
-def content_security_policy(*styles: str) -> str:
-    """The policy of a public HTML page whose inline style sheets are exactly `styles`."""
-    return (
-        f"default-src 'none'; style-src {style_sources(*styles)}; img-src 'self' data:;"
-        " script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none';"
-        " frame-ancestors 'none'"
+
+def policy_within(css: str, *more: str) -> str:
+    """The policy in the head of a page that is styled by `css` alone; `more` directives are added.
+
+    A cache in front takes the header apart at each request, and the page's head not once. It can
+    not say who frames the page (HTML, section 4.2.5.3).
+    """
+    return "; ".join(
+        (
+            f"default-src 'none'; style-src {style_source(css)}; img-src 'self' data:",
+            "script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'",
+            *more,
+        )
     )
 
 
-def style_sources(*styles: str) -> str:
-    """What a policy says to allow exactly these inline style sheets."""
-    hashes = (base64.b64encode(hashlib.sha256(css.encode()).digest()).decode() for css in styles)
-    return " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
+def style_source(css: str) -> str:
+    """What a policy says to allow exactly this inline style sheet."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()}'"
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,7 @@ class Rendering:
     """What a renderer gives: a public answer before it is made ready.
 
     `headers` are added to the usual ones and win over them. `cache_control` and
-    `csp` default to those of a public page without inline style, or of data. `shown_as` is the
+    `csp` default to those of a public page without style, or of data. `shown_as` is the
     content type for a browser that opens the address as a page; None: no other.
     """
 
@@ -213,7 +227,7 @@ def _security_headers(rendering: Rendering) -> dict[str, str]:
     us, and the reader, take all of it apart each time."""
     # A script that runs by itself, as the worker of pushes does, obeys the policy it came with.
     is_script = rendering.content_type.startswith("text/javascript")
-    usual = content_security_policy() if rendering.is_html or is_script else DATA_POLICY
+    usual = HTML_POLICY if rendering.is_html or is_script else DATA_POLICY
     policy = rendering.csp or usual
     headers = {
         "Content-Security-Policy": policy,
@@ -221,8 +235,9 @@ def _security_headers(rendering: Rendering) -> dict[str, str]:
         "Cross-Origin-Resource-Policy": "same-origin",
     }
     if rendering.is_html:
-        headers["Referrer-Policy"] = "same-origin"
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        if policy != PAGE_POLICY:  # Else the page says that itself, too.
+            headers["Referrer-Policy"] = "same-origin"
     if any(name.lower() == "access-control-allow-origin" for name, _ in rendering.headers):
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return headers

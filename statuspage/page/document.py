@@ -1,11 +1,12 @@
 """What all public pages have in common: head and foot, style, words for templates, policy.
 
-The style stands in the page, and its hash in the page's policy, so that no attribute and no
-other sheet can style it.
+The style stands in the page, and its hash in the page's policy, which is in its head, so that no
+attribute and no other sheet can style it.
 """
 
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from http import HTTPStatus
 
@@ -15,7 +16,7 @@ from statuspage.config import PROJECT
 from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus
 from statuspage.page import assets, drawings, explained
 from statuspage.page import format as wording
-from statuspage.page.answers import Rendering, content_security_policy
+from statuspage.page.answers import PAGE_POLICY, Rendering, policy_within
 from statuspage.page.format import TONES, Times
 from statuspage.page.views import PageView
 
@@ -34,6 +35,7 @@ def document(
     description: str,
     status: HTTPStatus = HTTPStatus.OK,
     more_style: str | None = None,
+    more_policy: Sequence[str] = (),
     **values: object,
 ) -> Rendering:
     """A whole page: this template between the head and the foot that all of them share."""
@@ -45,25 +47,24 @@ def document(
             page=page,
             times=times,
             css=css,
+            policy=policy_within(css, *more_policy),
             url=None if path is None else page.url + path,
             title=title,
             description=_shortened(description),
             **values,
         )
     )
-    return rendering(text, css, status)
+    return rendering(text, status)
 
 
-def rendering(
-    text: str, css: str, status: HTTPStatus, cache_control: str | None = None
-) -> Rendering:
-    """HTML that may be styled by `css` alone."""
+def rendering(text: str, status: HTTPStatus, cache_control: str | None = None) -> Rendering:
+    """HTML with its policy in its head."""
     return Rendering(
         status,
         "text/html; charset=utf-8",
         text.encode(),
         cache_control=cache_control,
-        csp=content_security_policy(css),
+        csp=PAGE_POLICY,
     )
 
 

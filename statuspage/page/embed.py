@@ -7,7 +7,7 @@ its links open pages of their own.
 from http import HTTPStatus
 
 from statuspage.page import assets, document
-from statuspage.page.answers import Rendering, style_sources
+from statuspage.page.answers import Rendering, style_source
 from statuspage.page.format import Times
 from statuspage.page.views import Snapshot
 
@@ -18,17 +18,25 @@ def card(snapshot: Snapshot) -> Rendering:
     """`/embed`: the banner, since when, and a link to the page."""
     page = snapshot.page
     css = assets.sheet("tokens.css", "embed.css") + document.accents(page)
+    policy = (
+        f"default-src 'none'; style-src {style_source(css)}; form-action 'none'; base-uri 'none'"
+    )
     text = (
         document.environment()
         .get_template("embed.html")
-        .render(page=page, times=Times(page.zone, snapshot.at), banner=snapshot.banner, css=css)
+        .render(
+            page=page,
+            times=Times(page.zone, snapshot.at),
+            banner=snapshot.banner,
+            css=css,
+            policy=policy,
+        )
     )
     return Rendering(
         HTTPStatus.OK,
         "text/html; charset=utf-8",
         text.encode(),
-        csp=f"default-src 'none'; style-src {style_sources(css)}; form-action 'none';"
-        " base-uri 'none'; frame-ancestors *",
+        csp=f"{policy}; frame-ancestors *",
         headers=FOR_EVERYBODY,
     )
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from statuspage.config import PROJECT
 from statuspage.page import assets, drawings, explained
 from statuspage.page import format as wording
-from statuspage.page.answers import Rendering
+from statuspage.page.answers import Rendering, policy_within
 from statuspage.page.document import document, environment, rendering, sheet
 from statuspage.page.format import Times
 from statuspage.page.views import (
@@ -151,8 +151,9 @@ def missing(page: PageView, times: Times) -> Rendering:
 def not_ready() -> Rendering:
     """503: before the first set-up there is no page."""
     return rendering(
-        environment().get_template("not_ready.html").render(css=sheet()),
-        sheet(),
+        environment()
+        .get_template("not_ready.html")
+        .render(css=sheet(), policy=policy_within(sheet())),
         HTTPStatus.SERVICE_UNAVAILABLE,
         cache_control="no-store",
     )

@@ -5,7 +5,7 @@ they are made for whoever follows it, and nobody keeps them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState, Wants
@@ -88,7 +88,7 @@ def form(
     page = snapshot.page
     shown = [channel for channel in OFFERED if channel in offered]
     what = incident.name if incident else f"{page.name} status"
-    made = document(
+    return document(
         "subscribe.html",
         page,
         Times(page.zone, snapshot.at),
@@ -97,6 +97,8 @@ def form(
         description=f"Be told of what happens: {what}.",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         more_style=STYLE,
+        # An iPhone notifies only for what its manifest put on the Home Screen.
+        more_policy=["manifest-src 'self'"],
         items=snapshot.items,
         components=snapshot.components,
         incident=incident,
@@ -111,8 +113,6 @@ def form(
         push_key=push_key,
         push_script_path=notifying.script_path(),
     )
-    # An iPhone notifies only for what its manifest put on the Home Screen.
-    return replace(made, csp=f"{made.csp}; manifest-src 'self'")
 
 
 def asked(page: PageView, times: Times) -> Rendering:

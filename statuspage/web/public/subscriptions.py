@@ -30,7 +30,7 @@ from statuspage.domain.subscribers import (
 from statuspage.errors import Invalid
 from statuspage.links import Purpose
 from statuspage.page import html, snapshot, subscribing
-from statuspage.page.answers import Rendering, content_security_policy
+from statuspage.page.answers import HTML_POLICY, Rendering
 from statuspage.page.format import Times
 from statuspage.page.snapshot import NoPageError
 from statuspage.page.subscribing import Typed
@@ -422,7 +422,7 @@ def _private(rendering: Rendering) -> Response:
     response = Response(
         rendering.body, rendering.status, content_type=rendering.content_type, headers=PRIVATE
     )
-    response.headers["Content-Security-Policy"] = rendering.csp or content_security_policy()
+    response.headers["Content-Security-Policy"] = rendering.csp or HTML_POLICY
     return response
 
 
