@@ -59,8 +59,8 @@ def test_any_site_may_frame_the_card_and_it_can_do_nothing_there(client, world):
     (css,) = re.findall(r"<style>(.*?)</style>", answer.text, flags=re.S)
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     assert answer.headers["Content-Security-Policy"] == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'none';"
-        " base-uri 'none'; frame-ancestors *"
+        f"default-src 'none'; style-src 'sha256-{digest}'; script-src 'self';"
+        " connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors *"
     )
     assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"

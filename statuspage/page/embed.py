@@ -18,8 +18,10 @@ def card(snapshot: Snapshot) -> Rendering:
     """`/embed`: the banner, since when, and a link to the page."""
     page = snapshot.page
     css = assets.sheet("tokens.css", "embed.css") + document.accents(page)
+    # It has no script; a copy of it has one, which tells how old the copy is (`mirror`).
     policy = (
-        f"default-src 'none'; style-src {style_source(css)}; form-action 'none'; base-uri 'none'"
+        f"default-src 'none'; style-src {style_source(css)}; script-src 'self';"
+        " connect-src 'self'; form-action 'none'; base-uri 'none'"
     )
     text = (
         document.environment()

@@ -111,6 +111,16 @@ def test_once_it_is_old_it_says_that_newer_information_may_be_missing(folder, op
     expect(page.locator("#copy")).to_contain_text(said)
 
 
+def test_so_does_the_card_that_other_sites_frame(static_url, open_page, at):
+    page = open_page()
+    _, wrong = watched(page)
+    page.clock.set_fixed_time(at + timedelta(minutes=40))
+    page.goto(f"{static_url}/embed.html")
+    said = f"{at:%H:%M} UTC. Newer information may be missing."
+    expect(page.locator("#copy")).to_contain_text(said)
+    assert not wrong
+
+
 def test_a_page_that_stays_open_learns_that_the_copy_was_made_anew(
     folder, static_url, open_page, at
 ):

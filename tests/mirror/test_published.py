@@ -77,6 +77,9 @@ def assert_is_as_good(answer, original):
     if kind == "text/html":
         policy = all_of([answer.headers["Content-Security-Policy"], *META.findall(answer.text)])
         assert policy["default-src"] == {"'none'"}, answer.url
+        # The one that tells how old the copy is.
+        assert '<script src="/mirror.js"' in answer.text, answer.url
+        assert policy["script-src"] == policy["connect-src"] == {"'self'"}, answer.url
         assert "'unsafe-inline'" not in policy["style-src"], answer.url
         assert META_REFERRER.findall(answer.text) == ["same-origin"], answer.url
     assert wanted.items() <= guards(answer.headers).items(), answer.url
