@@ -173,13 +173,21 @@ def test_what_is_no_file_is_asked_of_the_application(copy, before):
             assert (answer.status_code, answer.text) == (404, original.text)
         for page in ("history", "history.json", "api/v2/status.json", "feeds/updates.json"):
             assert session.post(f"{url}/{page}", json={"a": 1}).status_code == 405
-        assert "my label" in session.get(f"{url}/badge.svg?label=my+label").text
+        for number in ("0", "02", "two"):
+            assert session.get(f"{url}/history?page={number}").status_code == 404
+        second = session.get(f"{url}/history?page=2").text
+        assert 'rel="canonical" href="https://status.example.com/history?page=2"' in second
+        assert "history?page=2" in session.get(f"{url}/history?page=%32").text
+        for label in ("my label", "0"):
+            drawn = session.get(f"{url}/badge.svg", params={"label": label}).text
+            assert f">{label}<" in drawn
         assert (
             session.get(f"{url}/badge.svg?label=").content
             == session.get(f"{url}/badge.svg").content
         )
-        left = session.get(f"{url}/?unsubscribe=nobody", allow_redirects=False)
-        assert "/subscriptions/unsubscribe" in left.headers["Location"]
+        for subscriber in ("nobody", "0"):
+            left = session.get(f"{url}/?unsubscribe={subscriber}", allow_redirects=False)
+            assert "/subscriptions/unsubscribe" in left.headers["Location"]
         assert "<form" in session.get(f"{url}/subscribe").text
         assert "fresh" in session.get(f"{url}/beacon.json").text
 
