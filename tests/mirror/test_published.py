@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import re
+import shutil
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from threading import Thread
@@ -18,6 +19,7 @@ from statuspage import create_app
 from statuspage.config import PROJECT
 from statuspage.front.kept import VARIES
 from statuspage.mirror import published
+from statuspage.mirror.stage import Stage
 from tests.mirror.nginx import free_port, nginx
 from tests.test_observatory import META, META_REFERRER, all_of, points
 
@@ -155,6 +157,17 @@ def test_the_time_of_a_file_is_past_and_one_that_every_file_system_knows(body):
     time = published.time_of(hashlib.sha256(body).hexdigest())
     assert datetime(1980, 1, 2, tzinfo=UTC).timestamp() <= time
     assert time < datetime(2015, 1, 1, tzinfo=UTC).timestamp()
+
+
+def test_files_that_were_copied_without_their_times_get_them_back(copy, tmp_path):
+    """So do those of a version before, which wrote none."""
+    made = copy.mirror.maker.stages.published
+    shutil.copytree(made.folder, tmp_path / "restored", copy_function=shutil.copyfile)
+    restored = Stage(tmp_path / "restored", published.time_of)
+    assert restored.manifest.files == made.manifest.files
+    for path in made.manifest.files:
+        time = (made.site / path).stat().st_mtime
+        assert (restored.site / path).stat().st_mtime == time, path
 
 
 def test_what_is_no_file_is_asked_of_the_application(copy, before):
