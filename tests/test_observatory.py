@@ -149,6 +149,22 @@ def test_what_links_of_mails_lead_to_has_130_points(client, committed, at, purpo
     assert META_REFERRER.findall(answer.text) == ["no-referrer"]
 
 
+def test_a_link_of_a_mail_is_not_told_by_a_page_that_is_not_there_yet(client):
+    answer = client.get("/subscriptions/somebody")
+    assert answer.status_code == 503
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert META_REFERRER.findall(answer.text) == ["no-referrer"]
+
+
+def test_the_first_answer_has_the_headers_that_all_have(client, committed, at):
+    """A front keeps the first one."""
+    northwind = site.northwind(committed, at)
+    pages = (*northwind.addresses, f"/incidents/{northwind.retracted}", "/subscriptions/asked")
+    for address in (*pages, "/history.rss", "/api/v2/summary.json", "/badge.svg", "/public.js"):
+        first, next_one = client.get(address), client.get(address)
+        assert first.headers == next_one.headers, address
+
+
 GUARDS = {
     "Content-Security-Policy",
     "X-Content-Type-Options",

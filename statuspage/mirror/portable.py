@@ -116,9 +116,10 @@ def _with_links(tag: re.Match[str], place: Place) -> str:
 
 
 def _note(place: Place) -> str:
+    # In a tab of its own: it lets nobody frame it, as the card is, and it may be gone.
     return (
         f'<p class="stale" id="copy" role="status">This is a copy, made on <b>{{}}</b>.'
-        f' What is newer stands on <a href="{html.escape(place.origin)}/">'
+        f' What is newer stands on <a href="{html.escape(place.origin)}/" target="_blank">'
         f"{html.escape(urlsplit(place.origin).netloc)}</a>.</p>"
     )
 

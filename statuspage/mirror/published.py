@@ -14,6 +14,8 @@ from statuspage.page.answers import AS_OF, BROTLI_QUALITY, GZIP_LEVEL
 
 NOTE = b'<p class="stale" id="copy" role="status" data-quiet hidden></p>'
 TEXTS = ("text/", "json", "xml", "javascript", "calendar")
+FIRST_TIME = 315_619_200
+"""2 January 1980: FAT and ZIP know none before, and would give many files the same one."""
 
 
 def is_file(address: str, reply: Reply) -> bool:
@@ -29,12 +31,12 @@ def body_of(reply: Reply) -> bytes:
 
 
 def time_of(sha256: str) -> int:
-    """The time that a file with this digest has, in seconds, always a past one.
+    """The time that a file with this digest has, in seconds: a past one, from 1980 to 2014.
 
     Servers make the tag of a file of its time and length. Then equal bytes have one tag on all
     machines, however often they are written, and two versions of one second have two.
     """
-    return int(sha256[:8], 16) >> 2
+    return FIRST_TIME + (int(sha256[:8], 16) >> 2)
 
 
 def packed(body: bytes, content_type: str) -> dict[str, bytes]:

@@ -213,6 +213,7 @@ class Stage:
         for path in [one for one in self.site.rglob("*") if one.is_file()]:
             if str(path.relative_to(self.site)) not in known:
                 path.unlink()
+        self._date(present)
         return Manifest(
             manifest.origin,
             manifest.revision,
@@ -221,6 +222,15 @@ class Stage:
             manifest.program,
             present,
         )
+
+    def _date(self, files: Mapping[str, File]) -> None:
+        """Give the files their times where they were copied or restored without, or are older."""
+        if self._time_of is None:
+            return
+        for path, one in files.items():
+            time = self._time_of(one.sha256)
+            if (self.site / path).stat().st_mtime != time:
+                os.utime(self.site / path, (time, time))
 
 
 def folders_of(paths: Iterable[str]) -> set[str]:

@@ -92,6 +92,7 @@ def obtain(address: str, render: Render) -> Answer:
 def respond(answer: Answer, environ: "WSGIEnvironment") -> Response:
     """What `Edge` would send for this request, as a Flask response."""
     status, headers, body = _select(answer, environ)
+    g.is_published = True
     return Response(body, status, headers)
 
 

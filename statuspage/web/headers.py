@@ -1,13 +1,13 @@
 """Headers that every answer of the application has, unless whoever made it chose its own.
 
-Published answers carry theirs in their stored bytes (`page/answers`) and never come here again.
+Published answers have all of theirs in their stored bytes (`page/answers`).
 """
 
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response
+from flask import Flask, Response, g
 
 from statuspage.page.sorry import BARE_HEADERS
 
@@ -23,8 +23,11 @@ def init_app(app: Flask) -> None:
 
 
 def guard(response: Response) -> Response:
-    """Add what is missing. A 304 adds nothing: it would change what the reader has stored."""
-    if response.status_code == HTTPStatus.NOT_MODIFIED:
+    """Add what is missing. A 304 adds nothing: it would change what the reader has stored.
+
+    Nor does what is published: its first answer comes from here, and a front keeps that one.
+    """
+    if response.status_code == HTTPStatus.NOT_MODIFIED or g.get("is_published"):
         return response
     if "Access-Control-Allow-Origin" in response.headers:
         response.headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")

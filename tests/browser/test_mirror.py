@@ -118,6 +118,9 @@ def test_so_does_the_card_that_other_sites_frame(static_url, open_page, at):
     page.goto(f"{static_url}/embed.html")
     said = f"{at:%H:%M} UTC. Newer information may be missing."
     expect(page.locator("#copy")).to_contain_text(said)
+    # The original lets nobody frame it.
+    with page.context.expect_page():
+        page.locator("#copy a").click()
     assert not wrong
 
 

@@ -100,7 +100,7 @@ def test_feeds_calendar_and_json_are_those_of_the_origin(copy, at):
 def test_a_page_tells_without_script_when_it_was_made_and_where_the_original_is(copy):
     page = (copy.folder / "index.html").read_text()
     assert "This is a copy, made on <b>10 March 2026, 12:00 UTC</b>" in page
-    assert '<a href="https://status.example.com/">status.example.com</a>' in page
+    assert '<a href="https://status.example.com/" target="_blank">status.example.com</a>' in page
 
 
 def test_a_form_gives_way_to_a_link_to_the_original(copy):

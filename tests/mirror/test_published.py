@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import re
+import shutil
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from threading import Thread
@@ -18,6 +19,7 @@ from statuspage import create_app
 from statuspage.config import PROJECT
 from statuspage.front.kept import VARIES
 from statuspage.mirror import published
+from statuspage.mirror.stage import Stage
 from tests.mirror.nginx import free_port, nginx
 from tests.test_observatory import META, META_REFERRER, all_of, points
 
@@ -149,11 +151,23 @@ def test_the_tag_of_a_file_is_made_of_its_bytes_and_it_has_no_date(copy, before)
             assert "Last-Modified" not in unchanged.headers
 
 
-@given(st.binary(), st.datetimes(min_value=datetime(2005, 1, 1), timezones=st.just(UTC)))
-def test_the_time_of_a_file_is_past_for_everybody(body, at):
-    """RFC 9110, section 8.8.2.1: a server says no date to come."""
+@given(st.binary())
+def test_the_time_of_a_file_is_past_and_one_that_every_file_system_knows(body):
+    """RFC 9110, section 8.8.2.1: a server says no date to come. FAT begins with 1980."""
     time = published.time_of(hashlib.sha256(body).hexdigest())
-    assert 0 <= time < at.timestamp()
+    assert datetime(1980, 1, 2, tzinfo=UTC).timestamp() <= time
+    assert time < datetime(2015, 1, 1, tzinfo=UTC).timestamp()
+
+
+def test_files_that_were_copied_without_their_times_get_them_back(copy, tmp_path):
+    """So do those of a version before, which wrote none."""
+    made = copy.mirror.maker.stages.published
+    shutil.copytree(made.folder, tmp_path / "restored", copy_function=shutil.copyfile)
+    restored = Stage(tmp_path / "restored", published.time_of)
+    assert restored.manifest.files == made.manifest.files
+    for path in made.manifest.files:
+        time = (made.site / path).stat().st_mtime
+        assert (restored.site / path).stat().st_mtime == time, path
 
 
 def test_what_is_no_file_is_asked_of_the_application(copy, before):
@@ -173,13 +187,21 @@ def test_what_is_no_file_is_asked_of_the_application(copy, before):
             assert (answer.status_code, answer.text) == (404, original.text)
         for page in ("history", "history.json", "api/v2/status.json", "feeds/updates.json"):
             assert session.post(f"{url}/{page}", json={"a": 1}).status_code == 405
-        assert "my label" in session.get(f"{url}/badge.svg?label=my+label").text
+        for number in ("0", "02", "two"):
+            assert session.get(f"{url}/history?page={number}").status_code == 404
+        second = session.get(f"{url}/history?page=2").text
+        assert 'rel="canonical" href="https://status.example.com/history?page=2"' in second
+        assert "history?page=2" in session.get(f"{url}/history?page=%32").text
+        for label in ("my label", "0"):
+            drawn = session.get(f"{url}/badge.svg", params={"label": label}).text
+            assert f">{label}<" in drawn
         assert (
             session.get(f"{url}/badge.svg?label=").content
             == session.get(f"{url}/badge.svg").content
         )
-        left = session.get(f"{url}/?unsubscribe=nobody", allow_redirects=False)
-        assert "/subscriptions/unsubscribe" in left.headers["Location"]
+        for subscriber in ("nobody", "0"):
+            left = session.get(f"{url}/?unsubscribe={subscriber}", allow_redirects=False)
+            assert "/subscriptions/unsubscribe" in left.headers["Location"]
         assert "<form" in session.get(f"{url}/subscribe").text
         assert "fresh" in session.get(f"{url}/beacon.json").text
 
