@@ -1,6 +1,6 @@
 """What other sites put on their pages: a card in a frame, and a script with an element.
 
-Both may be used by any site. The card can do nothing there: no script, no form, and
+Both may be used by any site. The card does nothing there: it has no script and no form, and
 its links open pages of their own.
 """
 

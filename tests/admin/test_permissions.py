@@ -114,9 +114,18 @@ def test_every_answer_of_the_desk_is_guarded_by_headers(app, ann):
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_an_address_of_the_desk_that_leads_nowhere_leads_back_to_it(client, ann):
+    for browser in (client, ann):
+        answer = browser.get("/admin/no/such/thing")
+        assert answer.status_code == 404
+        assert "There is nothing at this address" in answer.text
+        assert 'href="/admin/"' in answer.text
+    assert client.post("/admin/no/such/thing").status_code == 404
+
+
 def test_no_screen_holds_inline_style_or_script(app, ann, an_incident):
     public_id = an_incident()
-    for path in ("/admin/", f"/admin/incidents/{public_id}", "/admin/components"):
+    for path in ("/admin/", f"/admin/incidents/{public_id}", "/admin/components", "/admin/nothing"):
         page = ann.get(path).text
         assert " style=" not in page
         assert "<style" not in page

@@ -15,7 +15,7 @@ from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import exc
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from statuspage import clock
 from statuspage.db import crossed, db
@@ -86,7 +86,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(bp)
 
 
-@bp.context_processor
+@bp.app_context_processor
 def _for_every_screen() -> dict[str, object]:
     return {
         "asset": _asset,
@@ -225,6 +225,14 @@ def _forbidden(_error: HTTPException) -> ResponseReturnValue:
         heading="You may not do this",
         words="Your role does not allow it. An owner of this page can change your role.",
     ), 403
+
+
+@bp.before_app_request
+def _off_the_map() -> ResponseReturnValue | None:
+    """The public page for addresses that lead nowhere has a style that the desk refuses."""
+    if request.path.startswith("/admin/") and isinstance(request.routing_exception, NotFound):
+        return _not_found()
+    return None
 
 
 @bp.errorhandler(404)
