@@ -7,7 +7,8 @@ the migrated schema and no row.
 import gc
 import os
 import shutil
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
@@ -161,6 +162,21 @@ def app(settings):
     _CONNECTIONS.take_back(engine)
 
 
+@pytest.fixture
+def another(settings):
+    """`another(base_url=…)`: a second program on the same records."""
+    made = []
+
+    def make(**changed):
+        made.append(create_app(settings.model_copy(update=changed), watch=False))
+        return made[-1]
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.engine.dispose()
+
+
 _TEMPLATES = made_once.Templates()
 made_once.share()
 
@@ -233,11 +249,8 @@ def _sqlite_template(tmp_path_factory):
     path = tmp_path_factory.mktemp("template") / "statuspage.db"
     _migrate(f"sqlite:///{path}", tmp_path_factory)
     # All of it into the one file that tests copy.
-    with sa.create_engine(f"sqlite:///{path}").connect() as connection:
-        raw = connection.connection.dbapi_connection
-        raw.rollback()
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.engine.dispose()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path
 
 

@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits_of
 from hypothesis import strategies as st
 
-from statuspage import create_app
 from statuspage.db import db
 from statuspage.domain import events, incidents, maintenance, pages
 from statuspage.domain.events import SYSTEM
@@ -135,11 +134,11 @@ def test_a_lease_neither_ends_early_nor_sticks_when_the_clock_is_set(app, at, st
 
 
 def test_who_was_slowed_down_is_not_so_for_longer_because_the_clock_is_set_back(
-    settings, committed, at, traveller
+    another, committed, at, traveller
 ):
     with committed():
         pages.create("Brambleway", by=SYSTEM, at=at)
-    app = create_app(settings.model_copy(update={"base_url": "http://localhost"}), watch=False)
+    app = another(base_url="http://localhost")
     body = {"subscriber": {"email": "not an address"}}
 
     def code():

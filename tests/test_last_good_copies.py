@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from statuspage import create_app
 from statuspage.db import db
 from statuspage.page.answers import AS_OF, note
 from tests.conftest import on_sqlite
@@ -24,10 +23,6 @@ def copies(settings, app, client, committed, at) -> list[Path]:
     return sorted((settings.data_dir / "published").iterdir())
 
 
-def restarted(settings):
-    return create_app(settings, watch=False).test_client()
-
-
 def take_the_database_away(app):
     with app.app_context():
         path = Path(db.engine.url.database)
@@ -37,11 +32,11 @@ def take_the_database_away(app):
 
 
 def test_after_a_restart_without_a_database_every_page_that_was_read_is_there(
-    settings, app, client, copies, at
+    another, app, client, copies, at
 ):
     good = {address: client.get(address).data for address in ADDRESSES}
     take_the_database_away(app)
-    again = restarted(settings)
+    again = another().test_client()
     for address in ADDRESSES:
         answer = again.get(address)
         assert answer.status_code == 200
@@ -60,12 +55,12 @@ def test_after_a_restart_without_a_database_every_page_that_was_read_is_there(
     ids=["random bytes", "empty", "cut off", "a folder", "another page's"],
 )
 def test_whatever_happens_to_each_file_readers_get_their_own_page(
-    settings, app, client, copies, damage
+    another, app, client, copies, damage
 ):
     good = {address: client.get(address).data for address in ADDRESSES}
     for path in copies:
         damage(path)
-    again = restarted(settings)
+    again = another().test_client()
     assert {address: again.get(address).data for address in ADDRESSES} == good
 
 
@@ -74,12 +69,12 @@ def copy_of_another(path: Path) -> bytes:
 
 
 def test_damaged_copies_are_never_served_where_nothing_can_be_rendered(
-    settings, app, client, copies
+    another, app, client, copies
 ):
     for path in copies:
         path.write_bytes(os.urandom(2000))
     take_the_database_away(app)
-    again = restarted(settings)
+    again = another().test_client()
     answers = [again.get(address) for address in ADDRESSES]
     assert [answer.status_code for answer in answers] == [503] * len(ADDRESSES)
     assert all(answer.headers["Retry-After"] for answer in answers)

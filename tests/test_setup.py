@@ -191,6 +191,8 @@ def test_the_database_of_a_first_start_is_made_without_loading_the_web_site(tmp_
     with app.app_context():
         assert schema.revision() == schema.newest()
         assert pages.get().name == "Brambleway"
+        db.session.remove()
+        db.engine.dispose()
 
 
 def test_what_is_not_configured_is_not_loaded(tmp_path):
@@ -222,6 +224,7 @@ def _events(folder: Path) -> int:
     app = create_app(Settings(data_dir=folder / "data"), watch=False)
     with app.app_context():
         number = revision()
+        db.session.remove()
         db.engine.dispose()
     return number
 
@@ -248,6 +251,7 @@ def test_maintenance_that_is_due_begins_within_five_seconds(running):
     _wait(has_begun, running)
     with app.app_context():
         begun = max(update.posted_at for update in db.session.get(Incident, announced.id).updates)
+        db.session.remove()
         db.engine.dispose()
     assert due <= begun <= due + timedelta(seconds=5)
 

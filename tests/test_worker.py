@@ -1,6 +1,8 @@
 """The worker lets time pass: what is due happens once, soon, and after trouble too."""
 
+import gc
 import shutil
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -9,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from huey.consumer import Consumer
 
+from statuspage import create_app
 from statuspage.db import db
 from statuspage.domain import components, incidents, maintenance
 from statuspage.domain.claims import Claim
@@ -144,6 +147,15 @@ def test_the_queue_is_a_file_of_its_own_that_survives_a_power_cut(app, settings)
     assert queue.pending_count() == 0
     assert (settings.data_dir / "queue.db").exists()
     assert queue.storage.conn.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+@on_sqlite
+def test_the_file_of_the_queue_is_closed_with_its_application(settings):
+    opened = jobs.queue_of(create_app(settings, watch=False)).storage.conn
+    create_app(settings, watch=False)  # The gauges hold the latest one.
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        opened.execute("SELECT 1")
 
 
 def test_with_redis_the_queue_is_there(app, settings, redis_url):

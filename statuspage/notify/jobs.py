@@ -7,6 +7,7 @@ once, or one missed in a crash, changes nothing: each step is a compare-and-set.
 import os
 import signal
 import threading
+import weakref
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -36,6 +37,8 @@ def queue_of(app: Flask) -> Huey:
     """This application's queue: Redis where there is one, else a file of its own."""
     if "queue" not in app.extensions:
         queue = _make_queue(app.config["SETTINGS"])
+        # SQLite's file has to be closed by somebody: Python 3.13 warns when nobody does.
+        weakref.finalize(app, queue.storage.close)
         app.extensions["queue"] = queue
         app.extensions["tell"] = queue.task(name="tell")(partial(_tell, app))
         queue.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))

@@ -77,7 +77,8 @@ def _ask_queue() -> None:
     # Imported when asked: the web processes need nothing else of the queue.
     from statuspage.notify import jobs
 
-    jobs.queue_of(current_app).pending_count()
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    jobs.queue_of(app).pending_count()
 
 
 def _plain(text: str, status: int) -> Response:

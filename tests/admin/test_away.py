@@ -148,16 +148,17 @@ def test_who_waits_for_a_migration_waits_longer_than_any_statement_may_take(sett
 
 
 @pytest.fixture
-def to_redis(settings, wire, redis_url, monkeypatch):
-    """Settings with a Redis at the end of a wire, and that wire; patience is short."""
+def to_redis(wire, redis_url, monkeypatch):
+    """The address of a Redis at the end of a wire, and that wire; patience is short."""
     monkeypatch.setattr(counting, "TIMEOUT_S", 0.1)
-    address, relay = wire(redis_url)
-    return settings.model_copy(update={"redis_url": address}), relay
+    return wire(redis_url)
 
 
 @on_sqlite
-def test_attempts_to_sign_in_are_counted_while_redis_hangs_and_after(to_redis, world, monkeypatch):
-    app = create_app(to_redis[0], watch=False)
+def test_attempts_to_sign_in_are_counted_while_redis_hangs_and_after(
+    to_redis, another, world, monkeypatch
+):
+    app = another(redis_url=to_redis[0])
 
     def codes(number):
         guesses = (Browser(app).sign_in("eve@example.com", f"guess {i}") for i in range(number))
@@ -175,8 +176,10 @@ def test_attempts_to_sign_in_are_counted_while_redis_hangs_and_after(to_redis, w
 
 
 @on_sqlite
-def test_who_publishes_waits_once_for_a_queue_that_hangs(to_redis, world, monkeypatch, caplog):
-    app = create_app(to_redis[0], watch=False)
+def test_who_publishes_waits_once_for_a_queue_that_hangs(
+    to_redis, another, world, monkeypatch, caplog
+):
+    app = another(redis_url=to_redis[0])
     monkeypatch.setattr(redis_queue, "REDIS_S", 0.1)
 
     def publish():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from statuspage import clock, create_app
+from statuspage import clock
 from statuspage.domain import staff
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import Role
@@ -243,9 +243,8 @@ def test_the_cookie_is_of_this_host_alone(visitor, bea):
     assert not any(one.lower().startswith("domain") for one in told)
 
 
-def test_over_http_the_cookie_has_a_name_that_browsers_keep(settings, app):
-    at_home = settings.model_copy(update={"base_url": "http://127.0.0.1:8000"})
-    client = create_app(at_home, watch=False).test_client()
+def test_over_http_the_cookie_has_a_name_that_browsers_keep(another):
+    client = another(base_url="http://127.0.0.1:8000").test_client()
     cookie = client.get("/admin/sign-in").headers["Set-Cookie"]
     assert cookie.startswith("statuspage=")
     assert "Secure" not in cookie

@@ -2,6 +2,7 @@
 
 import functools
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -19,8 +20,9 @@ def made_at():
 
 
 @pytest.fixture(scope="module")
-def mirrored(_sqlite_template, tmp_path_factory, made_at) -> Copy:
-    return a_copy(_sqlite_template, tmp_path_factory.mktemp("mirrored"), made_at)
+def mirrored(_sqlite_template, tmp_path_factory, made_at) -> Iterator[Copy]:
+    with a_copy(_sqlite_template, tmp_path_factory.mktemp("mirrored"), made_at) as copy:
+        yield copy
 
 
 @pytest.fixture

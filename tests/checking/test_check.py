@@ -223,7 +223,9 @@ def test_a_database_file_elsewhere_is_made_for_its_owner_and_watched(
 
 def test_a_database_in_memory_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    sa.create_engine("sqlite://").connect().close()
+    engine = sa.create_engine("sqlite://")
+    engine.connect().close()
+    engine.dispose()
     assert not list(tmp_path.iterdir())
 
 

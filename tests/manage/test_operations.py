@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage import create_app
 from statuspage.config import PROJECT
 from statuspage.db import BUSY_MS
 from statuspage.domain import events, tokens
@@ -128,10 +127,10 @@ def test_a_token_may_stand_in_the_query_string(client, page_id, token):
 
 
 @on_sqlite
-def test_a_token_in_the_query_string_is_refused_where_it_is_set(settings, page_id, token):
+def test_a_token_in_the_query_string_is_refused_where_it_is_set(another, page_id, token):
     secret = token(Scope.READ)
-    app = create_app(settings.model_copy(update={"api_key_in_query": False}), watch=False)
-    client, address = app.test_client(), f"/v1/pages/{page_id}/components"
+    client = another(api_key_in_query=False).test_client()
+    address = f"/v1/pages/{page_id}/components"
     assert client.get(f"{address}?api_key={secret}").status_code == 401
     assert client.get(address, headers={"Authorization": f"OAuth {secret}"}).status_code == 200
 
@@ -317,8 +316,8 @@ def test_nobody_waits_until_the_use_of_a_token_can_be_noted(program, settings, a
 
 
 @on_sqlite
-def test_each_token_may_send_so_many_requests_a_second(settings, token, page_id, traveller):
-    braked = create_app(settings.model_copy(update={"api_requests_per_second": 3}), watch=False)
+def test_each_token_may_send_so_many_requests_a_second(another, token, page_id, traveller):
+    braked = another(api_requests_per_second=3)
     busy, other = token(Scope.READ), token(Scope.MANAGE)
 
     def ask(secret):

@@ -1,6 +1,7 @@
 """A page to mirror, and the mirror of it, made step by step at a pinned moment."""
 
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -90,12 +91,14 @@ class Copy:
 
 
 @pytest.fixture(scope="session")
-def copy(_sqlite_template, tmp_path_factory) -> Copy:
+def copy(_sqlite_template, tmp_path_factory) -> Iterator[Copy]:
     at = datetime(2026, 3, 10, 12, tzinfo=UTC)
-    return a_copy(_sqlite_template, tmp_path_factory.mktemp("mirrored"), at)
+    with a_copy(_sqlite_template, tmp_path_factory.mktemp("mirrored"), at) as copy:
+        yield copy
 
 
-def a_copy(template: Path, folder: Path, at: datetime) -> Copy:
+@contextmanager
+def a_copy(template: Path, folder: Path, at: datetime) -> Iterator[Copy]:
     """Northwind's page in a database of its own, mirrored at that moment."""
     path = folder / "statuspage.db"
     shutil.copyfile(template, path)
@@ -119,4 +122,6 @@ def a_copy(template: Path, folder: Path, at: datetime) -> Copy:
         places = (folder / "portable", folder / "published")
         mirror = a_mirror(app, folder / "work", f"file:{places[0]}", f"published:{places[1]}")
         assert bring(mirror) == [True, True]
-    return Copy(app, world, *places, mirror)
+    yield Copy(app, world, *places, mirror)
+    with app.app_context():
+        db.engine.dispose()

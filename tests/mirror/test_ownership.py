@@ -5,8 +5,6 @@ import subprocess
 
 import pytest
 
-from statuspage import create_app
-from statuspage.db import db
 from statuspage.domain import pages
 from statuspage.domain.events import SYSTEM
 from statuspage.mirror.couriers import standings
@@ -22,21 +20,6 @@ ORIGIN = b'{"origin": "https://status.example.com"}'
 def begun(committed, at) -> None:
     with committed():
         pages.create("Example", by=SYSTEM, at=at)
-
-
-@pytest.fixture
-def another(settings):
-    """`another(base_url=…)`: a second program on the same records."""
-    made = []
-
-    def make(**changed):
-        made.append(create_app(settings.model_copy(update=changed), watch=False))
-        return made[-1]
-
-    yield make
-    for app in made:
-        with app.app_context():
-            db.engine.dispose()
 
 
 def flask(app, *words):

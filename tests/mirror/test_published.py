@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 
 from statuspage import create_app
 from statuspage.config import PROJECT
+from statuspage.db import db
 from statuspage.front.kept import VARIES
 from statuspage.mirror import published
 from statuspage.mirror.stage import Stage
@@ -282,6 +283,8 @@ def test_the_cache_of_nginx_keeps_one_copy_for_each_way_to_pack(copy, tmp_path, 
                     assert said["Content-Type"].startswith(kind)
             for _ in range(2):
                 assert asked("/admin/sign-in", "br")["X-Cache"] == "MISS"
+    with app.app_context():
+        db.engine.dispose()
 
 
 def test_nginx_goes_to_the_mirror_only_for_what_is_in_it_and_when_nobody_answers(copy, tmp_path):

@@ -3,9 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from statuspage import create_app, links
+from statuspage import links
 from statuspage.config import Settings
-from statuspage.db import db
 from statuspage.domain import pages, staff, subscribers
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import Role
@@ -20,17 +19,7 @@ NEW = "a new key of this installation"
 PASSWORD = "five words nobody would guess"
 
 
-def restarted(settings, **changed):
-    """Another application on the same rows, with other settings, as after a restart."""
-    app = create_app(Settings(**settings.model_dump() | changed), watch=False)
-    with app.app_context():
-        db.engine.dispose()
-    return app
-
-
-def test_sessions_end_with_their_key_and_links_live_while_it_is_listed(
-    app, settings, committed, at
-):
+def test_sessions_end_with_their_key_and_links_live_while_it_is_listed(app, another, committed, at):
     with committed():
         pages.create("Northwind", time_zone="UTC", by=SYSTEM, at=at)
         staff.create(
@@ -44,7 +33,7 @@ def test_sessions_end_with_their_key_and_links_live_while_it_is_listed(
     link = f"/subscriptions/{links.token(SECRET, Purpose.MANAGE, reader)}"
 
     for listed, status in ((SECRET, 200), (f"a-key-of-long-ago-1 {SECRET}", 200), ("", 404)):
-        client = restarted(settings, secret_key=NEW, old_secret_keys=listed).test_client()
+        client = another(secret_key=NEW, old_secret_keys=listed).test_client()
         later = Browser(client.application)
         later.cookie = browser.cookie
         desk = later.get("/admin/")
