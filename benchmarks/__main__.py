@@ -92,10 +92,12 @@ def main() -> None:
                     AGAIN: nginx.bare,
                     AS_PUBLISHED: nginx.bare,
                 }
-                bases = {NGINX, *(BASES[name] for name in options.server if name in BASES)}
-                asked = {
-                    name: addresses[name] for name in addresses if name in {*bases, *options.server}
+                wanted = {
+                    NGINX,
+                    *options.server,
+                    *(BASES.get(one, NGINX) for one in options.server),
                 }
+                asked = {name: url for name, url in addresses.items() if name in wanted}
                 runs = [*_runs(asked), *_peers(options.peer)]
                 rounds = _rounds(runs, options.rounds, options.seconds)
             pairs = _beside_the_desk(ours, cookie, options.rounds, options.seconds)

@@ -1,6 +1,7 @@
 """Every route of the desk says who may use it, and keeps to it."""
 
 import pytest
+import sqlalchemy as sa
 
 from statuspage.domain.staff import Permission, Role
 from statuspage.web.admin.permissions import ANYONE
@@ -121,6 +122,12 @@ def test_an_address_of_the_desk_that_leads_nowhere_leads_back_to_it(client, ann)
         assert "There is nothing at this address" in answer.text
         assert 'href="/admin/"' in answer.text
     assert client.post("/admin/no/such/thing").status_code == 404
+
+
+def test_an_address_that_leads_nowhere_asks_no_database_who_wants_to_know(ann, committed):
+    with committed() as session:
+        session.execute(sa.text("ALTER TABLE desk_session RENAME TO away"))
+    assert ann.get("/admin/no/such/thing").status_code == 404
 
 
 def test_no_screen_holds_inline_style_or_script(app, ann, an_incident):

@@ -231,6 +231,8 @@ def _forbidden(_error: HTTPException) -> ResponseReturnValue:
 def _off_the_map() -> ResponseReturnValue | None:
     """The public page for addresses that lead nowhere has a style that the desk refuses."""
     if request.path.startswith("/admin/") and isinstance(request.routing_exception, NotFound):
+        # Flask-Login would ask the database who this is when the page is rendered.
+        g._login_user = AnonymousUserMixin()
         return _not_found()
     return None
 
