@@ -1,14 +1,14 @@
-// The desk works without this file. It adds a live preview, a promise timer,
-// one press per form, templates to insert, and ordering by drag.
+// The admin works without this file. It adds a live preview, a next-update timer,
+// one submit per form, templates to insert, and ordering by drag.
 document.documentElement.classList.add("js");
 
 // Errors first: a screen reader begins where something is wrong.
 document.getElementById("errors")?.focus();
 
-// On a phone the menu scrolls: show where one is.
+// On a phone the menu scrolls: bring the current section into view.
 document.querySelector("aside [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
-// ── one press per form ──
+// ── one submit per form ──
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", (event) => {
     if (event.defaultPrevented) return;
@@ -23,7 +23,7 @@ addEventListener("pageshow", () => {
   for (const one of document.querySelectorAll("[aria-busy]")) one.removeAttribute("aria-busy");
 });
 
-// ── live preview: the same answer that the Preview button gives, of it one part ──
+// ── live preview: one part of the response to the Preview button ──
 for (const form of document.querySelectorAll("form[data-preview]")) {
   let timer, running;
   const refresh = async () => {
@@ -50,7 +50,7 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
   form.querySelector("[data-look]")?.addEventListener("click", (event) => { event.preventDefault(); refresh(); });
 }
 
-// ── components: to choose a status is to name the component ──
+// ── components: choosing a status ticks the component ──
 for (const row of document.querySelectorAll(".rowc")) {
   const box = row.querySelector("input[type=checkbox]"), status = row.querySelector("select");
   for (const one of row.querySelectorAll("select, input[type=text]")) {
@@ -69,7 +69,7 @@ for (const button of document.querySelectorAll("[data-insert]")) {
   });
 }
 
-// ── the promise runs down ──
+// ── the next update's countdown ──
 const due = document.querySelector("[data-due]");
 if (due) {
   const left = due.querySelector("[data-left]"), until = new Date(due.dataset.due);

@@ -34,18 +34,19 @@ EMPTY = Explained(
 )
 OF_SQLITE = {
     sqlite3.SQLITE_BUSY: Explained(
-        "is busy", "The database file was busy with something else for too long. Try again."
+        "is busy",
+        "The database is busy: another program has held it for several seconds. Try again.",
     ),
-    sqlite3.SQLITE_FULL: Explained("is full", "The disk of the database is full. Make room."),
+    sqlite3.SQLITE_FULL: Explained("is full", "The database’s disk is full. Free some space."),
     sqlite3.SQLITE_READONLY: Explained(
-        "is closed to us",
-        "The database file can not be written to. Run this as the user that runs the status page,"
-        " or give the file back to that user.",
+        "is read-only",
+        "The database file is read-only. Check the disk, and run this as the user that runs"
+        " the status page or make that user the owner of the file.",
     ),
     sqlite3.SQLITE_CANTOPEN: Explained(
-        "is away",
-        f"The database file can not be opened. See that {SET} are right, and that the folder"
-        " belongs to the user that runs the status page.",
+        "is unavailable",
+        f"The database file cannot be opened. Check {SET}, and that the folder belongs to"
+        " the user that runs the status page.",
     ),
 }
 
@@ -59,13 +60,13 @@ def explained(error: OperationalError | ProgrammingError) -> Explained:
     if isinstance(said, sqlite3.Error):
         if reason.startswith("no such table"):
             return EMPTY
-        other = Explained("is away", f"The database file can not be used ({reason}).")
+        other = Explained("is unavailable", f"The database file cannot be used ({reason}).")
         return OF_SQLITE.get(getattr(said, "sqlite_errorcode", 0) & 0xFF, other)
     if getattr(said, "sqlstate", None) == UNDEFINED_TABLE:
         return EMPTY
     return Explained(
-        "is away",
-        f"PostgreSQL can not be used ({reason}). See that it runs, that this machine reaches it,"
+        "is unavailable",
+        f"PostgreSQL cannot be used ({reason}). Check that it runs, that this machine can reach it,"
         " and that STATUSPAGE_DATABASE_URL is right.",
     )
 

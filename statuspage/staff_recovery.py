@@ -17,10 +17,10 @@ def reset_second_factor(email: str) -> None:
     """Switch the second factor of EMAIL off, and sign them out everywhere."""
     member = staff.with_email(email.strip().lower())
     if member is None:
-        raise click.ClickException("Nobody on the team has this address.")
+        raise click.ClickException("No team member has this address.")
     try:
         second_factor.reset(member, by=Actor(ActorKind.SYSTEM, "Command line"), at=clock.now())
     except Invalid as invalid:
         raise click.ClickException(str(invalid)) from invalid
     db.session.commit()
-    click.echo(f"The second factor of {member.email} is off; their password is enough again.")
+    click.echo(f"The second factor of {member.email} is off; their password alone signs them in.")

@@ -160,27 +160,27 @@ def _refuse_stalling(source: str) -> None:
     # for the end of each bracket to the end of its paragraph, and for headings, rules
     # and list items it copies the rest of the paragraph once a line.
     if len(source.encode()) > MAX_SOURCE_BYTES:
-        raise Invalid(body=f"This text is too long: {MAX_SOURCE_BYTES:,} bytes at most.")
+        raise Invalid(body=f"This text is too long: at most {MAX_SOURCE_BYTES:,} bytes.")
     work = 0
     for paragraph in re.split(r"\n[ \t]*\n", source):
         brackets = paragraph.count("[")
         if brackets > MAX_BRACKETS_PER_PARAGRAPH:
             raise Invalid(
-                body=f"A paragraph may hold {MAX_BRACKETS_PER_PARAGRAPH} opening brackets at most."
-                " Split it."
+                body=f"A paragraph may have at most {MAX_BRACKETS_PER_PARAGRAPH} opening"
+                " brackets. Split it."
             )
         # An escaped character is five while it is rendered; a bracket is looked at twenty times.
         length = len(paragraph) + 4 * paragraph.count("\\")
         work += length * (20 * brackets + paragraph.count("`"))
         if work > MAX_WORK:
             raise Invalid(
-                body="These are too many brackets or backticks for paragraphs as long as this."
-                " Split them, or use fewer."
+                body="Too many brackets or backticks in such long paragraphs. Split them, or"
+                " use fewer."
             )
         if paragraph.count("\n") >= MAX_LINES_PER_PARAGRAPH:
             raise Invalid(
-                body=f"A paragraph may have {MAX_LINES_PER_PARAGRAPH} lines at most."
-                " Leave an empty line between them."
+                body=f"A paragraph may have at most {MAX_LINES_PER_PARAGRAPH} lines."
+                " Separate them with an empty line."
             )
     for line in source.split("\n"):
         indent = len(line) - len(line.lstrip(" \t>"))

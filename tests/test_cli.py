@@ -42,11 +42,11 @@ def test_the_first_owner_is_created_from_the_command_line(flask, committed):
             "Error: Many people use this password, so it is among the first that are tried."
             " Choose another one.\n",
         ),
-        ("staff create ada --role editor", "", "Error: Give an e-mail address.\n"),
+        ("staff create ada --role editor", "", "Error: Enter an e-mail address.\n"),
         (
             "staff link nobody@example.com",
             "",
-            "Error: Nobody on the team has this address.\n",
+            "Error: No team member has this address.\n",
         ),
     ],
 )
@@ -75,7 +75,7 @@ def test_an_operator_lets_somebody_back_in_who_lost_the_phone(flask, committed, 
         second_factor.confirm(ada, code, keys=[SECRET], by=ada.actor, at=at)
     said = flask("staff reset-second-factor Ada@Example.com")
     assert said.output == (
-        "The second factor of ada@example.com is off; their password is enough again.\n"
+        "The second factor of ada@example.com is off; their password alone signs them in.\n"
     )
     with committed():
         assert second_factor.who_has_one() == set()

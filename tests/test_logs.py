@@ -164,7 +164,7 @@ def test_the_log_of_a_whole_story_holds_no_secret_and_no_address(settings, at, s
     events = {line["event"] for line in told}
     # The story did happen: what should be logged is.
     assert {"staff.signed_in", "delivery.given_up", "delivery.failed"} <= events
-    assert {"request.unforeseen", "request.failed", "desk.database_unavailable"} <= events
+    assert {"request.unforeseen", "request.failed", "admin.database_unavailable"} <= events
     for name, secret in secrets.items():
         assert secret not in text, name
     assert not re.search(r"[\w.]+@[\w-]+\.\w+", text)

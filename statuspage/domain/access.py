@@ -205,7 +205,7 @@ def _identify(user: PageAccessUser, email: str | None, external_login: str | Non
     email = addresses.email(email) if email else None
     external_login = _text("external_login", external_login)
     if email is None and external_login is None:
-        raise Invalid(email="Give an e-mail address, or the login of an identity provider.")
+        raise Invalid(email="Enter an e-mail address or the login of an identity provider.")
     for column, value, words in (
         (PageAccessUser.email, email, "this e-mail address"),
         (PageAccessUser.external_login, external_login, "this external login"),
@@ -234,7 +234,7 @@ def _spelt(column: InstrumentedAttribute[str | None], value: str) -> sa.ColumnEl
 def _name(group: PageAccessGroup, name: str, external_identifier: str | None) -> None:
     found = _text("name", name)
     if found is None:
-        raise Invalid(name="Give the group a name.")
+        raise Invalid(name="Enter a name for the group.")
     group.name = found
     group.external_identifier = _text("external_identifier", external_identifier)
 
@@ -242,7 +242,7 @@ def _name(group: PageAccessGroup, name: str, external_identifier: str | None) ->
 def _text(field: str, text: str | None) -> str | None:
     text = clean(text or "").strip()
     if len(text) > MAX_TEXT:
-        raise Invalid(**{field: f"Use {MAX_TEXT} characters at most."})
+        raise Invalid(**{field: f"Use at most {MAX_TEXT} characters."})
     return text or None
 
 

@@ -122,13 +122,13 @@ def url(text: str) -> str:
         host, port = parts.hostname or "", parts.port
         host = host.encode("idna").decode("ascii") if not host.isascii() else host
     except ValueError:  # `UnicodeError` too.
-        raise Invalid(endpoint="This is not an address.") from None
+        raise Invalid(endpoint="This is not a valid address.") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise Invalid(endpoint="Give an address that begins with https:// or http://.")
+        raise Invalid(endpoint="Enter an address that starts with https:// or http://.")
     if parts.username is not None or parts.password is not None:
-        raise Invalid(endpoint="Leave the name and the password out of the address.")
+        raise Invalid(endpoint="Remove the user name and password from the address.")
     if len(text) > MAX_URL or re.search(r"[\s\\<>\"]", text):
-        raise Invalid(endpoint="This is not an address.")
+        raise Invalid(endpoint="This is not a valid address.")
     place = f"[{host}]" if ":" in host else host
     if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
         place = f"{place}:{port}"
@@ -142,7 +142,7 @@ def hook(kind: str, text: str) -> str:
     vendor, hooks = _NO_HOOKS.get(kind, ("", ""))
     is_vendors = vendor and f".{parts.hostname}".endswith(f".{vendor}")
     if is_vendors and not re.search(hooks, f"{parts.hostname}{parts.path}"):
-        raise Invalid(endpoint="This is no webhook: copy the address that the tool made for it.")
+        raise Invalid(endpoint="This is not a webhook URL: copy the one that the tool shows.")
     return address
 
 
@@ -163,11 +163,11 @@ def phone(text: str, country: str | None) -> str:
     digits = re.sub(r"[\s().\-/\u2010-\u2015]", "", clean(text))
     digits = f"+{digits[2:]}" if digits.startswith("00") else digits
     if not re.fullmatch(r"\+?[0-9]+", digits, re.ASCII):
-        raise Invalid(phone_number="A phone number is made of digits.")
+        raise Invalid(phone_number="A phone number consists of digits.")
     if not digits.startswith("+"):
         digits = _abroad(digits, (country or "").strip().upper())
     if len(digits) - 1 not in PHONE_DIGITS:
-        raise Invalid(phone_number="This is too short or too long for a phone number.")
+        raise Invalid(phone_number="This phone number is too short or too long.")
     return digits
 
 
@@ -181,14 +181,14 @@ def telegram(text: str) -> str:
     text = clean(text).strip().removeprefix("https://t.me/")
     text = text if re.fullmatch(r"@.*|-?\d+", text) else f"@{text}"
     if not _TELEGRAM.fullmatch(text):
-        raise Invalid(address="Give the @name of a channel, or the number of a chat.")
+        raise Invalid(address="Enter the @name of a channel or the ID of a chat.")
     return text
 
 
 def _abroad(digits: str, country: str) -> str:
     code = _CALLING_CODES.get(country)
     if code is None:
-        raise Invalid(phone_country="Write the number with + and the code of its country.")
+        raise Invalid(phone_country="Start the number with + and the country code.")
     if country not in _KEEPS_ZERO:
         digits = digits.lstrip("0")
     # Within North America many write the 1 in front.

@@ -96,7 +96,7 @@ def set_reminders(
     several = [hours] if isinstance(hours, int) else hours or []
     if len(several) > MAX_REMINDERS or not all(1 <= one <= MAX_REMINDER_H for one in several):
         raise Invalid(
-            reminder_intervals=f"Give hours from 1 to {MAX_REMINDER_H}, {MAX_REMINDERS} at most."
+            reminder_intervals=f"Enter at most {MAX_REMINDERS} hours from 1 to {MAX_REMINDER_H}."
         )
     words = None if hours is None else json.dumps(hours if isinstance(hours, int) else several)
     telling.take_turn(incident)
@@ -141,7 +141,7 @@ def claims_with(
 
 def _refuse_untold(incident: Incident) -> None:
     if incident.is_draft:
-        raise Invalid(components="Publish the incident before you change what it says.")
+        raise Invalid(components="Publish the incident before you change it.")
     if incident.retracted_at is not None:
         raise Invalid(components="This incident was retracted. Open a new one.")
 

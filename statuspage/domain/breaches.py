@@ -58,10 +58,10 @@ def flaw(file: Path) -> str | None:
                 if last[0] < start < size:
                     found = _read(lines)
                     if found < last[1]:
-                        return "is not ordered by hash"
+                        return "is not sorted by hash"
                     last = start, found
     except OSError as error:
-        return f"can not be read: {error.strerror}"
+        return f"cannot be read: {error.strerror}"
     except NotTheList as error:
         return str(error)
     return None if size else "is empty"
@@ -79,7 +79,7 @@ def _next_line(lines: BinaryIO, place: int) -> int:
         return lines.seek(0)
     lines.seek(place - 1)
     if not lines.readline(MAX_LINE).endswith(b"\n") and lines.read(1):
-        raise NotTheList(f"holds a line of more than {MAX_LINE} bytes")
+        raise NotTheList(f"has a line of more than {MAX_LINE} bytes")
     return lines.tell()
 
 
@@ -87,5 +87,5 @@ def _read(lines: BinaryIO) -> bytes:
     """The hash of the line that begins here."""
     found = _LINE.match(lines.readline(MAX_LINE))
     if found is None:
-        raise NotTheList("holds a line that is not of the form HASH:COUNT, with a whole SHA-1")
+        raise NotTheList("has a line that is not HASH:COUNT with a full SHA-1")
     return found[1].upper()

@@ -42,12 +42,12 @@ class Browser:
         """Raises `Invalid` (field `endpoint`, `p256dh` or `auth`)."""
         address = addresses.url(endpoint)
         if urlsplit(address).scheme != "https":
-            raise Invalid(endpoint="A push service has an address that begins with https://.")
+            raise Invalid(endpoint="The address of a push service must start with https://.")
         point, secret = unpacked(p256dh), unpacked(auth)
         if not _is_on_curve(point):
-            raise Invalid(p256dh="This is no public key of a browser.")
+            raise Invalid(p256dh="This is not a browser's public key.")
         if len(secret) != AUTH_BYTES:
-            raise Invalid(auth="This is no secret of a browser.")
+            raise Invalid(auth="This is not a browser's secret.")
         return cls(address, packed(point), packed(secret))
 
 

@@ -228,7 +228,7 @@ def arrange(
     """
     named = [*order, *(child for group in children.values() for child in group)]
     if len(set(map(id, named))) != len(named):
-        raise Invalid(order="Each component can stand in one place only.")
+        raise Invalid(order="Each component can be listed only once.")
     for position, item in enumerate(order, start=1):
         item.position = position
         if isinstance(item, Component):
@@ -320,13 +320,13 @@ def correct_claim(
     _check(claim)
     reason = clean(reason).strip()
     if not reason:
-        raise Invalid(reason="Say why the record is corrected.")
+        raise Invalid(reason="Give a reason for the correction.")
     if starts_at > at or (ends_at is not None and ends_at > at):
-        raise Invalid(starts_at="A record can not lie in the future.")
+        raise Invalid(starts_at="A record cannot be in the future.")
     if ends_at is not None and ends_at < starts_at:
-        raise Invalid(ends_at="It can not end before it starts.")
+        raise Invalid(ends_at="It cannot end before it starts.")
     if (ends_at is None) != (row.ends_at is None):
-        raise Invalid(ends_at="Open claims are closed by an update, not by a correction.")
+        raise Invalid(ends_at="End a current status with an update, not with a correction.")
     before = _told(row.claim, row.starts_at, row.ends_at)
     row.status, row.share, row.scope = claim.status, claim.share, claim.scope
     row.starts_at, row.ends_at = starts_at, ends_at
@@ -512,15 +512,15 @@ def _take_turn(component_ids: Collection[int]) -> None:
 
 def _check(claim: Claim) -> None:
     if claim.share is not None and not (claim.share.is_finite() and 0 <= claim.share <= 100):
-        raise Invalid(share="The share is a percentage from 0 to 100.")
+        raise Invalid(share="The share must be a percentage from 0 to 100.")
     if claim.scope is not None and len(claim.scope) > MAX_SCOPE:
-        raise Invalid(scope=f"Say who is affected in {MAX_SCOPE} characters at most.")
+        raise Invalid(scope=f"Say who is affected in at most {MAX_SCOPE} characters.")
 
 
 def _describe(item: Component | ComponentGroup, name: str, description: str | None) -> None:
     name = clean(name).strip()
     if not name or len(name) > MAX_NAME:
-        raise Invalid(name=f"Give a name of 1 to {MAX_NAME} characters.")
+        raise Invalid(name=f"Enter a name of 1 to {MAX_NAME} characters.")
     item.name = name
     item.description = clean(description).strip() or None if description else None
 

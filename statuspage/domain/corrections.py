@@ -47,9 +47,9 @@ def edit_update(
     telling.take_turn(update.incident)
     db.session.refresh(update)
     if update.is_draft:
-        raise Invalid(body="This update is a draft; nobody has read it yet.")
+        raise Invalid(body="This update is a draft; edit the draft instead.")
     if update.version != expected_version:
-        raise Conflict("Somebody else edited this update meanwhile.", body=update.body)
+        raise Conflict("Someone else has edited this update in the meantime.", body=update.body)
     if clean(body).strip() == update.body:
         return
     earlier = UpdateVersion(
@@ -91,9 +91,9 @@ def move_update(update: IncidentUpdate, posted_at: datetime, *, by: Actor, at: d
     place = told.index(update)
     newer, older = told[:place][-1:], told[place + 1 :][:1]
     if posted_at > (newer[0].posted_at if newer else at):
-        raise Invalid(display_at="It can not move behind the next update, or into the future.")
+        raise Invalid(display_at="It cannot be after the next update or in the future.")
     if older and posted_at < older[0].posted_at:
-        raise Invalid(display_at="It can not move before the update that came before it.")
+        raise Invalid(display_at="It cannot be before the previous update.")
     update.posted_at = posted_at
     update.updated_at = update.incident.updated_at = at
     moments = (telling.plain(old), telling.plain(posted_at))
@@ -148,7 +148,7 @@ def edit_incident(
     telling.take_turn(incident)
     if incident.version != expected_version:
         raise Conflict(
-            "Somebody else edited this incident meanwhile.",
+            "Someone else has edited this incident in the meantime.",
             name=incident.name,
             **{field.name: getattr(incident, field.name) or "" for field in fields(Facts)},
         )
@@ -194,20 +194,20 @@ def correct_moment(
     """
     reason = clean(reason).strip()
     if not reason:
-        raise Invalid(reason="Say why this moment is corrected.")
+        raise Invalid(reason="Give a reason for the correction.")
     telling.take_turn(incident)
     if value is not None and value > at:
-        raise Invalid(**{moment.value: "This moment lies in the future."})
+        raise Invalid(**{moment.value: "This time is in the future."})
     if moment is Moment.STARTED and value is None:
-        raise Invalid(started_at="An incident needs a start.")
+        raise Invalid(started_at="An incident needs a start time.")
     if moment is Moment.STARTED and incident.status is IncidentStatus.SCHEDULED:
-        raise Invalid(started_at="It has not begun; move its window instead.")
+        raise Invalid(started_at="It has not started; reschedule it instead.")
     if moment is Moment.RESOLVED and (value is None) == incident.is_over:
         raise Invalid(resolved_at="Resolve or reopen the incident with an update.")
     started = value if moment is Moment.STARTED and value else incident.started_at
     resolved = value if moment is Moment.RESOLVED else incident.resolved_at
     if resolved is not None and resolved < started:
-        raise Invalid(**{moment.value: "It can not be resolved before it started."})
+        raise Invalid(**{moment.value: "It cannot be resolved before it started."})
 
     old: datetime | None = getattr(incident, moment.value)
     if old == value:
@@ -249,10 +249,10 @@ def retract(incident: Incident, *, reason: str, by: Actor, at: datetime) -> None
         raise Invalid(reason="A draft is deleted, not retracted.")
     reason = clean(reason).strip()
     if not reason:
-        raise Invalid(reason="Say why this was withdrawn; customers will read it.")
+        raise Invalid(reason="Give a reason; customers will see it.")
     telling.take_turn(incident)
     if incident.retracted_at is not None:
-        raise Invalid(reason="This was withdrawn already.")
+        raise Invalid(reason="This was already retracted.")
     components.replace_claims(incident, {}, at=at)
     incident.retracted_at = incident.updated_at = at
     incident.retracted_reason = reason
@@ -276,7 +276,7 @@ def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
     """
     secret = clean(secret).strip()
     if len(secret) < 4:
-        raise Invalid(words="Give the exact words to take out, 4 characters at least.")
+        raise Invalid(words="Enter the exact words to remove, at least 4 characters.")
     telling.take_turn(incident)
     changed = sum(_redact_update(update, secret, at) for update in incident.updates)
     names = ("name", "retracted_reason", *(field.name for field in fields(Facts)))
@@ -288,7 +288,7 @@ def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
     changed += postmortems.redact(incident, secret, REDACTED, at=at)
     changed += events.redact(incident.public_id, secret, REDACTED)
     if not changed:
-        raise Invalid(words="No text of this incident holds these words.")
+        raise Invalid(words="No text of this incident contains these words.")
     incident.updated_at = at
     telling.record(f"{incident.kind}.redacted", incident, by=by, at=at, data={"texts": changed})
     return changed

@@ -66,7 +66,7 @@ def publish(incident: Incident, *, by: Actor, at: datetime) -> None:
     telling.check_status(incident.kind, first.status)
     telling.check_promise(first.next_update_by, at)
     if incident.scheduled_until is not None and incident.scheduled_until <= at:
-        raise Invalid(scheduled_until="The window lies in the past; move it first.")
+        raise Invalid(scheduled_until="The window is in the past; reschedule it first.")
     first.is_draft = False
     first.posted_at = first.created_at = first.updated_at = at
     first.posted_by = by.name
@@ -79,7 +79,7 @@ def delete(incident: Incident, *, by: Actor, at: datetime) -> None:
     """Throw a draft away. Raises `Invalid` when it was published: that is retracted instead."""
     telling.take_turn(incident)
     if not incident.is_draft:
-        raise Invalid(name="A published incident can not be deleted. Retract it with a reason.")
+        raise Invalid(name="A published incident cannot be deleted. Retract it with a reason.")
     telling.record("incident.draft_deleted", incident, by=by, at=at)
     db.session.delete(incident)
 

@@ -144,7 +144,7 @@ def reschedule(
         raise Invalid(scheduled_until="This maintenance is over.")
     running = maintenance.status is not IncidentStatus.SCHEDULED
     if running and scheduled_for != maintenance.scheduled_for:
-        raise Invalid(scheduled_for="It has begun; only its end can move.")
+        raise Invalid(scheduled_for="It has started; only its end can change.")
     _check_window(scheduled_for, scheduled_until, at)
     old = (maintenance.scheduled_for, maintenance.scheduled_until)
     if not running:
@@ -181,7 +181,7 @@ def set_automation(
 ) -> None:
     """Say whether it starts and ends by itself. Raises `Invalid` on an incident."""
     if maintenance.kind is not IncidentKind.MAINTENANCE:
-        raise Invalid(scheduled_for="Only maintenance starts and ends by itself.")
+        raise Invalid(scheduled_for="Only maintenance starts and ends automatically.")
     telling.take_turn(maintenance)
     if (maintenance.auto_start, maintenance.auto_end) == (auto_start, auto_end):
         return
@@ -284,8 +284,8 @@ def _tell(
 
 def _check_window(start: datetime, end: datetime | None, at: datetime) -> None:
     if end is None:
-        raise Invalid(scheduled_until="Say until when it is planned.")
+        raise Invalid(scheduled_until="Enter when it is planned to end.")
     if end <= start:
-        raise Invalid(scheduled_until="It must end after it begins.")
+        raise Invalid(scheduled_until="It must end after it starts.")
     if end <= at:
-        raise Invalid(scheduled_until="The window lies in the past; back-fill it instead.")
+        raise Invalid(scheduled_until="The window is in the past; backfill it instead.")

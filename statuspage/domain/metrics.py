@@ -188,7 +188,7 @@ def _set_provider(provider: MetricsProvider, kind: str | None, uri: str | None) 
             " POST /v1/pages/{page_id}/metrics/{metric_id}/data."
         )
     if kind != SELF:
-        raise Invalid(type="The type of a provider is Self: programs send its figures.")
+        raise Invalid(type="The type of a provider must be Self: programs send its data.")
     provider.type = kind
     provider.metric_base_uri = _text("metric_base_uri", uri)
 
@@ -196,15 +196,15 @@ def _set_provider(provider: MetricsProvider, kind: str | None, uri: str | None) 
 def _describe(metric: Metric, facts: Facts) -> None:
     name = _text("name", facts.name)
     if name is None:
-        raise Invalid(name="Say what is measured.")
+        raise Invalid(name="Enter a name for what is measured.")
     if not 0 <= facts.decimal_places <= MAX_DECIMALS:
-        raise Invalid(decimal_places=f"A figure is shown with 0 to {MAX_DECIMALS} decimals.")
+        raise Invalid(decimal_places=f"Values are shown with 0 to {MAX_DECIMALS} decimals.")
     low, high = facts.y_axis_min, facts.y_axis_max
     for field, bound in (("y_axis_min", low), ("y_axis_max", high)):
         if bound is not None:
             _check_value(field, bound)
     if low is not None and high is not None and low >= high:
-        raise Invalid(y_axis_max="The axis ends above its beginning.")
+        raise Invalid(y_axis_max="The axis must end above its start.")
     metric.name = name
     metric.metric_identifier = _text("metric_identifier", facts.metric_identifier)
     metric.suffix = _text("suffix", facts.suffix)
@@ -218,7 +218,7 @@ def _describe(metric: Metric, facts: Facts) -> None:
 def _text(field: str, text: str | None) -> str | None:
     text = clean(text or "").strip()
     if len(text) > MAX_TEXT:
-        raise Invalid(**{field: f"Use {MAX_TEXT} characters at most."})
+        raise Invalid(**{field: f"Use at most {MAX_TEXT} characters."})
     return text or None
 
 
@@ -240,7 +240,7 @@ def add_points(
     is rebuilt for them at once, as some programs send every second.
     """
     if sum(len(some) for some in points.values()) > MAX_POINTS:
-        raise Invalid(data=f"Send {MAX_POINTS:,} points at most in one request.")
+        raise Invalid(data=f"Send at most {MAX_POINTS:,} points in one request.")
     kept = {metric: _one_a_second(some, at) for metric, some in points.items()}
     rows: list[dict[str, float]] = [
         {"metric_id": metric.id, "second": point.second, "value": point.value}

@@ -85,16 +85,16 @@ def edit(
     errors = {}
     name = clean(name).strip()
     if not name or len(name) > 100:
-        errors["name"] = "Give the page a name of 1 to 100 characters."
+        errors["name"] = "Enter a name of 1 to 100 characters for the page."
     if time_zone not in clock.time_zones():
         errors["time_zone"] = "Choose a time zone such as Europe/Vienna."
     for field, value in (("url", url), ("support_url", support_url)):
         schemes = r"https?://" if field == "url" else r"(https?://|mailto:)"
         if value and not re.fullmatch(schemes + r"[^\s\"'<>\ud800-\udfff]{1,500}", value):
-            errors[field] = "Give a full address that begins with https://."
+            errors[field] = "Enter a full address that starts with https://."
     for field, value in (("accent", accent), ("accent_dark", accent_dark)):
         if value and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
-            errors[field] = "Give a colour as # and six hexadecimal digits."
+            errors[field] = "Enter a colour as # and six hexadecimal digits."
     html = {}
     for field, words in (("about", about), ("footer", footer)):
         try:
@@ -129,7 +129,7 @@ def configure_embed(page: Page, *, by: Actor, at: datetime, **config: str) -> No
             if value not in EMBED_POSITIONS:
                 errors[name] = f"Choose one of: {', '.join(EMBED_POSITIONS)}."
         elif not re.fullmatch(r"#?[0-9a-fA-F]{6}", value):
-            errors[name] = "Give a colour as six hexadecimal digits."
+            errors[name] = "Enter a colour as six hexadecimal digits."
     if errors:
         raise Invalid(**errors)
     page.details = {**page.details, EMBED: {**embed_config(page), **config}}
@@ -153,11 +153,11 @@ def set_logo(page: Page, image: bytes | None, *, by: Actor, at: datetime) -> Non
     """Store or remove the logo. Raises `Invalid` unless it is a small PNG, JPEG, GIF or WebP."""
     if image is not None:
         if len(image) > MAX_LOGO_BYTES:
-            raise Invalid(logo=f"The logo may have {MAX_LOGO_BYTES // 1000} kB at most.")
+            raise Invalid(logo=f"The logo may be at most {MAX_LOGO_BYTES // 1000} kB.")
         if logos.type_of(image) is None:
-            raise Invalid(logo="The logo must be a PNG, JPEG, GIF or WebP picture.")
+            raise Invalid(logo="The logo must be a PNG, JPEG, GIF or WebP image.")
         if max(logos.sides(image)) > MAX_LOGO_SIDE:
-            raise Invalid(logo=f"The logo may be {MAX_LOGO_SIDE} pixels wide and high at most.")
+            raise Invalid(logo=f"The logo may be at most {MAX_LOGO_SIDE} pixels wide and high.")
     page.logo_type = logos.type_of(image) if image is not None else None
     page.logo = image
     page.updated_at = at

@@ -27,16 +27,14 @@ Miessler), `@zxcvbn-ts/language-common` (MIT, © Dan Wheeler, Dropbox and zxcvbn
 """
 
 
-_IS_COMMON = (
-    "Many people use this password, so it is among the first that are tried. Choose another one."
-)
+_IS_COMMON = "This is a common password, so attackers try it first. Choose another one."
 _IS_BREACHED = (
-    "This password was stolen elsewhere and stands in public lists, so it is among the first that"
-    " are tried. Choose another one."
+    "This password is in public lists of stolen passwords, so attackers try it first."
+    " Choose another one."
 )
 _NO_LIST = (
-    "New passwords can not be checked now: the list of breached ones can not be used. Tell whoever"
-    " runs this page; flask check says what is wrong."
+    "New passwords cannot be checked now: the list of breached passwords is unusable."
+    " Ask your server administrator to run flask check."
 )
 
 
@@ -48,9 +46,9 @@ def check(password: str, *, names: Iterable[str], breached: Path | None = None) 
     where it can not be read nothing passes, since somebody relies on it.
     """
     if len(password) < MIN_PASSWORD:
-        raise Invalid(password=f"Use {MIN_PASSWORD} characters or more.")
+        raise Invalid(password=f"Use at least {MIN_PASSWORD} characters.")
     if len(password) > MAX_PASSWORD:
-        raise Invalid(password=f"Use {MAX_PASSWORD} characters at most.")
+        raise Invalid(password=f"Use at most {MAX_PASSWORD} characters.")
     folded = password.casefold()
     if _is_common(folded):
         raise Invalid(password=_IS_COMMON)
@@ -58,7 +56,7 @@ def check(password: str, *, names: Iterable[str], breached: Path | None = None) 
     for word in _words(names):
         if word in run:
             raise Invalid(
-                password=f"Leave out “{word}”: names of this page and of your address are tried"
+                password=f"Leave out “{word}”: attackers try names from this page and your address"
                 " first."
             )
     if breached is not None and _is_breached(password, breached):

@@ -173,7 +173,7 @@ def save(
     postmortem = of(incident)
     if (postmortem.version if postmortem else None) != expected_version:
         raise Conflict(
-            "Somebody else saved this postmortem meanwhile.",
+            "Someone else has saved this postmortem in the meantime.",
             **(postmortem.parts if postmortem else {}),
         )
     if postmortem is None:
@@ -258,7 +258,7 @@ def withdraw(postmortem: Postmortem, *, reason: str, by: Actor, at: datetime) ->
     incident = postmortem.incident
     telling.take_turn(incident)
     if not postmortem.is_published:
-        raise Invalid(postmortem="Nothing is published.")
+        raise Invalid(postmortem="The postmortem is not published.")
     _keep_version(postmortem, by, at, reason)
     postmortem.published_at = postmortem.edited_at = None
     postmortem.published_parts, postmortem.published_html = {}, {}
@@ -424,7 +424,7 @@ def _redact_parts(
 def _check_actions(actions: Sequence[Action]) -> None:
     for action in actions:
         if not 1 <= len(clean(action.title).strip()) <= 300:
-            raise Invalid(actions="Give each action a title of 1 to 300 characters.")
+            raise Invalid(actions="Each action needs a title of 1 to 300 characters.")
 
 
 def _set_actions(postmortem: Postmortem, actions: Sequence[Action], at: datetime) -> None:

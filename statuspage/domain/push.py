@@ -81,7 +81,7 @@ def subscribe(browser: Browser, choice: Choice, *, wording: str, at: datetime) -
     contact = _contact(browser)
     known = subscribers.with_key(contact.key(choice.incident))
     if known is not None and not _is_same(known, browser):
-        raise Invalid(auth="This browser gave us another secret before. Subscribe again.")
+        raise Invalid(auth="This browser sent a different secret before. Subscribe again.")
     if known is None or known.state is SubscriberState.UNCONFIRMED:
         subscribers.ask(contact, choice, wording=wording, at=at)
         asked = subscribers.with_key(contact.key(choice.incident))

@@ -34,8 +34,8 @@ _LENGTH = 12
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 _IS_NOT_THE_CODE = (
-    "This is not the code of now. Look at the app again; if it still does not fit, set the"
-    " clock of your phone by the network."
+    "That code is not valid. Check the app again; if it still fails, let your phone set"
+    " its clock automatically."
 )
 
 
@@ -68,7 +68,7 @@ def set_up(person: Staff, *, keys: Sequence[str], at: datetime) -> None:
     Raises `Invalid` where a second factor is on.
     """
     if is_on(person):
-        raise Invalid(second_factor="Your second factor is on already.")
+        raise Invalid(second_factor="Your second factor is already on.")
     _forget(person)
     sealed_secret = sealed.seal(keys[0], totp.new_secret(), purpose=_purpose(person))
     db.session.add(
@@ -86,7 +86,7 @@ def confirm(
     secret = secret_to_confirm(person, keys=keys, at=at)
     row = _row(person)
     if row is None or secret is None:
-        raise Invalid(second_factor="This took more than an hour. Begin again.")
+        raise Invalid(second_factor="This took more than an hour. Start again.")
     step = totp.matching_step(secret, _digits(typed), at=at)
     if step is None:
         raise Invalid(one_time_password=_IS_NOT_THE_CODE)

@@ -108,9 +108,9 @@ def create(
     """
     email = clean(email).strip().lower()
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email) or len(email) > 254:
-        raise Invalid(email="Give an e-mail address.")
+        raise Invalid(email="Enter an e-mail address.")
     if with_email(email) is not None:
-        raise Invalid(email="Somebody with this address is on the team already.")
+        raise Invalid(email="Someone with this address is already on the team.")
     name = clean(name).strip() or email.partition("@")[0]
     staff = Staff(email=email, name=name, role=role, created_at=at, session_version=1)
     if password is not None:
@@ -175,7 +175,7 @@ def take_back(
     With `password` that one works; without, they begin with a sign-in link.
     """
     if staff.is_active:
-        raise Invalid(email="Somebody with this address is on the team already.")
+        raise Invalid(email="Someone with this address is already on the team.")
     if password is not None:
         staff.password_hash = _hash(password, staff.email, breached)
     staff.disabled_at, staff.role = None, role
@@ -315,7 +315,7 @@ def _keep_an_owner(staff: Staff) -> None:
         one for one in listed() if one.role is Role.OWNER and one.is_active and one.id != staff.id
     ]
     if staff.role is Role.OWNER and not others:
-        raise Invalid(role="The page needs an owner. Make somebody else one first.")
+        raise Invalid(role="The page needs an owner. Make someone else an owner first.")
 
 
 def _link(token: str, at: datetime) -> SignInLink | None:

@@ -201,9 +201,9 @@ class Contact:
             case Channel.TELEGRAM:
                 return cls(channel, addresses.telegram(text))
             case Channel.WEB_PUSH:
-                raise Invalid(channel="A browser can only be subscribed by itself.")
+                raise Invalid(channel="A browser can only subscribe itself.")
             case Channel.INTEGRATION_PARTNER:
-                raise Invalid(channel="This can not be subscribed by an address.")
+                raise Invalid(channel="This channel does not take an address.")
         address = addresses.hook(channel.value, text)
         return cls(channel, address, email=addresses.email(email) if email else None)
 
@@ -361,7 +361,7 @@ def take_over(contacts: Sequence[Contact], *, consent: str, by: Actor, at: datet
     nobody may be written to. Raises `Invalid`.
     """
     if not consent.strip():
-        raise Invalid(consent="Say what these people agreed to, and where.")
+        raise Invalid(consent="Say what these people agreed to and where.")
     by_key = {contact.key(None): contact for contact in contacts}
     keys = list(by_key)
     for start in range(0, len(keys), KEYS_PER_QUERY):
@@ -402,7 +402,7 @@ def note_export(number: int, *, by: Actor, at: datetime) -> None:
 def test(subscriber: Subscriber, *, by: Actor, at: datetime) -> None:
     """Send them a message that says that nothing happened. Raises `Invalid` unless active."""
     if subscriber.state is not SubscriberState.ACTIVE:
-        raise Invalid(subscriber="Only those who are active get messages.")
+        raise Invalid(subscriber="Only active subscribers get messages.")
     _record("test_wanted", subscriber, by, at, notify=True)
 
 
@@ -465,7 +465,7 @@ def _new(contact: Contact, choice: Choice, at: datetime) -> Subscriber:
 
 def _set(subscriber: Subscriber, choice: Choice) -> None:
     if choice.time_zone is not None and choice.time_zone not in clock.time_zones():
-        raise Invalid(time_zone="This time zone is not known.")
+        raise Invalid(time_zone="Unknown time zone.")
     subscriber.components = list(choice.components)
     subscriber.wants = choice.wants
     subscriber.language = choice.language

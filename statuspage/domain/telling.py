@@ -213,7 +213,7 @@ def check_facts(facts: Facts) -> dict[str, str | None]:
     for field in fields(Facts):
         words = clean(getattr(facts, field.name) or "").strip()
         if len(words) > MAX_FACT:
-            raise Invalid(**{field.name: f"Say it in {MAX_FACT} characters at most."})
+            raise Invalid(**{field.name: f"Use at most {MAX_FACT} characters."})
         found[field.name] = words or None
     return found
 
@@ -226,18 +226,18 @@ def write_body(update: IncidentUpdate, body: str) -> None:
 def check_words(name: str, body: str) -> None:
     errors = {}
     if not clean(name).strip():
-        errors["name"] = "Give the incident a name that customers understand."
+        errors["name"] = "Enter a name that customers understand."
     elif len(name) > MAX_NAME:
-        errors["name"] = f"The name may have {MAX_NAME} characters at most."
+        errors["name"] = f"The name may have at most {MAX_NAME} characters."
     if not clean(body).strip():
-        errors["body"] = "Write what customers should know."
+        errors["body"] = "Write a message for customers."
     if errors:
         raise Invalid(**errors)
 
 
 def check_promise(next_update_by: datetime | None, at: datetime) -> None:
     if next_update_by is not None and next_update_by <= at:
-        raise Invalid(next_update_by="Promise a time that is still ahead.")
+        raise Invalid(next_update_by="Choose a time in the future.")
 
 
 def check_status(kind: IncidentKind, status: IncidentStatus) -> None:

@@ -124,17 +124,17 @@ def _fill(
     errors = {}
     name, title, body = (clean(words).strip() for words in (name, title, body))
     if not 0 < len(name) <= MAX_NAME:
-        errors["name"] = f"Name the template in 1 to {MAX_NAME} characters."
+        errors["name"] = f"Enter a template name of 1 to {MAX_NAME} characters."
     if not 0 < len(title) <= MAX_NAME:
-        errors["title"] = f"Give the incident a name of 1 to {MAX_NAME} characters."
+        errors["title"] = f"Enter an incident name of 1 to {MAX_NAME} characters."
     if not body:
-        errors["body"] = "Write what customers should know."
+        errors["body"] = "Write a message for customers."
     try:
         to_html(body)
     except Invalid as invalid:
         errors |= invalid.errors
     if group_name is not None and len(group_name) > MAX_NAME:
-        errors["group_name"] = f"Name the group in {MAX_NAME} characters at most."
+        errors["group_name"] = f"Enter a group name of at most {MAX_NAME} characters."
     if errors:
         raise Invalid(**errors)
     template.name, template.title, template.body = name, title, body

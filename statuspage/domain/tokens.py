@@ -103,13 +103,13 @@ def create(
     errors = {}
     name = clean(name).strip()
     if not name or len(name) > MAX_NAME:
-        errors["name"] = f"Name the program that will use it, in {MAX_NAME} characters at most."
+        errors["name"] = f"Name the program that will use it, in at most {MAX_NAME} characters."
     elif any(other.name == name for other in working(at=at)):
-        errors["name"] = "Another token has this name; the log could not tell them apart."
+        errors["name"] = "Another token has this name, and the log could not tell them apart."
     if not scopes:
         errors["scopes"] = "Choose what it may do."
     if expires_at is not None and expires_at <= at:
-        errors["expires_at"] = "Choose a day that is still ahead."
+        errors["expires_at"] = "Choose a day in the future."
     if errors:
         raise Invalid(**errors)
     secret = PREFIX + secrets.token_urlsafe(32)

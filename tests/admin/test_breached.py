@@ -68,6 +68,6 @@ def test_flask_check_tells_whether_the_list_can_be_used(app, breached, world):
     breached.write_text("".join(reversed(breached.read_text().splitlines(keepends=True))))
     level, words = checked()
     assert level == "problem"
-    assert words.startswith(f"{breached} is not ordered by hash. ")
+    assert words.startswith(f"{breached} is not sorted by hash. ")
     breached.unlink()
     assert "can not be read: No such file" in checked()[1]

@@ -225,7 +225,7 @@ def test_facts_can_be_told_with_an_update(ann, world, an_incident, stored):
 def test_a_promise_that_was_not_offered_is_refused_in_words(ann, world):
     answer = ann.post("/admin/incidents", an_opening(world, promise="9" * 40))
     assert answer.status_code == 422
-    assert "Choose by when you will say more." in answer.text
+    assert "Choose when the next update is due." in answer.text
 
 
 def test_a_preview_shows_what_customers_will_see_and_saves_nothing(ann, world, an_incident, stored):
@@ -238,8 +238,8 @@ def test_a_preview_shows_what_customers_will_see_and_saves_nothing(ann, world, a
     assert "<strong>new</strong>" in answer.text
     page = text_of(answer)
     assert "✓ Says what customers notice" in page
-    assert "✓ Promises a next update" in page
-    assert "· No workaround given yet" in page
+    assert "✓ Says when the next update comes" in page
+    assert "· No workaround yet" in page
     assert fields_of(answer, f"/admin/incidents/{public_id}/updates")["body"].startswith("It is")
     assert len(stored(lambda: incidents.get(public_id).updates)) == 1
 
@@ -250,8 +250,8 @@ def test_the_checklist_follows_what_is_typed(ann, world):
         an_opening(world, body="Down.", promise="", what_you_can_do="Pay by transfer"),
     )
     page = text_of(answer)
-    assert "· Does not say yet what customers notice" in page
-    assert "· Promises no next update" in page
+    assert "· Does not yet say what customers notice" in page
+    assert "· Does not say when the next update comes" in page
     assert "✓ Gives a workaround" in page
 
 
@@ -406,7 +406,7 @@ def test_the_overview_says_what_waits(ann, world, an_incident, traveller, commit
         assert late
     page = text_of(ann.get("/admin/"))
     assert "Update promised by 13:05, in 5 minutes" in page
-    assert "Half written Draft, nobody sees it" in page
+    assert "Half written Draft, visible to staff only" in page
     assert "Big one No postmortem yet" in page
     traveller.shift(600)
     assert "Promised update is 5 minutes late" in text_of(ann.get("/admin/"))

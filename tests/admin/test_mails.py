@@ -81,7 +81,7 @@ def test_a_test_goes_to_the_one_who_asks_by_the_worker_s_way(
 
 def test_without_a_mail_server_it_says_what_is_missing(ann, an_incident):
     assert "STATUSPAGE_SMTP_URL" in ann.get("/admin/mails").text
-    assert "Send me a test" not in ann.get("/admin/mails/test").text
+    assert "Send me a test e-mail" not in ann.get("/admin/mails/test").text
     answer = ann.post("/admin/mails/test/test")
     assert answer.status_code == 422
     assert "set STATUSPAGE_SMTP_URL" in text_of(answer)

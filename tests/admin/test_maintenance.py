@@ -55,14 +55,14 @@ def test_a_window_that_ends_before_it_begins_is_refused_and_kept(ann, world):
         "/admin/maintenance", an_announcement(world, scheduled_until="2026-03-11T01:00")
     )
     assert answer.status_code == 422
-    assert 'href="#scheduled_until">It must end after it begins.' in answer.text
+    assert 'href="#scheduled_until">It must end after it starts.' in answer.text
     assert fields_of(answer, "/admin/maintenance")["body"] == "Short interruptions."
 
 
 def test_a_window_needs_both_ends(ann, world):
     answer = ann.post("/admin/maintenance", an_announcement(world, scheduled_for=""))
     assert answer.status_code == 422
-    assert 'href="#scheduled_for">Give a date and a time.' in answer.text
+    assert 'href="#scheduled_for">Enter a date and a time.' in answer.text
 
 
 def test_it_is_begun_checked_and_ended_by_hand(ann, world, a_maintenance, stored, status_of):
@@ -177,7 +177,7 @@ def test_a_wrong_window_of_a_draft_is_refused_with_every_word_kept(ann, a_draft,
         wrong = {"scheduled_until": "2026-03-11T01:00", "body": "Other words.", "action": action}
         answer = ann.post(address, {**form, **wrong})
         assert answer.status_code == 422
-        assert 'href="#scheduled_until">It must end after it begins.' in answer.text
+        assert 'href="#scheduled_until">It must end after it starts.' in answer.text
         assert fields_of(answer, address)["body"] == "Other words."
     one = stored(lambda: incidents.get(a_draft))
     assert (one.is_draft, one.updates[0].body) == (True, "Short interruptions.")
@@ -208,8 +208,8 @@ def test_a_viewer_reads_a_draft_and_can_not_change_it(person, ann, a_draft, stor
 def test_what_should_have_begun_waits_on_the_overview(ann, a_maintenance, traveller):
     a_maintenance(auto_start=False)
     traveller.shift(timedelta(days=1, minutes=5))
-    assert "Database upgrade Should have begun" in text_of(ann.get("/admin/"))
-    assert "Waits for you" in text_of(ann.get("/admin/maintenance"))
+    assert "Database upgrade Should have started" in text_of(ann.get("/admin/"))
+    assert "Needs your action" in text_of(ann.get("/admin/maintenance"))
 
 
 def test_the_list_finds_by_name(ann, a_maintenance):

@@ -192,7 +192,7 @@ def test_a_desk_whose_database_never_answers_says_so(app, ann, world):
     finally:
         sa.event.remove(engine, "begin", gone)
     assert answer.status_code == 503
-    assert "The database does not answer" in answer.text
+    assert "The database is unavailable" in answer.text
 
 
 @on_sqlite

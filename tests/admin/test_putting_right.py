@@ -133,7 +133,7 @@ def test_a_moment_needs_a_reason_and_a_past(ann, an_incident):
     assert 'href="#reason">Say why' in answer.text
     answer = ann.post(address, {"value": "2026-03-11T10:00", "reason": "x"})
     assert answer.status_code == 422
-    assert 'href="#value">This moment lies in the future.' in answer.text
+    assert 'href="#value">This time is in the future.' in answer.text
 
 
 def test_an_hour_that_does_not_exist_is_said_to(person, an_incident, traveller):

@@ -84,7 +84,7 @@ def test_a_full_disk_is_told_plainly_and_costs_nothing_that_was_saved(
             saved += 1
             answer = ann.post(address, form | {"nonce": str(saved)}, token=token)
         assert answer.status_code == 503
-        assert "The disk is full" in answer.text
+        assert "The database’s disk is full" in answer.text
         assert fields_of(answer, address)["body"] == WORDS
         assert client.get("/").status_code == 200
     assert ann.post(address, form | {"nonce": "last"}).status_code == 303

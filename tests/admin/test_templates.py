@@ -58,7 +58,7 @@ def test_a_template_is_written_changed_and_thrown_away(ann, world, stored):
     ann.post(address, form | {"name": "API sluggish", "components": [world.cards, world.api]})
     assert "The API is slow: Payments - Card payments, API" in text_of(ann.get("/admin/templates"))
     assert ann.post(f"{address}/remove").status_code == 303
-    assert "There is no template yet." in ann.get("/admin/templates").text
+    assert "No templates yet." in ann.get("/admin/templates").text
     log = text_of(ann.get("/admin/audit"))
     assert "Template: created" in log
     assert "Template: removed" in log

@@ -388,7 +388,7 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
             at=clock.now(),
         )
     page.get_by_role("button", name="Save").click()
-    found["Somebody was quicker"] = heading_and_barriers(page)
+    found["Someone else changed this first"] = heading_and_barriers(page)
 
     monkeypatch.setattr(proof, "FRESH", timedelta(0))
     with committed():
@@ -412,8 +412,8 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
 
     outside = open_page()
     for heading, token in [
-        ("Sign in to the status desk", link),
-        ("This link does not work any more", "used-up"),
+        ("Sign in to the status page admin", link),
+        ("This link no longer works", "used-up"),
     ]:
         outside.goto(f"{live_url}/admin/sign-in/{token}")
         found[heading] = heading_and_barriers(outside)
@@ -443,10 +443,10 @@ def test_a_second_factor_is_set_up_and_asked_for_by_keyboard_alone(
         10
     )
     found["Your second factor is on"] = heading_and_barriers(page), too_wide_at(page)
-    tab_to(page, "I have kept them")
+    tab_to(page, "I have saved them")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
-    tab_to(page, "Change the second factor")
+    tab_to(page, "Manage your second factor")
     page.keyboard.press("Enter")
     expect(page.get_by_text("10 recovery codes are left.")).to_be_visible()
 

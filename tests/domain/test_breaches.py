@@ -47,7 +47,7 @@ def test_a_breached_password_is_refused_in_plain_words(a_list):
 
 
 def test_a_list_in_another_order_is_noticed(a_list):
-    assert breaches.flaw(a_list([line(one) for one in STOLEN])) == "is not ordered by hash"
+    assert breaches.flaw(a_list([line(one) for one in STOLEN])) == "is not sorted by hash"
 
 
 @pytest.mark.parametrize(

@@ -153,9 +153,9 @@ def _mark(file: Path) -> str:
 @bp.errorhandler(CSRFError)
 def _refuse_forgery(_error: CSRFError) -> ResponseReturnValue:
     return again.page(
-        "This form was too old",
-        "It was opened before you signed in or out, so we can not be sure that you sent it."
-        " Nothing was saved. Look it over and send it again.",
+        "This form has expired",
+        "It was opened before you signed in or out, so we cannot be sure that you sent it."
+        " Nothing was saved. Check it and send it again.",
         400,
     )
 
@@ -166,7 +166,7 @@ def _refuse_forgery(_error: CSRFError) -> ResponseReturnValue:
 def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     if crossed(error):
         return _crossed(error)
-    log.error("desk.database_unavailable", error=str(getattr(error, "orig", error)))
+    log.error("admin.database_unavailable", error=str(getattr(error, "orig", error)))
     _roll_back()
     if "_login_user" not in g:
         # Flask-Login would ask the database who this is when the page is rendered.
@@ -179,12 +179,12 @@ def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
 @bp.errorhandler(exc.IntegrityError)
 @bp.errorhandler(StaleDataError)
 def _crossed(error: exc.SQLAlchemyError) -> ResponseReturnValue:
-    log.warning("desk.crossed", error=_kind(error))
+    log.warning("admin.write_conflict", error=_kind(error))
     _roll_back()
     return again.page(
-        "Somebody else was quicker",
-        "They changed or removed the same thing at this moment, so nothing of yours was saved."
-        " Look at what stands now, then send yours again if it is still right.",
+        "Someone else changed this first",
+        "They changed or removed the same thing at the same moment, so yours was not saved."
+        " Check the current version, then send yours again if it is still right.",
         409,
     )
 
@@ -192,13 +192,13 @@ def _crossed(error: exc.SQLAlchemyError) -> ResponseReturnValue:
 @bp.errorhandler(exc.DataError)
 def _unstorable(error: exc.DataError) -> ResponseReturnValue:
     """PostgreSQL has no place for it; SQLite finds nothing there."""
-    log.warning("desk.unstorable", error=_kind(error))
+    log.warning("admin.value_rejected", error=_kind(error))
     _roll_back()
     if request.method != "POST":
         return _not_found()
     return again.page(
-        "This can not be kept",
-        "A character or a number in it is none that the database takes. Nothing was saved.",
+        "This cannot be saved",
+        "It contains characters or numbers that we can't store. Nothing was saved.",
         422,
     )
 
@@ -209,7 +209,7 @@ def _too_many(_error: HTTPException) -> ResponseReturnValue:
         render_template(
             "admin/stop.html",
             heading="Too many attempts",
-            words="Signing in failed too often. Wait a few minutes, then try again, or ask an"
+            words="Too many failed sign-ins. Wait a few minutes and try again, or ask an"
             " owner for a sign-in link.",
         ),
         429,
@@ -222,8 +222,8 @@ def _too_many(_error: HTTPException) -> ResponseReturnValue:
 def _forbidden(_error: HTTPException) -> ResponseReturnValue:
     return render_template(
         "admin/stop.html",
-        heading="You may not do this",
-        words="Your role does not allow it. An owner of this page can change your role.",
+        heading="You are not allowed to do this",
+        words="Your role does not permit it. An owner of this page can change your role.",
     ), 403
 
 
@@ -246,7 +246,7 @@ def _not_found() -> ResponseReturnValue:
     return render_template(
         "admin/stop.html",
         heading="Not found",
-        words="There is nothing at this address. It may have been a draft that was thrown away.",
+        words="There is nothing at this address. It may have been a draft that was discarded.",
     ), 404
 
 

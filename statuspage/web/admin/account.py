@@ -17,7 +17,7 @@ bp = Blueprint("account", __name__, url_prefix="/account")
 
 
 class PasswordForm(proof.ProofForm):
-    current_password = PasswordField("Present password")
+    current_password = PasswordField("Current password")
     password = PasswordField("New password")
 
 
@@ -54,7 +54,7 @@ def change_password() -> ResponseReturnValue:
         signing_in.renew()
         return url_for("admin.account.show")
 
-    said = "Your password is changed. Every other session of yours has ended."
+    said = "Your password has been changed. All your other sessions have ended."
     return make_response(save(form, act, said=said, again=lambda: _page(form)))
 
 
@@ -71,7 +71,7 @@ def end_other_sessions() -> ResponseReturnValue:
         signing_in.renew()
         return url_for("admin.account.show", _anchor="sessions")
 
-    said = "You are signed out everywhere else."
+    said = "You are now signed out everywhere else."
     return save(form, act, said=said, again=lambda: _page(PasswordForm(), form))
 
 
@@ -91,7 +91,7 @@ def end_session(public_id: str) -> ResponseReturnValue:
         return url_for("admin.account.show", _anchor="sessions")
 
     return save(
-        form, act, said="That session has ended.", again=lambda: _page(PasswordForm(), form)
+        form, act, said="The session has been ended.", again=lambda: _page(PasswordForm(), form)
     )
 
 

@@ -27,8 +27,8 @@ def page(
         return make_response(
             render_template(
                 "admin/stop.html",
-                heading="Another site sent this form",
-                words="It was refused, and nothing was saved.",
+                heading="This form came from another site",
+                words="It was rejected, and nothing was saved.",
             ),
             403,
         )

@@ -54,7 +54,9 @@ def dragged(order: str) -> tuple[list[Item], dict[ComponentGroup, list[Component
         moved, _, parent = word.partition("/")
         item, group = known.get(moved), known.get(parent)
         if item is None or (parent and not isinstance(group, ComponentGroup)):
-            raise Invalid(order="The components changed meanwhile. Look again, then order them.")
+            raise Invalid(
+                order="The components changed in the meantime. Check the list and reorder again."
+            )
         if isinstance(group, ComponentGroup) and isinstance(item, Component):
             new_children[group].append(item)
         else:

@@ -68,7 +68,7 @@ def check_password() -> ResponseReturnValue:
     form = SignInForm(request.form)
     person = staff.authenticate(form.email.data or "", form.password.data or "")
     if person is None:
-        form.others.append("This e-mail and password do not belong together. Check both.")
+        form.others.append("Wrong e-mail or password.")
         return render_template("admin/sign_in.html", form=form, next=_next()), 422
     return _let_in(person, "password", _next())
 
@@ -89,20 +89,20 @@ def ask_code() -> ResponseReturnValue:
 def check_code() -> ResponseReturnValue:
     halfway = signing_in.halfway()
     if halfway is None:
-        flash("That took a while. Sign in again.")
+        flash("That took too long. Sign in again.")
         return redirect(url_for("admin.auth.sign_in", next=_next()), 303)
     form = CodeForm(request.form)
     person, at = halfway.person, clock.now()
     if typed := form.recovery_code.data:
         is_right = second_factor.accept_recovery_code(person, typed, by=person.actor, at=at)
         if not is_right:
-            form.recovery_code.errors = ["This is none of your recovery codes that are left."]
+            form.recovery_code.errors = ["That recovery code is not valid, or was already used."]
     else:
         typed = form.one_time_password.data or ""
         is_right = second_factor.accept_code(person, typed, keys=signing_in.keys(), at=at)
         if not is_right:
             form.one_time_password.errors = [
-                "This is not the code of now, or it was used already. Type the next one."
+                "That code is not valid, or was already used. Enter the next one."
             ]
     if not is_right:
         db.session.rollback()
@@ -157,7 +157,7 @@ def _let_in(person: Staff, how: str, next_: str) -> ResponseReturnValue:
 
 def _go_on(person: Staff, next_: str) -> ResponseReturnValue:
     if person.password_hash is None:
-        flash("Choose a password, so that you can sign in without a link.")
+        flash("Choose a password so that you can sign in without a link.")
         next_ = url_for("admin.account.show")
     return redirect(next_, 303)
 

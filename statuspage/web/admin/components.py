@@ -36,7 +36,7 @@ class ComponentForm(Form):
     name = StringField("Name", filters=[words])
     description = TextAreaField("Description", filters=[words])
     group = SelectField("Group", validate_choice=False)
-    start_date = StringField("Counts since", filters=[optional])
+    start_date = StringField("Uptime counts since", filters=[optional])
     showcase = BooleanField("Show bars and uptime", default=True)
     only_show_if_degraded = BooleanField("Show only while it is not operational")
 
@@ -46,7 +46,7 @@ class ComponentForm(Form):
             try:
                 date.fromisoformat(typed.data)
             except ValueError:
-                raise ValidationError("Give a day, such as 2026-03-10.") from None
+                raise ValidationError("Enter a date such as 2026-03-10.") from None
 
     @property
     def first_day(self) -> date | None:
@@ -57,7 +57,7 @@ class StatusForm(Form):
     """A claim: how a component stands, what share is concerned, whom."""
 
     status = SelectField("Status", choices=STATUSES)
-    share = StringField("Extent", filters=[words])
+    share = StringField("Share affected", filters=[words])
     scope = StringField("Who is affected", filters=[words])
 
     def validate_share(self, typed: StringField) -> None:
@@ -219,7 +219,7 @@ def archive(public_id: str) -> ResponseReturnValue:
     return save(
         Form(request.form),
         act,
-        said=f"{component.name} is archived. Its history stays.",
+        said=f"{component.name} has been archived. Its history stays.",
         again=lambda: _page(component),
     )
 
@@ -265,7 +265,7 @@ def _chosen_group(form: ComponentForm) -> ComponentGroup | None:
         return None
     group = components.get_group(form.group.data)
     if group is None:
-        raise Invalid(group="This group is gone. Choose another one.")
+        raise Invalid(group="This group no longer exists. Choose another one.")
     return group
 
 
@@ -341,7 +341,7 @@ def correct_claim(public_id: str, claim_id: int) -> ResponseReturnValue:
     return save(
         form,
         act,
-        said="Corrected. Uptime follows.",
+        said="Corrected. Uptime has been recalculated.",
         again=lambda: _claim_page(component, row, form),
     )
 

@@ -30,11 +30,11 @@ from statuspage.web.admin.saving import save
 bp = Blueprint("corrections", __name__, url_prefix="/incidents")
 
 MOMENTS = {
-    Moment.STARTED: ("Started", "When customers began to notice."),
-    Moment.DETECTED: ("Detected", "When we knew."),
-    Moment.TOLD: ("First told", "When customers could read of it."),
-    Moment.MITIGATED: ("Mitigated", "When it stopped hurting."),
-    Moment.RESOLVED: ("Resolved", "When it was over."),
+    Moment.STARTED: ("Started", "When customers first noticed."),
+    Moment.DETECTED: ("Detected", "When we first knew."),
+    Moment.TOLD: ("First published", "When customers could first read about it."),
+    Moment.MITIGATED: ("Mitigated", "When customers were no longer affected."),
+    Moment.RESOLVED: ("Resolved", "When the incident ended."),
 }
 
 
@@ -102,7 +102,7 @@ def _edit_page(incident: Incident, form: EditForm) -> str:
 class EditUpdateForm(Form):
     body = TextAreaField("Message", filters=[words])
     reason = StringField("Reason for the change", filters=[words])
-    notify = BooleanField("Tell subscribers of the correction")
+    notify = BooleanField("Notify subscribers of the correction")
     expected_version = VersionField()
 
 
@@ -138,7 +138,7 @@ def save_edited_update(public_id: str, update_id: str) -> ResponseReturnValue:
         return save(
             form,
             act,
-            said="Saved. The earlier words are kept.",
+            said="Saved. The earlier text is kept.",
             again=lambda: _edit_update_page(incident, update, form),
         )
     except Conflict as conflict:
@@ -160,7 +160,7 @@ def _edit_update_page(incident: Incident, update: IncidentUpdate, form: EditUpda
 
 
 class MomentForm(Form):
-    value = MomentField("Moment")
+    value = MomentField("Time")
     reason = StringField("Reason", filters=[words])
 
 
@@ -260,7 +260,7 @@ def _retract_page(incident: Incident, form: RetractForm) -> str:
 
 
 class RedactForm(Form):
-    words = StringField("Words to take out")
+    words = StringField("Words to remove")
 
 
 @bp.get("/<public_id>/redact")
@@ -283,6 +283,6 @@ def redact(public_id: str) -> ResponseReturnValue:
     return save(
         form,
         act,
-        said="Taken out of every version.",
+        said="Removed from every version.",
         again=lambda: render_template("admin/redact.html", incident=incident, form=form),
     )

@@ -72,7 +72,7 @@ def _decide(
         )
         return url_for("admin.deliveries.index")
 
-    said = "They go out now." if decision == "send" else "They are dropped."
+    said = "Being sent now." if decision == "send" else "Cancelled."
     return save(form, act, said=said, again=lambda: _page(form))
 
 

@@ -104,7 +104,7 @@ class MomentField(Field):
         text, zone = valuelist[0].strip(), local.zone()
         if not text:
             if self.required:
-                raise ValueError("Give a date and a time.")
+                raise ValueError("Enter a date and a time.")
             return
         known = self.object_data
         if isinstance(known, datetime) and local.typed(known, zone) == text and self.fold is None:
@@ -204,7 +204,7 @@ class ClaimRows:
             except ValueError as error:
                 row.errors["share"] = str(error)
             if not row.is_on and self._was_set(row):
-                row.errors["status"] = "Tick the box too, so that this counts."
+                row.errors["status"] = "Tick the box as well to include this component."
             if row.is_on:
                 self.data[row.component] = Claim(row.status, share, row.scope or None)
         return not any(row.errors for row in self.rows)
@@ -253,7 +253,7 @@ class ClaimRows:
         try:
             row.status = ComponentStatus(status)
         except ValueError:
-            row.errors["status"] = "Choose how this component stands."
+            row.errors["status"] = "Choose a status for this component."
         return row
 
 
@@ -264,7 +264,7 @@ def parse_share(text: str) -> Decimal | None:
         return None
     found = _SHARE.fullmatch(text)
     if found is None:
-        raise ValueError("Give the extent as a percentage, such as 12 %.")
+        raise ValueError("Enter the share as a percentage, such as 12 %.")
     return Decimal(f"{found[1]}.{found[2] or 0}").quantize(Decimal("0.01"))
 
 
@@ -322,19 +322,19 @@ class FactsForm(Form):
 class TellForm(ClaimsForm, FactsForm):
     """Where it stands, the message, the promise: what every post to a timeline says."""
 
-    status = StepsField("Where it stands")
+    status = StepsField("Status")
     body = TextAreaField("Message", filters=[words])
     promise = StepsField("Next update by", choices=PROMISES, default="30")
 
     def validate_status(self, chosen: StepsField) -> None:
         """Refuse words that are no step of this kind."""
         if chosen.data not in self.status.choices:
-            raise ValidationError("Choose where it stands.")
+            raise ValidationError("Choose a status.")
 
     def validate_promise(self, chosen: StepsField) -> None:
         """Refuse lengths that are not offered."""
         if (chosen.data or "") not in PROMISES:
-            raise ValidationError("Choose by when you will say more.")
+            raise ValidationError("Choose when the next update is due.")
 
     @property
     def step(self) -> IncidentStatus:
@@ -353,5 +353,5 @@ def parse_impact(word: str | None) -> Impact | None:
     Raises `Invalid` on a word that is not offered.
     """
     if word and word not in IMPACTS:
-        raise Invalid(impact_override="Choose one of the impacts.")
+        raise Invalid(impact_override="Choose an impact.")
     return Impact(word) if word else None

@@ -81,7 +81,7 @@ def remove(public_id: str) -> ResponseReturnValue:
     return save(
         Form(request.form),
         act,
-        said="Group dissolved. Its components stand at the end of the page.",
+        said="Group deleted. Its components are now at the end of the page.",
         again=lambda: _page(GroupForm(obj=found), found),
     )
 

@@ -113,7 +113,7 @@ def open_incident() -> ResponseReturnValue:
         )
         return url_for("admin.incidents.show", public_id=incident.public_id)
 
-    said = "Draft saved. Customers do not see it." if is_draft else "Published."
+    said = "Draft saved. Customers cannot see it." if is_draft else "Published."
     return save(form, act, said=said, again=lambda: _new_page(form))
 
 
@@ -150,7 +150,7 @@ def save_draft(public_id: str) -> ResponseReturnValue:
             drafts.publish(incident, by=current_actor(), at=now)
         return url_for("admin.incidents.show", public_id=public_id)
 
-    said = "Published." if is_published else "Draft saved. Customers do not see it."
+    said = "Published." if is_published else "Draft saved. Customers cannot see it."
     return save(form, act, said=said, again=lambda: _new_page(form, incident))
 
 
@@ -172,7 +172,7 @@ def discard(public_id: str) -> ResponseReturnValue:
         drafts.delete(incident, by=current_actor(), at=clock.now())
         return url_for("admin.overview.show")
 
-    return save(form, act, said="Draft thrown away.", again=lambda: _page(incident, other=form))
+    return save(form, act, said="Draft discarded.", again=lambda: _page(incident, other=form))
 
 
 def _open_form(formdata: Any, incident: Incident | None) -> OpenForm:
@@ -252,7 +252,10 @@ def post_update(public_id: str) -> ResponseReturnValue:
 
     answer = save(form, act, said="Update posted.", again=lambda: _page(incident, form))
     if answer.status_code == 303 and newest and form.seen.data not in {"", newest.public_id}:
-        flash(f"{newest.posted_by} posted an update while you wrote. Both stand, yours is newer.")
+        flash(
+            f"{newest.posted_by} posted an update while you wrote."
+            " Both are published; yours is newer."
+        )
     return answer
 
 
@@ -274,7 +277,7 @@ def _save_draft_update(incident: Incident, form: UpdateForm) -> Response:
     return save(
         form,
         act,
-        said="Draft saved. Customers do not see it.",
+        said="Draft saved. Customers cannot see it.",
         again=lambda: _page(incident, form),
     )
 
@@ -297,7 +300,7 @@ def discard_update(public_id: str) -> ResponseReturnValue:
         drafts.discard_update(incident)
         return url_for("admin.incidents.show", public_id=public_id)
 
-    return save(form, act, said="Draft thrown away.", again=lambda: _page(incident, other=form))
+    return save(form, act, said="Draft discarded.", again=lambda: _page(incident, other=form))
 
 
 def _update_form(formdata: Any, incident: Incident) -> UpdateForm:
@@ -413,7 +416,7 @@ def backfill() -> ResponseReturnValue:
     return save(
         form,
         act,
-        said="Recorded. Nobody was notified.",
+        said="Added. No subscribers were notified.",
         again=lambda: _backfill_page(form),
     )
 

@@ -46,15 +46,15 @@ def parse(text: str, zone: ZoneInfo, *, fold: int | None = None) -> datetime:
         twice = exists and first.utcoffset() != second.utcoffset()
         if not exists:
             raise NotAMomentError(
-                f"This time does not exist in {zone.key}: clocks are put forward then."
+                f"This time does not exist in {zone.key}: clocks go forward then."
             )
         if twice and fold is None:
             raise TwoMomentsError(
-                f"This time comes twice in {zone.key}: clocks are put back then. Choose which one."
+                f"This time occurs twice in {zone.key}: clocks go back then. Choose which one."
             )
         return (second if fold else first).astimezone(UTC)
     except OverflowError:
-        raise NotAMomentError("Give a date nearer to today.") from None
+        raise NotAMomentError("Enter a date closer to today.") from None
 
 
 def typed(moment: datetime, zone: ZoneInfo) -> str:
@@ -88,4 +88,4 @@ def _naive(text: str) -> datetime:
             return datetime.strptime(text, form)  # noqa: DTZ007  the zone comes from the page
         except ValueError:
             continue
-    raise NotAMomentError("Give a date and a time, such as 2026-03-10 12:00.")
+    raise NotAMomentError("Enter a date and a time, such as 2026-03-10 12:00.")

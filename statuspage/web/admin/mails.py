@@ -70,15 +70,15 @@ def test(kind: str) -> ResponseReturnValue:
 
     def act() -> str:
         if not _can_send():
-            raise Invalid(mail="There is no mail server yet: set STATUSPAGE_SMTP_URL.")
+            raise Invalid(mail="No mail server is set: set STATUSPAGE_SMTP_URL.")
         try:
             _order(shown.kind, current_user.email)
         except Exception as error:
-            log.error("trial.queue_unavailable", error=str(error))
-            raise Invalid(mail="The job queue does not answer. Try again in a moment.") from None
+            log.error("test_message.queue_unavailable", error=str(error))
+            raise Invalid(mail="The job queue is not responding. Try again in a moment.") from None
         return url_for("admin.mails.show", kind=kind)
 
-    said = f"On its way to {current_user.email}. If nothing comes, the worker’s log says why."
+    said = f"On its way to {current_user.email}. If nothing arrives, the worker’s log says why."
     return save(form, act, said=said, again=lambda: _page(shown, form))
 
 

@@ -26,21 +26,21 @@ PAGE_SIZE = 25
 class ScheduleForm(ClaimsForm, FactsForm):
     name = StringField("Name", filters=[words])
     body = TextAreaField("Message", filters=[words])
-    scheduled_for = MomentField("Begins", required=True)
+    scheduled_for = MomentField("Starts", required=True)
     scheduled_until = MomentField("Ends", required=True)
-    auto_start = BooleanField("Begins by itself", default=True)
-    auto_end = BooleanField("Ends by itself", default=True)
+    auto_start = BooleanField("Start automatically", default=True)
+    auto_end = BooleanField("End automatically", default=True)
     reminds = BooleanField("Remind subscribers one hour before", default=True)
 
 
 class RescheduleForm(Form):
-    scheduled_for = MomentField("Begins", required=True)
+    scheduled_for = MomentField("Starts", required=True)
     scheduled_until = MomentField("Ends", required=True)
-    body = TextAreaField("Tell customers why", filters=[words])
+    body = TextAreaField("Message to customers", filters=[words])
 
 
 class CancelForm(Form):
-    body = TextAreaField("Tell customers why", filters=[words])
+    body = TextAreaField("Message to customers", filters=[words])
 
 
 @bp.get("")
@@ -91,7 +91,7 @@ def schedule() -> ResponseReturnValue:
         )
         return url_for("admin.incidents.show", public_id=one.public_id)
 
-    said = "Draft saved. Customers do not see it." if is_draft else "Announced."
+    said = "Draft saved. Customers cannot see it." if is_draft else "Announced."
     return save(form, act, said=said, again=lambda: _schedule_page(form, None))
 
 
@@ -131,7 +131,7 @@ def save_draft(public_id: str) -> ResponseReturnValue:
             drafts.publish(draft, by=current_actor(), at=now)
         return url_for("admin.incidents.show", public_id=public_id)
 
-    said = "Announced." if is_published else "Draft saved. Customers do not see it."
+    said = "Announced." if is_published else "Draft saved. Customers cannot see it."
     return save(form, act, said=said, again=lambda: _schedule_page(form, draft))
 
 
@@ -161,7 +161,7 @@ def reschedule(public_id: str) -> ResponseReturnValue:
         return url_for("admin.incidents.show", public_id=public_id)
 
     return save(
-        form, act, said="The new window is published.", again=lambda: _reschedule_page(one, form)
+        form, act, said="The new times are published.", again=lambda: _reschedule_page(one, form)
     )
 
 
@@ -181,7 +181,7 @@ def cancel(public_id: str) -> ResponseReturnValue:
         maintenance.cancel(one, body=form.body.data or "", by=current_actor(), at=clock.now())
         return url_for("admin.incidents.show", public_id=public_id)
 
-    return save(form, act, said="Called off.", again=lambda: _cancel_page(one, form))
+    return save(form, act, said="Maintenance cancelled.", again=lambda: _cancel_page(one, form))
 
 
 def _schedule_form(formdata: Any, draft: Incident | None) -> ScheduleForm:

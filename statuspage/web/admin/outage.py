@@ -5,7 +5,7 @@ import sqlite3
 
 from statuspage.db import DamagedError
 
-_WAIT = "Nothing was saved. Customers go on seeing the last good page. "
+_WAIT = "Nothing was saved. Customers still see the last good page. "
 _STAYS = "; what you wrote stays here."
 
 
@@ -16,24 +16,27 @@ def in_words(error: object) -> tuple[str, str]:
     if isinstance(error, DamagedError):
         return (
             "The database file is damaged",
-            _WAIT + "Ask whoever runs this machine to restore the last backup"
-            " (flask restore --replace)" + _STAYS,
+            _WAIT
+            + "Ask your server administrator to restore the last backup (flask restore --replace"
+            " FILE)" + _STAYS,
         )
     if primary == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
         return (
-            "The disk is full",
-            _WAIT + "Ask whoever runs this machine to make room, then try again" + _STAYS,
+            "The database’s disk is full",
+            _WAIT + "Ask your server administrator to free some space, then try again" + _STAYS,
         )
     if primary == sqlite3.SQLITE_READONLY:
         return (
-            "The database may not be written to",
-            _WAIT + "Ask whoever runs this machine to look at the disk and at whose file the"
-            " database is, then try again" + _STAYS,
+            "The database file is read-only",
+            _WAIT
+            + "Ask your server administrator to check the disk and the owner of the file, then"
+            " try again" + _STAYS,
         )
     if primary == sqlite3.SQLITE_BUSY:
         return (
             "The database is busy",
-            _WAIT + "Another program has held it for some seconds. Wait a moment, then"
-            " try again" + _STAYS,
+            _WAIT
+            + "Another program has held it for several seconds. Wait a moment, then try again"
+            + _STAYS,
         )
-    return ("The database does not answer", _WAIT + "Wait a moment, then try again" + _STAYS)
+    return ("The database is unavailable", _WAIT + "Wait a moment, then try again" + _STAYS)

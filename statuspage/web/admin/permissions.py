@@ -84,8 +84,8 @@ def _sign_in_first() -> ResponseReturnValue:
     if request.method not in {"GET", "HEAD"}:
         return again.page(
             "You are signed out",
-            "Your session has ended, and nothing was saved. Sign in again in a new tab, then come"
-            " back here and send what you wrote.",
+            "Your session has ended, so nothing was saved. Sign in again in a new tab, then"
+            " come back here and send it again.",
             401,
             sign_in=True,
         )
@@ -104,9 +104,9 @@ def _owes_second_factor(endpoint: str) -> bool:
 def _set_up_first() -> ResponseReturnValue:
     if request.method not in {"GET", "HEAD"}:
         return again.page(
-            "A second factor is needed first",
+            "Set up your second factor first",
             "Nothing was saved. Set up your second factor in a new tab, then come back here and"
-            " send what you wrote.",
+            " send it again.",
             403,
             set_up=True,
         )

@@ -27,13 +27,13 @@ UNWRITTEN_WINDOW = timedelta(days=365)
 STATES = {state.value: state.label for state in ActionState}
 
 HELP = {
-    Part.SUMMARY: "Three sentences that a customer understands: what happened, how long, what now.",
-    Part.IMPACT: "Who was affected, how, how many, from when to when.",
+    Part.SUMMARY: "Three sentences for customers: what happened, for how long, what comes next.",
+    Part.IMPACT: "Who was affected, how, how many, and from when to when.",
     Part.ROOT_CAUSE: "What broke, and why.",
-    Part.FACTORS: "What let it break, and what let it last: there is rarely one cause.",
-    Part.WENT_WELL: "What kept it from being worse.",
+    Part.FACTORS: "What allowed it to happen, and to last: there is rarely a single cause.",
+    Part.WENT_WELL: "What kept it from getting worse.",
     Part.WENT_BADLY: "What made it longer or harder.",
-    Part.LUCK: "What we can not count on next time.",
+    Part.LUCK: "What we cannot count on next time.",
 }
 
 
@@ -84,7 +84,7 @@ class ActionRow(WTForm):
             try:
                 date.fromisoformat(typed.data)
             except ValueError:
-                raise ValidationError("Give a day, such as 2026-03-10.") from None
+                raise ValidationError("Enter a date such as 2026-03-10.") from None
 
     @property
     def is_blank(self) -> bool:
@@ -151,9 +151,9 @@ def write(public_id: str) -> ResponseReturnValue:
         return url_for("admin.postmortems.show", public_id=public_id)
 
     said = {
-        "review": "Saved. Ask a colleague to read it.",
+        "review": "Saved. Ask a colleague to review it.",
         "publish": "Published.",
-    }.get(action, "Saved. Customers do not see it until it is published.")
+    }.get(action, "Saved. Customers cannot see it until it is published.")
     try:
         return save(
             form,
@@ -181,7 +181,7 @@ def set_action_state(public_id: str) -> ResponseReturnValue:
         postmortems.set_action_state(action, state, by=current_actor(), at=clock.now())
         return url_for("admin.postmortems.index", _anchor=f"action-{public_id}")
 
-    return save(Form(request.form), act, said="Action moved.", again=lambda: abort(422))
+    return save(Form(request.form), act, said="Action updated.", again=lambda: abort(422))
 
 
 def _state(word: str) -> ActionState:

@@ -143,19 +143,19 @@ def _checks(
     says_enough = len(body.split()) >= FEW_WORDS
     names_whom = bool(claims or facts.who_is_affected or status.is_over)
     if not says_enough:
-        notice = Check(False, "Does not say yet what customers notice")
+        notice = Check(False, "Does not yet say what customers notice")
     elif not names_whom:
-        notice = Check(False, "Names no component, and nobody who is affected")
+        notice = Check(False, "Does not yet name a component or who is affected")
     else:
         notice = Check(True, "Says what customers notice")
     if status.is_over or kind is IncidentKind.MAINTENANCE:
         return [notice]
     return [
         notice,
-        Check(True, "Promises a next update")
+        Check(True, "Says when the next update comes")
         if next_update_by
-        else Check(False, "Promises no next update"),
+        else Check(False, "Does not say when the next update comes"),
         Check(True, "Gives a workaround")
         if facts.what_you_can_do
-        else Check(False, "No workaround given yet"),
+        else Check(False, "No workaround yet"),
     ]

@@ -32,14 +32,15 @@ def prove(form: ProofForm) -> None:
     if current_user.password_hash is None:
         if not is_fresh():
             raise Invalid(
-                proof="You have no password and signed in a while ago. Ask an owner for a new"
-                " sign-in link, or choose a password with one."
+                proof="You have no password, and you signed in too long ago to do this. Sign"
+                " in with a new link (an owner or flask staff link makes one), then"
+                " choose a password."
             )
         return
     typed = form.current_password.data or ""
     if staff.authenticate(current_user.email, typed) is None:
         g.was_proof_refused = True
-        raise Invalid(current_password="This is not your present password.")  # noqa: S106  a sentence
+        raise Invalid(current_password="That is not your current password.")  # noqa: S106  a sentence
     signing_in.note_proof()
 
 
@@ -49,7 +50,7 @@ def prove_lately(form: ProofForm) -> None:
         return
     if current_user.password_hash is not None and not form.current_password.data:
         # Nobody guessed, so nothing is counted: the form did not ask yet.
-        raise Invalid(current_password="Type your password as well.")  # noqa: S106  a sentence
+        raise Invalid(current_password="Enter your password as well.")  # noqa: S106  a sentence
     prove(form)
 
 

@@ -39,7 +39,7 @@ def set_up() -> ResponseReturnValue:
         second_factor.set_up(_oneself(), keys=signing_in.keys(), at=clock.now())
         return url_for("admin.second_factor.show")
 
-    return save(form, act, said="Now let your app learn the secret.", again=lambda: _page(form))
+    return save(form, act, said="Now scan the code with your app.", again=lambda: _page(form))
 
 
 @bp.post("/confirm")
@@ -95,7 +95,7 @@ def switch_off() -> ResponseReturnValue:
         signing_in.renew()
         return url_for("admin.second_factor.show")
 
-    said = "Your second factor is off. Every other session of yours has ended."
+    said = "Your second factor is off. All your other sessions have ended."
     return save(form, act, said=said, again=lambda: _page(form))
 
 

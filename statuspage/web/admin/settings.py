@@ -17,11 +17,11 @@ bp = Blueprint("settings", __name__, url_prefix="/settings")
 
 class PageForm(Form):
     name = StringField("Name", filters=[words])
-    url = StringField("Public address", filters=[optional])
+    url = StringField("Public URL", filters=[optional])
     time_zone = StringField("Time zone", filters=[words], default="Etc/UTC")
     about = TextAreaField("About this page", filters=[words])
     footer = TextAreaField("Footer", filters=[words])
-    support_url = StringField("Where customers get help", filters=[optional])
+    support_url = StringField("Support link", filters=[optional])
     accent = StringField("Link colour, light", filters=[optional])
     accent_dark = StringField("Link colour, dark", filters=[optional])
 

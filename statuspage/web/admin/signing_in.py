@@ -87,7 +87,7 @@ def end() -> None:
             sessions.end(present())
             db.session.commit()
     except exc.SQLAlchemyError:
-        log.warning("desk.session_not_ended")
+        log.warning("admin.sign_out_failed")
         db.session.rollback()
     logout_user()
     session.clear()
@@ -138,5 +138,5 @@ def note(_error: BaseException | None = None) -> None:
         sessions.note(session_id, at=clock.now())
         db.session.commit()
     except exc.SQLAlchemyError:
-        log.info("desk.session_not_noted")
+        log.info("admin.last_seen_not_saved")
         db.session.rollback()

@@ -40,14 +40,16 @@ def read(text: str) -> list[Contact]:
     try:
         rows = [row for row in csv.reader(lines) if any(row)]
     except csv.Error:
-        raise Invalid(file="This is no CSV file: one of its cells has no end.") from None
+        raise Invalid(file="This is not a valid CSV file: a quoted cell is never closed.") from None
     if not rows:
         raise Invalid(file="The file is empty.")
     names = [_name(cell) for cell in rows[0]]
     is_named = bool({"email", "address", "phone_number"} & set(names))
     rows = rows[1:] if is_named else rows
     if len(rows) > MOST_ROWS:
-        raise Invalid(file=f"Import {MOST_ROWS:,} lines at a time; this file has {len(rows):,}.")
+        raise Invalid(
+            file=f"Import at most {MOST_ROWS:,} lines at a time; this file has {len(rows):,}."
+        )
     contacts, problems = [], []
     for number, row in enumerate(rows, start=2 if is_named else 1):
         cells = dict(zip(names if is_named else ["email"], map(_cell, row), strict=False))
@@ -91,7 +93,7 @@ def _contact(cells: dict[str, str]) -> Contact:
     try:
         channel = Channel(word)
     except ValueError:
-        raise Invalid(channel=f"{word!r} is no channel.") from None
+        raise Invalid(channel=f"{word!r} is not a channel.") from None
     address = cells.get("address") or cells.get("endpoint") or ""
     return Contact.of(channel, address, email=cells.get("email") or None)
 

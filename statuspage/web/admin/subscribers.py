@@ -38,7 +38,7 @@ WANTS = {
 class AddForm(Form):
     channel = SelectField("Channel", choices={one.value: one.label for one in BY_ADDRESS})
     address = StringField("Address", filters=[words])
-    is_confirmed = BooleanField("They agreed already")
+    is_confirmed = BooleanField("They have already agreed")
     consent = StringField("What they agreed to, and where", filters=[words])
 
 
@@ -48,7 +48,7 @@ class ImportForm(Form):
 
 
 class ScopeForm(Form):
-    wants = StepsField("How much", choices=WANTS)
+    wants = StepsField("Which updates", choices=WANTS)
 
 
 # ── the list ───────────────────────────────────────────────────────────────────
@@ -67,7 +67,7 @@ def create() -> ResponseReturnValue:
 
     def act() -> str:
         if form.is_confirmed.data and not (form.consent.data or "").strip():
-            raise Invalid(consent="Say what they agreed to; without it, let them confirm.")
+            raise Invalid(consent="Say what they agreed to, or let them confirm.")
         made = subscribers.add(
             _contact(form),
             by=current_actor(),
@@ -77,7 +77,7 @@ def create() -> ResponseReturnValue:
         )
         return url_for("admin.subscribers.show", public_id=made.public_id)
 
-    said = "Added." if form.is_confirmed.data else "Added, and asked to confirm."
+    said = "Added." if form.is_confirmed.data else "Added. They will be asked to confirm."
     return save(form, act, said=said, again=lambda: _list(form))
 
 
@@ -117,7 +117,7 @@ def import_file() -> ResponseReturnValue:
     return save(
         form,
         act,
-        said="Imported. Who was known already is left as they were.",
+        said="Imported. Existing subscribers were left as they are.",
         again=lambda: _import_page(form),
     )
 
@@ -129,7 +129,7 @@ def _uploaded() -> str:
     if not sent:
         raise Invalid(file="Choose a file.")
     if len(sent) > MAX_FILE_BYTES:
-        raise Invalid(file="This file is too large: 900 KB at most. Cut it in two.")
+        raise Invalid(file="This file is too large: at most 900 KB. Split it in two.")
     try:
         return sent.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -164,7 +164,7 @@ def edit(public_id: str) -> ResponseReturnValue:
 
     def act() -> str:
         if form.wants.data not in WANTS:
-            raise Invalid(wants="Choose how much they hear.")
+            raise Invalid(wants="Choose which updates they get.")
         chosen = [each for each in components.listed() if each.public_id in ids]
         choice: Choice = replace(one.choice, components=chosen, wants=Wants(form.wants.data))
         subscribers.choose(one, choice, by=current_actor(), at=clock.now())
@@ -177,25 +177,25 @@ def edit(public_id: str) -> ResponseReturnValue:
 @requires(Permission.CONFIGURE)
 def resend(public_id: str) -> ResponseReturnValue:
     one = _found(public_id)
-    return _act(one, "The confirmation goes out again.", subscribers.ask_again)
+    return _act(one, "The confirmation will be sent again.", subscribers.ask_again)
 
 
 @bp.post("/<public_id>/quarantine")
 @requires(Permission.CONFIGURE)
 def quarantine(public_id: str) -> ResponseReturnValue:
-    return _act(_found(public_id), "Nothing is sent to them.", subscribers.quarantine)
+    return _act(_found(public_id), "Paused. They get no messages.", subscribers.quarantine)
 
 
 @bp.post("/<public_id>/reactivate")
 @requires(Permission.CONFIGURE)
 def reactivate(public_id: str) -> ResponseReturnValue:
-    return _act(_found(public_id), "They are told again.", subscribers.reactivate)
+    return _act(_found(public_id), "Resumed. They get messages again.", subscribers.reactivate)
 
 
 @bp.post("/<public_id>/test")
 @requires(Permission.CONFIGURE)
 def test(public_id: str) -> ResponseReturnValue:
-    return _act(_found(public_id), "A test is on its way.", subscribers.test)
+    return _act(_found(public_id), "A test message is on its way.", subscribers.test)
 
 
 @bp.post("/<public_id>/delete")
@@ -208,7 +208,9 @@ def delete(public_id: str) -> ResponseReturnValue:
         return url_for("admin.subscribers.index")
 
     form = Form(request.form)
-    return save(form, act, said="The address is erased.", again=lambda: _show(one, form))
+    return save(
+        form, act, said="Unsubscribed. The address has been erased.", again=lambda: _show(one, form)
+    )
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────

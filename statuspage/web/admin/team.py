@@ -19,7 +19,7 @@ bp = Blueprint("team", __name__, url_prefix="/team")
 ROLES = {
     Role.EDITOR.value: "Editor: publishes and configures",
     Role.VIEWER.value: "Viewer: reads only",
-    Role.OWNER.value: "Owner: everything, the team too",
+    Role.OWNER.value: "Owner: everything, including the team",
 }
 
 
@@ -57,9 +57,7 @@ def create() -> ResponseReturnValue:
         )
         return url_for("admin.team.show", _anchor=f"person-{person.id}")
 
-    return save(
-        form, act, said="Added. Now make a sign-in link for them.", again=lambda: _page(form)
-    )
+    return save(form, act, said="Added. Now make them a sign-in link.", again=lambda: _page(form))
 
 
 @bp.post("/<int(max=2147483647):staff_id>/role")
@@ -125,7 +123,7 @@ def disable(staff_id: int) -> ResponseReturnValue:
     return save(
         form,
         act,
-        said="Locked out. Their password is void.",
+        said="Locked out. Their password no longer works.",
         again=lambda: _ask_page(person, form),
     )
 
@@ -143,7 +141,7 @@ def enable(staff_id: int) -> ResponseReturnValue:
     return save(
         form,
         act,
-        said="Let in again. Now make a sign-in link for them.",
+        said="Access restored. Now make them a sign-in link.",
         again=lambda: _page(PersonForm(), form),
     )
 
@@ -180,7 +178,7 @@ def reset_second_factor(staff_id: int) -> ResponseReturnValue:
         second_factor.reset(person, by=current_actor(), at=clock.now())
         return url_for("admin.team.show", _anchor=f"person-{person.id}")
 
-    said = f"The second factor of {person.name} is off, and they are signed out everywhere."
+    said = f"The second factor of {person.name} is off, and they have been signed out everywhere."
     return save(form, act, said=said, again=lambda: _second_factor_page(person, form))
 
 

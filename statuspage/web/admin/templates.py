@@ -26,7 +26,7 @@ from statuspage.web.admin.saving import save
 bp = Blueprint("templates", __name__, url_prefix="/templates")
 
 STATUSES = {
-    "": "As it stands",
+    "": "Keep the status",
     **{step.value: step.label for step in (*INCIDENT_STEPS, *MAINTENANCE_STEPS)},
 }
 
@@ -35,7 +35,7 @@ class TemplateForm(Form):
     name = StringField("Name of the template", filters=[words])
     group_name = StringField("Kind", filters=[optional])
     title = StringField("Name of the incident", filters=[words])
-    update_status = SelectField("Where it stands", choices=STATUSES)
+    update_status = SelectField("Status", choices=STATUSES)
     body = TextAreaField("Message", filters=[words])
     components = SelectMultipleField(
         "Affected components",
@@ -141,7 +141,7 @@ def remove(public_id: str) -> ResponseReturnValue:
     return save(
         form,
         act,
-        said=f"{template.name} is thrown away.",
+        said=f"{template.name} has been deleted.",
         again=lambda: _page(_form(template), template),
     )
 

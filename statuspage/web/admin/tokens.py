@@ -21,14 +21,14 @@ from statuspage.web.admin.saving import save
 bp = Blueprint("tokens", __name__, url_prefix="/tokens")
 
 SCOPES = {
-    Scope.READ.value: "Read what the page is made of",
+    Scope.READ.value: "Read everything on the page",
     Scope.INCIDENTS.value: "Incidents, maintenance, postmortems and templates",
     Scope.COMPONENTS.value: "Components, groups and metrics",
-    Scope.SUBSCRIBERS.value: "Subscribers and page access: other people’s addresses",
-    Scope.BOUNCES.value: "Report mail that came back, and nothing else",
-    Scope.ALERTS.value: "Report alerts, which become drafts of incidents, and nothing else",
-    Scope.ALERTS_PUBLISH.value: "Report alerts, which are published at once, and nothing else",
-    Scope.MANAGE.value: "Everything, the settings and the team included",
+    Scope.SUBSCRIBERS.value: "Subscribers and page access, including addresses",
+    Scope.BOUNCES.value: "Report bounced mail, nothing else",
+    Scope.ALERTS.value: "Report alerts as draft incidents, nothing else",
+    Scope.ALERTS_PUBLISH.value: "Report alerts and publish them at once, nothing else",
+    Scope.MANAGE.value: "Everything, including settings and team",
 }
 
 
@@ -40,7 +40,7 @@ class TokenForm(proof.ProofForm):
         option_widget=CheckboxInput(),
         widget=ListWidget(prefix_label=False),
     )
-    expires_on = DateField("Last day it works", validators=[validators.Optional()])
+    expires_on = DateField("Last valid day", validators=[validators.Optional()])
 
     def expires_at(self) -> datetime | None:
         """The end of the chosen day in the page's zone."""
@@ -91,7 +91,7 @@ def revoke(public_id: str) -> ResponseReturnValue:
         tokens.revoke(token, by=current_actor(), at=clock.now())
         return url_for("admin.tokens.index")
 
-    return save(form, act, said=f"{token.name} is locked out.", again=lambda: _page(TokenForm()))
+    return save(form, act, said=f"{token.name} has been revoked.", again=lambda: _page(TokenForm()))
 
 
 def _by_field(errors: dict[str, str]) -> dict[str, str]:

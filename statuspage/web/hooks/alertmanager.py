@@ -79,7 +79,7 @@ def _take(secret: str) -> ResponseReturnValue | None:
     if found is None:
         return None
     if not limiter.limiter.hit(PER_TOKEN, "alerts", str(found.id)):
-        return _too_many(f"More than {PER_TOKEN.amount} calls a minute. Group your alerts.")
+        return _too_many(f"More than {PER_TOKEN.amount} requests a minute. Group your alerts.")
     try:
         notice = parse(request.get_data())
     except UnreadableError as unreadable:
@@ -90,7 +90,7 @@ def _take(secret: str) -> ResponseReturnValue | None:
     try:
         incident = _receive(secret, notice, at)
     except TooManyOpenError:
-        return _too_many(f"{monitoring.MOST_OPEN} incidents of this token are open. End some.")
+        return _too_many(f"{monitoring.MOST_OPEN} incidents of this token are open. Resolve some.")
     return answer(200, alerts=len(notice.reports), incident=incident and incident.public_id)
 
 
@@ -131,12 +131,16 @@ def parse(body: bytes) -> Notice:
     except (ValueError, RecursionError):
         raise UnreadableError("This is not JSON.") from None
     if not isinstance(told, dict) or not isinstance(told.get("alerts"), list):
-        raise UnreadableError("Send what Alertmanager's webhook sends: an object with `alerts`.")
+        raise UnreadableError(
+            "Send the payload of Alertmanager's webhook: an object with `alerts`."
+        )
     alerts = told["alerts"]
     if len(alerts) > MOST_ALERTS:
-        raise UnreadableError(f"{len(alerts)} alerts at once. Set max_alerts to {MOST_ALERTS}.")
+        raise UnreadableError(
+            f"{len(alerts)} alerts in one request. Set max_alerts to {MOST_ALERTS}."
+        )
     if not all(isinstance(one, dict) for one in alerts):
-        raise UnreadableError("Each of the `alerts` is an object with labels.")
+        raise UnreadableError("Each of the `alerts` must be an object with labels.")
     reports = tuple(map(_report, alerts))
     shared = _words_of(told, "commonAnnotations")
     return Notice(

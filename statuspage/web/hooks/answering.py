@@ -31,7 +31,9 @@ def note_use(token: ApiToken, *, at: datetime) -> None:
 
 
 def no_token() -> Response:
-    response = answer(401, error="Send a token that may do this: Authorization: Bearer YOUR_TOKEN.")
+    response = answer(
+        401, error="Send a token with the right scope: Authorization: Bearer YOUR_TOKEN."
+    )
     response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
@@ -55,6 +57,6 @@ def ask_again_where_the_database_is_gone(hook: Blueprint) -> None:
     def database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
         log.error(f"{hook.name}.database_unavailable", error=str(getattr(lost, "orig", lost)))
         db.session.remove()
-        response = answer(503, error="We can not write this down now. Send it again.")
+        response = answer(503, error="This cannot be saved now. Send it again.")
         response.headers["Retry-After"] = "60"
         return response

@@ -51,7 +51,7 @@ def _read() -> list[Bounce]:
         body = json.loads(request.get_data())
     except (ValueError, RecursionError):
         raise UnreadableError(
-            "This is neither JSON nor a mail (Content-Type: message/rfc822)."
+            "This is neither JSON nor an e-mail (Content-Type: message/rfc822)."
         ) from None
     return providers.read(body)
 
@@ -59,5 +59,5 @@ def _read() -> list[Bounce]:
 def _ask_a_person(token: ApiToken, url: str) -> Response:
     tokens.ask_to_open(token, url, at=clock.now())
     db.session.commit()
-    log.warning("bounces.confirmation_wanted", token=token.name, open=url)
-    return answer(200, next="Open the SubscribeURL in a browser; it stands in our audit log.")
+    log.warning("bounces.confirmation_required", token=token.name, open=url)
+    return answer(200, next="Open the SubscribeURL in a browser; you find it in the audit log.")

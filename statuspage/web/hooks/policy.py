@@ -33,12 +33,12 @@ log = structlog.get_logger()
 @bp.post("")
 def take() -> ResponseReturnValue:
     if safety.came_from_elsewhere():
-        return answer(403, error="Only pages of this host report here.")
+        return answer(403, error="Only pages of this host may report here.")
     if not safety.limiter.limiter.hit(PER_NETWORK, "policy", safety.network()):
-        return answer(429, error="That is enough for a minute.")
+        return answer(429, error="Too many reports. Try again in a minute.")
     report = _read(request.get_data() if (request.content_length or 0) <= MAX_BYTES else b"")
     if report is None:
-        return answer(400, error="This is no report of a violated policy.")
+        return answer(400, error="This is not a report of a policy violation.")
     log.warning(
         "policy.violated",
         directive=_word(report.get("effective-directive") or report.get("violated-directive")),
