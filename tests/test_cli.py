@@ -34,12 +34,12 @@ def test_the_first_owner_is_created_from_the_command_line(flask, committed):
         (
             "staff create ada@example.com --role editor --password-stdin",
             "short\n",
-            "Error: Use 12 characters or more.\n",
+            "Error: Use at least 12 characters.\n",
         ),
         (
             "staff create ada@example.com --role owner --password-stdin",
             "passwordpassword\n",
-            "Error: Many people use this password, so it is among the first that are tried."
+            "Error: This is a common password, so attackers try it first."
             " Choose another one.\n",
         ),
         ("staff create ada --role editor", "", "Error: Enter an e-mail address.\n"),

@@ -34,8 +34,8 @@ def test_staff_see_the_alerts_and_customers_do_not(ann, client, report):
     assert "&lt;b&gt;Slow&lt;/b&gt;" in page
     assert 'href="http://prometheus.example/graph?g0.expr=up" rel="noopener noreferrer"' in page
     assert "javascript:" not in page
-    assert "no component of this page: Elsewhere" in text_of(answer)
-    assert "Resolved by itself" in text_of(answer)
+    assert "no such component on this page: Elsewhere" in text_of(answer)
+    assert "Resolved automatically" in text_of(answer)
     assert "Elsewhere" not in client.get(f"/incidents/{public_id}").text
 
 
@@ -43,7 +43,7 @@ def test_a_draft_says_what_monitoring_saw_and_that_it_ends_by_itself(ann, report
     public_id = report(Scope.ALERTS, an_alert())
     page = text_of(ann.get(f"/admin/incidents/{public_id}"))
     assert "Firing since" in page
-    assert "Thrown away by itself once all have been quiet for five minutes" in page
+    assert "Discarded automatically once all alerts have been quiet for five minutes" in page
     assert "Draft, visible to staff only" in text_of(ann.get("/admin/"))
 
 

@@ -13,7 +13,7 @@ from tests.admin.conftest import text_of
 from tests.conftest import on_sqlite
 
 STOLEN = "correct horse battery"
-SAID = "was stolen elsewhere and stands in public lists"
+SAID = "is in public lists of stolen passwords"
 
 pytestmark = on_sqlite
 
@@ -70,4 +70,4 @@ def test_flask_check_tells_whether_the_list_can_be_used(app, breached, world):
     assert level == "problem"
     assert words.startswith(f"{breached} is not sorted by hash. ")
     breached.unlink()
-    assert "can not be read: No such file" in checked()[1]
+    assert "cannot be read: No such file" in checked()[1]

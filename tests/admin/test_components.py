@@ -51,10 +51,10 @@ def test_a_component_is_added_to_a_group(ann, world, stored):
 def test_a_component_needs_a_name_and_a_real_day(ann, world):
     answer = ann.post("/admin/components/new", {"name": "", "description": "Kept", "group": ""})
     assert answer.status_code == 422
-    assert "Give a name" in answer.text
+    assert "Enter a name" in answer.text
     assert fields_of(answer)["description"] == "Kept"
     answer = ann.post("/admin/components/new", {"name": "X", "start_date": "yesterday"})
-    assert 'href="#start_date">Give a day' in answer.text
+    assert 'href="#start_date">Enter a date' in answer.text
 
 
 def test_a_component_moves_to_another_group_by_its_form(ann, world, stored):
@@ -88,7 +88,7 @@ def test_dragging_orders_and_moves_between_groups(ann, world, stored):
 def test_an_order_from_an_old_page_is_refused_or_completed(ann, world, stored):
     unknown = ann.post("/admin/components/arrange", {"order": "c-gone"})
     assert unknown.status_code == 422
-    assert "changed meanwhile" in unknown.text
+    assert "changed in the meantime" in unknown.text
     ann.post("/admin/components/arrange", {"order": f"c-{world.api}"})
     assert order(stored) == ["API", *START[:3]]
 

@@ -134,8 +134,8 @@ def test_what_can_not_be_decided_is_not_found_and_changes_nothing(app, owner, he
 def test_what_is_tried_again_is_listed_with_its_next_try_and_may_go_now(app, owner, failing):
     _, event_id = failing({Channel.SLACK: 2}, DeliveryState.LATER)
     page = text_of(owner.get("/admin/deliveries"))
-    assert "Retrying automatically Checkout errors tried again 2 messages by slack" in page
-    assert "Tried again in 4 minutes. The server answered 503." in page
+    assert "Retrying automatically Checkout errors Retrying 2 messages by Slack" in page
+    assert "Next attempt in 4 minutes. The server answered 503." in page
     owner.post(f"/admin/deliveries/{event_id}/slack/later/send")
     assert states(app) == {(Channel.SLACK, DeliveryState.WAITING): 2}
     assert "Retrying automatically" not in owner.get("/admin/deliveries").text
@@ -145,8 +145,8 @@ def test_all_of_one_event_or_of_one_channel_is_decided_at_once(app, owner, faili
     failing({Channel.SLACK: 2, Channel.WEBHOOK: 1})
     _, event_id = failing({Channel.SLACK: 3, Channel.TEAMS: 1}, name="Slow loads")
     page = text_of(owner.get("/admin/deliveries"))
-    assert "All 4 messages undelivered about Slow loads, by 2 channels Send all" in page
-    assert "Send 5 undelivered" in page
+    assert "All 4 messages that failed about Slow loads, by 2 channels Send all" in page
+    assert "Send 5 failed" in page
     owner.post(f"/admin/deliveries/event/{event_id}/dead/drop")
     dropped, dead = DeliveryState.DROPPED, DeliveryState.DEAD
     assert states(app) == {
@@ -193,7 +193,7 @@ def test_the_screen_tells_what_was_sent_last_and_how_many_failed_in_each_hour(
         assert standing.last_sent() == {Channel.SLACK: at}
     assert (len(hours), hours[-1], hours[-6], sum(hours)) == (24, 2, 1, 3)
     page = owner.get("/admin/deliveries")
-    assert "Failed in the last 24 hours: 3, in the last one: 2." in text_of(page)
+    assert "Failed in the last 24 hours: 3, in the last hour: 2." in text_of(page)
     assert page.text.count("<rect ") == 24
 
 

@@ -131,14 +131,14 @@ def test_a_refused_opening_keeps_every_word(ann, world, stored):
 def test_a_rule_of_the_domain_speaks_by_the_field(ann, world):
     answer = ann.post("/admin/incidents", an_opening(world, name=" ", body=" "))
     assert answer.status_code == 422
-    assert 'href="#name">Give the incident a name' in answer.text
-    assert 'href="#body">Write what customers should know' in answer.text
+    assert 'href="#name">Enter a name that' in answer.text
+    assert 'href="#body">Write a message for customers' in answer.text
 
 
 def test_a_share_beyond_all_is_refused_at_its_row(ann, world):
     answer = ann.post("/admin/incidents", an_opening(world, **affected(world.cards, share="120 %")))
     assert answer.status_code == 422
-    assert f'href="#claim-{world.cards}-share">Card payments: The share is' in answer.text
+    assert f'href="#claim-{world.cards}-share">Card payments: The share must be' in answer.text
 
 
 def test_extents_are_read_as_people_write_them(ann, world, status_of):
@@ -154,7 +154,7 @@ def test_a_status_without_a_tick_is_asked_about_not_dropped(ann, world):
     form[f"claim-{world.api}-status"] = "major_outage"
     answer = ann.post("/admin/incidents", form)
     assert answer.status_code == 422
-    assert "Tick the box too" in answer.text
+    assert "Tick the box as well" in answer.text
 
 
 def test_an_update_moves_the_incident_on(ann, world, an_incident, stored, status_of, at):
@@ -185,13 +185,13 @@ def test_resolving_says_what_it_releases_before_it_is_pressed(ann, world, an_inc
     public_id = an_incident()
     an_incident("Something else", claims={world.cards: Claim(ComponentStatus.MAJOR_OUTAGE)})
     before = text_of(ann.get(f"/admin/incidents/{public_id}"))
-    assert "Resolved lets go of Payments - Card payments (still Major outage" in before
+    assert "Resolved releases Payments - Card payments (still Major outage" in before
 
     preview = ann.post(
         f"/admin/incidents/{public_id}/updates/preview", an_update(world, status="resolved")
     )
     assert "Released when you publish" in preview.text
-    assert "held by something else" in preview.text
+    assert "because of another incident" in preview.text
 
     ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="resolved"))
     assert status_of(world.cards).status is ComponentStatus.MAJOR_OUTAGE
@@ -355,7 +355,7 @@ def test_the_list_finds_by_name_and_pages(ann, world, an_incident):
     found = text_of(ann.get("/admin/incidents?q=100%25"))
     assert "100% different_name" in found
     assert "Trouble 01" not in found
-    assert "No incident has" in text_of(ann.get("/admin/incidents?q=zzz"))
+    assert "No incident’s name contains" in text_of(ann.get("/admin/incidents?q=zzz"))
     assert ann.get("/admin/incidents?page=-5").status_code == 200
     assert ann.get("/admin/incidents?page=abc").status_code == 200
 
@@ -405,11 +405,11 @@ def test_the_overview_says_what_waits(ann, world, an_incident, traveller, commit
         )
         assert late
     page = text_of(ann.get("/admin/"))
-    assert "Update promised by 13:05, in 5 minutes" in page
+    assert "Next update due by 13:05, in 5 minutes" in page
     assert "Half written Draft, visible to staff only" in page
     assert "Big one No postmortem yet" in page
     traveller.shift(600)
-    assert "Promised update is 5 minutes late" in text_of(ann.get("/admin/"))
+    assert "Next update is 5 minutes late" in text_of(ann.get("/admin/"))
 
 
 @on_sqlite

@@ -106,6 +106,6 @@ def test_the_composer_shows_the_mail_that_would_go_out(ann, an_incident, world, 
     else:
         answer = ann.post(f"/admin/incidents/{an_incident()}/updates/preview", typed)
     shown = text_of(answer)
-    assert "The mail: [Northwind] Identified: Cards declined" in shown
+    assert "The e-mail: [Northwind] Identified: Cards declined" in shown
     assert "Our bank refuses some cards." in shown
     assert "Who is affected: Shops in Austria" in shown

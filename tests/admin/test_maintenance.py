@@ -109,7 +109,7 @@ def test_it_can_be_moved_before_and_extended_after_it_has_begun(
     again = {**form, "nonce": "a new form"}
     refused = ann.post(address, {**again, "scheduled_for": "2026-03-12T02:10", "body": "No."})
     assert refused.status_code == 422
-    assert "only its end can move" in text_of(refused)
+    assert "only its end can change" in text_of(refused)
 
 
 def test_it_can_be_called_off(ann, a_maintenance, stored):

@@ -114,7 +114,7 @@ def test_a_form_without_its_token_comes_back_with_every_word(ann, world, stored)
     form = an_opening(world, body="Two lines\nof careful words")
     answer = ann.post("/admin/incidents", form, token="stale")
     assert answer.status_code == 400
-    assert "too old" in text_of(answer)
+    assert "has expired" in text_of(answer)
     kept = fields_of(answer, "/admin/incidents")
     assert kept["body"] == "Two lines\nof careful words"
     assert kept["name"] == form["name"]

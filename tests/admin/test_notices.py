@@ -111,7 +111,7 @@ def test_each_change_of_the_second_factor_is_told_without_a_secret(app, bea, inb
         "Your second factor was switched off",
     }
     texts = {subject: plain for _, subject, plain, _ in told}
-    assert "Recovery codes that are left: 9." in texts["[Northwind] A recovery code was used"]
+    assert "Recovery codes left: 9." in texts["[Northwind] A recovery code was used"]
     assert "By: Olga" in texts["[Northwind] Your second factor was switched off"]
     assert not any(one in plain + html for *_, plain, html in told for one in codes)
     assert not any(totp.as_text(secret) in plain + html for *_, plain, html in told)

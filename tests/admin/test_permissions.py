@@ -102,7 +102,7 @@ def test_each_role_may_do_what_is_declared_and_nothing_else(app, person, role):
 def test_a_viewer_is_told_why(person):
     answer = person(Role.VIEWER, "Vi").get("/admin/incidents/new")
     assert answer.status_code == 403
-    assert "Your role does not allow it" in answer.text
+    assert "Your role does not permit it" in answer.text
 
 
 def test_every_answer_of_the_desk_is_guarded_by_headers(app, ann):

@@ -75,7 +75,7 @@ def test_a_day_that_is_none_is_refused_by_its_row(ann, resolved):
     address = f"/admin/incidents/{resolved}/postmortem"
     answer = ann.post(address, filled(ann, address) | {"action-0-due_on": "soon"})
     assert answer.status_code == 422
-    assert "Give a day" in answer.text
+    assert "Enter a date" in answer.text
     assert 'value="soon"' in answer.text
 
 
@@ -85,7 +85,7 @@ def test_an_edit_after_publishing_keeps_the_earlier_version(ann, resolved, store
     edited = fields_of(ann.get(address)) | {"summary": "Some cards.", "action": "save"}
     ann.post(address, edited)
     assert of(stored, resolved).published_parts["summary"] == "Cards were *declined*."
-    assert "changes that customers do not see yet" in text_of(ann.get(address))
+    assert "It has unpublished changes" in text_of(ann.get(address))
     again = fields_of(ann.get(address)) | {"reason": "Clearer", "action": "publish"}
     ann.post(address, again)
     document = of(stored, resolved)
@@ -121,7 +121,7 @@ def test_actions_are_followed_until_done(ann, resolved, stored):
     address = f"/admin/incidents/{resolved}/postmortem"
     ann.post(address, filled(ann, address) | {"action": "publish"})
     action = of(stored, resolved).actions[0]
-    assert "Test deploys Promised for 2026-03-01, Ed" in text_of(ann.get("/admin/"))
+    assert "Test deploys Was due 2026-03-01, Ed" in text_of(ann.get("/admin/"))
     page = ann.get("/admin/postmortems")
     assert f"/admin/postmortems/actions/{action.public_id}" in page.text
     answer = ann.post(f"/admin/postmortems/actions/{action.public_id}", {"state": "done"})

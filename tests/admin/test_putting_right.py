@@ -130,7 +130,7 @@ def test_a_moment_needs_a_reason_and_a_past(ann, an_incident):
     address = f"/admin/incidents/{an_incident()}/moments/started_at"
     answer = ann.post(address, {"value": "2026-03-10T10:00", "reason": ""})
     assert answer.status_code == 422
-    assert 'href="#reason">Say why' in answer.text
+    assert 'href="#reason">Give a reason' in answer.text
     answer = ann.post(address, {"value": "2026-03-11T10:00", "reason": "x"})
     assert answer.status_code == 422
     assert 'href="#value">This time is in the future.' in answer.text
@@ -153,7 +153,7 @@ def test_an_hour_that_comes_twice_is_asked_about(person, an_incident, stored, tr
     form = {"value": "2025-10-26T02:30", "reason": "From the logs"}
     asked = ann.post(address, form)
     assert asked.status_code == 422
-    assert "comes twice" in asked.text
+    assert "occurs twice" in asked.text
     assert 'name="value-fold"' in asked.text
 
     assert ann.post(address, {**form, "value-fold": "1"}).status_code == 303

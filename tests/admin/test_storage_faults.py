@@ -103,7 +103,7 @@ def test_a_file_that_may_not_be_written_to_is_told_plainly(
     with every_connection("PRAGMA query_only=1"):
         answer = ann.post(address, form, token=token)
         assert answer.status_code == 503
-        assert "may not be written to" in answer.text
+        assert "is read-only" in answer.text
         assert client.get("/").status_code == 200
     assert ann.post(address, form).status_code == 303
 

@@ -58,7 +58,7 @@ def test_a_refused_form_keeps_what_was_typed(owner):
     assert 'value="2020-01-01"' in refused.text
     assert re.search(r'value="read"[^>]*checked', refused.text)
     assert "Name the program" in text_of(refused)
-    assert "still ahead" in text_of(refused)
+    assert "in the future" in text_of(refused)
 
 
 def test_two_working_tokens_never_share_a_name(owner):

@@ -243,7 +243,7 @@ def test_the_same_works_without_script(signed_in, desk, claim_of):
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.get_by_role("status")).to_have_text("Published.")
     assert claim_of(desk["api"]).status is ComponentStatus.DEGRADED_PERFORMANCE
-    expect(page.get_by_text("Resolved lets go of API.")).to_be_visible()
+    expect(page.get_by_text("Resolved releases API.")).to_be_visible()
     page.get_by_role("radio", name="Resolved").check()
     page.get_by_label("Message").fill("It is fast again.")
     page.get_by_role("button", name="Publish update").click()
@@ -448,7 +448,7 @@ def test_a_second_factor_is_set_up_and_asked_for_by_keyboard_alone(
     expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
     tab_to(page, "Manage your second factor")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("10 recovery codes are left.")).to_be_visible()
+    expect(page.get_by_text("You have 10 recovery codes left.")).to_be_visible()
 
     other = open_page()
     other.goto(f"{live_url}/admin/")

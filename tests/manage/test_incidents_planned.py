@@ -206,7 +206,7 @@ def test_what_has_begun_can_only_move_its_end(planned, change):
     change(made, status="in_progress")
     refused = change(made, scheduled_for="2026-03-11T09:00:00Z")
     assert refused.status_code == 422
-    assert "begun" in refused.json["message"]
+    assert "has started" in refused.json["message"]
 
 
 @on_sqlite
