@@ -58,10 +58,10 @@ def main() -> None:
     try:
         settings = config.load()
     except SettingsError as error:
-        sys.exit(f"The status page can not start: {error}")
+        sys.exit(f"The status page cannot start: {error}")
     wanted = sys.argv[1:] or list(PARTS)
     if unknown := set(wanted) - set(PARTS):
-        sys.exit(f"There is no {min(unknown)} to start, only {', '.join(PARTS)}.")
+        sys.exit(f"Unknown part {min(unknown)}; choose from {', '.join(PARTS)}.")
     if wanted != [WORKER]:
         _refuse_a_taken_port(settings)
     _allow_many_connections()
@@ -312,7 +312,7 @@ def _refuse_a_taken_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             sys.exit(
-                f"The status page can not start: {settings.host}:{settings.port} can not be used"
+                f"The status page cannot start: {settings.host}:{settings.port} is not available"
                 f" ({error.strerror}). Choose another port with PORT=…"
             )
 

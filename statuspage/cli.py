@@ -52,7 +52,7 @@ class _Prepared(AppGroup):
 
 
 class _Import(click.Group):
-    """Bring a page over from another product."""
+    """Import a page from another product."""
 
     # Loaded when it is asked for: no server needs what importing needs.
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -70,16 +70,16 @@ class _Import(click.Group):
 @click.command("work")
 @click.pass_obj
 def work(info: ScriptInfo) -> None:
-    """Run the worker: jobs, and everything that is due by the clock."""
+    """Run the worker: background jobs and everything that is due at a set time."""
     parts.worker(info.load_app())
 
 
 @click.command("metrics")
 @click.pass_obj
 def metrics(info: ScriptInfo) -> None:
-    """Print what the processes of this machine count, as `/metrics` does.
+    """Print the metrics of the processes on this machine, in the format of `/metrics`.
 
-    For a worker on a machine of its own, which has no address that Prometheus could ask.
+    For a worker on its own machine, which Prometheus cannot scrape.
     """
     from statuspage import counters
     from statuspage.web.metrics import of_processes
@@ -91,15 +91,19 @@ def metrics(info: ScriptInfo) -> None:
 
 @click.group("staff", cls=_Prepared)
 def staff_commands() -> None:
-    """Who may sign in to the staff desk."""
+    """Manage the people who may sign in to the admin."""
 
 
 @staff_commands.command("create")
 @click.argument("email")
 @click.option("--role", type=click.Choice([role.value for role in staff.Role]), required=True)
-@click.option("--name", default="", help="Shown in the log; else what stands before the @.")
 @click.option(
-    "--password-stdin", is_flag=True, help="Read a password; else they sign in by a link."
+    "--name", default="", help="Shown in the audit log; by default the part before the @."
+)
+@click.option(
+    "--password-stdin",
+    is_flag=True,
+    help="Read a password from standard input; otherwise they sign in by a link.",
 )
 def create_staff(email: str, role: str, name: str, password_stdin: bool) -> None:
     """Add EMAIL to the team."""
@@ -123,10 +127,10 @@ def create_staff(email: str, role: str, name: str, password_stdin: bool) -> None
 @staff_commands.command("link")
 @click.argument("email")
 def link_for_staff(email: str) -> None:
-    """Print a link that signs EMAIL in once, alone on its line."""
+    """Print a one-time sign-in link for EMAIL, and nothing else."""
     member = staff.with_email(email.strip().lower())
     if member is None or not member.is_active:
-        raise click.ClickException("Nobody on the team has this address.")
+        raise click.ClickException("No team member has this address.")
     token = staff.create_sign_in_link(member, by=OPERATOR, at=clock.now())
     db.session.commit()
     click.echo(f"{current_app.config['SETTINGS'].base_url}/admin/sign-in/{token}")
@@ -134,7 +138,7 @@ def link_for_staff(email: str) -> None:
 
 @click.group("token", cls=_Prepared)
 def token_commands() -> None:
-    """What programs may do with the page through the API."""
+    """Manage the tokens of programs that use the API."""
 
 
 @token_commands.command("create")
@@ -145,15 +149,15 @@ def token_commands() -> None:
     type=click.Choice([scope.value for scope in tokens.Scope]),
     multiple=True,
     required=True,
-    help="What it may do; give it again for more.",
+    help="What it may do; repeat for more scopes.",
 )
 @click.option(
     "--expires",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="The last day it works, such as 2027-01-31, in the page's zone.",
+    help="The last valid day, such as 2027-01-31, in the page's time zone.",
 )
 def create_token(name: str, scopes: tuple[str, ...], expires: datetime | None) -> None:
-    """Print a new token for the program NAME, alone on its line. It is never shown again."""
+    """Print a new token for the program NAME, and nothing else. It is shown once."""
     try:
         _, secret = tokens.create(
             name,
@@ -170,7 +174,7 @@ def create_token(name: str, scopes: tuple[str, ...], expires: datetime | None) -
 
 @token_commands.command("list")
 def list_tokens() -> None:
-    """Print every token that works: its beginning, name and scopes."""
+    """List the valid tokens: first characters, name and scopes."""
     for token in tokens.working(at=clock.now()):
         click.echo(f"{token.shown}…  {token.name}  {' '.join(token.scopes)}")
 
@@ -178,14 +182,14 @@ def list_tokens() -> None:
 @token_commands.command("revoke")
 @click.argument("name")
 def revoke_token(name: str) -> None:
-    """Lock the program NAME out at once."""
+    """Revoke the token NAME at once."""
     at = clock.now()
     token = next((one for one in tokens.working(at=at) if one.name == name), None)
     if token is None:
-        raise click.ClickException("No working token has this name.")
+        raise click.ClickException("No valid token has this name.")
     tokens.revoke(token, by=OPERATOR, at=at)
     db.session.commit()
-    click.echo(f"{token.name} is locked out.")
+    click.echo(f"{token.name} has been revoked.")
 
 
 def _end_of(day: datetime) -> datetime:

@@ -43,9 +43,9 @@ def _made_folder(folder: Path) -> Path:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             MADE.add(folder.resolve())
     except OSError as error:
-        raise ValueError(f"can not be made ({error.strerror})") from error
+        raise ValueError(f"cannot be created ({error.strerror})") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError("can not be written to")
+        raise ValueError("is not writable")
     return folder.resolve()
 
 
@@ -58,13 +58,13 @@ def read_database_url(value: str) -> str:
         case "sqlite":
             file = rest.removeprefix("/")
             if file in ("", ":memory:"):
-                raise ValueError("names no file")
+                raise ValueError("does not name a file")
             # Flask-SQLAlchemy would look for a relative file in a folder of its own.
             return f"sqlite:///{Path(file).resolve()}"
         case "postgres" | "postgresql" | "postgresql+psycopg":
             return f"postgresql+psycopg://{rest}"
         case other:
-            raise ValueError(f"begins with {other!r}; use sqlite:/// or postgresql://")
+            raise ValueError(f"starts with {other!r}; use sqlite:/// or postgresql://")
 
 
 def _address(*schemes: str) -> AfterValidator:
@@ -78,9 +78,9 @@ def _address(*schemes: str) -> AfterValidator:
             raise ValueError("is not an address") from error
         if parts.scheme not in schemes:
             allowed = " or ".join(f"{scheme}://" for scheme in schemes)
-            raise ValueError(f"begins with {parts.scheme!r}; use {allowed}")
+            raise ValueError(f"starts with {parts.scheme!r}; use {allowed}")
         if not host:
-            raise ValueError("names no host")
+            raise ValueError("does not name a host")
         return value.rstrip("/")
 
     return AfterValidator(check)
@@ -89,7 +89,7 @@ def _address(*schemes: str) -> AfterValidator:
 def _origin(value: str) -> str:
     parts = urlsplit(value)
     if parts.path or parts.query or parts.fragment or parts.username:
-        raise ValueError("is more than scheme, host and port")
+        raise ValueError("may only have a scheme, a host and a port")
     return value
 
 
@@ -100,7 +100,7 @@ def _networks(value: str) -> str:
         try:
             ip_network(one)
         except ValueError as error:
-            raise ValueError(f"holds {one!r}, which is no network") from error
+            raise ValueError(f"contains {one!r}, which is not a network") from error
     return " ".join(found)
 
 
@@ -113,7 +113,9 @@ def _mirrors(value: str) -> str:
     for one in found:
         if not one.startswith(MIRRORS):
             scheme = one.partition(":")[0]
-            raise ValueError(f"holds {scheme!r}; begin a target with one of {', '.join(MIRRORS)}")
+            raise ValueError(
+                f"contains {scheme!r}; start a target with one of {', '.join(MIRRORS)}"
+            )
     return " ".join(found)
 
 
@@ -136,7 +138,7 @@ def _mail_from(data: dict[str, Any]) -> str:
 def _bounce_address(value: str) -> str:
     """One address; `{key}` may end its local part, after a sign that sets it apart."""
     if not re.fullmatch(r"[^@\s<>{}]+([^@\s<>{}A-Za-z0-9]\{key\})?@[^@\s<>{}]+", value):
-        raise ValueError("is no address, such as `bounces+{key}@example.com`")
+        raise ValueError("is not an address, such as `bounces+{key}@example.com`")
     return value
 
 
@@ -177,7 +179,7 @@ def _kept_secret(data: dict[str, Any]) -> str:
 
 def _old_keys(text: str) -> str:
     if any(len(key) < MIN_SECRET_LENGTH for key in text.split()):
-        raise ValueError(f"each key has {MIN_SECRET_LENGTH} characters or more")
+        raise ValueError(f"each key must have at least {MIN_SECRET_LENGTH} characters")
     return text
 
 

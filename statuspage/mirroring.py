@@ -137,24 +137,22 @@ def looking(app: Flask) -> "LookSince":
 @click.option(
     "--published",
     is_flag=True,
-    help="Write what nginx serves at the origin's own addresses, packed forms beside it.",
+    help="Write files that nginx serves at the page's own addresses, with compressed versions.",
 )
-@click.option(
-    "--status", is_flag=True, help="Print how the worker's mirrors fare, and nothing else."
-)
+@click.option("--status", is_flag=True, help="Only print the state of the worker's exports.")
 @click.option(
     "--take-over",
     is_flag=True,
-    help="Also where another page mirrors, or one before a backup was restored. Without TARGET:"
-    " those of STATUSPAGE_MIRROR.",
+    help="Replace the export of another page, or of this one before a backup was"
+    " restored. TARGET defaults to STATUSPAGE_MIRROR.",
 )
 @click.pass_obj
 def command(
     info: ScriptInfo, target: str | None, published: bool, status: bool, take_over: bool
 ) -> None:
-    """Write the complete public site as files to TARGET: a folder, or a target as in the settings.
+    """Export the complete public site as files to TARGET: a folder, or a target as in the settings.
 
-    The folder becomes a link to the newest files, so that readers never find half of them.
+    The folder becomes a symlink to the newest files, so that readers never see half an export.
     """
     app = info.load_app()
     settings: Settings = app.config["SETTINGS"]
@@ -164,7 +162,7 @@ def command(
     targets = [target] if target else settings.mirror.split() if take_over else []
     if not targets:
         raise click.UsageError(
-            "STATUSPAGE_MIRROR names none." if take_over else "Name a folder or another target."
+            "STATUSPAGE_MIRROR is not set." if take_over else "Name a folder or another target."
         )
     schema.bring_up_to_date(app)
     for one in targets:
@@ -203,7 +201,7 @@ def _mirror_once(app: Flask, text: str, *, published: bool, take_over: bool) -> 
             raise click.ClickException("There is no page yet.") from error
         except (MirrorError, TargetError) as error:
             raise click.ClickException(str(error)) from error
-    return f"{len(stage.manifest.files)} files are at {target.name}."
+    return f"Exported {len(stage.manifest.files)} files to {target.name}."
 
 
 def _everything(app: Flask) -> "LookSince":
@@ -216,12 +214,12 @@ def _print_standings(settings: "Settings") -> None:
 
     known = standings(folder_of(settings))
     if not known and not settings.mirror:
-        click.echo("No mirror is set up (STATUSPAGE_MIRROR).")
+        click.echo("No export is set up (STATUSPAGE_MIRROR).")
     elif not known:
-        click.echo("The worker of this data folder has not written to a mirror yet.")
+        click.echo("The worker of this data folder has not exported yet.")
     for one in known:
         trouble = f", failing since {one.failing_since}: {one.error}" if one.error else ""
-        copy = f"copy of {one.made_at}" if one.made_at else "no copy of ours"
+        copy = f"export of {one.made_at}" if one.made_at else "no export of this page"
         click.echo(f"{one.name}  {copy}{trouble}")
 
 

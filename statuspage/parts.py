@@ -35,7 +35,7 @@ _WAIT_S = 5.0
 def tell_start(name: str, process_id: int | None, *, ended_with: int | None = None) -> None:
     """Say which process is which, and how the one before it ended: its exit code, or minus
     the signal that killed it. Whoever started us may listen no more."""
-    before = "" if ended_with is None else f", the one before ended with {ended_with}"
+    before = "" if ended_with is None else f", the previous one exited with {ended_with}"
     with contextlib.suppress(OSError):
         # With its end in one piece: others write here, too.
         print(f"{name} started (pid={process_id}){before}\n", end="", flush=True)
@@ -62,7 +62,7 @@ def front(settings: Settings, socket: Path) -> None:
     try:
         uvloop.run(serve())
     except OSError as error:
-        sys.exit(f"The status page can not listen: {error}")
+        sys.exit(f"The status page cannot listen: {error}")
 
 
 def load(settings: Settings) -> "Flask":

@@ -101,4 +101,4 @@ def test_every_command_says_in_one_sentence_that_the_database_is_away(settings, 
 
 @on_sqlite
 def test_where_no_mirror_is_set_up_its_status_says_so(flask):
-    assert flask("mirror --status").output == "No mirror is set up (STATUSPAGE_MIRROR).\n"
+    assert flask("mirror --status").output == "No export is set up (STATUSPAGE_MIRROR).\n"

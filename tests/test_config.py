@@ -68,13 +68,13 @@ def test_an_empty_value_in_the_environment_hides_the_one_of_the_file(monkeypatch
             "status.db",
             "STATUSPAGE_DATABASE_URL is not a database address.",
         ),
-        ("STATUSPAGE_DATABASE_URL", "sqlite://", "STATUSPAGE_DATABASE_URL names no file."),
+        ("STATUSPAGE_DATABASE_URL", "sqlite://", "STATUSPAGE_DATABASE_URL does not name a file."),
         (
             "STATUSPAGE_REDIS_URL",
             "http://cache",
             "STATUSPAGE_REDIS_URL begins with 'http'; use redis:// or rediss://.",
         ),
-        ("STATUSPAGE_REDIS_URL", "redis://", "STATUSPAGE_REDIS_URL names no host."),
+        ("STATUSPAGE_REDIS_URL", "redis://", "STATUSPAGE_REDIS_URL does not name a host."),
         (
             "STATUSPAGE_BASE_URL",
             "status.example.com",
@@ -83,7 +83,7 @@ def test_an_empty_value_in_the_environment_hides_the_one_of_the_file(monkeypatch
         (
             "STATUSPAGE_BASE_URL",
             "https://example.com/status",
-            "STATUSPAGE_BASE_URL is more than scheme, host and port.",
+            "STATUSPAGE_BASE_URL may only have a scheme, a host and a port.",
         ),
         (
             "STATUSPAGE_SMTP_URL",

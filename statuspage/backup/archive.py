@@ -90,7 +90,7 @@ def write(
         return _write(engine, file, make_schema, base_url, secret_key, passphrase, at)
     except (sqlite3.Error, sa.exc.DBAPIError) as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
-        raise ArchiveError(f"The database or the disk says: {reason}.") from error
+        raise ArchiveError(f"The database or the disk reports: {reason}.") from error
 
 
 def verify(file: Path) -> Manifest:
@@ -107,12 +107,14 @@ def verify(file: Path) -> Manifest:
                 raise ArchiveError(f"The file is damaged: {broken}.")
             manifest = _manifest(connection)
             if _revision(connection) != manifest.revision:
-                raise ArchiveError("The file was changed after it was written.")
+                raise ArchiveError("The file was changed after the backup.")
             rows.compare(manifest.tables, rows.contents(connection))
     except rows.DifferentError as error:
         raise ArchiveError(f"The file was damaged or changed: {error}") from error
     except (sa.exc.DatabaseError, ValueError, TypeError, KeyError) as error:
-        raise ArchiveError("The file is no backup of a status page, or it is damaged.") from error
+        raise ArchiveError(
+            "The file is not a backup of a status page, or it is damaged."
+        ) from error
     finally:
         engine.dispose()
     return manifest
@@ -132,7 +134,7 @@ def opened(file: Path, beside: Path, passphrase: str | None) -> Iterator[tuple[P
                 while piece := backup.read(age.PIECE):
                     plain.write(piece)
             elif passphrase is None:
-                raise ArchiveError("The backup is encrypted: give its passphrase.")
+                raise ArchiveError("The backup is encrypted: enter its passphrase.")
             else:
                 age.decrypt(backup, plain, passphrase)
         manifest = verify(copy)
@@ -196,7 +198,7 @@ def _refuse_to_overwrite(file: Path) -> None:
     if not file.exists():
         return
     if not file.is_file():
-        raise ArchiveError(f"{file} is no file.")
+        raise ArchiveError(f"{file} is not a file.")
     with file.open("rb") as existing:
         head = existing.read(64)
     if age.is_encrypted(head):
@@ -205,7 +207,7 @@ def _refuse_to_overwrite(file: Path) -> None:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as there:
             if there.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (TABLE,)).fetchone():
                 return
-    raise ArchiveError(f"{file} is there already and is no backup; it was left alone.")
+    raise ArchiveError(f"{file} already exists and is not a backup; it was not changed.")
 
 
 @contextmanager
@@ -244,7 +246,7 @@ def _seal(draft: Path, sealed: Path, passphrase: str) -> None:
         check = _Comparing(plain)
         age.decrypt(source, check, passphrase)  # type: ignore[arg-type]
         if plain.read(1):
-            raise ArchiveError("What was encrypted is not what is read back.")
+            raise ArchiveError("The encrypted backup failed verification.")
 
 
 class _Comparing:
@@ -255,7 +257,7 @@ class _Comparing:
 
     def write(self, data: bytes) -> int:
         if self._expected.read(len(data)) != data:
-            raise ArchiveError("What was encrypted is not what is read back.")
+            raise ArchiveError("The encrypted backup failed verification.")
         return len(data)
 
 
@@ -298,7 +300,9 @@ def _manifest(connection: Connection) -> Manifest:
     text = connection.scalar(sa.text(f"SELECT manifest FROM {TABLE}"))  # noqa: S608
     said = json.loads(text)
     if said.pop("format") != FORMAT:
-        raise ArchiveError("The backup was written by a newer release; restore it with that one.")
+        raise ArchiveError(
+            "The backup was written by a newer release; restore it with that release."
+        )
     said["made_at"] = datetime.fromisoformat(said["made_at"])
     said["tables"] = {name: Content(**content) for name, content in said["tables"].items()}
     return Manifest(**said)

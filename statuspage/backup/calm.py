@@ -17,7 +17,7 @@ from statuspage.domain.staff import SignInLink, Staff
 from statuspage.notify import fanout
 from statuspage.notify.ledger import Delivery, DeliveryState
 
-REASON = "Restored from a backup: staff decide whether it is still news."
+REASON = "Restored from a backup: send it if it is still current."
 MOST_STEPS = 1_000
 """Of maintenance that begins or ends at once: each window takes at most a few."""
 

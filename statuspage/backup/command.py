@@ -34,7 +34,7 @@ _passphrase_file = click.option(
 @_passphrase_file
 @with_appcontext
 def backup(file: Path, encrypt: bool, passphrase_file: TextIO | None) -> None:
-    """Write a verified backup of all data to FILE while the page goes on."""
+    """Write a verified backup of all data to FILE while the page keeps running."""
     from statuspage.backup import archive
     from statuspage.backup.elsewhere import make_schema
     from statuspage.db import db
@@ -59,19 +59,21 @@ def backup(file: Path, encrypt: bool, passphrase_file: TextIO | None) -> None:
     sealed = ", encrypted" if is_sealed else ""
     click.echo(
         f"{file}: {written.size:,} bytes{sealed}, {manifest.rows:,} rows in"
-        f" {len(manifest.tables)} tables, schema {manifest.revision}. Read again and compared."
+        f" {len(manifest.tables)} tables, schema {manifest.revision}. Verified."
     )
     click.echo(f"sha256 {written.sha256}")
 
 
 @click.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--replace", is_flag=True, help="Also where there is data; that is kept beside.")
-@click.option("--verify", is_flag=True, help="Only read the backup, restore nothing.")
+@click.option(
+    "--replace", is_flag=True, help="Replace existing data; the old data is kept beside it."
+)
+@click.option("--verify", is_flag=True, help="Only verify the backup; restore nothing.")
 @_passphrase_file
 @with_appcontext
 def restore(file: Path, replace: bool, verify: bool, passphrase_file: TextIO | None) -> None:
-    """Restore the backup FILE into an empty database. What was unsent waits for staff."""
+    """Restore the backup FILE into an empty database. Unsent messages are held for staff."""
     from statuspage.backup import age, archive
     from statuspage.backup import restore as restoring
 
@@ -81,7 +83,7 @@ def restore(file: Path, replace: bool, verify: bool, passphrase_file: TextIO | N
     try:
         if verify:
             with archive.opened(file, settings.data_dir / "verified", passphrase) as (_, manifest):
-                click.echo(_told(manifest) + " It is whole.")
+                click.echo(_told(manifest) + " It is intact.")
             return
         done = restoring.restore(
             current_app._get_current_object(),  # type: ignore[attr-defined]
@@ -98,22 +100,22 @@ def restore(file: Path, replace: bool, verify: bool, passphrase_file: TextIO | N
         OSError,
     ) as error:
         raise click.ClickException(_words(error)) from error
-    click.echo(_told(done.manifest) + " It is restored.")
+    click.echo(_told(done.manifest) + " Restored.")
     if done.kept is not None:
-        click.echo(f"What was there before is in {done.kept}.")
+        click.echo(f"The previous data is in {done.kept}.")
     click.echo(
-        f"{done.calmed.held} messages wait for staff, everybody is signed out."
-        " People and tokens that were locked out after the backup are in again: look them over."
+        f"{done.calmed.held} messages are held for staff, and everyone is signed out."
+        " People and tokens locked out since the backup have access again: review them."
     )
     if settings.mirror:
         click.echo(
-            "The mirror stays as it is. If this page is the one to be read from now on:"
-            " flask mirror --take-over"
+            "The export is unchanged. If this installation is the live one from now"
+            " on, run: flask mirror --take-over"
         )
     if not done.has_same_key:
         click.echo(
-            "The secret key is not the one of the backup: links in older mails do not work."
-            " Put that one in its place, if you still have it."
+            "The secret key differs from the backup's: links in older e-mails do"
+            " not work. Restore the old key if you still have it."
         )
 
 
@@ -135,7 +137,7 @@ def _passphrase(settings: Settings, file: TextIO | None, *, is_new: bool) -> str
     else:
         given = sys.stdin.read().strip("\r\n")
     if is_new and len(given) < LEAST_PASSPHRASE:
-        raise click.ClickException(f"Use a passphrase of {LEAST_PASSPHRASE} characters or more.")
+        raise click.ClickException(f"Use a passphrase of at least {LEAST_PASSPHRASE} characters.")
     return given
 
 
@@ -145,7 +147,7 @@ def _remember(settings: Settings, file: Path, sha256: str, made_at: str) -> None
     try:
         (settings.data_dir / LAST).write_text(json.dumps(said) + "\n")
     except OSError as error:
-        click.echo(f"The backup could not be noted in the data folder: {error}", err=True)
+        click.echo(f"The backup could not be recorded in the data folder: {error}", err=True)
 
 
 def _words(error: Exception) -> str:

@@ -52,11 +52,11 @@ command = _Database("db", help=_Database.__doc__)
 @click.argument("url", envvar="STATUSPAGE_NEW_DATABASE_URL")
 @with_appcontext
 def move(url: str) -> None:
-    """Copy all data into the empty database URL, and compare.
+    """Copy all data into the empty database URL and verify the copy.
 
-    From SQLite to PostgreSQL or back. Without URL it is that of the environment
-    variable STATUSPAGE_NEW_DATABASE_URL, where nobody else sees its password.
-    Stop the status page first; the database it has is only read.
+    From SQLite to PostgreSQL or back. URL defaults to the environment variable
+    STATUSPAGE_NEW_DATABASE_URL, which keeps the password out of the process list.
+    Stop the status page first; its current database is only read.
     """
     from statuspage.backup import moving, rows
 
@@ -70,10 +70,11 @@ def move(url: str) -> None:
     except (moving.RefusedError, rows.DifferentError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(
-        f"Moved {done.rows:,} rows in {done.tables} tables; each table was read again and is the"
-        f" same. {done.addresses} public addresses answer with the same bytes."
+        f"Moved {done.rows:,} rows in {done.tables} tables and verified each table."
+        f" {done.addresses} public addresses return the same bytes."
     )
     click.echo(
-        "Now set STATUSPAGE_DATABASE_URL to the new database and start the status page again."
-        " Do not start it on the old one: both would send."
+        "Now set STATUSPAGE_DATABASE_URL to the new database and start the"
+        " status page again. Do not start it on the old one as well: both would"
+        " send messages."
     )

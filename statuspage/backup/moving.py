@@ -54,7 +54,7 @@ def move(app: Flask, url: str, *, at: datetime, tell: Callable[[str], None]) -> 
         with rows.snapshot(source_engine) as source:
             if rows.contents(source) != before:
                 raise rows.DifferentError(
-                    "The page was changed while it was moved. Stop the status page, empty the new"
+                    "The data changed during the move. Stop the status page, empty the new"
                     " database and move again."
                 )
     return Moved(len(before), sum(content.rows for content in before.values()), addresses)
@@ -67,12 +67,12 @@ def _checked(app: Flask, url: str) -> str:
     except ValueError as error:
         raise RefusedError(f"The new database {error}.") from error
     if target == settings.database_url:
-        raise RefusedError("This is the database that the page has already.")
+        raise RefusedError("This is the database that the page already uses.")
     with app.app_context():
         if schema.revision() != schema.newest():
             raise RefusedError(
-                "The present database is not up to date: start this release on it once, or run"
-                " flask db upgrade."
+                "The current database is not up to date: start this release on it once,"
+                " or run flask db upgrade."
             )
     return target
 
@@ -83,12 +83,12 @@ def _prepare(other: Flask) -> None:
         with other.app_context():
             with rows.snapshot(db.engine) as connection:
                 if not rows.is_empty(connection):
-                    raise RefusedError("The new database is not empty, and it was left alone.")
+                    raise RefusedError("The new database is not empty; it was not changed.")
             db.engine.dispose()
         schema.bring_up_to_date(other)
     except sa.exc.OperationalError as error:
         reason = str(error.orig).splitlines()[0]
-        raise RefusedError(f"The new database can not be used: {reason}") from error
+        raise RefusedError(f"The new database cannot be used: {reason}") from error
 
 
 def _copy(
@@ -118,7 +118,7 @@ def _copy(
         if target.dialect.name == "sqlite":
             broken = target.exec_driver_sql("PRAGMA foreign_key_check").all()
             if broken:
-                raise rows.DifferentError(f"{broken[0][0]} has rows that point nowhere.")
+                raise rows.DifferentError(f"{broken[0][0]} has rows with broken references.")
 
 
 def _compare_pages(app: Flask, other: Flask, at: datetime, tell: Callable[[str], None]) -> int:
@@ -130,7 +130,7 @@ def _compare_pages(app: Flask, other: Flask, at: datetime, tell: Callable[[str],
         for address in addresses:
             one, two = (client.get(address, buffered=True) for client in (mine, its))
             if one.status_code >= 500 or (one.status_code, one.data) != (two.status_code, two.data):
-                raise rows.DifferentError(f"{address} is not the same from the new database.")
+                raise rows.DifferentError(f"{address} differs when served from the new database.")
     tell(f"the same  {len(addresses)} public addresses")
     return len(addresses)
 

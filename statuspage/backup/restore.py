@@ -51,13 +51,13 @@ def restore(
             _refuse_while_in_use()
         if not (is_empty or replace):
             raise RefusedError(
-                "The database is not empty, and it was left alone. Restore into an empty one, or"
-                " say --replace: the present one is kept beside it."
+                "The database is not empty; it was not changed. Restore into an empty"
+                " one, or use --replace: the current one is kept beside it."
             )
         with archive.opened(file, place, passphrase) as (copy, manifest):
             if not schema.is_known(manifest.revision):
                 raise ArchiveError(
-                    "The backup was made by a newer release; restore it with that one."
+                    "The backup was made by a newer release; restore it with that release."
                 )
             archive.unlabel(copy)
             calmed = _prepare(app, copy, manifest, by, at)
@@ -140,7 +140,7 @@ def _refuse_while_in_use() -> None:
 
     with db.engine.connect() as connection:
         if number := postgresql.others(connection):
-            raise RefusedError(f"{IN_USE} (Its connections to the database: {number}.)")
+            raise RefusedError(f"{IN_USE} (Open connections: {number}.)")
 
 
 def _close(place: Path) -> None:

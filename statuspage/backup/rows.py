@@ -85,7 +85,7 @@ def copy(
     for table in tables(source):
         other = there.get(table.name)
         if other is None or set(table.c.keys()) != set(other.c.keys()):
-            raise DifferentError(f"The two schemas differ in the table {table.name}.")
+            raise DifferentError(f"The two schemas differ in table {table.name}.")
         number = 0
         for batch in _batches(source, table):
             target.execute(_insertion(other), batch)
@@ -107,7 +107,7 @@ def compare(one: Mapping[str, Content], other: Mapping[str, Content]) -> None:
     for name in sorted(one.keys() | other.keys()):
         left, right = one.get(name), other.get(name)
         if left is None or right is None:
-            raise DifferentError(f"Only one of the two has the table {name}.")
+            raise DifferentError(f"Only one of the two has table {name}.")
         if left.rows != right.rows:
             raise DifferentError(f"{name} has {left.rows} rows here and {right.rows} there.")
         if left != right:

@@ -11,10 +11,10 @@ from statuspage import clock
 
 
 @click.command("check")
-@click.option("--json", "as_json", is_flag=True, help="For programs: a list of findings.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @with_appcontext
 def check(as_json: bool) -> None:
-    """Look at everything the page needs, and say what to do. Exits with 1 on a problem."""
+    """Check everything the page needs, and say what to do. Exits with 1 on a problem."""
     from statuspage.checking import data, people, service
     from statuspage.checking.findings import Level, collect
 

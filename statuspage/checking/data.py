@@ -39,8 +39,8 @@ def missing(app: Flask) -> Finding | None:
         settings.data_dir.rmdir()
     return problem(
         "data",
-        f"there is no folder {settings.data_dir}, so there is nothing to look at. If that is"
-        " mistyped, set STATUSPAGE_DATA_DIR right; else start the status page once.",
+        f"there is no folder {settings.data_dir}, so there is nothing to check. Correct"
+        " STATUSPAGE_DATA_DIR if it is wrong; otherwise start the status page once.",
     )
 
 
@@ -51,9 +51,9 @@ def database(app: Flask, _at: datetime) -> Iterator[Finding]:
         finding = warn(
             "database",
             f"there is no {file} yet. Start the status page once, or restore a backup. If there"
-            " was one, see that STATUSPAGE_DATA_DIR and STATUSPAGE_DATABASE_URL are right.",
+            " was one, check STATUSPAGE_DATA_DIR and STATUSPAGE_DATABASE_URL.",
         )
-        raise ClosedError(finding, "is not there")
+        raise ClosedError(finding, "is missing")
     try:
         yield from _state(app)
     except FAILURES as error:
@@ -80,16 +80,15 @@ def _state(app: Flask) -> Iterator[Finding]:
     if not schema.is_known(revision):
         yield problem(
             "database",
-            f"its schema {revision} is of a newer release than this one. Run that release.",
+            f"its schema {revision} belongs to a newer release. Run that release.",
         )
     elif revision != newest:
         yield warn(
             "database",
-            f"its schema is {revision}, this release has {newest}. The next start brings it up to"
-            " date.",
+            f"its schema is {revision}, this release needs {newest}. The next start upgrades it.",
         )
     else:
-        yield ok("database", f"{kind} is whole and answers, schema {revision}")
+        yield ok("database", f"{kind} is intact and responds, schema {revision}")
 
 
 def disk(app: Flask, _at: datetime) -> Iterator[Finding]:
@@ -105,15 +104,15 @@ def disk(app: Flask, _at: datetime) -> Iterator[Finding]:
         except OSError as error:
             yield problem(
                 "disk",
-                f"{folder} can not be written to: {error.strerror}. Make room or give it back to"
-                " the user that runs the status page.",
+                f"{folder} is not writable: {error.strerror}. Free some space, or make the user"
+                " that runs the status page its owner.",
             )
             continue
         words = f"{free / 1024**3:.1f} GB free in {folder}"
         if free < NO_DISK:
-            yield problem("disk", f"only {words}. Make room now: soon nothing can be saved.")
+            yield problem("disk", f"only {words}. Free some space now: soon nothing can be saved.")
         elif free < LITTLE_DISK:
-            yield warn("disk", f"{words}. Make room before it is full.")
+            yield warn("disk", f"{words}. Free some space before it is full.")
         else:
             yield ok("disk", words)
 
@@ -132,17 +131,17 @@ def rights(app: Flask, _at: datetime) -> Iterator[Finding]:
     for path in open_to_others:
         is_folder = path.is_dir()
         mode = "700" if is_folder else "600"
-        words = f"others on this machine may read {path}. Close it: chmod {mode} {path}"
+        words = f"other users of this machine can read {path}. Run: chmod {mode} {path}"
         yield warn("rights", words) if is_folder else problem("rights", words)
     owner = settings.data_dir.stat().st_uid
     if owner != os.geteuid():
         yield warn(
             "rights",
-            f"{settings.data_dir} belongs to another user (number {owner}) than the one who asks."
+            f"{settings.data_dir} belongs to another user (ID {owner}) than the one running this."
             " Run commands as the user that runs the status page.",
         )
     elif not open_to_others:
-        yield ok("rights", f"{settings.data_dir} and what is in use are closed to others")
+        yield ok("rights", f"{settings.data_dir} is not readable by other users")
 
 
 def clock(app: Flask, at: datetime) -> Iterator[Finding]:
@@ -155,18 +154,18 @@ def clock(app: Flask, at: datetime) -> Iterator[Finding]:
                 yield problem(
                     "clock",
                     f"this machine and the database are {apart.total_seconds():.0f} seconds apart."
-                    " Let both keep time (chrony, systemd-timesyncd).",
+                    " Synchronise both clocks (chrony, systemd-timesyncd).",
                 )
                 return
         newest = _newest_event()
     if newest is not None and newest > at + CLOCK_APART:
         yield problem(
             "clock",
-            f"it is {at:%Y-%m-%d %H:%M} UTC here, but something happened at"
-            f" {newest:%Y-%m-%d %H:%M} UTC already. Set the clock right.",
+            f"it is {at:%Y-%m-%d %H:%M} UTC here, but the newest record is from"
+            f" {newest:%Y-%m-%d %H:%M} UTC. Correct the clock.",
         )
     else:
-        yield ok("clock", f"{at:%Y-%m-%d %H:%M:%S} UTC, nothing contradicts it")
+        yield ok("clock", f"{at:%Y-%m-%d %H:%M:%S} UTC, consistent with the records")
 
 
 def backup(app: Flask, at: datetime) -> Iterator[Finding]:
@@ -176,18 +175,18 @@ def backup(app: Flask, at: datetime) -> Iterator[Finding]:
         said = json.loads((settings.data_dir / "last_backup.json").read_text())
         made_at, file = datetime.fromisoformat(said["made_at"]), Path(said["file"])
     except FileNotFoundError:
-        yield warn("backup", "none was made by flask backup here. See docs/backup.md.")
+        yield warn("backup", "flask backup has not been run here. See docs/backup.md.")
         return
     except (KeyError, TypeError, ValueError):
-        yield warn("backup", "what is noted of the last one can not be read. Make another one.")
+        yield warn("backup", "the record of the last one is unreadable. Make another backup.")
         return
-    age = f"the last one is of {made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    age = f"the last one is from {made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if at - made_at > OLD_BACKUP:
-        yield warn("backup", f"{age}, more than two days ago. Let flask backup run every day.")
+        yield warn("backup", f"{age}, more than two days ago. Run flask backup every day.")
     elif not file.exists():
         yield warn(
             "backup",
-            f"{age}, and {file} is not there any more. Unless you took it elsewhere, make another:"
+            f"{age}, and {file} no longer exists. Unless you moved it, make another:"
             f" flask backup {file}",
         )
     else:

@@ -60,7 +60,7 @@ def collect(
     closed: ClosedError | None = None
     for what, look in looks.items():
         if closed and what in behind:
-            found.append(warn(what, f"not looked at, since the database {closed}"))
+            found.append(warn(what, f"not checked, since the database {closed}"))
             continue
         try:
             found += look(app, at)
@@ -72,8 +72,8 @@ def collect(
             found.append(
                 problem(
                     what,
-                    f"could not be looked at ({type(error).__name__}: {reason}). Try again; if it"
-                    " stays, look at the log of the status page.",
+                    f"could not be checked ({type(error).__name__}: {reason}). Try again; if it"
+                    " persists, see the log of the status page.",
                 )
             )
     return found

@@ -22,14 +22,14 @@ def owners(app: Flask, _at: datetime) -> Iterator[Finding]:
     if not found:
         yield warn(
             "owners",
-            "there is none, so nobody can let others in. Make one: flask staff create EMAIL --role"
-            " owner",
+            "there is none, so no one can manage the team. Create one: flask staff create EMAIL"
+            " --role owner",
         )
     elif without:
         yield warn(
             "owners",
             f"without a second factor: {', '.join(without)}. A stolen password would be enough to"
-            " take the page over. It is set up at the desk, under Your account.",
+            " take over the page. They can set it up in the admin, under Your account.",
         )
     else:
         yield ok("owners", f"all {len(found)} have a second factor")
@@ -41,12 +41,12 @@ def passwords(app: Flask, _at: datetime) -> Iterator[Finding]:
 
     file = app.config["SETTINGS"].breached_passwords
     if file is None:
-        yield ok("passwords", "common ones are refused; no list of breached ones is named")
+        yield ok("passwords", "common ones are rejected; no list of breached ones is set")
     elif flaw := breaches.flaw(file):
         yield problem(
             "passwords",
-            f"{file} {flaw}. Until then nobody can choose a password. Put the list there again,"
-            " ordered by hash, or take STATUSPAGE_BREACHED_PASSWORDS away.",
+            f"{file} {flaw}. Until this is fixed, no one can choose a password. Replace the list,"
+            " sorted by hash, or unset STATUSPAGE_BREACHED_PASSWORDS.",
         )
     else:
-        yield ok("passwords", f"those in {file} are refused")
+        yield ok("passwords", f"those in {file} are rejected")

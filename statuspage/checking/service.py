@@ -30,26 +30,26 @@ def _doubts(chosen: Settings) -> Iterator[Finding]:
     if address.hostname in INNER:
         yield warn(
             "settings",
-            f"the page calls itself {chosen.base_url}, which customers can not open. Set"
+            f"the page's address is {chosen.base_url}, which customers cannot open. Set"
             " STATUSPAGE_BASE_URL to the address they use.",
         )
     elif address.scheme != "https":
         yield warn(
             "settings",
-            f"{chosen.base_url} is not encrypted. Put TLS in front and say https:// in"
+            f"{chosen.base_url} is not encrypted. Put TLS in front and use https:// in"
             " STATUSPAGE_BASE_URL.",
         )
     elif chosen.proxy_hops == 0:
         yield warn(
             "settings",
-            "the address is https, so some proxy stands in front, but STATUSPAGE_PROXY_HOPS is 0:"
-            " all readers count as one. Set it to the number of your proxies.",
+            "the address is https, so there is a proxy in front, but STATUSPAGE_PROXY_HOPS is 0:"
+            " all readers look like one client. Set it to the number of your proxies.",
         )
     if len(chosen.secret_key) < SHORT_SECRET:
         yield warn(
             "settings",
-            f"the secret key has {len(chosen.secret_key)} characters. Use {SHORT_SECRET} or more"
-            " by chance, such as of: openssl rand -base64 36",
+            f"the secret key has {len(chosen.secret_key)} characters. Use at least {SHORT_SECRET}"
+            " random ones, for example from: openssl rand -base64 36",
         )
     if not chosen.is_sqlite and chosen.redis_url is None:
         yield warn(
@@ -70,12 +70,12 @@ def queue(app: Flask, _at: datetime) -> Iterator[Finding]:
         host = urlsplit(redis_url)
         yield problem(
             "queue",
-            f"Redis at {host.hostname}:{host.port or 6379} can not be used"
-            f" ({str(error).rstrip('.')}). News leave later, and sign-ins are counted by each"
-            " process alone. See that it runs and that STATUSPAGE_REDIS_URL is right.",
+            f"Redis at {host.hostname}:{host.port or 6379} cannot be used"
+            f" ({str(error).rstrip('.')}). Messages leave later, and each process counts"
+            " sign-ins by itself. Check that it runs and that STATUSPAGE_REDIS_URL is right.",
         )
     else:
-        yield ok("queue", f"it answers, {number} jobs wait")
+        yield ok("queue", f"it responds, {number} jobs waiting")
 
 
 def worker(app: Flask, at: datetime) -> Iterator[Finding]:
@@ -87,20 +87,20 @@ def worker(app: Flask, at: datetime) -> Iterator[Finding]:
         signs = pulse.seen()
     last = signs.get(pulse.Sign.TICK)
     if last is None:
-        yield warn("worker", "none has run yet, so nobody is told of anything. Start `flask work`.")
+        yield warn("worker", "none has run yet, so no messages are sent. Start `flask work`.")
     elif at - last > health.SILENT_AFTER:
         yield problem(
             "worker",
-            f"silent since {last:%Y-%m-%d %H:%M} UTC, so nobody is told and no maintenance begins."
-            " Look at its log and start it again.",
+            f"silent since {last:%Y-%m-%d %H:%M} UTC, so no messages are sent and no maintenance"
+            " starts. Check its log and restart it.",
         )
     else:
-        yield ok("worker", f"it lives, its last sign is {int((at - last).total_seconds())} s old")
+        yield ok("worker", f"running, last heartbeat {int((at - last).total_seconds())} s ago")
     if health.is_canary_lost(signs, at=at):
         yield warn(
             "worker",
-            "what is put into the queue does not come out, so news leave a second later than they"
-            " could. Look at the worker's log and at Redis.",
+            "jobs put into the queue do not reach the worker, so messages leave a second late."
+            " Check the worker's log and Redis.",
         )
 
 
@@ -111,17 +111,17 @@ def mirror(app: Flask, at: datetime) -> Iterator[Finding]:
 
     chosen: Settings = app.config["SETTINGS"]
     if not chosen.mirror:
-        yield ok("mirror", "none is set up (STATUSPAGE_MIRROR)")
+        yield ok("mirror", "no export is set up (STATUSPAGE_MIRROR)")
         return
     known = standings(mirroring.folder_of(chosen))
     if not known:
         yield warn(
             "mirror",
-            "the worker of this data folder has not written one. Start it again with"
+            "the worker of this data folder has not exported yet. Restart it with"
             " STATUSPAGE_MIRROR set.",
         )
     for one in known:
-        copy = f"a copy of {one.made_at}" if one.made_at else "no copy of ours"
+        copy = f"an export of {one.made_at}" if one.made_at else "no export of this page"
         is_late = not one.made_at or at - datetime.fromisoformat(one.made_at) > MIRROR_LATE
         if one.error is not None:
             words = f"{one.name} has {copy}. Since {one.failing_since}: {_advised(one.error)}"
@@ -129,7 +129,7 @@ def mirror(app: Flask, at: datetime) -> Iterator[Finding]:
         elif is_late:
             yield problem(
                 "mirror",
-                f"{one.name} has {copy}. Look whether the worker runs, and at its log.",
+                f"{one.name} has {copy}. Check that the worker runs, and its log.",
             )
         else:
             yield ok("mirror", f"{one.name} has {copy}")
@@ -140,8 +140,8 @@ def _advised(error: str) -> str:
     if "--take-over" in error:
         return error
     return (
-        f"{error.rstrip('.')}. See that the target can be reached and takes files; it is tried"
-        " again every five minutes."
+        f"{error.rstrip('.')}. Check that the target is reachable and writable; the worker"
+        " retries every five minutes."
     )
 
 
@@ -157,19 +157,19 @@ def deliveries(app: Flask, at: datetime) -> Iterator[Finding]:
     late = at - oldest if oldest is not None else timedelta(0)
     if late > LATE:
         words = (
-            f"the oldest message waits for {late // timedelta(minutes=1)} minutes. Is the worker"
-            " running, and is its way (mail server, chat) set up?"
+            f"the oldest message has waited for {late // timedelta(minutes=1)} minutes. Is the"
+            " worker running, and is its channel (mail server, chat) set up?"
         )
         yield problem("deliveries", words) if late > VERY_LATE else warn("deliveries", words)
     else:
         yield ok("deliveries", "no message is late")
     for state, words in (
-        (DeliveryState.DEAD, "were given up after the last try"),
-        (DeliveryState.HELD, "are held back until staff release them"),
+        (DeliveryState.DEAD, "failed after the last attempt"),
+        (DeliveryState.HELD, "are held until staff release them"),
     ):
         number = sum(count for (_, of), count in counts.items() if of is state)
         if number:
-            yield warn("deliveries", f"{number} {words}: look at them at the desk.")
+            yield warn("deliveries", f"{number} {words}: see Deliveries in the admin.")
 
 
 def mail(app: Flask, _at: datetime) -> Iterator[Finding]:
@@ -178,11 +178,11 @@ def mail(app: Flask, _at: datetime) -> Iterator[Finding]:
 
     chosen: Settings = app.config["SETTINGS"]
     if chosen.smtp_url is None:
-        yield warn("mail", "STATUSPAGE_SMTP_URL is not set: nobody is told by e-mail.")
+        yield warn("mail", "STATUSPAGE_SMTP_URL is not set: no e-mail is sent.")
         return
     host = urlsplit(chosen.smtp_url).hostname
     failed = Server(chosen.smtp_url).try_out()
     if failed is None:
-        yield ok("mail", f"{host} takes mail from us")
+        yield ok("mail", f"{host} accepts mail from us")
     else:
-        yield problem("mail", f"{host}: {failed}. Look at STATUSPAGE_SMTP_URL.")
+        yield problem("mail", f"{host}: {failed}. Check STATUSPAGE_SMTP_URL.")

@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 @click.group("import")
 def group() -> None:
-    """Bring a page over from another product."""
+    """Import a page from another product."""
 
 
 @group.command("statuspage")
@@ -58,7 +58,7 @@ def run(app: "Flask", place: str) -> "Report":
         except SQLAlchemyError as error:
             db.session.rollback()
             raise RefusedError(
-                f"The database refused what was recorded ({type(error).__name__})."
+                f"The database rejected the recorded data ({type(error).__name__})."
             ) from error
         except BaseException:
             db.session.rollback()
@@ -79,7 +79,7 @@ def told(report: "Report") -> str:
     ]
     lines.append(f"Written: {', '.join(written)}." if report.written.total() else NOTHING_NEW)
     if report.notes:
-        lines.append("Not placed, or placed with a reservation:")
+        lines.append("Not imported, or imported with reservations:")
     for reason, places in report.notes.items():
         lines.append(f"  {reason} ({len(places)}): {', '.join(places)}")
     return "\n".join(lines)

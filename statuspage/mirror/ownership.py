@@ -26,12 +26,12 @@ def refuse_anothers(target: Target, stage: Stage) -> None:
     if there.origin is None or there == ours:
         return
     if there.origin != ours.origin:
-        why = f"It holds the copy of {there.origin}, and this page is {ours.origin}"
+        why = f"It holds the export of {there.origin}, and this page is {ours.origin}"
     else:
-        why = f"It holds a copy of {there.origin} from before or after a backup was restored"
+        why = f"It holds an export of {there.origin} from before or after a backup was restored"
     raise TargetError(
-        f"{why}. Nothing was written. If readers shall find this page there: flask mirror"
-        " --take-over; else stop it, and set another STATUSPAGE_MIRROR or none."
+        f"{why}. Nothing was written. To put this page there, run: flask mirror"
+        " --take-over. Otherwise change or unset STATUSPAGE_MIRROR."
     )
 
 

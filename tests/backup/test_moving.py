@@ -51,7 +51,7 @@ def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
     again = flask("db", "move")
     assert (again.exit_code, again.output) == (
         1,
-        "Error: The new database is not empty, and it was left alone.\n",
+        "Error: The new database is not empty; it was not changed.\n",
     )
 
 

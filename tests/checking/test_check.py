@@ -50,7 +50,7 @@ def test_a_page_in_order_passes_with_what_could_be_better(app, check, component)
     assert code == 0, found
     for what in ("database", "disk", "rights", "clock", "queue", "deliveries"):
         assert {level for level, _ in found[what]} == {"ok"}, found[what]
-    assert found["mail"] == [("warn", "STATUSPAGE_SMTP_URL is not set: nobody is told by e-mail.")]
+    assert found["mail"] == [("warn", "STATUSPAGE_SMTP_URL is not set: no e-mail is sent.")]
     assert found["backup"][0][0] == "warn"
 
 
