@@ -32,19 +32,19 @@ def look(app: Flask) -> str | None:
     try:
         damage = _damage(file)
     except sqlite3.OperationalError as error:
-        log.warning("the database file was not looked through", reason=str(error))
+        log.warning("database.check_failed", reason=str(error))
         return None
     if damage is not None:
         mark_damaged(file, damage)
         log.critical(
-            "THE DATABASE FILE IS DAMAGED: readers get the last good pages, nothing can be"
-            " written. Restore the last backup with flask restore --replace.",
+            "database.damaged",
+            action="stop the status page, then: flask restore --replace FILE",
             file=str(file),
             damage=damage,
         )
     elif damage_mark(file).exists():
         damage_mark(file).unlink(missing_ok=True)
-        log.warning("the database file is whole again", file=str(file))
+        log.warning("database.intact_again", file=str(file))
     return damage
 
 

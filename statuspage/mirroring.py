@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import structlog
 from flask import Flask
 from flask.cli import ScriptInfo
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from statuspage.mirror.asking import Together
     from statuspage.mirror.looking import Look
     from statuspage.mirror.maker import LookSince
+
+log = structlog.get_logger(__name__)
 
 
 def folder_of(settings: "Settings") -> Path:
@@ -113,7 +116,7 @@ def together(app: Flask) -> "Together":
                     snapshot.read_ahead(ids, at=clock.now(), base_url=base_url)
             except Exception as error:
                 # One that can not be read must not hold up the others: each by itself then.
-                app.logger.warning("The mirror could not read ahead: %s", error)
+                log.warning("export.read_ahead_failed", reason=str(error))
             yield
 
     return reading

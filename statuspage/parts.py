@@ -12,12 +12,16 @@ from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING
 
+import structlog
+
 from statuspage import group
 from statuspage.config import Settings
 
 if TYPE_CHECKING:
     from flask import Flask
     from granian.server import MPServer
+
+log = structlog.get_logger(__name__)
 
 FRONT, WEB, WORKER = PARTS = ("front", "web", "worker")
 
@@ -127,7 +131,7 @@ def prepare(app: "Flask") -> None:
         schema.bring_up_to_date(app)
         first_start.fill(app, at=clock.now())
     except OperationalError as error:
-        app.logger.error("The database could not be prepared: %s", str(error).splitlines()[0])
+        log.error("database.prepare_failed", reason=str(error).splitlines()[0])
 
 
 def web(app: "Flask") -> "Flask":
@@ -216,9 +220,7 @@ def _wait_for_the_database(app: "Flask") -> None:
             first_start.fill(app, at=clock.now())
         except OperationalError as error:
             if not is_told:
-                app.logger.error(
-                    "The worker waits for the database: %s", str(error).splitlines()[0]
-                )
+                log.error("worker.waiting_for_database", reason=str(error).splitlines()[0])
             is_told = True
             sleep(_WAIT_S)
             integrity.look(app)

@@ -115,7 +115,7 @@ def _advisory_lock() -> Iterator[None]:
 def _is_behind() -> bool:
     present = revision()
     if present is not None and present not in _known():
-        log.warning("the database is of a newer release", revision=present)
+        log.warning("database.schema_is_newer", revision=present)
         return False
     return present != newest()
 
@@ -142,7 +142,7 @@ def _keep_a_copy() -> None:
         assert raw is not None
         raw.cursor().execute("VACUUM INTO ?", (str(draft),))
     draft.replace(copy)
-    log.info("kept a copy of the database", file=str(copy))
+    log.info("database.copy_kept", file=str(copy))
     for old in sorted(file.parent.glob(f"{file.name}.before-[0-9]*"))[:-COPIES_KEPT]:
         old.unlink(missing_ok=True)
 

@@ -61,7 +61,7 @@ def test_an_empty_value_in_the_environment_hides_the_one_of_the_file(monkeypatch
         (
             "STATUSPAGE_DATABASE_URL",
             "mysql://db/status",
-            "STATUSPAGE_DATABASE_URL begins with 'mysql'; use sqlite:/// or postgresql://.",
+            "STATUSPAGE_DATABASE_URL starts with 'mysql'; use sqlite:/// or postgresql://.",
         ),
         (
             "STATUSPAGE_DATABASE_URL",
@@ -72,13 +72,13 @@ def test_an_empty_value_in_the_environment_hides_the_one_of_the_file(monkeypatch
         (
             "STATUSPAGE_REDIS_URL",
             "http://cache",
-            "STATUSPAGE_REDIS_URL begins with 'http'; use redis:// or rediss://.",
+            "STATUSPAGE_REDIS_URL starts with 'http'; use redis:// or rediss://.",
         ),
         ("STATUSPAGE_REDIS_URL", "redis://", "STATUSPAGE_REDIS_URL does not name a host."),
         (
             "STATUSPAGE_BASE_URL",
             "status.example.com",
-            "STATUSPAGE_BASE_URL begins with ''; use http:// or https://.",
+            "STATUSPAGE_BASE_URL starts with ''; use http:// or https://.",
         ),
         (
             "STATUSPAGE_BASE_URL",
@@ -114,7 +114,7 @@ def test_an_empty_value_in_the_environment_hides_the_one_of_the_file(monkeypatch
         (
             "STATUSPAGE_DATA_DIR",
             "/dev/null/data",
-            "STATUSPAGE_DATA_DIR can not be made (Not a directory).",
+            "STATUSPAGE_DATA_DIR cannot be created (Not a directory).",
         ),
         (
             "WEB_CONCURRENCY",
@@ -156,7 +156,7 @@ def test_every_way_to_start_says_the_sentence_and_shows_no_traceback(monkeypatch
     assert run.returncode == 1
     assert run.stdout == ""
     assert run.stderr.splitlines() == [
-        "The status page can not start: PORT is wrong: input should be a valid integer, unable"
+        "The status page cannot start: PORT is wrong: input should be a valid integer, unable"
         " to parse string as an integer."
     ]
 

@@ -445,7 +445,7 @@ def test_a_port_that_is_taken_is_told_in_one_sentence(running, start):
     second = start(PORT=str(running.port))
     assert second.ended() == 1
     assert second.lines == [
-        f"The status page can not start: 127.0.0.1:{running.port} can not be used (Address already"
+        f"The status page cannot start: 127.0.0.1:{running.port} is not available (Address already"
         " in use). Choose another port with PORT=…\n"
     ]
 
@@ -454,7 +454,7 @@ def test_a_part_that_is_not_there_is_told_in_one_sentence():
     parts = [sys.executable, "-m", "statuspage", "front", "web", "mail"]
     ended = subprocess.run(parts, cwd=PROJECT, capture_output=True, text=True)
     assert ended.returncode == 1
-    assert ended.stderr == "There is no mail to start, only front, web, worker.\n"
+    assert ended.stderr == "Unknown part mail; choose from front, web, worker.\n"
 
 
 def test_all_files_of_locked_dependencies_name_no_index_and_have_hashes():

@@ -5,19 +5,20 @@ works, and written down for whoever looks after the page.
 """
 
 import json
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import structlog
+
 from statuspage import clock
 from statuspage.mirror.ownership import refuse_anothers
 from statuspage.mirror.stage import Stage
 from statuspage.mirror.targets import Target, TargetError
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 300.0
@@ -51,7 +52,7 @@ class Standings:
                 draft.write_text(json.dumps([asdict(one) for one in self._all.values()]))
                 draft.replace(self._path)
             except OSError as error:
-                log.warning("How the mirrors stand was not written down: %s", error)
+                log.warning("export.status_write_failed", reason=str(error))
 
 
 def standings(folder: Path) -> list[Standing]:
@@ -111,7 +112,7 @@ class Courier:
             self._tell_failure(error)
             return False
         if self._standing.error is not None:
-            log.warning("The mirror %s works again.", self.target.name)
+            log.warning("export.target_recovered", target=self.target.name)
         self._sent, self._sent_at = news, at
         self._standing = Standing(self.target.name, made_at=manifest.made_at)
         self._standings.note(self._standing)
@@ -135,7 +136,12 @@ class Courier:
         is_known = isinstance(error, TargetError)
         words = str(error) if is_known else f"{type(error).__name__}: {error}"
         if self._standing.error is None:
-            log.error("The mirror %s failed: %s", self.target.name, words, exc_info=not is_known)
+            log.error(
+                "export.target_failed",
+                target=self.target.name,
+                reason=words,
+                exc_info=not is_known,
+            )
         self._standing = replace(
             self._standing,
             error=words,

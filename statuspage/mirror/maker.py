@@ -6,13 +6,14 @@ keeps its last good file; when the front page can not be made, nothing changes.
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import TypeAlias
+
+import structlog
 
 from statuspage import clock
 from statuspage.mirror import portable, published
@@ -21,7 +22,7 @@ from statuspage.mirror.asking import Ask, Reply, Together, alone
 from statuspage.mirror.looking import Look, program
 from statuspage.mirror.stage import AGE, BEACON, Draft, Stage
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 WRITE_EVERY = 500
 """So many answers are held in memory before they are written."""
@@ -137,7 +138,7 @@ class Maker:
         assert self._plan is not None
         for address, reply in replies.items():
             if reply.status >= 500:
-                log.error("%s could not be mirrored: status %d", address, reply.status)
+                log.error("export.page_failed", address=address, status=reply.status)
         good = {address: one for address, one in replies.items() if one.status < 500}
         self._known |= good.keys()
         if stage := self.stages.portable:

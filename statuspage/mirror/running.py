@@ -5,7 +5,6 @@ mirrors at a time; another one waits for its turn.
 """
 
 import fcntl
-import logging
 import os
 import threading
 import time
@@ -14,6 +13,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
+
 from statuspage import clock
 from statuspage.mirror.asking import Ask, Together, alone
 from statuspage.mirror.couriers import Courier, Standings
@@ -21,7 +22,7 @@ from statuspage.mirror.maker import LookSince, Maker, Stages
 from statuspage.mirror.targets import Keys, is_published, parse
 from statuspage.page.snapshot import NoPageError
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 CHECK_EVERY_S = 0.5
 REMAKE_EVERY = timedelta(minutes=5)
@@ -117,12 +118,12 @@ class Mirror:
             return  # Nothing to mirror before the first set-up.
         except Exception as error:
             if not self._is_failing:
-                log.error("The mirror could not be made: %s", error)
+                log.error("export.failed", reason=str(error))
             self._is_failing = True
             self._stopping.wait(2.0)
             return
         if self._is_failing:
-            log.warning("The mirror is made again.")
+            log.warning("export.recovered")
         self._is_failing = False
         if is_new:
             for courier in self.couriers:

@@ -36,7 +36,7 @@ def enter_next(event: Event, *, at: datetime) -> bool:
     last = db.session.scalar(sa.select(sa.func.max(piece.c[0])))
     if last is None:
         event.fanned_out_at = at
-        log.info("news.entered", event_id=event.id, kind=event.kind)
+        log.info("fanout.completed", event_id=event.id, kind=event.kind)
         return False
     state = DeliveryState.WAITING
     if at - event.at > MAX_AGE or brakes.wants_consent(event, at=at):

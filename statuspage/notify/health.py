@@ -94,7 +94,7 @@ def look(*, at: datetime) -> Health:
 
 def tell_of_canary(troubles: Troubles, *, at: datetime) -> None:
     """Log once that the canary is lost, and once that it, or the next one, was found."""
-    troubles.note("The canary", "is lost", is_so=is_canary_lost(pulse.seen(), at=at))
+    troubles.note("canary", "lost", is_so=is_canary_lost(pulse.seen(), at=at))
 
 
 def is_canary_lost(signs: Mapping[Sign, datetime], *, at: datetime) -> bool:

@@ -69,7 +69,7 @@ def _tell(app: Flask) -> None:
 def leave_canary(app: Flask, at: datetime) -> None:
     """Put a job into the queue that shows that what is put there comes out."""
     queue_of(app)
-    with suppress(Exception), troubles.watch("The canary"):
+    with suppress(Exception), troubles.watch("canary"):
         show(app, Sign.STARTED, at)
         app.extensions["canary"]()
 
@@ -122,16 +122,20 @@ def step(app: Flask, at: datetime) -> None:
         due_reminders = reminders.due(at=at)
         quiet = monitoring.due(at=at)
     for public_id in due:
-        with suppress(Exception), troubles.watch(f"Maintenance {public_id}"), app.app_context():
+        with (
+            suppress(Exception),
+            troubles.watch("maintenance", incident=public_id),
+            app.app_context(),
+        ):
             maintenance.advance(public_id, at=at)
             db.session.commit()
     for public_id in due_reminders:
-        watched = troubles.watch(f"The reminder of maintenance {public_id}")
+        watched = troubles.watch("maintenance_reminder", incident=public_id)
         with suppress(Exception), watched, app.app_context():
             reminders.remind(public_id, at=at)
             db.session.commit()
     for public_id in quiet:
-        watched = troubles.watch(f"The end of incident {public_id}")
+        watched = troubles.watch("auto_resolve", incident=public_id)
         with suppress(Exception), watched, app.app_context():
             monitoring.settle(public_id, at=at)
             db.session.commit()
@@ -167,7 +171,7 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
         while not stopping.wait(0 if is_more else TICK_S):
             is_more = False
             # The database may be away; what is due stays due.
-            with suppress(Exception), troubles.watch("The tick", outages=(sa.exc.DBAPIError,)):
+            with suppress(Exception), troubles.watch("tick", outages=(sa.exc.DBAPIError,)):
                 now = clock.now()
                 step(app, now)
                 # A clock that was set back must not stop the pulse.

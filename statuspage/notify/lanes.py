@@ -79,7 +79,9 @@ class Lane:
             flying: dict[Future[Outcome], Claimed] = {}
             while flying or not self._stopping.is_set():
                 try:
-                    with self._troubles.watch(self._thread.name, outages=(sa.exc.DBAPIError,)):
+                    with self._troubles.watch(
+                        "lane", outages=(sa.exc.DBAPIError,), channel=self.channel
+                    ):
                         self._turn(pool, flying)
                 except Exception:
                     # The database may be away; what was claimed comes back by its lease.
@@ -168,7 +170,7 @@ def _attempt(way: Way, claimed: Claimed, told: News, to: Recipient) -> Outcome:
             is_ours=failed.is_ours,
         )
     except Exception as error:
-        log.exception("channel failed", channel=to.channel.value)
+        log.exception("delivery.crashed", channel=to.channel.value)
         return Outcome(claimed, DeliveryState.LATER, f"Could not be sent: {type(error).__name__}.")
     return Outcome(claimed, DeliveryState.SENT, remote_id=remote_id)
 

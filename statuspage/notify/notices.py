@@ -113,7 +113,7 @@ def pass_on(event: Event, *, at: datetime) -> None:
 
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     row = db.session.get_one(Event, event.id, with_for_update=True, populate_existing=True)
-    with suppress(Exception), troubles.watch("A notice to staff"):
+    with suppress(Exception), troubles.watch("staff_notices"):
         if row.fanned_out_at is None and app.config["SETTINGS"].smtp_url is not None:
             jobs.queue_of(app)
             app.extensions["send_notice"](row.id, 1)

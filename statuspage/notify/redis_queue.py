@@ -27,11 +27,11 @@ class RedisQueue(RedisHuey):  # type: ignore[misc]
         return queue
 
     def dequeue(self) -> Any:
-        with self.troubles.watch("The queue", outages=(redis.RedisError,)):
+        with self.troubles.watch("queue", outages=(redis.RedisError,)):
             return super().dequeue()
 
     def read_schedule(self, timestamp: datetime | None = None) -> Any:
-        with self.troubles.watch("The queue", outages=(redis.RedisError,)):
+        with self.troubles.watch("queue", outages=(redis.RedisError,)):
             return super().read_schedule(timestamp)
 
 

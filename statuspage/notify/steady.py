@@ -36,7 +36,7 @@ class Steady:
                 then, ran_then = self._before
                 jump = (now - then).total_seconds() - (ran - ran_then)
                 if abs(jump) > TOLERANCE_S:
-                    log.warning("the clock was set, leases are left alone", by_s=round(jump))
+                    log.warning("clock.jumped", by_s=round(jump))
                     self._doubtful_until = ran + LEASE.total_seconds()
             self._before = now, ran
             return ran < self._doubtful_until

@@ -73,7 +73,7 @@ class Teller:
             lane.stop()
         for lane in self._lanes.values():
             if not lane.join(max(until - time.monotonic(), 0.1)):
-                log.warning("lane did not stop in time", channel=lane.channel)
+                log.warning("worker.lane_still_running", channel=lane.channel)
 
     def _lane(self, channel: Channel) -> None:
         if channel not in self._ways:

@@ -37,11 +37,11 @@ def send(app: Flask, kind: str, address: str) -> None:
     try:
         way.send(sample.news, samples.reader(address, settings.base_url))
     except channels.Failed as failed:
-        log.warning("trial.failed", kind=kind, reason=failed.sentence)
+        log.warning("test_message.failed", kind=kind, reason=failed.sentence)
         raise
     finally:
         way.close()
-    log.info("trial.sent", kind=kind)
+    log.info("test_message.sent", kind=kind)
 
 
 def order(app: Flask, kind: NewsKind, address: str) -> Any:

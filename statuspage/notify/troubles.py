@@ -21,30 +21,33 @@ class Troubles:
         self._lock = threading.Lock()
 
     @contextmanager
-    def watch(self, what: str, *, outages: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-        """Log it when `what` begins to fail, when it fails in another way, when it works again.
+    def watch(
+        self, what: str, *, outages: tuple[type[Exception], ...] = (), **fields: str
+    ) -> Iterator[None]:
+        """Log `what.failed` when it begins to fail or fails differently, then `what.recovered`.
 
         The exception goes on to rise. `outages` say that something is away: their
         message is enough, others come with their traceback.
         """
+        key = " ".join((what, *fields.values()))
         try:
             yield
         except Exception as error:
             is_outage = isinstance(error, outages)
-            if self._is_new(what, "away" if is_outage else type(error).__name__):
+            if self._is_new(key, "away" if is_outage else type(error).__name__):
                 reason = f"{type(error).__name__}: {error}"
-                log.error(f"{what} failed", reason=reason, exc_info=not is_outage)
+                log.error(f"{what}.failed", reason=reason, exc_info=not is_outage, **fields)
             raise
-        if self._is_over(what):
-            log.warning(f"{what} works again")
+        if self._is_over(key):
+            log.warning(f"{what}.recovered", **fields)
 
-    def note(self, what: str, words: str, *, is_so: bool) -> None:
-        """Log it when `what` comes to be as `words` say, and when it is so no more."""
+    def note(self, what: str, state: str, *, is_so: bool) -> None:
+        """Log `what.state` when it comes to be so, and `what.recovered` when it is over."""
         if is_so:
-            if self._is_new(what, words):
-                log.error(f"{what} {words}")
+            if self._is_new(what, state):
+                log.error(f"{what}.{state}")
         elif self._is_over(what):
-            log.warning(f"{what} works again")
+            log.warning(f"{what}.recovered")
 
     def _is_new(self, what: str, kind: str) -> bool:
         with self._lock:

@@ -47,4 +47,4 @@ def _ask(session: orm.Session) -> None:
         jobs.wake(app)
     except Exception as error:
         app.extensions[PAUSED] = time.monotonic() + PAUSE_S
-        log.warning("the worker was not woken, its tick will do", reason=type(error).__name__)
+        log.warning("worker.wake_failed", fallback="polling", reason=type(error).__name__)

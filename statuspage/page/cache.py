@@ -4,7 +4,6 @@ Owns when an answer is made again (`Published`); how a rendering becomes ready b
 headers is in `page/answers`. Knows nothing of Flask, rows or requests.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,11 +15,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TypeAlias
 
+import structlog
+
 from statuspage import clock, counters
 from statuspage.page.answers import Answer, Rendering
 from statuspage.page.copies import Copies
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 Key: TypeAlias = tuple[str, str]
 """Canonical address (path, with the parameters that matter) and language."""
@@ -251,7 +252,7 @@ class Published:
                     revision = self._read_revision()
             except Exception as error:
                 if not self._is_failing:
-                    log.warning("The database does not answer: %s", error)
+                    log.warning("database.unavailable", reason=str(error))
                 self._is_failing, self._is_behind = True, False
                 self._valid_until = started + self._valid_for
                 self._mark_old(list(self._entries.values()))
@@ -428,7 +429,7 @@ class Published:
         """A traceback where it tells something: not when the database is known to be gone."""
         counters.RENDER_FAILURES.add()
         traceback = None if self._is_failing else error
-        log.error("%s could not be rendered: %s", key[0], error, exc_info=traceback)
+        log.error("page.render_failed", page=key[0], reason=str(error), exc_info=traceback)
 
     def _mark_old(self, entries: Iterable[_Entry]) -> None:
         now = self._now()

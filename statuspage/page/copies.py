@@ -6,7 +6,6 @@ whole, undamaged and of the key that was asked for, or it is not there.
 
 import hashlib
 import json
-import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -15,7 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-log = logging.getLogger(__name__)
+import structlog
+
+log = structlog.get_logger(__name__)
 
 SUFFIX = ".copy"
 DIGEST_BYTES = 32
@@ -49,14 +50,14 @@ class Copies:
             finally:
                 draft.unlink(missing_ok=True)
         except OSError as error:
-            log.warning("No copy of %s was kept: %s", key, error)
+            log.warning("page_copy.write_failed", key=key, reason=str(error))
 
     def confirm(self, key: str, at: datetime) -> None:
         """Note that the copy of `key` is still right."""
         try:
             os.utime(self._path(key), (at.timestamp(), at.timestamp()))
         except OSError as error:
-            log.warning("The copy of %s was not confirmed: %s", key, error)
+            log.warning("page_copy.confirm_failed", key=key, reason=str(error))
 
     def load(self, key: str) -> Copy | None:
         """The copy of `key`; None where there is none. A damaged one is removed."""
@@ -72,7 +73,7 @@ class Copies:
             header = json.loads(head)
             if header.pop("key") == key:
                 return Copy(header, body, saved_at)
-        log.warning("The copy of %s is damaged and was dropped.", key)
+        log.warning("page_copy.damaged", key=key)
         self.remove(key)
         return None
 
@@ -80,7 +81,7 @@ class Copies:
         try:
             self._path(key).unlink(missing_ok=True)
         except OSError as error:
-            log.warning("The copy of %s was not removed: %s", key, error)
+            log.warning("page_copy.remove_failed", key=key, reason=str(error))
 
     def sweep(self, before: datetime) -> None:
         """Remove what nobody confirmed since `before`: it may hold withdrawn words."""
@@ -89,7 +90,7 @@ class Copies:
                 if path.stat().st_mtime < before.timestamp():
                     path.unlink(missing_ok=True)
         except OSError as error:
-            log.warning("Old copies were not removed: %s", error)
+            log.warning("page_copy.sweep_failed", reason=str(error))
 
     def _path(self, key: str) -> Path:
         return self._folder / (hashlib.sha256(key.encode(errors="replace")).hexdigest() + SUFFIX)

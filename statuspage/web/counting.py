@@ -116,6 +116,6 @@ class RedisOrMemory(Storage):
         with self._lock:
             was_away, self._is_away = self._is_away, error is not None
         if error is not None and not was_away:
-            log.warning("Redis is away: attempts are counted in this process", reason=str(error))
+            log.warning("rate_limits.redis_unavailable", fallback="memory", reason=str(error))
         elif error is None and was_away:
-            log.warning("Redis is back: attempts are counted there again")
+            log.warning("rate_limits.redis_recovered")

@@ -57,7 +57,7 @@ def _ask(name: str, question: Callable[[], object]) -> tuple[bool, str]:
     try:
         question()
     except Exception as error:
-        log.warning("not ready", part=name, error=str(error).splitlines()[0:1])
+        log.warning("readiness.failed", part=name, error=str(error).splitlines()[0:1])
         return False, f"The {name} does not answer.\n"
     return True, f"The {name} answers.\n"
 

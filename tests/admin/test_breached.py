@@ -64,7 +64,7 @@ def test_flask_check_tells_whether_the_list_can_be_used(app, breached, world):
         (found,) = [one for one in json.loads(done.stdout) if one["what"] == "passwords"]
         return found["level"], found["words"]
 
-    assert checked() == ("ok", f"those in {breached} are refused")
+    assert checked() == ("ok", f"those in {breached} are rejected")
     breached.write_text("".join(reversed(breached.read_text().splitlines(keepends=True))))
     level, words = checked()
     assert level == "problem"

@@ -33,7 +33,7 @@ def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
     before = contents_of(app)
     done = flask("db", "move", other_url)
     assert done.exit_code == 0, done.output
-    assert "public addresses answer with the same bytes" in done.output
+    assert "public addresses return the same bytes" in done.output
     assert "the same  incident_update" in done.output
     assert contents_of(app) == before
     settings = Settings(data_dir=tmp_path / "moved", database_url=other_url, secret_key=SECRET)
@@ -59,9 +59,9 @@ def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
 @pytest.mark.parametrize(
     "url, sentence",
     [
-        ("mysql://localhost/page", "begins with 'mysql'"),
-        (NEVER, "can not be used: connection failed"),
-        ("the same", "that the page has already"),
+        ("mysql://localhost/page", "starts with 'mysql'"),
+        (NEVER, "cannot be used: connection failed"),
+        ("the same", "that the page already uses"),
     ],
 )
 def test_a_move_that_can_not_be_done_says_why(flask, filled, settings, url, sentence):

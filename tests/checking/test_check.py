@@ -59,13 +59,13 @@ def test_a_worker_that_fell_silent_is_a_problem(check, component, committed, at,
     assert check()[1]["worker"][0][0] == "warn"
     with committed():
         pulse.show(pulse.Sign.TICK, at=at)
-    assert check()[1]["worker"] == [("ok", "it lives, its last sign is 0 s old")]
+    assert check()[1]["worker"] == [("ok", "running, last heartbeat 0 s ago")]
     traveller.shift(timedelta(minutes=2))
     code, found = check()
     level, words = found["worker"][0]
     assert (code, level) == (1, "problem")
     assert words.startswith("silent since 2026-03-10 12:00 UTC")
-    assert "start it again" in words
+    assert "restart it" in words
 
 
 @on_sqlite
@@ -82,7 +82,7 @@ def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, che
     kept.note(Standing(target, made_at=old.isoformat(), error="No space left on device"))
     code, found = check(other)
     assert (code, found["mirror"][0][0]) == (1, "problem")
-    assert "No space left on device. See that the target" in found["mirror"][0][1]
+    assert "No space left on device. Check that the target" in found["mirror"][0][1]
     with other.app_context():
         db.engine.dispose()
 
@@ -101,7 +101,7 @@ def test_the_worker_finds_a_damaged_file_by_itself(app, settings, component):
 @on_sqlite
 def test_people_read_one_line_for_each_thing(app, component):
     lines = app.test_cli_runner().invoke(args=["check"]).stdout.splitlines()
-    assert any(line.startswith("ok       database    SQLite is whole") for line in lines)
+    assert any(line.startswith("ok       database    SQLite is intact") for line in lines)
 
 
 @on_sqlite
@@ -115,7 +115,7 @@ def test_messages_that_are_late_and_held_are_named(
     traveller.shift(timedelta(minutes=3))
     code, found = check()
     assert (code, found["deliveries"][0][0]) == (0, "warn")
-    assert "waits for 3 minutes" in found["deliveries"][0][1]
+    assert "waited for 3 minutes" in found["deliveries"][0][1]
     traveller.shift(timedelta(minutes=8))
     code, found = check()
     assert (code, found["deliveries"][0][0]) == (1, "problem")
@@ -123,7 +123,7 @@ def test_messages_that_are_late_and_held_are_named(
         session.execute(sa.update(ledger.Delivery).values(state=ledger.DeliveryState.HELD))
     code, found = check()
     assert code == 0
-    assert "2 are held back" in found["deliveries"][1][1]
+    assert "2 are held until" in found["deliveries"][1][1]
 
 
 @on_sqlite
@@ -156,7 +156,7 @@ def test_a_clock_that_went_back_is_noticed(check, component, traveller):
     traveller.shift(timedelta(hours=-1))
     code, found = check()
     assert (code, found["clock"][0][0]) == (1, "problem")
-    assert "Set the clock right" in found["clock"][0][1]
+    assert "Correct the clock" in found["clock"][0][1]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -172,7 +172,7 @@ def test_a_mail_server_is_tried_without_a_mail(settings, check, component):
     with mail_server() as inbox:
         other = create_app(settings.model_copy(update={"smtp_url": inbox.url}), watch=False)
         _, found = check(other)
-        assert found["mail"] == [("ok", "127.0.0.1 takes mail from us")]
+        assert found["mail"] == [("ok", "127.0.0.1 accepts mail from us")]
         assert (inbox.connections, inbox.mails) == (1, [])
     with other.app_context():
         db.engine.dispose()
@@ -182,11 +182,11 @@ def test_a_mail_server_is_tried_without_a_mail(settings, check, component):
 def test_a_backup_is_known_until_it_is_old(app, check, component, tmp_path, traveller):
     file = tmp_path / "page.backup"
     app.test_cli_runner().invoke(args=["backup", str(file)])
-    assert check()[1]["backup"][0] == ("ok", "the last one is of 2026-03-10 12:00 UTC")
+    assert check()[1]["backup"][0] == ("ok", "the last one is from 2026-03-10 12:00 UTC")
     file.rename(tmp_path / "elsewhere")
     ((level, words),) = check()[1]["backup"]
     assert level == "warn"
-    assert f"{file} is not there any more" in words
+    assert f"{file} no longer exists" in words
     traveller.shift(timedelta(days=3))
     assert check()[1]["backup"][0][0] == "warn"
 
@@ -243,7 +243,7 @@ def test_an_empty_and_a_newer_database_are_told_apart(app, check, committed, tmp
     assert level == "warn"
     assert "Start the status page once, or restore a backup." in words
     for what in ("clock", "owners", "worker", "deliveries"):
-        assert found[what] == [("warn", "not looked at, since the database is not there")]
+        assert found[what] == [("warn", "not checked, since the database is missing")]
     assert not (tmp_path / "new" / "statuspage.db").exists()
 
 
@@ -251,7 +251,7 @@ def test_a_data_folder_that_is_mistyped_is_named_and_not_made(check, tmp_path, m
     monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path / "staus"))
     code, found = check(create_app(config.load(), watch=False))
     assert code == 1
-    assert "mistyped" in found["data"][0][1]
+    assert "Correct STATUSPAGE_DATA_DIR" in found["data"][0][1]
     assert not (tmp_path / "staus").exists()
 
 
@@ -266,7 +266,7 @@ def test_what_is_away_is_told_once_with_what_to_do(settings, check):
     assert found["database"][0][1].endswith("that STATUSPAGE_DATABASE_URL is right.")
     assert found["queue"][0][1].endswith("that STATUSPAGE_REDIS_URL is right.")
     for what in ("clock", "owners", "worker", "deliveries"):
-        assert found[what] == [("warn", "not looked at, since the database is away")]
+        assert found[what] == [("warn", "not checked, since the database is unavailable")]
     assert "hidden" not in str(found)
 
 
@@ -275,7 +275,7 @@ def test_what_is_away_is_told_once_with_what_to_do(settings, check):
     "change, sentence",
     [
         ({"base_url": "http://status.example.com"}, "is not encrypted"),
-        ({"base_url": "http://127.0.0.1:8000"}, "which customers can not open"),
+        ({"base_url": "http://127.0.0.1:8000"}, "which customers cannot open"),
         ({}, "STATUSPAGE_PROXY_HOPS is 0"),
         ({"secret_key": "short-but-allowed"}, "the secret key has 17 characters"),
         ({"smtp_url": "smtp://127.0.0.1:1"}, "nothing listens there"),

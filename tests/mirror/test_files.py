@@ -355,7 +355,7 @@ def test_when_the_database_is_gone_the_copy_stays(northwind, app, mirror, folder
 def test_the_command_writes_the_whole_site_to_a_folder(app, northwind, folder):
     run = app.test_cli_runner().invoke(args=["mirror", str(folder)])
     assert run.exit_code == 0, run.output
-    assert "files are at" in run.output
+    assert "files to" in run.output
     assert (folder / f"incidents/{northwind.past}.html").is_file()
 
 

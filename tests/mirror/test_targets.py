@@ -297,7 +297,7 @@ def test_a_target_that_fails_is_told_once_shown_and_tried_again(stage, tmp_path,
         )
         held.is_away = False
         assert courier.deliver()
-    assert "works again" in caplog.text
+    assert "export.target_recovered" in caplog.text
     (standing,) = standings(tmp_path)
     assert (standing.error, standing.made_at) == (None, "2026-03-10T12:00:00Z")
 
@@ -362,7 +362,7 @@ def test_a_target_that_means_nothing_is_refused(text, tmp_path):
 def test_a_wrong_kind_of_target_stops_the_start_with_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("STATUSPAGE_MIRROR", "file:/srv/a ftp://me:hidden@host/b")
-    with pytest.raises(SettingsError, match="STATUSPAGE_MIRROR holds 'ftp'") as refused:
+    with pytest.raises(SettingsError, match="STATUSPAGE_MIRROR contains 'ftp'") as refused:
         load()
     assert "hidden" not in str(refused.value)
 
@@ -376,7 +376,7 @@ def test_the_status_of_the_mirrors_is_printed(app, settings):
     )  # fmt: skip
     run = app.test_cli_runner().invoke(args=["mirror", "--status"])
     assert run.output == (
-        "git:x#y  copy of 2026-03-10T11:00:00Z, failing since 2026-03-10T11:30:00Z: No route.\n"
+        "git:x#y  export of 2026-03-10T11:00:00Z, failing since 2026-03-10T11:30:00Z: No route.\n"
     )
 
 

@@ -36,7 +36,7 @@ def fetch(app: Flask, at: datetime) -> int:
             taken += bounces.take(reports.read(mail), by=SYSTEM, at=at)
             db.session.commit()
     if taken:
-        log.info("bounces.taken", number=taken)
+        log.info("bounces.processed", number=taken)
     return taken
 
 
@@ -44,6 +44,6 @@ def _run(app: Flask) -> None:
     outages = (mailbox.MailboxError,)
     with (
         suppress(mailbox.MailboxError),
-        troubles.watch("The mailbox of bounces", outages=outages),
+        troubles.watch("bounces_mailbox", outages=outages),
     ):
         fetch(app, clock.now())

@@ -239,7 +239,7 @@ def _note_use(token: ApiToken, at: datetime) -> None:
         tokens.note_use(token, at=at)
         db.session.commit()
     except exc.OperationalError:
-        log.info("api.use_not_noted", token=token.name)
+        log.info("api.last_used_not_saved", token=token.name)
         db.session.rollback()
 
 
