@@ -9,7 +9,7 @@ from statuspage.config import SettingsError
 try:
     app = create_app()
 except SettingsError as error:
-    sys.exit(f"The status page can not start: {error}")
+    sys.exit(f"The status page cannot start: {error}")
 
 # A server prepares the database; a command of `flask` decides for itself.
 if "FLASK_RUN_FROM_CLI" not in os.environ:

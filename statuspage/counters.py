@@ -135,70 +135,69 @@ def _cpu_seconds() -> float:
 
 PAGE_REQUESTS = Counter(
     "page_requests_total",
-    "Requests of readers for public answers: hit, not_modified, stale (marked as old), made"
-    " (asked of the web process or rendered), error.",
+    "Public requests by cache result: hit, not_modified, stale (marked as"
+    " old), made (fetched or rendered), error.",
     "result",
 )
 PAGE_CHECKS = Counter(
     "page_checks_total",
-    "Questions of the front whether what it has stored is still right.",
+    "Cache revalidation requests from the proxy.",
     "result",
 )
-REQUESTS = Counter(
-    "requests_total", "Requests that reached the application itself.", "part", "status"
-)
+REQUESTS = Counter("requests_total", "Requests that reached the application.", "part", "status")
 REQUEST_SECONDS = Histogram(
     "request_seconds",
-    "How long the application took for them.",
+    "Time the application took per request.",
     (0.005, 0.025, 0.1, 0.25, 1, 2.5, 10),
     "part",
 )
-PASSED_ON = Counter("passed_on_total", "Requests that the front passed on.", "result")
+PASSED_ON = Counter(
+    "passed_on_total", "Requests that the proxy passed on to the application.", "result"
+)
 REBUILD_SECONDS = Histogram(
     "rebuild_seconds",
-    "How long it took to make all answers again that a change had made old.",
+    "Time to render all cached responses again after a change.",
     (0.005, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 5),
 )
-LAST_REBUILD_SECONDS = Gauge("last_rebuild_seconds", "How long the last of them took.", none)
-RENDER_FAILURES = Counter("render_failures_total", "Answers that could not be rendered.")
+LAST_REBUILD_SECONDS = Gauge("last_rebuild_seconds", "Duration of the last rebuild.", none)
+RENDER_FAILURES = Counter("render_failures_total", "Responses that could not be rendered.")
 SERVED_AGE_SECONDS = Gauge(
     "served_age_seconds",
-    "How long before they were read the answers of the last seconds were known to be right:"
-    " the oldest.",
+    "Age of the oldest response served in the last seconds, since it was last known to be current.",
     none,
 )
-SIGN_IN_FAILURES = Counter(
-    "sign_in_failures_total", "Refused steps of signing in at the desk.", "step"
-)
-THROTTLED = Counter("throttled_requests_total", "Requests above a limit.", "part")
+SIGN_IN_FAILURES = Counter("sign_in_failures_total", "Failed sign-in steps in the admin.", "step")
+THROTTLED = Counter("throttled_requests_total", "Requests rejected by a rate limit.", "part")
 DATABASE_ERRORS = Counter(
     "database_errors_total",
-    "Statements and connections that failed, but for rules of the schema.",
+    "Failed statements and connections, except constraint violations.",
     "kind",
 )
 DELIVERY_ATTEMPTS = Counter(
     "delivery_attempts_total",
-    "Messages that were tried: sent, later (failed, to be tried again), dead (failed for good).",
+    "Delivery attempts by result: sent, later (failed, will be retried), dead (failed for good).",
     "channel",
     "result",
 )
 DELIVERY_SECONDS = Histogram(
     "delivery_seconds",
-    "How long one attempt took.",
+    "Duration of a delivery attempt.",
     (0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
     "channel",
 )
 _started_at = time.time()
 PROCESS_START = Gauge(
-    "process_start_time_seconds", "When the process started (Unix time).", lambda: _started_at
+    "process_start_time_seconds", "Start time of the process (Unix time).", lambda: _started_at
 )
-PROCESS_MEMORY = Gauge("process_resident_memory_bytes", "Memory of the process.", _resident_bytes)
+PROCESS_MEMORY = Gauge(
+    "process_resident_memory_bytes", "Resident memory of the process.", _resident_bytes
+)
 PROCESS_SHARE = Gauge(
     "process_proportional_memory_bytes",
-    "Memory of the process, where each shared part is divided by the number that share it.",
+    "Memory of the process, with shared pages divided among the processes that share them.",
     _proportional_bytes,
 )
-PROCESS_CPU = Counter("process_cpu_seconds_total", "Processor time of the process.")
+PROCESS_CPU = Counter("process_cpu_seconds_total", "CPU time of the process.")
 
 
 def numbers() -> dict[str, dict[Words, list[float]]]:

@@ -437,7 +437,7 @@ def test_a_newer_recording_brings_what_changed(app, bring):
 
     result = bring(newer)
 
-    assert "no recording tells its end" in result.output
+    assert "no source contains its end" in result.output
     assert "(1): zkxwbgr0cnmx" in result.output
     with app.app_context():
         assert set(statuses_now().values()) == {ComponentStatus.OPERATIONAL}
@@ -486,7 +486,7 @@ def test_what_people_changed_here_stays_as_they_left_it(app, bring, committed, t
 
     result = bring(page)
 
-    assert f"changed here since it was imported; kept as it is (1): {public_id}" in result.output
+    assert f"changed here since the import; not overwritten (1): {public_id}" in result.output
     with app.app_context():
         assert incidents.get(public_id).updates[0].body == "Over, we say."
 
@@ -532,7 +532,7 @@ def test_what_has_no_home_is_reported(bring):
 
     result = bring(page)
 
-    assert "page field 'favourite_colour' has no place (1): kctbh9vrtdwd" in result.output
+    assert "page field 'favourite_colour' is not imported (1): kctbh9vrtdwd" in result.output
     assert "component field 'automation_email' has no place (1): 8l4ygp009s5s" in result.output
 
 
@@ -629,7 +629,7 @@ def test_a_file_of_another_kind_is_named_and_passed_over(app, bring):
     result = bring([1, 2], {"months": "none"}, SAMPLES / "github" / "summary-all-operational.json")
 
     assert result.exit_code == 0, result.output
-    assert "not a recording of a Statuspage page (2): 0.json, 1.json" in result.output
+    assert "not data of a Statuspage page (2): 0.json, 1.json" in result.output
 
 
 @on_sqlite
@@ -680,7 +680,7 @@ def test_the_history_adds_only_what_nothing_else_tells(app, bring):
     result = bring(*files)
 
     assert result.exit_code == 0, result.output
-    assert "tells only the last words; the updates before them are missing (1): slowpages001" in (
+    assert "contains only the last update; the earlier ones are missing (1): slowpages001" in (
         result.output
     )
     with app.app_context():
@@ -808,7 +808,7 @@ def test_an_address_that_is_no_statuspage_is_told(app, live):
 
     unreachable = runner.invoke(args=["import", "statuspage", "http://127.0.0.1:9/"])
     assert unreachable.exit_code == 1
-    assert "can not be read: no connection" in unreachable.output
+    assert "cannot be read: no connection" in unreachable.output
 
 
 # ── anything at all ────────────────────────────────────────────────────────────

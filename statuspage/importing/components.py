@@ -76,7 +76,7 @@ def _component(work: Work, one: recording.Component, *, archived_at: datetime | 
         return
     group = work.groups.get(one.group_id or "")
     if one.group_id and group is None:
-        work.report.note(f"its group {one.group_id} is in no recording", one.id)
+        work.report.note(f"its group {one.group_id} is not in the source", one.id)
     work.set(
         row,
         "component",

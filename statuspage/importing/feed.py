@@ -33,8 +33,8 @@ _PLANNED = frozenset(
         IncidentStatus.COMPLETED,
     }
 )
-NO_IMPACT = "a feed does not tell the impact"
-NO_PLAN = "the feed does not tell the planned times; those of the updates are taken"
+NO_IMPACT = "a feed does not contain the impact"
+NO_PLAN = "the feed does not contain the planned times; those of the updates are used"
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ def _plan_from(said: tuple[entry.Said, ...]) -> tuple[datetime, datetime | None]
 def _root(source: bytes, name: str) -> ET.Element:
     # No declared entity, so none that grows or reads a file.
     if b"<!ENTITY" in source or b"<!DOCTYPE" in source:
-        raise RefusedError(f"{name}: a feed with a document type is not read.")
+        raise RefusedError(f"{name}: a feed with a DOCTYPE is not accepted.")
     try:
         return ET.fromstring(source)  # noqa: S314
     except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
@@ -259,7 +259,7 @@ def _in_reach(found: datetime, name: str) -> datetime:
     if found.tzinfo is None:
         found = found.replace(tzinfo=UTC)
     if not 1980 < found.year < 2200:
-        raise RefusedError(f"{name}: {found.year} is not a year of a status page.")
+        raise RefusedError(f"{name}: {found.year} is not a plausible year.")
     return found
 
 

@@ -13,7 +13,7 @@ from statuspage.importing import entry, feed
 from statuspage.importing.errors import RefusedError
 from statuspage.importing.recording import Incident, Recording, added
 
-ONLY_LAST_WORDS = "history.json tells only the last words; the updates before them are missing"
+ONLY_LAST_WORDS = "history.json contains only the last update; the earlier ones are missing"
 _MONTHS = tuple(calendar.month_name)[1:]
 
 
@@ -48,7 +48,7 @@ def _incident(row: Any, month_end: datetime, zone: tzinfo, name: str) -> Inciden
         raise RefusedError(f"{name}: an incident lacks its code, name, impact, message or time.")
     place = f"{name}: {code}"
     if impact not in set(Impact):
-        raise RefusedError(f"{place}: {str(impact)[:40]!r} is no impact.")
+        raise RefusedError(f"{place}: {str(impact)[:40]!r} is not an impact.")
     began, ended = _times(str(stamp), month_end, zone, place)
     planned = (began, ended) if impact == Impact.MAINTENANCE else None
     status = IncidentStatus.COMPLETED if planned else IncidentStatus.RESOLVED

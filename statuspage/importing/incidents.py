@@ -27,7 +27,7 @@ from statuspage.importing.work import CHANGED_HERE, Work
 from statuspage.text import recorded_to_html, to_html
 
 POSTED_BY = "Statuspage"
-END_UNKNOWN = "no recording tells its end; taken as over since it was last seen open"
+END_UNKNOWN = "no source contains its end; it is taken to have ended when it was last seen open"
 _TAG = re.compile(r"<[A-Za-z/!][^>]*>")
 
 Each = Callable[[Sequence[recording.Incident]], Iterable[recording.Incident]]
@@ -244,7 +244,7 @@ def _change(work: Work, change: recording.Change) -> UpdateChange:
 def _is_component(work: Work, change: recording.Change) -> bool:
     if change.code in work.rows:
         return True
-    work.report.note("an update says something of a group", change.code)
+    work.report.note("an update names a group", change.code)
     return False
 
 

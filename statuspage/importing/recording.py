@@ -47,19 +47,19 @@ def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("has no time zone")
     if not 1970 < value.year < 2200:
-        raise ValueError("is out of the years 1971 to 2199")
+        raise ValueError("is outside the years 1971 to 2199")
     return value.astimezone(UTC)
 
 
 def _known_zone(value: str) -> str:
     if value not in clock.time_zones():
-        raise ValueError("is no known time zone")
+        raise ValueError("is not a known time zone")
     return value
 
 
 def _day_in_reach(value: date | None) -> date | None:
     if value is not None and not 1970 < value.year < 2200:
-        raise ValueError("is out of the years 1971 to 2199")
+        raise ValueError("is outside the years 1971 to 2199")
     return value
 
 
@@ -370,7 +370,7 @@ def _checked(kind: type[Kind], value: Any, name: str, place: str) -> Kind:
         where = ".".join([place, *map(str, first["loc"])])
         raise RefusedError(f"{name}: {where}: {first['msg']}.") from invalid
     except (ValueError, OverflowError, RecursionError) as error:
-        raise RefusedError(f"{name}: {place} can not be read.") from error
+        raise RefusedError(f"{name}: {place} cannot be read.") from error
 
 
 def _many(kind: type[Kind], document: Any, key: str, name: str) -> list[Kind]:
@@ -394,7 +394,7 @@ def _refuse_another_page(whole: Recording, one: Recording) -> None:
         pairs.append((whole.host, one.host))
     for mine, theirs in pairs:
         if mine and theirs and mine != theirs:
-            raise RefusedError(f"These files are of two pages: {mine} and {theirs}.")
+            raise RefusedError(f"These files belong to two pages: {mine} and {theirs}.")
 
 
 def _made_at(one: Recording) -> datetime:
@@ -458,7 +458,7 @@ def _unplaced(
     for place, one_id, part in _parts(page, components, incidents):
         for key, value in (part.model_extra or {}).items():
             if value not in (None, "", [], {}):
-                notes.setdefault(f"{place} field {clean(key)!r} has no place", []).append(one_id)
+                notes.setdefault(f"{place} field {clean(key)!r} is not imported", []).append(one_id)
     for one in components:
         if one.group and (one.start_date or one.only_show_if_degraded):
             notes.setdefault("a group has no start date and is always shown", []).append(one.id)

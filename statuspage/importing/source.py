@@ -65,12 +65,12 @@ def _open(path: Path, each: Callable[[Sequence[str]], Iterable[str]]) -> list[tu
         else:
             files = [path]
         if not files:
-            raise RefusedError(f"{path} holds no .json, .atom or .rss file.")
+            raise RefusedError(f"{path} contains no .json, .atom or .rss file.")
         by_name = {file.name: file for file in files}
         return [(name, _content(by_name[name])) for name in each(list(by_name))]
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise RefusedError(f"{path} can not be read: {reason}.") from error
+        raise RefusedError(f"{path} cannot be read: {reason}.") from error
 
 
 def _content(file: Path) -> bytes:
@@ -119,19 +119,19 @@ def _get(session: requests.Session, url: str) -> bytes | None:
                     raise RefusedError(f"{url} is larger than {MAX_BYTES // 1_000_000} MB.")
             return content
     except (requests.RequestException, UnicodeError, ValueError) as error:
-        raise RefusedError(f"{url} can not be read: {_reason(error)}.") from error
+        raise RefusedError(f"{url} cannot be read: {_reason(error)}.") from error
 
 
 def _reason(error: Exception) -> str:
     match error:
         case requests.Timeout():
-            return "no answer in time"
+            return "no response in time"
         case requests.exceptions.SSLError():
             return "its certificate is not trusted"
         case requests.ConnectionError():
-            return "no connection, or it broke off"
+            return "no connection, or it was lost"
         case requests.TooManyRedirects():
-            return "it redirects without end"
+            return "too many redirects"
     return "it is not a usable address or answer"
 
 
@@ -168,10 +168,8 @@ def _recording(documents: list[tuple[str, bytes]], missing: list[str]) -> Record
         found.append(Recording(incidents=new, notes=notes))
         known |= ids
     if not found:
-        raise RefusedError(
-            f"{', '.join(others)}: nothing in it is a recording of a Statuspage page."
-        )
-    notes = {"not a recording of a Statuspage page": tuple(others)} if others else {}
+        raise RefusedError(f"{', '.join(others)}: nothing in it is data of a Statuspage page.")
+    notes = {"not data of a Statuspage page": tuple(others)} if others else {}
     notes |= {"the page does not have it": tuple(missing)} if missing else {}
     return recording.merged([*found, Recording(notes=notes)])
 

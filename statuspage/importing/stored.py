@@ -143,7 +143,7 @@ def _refuse_a_page_of_its_own() -> None:
             page = pages.get()
             raise RefusedError(
                 f"This database already holds a page ({page.name if page else 'without a name'})"
-                " that no import made: import into an empty one, with STATUSPAGE_DEMO=0 and an"
+                " that was not imported: import into an empty one, with STATUSPAGE_DEMO=0 and an"
                 " empty STATUSPAGE_DATA_DIR."
             )
 
@@ -151,7 +151,7 @@ def _refuse_a_page_of_its_own() -> None:
 def _refuse_another(mine: str | None, theirs: str | None) -> None:
     if mine and theirs and mine != theirs:
         raise RefusedError(
-            f"This database holds the imported page {mine}, not {theirs}: import into an empty"
+            f"This database contains the imported page {mine}, not {theirs}: import into an empty"
             " one, with STATUSPAGE_DEMO=0 and an empty STATUSPAGE_DATA_DIR."
         )
 

@@ -10,7 +10,7 @@ from statuspage.importing import recording, stored
 from statuspage.importing.recording import Recording, added
 from statuspage.importing.stored import Earlier
 
-CHANGED_HERE = "changed here since it was imported; kept as it is"
+CHANGED_HERE = "changed here since the import; not overwritten"
 
 
 @dataclass

@@ -55,28 +55,28 @@ class Health:
         found = []
         if self.silent_for is None:
             if self.late_by > LATE_AFTER:
-                found.append("No worker has run yet, so nobody is told. Start `flask work`.")
+                found.append("No worker has run yet, so no messages are sent. Start `flask work`.")
         elif self.silent_for > SILENT_AFTER:
             minutes = int(self.silent_for.total_seconds()) // 60
             found.append(
-                f"The worker has been silent for {minutes} min, so nobody is told and no"
-                " maintenance begins. Look at its log and start it again."
+                f"The worker has been silent for {minutes} min, so no messages are sent and no"
+                " maintenance starts. Check its log and restart it."
             )
         if self.is_canary_lost:
             found.append(
-                "What is put into the queue does not come out: news leave a second later than"
-                " they could. Look at the worker's log and at Redis."
+                "Jobs put into the queue do not reach the worker, so messages leave a"
+                " second late. Check the worker's log and Redis."
             )
         if self.late_by > LATE_AFTER:
             minutes = int(self.late_by.total_seconds()) // 60
-            found.append(f"The oldest message that should be on its way is {minutes} min late.")
+            found.append(f"The oldest message that is due is {minutes} min late.")
         if held := self.number(DeliveryState.HELD):
             waiting = "message waits" if held == 1 else "messages wait"
-            found.append(f"{held:,} {waiting} for your word before going out.")
+            found.append(f"{held:,} {waiting} for your decision before being sent.")
         if self.dead:
             messages = "message" if self.dead == 1 else "messages"
             days = f"the last {DEAD_OF.days} days"
-            found.append(f"{self.dead:,} {messages} of {days} could not be delivered.")
+            found.append(f"{self.dead:,} {messages} could not be delivered in {days}.")
         return tuple(found)
 
 

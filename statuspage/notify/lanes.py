@@ -267,11 +267,11 @@ class Preparation:
         earlier: str | None,
     ) -> tuple[News, Recipient] | str:
         if told is None:
-            return "There was nothing to tell any more."
+            return "There was nothing left to send."
         if person is None or person.address is None:
-            return "They left before."
+            return "The subscriber had already left."
         if person.state is not _STATES.get(told.kind, SubscriberState.ACTIVE):
-            return f"They are {person.state.value}."
+            return f"The subscriber is {person.state.value}."
         to = news.recipient(
             person,
             channel,

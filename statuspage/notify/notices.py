@@ -56,41 +56,43 @@ class Place(NamedTuple):
 
 
 _TELL_AN_OWNER = (
-    "Tell an owner of the page at once. “Lock out” under Team ends every session and the password;"
-    " “Let in again” and a new sign-in link bring you back."
+    "Tell an owner of the page at once. “Lock out” under Team ends all your"
+    " sessions and your password; “Restore access” and a new sign-in link"
+    " let you in again."
 )
-_NEW_PASSWORD = "Sign in and choose another password: that ends every other session of yours."
+_NEW_PASSWORD = "Sign in and choose another password: that ends all your other sessions."
 
 _WORDS = {
     "staff.password_changed": Words(
         "Your password was changed",
-        "The password of your account was changed, and sessions from before have ended.",
+        "The password of your account was changed, and earlier sessions have ended.",
         _TELL_AN_OWNER,
     ),
     "staff.sign_in_link_made": Words(
-        "A sign-in link was made for you",
-        "Whoever has it can sign in as you, once, within twelve hours, and choose a new password.",
+        "A sign-in link was created for you",
+        "Anyone who has it can sign in as you, once, within twelve hours, and"
+        " choose a new password.",
         _TELL_AN_OWNER,
     ),
     "staff.second_factor_on": Words(
         "A second factor was turned on",
-        "From now on a code of an authenticator app is asked for when you sign in.",
+        "From now on, signing in takes a code from an authenticator app.",
         _TELL_AN_OWNER,
     ),
     "staff.second_factor_off": Words(
-        "Your second factor was switched off",
-        "From now on no code is asked for when you sign in. Other sessions have ended.",
+        "Your second factor was turned off",
+        "From now on, signing in takes no code. Other sessions have ended.",
         f"{_NEW_PASSWORD} Then turn the second factor on again.",
     ),
     "staff.recovery_codes_renewed": Words(
-        "New recovery codes were made",
-        "You have ten new recovery codes. Those from before no longer work.",
-        f"{_NEW_PASSWORD} Then make new recovery codes again.",
+        "New recovery codes were created",
+        "You have ten new recovery codes. The old ones no longer work.",
+        f"{_NEW_PASSWORD} Then create new recovery codes.",
     ),
     "staff.recovery_code_used": Words(
         "A recovery code was used",
-        "Somebody signed in with one of your recovery codes instead of a code of the app.",
-        f"{_NEW_PASSWORD} Then make new recovery codes, so that those from before end.",
+        "Someone signed in with one of your recovery codes instead of a code from the app.",
+        f"{_NEW_PASSWORD} Then create new recovery codes, which replace the old ones.",
     ),
 }
 
@@ -164,7 +166,7 @@ def send(app: Flask, event_id: int, attempt: int) -> None:
         post.close()
 
 
-_NO_ADDRESS = "No mail can be sent to this address."
+_NO_ADDRESS = "No e-mail can be sent to this address."
 """Instead of the error's words, which quote it."""
 
 
@@ -211,7 +213,7 @@ def write(event: Event, person: Staff, page: Place) -> Written:
 def _by(event: Event, person: Staff) -> str:
     match event.actor_kind:
         case ActorKind.STAFF if event.staff_id == person.id:
-            return "you, or somebody who was signed in as you"
+            return "you, or someone signed in as you"
         case ActorKind.STAFF:
             return event.actor_name
         case ActorKind.TOKEN:

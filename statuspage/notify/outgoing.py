@@ -71,7 +71,7 @@ class Outgoing:
         parts = urlsplit(url)
         host, scheme = parts.hostname, parts.scheme
         if scheme not in PORTS or not host:
-            raise Failed("The address is no web address.", is_final=True)
+            raise Failed("The address is not a web address.", is_final=True)
         try:
             port = parts.port or PORTS[scheme]
         except ValueError:
@@ -81,10 +81,10 @@ class Outgoing:
         try:
             return _exchange(scheme, host, port, where, method, target, body, headers, until)
         except TimeoutError:
-            raise Failed(f"It did not answer within {self._total_s:.0f} seconds.") from None
+            raise Failed(f"It did not respond within {self._total_s:.0f} seconds.") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             if time.monotonic() >= until:
-                raise Failed(f"It did not answer within {self._total_s:.0f} seconds.") from None
+                raise Failed(f"It did not respond within {self._total_s:.0f} seconds.") from None
             raise Failed(f"The connection failed: {_in_words(error)}.") from None
 
     def _checked(self, host: str, port: int) -> tuple[str, int]:
@@ -92,13 +92,11 @@ class Outgoing:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise Failed("Its name is not known to the domain name system.") from None
+            raise Failed("Its host name could not be found (DNS).") from None
         addresses = [str(entry[4][0]) for entry in found]
         for text in addresses:
             if host != self._trusted and not self.may_reach(text):
-                raise Failed(
-                    "The address lies in a network that may not be reached.", is_final=True
-                )
+                raise Failed("The address is in a network that may not be reached.", is_final=True)
         return addresses[0], port
 
     def may_reach(self, text: str) -> bool:
@@ -190,8 +188,8 @@ def _in_words(error: Exception) -> str:
         case ConnectionRefusedError():
             return "nothing listens there"
         case ConnectionResetError() | http.client.RemoteDisconnected():
-            return "it was cut"
+            return "it was closed"
         case http.client.HTTPException() | ValueError():
             return "the answer was not HTTP"
         case _:
-            return "the network gave up"
+            return "network error"

@@ -30,15 +30,15 @@ from statuspage.page.views import (
 from statuspage.text import to_html
 
 KINDS = {
-    NewsKind.INCIDENT: "Something is wrong, there is more to say of it, or it is over.",
-    NewsKind.MAINTENANCE: "Work that is planned, begins or ends.",
-    NewsKind.POSTMORTEM: "What was learned from an incident.",
-    NewsKind.CORRECTION: "What was written before was wrong.",
-    NewsKind.RETRACTION: "An incident that never was.",
-    NewsKind.CONFIRMATION: "Somebody filled in the form: is it them?",
-    NewsKind.LINK: "Somebody who is subscribed filled in the form again.",
-    NewsKind.QUARANTINE: "To the owner of a receiver that does not answer.",
-    NewsKind.TEST: "Nothing happened.",
+    NewsKind.INCIDENT: "A problem, an update about it, or its end.",
+    NewsKind.MAINTENANCE: "Maintenance that is planned, starts or ends.",
+    NewsKind.POSTMORTEM: "What we learned from an incident.",
+    NewsKind.CORRECTION: "A correction of an earlier update.",
+    NewsKind.RETRACTION: "An incident published by mistake.",
+    NewsKind.CONFIRMATION: "Someone subscribed: they confirm that it was them.",
+    NewsKind.LINK: "A subscriber filled in the form again.",
+    NewsKind.QUARANTINE: "To the owner of a webhook that does not respond.",
+    NewsKind.TEST: "A test message.",
 }
 """Each kind of mail, and when it goes out. Of a component alone only programs are told."""
 

@@ -39,7 +39,10 @@ def decide(
     """
     if event is None and channel is None:
         raise ValueError("An event or a channel.")
-    values: dict[str, object] = {"state": DeliveryState.DROPPED, "last_error": "Dropped by staff."}
+    values: dict[str, object] = {
+        "state": DeliveryState.DROPPED,
+        "last_error": "Cancelled by staff.",
+    }
     if send:
         values = {"state": DeliveryState.WAITING, "attempts": 0, "last_error": None}
     chosen = [Delivery.state == state, Delivery.state.in_(UNDECIDED)]
@@ -189,7 +192,7 @@ class Telling:
 
 _IN_WORDS = {
     DeliveryState.DEAD: "could not be delivered",
-    DeliveryState.LATER: "failed and will be tried again",
+    DeliveryState.LATER: "failed and will be retried",
     DeliveryState.HELD: "held until you decide",
 }
 

@@ -52,7 +52,7 @@ def tell() -> Response:
         answer.mimetype = "text/plain"
         return answer
     is_up = int(bool(lines))
-    lines += _gauge("database_up", "1 where the database answered this request.", [({}, is_up)])
+    lines += _gauge("database_up", "1 if the database answered this request.", [({}, is_up)])
     folder = current_app.config["SETTINGS"].data_dir / "counters"
     lines += of_processes(counters.of_all(folder))
     answer = Response("\n".join(lines) + "\n", mimetype="text/plain")
@@ -90,21 +90,21 @@ def _of_the_page() -> Lines:
     now = health.look(at=at)
     unresolved = [one for one in incidents.unresolved() if not one.is_draft]
     overdue = [one for one in unresolved if incidents.overdue_by(one, at) is not None]
-    yield from _gauge("revision", "Counts every change of the page.", [({}, events.revision())])
+    yield from _gauge("revision", "Counter of all changes to the page.", [({}, events.revision())])
     yield from _gauge(
         "incidents_open",
-        "Incidents and maintenance that are published and not over.",
+        "Published incidents and maintenance that are not over.",
         [
             ({"kind": kind}, sum(one.kind == kind for one in unresolved))
             for kind in ("incident", "maintenance")
         ],
     )
     yield from _gauge(
-        "promises_overdue", "Promised updates that did not come in time.", [({}, len(overdue))]
+        "promises_overdue", "Incidents whose next update is overdue.", [({}, len(overdue))]
     )
     yield from _gauge(
         "deliveries",
-        "Messages to subscribers of the last 90 days by channel and state.",
+        "Messages to subscribers in the last 90 days, by channel and state.",
         [
             ({"channel": channel, "state": state}, number)
             for (channel, state), number in sorted(now.counts.items())
@@ -112,22 +112,22 @@ def _of_the_page() -> Lines:
     )
     yield from _gauge(
         "deliveries_failing",
-        "Messages of the last day that failed and did not get through since.",
+        "Messages of the last day that failed and have not been delivered since.",
         [({"channel": channel}, number) for channel, number in sorted(now.failures.items())],
     )
     yield from _gauge(
         "oldest_due_delivery_seconds",
-        "How long the oldest message that should be on its way has waited.",
+        "How long the oldest due message has been waiting.",
         [({}, now.late_by.total_seconds())],
     )
     yield from _gauge(
         "worker_silent_seconds",
-        "Since the last sign of life of a worker; missing where none was ever seen.",
+        "Seconds since the worker's last heartbeat; missing if no worker has run.",
         [({}, now.silent_for.total_seconds())] if now.silent_for is not None else [],
     )
     yield from _gauge(
         "canary_lost",
-        "1 when the job that the last start left in the queue did not come out.",
+        "1 if the worker's test job did not come through the queue.",
         [({}, int(now.is_canary_lost))],
     )
 

@@ -113,7 +113,7 @@ def states(app):
     ],
 )
 def test_an_owner_lets_held_messages_go_or_drops_them(app, owner, held, decision, becomes, said):
-    assert "1 message waits for your word" in owner.get("/admin/").text
+    assert "1 message waits for your decision" in owner.get("/admin/").text
     page = owner.get("/admin/deliveries")
     assert "Checkout errors" in page.text
     answer = owner.post(f"/admin/deliveries/{held}/webhook/held/{decision}")

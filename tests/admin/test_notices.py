@@ -79,7 +79,7 @@ def test_a_new_password_is_told_with_time_place_and_what_to_do(app, bea, inbox, 
     for words in (plain, html):
         assert "9 April 2026, 07:05 UTC" in words
         assert BASE in words
-        assert "you, or somebody who was signed in as you" in words
+        assert "you, or someone signed in as you" in words
         assert "If this was not you:" in words
         assert "Tell an owner of the page at once." in words
         assert PASSWORD not in words
@@ -107,12 +107,12 @@ def test_each_change_of_the_second_factor_is_told_without_a_secret(app, bea, inb
     assert {subject.removeprefix("[Northwind] ") for _, subject, _, _ in told} == {
         "A second factor was turned on",
         "A recovery code was used",
-        "New recovery codes were made",
-        "Your second factor was switched off",
+        "New recovery codes were created",
+        "Your second factor was turned off",
     }
     texts = {subject: plain for _, subject, plain, _ in told}
     assert "Recovery codes left: 9." in texts["[Northwind] A recovery code was used"]
-    assert "By: Olga" in texts["[Northwind] Your second factor was switched off"]
+    assert "By: Olga" in texts["[Northwind] Your second factor was turned off"]
     assert not any(one in plain + html for *_, plain, html in told for one in codes)
     assert not any(totp.as_text(secret) in plain + html for *_, plain, html in told)
 
@@ -126,7 +126,7 @@ def test_a_link_that_somebody_makes_is_told_to_whom_it_lets_in(app, bea, inbox):
     work(app)
     ((recipients, subject, plain, html),) = read(inbox)
     assert recipients == ["bea@example.com"]
-    assert "sign-in link was made for you" in subject
+    assert "sign-in link was created for you" in subject
     assert "Olga" in plain
     assert token not in plain + html
 

@@ -207,7 +207,7 @@ def test_only_an_address_that_is_wrong_is_given_up(
 def test_a_mail_that_was_lost_after_data_comes_again_with_the_same_id(send, inbox, told):
     found, to = told()
     inbox.mode = "drops"
-    with pytest.raises(Failed, match="hung up") as failed:
+    with pytest.raises(Failed, match="closed the connection") as failed:
         send(found, to)
     assert not failed.value.is_final
     inbox.mode = "takes"

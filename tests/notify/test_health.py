@@ -66,7 +66,7 @@ def test_readiness_tells_pulse_lateness_and_failures_by_channel(app, client, at,
         "The worker was seen 20 s ago.",
         "The oldest due message waits for 20 s.",
         "Failing by webhook in a day: 1.",
-        "Warning: 1 message of the last 7 days could not be delivered.",
+        "Warning: 1 message could not be delivered in the last 7 days.",
     ]
 
 
@@ -77,8 +77,8 @@ def test_what_is_late_is_told_from_the_first_minute(app, at, due):
     late = look(app, at + 3 * MINUTE)
     assert late.late_by == 3 * MINUTE
     assert late.troubles() == (
-        "No worker has run yet, so nobody is told. Start `flask work`.",
-        "The oldest message that should be on its way is 3 min late.",
+        "No worker has run yet, so no messages are sent. Start `flask work`.",
+        "The oldest message that is due is 3 min late.",
     )
 
 

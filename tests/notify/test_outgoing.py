@@ -35,7 +35,7 @@ def test_an_answer_is_read_with_its_status_and_headers():
 @pytest.mark.parametrize("behave", [receivers.hangs, receivers.dribbles_its_head])
 def test_a_receiver_that_takes_its_time_is_cut_off(behave):
     _, failed, seconds = sent_to(behave)
-    assert "did not answer within" in failed.sentence
+    assert "did not respond within" in failed.sentence
     assert not failed.is_final
     assert seconds < SHORT_S + 1
 

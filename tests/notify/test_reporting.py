@@ -114,7 +114,7 @@ def test_requests_and_deliveries_are_traced(client, receiver, monkeypatch, told)
     news, to = told()
 
     def refuse(*_):
-        raise Failed("The address was refused.", is_final=True)
+        raise Failed("The address was rejected.", is_final=True)
 
     claimed = Claimed(7, news.event_id, 1, 1, "lease")
     outcome = lanes.attempt(channels.Way(refuse, 1), claimed, news, to)

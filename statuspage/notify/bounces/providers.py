@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationE
 from statuspage.notify.bounces import Bounce, Verdict, key_in, reports
 
 _AMAZON = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
-JUNK = "Its reader called it junk."
+JUNK = "Its reader marked it as spam."
 
 Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else str(value))]
 
@@ -62,8 +62,8 @@ def read(body: Any) -> list[Bounce]:
             case [{"type": str()}, *_]:
                 return [_of_ours(one) for one in _OURS.validate_python(body)]
     except (ValidationError, json.JSONDecodeError, RecursionError):
-        raise UnreadableError("A field of this report is missing or of another kind.") from None
-    raise UnreadableError("This is no report that we know.")
+        raise UnreadableError("A field of this report is missing or has the wrong type.") from None
+    raise UnreadableError("This is not a report that we know.")
 
 
 # ── ours ───────────────────────────────────────────────────────────────────────
@@ -160,9 +160,9 @@ def _of_amazon(url: str) -> str:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
-        raise UnreadableError("The address to confirm is none.") from None
+        raise UnreadableError("The URL to confirm is not valid.") from None
     if parts.scheme != "https" or not _AMAZON.fullmatch(host):
-        raise UnreadableError("The address to confirm is not Amazon's.")
+        raise UnreadableError("The URL to confirm is not Amazon's.")
     return url
 
 

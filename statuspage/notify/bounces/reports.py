@@ -14,13 +14,13 @@ _HARD = re.compile(r"5\.(0\.|1\.(?![78]$)|2\.[01]$|4\.4$)")
 """RFC 3463: the address is wrong or the mailbox is gone. Others are about a full mailbox,
 the network, this one text, or what a filter thinks of us: that passes."""
 _WORDS = {
-    "5.1.1": "there is no such mailbox",
-    "5.1.2": "there is no such domain",
-    "5.1.10": "the domain takes no mail",
-    "5.2.1": "the mailbox is switched off",
+    "5.1.1": "the mailbox does not exist",
+    "5.1.2": "the domain does not exist",
+    "5.1.10": "the domain accepts no mail",
+    "5.2.1": "the mailbox is disabled",
     "5.2.2": "the mailbox is full",
     "4.2.2": "the mailbox is full",
-    "5.4.4": "there is no such domain",
+    "5.4.4": "the domain does not exist",
 }
 MAX_PARTS = 50
 
@@ -39,7 +39,7 @@ def read(raw: bytes) -> list[Bounce]:
             case "message/delivery-status":
                 found += [verdict_on(_status(block), key) for block in _failed(part)]
             case "message/feedback-report":
-                found.append(Bounce(Verdict.COMPLAINT, key, "Its reader called it junk."))
+                found.append(Bounce(Verdict.COMPLAINT, key, "Its reader marked it as spam."))
     return [one for one in found if one.key]
 
 
@@ -48,11 +48,11 @@ def verdict_on(status: str, key: str | None, address: str | None = None) -> Boun
     verdict = Verdict.HARD if _HARD.match(status) else Verdict.SOFT
     words = _WORDS.get(status)
     if words is None and status.startswith("5.7."):
-        words = "the receiver's rules refused it"
+        words = "the receiver's policy rejected it"
     if words is None:
         words = "it could not be delivered"
     code = f" ({status})" if status else ""
-    return Bounce(verdict, key, f"Came back: {words}{code}.", address)
+    return Bounce(verdict, key, f"Bounced: {words}{code}.", address)
 
 
 def status_in(text: str) -> str:

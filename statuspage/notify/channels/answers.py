@@ -42,7 +42,7 @@ def judge(answered: Answered, *, is_strict: bool = True, is_gone_by_410: bool = 
     if 200 <= status < 300:
         return
     if status == 410 and is_gone_by_410:
-        raise Failed("It answered 410: it wants nothing any more.", is_gone=True)
+        raise Failed("It answered 410: it no longer accepts messages.", is_gone=True)
     if 300 <= status < 400:
         raise Failed(f"It answered {status}: redirects are not followed.")
     raise Failed(

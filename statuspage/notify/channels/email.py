@@ -145,12 +145,14 @@ class Server:
             assert connection is not None
             code, said = next(iter(refused.recipients.values()))
             self._give_back(connection)
-            raise _failed("The address was refused", code, said) from None
+            raise _failed("The address was rejected", code, said) from None
         except (smtplib.SMTPException, OSError) as error:
             if connection is not None:
                 connection.close()
             if isinstance(error, smtplib.SMTPDataError):
-                raise _failed("The mail was refused", error.smtp_code, error.smtp_error) from None
+                raise _failed(
+                    "The e-mail was rejected", error.smtp_code, error.smtp_error
+                ) from None
             if isinstance(error, smtplib.SMTPResponseException):
                 raise Failed(f"The mail server answered {error.smtp_code}.") from None
             words = _in_words(error)
@@ -161,7 +163,7 @@ class Server:
         try:
             Connection(self._connect(), time.monotonic()).close()
         except smtplib.SMTPAuthenticationError:
-            return "it refuses the user or the password"
+            return "it rejects the user name or the password"
         except smtplib.SMTPResponseException as error:
             return f"it answers {error.smtp_code}"
         except (smtplib.SMTPException, OSError) as error:
@@ -234,7 +236,7 @@ _ABOUT_US = re.compile(r"5\.(1\.[78]$|[3567]\.)")
 def _in_words(error: Exception) -> str:
     match error:
         case smtplib.SMTPServerDisconnected() if "timed out" not in str(error):
-            return "it hung up"
+            return "it closed the connection"
         case TimeoutError() | smtplib.SMTPServerDisconnected():
             return f"it took more than {STEP_S:.0f} seconds"
         case ssl.SSLError():
@@ -242,6 +244,6 @@ def _in_words(error: Exception) -> str:
         case ConnectionRefusedError():
             return "nothing listens there"
         case OSError():
-            return "it can not be reached"
+            return "it cannot be reached"
         case _:
             return type(error).__name__

@@ -89,7 +89,7 @@ def _conflict(conflict: Conflict) -> ResponseReturnValue:
 
 def _crossed(_error: exc.SQLAlchemyError) -> ResponseReturnValue:
     db.session.rollback()
-    return error(409, "Another request changed the same thing at this moment. Send it again.")
+    return error(409, "Another request changed the same thing at the same moment. Send it again.")
 
 
 def _unstorable(_error: exc.DataError) -> ResponseReturnValue:
@@ -102,7 +102,7 @@ def _database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
         return _crossed(lost)
     log.error("api.database_unavailable", error=str(getattr(lost, "orig", lost)))
     _roll_back()
-    response = error(503, "The database does not answer. Nothing was changed; try again soon.")
+    response = error(503, "The database is unavailable. Nothing was changed; try again soon.")
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 

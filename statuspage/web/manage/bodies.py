@@ -48,7 +48,7 @@ def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for number, (name, value) in enumerate(pairs):
         if number >= MAX_PAIRS:
-            raise Refused(400, f"Send {MAX_PAIRS} fields at most.")
+            raise Refused(400, f"Send at most {MAX_PAIRS} fields.")
         match = _NAME.fullmatch(name)
         keys = [match[1], *_KEY.findall(match[2])] if match else [name]
         if len(keys) > MAX_DEPTH:
@@ -76,7 +76,7 @@ def _put(into: dict[str, Any], keys: list[str], value: str, name: str) -> None:
     for key in groups:
         here = here.setdefault(key, {})
         if not isinstance(here, dict) or key == "":
-            raise Refused(400, f"Can not read the name {name!r}; send JSON instead.")
+            raise Refused(400, f"Cannot read the name {name!r}; send JSON instead.")
     if not is_list:
         here[last] = value
         return
@@ -101,7 +101,7 @@ def _object(sent: bytes) -> dict[str, Any]:
 
 
 def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 def _refuse_what_can_not_be_kept(said: dict[str, Any]) -> None:
@@ -112,7 +112,7 @@ def _refuse_what_can_not_be_kept(said: dict[str, Any]) -> None:
         if depth > MAX_DEPTH:
             raise Refused(400, f"The body is nested more than {MAX_DEPTH} deep.")
         if isinstance(value, str) and _UNSTORABLE.search(value):
-            raise Refused(400, "A text holds NUL or half of a surrogate pair.")
+            raise Refused(400, "A text contains NUL or an unpaired surrogate.")
         if isinstance(value, float) and not math.isfinite(value):
             raise Refused(400, "A number is too large.")
         if isinstance(value, dict):

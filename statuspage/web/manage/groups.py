@@ -60,7 +60,7 @@ def create_group(call: Call[GroupBody]) -> GroupComponent:
     """A new group of existing components, last on the page."""
     sent = call.body.component_group
     if sent.components is None:
-        raise Invalid(components="Name the components that stand in the group, by their ids.")
+        raise Invalid(components="Send the ids of the components in the group.")
     members = named(sent.components)
     row = components.add_group(
         sent.name or "", description=call.body.description_or(None), by=call.by, at=call.at

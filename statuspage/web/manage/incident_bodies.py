@@ -166,7 +166,7 @@ class IncidentFields(Body):
         """When what is back-filled was: a day alone means its noon. Raises `Invalid`."""
         sent = self.backfill_date
         if sent is None:
-            raise Invalid(backfill_date="Say on which day it was.")
+            raise Invalid(backfill_date="Send the day it happened.")
         if isinstance(sent, datetime):
             return _moment("backfill_date", sent, zone) or now
         noon = _moment("backfill_date", datetime.combine(sent, time(12)), zone) or now
@@ -213,7 +213,7 @@ _KEPT = (
 def moment(field: str, sent: datetime, zone: ZoneInfo) -> datetime:
     """In UTC; without an offset it is the page's zone that is meant. Raises `Invalid`."""
     if sent.year not in YEARS:
-        raise Invalid(**{field: f"Give a time from {YEARS.start} to {YEARS.stop - 1}."})
+        raise Invalid(**{field: f"Send a time from {YEARS.start} to {YEARS.stop - 1}."})
     return (sent if sent.tzinfo else sent.replace(tzinfo=zone)).astimezone(UTC)
 
 

@@ -149,7 +149,7 @@ def _schedule(call: Call[IncidentBody], sent: IncidentFields) -> Row:
     status = step(sent) or IncidentStatus.SCHEDULED
     start, end = sent.window(call.page.zone)
     if start is None and status is IncidentStatus.SCHEDULED:
-        raise Invalid(scheduled_for="Say when it begins.")
+        raise Invalid(scheduled_for="Send when it starts.")
     said, only = sent.named(None)
     if status is IncidentStatus.SCHEDULED and sent.auto_transition_to_maintenance_state:
         # They say how a component stands now; this is about how it will stand.
@@ -182,9 +182,9 @@ def _schedule(call: Call[IncidentBody], sent: IncidentFields) -> Row:
 
 def _backfill(call: Call[IncidentBody], sent: IncidentFields) -> Row:
     if sent.components or sent.component_ids:
-        raise Invalid(components="What is back-filled names no components.")
+        raise Invalid(components="A backfilled incident cannot name components.")
     if _is_planned(sent):
-        raise Invalid(backfilled="Only an incident is back-filled, no maintenance.")
+        raise Invalid(backfilled="Only incidents can be backfilled, not maintenance.")
     happened_at = sent.happened_at(call.page.zone, call.at)
     return incidents.backfill(
         sent.name or "",
@@ -256,7 +256,7 @@ def _moved(row: Row, sent: IncidentFields, call: Call[IncidentBody]) -> Window |
     if (start, end) == present:
         return None
     if start is None or end is None:
-        raise Invalid(scheduled_until="Say from when until when it is planned.")
+        raise Invalid(scheduled_until="Send when it starts and when it ends.")
     return start, end
 
 

@@ -199,7 +199,7 @@ def _serve(one: Operation, **keys: str) -> Response:
         reading()
     page = _page(keys)
     if not token.may(one.needs):
-        raise Refused(403, f"This token may not do that; it needs the scope {one.needs.value!r}.")
+        raise Refused(403, f"This token lacks the scope {one.needs.value!r}.")
     said = bodies.given(request)
     key = _idempotency_key() if one.method == "POST" else None
     if key and (repeated := _answered(token, key)):
@@ -255,7 +255,7 @@ def _page(keys: dict[str, str]) -> Page:
     page = pages.get()
     wanted = keys.pop("page_id", keys.pop("organization_id", None))
     if page is None or wanted not in (None, page.public_id):
-        raise Refused(404, "There is no page with this id. GET /v1/pages names the one there is.")
+        raise Refused(404, "There is no page with this id. GET /v1/pages returns the page.")
     return page
 
 

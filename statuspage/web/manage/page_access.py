@@ -97,7 +97,7 @@ def take_component(call: Call[Body], holder: Holder, component_id: str) -> None:
     """Raises `Refused` (404) where they do not hold it."""
     kept = [row for row in holder.components if row.public_id != component_id]
     if len(kept) == len(holder.components):
-        raise Refused(404, "This component was not given to them.")
+        raise Refused(404, "They do not have access to this component.")
     _set(call, holder, kept)
 
 

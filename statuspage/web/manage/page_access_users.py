@@ -129,7 +129,7 @@ def _give(call: Call[UserBody], row: Row, sent: UserFields) -> None:
         access.set_metrics(row, metrics.named(sent.metric_ids), by=call.by, at=call.at)
     if sent.subscribe_to_components:
         if row.email is None:
-            raise Invalid(subscribe_to_components="News go to an e-mail address: give one.")
+            raise Invalid(subscribe_to_components="Messages go to an e-mail address: send one.")
         contact = Contact.of(Channel.EMAIL, row.email)
         choice = Choice(components=access.components_for(row))
         subscribers.add(contact, choice, access_user=row, by=call.by, at=call.at)
@@ -234,7 +234,7 @@ def remove_metric(call: Call[Nothing], page_access_user_id: str, metric_id: str)
     row = find_user(page_access_user_id)
     kept = [one for one in row.metrics if one.public_id != metric_id]
     if len(kept) == len(row.metrics):
-        raise Refused(404, "This metric was not given to them.")
+        raise Refused(404, "This user does not have access to this metric.")
     access.set_metrics(row, kept, by=call.by, at=call.at)
     return _tell_one(call, row)
 

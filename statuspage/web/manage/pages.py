@@ -195,7 +195,7 @@ def _kept(said: dict[str, Any]) -> dict[str, Any]:
             kept[name] = bool(value)
         elif name in KEPT_TEXTS or name == "notifications_email_footer":
             if value is not None and len(value) > MAX_KEPT:
-                raise Invalid(**{name: f"Say it in {MAX_KEPT} characters at most."})
+                raise Invalid(**{name: f"Use at most {MAX_KEPT} characters."})
             kept[name] = value
     return kept
 
@@ -204,7 +204,7 @@ def _colour(name: str, text: str) -> str:
     """Six hexadecimal digits, with or without `#`. Raises `Invalid`."""
     match = re.fullmatch(r"#?([0-9a-fA-F]{6})", text)
     if match is None:
-        raise Invalid(**{name: "Give a colour as six hexadecimal digits."})
+        raise Invalid(**{name: "Send a colour as six hexadecimal digits."})
     return match[1]
 
 

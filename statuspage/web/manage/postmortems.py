@@ -71,7 +71,7 @@ def write_postmortem(call: Call[DraftBody], incident_id: str) -> Postmortem:
     present = postmortems.of(incident)
     text = call.body.postmortem.body_draft
     if not text.strip():
-        raise Invalid(body_draft="Write what the incident taught.")
+        raise Invalid(body_draft="Send the text of the postmortem.")
     try:
         row = postmortems.save(
             incident,

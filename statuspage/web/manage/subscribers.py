@@ -69,7 +69,7 @@ def list_subscribers(call: Call[Nothing]) -> list[Subscriber]:
     text = call.query.get("q", "").strip()
     order = one_of(Order, call.query, "sort_field", Order.PRIMARY) or Order.PRIMARY
     if order is Order.RELEVANCE and not text:
-        raise Invalid(sort_field="Search for something (q) to sort by relevance.")
+        raise Invalid(sort_field="Sorting by relevance needs a search (q).")
     window = _window(call)
     found = subscriber_list.find(
         _search(call, text),
@@ -183,7 +183,7 @@ def unsubscribe_several(call: Call[UnsubscribeBody]) -> None:
     if sent.subscribers == "all" and subscriber_list.number(search) >= MOST_AT_ONCE:
         raise Invalid(subscribers=f"'all' works for fewer than {MOST_AT_ONCE} subscribers.")
     if len(sent.subscribers) > MOST_AT_ONCE:
-        raise Invalid(subscribers=f"Name {MOST_AT_ONCE} subscribers at most.")
+        raise Invalid(subscribers=f"Send at most {MOST_AT_ONCE} subscribers.")
     _each(sent.subscribers, search, lambda one: subscribers.unsubscribe(one, **_act(call)))
 
 

@@ -127,7 +127,9 @@ def update_permissions(call: Call[PermissionsBody], user_id: str) -> Permissions
     sent = call.body.pages.get(call.page.public_id, GrantedFields())
     granted = {sent.page_configuration, sent.incident_manager, sent.maintenance_manager}
     if granted == {True, False}:
-        raise Invalid(pages="Here people may do all of it or none: give all three, or none.")
+        raise Invalid(
+            pages="A person here has all three permissions or none: send all three, or none."
+        )
     role = Role.EDITOR if granted == {True} else Role.VIEWER
     if not (role is Role.EDITOR and row.role is Role.OWNER):
         staff.set_role(row, role, by=call.by, at=call.at)
@@ -139,7 +141,7 @@ def _find(user_id: str) -> Staff:
     is_number = user_id.isascii() and user_id.isdecimal() and len(user_id) < 10
     row = staff.get(int(user_id)) if is_number else None
     if row is None or not row.is_active:
-        raise Refused(404, "There is nobody with this id on the team.")
+        raise Refused(404, "There is no team member with this id.")
     return row
 
 

@@ -169,11 +169,11 @@ def _range(call: Call[Nothing], first_day: date | None) -> tuple[datetime, datet
     if begins is not None and start < begins:
         start = begins
         if "start" in call.query:
-            warning = "The range begins with the start date of the component."
+            warning = "The range must not start before the component's start date."
     if start >= end:
-        raise Invalid(end="It must lie after the start.")
+        raise Invalid(end="It must be after the start.")
     if end > _months_later(start, zone):
-        raise Invalid(end=f"Ask for {MOST_MONTHS} calendar months at most.")
+        raise Invalid(end=f"Request at most {MOST_MONTHS} calendar months.")
     return start, end, warning
 
 
@@ -202,7 +202,7 @@ def _read(name: str, text: str | None, zone: ZoneInfo, *, is_end: bool) -> datet
         last = date(year, month or 12, day or monthrange(year, month or 12)[1])
         return day_start(last + timedelta(days=1), zone)
     except ValueError as error:
-        raise Invalid(**{name: "Give a date such as 2024, 2024-06 or 2024-06-07."}) from error
+        raise Invalid(**{name: "Send a date such as 2024, 2024-06 or 2024-06-07."}) from error
 
 
 def _check_year(year: int) -> None:
