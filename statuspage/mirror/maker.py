@@ -99,7 +99,7 @@ class Maker:
         self._plan, self._look = made, look
         replies = self._asked(made.now)
         if FRONT not in replies or replies[FRONT].status != 200:
-            raise MirrorError("The front page can not be made.")
+            raise MirrorError("The front page cannot be rendered.")
         self.later = list(dict.fromkeys([*waiting, *made.later]))
         if not self._is_whole:
             # The present goes out at once, and once more with links to all that will be there.

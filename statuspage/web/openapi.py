@@ -28,10 +28,10 @@ PUBLIC = "public"
 """The noun of all that anybody may read."""
 
 REFUSALS = {
-    "400": "The request can not be read.",
+    "400": "The request cannot be read.",
     "401": "No token, or one that is unknown, revoked or expired.",
     "403": "The token lacks the scope.",
-    "404": "There is no such thing.",
+    "404": "Not found.",
     "405": "The address does not know this method.",
     "409": "Another request changed the same thing.",
     "413": "The body is larger than 1 MB.",

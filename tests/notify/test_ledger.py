@@ -301,7 +301,7 @@ def test_a_message_that_ends_one_worker_after_the_other_is_put_aside(
             ledger.wake_due(at=at)
         row = db.session.scalars(sa.select(Delivery)).one()
         assert (lost, row.state) == (ledger.MAX_LOST_LEASES, DeliveryState.DEAD)
-        assert row.last_error.startswith("20 workers ended")
+        assert row.last_error.startswith("20 workers died")
         assert row.failed_at == at
         # Staff may try it again, as often as before.
         ledger.replay([row.id], at=at)

@@ -83,7 +83,7 @@ def parse(text: str, work: Path, keys: Keys) -> Target:
         from statuspage.mirror.targets.folder import Folder
 
         if not rest.startswith("/"):
-            raise TargetError(f"{text} names no folder; write {scheme}:/path.")
+            raise TargetError(f"{text} does not name a folder; write {scheme}:/path.")
         path = unquote(urlsplit(f"file:{rest}").path)
         return Folder(text, Path(path))
     if scheme == "s3":
@@ -105,4 +105,4 @@ def parse(text: str, work: Path, keys: Keys) -> Target:
         if not mark or not remote or remote.startswith("-"):
             raise TargetError("A Git target is git:<remote>#<branch>.")
         return Git(remote, branch, work)
-    raise TargetError(f"{scheme}: is no kind of mirror.")
+    raise TargetError(f"{scheme}: is not a kind of target.")
