@@ -39,8 +39,7 @@ def test_the_first_owner_is_created_from_the_command_line(flask, committed):
         (
             "staff create ada@example.com --role owner --password-stdin",
             "passwordpassword\n",
-            "Error: This is a common password, so attackers try it first."
-            " Choose another one.\n",
+            "Error: This is a common password, so attackers try it first. Choose another one.\n",
         ),
         ("staff create ada --role editor", "", "Error: Enter an e-mail address.\n"),
         (

@@ -533,7 +533,7 @@ def test_what_has_no_home_is_reported(bring):
     result = bring(page)
 
     assert "page field 'favourite_colour' is not imported (1): kctbh9vrtdwd" in result.output
-    assert "component field 'automation_email' has no place (1): 8l4ygp009s5s" in result.output
+    assert "component field 'automation_email' is not imported (1): 8l4ygp009s5s" in result.output
 
 
 @on_sqlite

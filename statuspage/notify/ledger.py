@@ -24,8 +24,7 @@ MAX_ATTEMPTS = 12
 MAX_LOST_LEASES = 20
 """A message whose worker ended so often may be what ends it: staff have a look first."""
 POISON = (
-    f"{MAX_LOST_LEASES} workers died while sending this."
-    " Check their logs before sending it again."
+    f"{MAX_LOST_LEASES} workers died while sending this. Check their logs before sending it again."
 )
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=6)

@@ -201,7 +201,7 @@ def test_staff_open_an_incident_update_it_and_resolve_it(signed_in, desk, claim_
     page.get_by_label("Name").fill("API answers slowly")
     page.get_by_label("Message").fill("Requests to the API take **ten seconds** since noon.")
     page.get_by_label("Status of API").select_option("Degraded performance")
-    page.get_by_label("Extent for API").fill("40 %")
+    page.get_by_label("Share affected at API").fill("40 %")
     expect(page.get_by_role("checkbox", name="API")).to_be_checked()
     page.get_by_label("What customers can do").fill("Try again.")
     page.get_by_role("radio", name="1 h").check()
@@ -213,7 +213,8 @@ def test_staff_open_an_incident_update_it_and_resolve_it(signed_in, desk, claim_
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.get_by_role("status")).to_have_text("Published.")
     assert claim_of(desk["api"]) == Claim(ComponentStatus.DEGRADED_PERFORMANCE, Decimal(40))
-    expect(page.get_by_text("You promised customers an update")).to_contain_text("in 59 minutes")
+    promised = page.get_by_text("You promised customers the next update")
+    expect(promised).to_contain_text("in 59 minutes")
 
     page.get_by_role("radio", name="Monitoring").check()
     page.get_by_label("Message").fill("A fix is in place; we are watching it closely now.")
@@ -331,13 +332,13 @@ def test_a_double_click_publishes_once(signed_in, live_url, desk, app):
 def test_a_refused_form_puts_the_focus_on_what_is_wrong(signed_in, live_url, desk):
     page = signed_in()
     page.goto(f"{live_url}/admin/incidents/{desk['trouble']}")
-    page.get_by_label("Extent for Payments - Card payments").fill("a lot")
+    page.get_by_label("Share affected at Payments - Card payments").fill("a lot")
     page.get_by_label("Message").fill("These words stay.")
     page.get_by_role("button", name="Publish update").click()
     summary = page.get_by_role("alert")
     expect(summary).to_be_focused()
     summary.get_by_role("link").first.click()
-    field = page.get_by_label("Extent for Payments - Card payments")
+    field = page.get_by_label("Share affected at Payments - Card payments")
     expect(field).to_be_focused()
     expect(field).to_have_value("a lot")
     expect(page.get_by_label("Message")).to_have_value("These words stay.")
@@ -396,7 +397,7 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
         staff.create("ed@example.com", name="Ed", role=Role.VIEWER, password=None, **by)
     for button, heading in (
         ("Lock out Ed", "Lock out Ed"),
-        ("Set the role of Ed", "Change the role of Ed"),
+        ("Change role of Ed", "Change the role of Ed"),
     ):
         page.goto(f"{live_url}/admin/team")
         page.get_by_role("button", name=button).click()
@@ -459,7 +460,7 @@ def test_a_second_factor_is_set_up_and_asked_for_by_keyboard_alone(
     other.keyboard.type("000000")
     other.keyboard.press("Enter")
     expect(other.get_by_role("alert")).to_be_focused()
-    other.get_by_text("I do not have the app").click()
+    other.get_by_text("I don't have the app").click()
     found["Enter a code"] = heading_and_barriers(other), too_wide_at(other)
     tab_to(other, "Code")
     other.keyboard.type(totp.code(secret, now + 1))
