@@ -3,8 +3,9 @@
 import os
 import sys
 
-from statuspage import create_app, parts
+from statuspage.cli import processes
 from statuspage.config import SettingsError
+from statuspage.factory import create_app
 
 try:
     app = create_app()
@@ -13,5 +14,5 @@ except SettingsError as error:
 
 # A server prepares the database; a command of `flask` decides for itself.
 if "FLASK_RUN_FROM_CLI" not in os.environ:
-    parts.prepare(app)
-    parts.begin_web(app)
+    processes.prepare(app)
+    processes.begin_web(app)

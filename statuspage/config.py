@@ -20,7 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from statuspage import rsa_key
+from statuspage.lib import rsa_key
 
 PROJECT = Path(__file__).resolve().parent.parent
 """The folder of `app.py` and `migrations/`."""

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from statuspage.page.answers import AS_OF, Answer, Rendering, policy_within
-from statuspage.page.cache import Published, UnavailableError
+from statuspage.serving.cache import Published, UnavailableError
+from statuspage.serving.response import AS_OF, Answer, Rendering, policy_within
 
 HOME = ("/", "en")
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -2,8 +2,10 @@
 
 import pytest
 
-from statuspage import create_app
-from statuspage.domain import events, second_factor, staff, totp
+from statuspage.domain import events
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, totp
+from statuspage.factory import create_app
 from tests.conftest import SECRET, on_sqlite
 
 

@@ -12,13 +12,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statuspage.db import db
-from statuspage.domain import components, pages
+from statuspage.domain import page_settings as pages
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.negotiation import acceptable, canonical, matches
-from statuspage.page.answers import Answer, Rendering
-from statuspage.page.cache import Published
-from statuspage.web import edge
-from statuspage.web.edge import Edge
+from statuspage.serving import middleware
+from statuspage.serving.cache import Published
+from statuspage.serving.conditional import acceptable, canonical, matches
+from statuspage.serving.middleware import Edge
+from statuspage.serving.response import Answer, Rendering
 from statuspage.web.sessions import DeskSessionInterface
 
 WORDS = "All systems operational. " * 200
@@ -61,21 +62,21 @@ class Site:
         return self.number
 
     def home(self):
-        return edge.publish("/", lambda: self._html(f"Home. {self.text}"))
+        return middleware.publish("/", lambda: self._html(f"Home. {self.text}"))
 
     def history(self):
         number = request.args.get("page", 1, type=int)
         if number > 3:
             abort(404)
         address = "/history" if number == 1 else f"/history?page={number}"
-        return edge.publish(address, lambda: self._html(f"History {number}. {self.text}"))
+        return middleware.publish(address, lambda: self._html(f"History {number}. {self.text}"))
 
     def incident(self, public_id):
         if public_id == "withdrawn":
-            return edge.publish(
+            return middleware.publish(
                 f"/incidents/{public_id}", lambda: self._html("Withdrawn.", status=410)
             )
-        return edge.publish(
+        return middleware.publish(
             f"/incidents/{public_id}",
             lambda: self._html("Incident.") if public_id == "known" else None,
         )

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, incidents
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import verbs as incidents
 from tests.conftest import on_sqlite
 from tests.public import site
 from tests.public.site import Page, text_of

@@ -16,13 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from statuspage import demo
 from statuspage.db import db
-from statuspage.domain import components, incidents, pages
+from statuspage.demo import seed as demo
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim, effective
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus
-from statuspage.domain.timeline import Incident, IncidentUpdate
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident, IncidentUpdate
+from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus
 from tests.conftest import on_sqlite
 
 SAMPLES = Path(__file__).parent / "samples" / "statuspage"
@@ -519,7 +521,7 @@ def test_an_import_is_one_event_that_notifies_nobody(app, bring):
         assert event.kind == "page.imported"
         assert not event.notify
         assert event.data["written"]["component"] == 205
-        assert pages.get().name == "DigitalOcean"
+        assert page_settings.get().name == "DigitalOcean"
         tweets = sa.select(IncidentUpdate.tweet_id).where(IncidentUpdate.tweet_id.is_not(None))
         assert all(tweet > 2**53 for tweet in db.session.scalars(tweets))
 

@@ -7,11 +7,12 @@ import psycopg
 import pytest
 from sqlalchemy.pool import NullPool
 
-from statuspage import create_app, postgresql
-from statuspage.db import db
-from statuspage.domain import components, pages
+from statuspage.db import db, postgresql
+from statuspage.domain import page_settings
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.page import cache
+from statuspage.factory import create_app
+from statuspage.serving import cache
 from statuspage.web import listening
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -37,7 +38,7 @@ def another(settings, tmp_path, monkeypatch, committed, at):
     options = {"poolclass": NullPool, "connect_args": postgresql.ENGINE_OPTIONS["connect_args"]}
     monkeypatch.setattr(postgresql, "ENGINE_OPTIONS", options)
     with committed():
-        pages.create("Example", by=SYSTEM, at=at)
+        page_settings.create("Example", by=SYSTEM, at=at)
     app = create_app(settings.model_copy(update={"data_dir": tmp_path / "another"}))
     assert app.test_client().get("/").status_code == 200
     yield app

@@ -8,17 +8,20 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from statuspage import create_app, links, logs
 from statuspage.config import Settings
 from statuspage.db import db
-from statuspage.domain import pages, staff, tokens
+from statuspage.domain import page_settings, tokens
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.domain.tokens import Scope
-from statuspage.links import Purpose
-from statuspage.notify import channels, lanes, ledger
-from statuspage.notify.teller import enter_waiting
+from statuspage.factory import create_app
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
+from statuspage.notify import channels, deliveries, sender
+from statuspage.notify.fanout_run import enter_waiting
+from statuspage.observability import logging as logs
 from tests.admin.conftest import BASE, Browser
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.mailbox import mail_server
@@ -129,7 +132,7 @@ def test_only_what_fails_or_takes_long_has_a_line_of_its_own(client, app, said, 
 @on_sqlite
 def test_whoever_is_refused_leaves_a_line_without_what_was_typed(app, committed, at, said):
     with committed():
-        pages.create("Northwind", by=SYSTEM, at=at)
+        page_settings.create("Northwind", by=SYSTEM, at=at)
     browser = Browser(app)
     browser.sign_in("ada@staff.example", WRONG)
     app.test_client().get("/v1/pages", headers={"Authorization": f"OAuth {SIGNING}"})
@@ -183,7 +186,7 @@ def _story(app, at, traveller) -> dict[str, str]:
     found |= {"secret key": SECRET, "database password": "db-Passw0rd-42"}
     with app.app_context():
         db.create_all()
-        pages.create("Northwind", by=SYSTEM, at=at)
+        page_settings.create("Northwind", by=SYSTEM, at=at)
         ada = staff.create(
             "ada@staff.example", name="Ada", role=Role.OWNER, password=PASSWORD, by=SYSTEM, at=at
         )
@@ -232,8 +235,8 @@ def _subscribe(app, found) -> None:
     assert client.post("/subscribe", data=sent).status_code in (200, 303)
     with app.app_context():
         one = db.session.query(Subscriber).filter_by(channel=Channel.EMAIL).all()[-1]
-        found["confirmation link"] = links.token(SECRET, Purpose.CONFIRM, one.public_id)
-        found["link of one's own"] = links.token(SECRET, Purpose.MANAGE, one.public_id)
+        found["confirmation link"] = signed_links.token(SECRET, Purpose.CONFIRM, one.public_id)
+        found["link of one's own"] = signed_links.token(SECRET, Purpose.MANAGE, one.public_id)
     client.post(f"/subscriptions/confirm/{found['confirmation link']}")
     client.get(f"/subscriptions/{found['link of one' + chr(39) + 's own']}")
 
@@ -249,11 +252,11 @@ def _tell(app, at) -> None:
     ways = [*channels.ways(unwelcome).items(), *channels.ways(settings).items()]
     for channel, way in ways:
         with app.app_context():
-            claimed = ledger.claim(channel, 1, at=at)
+            claimed = deliveries.claim(channel, 1, at=at)
             db.session.commit()
-        for one, prepared in zip(claimed, lanes.Preparation(app)(channel, claimed), strict=True):
+        for one, prepared in zip(claimed, sender.Preparation(app)(channel, claimed), strict=True):
             if not isinstance(prepared, str):
-                lanes.settle(app, [lanes.attempt(way, one, *prepared)])
+                sender.settle(app, [sender.attempt(way, one, *prepared)])
         way.close()
 
 

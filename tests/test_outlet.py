@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from statuspage import logs, outlet
 from statuspage.config import PROJECT
-from statuspage.outlet import Outlet
+from statuspage.observability import log_queue
+from statuspage.observability import logging as logs
+from statuspage.observability.log_queue import Outlet
 from tests.conftest import on_sqlite
 
 
@@ -27,7 +28,7 @@ def test_a_log_that_nobody_reads_makes_nobody_wait_and_says_what_was_lost(pipe):
     inner, outer = pipe
     told = Outlet(outer)
     began = time.monotonic()
-    for number in range(3 * outlet.MOST_WAITING):
+    for number in range(3 * log_queue.MOST_WAITING):
         told.write(f"line {number} {'x' * 100}\n")
     assert time.monotonic() - began < 2
     assert not told.drain(0)
@@ -43,7 +44,7 @@ def test_a_log_that_nobody_reads_makes_nobody_wait_and_says_what_was_lost(pipe):
     assert lines[0].startswith("line 0 ")
     assert last == "the end"
     lost = [int(line.split()[0]) for line in lines if line.endswith("were lost here.")]
-    assert sum(lost) == 3 * outlet.MOST_WAITING - (len(lines) - len(lost)) > 0
+    assert sum(lost) == 3 * log_queue.MOST_WAITING - (len(lines) - len(lost)) > 0
 
 
 def iter_to_end(file):

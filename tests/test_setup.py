@@ -21,13 +21,16 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from statuspage import clock, create_app, first_start, schema
+from statuspage import clock
 from statuspage.config import PROJECT, Settings
-from statuspage.db import db
-from statuspage.domain import maintenance, pages
+from statuspage.db import db, migrate
+from statuspage.demo import first_start
+from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM, revision
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.timeline import Incident
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.factory import create_app
 
 PATIENCE_S = 60
 
@@ -186,11 +189,11 @@ def test_the_first_start_shows_the_demo_page_and_lets_its_owner_in(start, tmp_pa
 
 
 def test_the_database_of_a_first_start_is_made_without_loading_the_web_site(tmp_path):
-    assert _loaded(tmp_path, "parts.prepare_first(config.load())", "statuspage.web") == []
+    assert _loaded(tmp_path, "processes.prepare_first(config.load())", "statuspage.web") == []
     app = create_app(Settings(data_dir=tmp_path), watch=False)
     with app.app_context():
-        assert schema.revision() == schema.newest()
-        assert pages.get().name == "Brambleway"
+        assert migrate.revision() == migrate.newest()
+        assert page_settings.get().name == "Brambleway"
         db.session.remove()
         db.engine.dispose()
 
@@ -198,14 +201,14 @@ def test_the_database_of_a_first_start_is_made_without_loading_the_web_site(tmp_
 def test_what_is_not_configured_is_not_loaded(tmp_path):
     """Each process of the group would copy it."""
     unused = ("psycopg", "redis", "imaplib", "sqlalchemy.dialects.postgresql")
-    assert _loaded(tmp_path, "parts.load(config.load())", *unused) == []
-    assert _loaded(tmp_path, "parts.load(config.load())", "flask") != []
+    assert _loaded(tmp_path, "processes.load(config.load())", *unused) == []
+    assert _loaded(tmp_path, "processes.load(config.load())", "flask") != []
 
 
 def _loaded(folder: Path, program: str, *names: str) -> list[str]:
     """Which modules that begin with these names are there after `program`."""
     asked = (
-        f"import json, sys; from statuspage import config, parts; {program};"
+        f"import json, sys; from statuspage import config; from statuspage.cli import processes; {program};"
         f" print(json.dumps([one for one, module in sys.modules.items()"
         f" if module and one.startswith({names!r})]))"
     )

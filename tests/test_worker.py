@@ -11,14 +11,16 @@ import pytest
 import sqlalchemy as sa
 from huey.consumer import Consumer
 
-from statuspage import create_app
 from statuspage.db import db
-from statuspage.domain import components, incidents, maintenance
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Incident
-from statuspage.notify import jobs
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.factory import create_app
+from statuspage.notify import worker as jobs
 from tests import servers
 from tests.conftest import on_sqlite
 

@@ -10,12 +10,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from flask import Flask
 
-from statuspage import schema
 from statuspage.backup import archive, rows
+from statuspage.backup.after_restore import Calmed, calm
 from statuspage.backup.archive import ArchiveError, Manifest
-from statuspage.backup.calm import Calmed, calm
-from statuspage.backup.elsewhere import application_on
-from statuspage.db import damage_mark, db
+from statuspage.backup.second_app import application_on
+from statuspage.db import damage_mark, db, migrate
 from statuspage.domain.events import Actor
 
 IN_USE = "The database is in use. Stop the status page first, then restore."
@@ -45,7 +44,7 @@ def restore(
     """
     settings = app.config["SETTINGS"]
     place = _file_of(settings.database_url) or settings.data_dir / "restored.db"
-    with app.app_context(), schema.alone():
+    with app.app_context(), migrate.alone():
         is_empty = _is_empty()
         if not settings.is_sqlite:
             _refuse_while_in_use()
@@ -55,7 +54,7 @@ def restore(
                 " say --replace: the present one is kept beside it."
             )
         with archive.opened(file, place, passphrase) as (copy, manifest):
-            if not schema.is_known(manifest.revision):
+            if not migrate.is_known(manifest.revision):
                 raise ArchiveError(
                     "The backup was made by a newer release; restore it with that one."
                 )
@@ -71,7 +70,7 @@ def restore(
 
 def _prepare(app: Flask, copy: Path, manifest: Manifest, by: Actor, at: datetime) -> Calmed:
     with application_on(app, f"sqlite:///{copy}") as other:
-        schema.bring_up_to_date(other, keep_copy=False)
+        migrate.bring_up_to_date(other, keep_copy=False)
         with other.app_context():
             calmed = calm(made_at=manifest.made_at, by=by, at=at)
             db.session.commit()
@@ -99,7 +98,7 @@ def _put_file(copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path 
 def _put_rows(app: Flask, copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path | None:
     kept = None
     if not is_empty:
-        from statuspage.backup.elsewhere import make_schema
+        from statuspage.backup.second_app import make_schema
 
         settings = app.config["SETTINGS"]
         kept = place.with_name(f"replaced-{at:%Y%m%d-%H%M%S}.backup")
@@ -112,7 +111,7 @@ def _put_rows(app: Flask, copy: Path, place: Path, *, is_empty: bool, at: dateti
             passphrase=None,
             at=at,
         )
-    schema.upgrade(app)
+    migrate.upgrade(app)
     engine = sa.create_engine(f"sqlite:///{copy}", poolclass=sa.NullPool)
     try:
         with archive.snapshot_of(engine) as source, db.engine.begin() as target:
@@ -136,7 +135,7 @@ def _is_empty() -> bool:
 
 def _refuse_while_in_use() -> None:
     """As SQLite's lock does: a page that runs would go on with rows that are no more."""
-    from statuspage import postgresql
+    from statuspage.db import postgresql
 
     with db.engine.connect() as connection:
         if number := postgresql.others(connection):

@@ -12,8 +12,8 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from statuspage.domain.status import ComponentStatus
-from statuspage.text import clean
+from statuspage.domain.statuses import ComponentStatus
+from statuspage.lib.markdown import clean
 
 UNSTATED_SHARE = Fraction(3, 10)
 """Weight of a partial outage whose share nobody stated: Statuspage's own."""

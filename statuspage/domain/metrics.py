@@ -16,7 +16,7 @@ from statuspage.db import Model, PublicId, db, upserting
 from statuspage.domain import events
 from statuspage.domain.events import Actor, Event
 from statuspage.errors import Invalid
-from statuspage.text import clean
+from statuspage.lib.markdown import clean
 
 SELF = "Self"
 """The one type of provider there can be: programs send the figures."""

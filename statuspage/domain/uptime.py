@@ -19,7 +19,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from statuspage.domain.claims import Interval, Span, intervals
-from statuspage.domain.status import ComponentStatus
+from statuspage.domain.statuses import ComponentStatus
 
 _MICROSECOND = timedelta(microseconds=1)
 _NONE = Fraction(0)

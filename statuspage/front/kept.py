@@ -17,12 +17,12 @@ from typing import TypeAlias
 import brotli
 
 from statuspage import clock
-from statuspage.counters import PAGE_REQUESTS, Cell
 from statuspage.front.back import BackError, Reply
 from statuspage.front.messages import Fields, Key, encodings_asked, head_of
-from statuspage.negotiation import belongs_to_304, has_it
-from statuspage.page.answers import AS_OF, BROTLI_QUALITY, GZIP_LEVEL, note
-from statuspage.page.cache import IN_USE_S, OLD_AFTER
+from statuspage.observability.metrics import PAGE_REQUESTS, Cell
+from statuspage.serving.cache import IN_USE_S, OLD_AFTER
+from statuspage.serving.conditional import belongs_to_304, has_it
+from statuspage.serving.response import AS_OF, BROTLI_QUALITY, GZIP_LEVEL, note
 
 CHECK_AFTER_S = 0.2
 """Age at which a reader's request lets an answer be checked, behind the reader's back."""

@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from typing import TypeAlias
 
-from statuspage.negotiation import acceptable, canonical
-from statuspage.page.sorry import BARE_HEADERS, SORRY_HEADERS, sorry_page
-from statuspage.request_ids import HEADER, taken
+from statuspage.observability.request_ids import HEADER, taken
+from statuspage.serving.conditional import acceptable, canonical
+from statuspage.serving.error_page import BARE_HEADERS, SORRY_HEADERS, sorry_page
 
 Fields: TypeAlias = dict[bytes, bytes]
 """Header fields by lower-case name; a name that came several times is joined."""

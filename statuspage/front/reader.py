@@ -14,11 +14,11 @@ from httptools import (
 )
 from structlog.contextvars import bind_contextvars
 
-from statuspage.counters import PAGE_REQUESTS, PASSED_ON
 from statuspage.front.back import BackError, Reply
 from statuspage.front.kept import may_be_kept
 from statuspage.front.messages import Fields, Key, Request, closing, head_of, refusal, sorry
-from statuspage.logs import Sparing
+from statuspage.observability.logging import Sparing
+from statuspage.observability.metrics import PAGE_REQUESTS, PASSED_ON
 
 if TYPE_CHECKING:
     from statuspage.front.server import Front

@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
-from statuspage import counters
 from statuspage.front.back import Back, BackError
 from statuspage.front.kept import Store
 from statuspage.front.known import KnownRequests
 from statuspage.front.messages import Policy, Request
 from statuspage.front.reader import Reader
+from statuspage.observability import metrics
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Front:
         self.back = Back(back)
         self.store = Store(self.back.ask, self.tell)
         self.known = KnownRequests()
-        counters.SERVED_AGE_SECONDS.read = self._served_age
+        metrics.SERVED_AGE_SECONDS.read = self._served_age
         self.readers: set[Reader] = set()
         self.held_bytes = 0
         self.is_stopping = False

@@ -5,18 +5,19 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import events, incidents
-from statuspage.domain.components import Component
+from statuspage.domain import events
+from statuspage.domain.components.verbs import Component
 from statuspage.domain.events import Event
-from statuspage.domain.subscribers import (
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Affected, Incident
+from statuspage.domain.subscribers.subscriptions import (
     Channel,
     Subscriber,
     SubscriberState,
     Wants,
     subscriber_component,
 )
-from statuspage.domain.timeline import Affected, Incident
-from statuspage.notify.ledger import Delivery, DeliveryState
+from statuspage.notify.deliveries import Delivery, DeliveryState
 
 EDGES = {"opened", "scheduled", "reopened", "retracted"}
 """What those hear who want the start and the end only; the end is told by the incident."""

@@ -7,9 +7,9 @@ import structlog
 
 from statuspage.db import db
 from statuspage.domain.events import Event
-from statuspage.domain.subscribers import Subscriber
-from statuspage.notify import audience, brakes, ledger
-from statuspage.notify.ledger import DeliveryState, Priority
+from statuspage.domain.subscribers.subscriptions import Subscriber
+from statuspage.notify import audience, deliveries, send_limits
+from statuspage.notify.deliveries import DeliveryState, Priority
 
 PIECE = 5_000
 """How many subscribers are looked at in one transaction: others write in between."""
@@ -39,9 +39,9 @@ def enter_next(event: Event, *, at: datetime) -> bool:
         log.info("news.entered", event_id=event.id, kind=event.kind)
         return False
     state = DeliveryState.WAITING
-    if at - event.at > MAX_AGE or brakes.wants_consent(event, at=at):
+    if at - event.at > MAX_AGE or send_limits.wants_consent(event, at=at):
         state = DeliveryState.HELD
-    ledger.enter(event, sa.select(piece), _priority(event), state, at=at)
+    deliveries.enter(event, sa.select(piece), _priority(event), state, at=at)
     event.fanned_out_to = last
     return True
 

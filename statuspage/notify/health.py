@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from statuspage.domain.subscribers import Channel
-from statuspage.notify import ledger, pulse, standing
-from statuspage.notify.ledger import DeliveryState
-from statuspage.notify.pulse import Sign
-from statuspage.notify.troubles import Troubles
+from statuspage.domain.subscribers.subscriptions import Channel
+from statuspage.notify import deliveries, delivery_stats, heartbeat
+from statuspage.notify.deliveries import DeliveryState
+from statuspage.notify.failure_log import Troubles
+from statuspage.notify.heartbeat import Sign
 
 SILENT_AFTER = timedelta(seconds=60)
 LATE_AFTER = timedelta(seconds=60)
@@ -84,17 +84,17 @@ def look(*, at: datetime) -> Health:
     """Five queries, whatever the number of deliveries."""
     return Health(
         at=at,
-        signs=pulse.seen(),
-        oldest_due=ledger.oldest_due(at=at),
-        counts=ledger.counts(),
-        failures=standing.failures(since=at - FAILURES_OF),
-        dead=standing.given_up(since=at - DEAD_OF),
+        signs=heartbeat.seen(),
+        oldest_due=deliveries.oldest_due(at=at),
+        counts=deliveries.counts(),
+        failures=delivery_stats.failures(since=at - FAILURES_OF),
+        dead=delivery_stats.given_up(since=at - DEAD_OF),
     )
 
 
 def tell_of_canary(troubles: Troubles, *, at: datetime) -> None:
     """Log once that the canary is lost, and once that it, or the next one, was found."""
-    troubles.note("The canary", "is lost", is_so=is_canary_lost(pulse.seen(), at=at))
+    troubles.note("The canary", "is lost", is_so=is_canary_lost(heartbeat.seen(), at=at))
 
 
 def is_canary_lost(signs: Mapping[Sign, datetime], *, at: datetime) -> bool:

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from statuspage.domain.browsers import packed
-from statuspage.domain.push import Access
+from statuspage.domain.subscribers.push_keys import Access
+from statuspage.domain.subscribers.push_subscriptions import packed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 from huey import RedisHuey
 
-from statuspage.notify.troubles import Troubles
+from statuspage.notify.failure_log import Troubles
 
 REDIS_S = 3.0
 """How long Redis may take; a worker that asks for a job waits for a second of them on purpose."""

@@ -75,10 +75,10 @@ def _ask_database() -> health.Health:
 
 def _ask_queue() -> None:
     # Imported when asked: the web processes need nothing else of the queue.
-    from statuspage.notify import jobs
+    from statuspage.notify import worker
 
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    jobs.queue_of(app).pending_count()
+    worker.queue_of(app).pending_count()
 
 
 def _plain(text: str, status: int) -> Response:

@@ -15,7 +15,7 @@ from flask import Flask
 
 from statuspage.db import db
 from statuspage.domain.events import CHANGES
-from statuspage.page.cache import Published
+from statuspage.serving.cache import Published
 
 Connection: TypeAlias = Any
 """A `PatientConnection`: loaded with the engine, and only where that is PostgreSQL."""

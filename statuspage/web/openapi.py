@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from statuspage.web.manage.operations import OPERATIONS, Nothing, Operation
-from statuspage.web.public.shapes import READINGS, Reading
+from statuspage.web.api_v1.operations import OPERATIONS, Nothing, Operation
+from statuspage.web.public.api_v2_schemas import READINGS, Reading
 
 Json = dict[str, Any]
 

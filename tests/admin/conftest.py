@@ -10,11 +10,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from statuspage import clock
-from statuspage.domain import components, incidents, maintenance, pages, staff
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim, effective
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
-from statuspage.domain.status import ComponentStatus, IncidentStatus
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests import told
 
 BASE = "https://status.example.com"
@@ -120,7 +124,7 @@ def world(committed, at):
 
 
 def _world(at):
-    pages.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at)
+    page_settings.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at)
     group = components.add_group("Payments", by=SYSTEM, at=at)
     cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
     transfers = components.add_component("Bank transfers", group=group, by=SYSTEM, at=at)

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
-from statuspage.domain import components
 from statuspage.domain.claims import OPERATIONAL, Claim
-from statuspage.domain.status import ComponentStatus
+from statuspage.domain.components import verbs as components
+from statuspage.domain.statuses import ComponentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.conftest import on_sqlite
 

@@ -6,13 +6,13 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import incidents
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.staff import Role
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import ledger, standing
-from statuspage.notify.ledger import Delivery, DeliveryState, Priority
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.notify import deliveries, delivery_stats
+from statuspage.notify.deliveries import Delivery, DeliveryState, Priority
 from tests.admin.conftest import text_of
 from tests.conftest import on_sqlite
 
@@ -189,8 +189,8 @@ def test_the_screen_tells_what_was_sent_last_and_how_many_failed_in_each_hour(
     with committed():
         db.session.query(Delivery).filter_by(event_id=sent_id).one().sent_at = at
     with app.app_context():
-        hours = standing.failures_by_hour(at=at)[Channel.SLACK]
-        assert standing.last_sent() == {Channel.SLACK: at}
+        hours = delivery_stats.failures_by_hour(at=at)[Channel.SLACK]
+        assert delivery_stats.last_sent() == {Channel.SLACK: at}
     assert (len(hours), hours[-1], hours[-6], sum(hours)) == (24, 2, 1, 3)
     page = owner.get("/admin/deliveries")
     assert "Failed in the last 24 hours: 3, in the last one: 2." in text_of(page)
@@ -200,8 +200,8 @@ def test_the_screen_tells_what_was_sent_last_and_how_many_failed_in_each_hour(
 def test_an_attempt_that_fails_is_noted_with_its_hour(app, failing, at):
     failing({Channel.SLACK: 1}, DeliveryState.WAITING, failed_at=None)
     with app.app_context():
-        (claimed,) = ledger.claim(Channel.SLACK, 1, at=at)
-        ledger.settle([ledger.Outcome(claimed, DeliveryState.LATER, "It hung.")], at=at)
+        (claimed,) = deliveries.claim(Channel.SLACK, 1, at=at)
+        deliveries.settle([deliveries.Outcome(claimed, DeliveryState.LATER, "It hung.")], at=at)
         db.session.commit()
         assert db.session.query(Delivery).one().failed_at == at
 

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from statuspage.db import db
-from statuspage.domain import components, incidents
-from statuspage.domain.staff import Role
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Role
 from tests.admin.conftest import BASE, fields_of, text_of
 from tests.admin.test_incidents import an_opening, an_update
 from tests.conftest import on_sqlite

@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 from statuspage import clock
-from statuspage.domain import components, events, incidents
+from statuspage.domain import events
 from statuspage.domain.claims import OPERATIONAL
-from statuspage.domain.staff import Role
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import IncidentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.admin.test_incidents import affected, an_update
 from tests.conftest import on_sqlite

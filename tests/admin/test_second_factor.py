@@ -6,12 +6,15 @@ from html import unescape
 
 import pytest
 
-from statuspage import clock, create_app
+from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import db
-from statuspage.domain import events, second_factor, staff, totp
+from statuspage.domain import events
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, totp
+from statuspage.domain.staff.members import Role
+from statuspage.factory import create_app
 from tests.admin.conftest import Browser, text_of
 from tests.conftest import SECRET, on_sqlite
 

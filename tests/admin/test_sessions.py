@@ -7,10 +7,12 @@ import sqlalchemy as sa
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import sessions, staff, tokens
+from statuspage.domain import tokens
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.sessions import DeskSession
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import sessions
+from statuspage.domain.staff.members import Role
+from statuspage.domain.staff.sessions import DeskSession
 from tests.admin.conftest import Browser, fields_of, text_of
 from tests.conftest import on_sqlite
 

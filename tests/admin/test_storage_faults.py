@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from statuspage import create_app, integrity
-from statuspage.db import damage_mark, db
-from statuspage.domain import incidents
+from statuspage.db import damage_mark, db, integrity
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.factory import create_app
 from tests.admin.conftest import fields_of
 from tests.admin.test_incidents import an_update
 from tests.conftest import on_sqlite

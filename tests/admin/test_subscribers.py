@@ -7,10 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, subscribers
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.staff import Role
-from statuspage.domain.subscribers import (
+from statuspage.domain.staff.members import Role
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import (
     Channel,
     Choice,
     Contact,

@@ -9,23 +9,19 @@ from playwright.sync_api import expect
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.domain import (
-    components,
-    corrections,
-    incidents,
-    maintenance,
-    pages,
-    postmortems,
-    staff,
-    totp,
-)
+from statuspage.domain import page_settings
 from statuspage.domain.claims import OPERATIONAL, Claim, effective
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.postmortems import Action, Part
-from statuspage.domain.staff import Role
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Facts
-from statuspage.web.admin import proof
+from statuspage.domain.incidents import corrections, maintenance, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.postmortems import Action, Part
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import totp
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.web.admin import reauthentication
 from tests.browser.barriers import barriers
 from tests.conftest import SECRET
 
@@ -49,7 +45,7 @@ def desk(committed, at):
     """Ids by name: a page with an open incident, a resolved one, a maintenance, a draft."""
     with committed():
         by = {"by": SYSTEM, "at": at - timedelta(days=30)}
-        pages.create("Northwind", time_zone="Europe/Vienna", **by)
+        page_settings.create("Northwind", time_zone="Europe/Vienna", **by)
         group = components.add_group("Payments", **by)
         cards = components.add_component("Card payments", group=group, **by)
         components.add_component("Bank transfers", group=group, **by)
@@ -390,7 +386,7 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
     page.get_by_role("button", name="Save").click()
     found["Somebody was quicker"] = heading_and_barriers(page)
 
-    monkeypatch.setattr(proof, "FRESH", timedelta(0))
+    monkeypatch.setattr(reauthentication, "FRESH", timedelta(0))
     with committed():
         by = {"by": SYSTEM, "at": clock.now()}
         staff.create("ed@example.com", name="Ed", role=Role.VIEWER, password=None, **by)

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
-from statuspage import links
 from statuspage.db import db
-from statuspage.domain.subscribers import Subscriber, SubscriberState
-from statuspage.links import Purpose
+from statuspage.domain.subscribers.subscriptions import Subscriber, SubscriberState
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
 from tests.browser.barriers import barriers
 from tests.conftest import SECRET, WITH_WINDOWS, a_program
 from tests.notify.push_service import FakeBrowser
@@ -116,7 +116,7 @@ def test_a_browser_subscribes_confirms_by_reading_and_stops(app, page):
     with app.app_context():
         one = db.session.scalars(sa.select(Subscriber)).one()
         assert [each.name for each in one.components] == ["Website"]
-    token = links.token(SECRET, Purpose.CONFIRM, one.public_id)
+    token = signed_links.token(SECRET, Purpose.CONFIRM, one.public_id)
     link = f"https://status.example.com/subscriptions/confirm/{token}"
     told = {"title": "✔ Northwind", "body": "From now on.", "tag": "subscription", "confirm": link}
     deliver(page, told | {"url": "/", "manage": "/subscriptions/x"})

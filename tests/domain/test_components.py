@@ -5,9 +5,11 @@ from datetime import date
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import components, events, incidents
+from statuspage.domain import events
 from statuspage.domain.claims import Claim, effective
-from statuspage.domain.status import ComponentStatus, IncidentStatus
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.errors import Invalid
 from tests.domain import ANNA, AT, DEGRADED, HOUR, MAJOR, OPERATIONAL
 

@@ -11,26 +11,21 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import (
-    components,
-    corrections,
-    drafts,
-    events,
-    incidents,
-    maintenance,
-    postmortems,
-)
+from statuspage.domain import events
 from statuspage.domain.claims import Claim, effective
-from statuspage.domain.components import ComponentClaim
-from statuspage.domain.postmortems import Action, Part
-from statuspage.domain.status import (
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.verbs import ComponentClaim
+from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Facts, Incident, IncidentUpdate, Moment
+from statuspage.domain.incidents.postmortems import Action, Part
+from statuspage.domain.statuses import (
     ComponentStatus,
     Impact,
     IncidentStatus,
     incident_impact,
     page_status,
 )
-from statuspage.domain.timeline import Facts, Incident, IncidentUpdate, Moment
 from statuspage.errors import Conflict, Invalid
 from tests.conftest import on_postgresql
 from tests.domain import (

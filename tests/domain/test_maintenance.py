@@ -6,10 +6,13 @@ from threading import Barrier, Thread
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, drafts, events, incidents, maintenance
+from statuspage.domain import events
 from statuspage.domain.claims import effective
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import Impact, IncidentStatus
+from statuspage.domain.incidents import corrections, drafts, maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import Impact, IncidentStatus
 from statuspage.errors import Invalid
 from tests.domain import (
     ANNA,

@@ -10,11 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import events, sealed, second_factor, staff, totp
+from statuspage.domain import events
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.second_factor import RecoveryCode, SecondFactor
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, totp
+from statuspage.domain.staff.members import Role
+from statuspage.domain.staff.second_factor import RecoveryCode, SecondFactor
 from statuspage.errors import Invalid
+from statuspage.lib import encryption
 from tests.domain import ANNA, AT, HOUR, SECOND
 
 KEYS = ("the present secret key",)
@@ -257,11 +260,11 @@ def test_the_secret_is_sealed_in_the_database(anna):
     secret, _ = turn_on(anna)
     kept = db.session.scalar(sa.select(SecondFactor.sealed_secret))
     purpose = f"second-factor:{anna.id}"
-    assert sealed.opened(KEYS, kept, purpose=purpose) == (secret, KEYS[0])
-    assert sealed.opened(KEYS, kept, purpose="second-factor:999") is None
-    assert sealed.opened(("another secret key",), kept, purpose=purpose) is None
+    assert encryption.opened(KEYS, kept, purpose=purpose) == (secret, KEYS[0])
+    assert encryption.opened(KEYS, kept, purpose="second-factor:999") is None
+    assert encryption.opened(("another secret key",), kept, purpose=purpose) is None
     for broken in ("", "no base64!", "AAAA", kept[:-8]):
-        assert sealed.opened(KEYS, broken, purpose=purpose) is None
+        assert encryption.opened(KEYS, broken, purpose=purpose) is None
 
 
 def test_after_a_rotation_the_old_key_opens_it_and_it_is_sealed_anew_on_use(anna):

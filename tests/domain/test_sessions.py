@@ -4,10 +4,11 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import sessions, staff
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.sessions import DeskSession
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import sessions
+from statuspage.domain.staff.members import Role
+from statuspage.domain.staff.sessions import DeskSession
 from tests.domain import AT, SECOND
 
 

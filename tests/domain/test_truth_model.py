@@ -19,26 +19,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statuspage.db import db
-from statuspage.domain import (
-    components,
-    corrections,
-    drafts,
-    events,
-    incidents,
-    maintenance,
-    postmortems,
-    uptime,
-)
+from statuspage.domain import events, uptime
 from statuspage.domain.claims import Claim, effective, intervals
-from statuspage.domain.postmortems import Part
-from statuspage.domain.status import (
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident, Moment
+from statuspage.domain.incidents.postmortems import Part
+from statuspage.domain.statuses import (
     INCIDENT_STEPS,
     MAINTENANCE_STEPS,
     ComponentStatus,
     IncidentKind,
     IncidentStatus,
 )
-from statuspage.domain.timeline import Incident, Moment
 from statuspage.errors import Conflict, Invalid
 from tests.domain import (
     ANNA,

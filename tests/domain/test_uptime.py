@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.domain import components, corrections, incidents, uptime
+from statuspage.domain import uptime
 from statuspage.domain.claims import Claim, Span, effective, in_force_since, intervals
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Moment
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import corrections
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Moment
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.uptime import Window
 from statuspage.errors import Invalid
 from tests.domain import ANNA, AT, DEGRADED, HOUR, MAINTENANCE, MAJOR, MINUTE, OPERATIONAL, PARTIAL

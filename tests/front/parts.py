@@ -12,12 +12,12 @@ import uvloop
 from flask import Flask, request
 from werkzeug.serving import make_server
 
-from statuspage.counters import PAGE_CHECKS
 from statuspage.front.server import Front
-from statuspage.page.answers import Rendering
-from statuspage.page.cache import Published
-from statuspage.web import edge
-from statuspage.web.edge import Edge
+from statuspage.observability.metrics import PAGE_CHECKS
+from statuspage.serving import middleware
+from statuspage.serving.cache import Published
+from statuspage.serving.middleware import Edge
+from statuspage.serving.response import Rendering
 
 WORDS = "All systems operational. " * 200
 
@@ -79,10 +79,10 @@ class Behind:
                 headers=(("Vary", "Accept-Encoding, Sec-Fetch-Dest"),),
             )
 
-        return edge.publish("/", render)
+        return middleware.publish("/", render)
 
     def _gone(self):
-        return edge.publish("/gone", lambda: Rendering(410, "text/html", b"Withdrawn."))
+        return middleware.publish("/gone", lambda: Rendering(410, "text/html", b"Withdrawn."))
 
     def _desk(self):
         told = dict(request.headers.items())

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from statuspage.counters import PAGE_REQUESTS, PASSED_ON, SERVED_AGE_SECONDS
 from statuspage.front import kept
+from statuspage.observability.metrics import PAGE_REQUESTS, PASSED_ON, SERVED_AGE_SECONDS
 from tests.front.parts import until
 
 

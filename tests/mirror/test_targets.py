@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from statuspage.config import SettingsError, load
-from statuspage.mirror.couriers import Courier, Standings, standings
-from statuspage.mirror.stage import Draft, Stage
-from statuspage.mirror.targets import Keys, TargetError, parse, rsync, sftp
-from statuspage.mirror.targets.sigv4 import signed
+from statuspage.export.staging import Draft, Stage
+from statuspage.export.targets import Keys, TargetError, parse, rsync, sftp
+from statuspage.export.targets.sigv4 import signed
+from statuspage.export.uploads import Courier, Standings, standings
 from tests.mirror.receivers import ACCESS, SECRET, bucket
 
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from statuspage.db import db
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.notify.bounces import job, mailbox
 from statuspage.notify.bounces.mailbox import MailboxError
-from statuspage.notify.ledger import Delivery, DeliveryState
-from statuspage.notify.teller import enter_waiting
+from statuspage.notify.deliveries import Delivery, DeliveryState
+from statuspage.notify.fanout_run import enter_waiting
 from tests.conftest import on_sqlite
 from tests.notify import receivers
 from tests.notify.mailbox import free_port
@@ -110,7 +110,7 @@ def _await(port, log):
 def app(settings, imap, request):
     """With the mailbox in its settings."""
     request.getfixturevalue("traveller")
-    from statuspage import create_app
+    from statuspage.factory import create_app
 
     made = create_app(settings.model_copy(update={"bounce_imap_url": imap}), watch=False)
     yield made

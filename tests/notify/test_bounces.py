@@ -5,15 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from statuspage import links
 from statuspage.db import db
-from statuspage.domain import events, subscribers, tokens
+from statuspage.domain import events, tokens
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.domain.tokens import Scope
-from statuspage.links import Purpose
-from statuspage.notify.ledger import Delivery, DeliveryState
-from statuspage.notify.teller import enter_waiting
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
+from statuspage.notify.deliveries import Delivery, DeliveryState
+from statuspage.notify.fanout_run import enter_waiting
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.reports import COMPLAINED, report
 
@@ -291,7 +292,7 @@ def test_amazon_s_first_message_is_left_to_a_person(hook, component, app):
 def test_looking_at_the_link_unsubscribes_nobody_and_one_post_does_at_once(
     ada, tell, client, state_of
 ):
-    token = links.token(SECRET, Purpose.UNSUBSCRIBE, ada)
+    token = signed_links.token(SECRET, Purpose.UNSUBSCRIBE, ada)
     for path in (f"/subscriptions/unsubscribe/{token}", f"/?unsubscribe={ada}"):
         for i in range(150):
             client.open(path, method="HEAD" if i % 2 else "GET")

@@ -9,8 +9,8 @@ import pytest
 
 from statuspage.db import db
 from statuspage.domain import events
-from statuspage.domain.subscribers import Channel, Subscriber
-from statuspage.notify import ledger, news
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
+from statuspage.notify import deliveries, message
 from statuspage.notify.channels import (
     Failed,
     discord,
@@ -22,7 +22,7 @@ from statuspage.notify.channels import (
     telegram,
     ways,
 )
-from statuspage.notify.ledger import Claimed, DeliveryState
+from statuspage.notify.deliveries import Claimed, DeliveryState
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.receivers import answers, receiver
 
@@ -47,8 +47,8 @@ def told(app, subscribed, an_incident, at, settings):
         an_incident(name)
         with app.app_context():
             (event,) = (one for one in events.latest(20) if one.kind == "incident.opened")
-            made = news.of(event, at=at, base_url=settings.base_url)
-            to = news.recipient(
+            made = message.of(event, at=at, base_url=settings.base_url)
+            to = message.recipient(
                 db.session.query(Subscriber).one(),
                 Channel.SLACK,
                 event.id,
@@ -173,7 +173,7 @@ def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committe
         db.session.flush()
         subscriber = db.session.query(Subscriber).one()
         rows = [
-            ledger.Delivery(
+            deliveries.Delivery(
                 event_id=key,
                 subscriber_id=subscriber.id,
                 channel=Channel.DISCORD,
@@ -187,7 +187,7 @@ def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committe
         db.session.add_all(rows)
         db.session.flush()
         claimed = [Claimed(row.id, row.event_id, row.subscriber_id, 1, "") for row in rows]
-        assert ledger.earlier(Channel.DISCORD, claimed) == {rows[1].id: "42"}
+        assert deliveries.earlier(Channel.DISCORD, claimed) == {rows[1].id: "42"}
         newest = events.Event(
             kind="incident.updated",
             at=at,
@@ -199,7 +199,7 @@ def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committe
         db.session.add(newest)
         db.session.flush()
         db.session.add(
-            ledger.Delivery(
+            deliveries.Delivery(
                 event_id=newest.id,
                 subscriber_id=subscriber.id,
                 channel=Channel.DISCORD,
@@ -210,4 +210,4 @@ def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committe
             )
         )
         db.session.flush()
-        assert ledger.earlier(Channel.DISCORD, claimed) == {}
+        assert deliveries.earlier(Channel.DISCORD, claimed) == {}

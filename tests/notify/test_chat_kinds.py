@@ -11,14 +11,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, events, incidents, maintenance, reminders
+from statuspage.domain import events
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.postmortems import Part
-from statuspage.domain.postmortems import publish as publish_postmortem
-from statuspage.domain.postmortems import save as save_postmortem
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber
-from statuspage.notify import news
+from statuspage.domain.incidents import corrections, maintenance, reminders
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.postmortems import Part
+from statuspage.domain.incidents.postmortems import publish as publish_postmortem
+from statuspage.domain.incidents.postmortems import save as save_postmortem
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
+from statuspage.notify import message as news
 from statuspage.notify.channels import Failed, ways
 from tests.conftest import SECRET, on_sqlite
 from tests.notify import chat_rules

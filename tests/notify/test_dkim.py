@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from statuspage.config import Settings
 from statuspage.notify.channels import ways
-from statuspage.notify.news import Channel
+from statuspage.notify.message import Channel
 from tests.conftest import on_sqlite
 from tests.notify.mailbox import mail_server
 

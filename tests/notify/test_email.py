@@ -7,16 +7,18 @@ from email.policy import SMTP
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import incidents, maintenance
-from statuspage.domain.components import get as component_of
+from statuspage.domain.components.verbs import get as component_of
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import lanes, ledger, mails
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.notify import deliveries as ledger
+from statuspage.notify import email_message, sender
 from statuspage.notify.channels import Failed, email, ways
-from statuspage.notify.ledger import DeliveryState
-from statuspage.notify.news import NewsKind
-from statuspage.notify.teller import enter_waiting
+from statuspage.notify.deliveries import DeliveryState
+from statuspage.notify.fanout_run import enter_waiting
+from statuspage.notify.message import NewsKind
 from tests.conftest import on_sqlite
 from tests.notify.mailbox import free_port, mail_server
 
@@ -95,7 +97,7 @@ def test_maintenance_names_its_window_and_the_calendar(told, committed, componen
             by=SYSTEM,
             at=at,
         )
-    written = mails.write(*told("maintenance.scheduled"))
+    written = email_message.write(*told("maintenance.scheduled"))
     assert written.subject == "[Brambleway] Scheduled: Database upgrade"
     assert "Planned: 11 Mar, 12:00 UTC until 11 Mar, 14:00 UTC" in written.text
     assert "What it is about: API" in written.text
@@ -109,7 +111,7 @@ def test_what_is_over_says_so_in_the_subject(told, committed, at):
         incidents.post_update(
             row, status=IncidentStatus.RESOLVED, body="Fixed.", claims={}, by=SYSTEM, at=at
         )
-    written = mails.write(*told("incident.update_posted"))
+    written = email_message.write(*told("incident.update_posted"))
     assert written.subject == "[Brambleway] Resolved: Checkout errors"
     assert "- API: Operational (was: Partial outage)" in written.text
 
@@ -121,7 +123,7 @@ def test_each_direct_mail_can_be_written(told, kind):
     from dataclasses import replace
 
     found, to = told()
-    written = mails.write(replace(found, kind=kind, incident=None, update=None), to)
+    written = email_message.write(replace(found, kind=kind, incident=None, update=None), to)
     assert "Brambleway" in written.subject
     assert "https://status.example.com" in written.text
     if kind is NewsKind.CONFIRMATION:
@@ -133,7 +135,7 @@ def test_each_direct_mail_can_be_written(told, kind):
 def test_times_are_told_in_the_zone_that_the_reader_chose(told, committed, at):
     with committed():
         db.session.query(Subscriber).one().time_zone = "Asia/Kolkata"
-    written = mails.write(*told())
+    written = email_message.write(*told())
     assert "Investigating, 10 Mar, 17:30 IST (12:00 UTC)" in written.text
 
 
@@ -196,7 +198,7 @@ def test_only_an_address_that_is_wrong_is_given_up(
         enter_waiting(at)
         (claimed,) = ledger.claim(Channel.EMAIL, 1, at=at)
         db.session.commit()
-    lanes.settle(app, [lanes.attempt(way, claimed, found, to)])
+    sender.settle(app, [sender.attempt(way, claimed, found, to)])
     way.close()
     with app.app_context():
         assert db.session.query(Subscriber).one().state is state

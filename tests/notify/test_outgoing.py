@@ -6,9 +6,9 @@ from ipaddress import ip_network
 
 import pytest
 
+from statuspage.lib.http_client import MOST_ANSWERED, Answered, Outgoing
 from statuspage.notify.channels import Failed
-from statuspage.notify.channels.answers import judge
-from statuspage.notify.outgoing import MOST_ANSWERED, Answered, Outgoing
+from statuspage.notify.channels.http import judge
 from tests.notify import receivers
 
 LOOPBACK = [ip_network("127.0.0.0/8")]

@@ -12,11 +12,11 @@ import brotli
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from statuspage import reporting, tracing
 from statuspage.config import PROJECT
-from statuspage.notify import channels, lanes
+from statuspage.notify import channels, sender
 from statuspage.notify.channels import Failed
-from statuspage.notify.ledger import Claimed, DeliveryState
+from statuspage.notify.deliveries import Claimed, DeliveryState
+from statuspage.observability import error_reporting, tracing
 from tests.conftest import on_sqlite
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -57,7 +57,7 @@ def reported(settings, receiver):
     import sentry_sdk
 
     dsn = f"http://a1b2c3@{receiver.url}/42"
-    reporting.begin(settings.model_copy(update={"sentry_dsn": dsn}), "web")
+    error_reporting.begin(settings.model_copy(update={"sentry_dsn": dsn}), "web")
 
     def events():
         sentry_sdk.flush(5)
@@ -73,7 +73,9 @@ def reported(settings, receiver):
     sentry_sdk.get_client().close()
     sentry_sdk.init()
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, reporting.ErrorReports)]
+    root.handlers = [
+        one for one in root.handlers if not isinstance(one, error_reporting.ErrorReports)
+    ]
 
 
 @on_sqlite
@@ -117,7 +119,7 @@ def test_requests_and_deliveries_are_traced(client, receiver, monkeypatch, told)
         raise Failed("The address was refused.", is_final=True)
 
     claimed = Claimed(7, news.event_id, 1, 1, "lease")
-    outcome = lanes.attempt(channels.Way(refuse, 1), claimed, news, to)
+    outcome = sender.attempt(channels.Way(refuse, 1), claimed, news, to)
     assert outcome.state is DeliveryState.DEAD
     tracing.stop()
     spans = []

@@ -9,17 +9,20 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import incidents, push, subscribers
-from statuspage.domain.browsers import unpacked
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import ledger, outgoing
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers import push_keys
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.push_subscriptions import unpacked
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.lib import http_client
+from statuspage.notify import deliveries
 from statuspage.notify.channels import Failed, Way, web_push
-from statuspage.notify.lanes import Preparation, attempt, settle
-from statuspage.notify.ledger import DeliveryState
+from statuspage.notify.deliveries import DeliveryState
+from statuspage.notify.fanout_run import enter_waiting
 from statuspage.notify.push_encryption import MOST_BYTES
-from statuspage.notify.teller import enter_waiting
+from statuspage.notify.sender import Preparation, attempt, settle
 from tests.conftest import on_sqlite
 from tests.notify.push_service import FakeBrowser, claims, push_service
 from tests.test_observatory import META
@@ -37,9 +40,9 @@ def service(tmp_path, monkeypatch):
     """A push service whose certificate this machine trusts."""
     with push_service(tmp_path) as made:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
-        outgoing._tls.cache_clear()
+        http_client._tls.cache_clear()
         yield made
-        outgoing._tls.cache_clear()
+        http_client._tls.cache_clear()
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ def sent(app, at, service, fake, settings):
         with app.app_context():
             while enter_waiting(at):
                 pass
-            claimed = ledger.claim(Channel.WEB_PUSH, 100, at=at)
+            claimed = deliveries.claim(Channel.WEB_PUSH, 100, at=at)
             db.session.commit()
         prepared = Preparation(app)(Channel.WEB_PUSH, claimed) if claimed else []
         outcomes = [
@@ -193,7 +196,9 @@ def test_what_a_push_service_answers_is_understood(
     sent()
     assert stored()[0].state is state
     with app.app_context():
-        row = db.session.scalars(sa.select(ledger.Delivery).order_by(ledger.Delivery.id)).all()[-1]
+        row = db.session.scalars(
+            sa.select(deliveries.Delivery).order_by(deliveries.Delivery.id)
+        ).all()[-1]
         assert row.state is delivery
         if more:
             assert row.due_at - at >= timedelta(seconds=7200)
@@ -206,7 +211,7 @@ def test_a_service_on_an_inner_network_is_not_reached(app, subscribed, settings,
         db.session.commit()
         while enter_waiting(at):
             pass
-        claimed = ledger.claim(Channel.WEB_PUSH, 1, at=at)
+        claimed = deliveries.claim(Channel.WEB_PUSH, 1, at=at)
         db.session.commit()
     ((told, to),) = Preparation(app)(Channel.WEB_PUSH, claimed)
     before = len(service.taken)
@@ -305,14 +310,14 @@ def test_another_site_a_form_and_a_flood_subscribe_nobody(client, component, sto
 def test_an_installation_has_one_key_pair_that_outlives_its_secret_key(app, at, client, component):
     first = client.get("/subscribe").text.partition('data-push-key="')[2][:87]
     with app.app_context():
-        assert push.key().public_key == first
+        assert push_keys.key().public_key == first
         with pytest.raises(sa.exc.IntegrityError):
             db.session.execute(
-                sa.insert(push.PushKey).values(
-                    id=push.THE_ONE,
+                sa.insert(push_keys.PushKey).values(
+                    id=push_keys.THE_ONE,
                     private_key=b"",
                     public_key="",
-                    created_at=push.key().created_at,
+                    created_at=push_keys.key().created_at,
                 )
             )
     assert len(unpacked(first)) == 65

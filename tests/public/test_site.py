@@ -12,12 +12,15 @@ import brotli
 import pytest
 import sqlalchemy as sa
 
-from statuspage import create_app
 from statuspage.db import db
-from statuspage.domain import components, corrections, incidents, pages
+from statuspage.domain import page_settings
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Moment
+from statuspage.domain.incidents import corrections
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Moment
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.factory import create_app
 from tests.conftest import on_sqlite
 from tests.public import site
 from tests.public.site import Page, text_of
@@ -460,8 +463,8 @@ def test_texts_of_staff_can_not_break_out_of_the_page(client, committed, at):
 def test_the_page_wears_the_colours_and_the_logo_it_was_given(client, committed, world, at):
     before = META.findall(client.get("/").text)
     with committed():
-        page = pages.get()
-        pages.edit(
+        page = page_settings.get()
+        page_settings.edit(
             page,
             name=page.name,
             time_zone=page.time_zone,
@@ -472,7 +475,7 @@ def test_the_page_wears_the_colours_and_the_logo_it_was_given(client, committed,
             by=SYSTEM,
             at=at,
         )
-        pages.set_logo(page, PNG, by=SYSTEM, at=at)
+        page_settings.set_logo(page, PNG, by=SYSTEM, at=at)
     answer = client.get("/")
     assert ":root{--accent:#aa00aa}" in answer.text
     assert ":root{--accent:#ffaaff}" in answer.text

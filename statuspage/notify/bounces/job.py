@@ -13,7 +13,7 @@ from statuspage.db import db
 from statuspage.domain.events import SYSTEM
 from statuspage.notify import bounces
 from statuspage.notify.bounces import mailbox, reports
-from statuspage.notify.troubles import Troubles
+from statuspage.notify.failure_log import Troubles
 
 troubles = Troubles()
 log = structlog.get_logger(__name__)

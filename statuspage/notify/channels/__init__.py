@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from statuspage.config import Settings
-from statuspage.domain.subscribers import Channel
-from statuspage.notify.news import News, Recipient
+from statuspage.domain.subscribers.subscriptions import Channel
+from statuspage.notify.message import News, Recipient
 
 Send = Callable[[News, Recipient], str | None]
 

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped, unmentioned
+from statuspage.lib.http_client import Answered, Outgoing
 from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import body_of, judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Answered, Outgoing
+from statuspage.notify.channels.http import body_of, judge, post_json
+from statuspage.notify.chat_message import brief, clipped, unmentioned
+from statuspage.notify.message import News, Recipient
 
 Json = dict[str, Any]
 UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK = 10008, 10015

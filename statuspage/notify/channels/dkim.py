@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from statuspage import rsa_key
 from statuspage.config import Settings
+from statuspage.lib import rsa_key
 
 Sign = Callable[[bytes], bytes]
 """A mail with its signature before it."""

@@ -20,11 +20,11 @@ from functools import cached_property
 from urllib.parse import unquote, urlsplit
 
 from statuspage.config import Settings
-from statuspage.notify import mails
+from statuspage.notify import email_message
 from statuspage.notify.bounces import reports
 from statuspage.notify.channels import Failed, Way
 from statuspage.notify.channels.dkim import Sign, signer
-from statuspage.notify.news import News, Recipient
+from statuspage.notify.message import News, Recipient
 
 STEP_S = 8.0
 """How long a server may take for one step of the conversation."""
@@ -87,7 +87,7 @@ class Post:
 
 def compose(news: News, to: Recipient, *, sender: str, host: str) -> EmailMessage:
     """The mail with all its headers."""
-    written = mails.write(news, to)
+    written = email_message.write(news, to)
     message = EmailMessage(POLICY)
     message["From"] = Address(news.page.name, addr_spec=sender)
     message["To"] = Address(addr_spec=to.address)

@@ -10,11 +10,11 @@ from html import escape
 from typing import Any
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped
+from statuspage.lib.http_client import Outgoing
 from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import body_of, judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.notify.channels.http import body_of, judge, post_json
+from statuspage.notify.chat_message import brief, clipped
+from statuspage.notify.message import News, Recipient
 
 Json = dict[str, Any]
 

@@ -8,11 +8,11 @@ import re
 from typing import Any
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped, unmentioned
+from statuspage.lib.http_client import Outgoing
 from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import body_of, judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.notify.channels.http import body_of, judge, post_json
+from statuspage.notify.chat_message import brief, clipped, unmentioned
+from statuspage.notify.message import News, Recipient
 
 Json = dict[str, Any]
 GONE = {"web.incoming_webhook.invalid.app_error", "store.sql_webhooks.get_incoming.app_error"}

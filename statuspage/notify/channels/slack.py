@@ -8,11 +8,11 @@ blocks. All texts of a message together are refused from about 13,000 on, so our
 from typing import Any
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped
+from statuspage.lib.http_client import Outgoing
 from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.notify.channels.http import judge, post_json
+from statuspage.notify.chat_message import brief, clipped
+from statuspage.notify.message import News, Recipient
 
 Json = dict[str, Any]
 GONE = {b"no_service", b"no_team", b"channel_is_archived", b"channel_not_found"}

@@ -10,12 +10,12 @@ import json
 from urllib.parse import quote, unquote, urlsplit
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped
+from statuspage.lib.http_client import Outgoing
 from statuspage.notify.channels import Send
-from statuspage.notify.channels.answers import judge
-from statuspage.notify.mails import step
-from statuspage.notify.news import News, NewsKind, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.notify.channels.http import judge
+from statuspage.notify.chat_message import brief, clipped
+from statuspage.notify.email_message import step
+from statuspage.notify.message import News, NewsKind, Recipient
 
 MOST = 160
 """Characters of one message."""

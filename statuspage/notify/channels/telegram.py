@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped, units, unmentioned
+from statuspage.lib.http_client import Answered, Outgoing
 from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import body_of, judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Answered, Outgoing
+from statuspage.notify.channels.http import body_of, judge, post_json
+from statuspage.notify.chat_message import brief, clipped, units, unmentioned
+from statuspage.notify.message import News, Recipient
 
 Json = dict[str, Any]
 _COMMAND = re.compile(r"(?<![\w/<])/(?=\w)")

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.notify.brief import Brief, brief, clipped
+from statuspage.lib.http_client import Outgoing
 from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import judge
-from statuspage.notify.news import News, NewsKind, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.notify.channels.http import judge
+from statuspage.notify.chat_message import Brief, brief, clipped
+from statuspage.notify.message import News, NewsKind, Recipient
 from statuspage.notify.push_encryption import MOST_BYTES, authorization, encrypt
 
 GLYPHS = {

@@ -14,13 +14,13 @@ from typing import Any
 
 from statuspage import clock
 from statuspage.config import Settings
+from statuspage.lib.http_client import Outgoing
 from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import judge
-from statuspage.notify.news import News, NewsKind, Recipient
-from statuspage.notify.outgoing import Outgoing
-from statuspage.page import statuspage
-from statuspage.page.statuspage import moment
-from statuspage.page.views import IncidentView
+from statuspage.notify.channels.http import judge
+from statuspage.notify.message import News, NewsKind, Recipient
+from statuspage.page import api_v2
+from statuspage.page.api_v2 import moment
+from statuspage.page.snapshot.values import IncidentView
 
 Json = dict[str, Any]
 
@@ -111,7 +111,7 @@ def _component(news: News) -> Json:
 
 
 def _incident(news: News, one: IncidentView) -> Json:
-    public = statuspage.told(news.present, one)
+    public = api_v2.told(news.present, one)
     postmortem = one.postmortem
     published_at = postmortem.published_at if postmortem else None
     edited_at = (postmortem.edited_at if postmortem else None) or published_at
@@ -157,7 +157,7 @@ def _update(public: Json) -> Json:
 
 
 def _row(news: News, component_id: str) -> Json:
-    one = statuspage.component(news.page, news.present.components[component_id])
+    one = api_v2.component(news.page, news.present.components[component_id])
     order = (
         "status",
         "name",

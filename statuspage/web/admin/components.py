@@ -8,13 +8,14 @@ from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, SelectField, StringField, TextAreaField, ValidationError
 
 from statuspage import clock
-from statuspage.domain import components, incidents
 from statuspage.domain.claims import OPERATIONAL, Claim, Span, effective
-from statuspage.domain.components import Component, ComponentClaim, ComponentGroup
-from statuspage.domain.staff import Permission
-from statuspage.domain.status import ComponentStatus
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.verbs import Component, ComponentClaim, ComponentGroup
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.statuses import ComponentStatus
 from statuspage.errors import Invalid
-from statuspage.web.admin import arranging
+from statuspage.web.admin import ordering
 from statuspage.web.admin.forms import (
     Form,
     MomentField,
@@ -24,7 +25,7 @@ from statuspage.web.admin.forms import (
     words,
 )
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("components", __name__, url_prefix="/components")
 
@@ -99,11 +100,11 @@ def arrange() -> ResponseReturnValue:
     moved, _, way = request.form.get("move", "").partition(":")
 
     def act() -> str:
-        top, children = arranging.present()
+        top, children = ordering.present()
         if moved:
-            arranging.move(top, children, moved, -1 if way == "up" else 1)
+            ordering.move(top, children, moved, -1 if way == "up" else 1)
         else:
-            top, children = arranging.dragged(request.form.get("order", ""))
+            top, children = ordering.dragged(request.form.get("order", ""))
         components.arrange(top, children, by=current_actor(), at=clock.now())
         # The browser puts the focus on the button that was pressed.
         anchor = f"{moved}-{way}" if moved and way in {"up", "down"} else None
@@ -113,7 +114,7 @@ def arrange() -> ResponseReturnValue:
 
 
 def _list_page(form: Form) -> str:
-    top, children = arranging.present()
+    top, children = ordering.present()
     now = clock.now()
     rows = components.claims_since(now)
     spans: dict[int, list[Span]] = {}
@@ -123,14 +124,14 @@ def _list_page(form: Form) -> str:
     return render_template(
         "admin/components.html",
         form=form,
-        top=[item for item in top if not arranging.is_archived(item)],
+        top=[item for item in top if not ordering.is_archived(item)],
         children={
-            group.id: [one for one in members if not arranging.is_archived(one)]
+            group.id: [one for one in members if not ordering.is_archived(one)]
             for group, members in children.items()
         },
         archived=[one for one in everything if one.archived_at],
         claims={one.id: effective(spans.get(one.id, []), now) for one in everything},
-        item_name=arranging.name,
+        item_name=ordering.name,
         is_group=lambda item: isinstance(item, ComponentGroup),
     )
 

@@ -8,13 +8,12 @@ from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, SelectField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import corrections
-from statuspage.domain.staff import Permission
-from statuspage.domain.timeline import Incident, IncidentUpdate, Moment
+from statuspage.domain.incidents import corrections
+from statuspage.domain.incidents.models import Incident, IncidentUpdate, Moment
+from statuspage.domain.staff.members import Permission
 from statuspage.errors import Conflict, Invalid
 from statuspage.web.admin import preview
 from statuspage.web.admin.conflict import conflict_page
-from statuspage.web.admin.finding import found
 from statuspage.web.admin.forms import (
     IMPACTS,
     FactsForm,
@@ -24,8 +23,9 @@ from statuspage.web.admin.forms import (
     parse_impact,
     words,
 )
+from statuspage.web.admin.lookup import found
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("corrections", __name__, url_prefix="/incidents")
 

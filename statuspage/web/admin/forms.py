@@ -18,12 +18,12 @@ from wtforms import Form as WTForm
 from wtforms.widgets import DateTimeLocalInput, HiddenInput
 
 from statuspage.domain.claims import Claim
-from statuspage.domain.components import Component
-from statuspage.domain.status import ComponentStatus, Impact, IncidentStatus
-from statuspage.domain.timeline import Facts
+from statuspage.domain.components.verbs import Component
+from statuspage.domain.incidents.models import Facts
+from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
 from statuspage.errors import Invalid
-from statuspage.text import clean
-from statuspage.web.admin import local
+from statuspage.lib.markdown import clean
+from statuspage.web.admin import local_time
 
 _SHARE = re.compile(r"(\d{1,3})(?:[.,](\d{1,2}))?\s*%?")
 
@@ -101,18 +101,22 @@ class MomentField(Field):
         if not valuelist:
             return
         self.data = None
-        text, zone = valuelist[0].strip(), local.zone()
+        text, zone = valuelist[0].strip(), local_time.zone()
         if not text:
             if self.required:
                 raise ValueError("Give a date and a time.")
             return
         known = self.object_data
-        if isinstance(known, datetime) and local.typed(known, zone) == text and self.fold is None:
+        if (
+            isinstance(known, datetime)
+            and local_time.typed(known, zone) == text
+            and self.fold is None
+        ):
             self.data = known
             return
         try:
-            self.data = local.parse(text, zone, fold=self.fold)
-        except local.TwoMomentsError:
+            self.data = local_time.parse(text, zone, fold=self.fold)
+        except local_time.TwoMomentsError:
             self.is_twice = True
             raise
         self.is_twice = self.fold is not None
@@ -120,7 +124,7 @@ class MomentField(Field):
     def _value(self) -> str:
         if self.raw_data:
             return str(self.raw_data[0])
-        return local.typed(self.data, local.zone()) if self.data else ""
+        return local_time.typed(self.data, local_time.zone()) if self.data else ""
 
 
 class VersionField(Field):

@@ -19,21 +19,23 @@ from flask.typing import ResponseReturnValue
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import components, drafts, events, incidents, monitoring, postmortems
+from statuspage.domain import alerts, events
 from statuspage.domain.claims import Claim
-from statuspage.domain.components import Component
-from statuspage.domain.staff import Permission
-from statuspage.domain.status import (
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.verbs import Component
+from statuspage.domain.incidents import drafts, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident, IncidentUpdate, Moment
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.statuses import (
     INCIDENT_STEPS,
     MAINTENANCE_STEPS,
     IncidentKind,
     IncidentStatus,
 )
-from statuspage.domain.timeline import Incident, IncidentUpdate, Moment
-from statuspage.notify import standing
+from statuspage.notify import delivery_stats
 from statuspage.web.admin import preview, templates
 from statuspage.web.admin.corrections import MOMENTS
-from statuspage.web.admin.finding import found
 from statuspage.web.admin.forms import (
     IMPACTS,
     PROMISES,
@@ -46,8 +48,9 @@ from statuspage.web.admin.forms import (
     parse_impact,
     words,
 )
+from statuspage.web.admin.lookup import found
 from statuspage.web.admin.permissions import current_actor, only_reads, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("incidents", __name__, url_prefix="/incidents")
 
@@ -358,7 +361,7 @@ def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None
         postmortem=postmortems.of(incident),
         moments=[(moment, *MOMENTS[moment], getattr(incident, moment.value)) for moment in Moment],
         log=events.about(incident.public_id, limit=20),
-        telling=standing.of_incident(incident.public_id, at=now),
+        telling=delivery_stats.of_incident(incident.public_id, at=now),
         **_alerts(incident),
     )
 
@@ -367,8 +370,8 @@ def _alerts(incident: Incident | None) -> dict[str, object]:
     if incident is None:
         return {"alerts": []}
     return {
-        "alerts": monitoring.of_incident(incident),
-        "ends_by_itself": monitoring.ends_by_itself(incident),
+        "alerts": alerts.of_incident(incident),
+        "ends_by_itself": alerts.ends_by_itself(incident),
     }
 
 

@@ -8,15 +8,17 @@ from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import components, drafts, incidents, maintenance
-from statuspage.domain.staff import Permission
-from statuspage.domain.status import IncidentKind, IncidentStatus
-from statuspage.domain.timeline import Incident
-from statuspage.web.admin import local
-from statuspage.web.admin.finding import found
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import drafts, maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.statuses import IncidentKind, IncidentStatus
+from statuspage.web.admin import local_time
 from statuspage.web.admin.forms import ClaimRows, ClaimsForm, FactsForm, Form, MomentField, words
+from statuspage.web.admin.lookup import found
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("maintenance", __name__, url_prefix="/maintenance")
 
@@ -205,7 +207,7 @@ def _schedule_form(formdata: Any, draft: Incident | None) -> ScheduleForm:
 
 def _schedule_page(form: ScheduleForm, draft: Incident | None) -> str:
     return render_template(
-        "admin/maintenance_new.html", form=form, draft=draft, zone=local.zone().key
+        "admin/maintenance_new.html", form=form, draft=draft, zone=local_time.zone().key
     )
 
 
@@ -214,7 +216,7 @@ def _reschedule_page(one: Incident, form: RescheduleForm) -> str:
         "admin/reschedule.html",
         incident=one,
         form=form,
-        zone=local.zone().key,
+        zone=local_time.zone().key,
         has_begun=one.status is not IncidentStatus.SCHEDULED,
     )
 

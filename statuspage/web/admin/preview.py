@@ -6,17 +6,17 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from statuspage.domain import components
 from statuspage.domain.claims import Claim, effective
-from statuspage.domain.components import Component
-from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus, worst
-from statuspage.domain.timeline import Facts, Incident
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.verbs import Component
+from statuspage.domain.incidents.models import Facts, Incident
+from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus, worst
 from statuspage.errors import Invalid
-from statuspage.notify import audience, mails, samples
-from statuspage.notify.mails import Written
-from statuspage.notify.samples import Draft
-from statuspage.page.snapshot import NoPageError
-from statuspage.text import to_html
+from statuspage.lib.markdown import to_html
+from statuspage.notify import audience, email_examples, email_message
+from statuspage.notify.email_examples import Draft
+from statuspage.notify.email_message import Written
+from statuspage.page.snapshot.build import NoPageError
 
 FEW_WORDS = 6
 """A message with fewer words hardly says what customers notice."""
@@ -102,10 +102,10 @@ def of(
 
 def _mail(draft: Draft, at: datetime, base_url: str) -> Written | None:
     try:
-        told = samples.composed(draft, at=at, base_url=base_url)
+        told = email_examples.composed(draft, at=at, base_url=base_url)
     except NoPageError:
         return None
-    return mails.write(told, samples.reader("", base_url))
+    return email_message.write(told, email_examples.reader("", base_url))
 
 
 def released(incident: Incident, *, at: datetime) -> list[tuple[Component, Claim]]:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, current_app
 
 from statuspage import clock
-from statuspage.page.cache import Published
+from statuspage.serving.cache import Published
 
 TOO_OLD = timedelta(minutes=5)
 """A page older than this is no better than a mirror."""

@@ -12,14 +12,14 @@ from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
-from statuspage.page import snapshot
-from statuspage.page.answers import Rendering
 from statuspage.page.feeds import history, jsonfeed, updates
 from statuspage.page.feeds.entries import Feed, Form
-from statuspage.page.once import shared
-from statuspage.page.snapshot import NoPageError
-from statuspage.page.views import IncidentPage, Retracted
-from statuspage.web.edge import publish
+from statuspage.page.memo import shared
+from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot.build import NoPageError
+from statuspage.page.snapshot.values import IncidentPage, Retracted
+from statuspage.serving.middleware import publish
+from statuspage.serving.response import Rendering
 
 bp = Blueprint("feeds", __name__)
 

@@ -1,0 +1,53 @@
+"""Who may sign in to the desk, and how well that is guarded."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from flask import Flask
+
+from statuspage.checks.findings import Finding, ok, problem, warn
+from statuspage.db import reading
+
+
+def owners(app: Flask, _at: datetime) -> Iterator[Finding]:
+    """Whether a stolen password of an owner would be enough to take the page over."""
+    from statuspage.domain.staff import members as staff
+    from statuspage.domain.staff import second_factor
+    from statuspage.domain.staff.members import Role
+
+    with app.app_context():
+        reading()
+        found = [one for one in staff.listed() if one.role is Role.OWNER and one.is_active]
+        guarded = second_factor.who_has_one()
+        without = [one.name for one in found if one.id not in guarded]
+    if not found:
+        yield warn(
+            "owners",
+            "there is none, so nobody can let others in. Make one: flask staff create EMAIL --role"
+            " owner",
+        )
+    elif without:
+        yield warn(
+            "owners",
+            f"without a second factor: {', '.join(without)}. A stolen password would be enough to"
+            " take the page over. It is set up at the desk, under Your account.",
+        )
+    else:
+        yield ok("owners", f"all {len(found)} have a second factor")
+
+
+def passwords(app: Flask, _at: datetime) -> Iterator[Finding]:
+    """Whether the list of breached passwords can be used, where one is named."""
+    from statuspage.domain.staff import breached_passwords
+
+    file = app.config["SETTINGS"].breached_passwords
+    if file is None:
+        yield ok("passwords", "common ones are refused; no list of breached ones is named")
+    elif flaw := breached_passwords.flaw(file):
+        yield problem(
+            "passwords",
+            f"{file} {flaw}. Until then nobody can choose a password. Put the list there again,"
+            " ordered by hash, or take STATUSPAGE_BREACHED_PASSWORDS away.",
+        )
+    else:
+        yield ok("passwords", f"those in {file} are refused")

@@ -1,0 +1,188 @@
+"""Settings, queue, worker, deliveries, mail, mirror."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from flask import Flask
+
+from statuspage.checks.findings import Finding, ok, problem, warn
+from statuspage.config import Settings
+from statuspage.db import reading
+
+SHORT_SECRET = 32
+LATE = timedelta(minutes=1)
+VERY_LATE = timedelta(minutes=10)
+MIRROR_LATE = timedelta(minutes=20)
+"""Targets get a copy every 5 minutes, a branch every 15."""
+INNER = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  compared with, not bound
+
+
+def settings(app: Flask, _at: datetime) -> Iterator[Finding]:
+    """What works, and yet is seldom meant."""
+    chosen: Settings = app.config["SETTINGS"]
+    found = list(_doubts(chosen))
+    yield from found or [ok("settings", f"the page is {chosen.base_url}")]
+
+
+def _doubts(chosen: Settings) -> Iterator[Finding]:
+    address = urlsplit(chosen.base_url)
+    if address.hostname in INNER:
+        yield warn(
+            "settings",
+            f"the page calls itself {chosen.base_url}, which customers can not open. Set"
+            " STATUSPAGE_BASE_URL to the address they use.",
+        )
+    elif address.scheme != "https":
+        yield warn(
+            "settings",
+            f"{chosen.base_url} is not encrypted. Put TLS in front and say https:// in"
+            " STATUSPAGE_BASE_URL.",
+        )
+    elif chosen.proxy_hops == 0:
+        yield warn(
+            "settings",
+            "the address is https, so some proxy stands in front, but STATUSPAGE_PROXY_HOPS is 0:"
+            " all readers count as one. Set it to the number of your proxies.",
+        )
+    if len(chosen.secret_key) < SHORT_SECRET:
+        yield warn(
+            "settings",
+            f"the secret key has {len(chosen.secret_key)} characters. Use {SHORT_SECRET} or more"
+            " by chance, such as of: openssl rand -base64 36",
+        )
+    if not chosen.is_sqlite and chosen.redis_url is None:
+        yield warn(
+            "settings",
+            "without STATUSPAGE_REDIS_URL, web and worker must run on this one machine.",
+        )
+
+
+def queue(app: Flask, _at: datetime) -> Iterator[Finding]:
+    from statuspage.notify import worker as jobs
+
+    redis_url = app.config["SETTINGS"].redis_url
+    try:
+        number = jobs.queue_of(app).pending_count()
+    except Exception as error:
+        if redis_url is None:
+            raise
+        host = urlsplit(redis_url)
+        yield problem(
+            "queue",
+            f"Redis at {host.hostname}:{host.port or 6379} can not be used"
+            f" ({str(error).rstrip('.')}). News leave later, and sign-ins are counted by each"
+            " process alone. See that it runs and that STATUSPAGE_REDIS_URL is right.",
+        )
+    else:
+        yield ok("queue", f"it answers, {number} jobs wait")
+
+
+def worker(app: Flask, at: datetime) -> Iterator[Finding]:
+    """When it last showed that it lives: it writes that down every ten seconds."""
+    from statuspage.notify import health, heartbeat
+
+    with app.app_context():
+        reading()
+        signs = heartbeat.seen()
+    last = signs.get(heartbeat.Sign.TICK)
+    if last is None:
+        yield warn("worker", "none has run yet, so nobody is told of anything. Start `flask work`.")
+    elif at - last > health.SILENT_AFTER:
+        yield problem(
+            "worker",
+            f"silent since {last:%Y-%m-%d %H:%M} UTC, so nobody is told and no maintenance begins."
+            " Look at its log and start it again.",
+        )
+    else:
+        yield ok("worker", f"it lives, its last sign is {int((at - last).total_seconds())} s old")
+    if health.is_canary_lost(signs, at=at):
+        yield warn(
+            "worker",
+            "what is put into the queue does not come out, so news leave a second later than they"
+            " could. Look at the worker's log and at Redis.",
+        )
+
+
+def mirror(app: Flask, at: datetime) -> Iterator[Finding]:
+    """How old the copy is that each target of the worker holds."""
+    from statuspage.cli import export
+    from statuspage.export.uploads import standings
+
+    chosen: Settings = app.config["SETTINGS"]
+    if not chosen.mirror:
+        yield ok("mirror", "none is set up (STATUSPAGE_MIRROR)")
+        return
+    known = standings(export.folder_of(chosen))
+    if not known:
+        yield warn(
+            "mirror",
+            "the worker of this data folder has not written one. Start it again with"
+            " STATUSPAGE_MIRROR set.",
+        )
+    for one in known:
+        copy = f"a copy of {one.made_at}" if one.made_at else "no copy of ours"
+        is_late = not one.made_at or at - datetime.fromisoformat(one.made_at) > MIRROR_LATE
+        if one.error is not None:
+            words = f"{one.name} has {copy}. Since {one.failing_since}: {_advised(one.error)}"
+            yield problem("mirror", words) if is_late else warn("mirror", words)
+        elif is_late:
+            yield problem(
+                "mirror",
+                f"{one.name} has {copy}. Look whether the worker runs, and at its log.",
+            )
+        else:
+            yield ok("mirror", f"{one.name} has {copy}")
+
+
+def _advised(error: str) -> str:
+    """With what to do, where the error itself does not say so."""
+    if "--take-over" in error:
+        return error
+    return (
+        f"{error.rstrip('.')}. See that the target can be reached and takes files; it is tried"
+        " again every five minutes."
+    )
+
+
+def deliveries(app: Flask, at: datetime) -> Iterator[Finding]:
+    """Since when the oldest message waits that should be on its way, and what was given up."""
+    from statuspage.notify import deliveries as ledger
+    from statuspage.notify.deliveries import DeliveryState
+
+    with app.app_context():
+        reading()
+        oldest = ledger.oldest_due(at=at)
+        counts = ledger.counts()
+    late = at - oldest if oldest is not None else timedelta(0)
+    if late > LATE:
+        words = (
+            f"the oldest message waits for {late // timedelta(minutes=1)} minutes. Is the worker"
+            " running, and is its way (mail server, chat) set up?"
+        )
+        yield problem("deliveries", words) if late > VERY_LATE else warn("deliveries", words)
+    else:
+        yield ok("deliveries", "no message is late")
+    for state, words in (
+        (DeliveryState.DEAD, "were given up after the last try"),
+        (DeliveryState.HELD, "are held back until staff release them"),
+    ):
+        number = sum(count for (_, of), count in counts.items() if of is state)
+        if number:
+            yield warn("deliveries", f"{number} {words}: look at them at the desk.")
+
+
+def mail(app: Flask, _at: datetime) -> Iterator[Finding]:
+    """Connect, secure the connection, sign in; no message is sent."""
+    from statuspage.notify.channels.email import Server
+
+    chosen: Settings = app.config["SETTINGS"]
+    if chosen.smtp_url is None:
+        yield warn("mail", "STATUSPAGE_SMTP_URL is not set: nobody is told by e-mail.")
+        return
+    host = urlsplit(chosen.smtp_url).hostname
+    failed = Server(chosen.smtp_url).try_out()
+    if failed is None:
+        yield ok("mail", f"{host} takes mail from us")
+    else:
+        yield problem("mail", f"{host}: {failed}. Look at STATUSPAGE_SMTP_URL.")

@@ -1,0 +1,155 @@
+"""`flask backup` and `flask restore`."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from statuspage import clock
+from statuspage.config import Settings
+from statuspage.domain.events import Actor, ActorKind
+
+if TYPE_CHECKING:
+    from statuspage.backup.archive import Manifest
+
+LEAST_PASSPHRASE = 12
+LAST = "last_backup.json"
+"""In the data folder: when the last backup was made, and where it went."""
+
+_passphrase_file = click.option(
+    "--passphrase-file",
+    type=click.File("r"),
+    help="Read the passphrase from this file, `-` for standard input.",
+)
+
+
+@click.command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--encrypt", is_flag=True, help="Encrypt it with a passphrase, in the age format.")
+@_passphrase_file
+@with_appcontext
+def backup(file: Path, encrypt: bool, passphrase_file: TextIO | None) -> None:
+    """Write a verified backup of all data to FILE while the page goes on."""
+    from statuspage.backup import archive
+    from statuspage.backup.second_app import make_schema
+    from statuspage.db import db
+
+    settings: Settings = current_app.config["SETTINGS"]
+    is_sealed = encrypt or passphrase_file is not None
+    passphrase = _passphrase(settings, passphrase_file, is_new=True) if is_sealed else None
+    try:
+        written = archive.write(
+            db.engine,
+            file,
+            make_schema(current_app._get_current_object()),  # type: ignore[attr-defined]
+            base_url=settings.base_url,
+            secret_key=settings.secret_key,
+            passphrase=passphrase,
+            at=clock.now(),
+        )
+    except (archive.ArchiveError, OSError) as error:
+        raise click.ClickException(f"No backup was made. {_words(error)}") from error
+    manifest = written.manifest
+    _remember(settings, file, written.sha256, manifest.made_at.isoformat())
+    sealed = ", encrypted" if is_sealed else ""
+    click.echo(
+        f"{file}: {written.size:,} bytes{sealed}, {manifest.rows:,} rows in"
+        f" {len(manifest.tables)} tables, schema {manifest.revision}. Read again and compared."
+    )
+    click.echo(f"sha256 {written.sha256}")
+
+
+@click.command("restore")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--replace", is_flag=True, help="Also where there is data; that is kept beside.")
+@click.option("--verify", is_flag=True, help="Only read the backup, restore nothing.")
+@_passphrase_file
+@with_appcontext
+def restore(file: Path, replace: bool, verify: bool, passphrase_file: TextIO | None) -> None:
+    """Restore the backup FILE into an empty database. What was unsent waits for staff."""
+    from statuspage.backup import age, archive
+    from statuspage.backup import restore as restoring
+
+    settings: Settings = current_app.config["SETTINGS"]
+    is_sealed = archive.is_encrypted(file)
+    passphrase = _passphrase(settings, passphrase_file, is_new=False) if is_sealed else None
+    try:
+        if verify:
+            with archive.opened(file, settings.data_dir / "verified", passphrase) as (_, manifest):
+                click.echo(_told(manifest) + " It is whole.")
+            return
+        done = restoring.restore(
+            current_app._get_current_object(),  # type: ignore[attr-defined]
+            file,
+            passphrase=passphrase,
+            replace=replace,
+            by=Actor(ActorKind.SYSTEM, "Command line"),
+            at=clock.now(),
+        )
+    except (
+        archive.ArchiveError,
+        age.UnreadableError,
+        restoring.RefusedError,
+        OSError,
+    ) as error:
+        raise click.ClickException(_words(error)) from error
+    click.echo(_told(done.manifest) + " It is restored.")
+    if done.kept is not None:
+        click.echo(f"What was there before is in {done.kept}.")
+    click.echo(
+        f"{done.calmed.held} messages wait for staff, everybody is signed out."
+        " People and tokens that were locked out after the backup are in again: look them over."
+    )
+    if settings.mirror:
+        click.echo(
+            "The mirror stays as it is. If this page is the one to be read from now on:"
+            " flask mirror --take-over"
+        )
+    if not done.has_same_key:
+        click.echo(
+            "The secret key is not the one of the backup: links in older mails do not work."
+            " Put that one in its place, if you still have it."
+        )
+
+
+def _told(manifest: "Manifest") -> str:
+    return (
+        f"Backup of {manifest.base_url} from {manifest.made_at:%Y-%m-%d %H:%M} UTC:"
+        f" {manifest.rows:,} rows in {len(manifest.tables)} tables, schema {manifest.revision}."
+    )
+
+
+def _passphrase(settings: Settings, file: TextIO | None, *, is_new: bool) -> str:
+    """From the file, the setting, standard input or the keyboard. Raises `ClickException`."""
+    if file is not None:
+        given = file.read().strip("\r\n")
+    elif settings.backup_passphrase is not None:
+        given = settings.backup_passphrase
+    elif sys.stdin.isatty():
+        given = click.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new)
+    else:
+        given = sys.stdin.read().strip("\r\n")
+    if is_new and len(given) < LEAST_PASSPHRASE:
+        raise click.ClickException(f"Use a passphrase of {LEAST_PASSPHRASE} characters or more.")
+    return given
+
+
+def _remember(settings: Settings, file: Path, sha256: str, made_at: str) -> None:
+    """For `flask check`. A disk that is full does not undo the backup."""
+    said = {"made_at": made_at, "file": str(file.absolute()), "sha256": sha256}
+    try:
+        (settings.data_dir / LAST).write_text(json.dumps(said) + "\n")
+    except OSError as error:
+        click.echo(f"The backup could not be noted in the data folder: {error}", err=True)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError):
+        what = os.strerror(error.errno) if error.errno else str(error)
+        return f"{what}: {error.filename}" if error.filename else what
+    return str(error)

@@ -1,0 +1,196 @@
+"""Commands for operators: `flask work`, `flask metrics`, `flask staff`, `flask token`, and
+those of the other parts.
+
+Each brings the database up to date first, so that none depends on a start before it.
+"""
+
+import sys
+from datetime import UTC, datetime, time
+from typing import Any
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, ScriptInfo
+
+from statuspage import clock
+from statuspage.cli import backup as backing_up
+from statuspage.cli import check as checking
+from statuspage.cli import db as db_commands
+from statuspage.cli import export, processes, staff_recovery
+from statuspage.db import db, migrate
+from statuspage.db.errors import plainly
+from statuspage.domain import page_settings, tokens
+from statuspage.domain.events import Actor, ActorKind
+from statuspage.domain.staff import members as staff
+from statuspage.errors import Invalid
+
+OPERATOR = Actor(ActorKind.SYSTEM, "Command line")
+
+
+def init_app(app: Flask) -> None:
+    """Give `flask` our commands."""
+    staff_commands.add_command(staff_recovery.reset_second_factor)
+    app.cli.add_command(work)
+    app.cli.add_command(metrics)
+    app.cli.add_command(db_commands.command)
+    for command in (
+        staff_commands,
+        token_commands,
+        _Import("import", help=_Import.__doc__),
+        export.command,
+        backing_up.backup,
+        backing_up.restore,
+        checking.check,
+    ):
+        app.cli.add_command(plainly(command))
+
+
+class _Prepared(AppGroup):
+    """Commands on a database that is up to date."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        migrate.bring_up_to_date(ctx.ensure_object(ScriptInfo).load_app())
+        return super().invoke(ctx)
+
+
+class _Import(click.Group):
+    """Bring a page over from another product."""
+
+    # Loaded when it is asked for: no server needs what importing needs.
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return self._loaded().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._loaded().get_command(ctx, cmd_name)
+
+    def _loaded(self) -> click.Group:
+        from statuspage.cli import importing as command
+
+        return command.group
+
+
+@click.command("work")
+@click.pass_obj
+def work(info: ScriptInfo) -> None:
+    """Run the worker: jobs, and everything that is due by the clock."""
+    processes.worker(info.load_app())
+
+
+@click.command("metrics")
+@click.pass_obj
+def metrics(info: ScriptInfo) -> None:
+    """Print what the processes of this machine count, as `/metrics` does.
+
+    For a worker on a machine of its own, which has no address that Prometheus could ask.
+    """
+    from statuspage.observability import metrics as counters
+    from statuspage.web.metrics import of_processes
+
+    folder = info.load_app().config["SETTINGS"].data_dir / "counters"
+    for line in of_processes(counters.of_others(folder)):
+        click.echo(line)
+
+
+@click.group("staff", cls=_Prepared)
+def staff_commands() -> None:
+    """Who may sign in to the staff desk."""
+
+
+@staff_commands.command("create")
+@click.argument("email")
+@click.option("--role", type=click.Choice([role.value for role in staff.Role]), required=True)
+@click.option("--name", default="", help="Shown in the log; else what stands before the @.")
+@click.option(
+    "--password-stdin", is_flag=True, help="Read a password; else they sign in by a link."
+)
+def create_staff(email: str, role: str, name: str, password_stdin: bool) -> None:
+    """Add EMAIL to the team."""
+    password = sys.stdin.read().rstrip("\r\n") if password_stdin else None
+    try:
+        member = staff.create(
+            email,
+            name=name,
+            role=staff.Role(role),
+            password=password,
+            by=OPERATOR,
+            at=clock.now(),
+            breached=current_app.config["SETTINGS"].breached_passwords,
+        )
+    except Invalid as invalid:
+        raise click.ClickException(str(invalid)) from invalid
+    db.session.commit()
+    click.echo(f"{member.email} is on the team as {member.role}.")
+
+
+@staff_commands.command("link")
+@click.argument("email")
+def link_for_staff(email: str) -> None:
+    """Print a link that signs EMAIL in once, alone on its line."""
+    member = staff.with_email(email.strip().lower())
+    if member is None or not member.is_active:
+        raise click.ClickException("Nobody on the team has this address.")
+    token = staff.create_sign_in_link(member, by=OPERATOR, at=clock.now())
+    db.session.commit()
+    click.echo(f"{current_app.config['SETTINGS'].base_url}/admin/sign-in/{token}")
+
+
+@click.group("token", cls=_Prepared)
+def token_commands() -> None:
+    """What programs may do with the page through the API."""
+
+
+@token_commands.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in tokens.Scope]),
+    multiple=True,
+    required=True,
+    help="What it may do; give it again for more.",
+)
+@click.option(
+    "--expires",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The last day it works, such as 2027-01-31, in the page's zone.",
+)
+def create_token(name: str, scopes: tuple[str, ...], expires: datetime | None) -> None:
+    """Print a new token for the program NAME, alone on its line. It is never shown again."""
+    try:
+        _, secret = tokens.create(
+            name,
+            scopes=[tokens.Scope(scope) for scope in scopes],
+            by=OPERATOR,
+            at=clock.now(),
+            expires_at=_end_of(expires) if expires else None,
+        )
+    except Invalid as invalid:
+        raise click.ClickException(str(invalid)) from invalid
+    db.session.commit()
+    click.echo(secret)
+
+
+@token_commands.command("list")
+def list_tokens() -> None:
+    """Print every token that works: its beginning, name and scopes."""
+    for token in tokens.working(at=clock.now()):
+        click.echo(f"{token.shown}…  {token.name}  {' '.join(token.scopes)}")
+
+
+@token_commands.command("revoke")
+@click.argument("name")
+def revoke_token(name: str) -> None:
+    """Lock the program NAME out at once."""
+    at = clock.now()
+    token = next((one for one in tokens.working(at=at) if one.name == name), None)
+    if token is None:
+        raise click.ClickException("No working token has this name.")
+    tokens.revoke(token, by=OPERATOR, at=at)
+    db.session.commit()
+    click.echo(f"{token.name} is locked out.")
+
+
+def _end_of(day: datetime) -> datetime:
+    page = page_settings.get()
+    zone = page.zone if page else UTC
+    return datetime.combine(day, time.max, tzinfo=zone).astimezone(UTC)

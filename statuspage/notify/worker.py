@@ -1,0 +1,199 @@
+"""The worker: a job queue, and a tick that lets time pass for the domain and the ledger.
+
+The queue only wakes; what must not be lost is in the database. A tick twice at
+once, or one missed in a crash, changes nothing: each step is a compare-and-set.
+"""
+
+import os
+import signal
+import threading
+import weakref
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+
+import sqlalchemy as sa
+from flask import Flask
+from huey import Huey, SqliteHuey, crontab
+from huey.consumer import Consumer
+
+from statuspage import clock
+from statuspage.config import Settings
+from statuspage.db import db, reading
+from statuspage.domain import alerts, metrics
+from statuspage.domain.incidents import maintenance, reminders
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.notify import deliveries, health, heartbeat, staff_emails, test_emails
+from statuspage.notify.clock_jumps import Steady
+from statuspage.notify.failure_log import Troubles
+from statuspage.notify.fanout_run import Teller
+from statuspage.notify.heartbeat import Sign
+from statuspage.observability import metrics as counters
+
+TICK_S = 1.0
+SHUTDOWN_S = 4
+
+troubles = Troubles()
+
+
+def queue_of(app: Flask) -> Huey:
+    """This application's queue: Redis where there is one, else a file of its own."""
+    if "queue" not in app.extensions:
+        queue = _make_queue(app.config["SETTINGS"])
+        # SQLite's file has to be closed by somebody: Python 3.13 warns when nobody does.
+        weakref.finalize(app, queue.storage.close)
+        app.extensions["queue"] = queue
+        app.extensions["tell"] = queue.task(name="tell")(partial(_tell, app))
+        queue.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
+        app.extensions["canary"] = queue.task(name="canary")(partial(_canary, app))
+        if app.config["SETTINGS"].bounce_imap_url:
+            from statuspage.notify.bounces import job as bounce_job
+
+            bounce_job.schedule(queue, app)
+        test_emails.put_on(queue, app)
+        staff_emails.put_on(queue, app)
+    return app.extensions["queue"]
+
+
+def wake(app: Flask) -> None:
+    """Leave the job that makes the worker look at once. Raises when the queue is away."""
+    queue_of(app)
+    app.extensions["tell"]()
+
+
+def _tell(app: Flask) -> None:
+    """The job that a commit leaves: see what there is to tell."""
+    if "teller" in app.extensions:
+        # The tick does it as well, and says when the database is away.
+        with suppress(sa.exc.DBAPIError):
+            app.extensions["teller"].step(clock.now())
+
+
+def leave_canary(app: Flask, at: datetime) -> None:
+    """Put a job into the queue that shows that what is put there comes out."""
+    queue_of(app)
+    with suppress(Exception), troubles.watch("The canary"):
+        show(app, Sign.STARTED, at)
+        app.extensions["canary"]()
+
+
+def _canary(app: Flask) -> None:
+    show(app, Sign.CANARY, clock.now())
+
+
+def show(app: Flask, sign: Sign, at: datetime) -> None:
+    """Write a sign of life down, in a commit of its own."""
+    with app.app_context():
+        heartbeat.show(sign, at=at)
+        db.session.commit()
+
+
+def show_life(app: Flask, at: datetime) -> None:
+    """Write down that time passes, and look whether the canary came out of the queue."""
+    show(app, Sign.TICK, at)
+    with app.app_context():
+        reading()
+        health.tell_of_canary(troubles, at=at)
+
+
+def _keep_house(app: Flask) -> None:
+    """The hourly job."""
+    keep_house(app, clock.now())
+
+
+def keep_house(app: Flask, at: datetime) -> None:
+    """What is kept for a while only is let go."""
+    with app.app_context():
+        deliveries.forget_old(at=at)
+        subscribers.purge(at=at)
+        alerts.forget_old(at=at)
+        db.session.commit()
+        while metrics.drop_old(at=at):
+            db.session.commit()
+        db.session.commit()
+
+
+def step(app: Flask, at: datetime) -> None:
+    """One tick: everything that is due at `at` happens, each thing in a commit of its own.
+
+    One that fails is logged, holds up nothing else and is tried again with the next
+    tick. Raises what the database raises when it can not say what is due.
+    """
+    with app.app_context():
+        reading()
+        due = maintenance.due(at=at)
+        due_reminders = reminders.due(at=at)
+        quiet = alerts.due(at=at)
+    for public_id in due:
+        with suppress(Exception), troubles.watch(f"Maintenance {public_id}"), app.app_context():
+            maintenance.advance(public_id, at=at)
+            db.session.commit()
+    for public_id in due_reminders:
+        watched = troubles.watch(f"The reminder of maintenance {public_id}")
+        with suppress(Exception), watched, app.app_context():
+            reminders.remind(public_id, at=at)
+            db.session.commit()
+    for public_id in quiet:
+        watched = troubles.watch(f"The end of incident {public_id}")
+        with suppress(Exception), watched, app.app_context():
+            alerts.settle(public_id, at=at)
+            db.session.commit()
+
+
+def work(app: Flask) -> None:
+    """Run jobs and tick until SIGTERM or SIGINT; a running job is finished first."""
+    counters.share(app.config["SETTINGS"].data_dir / "counters", "worker")
+    stopping = threading.Event()
+    teller = app.extensions["teller"] = Teller(app, steady=Steady())
+    ticker = threading.Thread(target=_tick_until, args=(stopping, app), name="ticker")
+    ticker.start()
+    leave_canary(app, clock.now())
+    consumer = Consumer(
+        queue_of(app),
+        workers=2,
+        max_delay=1.0,
+        graceful_signal="TERM",
+        shutdown_timeout=SHUTDOWN_S,
+    )
+    try:
+        consumer.run()
+    finally:
+        stopping.set()
+        ticker.join(timeout=SHUTDOWN_S)
+        teller.stop()
+
+
+def _tick_until(stopping: threading.Event, app: Flask) -> None:
+    shown: datetime | None = None
+    is_more = False
+    try:
+        while not stopping.wait(0 if is_more else TICK_S):
+            is_more = False
+            # The database may be away; what is due stays due.
+            with suppress(Exception), troubles.watch("The tick", outages=(sa.exc.DBAPIError,)):
+                now = clock.now()
+                step(app, now)
+                # A clock that was set back must not stop the pulse.
+                if shown is None or abs(now - shown) >= heartbeat.EVERY:
+                    show_life(app, now)
+                    shown = now
+                # However much there is to enter, time passes between two pieces of it.
+                is_more = app.extensions["teller"].step(clock.now())
+    finally:
+        if not stopping.is_set():
+            # A worker that no longer ticks must not look alive.
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _make_queue(settings: Settings) -> Huey:
+    if settings.redis_url:
+        # Loaded only here: it takes five megabytes.
+        from statuspage.notify.redis_queue import RedisQueue
+
+        return RedisQueue.at(settings.redis_url, troubles)
+    return SqliteHuey(
+        "statuspage",
+        filename=str(settings.data_dir / "queue.db"),
+        # Not SQLite's default: a job that was accepted survives a power cut.
+        fsync=True,
+    )
