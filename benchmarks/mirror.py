@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import scale
+from statuspage.export import runner
 
 if TYPE_CHECKING:
     from statuspage.export.worker import Mirror
@@ -68,7 +69,6 @@ def _mirror(
 ) -> Iterator[tuple["Mirror", Callable[[int], None]]]:
     """A worker's mirror whose steps we take ourselves, and what changes the page."""
     from statuspage import clock
-    from statuspage.cli import export
     from statuspage.config import Settings
     from statuspage.db import db, migrate
     from statuspage.domain.events import SYSTEM
@@ -82,15 +82,15 @@ def _mirror(
     migrate.bring_up_to_date(app)
     with app.app_context():
         scale.fill(components, of_incidents, clock.now())
-    published = export.ask_nothing_twice(app)
+    published = runner.ask_nothing_twice(app)
     settings = app.config["SETTINGS"]
     mirror = Mirror(
         folder / "work",
         targets,
         ask=in_process(app.wsgi_app, settings.base_url),
-        look_since=export.looking(app),
+        look_since=runner.looking(app),
         revision=published.read_revision,
-        together=export.together(app),
+        together=runner.together(app),
         keys=Keys(settings.bucket_key, settings.bucket_secret),
     )
 

@@ -117,7 +117,8 @@ def fill(components: int, incidents: int, at: datetime, years: int = YEARS) -> N
 
     from statuspage.db import db
     from statuspage.domain import page_settings
-    from statuspage.domain.components.verbs import Component, ComponentClaim, ComponentGroup
+    from statuspage.domain.components.claims_store import ComponentClaim
+    from statuspage.domain.components.models import Component, ComponentGroup
     from statuspage.domain.events import SYSTEM
     from statuspage.domain.incidents.models import Affected, Incident, IncidentUpdate, UpdateChange
 

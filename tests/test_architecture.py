@@ -105,7 +105,9 @@ def test_imports_follow_the_arrow(path):
 
 
 def test_no_audience_of_the_web_imports_another():
-    audiences = {path.name for path in (PACKAGE / "web").iterdir() if (path / "__init__.py").exists()}
+    audiences = {
+        path.name for path in (PACKAGE / "web").iterdir() if (path / "__init__.py").exists()
+    }
     assert audiences == {"admin", "api_v1", "hooks", "public"}
     for path in (PACKAGE / "web").rglob("*.py"):
         audience = path.relative_to(PACKAGE / "web").parts[0]

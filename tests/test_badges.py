@@ -11,6 +11,7 @@ from lxml import etree
 
 from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
@@ -41,7 +42,7 @@ def put(committed, search, at):
 
     def stand(status):
         with committed():
-            components.set_status(components.get(search), Claim(status), by=SYSTEM, at=at)
+            claims_store.set_status(components.get(search), Claim(status), by=SYSTEM, at=at)
 
     return stand
 

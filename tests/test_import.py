@@ -20,6 +20,7 @@ from statuspage.db import db
 from statuspage.demo import seed as demo
 from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim, effective
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.incidents import verbs as incidents
@@ -69,7 +70,7 @@ def moment(words):
 def statuses_now():
     """Public id → effective status of each component on the page."""
     spans = {}
-    for row in db.session.scalars(sa.select(components.ComponentClaim)):
+    for row in db.session.scalars(sa.select(claims_store.ComponentClaim)):
         spans.setdefault(row.component_id, []).append(row.span)
     at = datetime(2026, 9, 1, 12, tzinfo=UTC)
     return {
@@ -210,9 +211,9 @@ def test_a_status_that_no_incident_explains_stands_on_its_own(app, bring):
 
     with app.app_context():
         standing = {
-            one.name: components.standing(one).status
+            one.name: claims_store.standing(one).status
             for one in components.listed()
-            if components.standing(one)
+            if claims_store.standing(one)
         }
         assert list(standing.values()) == [ComponentStatus.MAJOR_OUTAGE]
 
@@ -236,7 +237,7 @@ def test_claims_follow_the_recorded_changes_over_time_and_end_with_the_incident(
     with app.app_context():
         for told in load("github/incidents-resolved-5.json")["incidents"]:
             row = incidents.get(told["id"])
-            claims = components.claims_of([row.id])
+            claims = claims_store.claims_of([row.id])
             assert claims
             assert min(one.starts_at for one in claims) >= row.started_at
             assert max(one.ends_at for one in claims) <= row.resolved_at
@@ -364,7 +365,7 @@ def test_a_feed_adds_to_a_recorded_incident_what_came_later(app, bring):
         assert row.status is IncidentStatus.RESOLVED
         assert row.impact == "critical"
         assert len(row.updates) > 35
-        assert not any(one.ends_at is None for one in components.claims_of([row.id]))
+        assert not any(one.ends_at is None for one in claims_store.claims_of([row.id]))
 
 
 @on_sqlite
@@ -981,7 +982,7 @@ def test_a_status_set_by_hand_here_survives_an_import(app, bring, committed):
     bring(page)
     public_id = page["components"][0]["id"]
     with committed():
-        components.set_status(
+        claims_store.set_status(
             components.get(public_id),
             Claim(ComponentStatus.MAJOR_OUTAGE),
             by=SYSTEM,

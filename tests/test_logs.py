@@ -19,7 +19,8 @@ from statuspage.domain.tokens import Scope
 from statuspage.factory import create_app
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
-from statuspage.notify import channels, deliveries, sender
+from statuspage.notify import deliveries, sender
+from statuspage.notify.channels import registry
 from statuspage.notify.fanout_run import enter_waiting
 from statuspage.observability import logging as logs
 from tests.admin.conftest import BASE, Browser
@@ -249,7 +250,10 @@ def _tell(app, at) -> None:
     settings = app.config["SETTINGS"]
     with_password = settings.smtp_url.replace("://", "://mailer:smtp-Passw0rd-17@")
     unwelcome = settings.model_copy(update={"smtp_url": with_password})
-    ways = [*channels.ways(unwelcome).items(), *channels.ways(settings).items()]
+    ways = [
+        *registry.channel_senders(unwelcome).items(),
+        *registry.channel_senders(settings).items(),
+    ]
     for channel, way in ways:
         with app.app_context():
             claimed = deliveries.claim(channel, 1, at=at)

@@ -203,7 +203,8 @@ def test_a_worker_without_an_address_is_told_by_a_command(app, sheet, monkeypatc
 
 def test_a_process_tells_the_others_by_itself(tmp_path):
     program = (
-        "import sys, time; from pathlib import Path; from statuspage.observability import metrics as counters\n"
+        "import sys, time; from pathlib import Path\n"
+        "from statuspage.observability import metrics as counters\n"
         "counters.share(Path(sys.argv[1]), 'front')\n"
         "assert not {'flask', 'sqlalchemy', 'prometheus_client'} & set(sys.modules)\n"
         "sys.stdin.read()"

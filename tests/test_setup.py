@@ -1,7 +1,6 @@
 """One command starts front, web and worker as one group, and one Ctrl-C ends it."""
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -23,9 +22,8 @@ from packaging.utils import canonicalize_name
 
 from statuspage import clock
 from statuspage.config import PROJECT, Settings
-from statuspage.db import db, migrate
+from statuspage.db import db
 from statuspage.demo import first_start
-from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM, revision
 from statuspage.domain.incidents import maintenance
 from statuspage.domain.incidents.models import Incident
@@ -186,41 +184,6 @@ def test_the_first_start_shows_the_demo_page_and_lets_its_owner_in(start, tmp_pa
     again.wait_until_ready()
     assert "Sign in once" in again.output
     assert _events(tmp_path) == events
-
-
-def test_the_database_of_a_first_start_is_made_without_loading_the_web_site(tmp_path):
-    assert _loaded(tmp_path, "processes.prepare_first(config.load())", "statuspage.web") == []
-    app = create_app(Settings(data_dir=tmp_path), watch=False)
-    with app.app_context():
-        assert migrate.revision() == migrate.newest()
-        assert page_settings.get().name == "Brambleway"
-        db.session.remove()
-        db.engine.dispose()
-
-
-def test_what_is_not_configured_is_not_loaded(tmp_path):
-    """Each process of the group would copy it."""
-    unused = ("psycopg", "redis", "imaplib", "sqlalchemy.dialects.postgresql")
-    assert _loaded(tmp_path, "processes.load(config.load())", *unused) == []
-    assert _loaded(tmp_path, "processes.load(config.load())", "flask") != []
-
-
-def _loaded(folder: Path, program: str, *names: str) -> list[str]:
-    """Which modules that begin with these names are there after `program`."""
-    asked = (
-        f"import json, sys; from statuspage import config; from statuspage.cli import processes; {program};"
-        f" print(json.dumps([one for one, module in sys.modules.items()"
-        f" if module and one.startswith({names!r})]))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", asked],
-        cwd=PROJECT,
-        env=os.environ | {"STATUSPAGE_DATA_DIR": str(folder)},
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
 
 
 def _events(folder: Path) -> int:

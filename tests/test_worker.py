@@ -21,6 +21,7 @@ from statuspage.domain.incidents.models import Incident
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.factory import create_app
 from statuspage.notify import worker as jobs
+from statuspage.notify.queue import queue_of
 from tests import servers
 from tests.conftest import on_sqlite
 
@@ -145,7 +146,7 @@ def stands(app):
 
 
 def test_the_queue_is_a_file_of_its_own_that_survives_a_power_cut(app, settings):
-    queue = jobs.queue_of(app)
+    queue = queue_of(app)
     assert queue.pending_count() == 0
     assert (settings.data_dir / "queue.db").exists()
     assert queue.storage.conn.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -153,7 +154,7 @@ def test_the_queue_is_a_file_of_its_own_that_survives_a_power_cut(app, settings)
 
 @on_sqlite
 def test_the_file_of_the_queue_is_closed_with_its_application(settings):
-    opened = jobs.queue_of(create_app(settings, watch=False)).storage.conn
+    opened = queue_of(create_app(settings, watch=False)).storage.conn
     create_app(settings, watch=False)  # The gauges hold the latest one.
     gc.collect()
     with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
@@ -162,7 +163,7 @@ def test_the_file_of_the_queue_is_closed_with_its_application(settings):
 
 def test_with_redis_the_queue_is_there(app, settings, redis_url):
     app.config["SETTINGS"] = settings.model_copy(update={"redis_url": redis_url})
-    assert jobs.queue_of(app).pending_count() == 0
+    assert queue_of(app).pending_count() == 0
     assert not (settings.data_dir / "queue.db").exists()
 
 
@@ -172,7 +173,7 @@ def test_when_redis_goes_and_when_it_is_back_the_log_says_so_once(app, settings,
     program = shutil.which("redis-server") or pytest.skip("Redis runs elsewhere.")
     redis, url = servers.start_redis(program)
     app.config["SETTINGS"] = settings.model_copy(update={"redis_url": url})
-    consumer = Consumer(jobs.queue_of(app))
+    consumer = Consumer(queue_of(app))
     consumer.stop_flag.set()  # Between two tries it does not wait.
     (worker, _), scheduler = consumer.worker_threads[0], consumer._create_scheduler()
     scheduler.loop()

@@ -16,6 +16,8 @@ from statuspage.backup import rows
 from statuspage.backup.second_app import application_on
 from statuspage.db import db, migrate, reading
 from statuspage.domain import page_settings
+from statuspage.export import addresses
+from statuspage.page.snapshot import build as snapshot
 
 NEWEST_INCIDENTS = 50
 """So many are read from both databases, beside all else that is public."""
@@ -136,9 +138,6 @@ def _compare_pages(app: Flask, other: Flask, at: datetime, tell: Callable[[str],
 
 
 def _addresses(app: Flask, at: datetime) -> list[str]:
-    from statuspage.export import addresses
-    from statuspage.page.snapshot import build as snapshot
-
     with app.app_context():
         reading()
         if page_settings.get() is None:

@@ -13,8 +13,8 @@ from flask import Flask
 from statuspage.backup import archive, rows
 from statuspage.backup.after_restore import Calmed, calm
 from statuspage.backup.archive import ArchiveError, Manifest
-from statuspage.backup.second_app import application_on
-from statuspage.db import damage_mark, db, migrate
+from statuspage.backup.second_app import application_on, make_schema
+from statuspage.db import damage_mark, db, migrate, postgresql
 from statuspage.domain.events import Actor
 
 IN_USE = "The database is in use. Stop the status page first, then restore."
@@ -98,8 +98,6 @@ def _put_file(copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path 
 def _put_rows(app: Flask, copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path | None:
     kept = None
     if not is_empty:
-        from statuspage.backup.second_app import make_schema
-
         settings = app.config["SETTINGS"]
         kept = place.with_name(f"replaced-{at:%Y%m%d-%H%M%S}.backup")
         archive.write(
@@ -135,8 +133,6 @@ def _is_empty() -> bool:
 
 def _refuse_while_in_use() -> None:
     """As SQLite's lock does: a page that runs would go on with rows that are no more."""
-    from statuspage.db import postgresql
-
     with db.engine.connect() as connection:
         if number := postgresql.others(connection):
             raise RefusedError(f"{IN_USE} (Its connections to the database: {number}.)")

@@ -17,6 +17,7 @@ from statuspage.checks.findings import ClosedError, Finding, ok, problem, warn
 from statuspage.config import MADE, Settings
 from statuspage.db import db, integrity, migrate, reading
 from statuspage.db.errors import FAILURES, explained
+from statuspage.domain.events import Event
 
 LITTLE_DISK = 1024**3
 NO_DISK = 100 * 1024**2
@@ -194,6 +195,4 @@ def backup(app: Flask, at: datetime) -> Iterator[Finding]:
 
 
 def _newest_event() -> datetime | None:
-    from statuspage.domain.events import Event
-
     return db.session.scalar(sa.select(Event.at).order_by(Event.id.desc()).limit(1))

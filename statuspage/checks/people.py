@@ -7,14 +7,13 @@ from flask import Flask
 
 from statuspage.checks.findings import Finding, ok, problem, warn
 from statuspage.db import reading
+from statuspage.domain.staff import breached_passwords, second_factor
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
 
 
 def owners(app: Flask, _at: datetime) -> Iterator[Finding]:
     """Whether a stolen password of an owner would be enough to take the page over."""
-    from statuspage.domain.staff import members as staff
-    from statuspage.domain.staff import second_factor
-    from statuspage.domain.staff.members import Role
-
     with app.app_context():
         reading()
         found = [one for one in staff.listed() if one.role is Role.OWNER and one.is_active]
@@ -38,8 +37,6 @@ def owners(app: Flask, _at: datetime) -> Iterator[Finding]:
 
 def passwords(app: Flask, _at: datetime) -> Iterator[Finding]:
     """Whether the list of breached passwords can be used, where one is named."""
-    from statuspage.domain.staff import breached_passwords
-
     file = app.config["SETTINGS"].breached_passwords
     if file is None:
         yield ok("passwords", "common ones are refused; no list of breached ones is named")

@@ -9,6 +9,13 @@ from flask import Flask
 from statuspage.checks.findings import Finding, ok, problem, warn
 from statuspage.config import Settings
 from statuspage.db import reading
+from statuspage.export import runner as export
+from statuspage.export.uploads import standings
+from statuspage.notify import deliveries as ledger
+from statuspage.notify import health, heartbeat
+from statuspage.notify.channels.email import Server
+from statuspage.notify.deliveries import DeliveryState
+from statuspage.notify.queue import queue_of
 
 SHORT_SECRET = 32
 LATE = timedelta(minutes=1)
@@ -59,11 +66,9 @@ def _doubts(chosen: Settings) -> Iterator[Finding]:
 
 
 def queue(app: Flask, _at: datetime) -> Iterator[Finding]:
-    from statuspage.notify import worker as jobs
-
     redis_url = app.config["SETTINGS"].redis_url
     try:
-        number = jobs.queue_of(app).pending_count()
+        number = queue_of(app).pending_count()
     except Exception as error:
         if redis_url is None:
             raise
@@ -80,8 +85,6 @@ def queue(app: Flask, _at: datetime) -> Iterator[Finding]:
 
 def worker(app: Flask, at: datetime) -> Iterator[Finding]:
     """When it last showed that it lives: it writes that down every ten seconds."""
-    from statuspage.notify import health, heartbeat
-
     with app.app_context():
         reading()
         signs = heartbeat.seen()
@@ -106,9 +109,6 @@ def worker(app: Flask, at: datetime) -> Iterator[Finding]:
 
 def mirror(app: Flask, at: datetime) -> Iterator[Finding]:
     """How old the copy is that each target of the worker holds."""
-    from statuspage.cli import export
-    from statuspage.export.uploads import standings
-
     chosen: Settings = app.config["SETTINGS"]
     if not chosen.mirror:
         yield ok("mirror", "none is set up (STATUSPAGE_MIRROR)")
@@ -147,9 +147,6 @@ def _advised(error: str) -> str:
 
 def deliveries(app: Flask, at: datetime) -> Iterator[Finding]:
     """Since when the oldest message waits that should be on its way, and what was given up."""
-    from statuspage.notify import deliveries as ledger
-    from statuspage.notify.deliveries import DeliveryState
-
     with app.app_context():
         reading()
         oldest = ledger.oldest_due(at=at)
@@ -174,8 +171,6 @@ def deliveries(app: Flask, at: datetime) -> Iterator[Finding]:
 
 def mail(app: Flask, _at: datetime) -> Iterator[Finding]:
     """Connect, secure the connection, sign in; no message is sent."""
-    from statuspage.notify.channels.email import Server
-
     chosen: Settings = app.config["SETTINGS"]
     if chosen.smtp_url is None:
         yield warn("mail", "STATUSPAGE_SMTP_URL is not set: nobody is told by e-mail.")

@@ -11,7 +11,11 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from statuspage import clock
+from statuspage.backup import age, archive
+from statuspage.backup import restore as restoring
+from statuspage.backup.second_app import make_schema
 from statuspage.config import Settings
+from statuspage.db import db
 from statuspage.domain.events import Actor, ActorKind
 
 if TYPE_CHECKING:
@@ -35,10 +39,6 @@ _passphrase_file = click.option(
 @with_appcontext
 def backup(file: Path, encrypt: bool, passphrase_file: TextIO | None) -> None:
     """Write a verified backup of all data to FILE while the page goes on."""
-    from statuspage.backup import archive
-    from statuspage.backup.second_app import make_schema
-    from statuspage.db import db
-
     settings: Settings = current_app.config["SETTINGS"]
     is_sealed = encrypt or passphrase_file is not None
     passphrase = _passphrase(settings, passphrase_file, is_new=True) if is_sealed else None
@@ -72,9 +72,6 @@ def backup(file: Path, encrypt: bool, passphrase_file: TextIO | None) -> None:
 @with_appcontext
 def restore(file: Path, replace: bool, verify: bool, passphrase_file: TextIO | None) -> None:
     """Restore the backup FILE into an empty database. What was unsent waits for staff."""
-    from statuspage.backup import age, archive
-    from statuspage.backup import restore as restoring
-
     settings: Settings = current_app.config["SETTINGS"]
     is_sealed = archive.is_encrypted(file)
     passphrase = _passphrase(settings, passphrase_file, is_new=False) if is_sealed else None

@@ -8,6 +8,8 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from statuspage import clock
+from statuspage.checks import data, people, service
+from statuspage.checks.findings import Level, collect
 
 
 @click.command("check")
@@ -15,9 +17,6 @@ from statuspage import clock
 @with_appcontext
 def check(as_json: bool) -> None:
     """Look at everything the page needs, and say what to do. Exits with 1 on a problem."""
-    from statuspage.checks import data, people, service
-    from statuspage.checks.findings import Level, collect
-
     looks = {
         "settings": service.settings,
         "database": data.database,

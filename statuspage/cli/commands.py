@@ -16,13 +16,15 @@ from statuspage import clock
 from statuspage.cli import backup as backing_up
 from statuspage.cli import check as checking
 from statuspage.cli import db as db_commands
-from statuspage.cli import export, processes, staff_recovery
+from statuspage.cli import export, importing, processes, staff_recovery
 from statuspage.db import db, migrate
 from statuspage.db.errors import plainly
 from statuspage.domain import page_settings, tokens
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.domain.staff import members as staff
 from statuspage.errors import Invalid
+from statuspage.observability import metrics as counters
+from statuspage.web.metrics import of_processes
 
 OPERATOR = Actor(ActorKind.SYSTEM, "Command line")
 
@@ -36,7 +38,7 @@ def init_app(app: Flask) -> None:
     for command in (
         staff_commands,
         token_commands,
-        _Import("import", help=_Import.__doc__),
+        importing.group,
         export.command,
         backing_up.backup,
         backing_up.restore,
@@ -53,22 +55,6 @@ class _Prepared(AppGroup):
         return super().invoke(ctx)
 
 
-class _Import(click.Group):
-    """Bring a page over from another product."""
-
-    # Loaded when it is asked for: no server needs what importing needs.
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return self._loaded().list_commands(ctx)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return self._loaded().get_command(ctx, cmd_name)
-
-    def _loaded(self) -> click.Group:
-        from statuspage.cli import importing as command
-
-        return command.group
-
-
 @click.command("work")
 @click.pass_obj
 def work(info: ScriptInfo) -> None:
@@ -83,9 +69,6 @@ def metrics(info: ScriptInfo) -> None:
 
     For a worker on a machine of its own, which has no address that Prometheus could ask.
     """
-    from statuspage.observability import metrics as counters
-    from statuspage.web.metrics import of_processes
-
     folder = info.load_app().config["SETTINGS"].data_dir / "counters"
     for line in of_processes(counters.of_others(folder)):
         click.echo(line)

@@ -5,8 +5,11 @@ from typing import Any
 import click
 from flask import current_app
 from flask.cli import with_appcontext
+from flask_migrate import cli  # type: ignore[attr-defined]
 
 from statuspage import clock
+from statuspage.backup import move_engine, rows
+from statuspage.db import migrate
 from statuspage.db.errors import plainly
 
 
@@ -34,10 +37,6 @@ class _Database(click.Group):
 
     def _loaded(self) -> click.Group:
         # Untyped: its stubs leave the commands out.
-        from flask_migrate import cli  # type: ignore[attr-defined]
-
-        from statuspage.db import migrate
-
         if current_app and "migrate" not in current_app.extensions:
             migrate.use_alembic(current_app._get_current_object())  # type: ignore[attr-defined]
         group: click.Group = cli.db
@@ -58,8 +57,6 @@ def move(url: str) -> None:
     variable STATUSPAGE_NEW_DATABASE_URL, where nobody else sees its password.
     Stop the status page first; the database it has is only read.
     """
-    from statuspage.backup import move_engine, rows
-
     try:
         done = move_engine.move(
             current_app._get_current_object(),  # type: ignore[attr-defined]

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 from flask.cli import ScriptInfo
+from sqlalchemy.exc import SQLAlchemyError
 
+from statuspage import clock
+from statuspage.db import db, migrate
+from statuspage.domain.events import Actor, ActorKind
+from statuspage.importers.statuspage import source, write
 from statuspage.importers.statuspage.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -40,14 +45,6 @@ def statuspage(info: ScriptInfo, place: str) -> None:
 
 def run(app: "Flask", place: str) -> "Report":
     """Read, write, commit: all of it or nothing. Raises `RefusedError`."""
-    # Here, so that no other command loads what reads JSON and speaks HTTP.
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from statuspage import clock
-    from statuspage.db import db, migrate
-    from statuspage.domain.events import Actor, ActorKind
-    from statuspage.importers.statuspage import source, write
-
     by = Actor(ActorKind.SYSTEM, "Import")
     recording = source.read(place, each=_shown("Reading"))
     migrate.bring_up_to_date(app)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event, orm
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -110,15 +112,10 @@ def reading() -> None:
 def upserting(table: Any) -> Any:
     """An `INSERT` into this table or model that may say what to do where the row is there already.
 
-    Both engines have it, and SQLAlchemy has a statement for each. Only the one in use is
-    loaded: the other's two megabytes would be copied by each process.
+    Both engines have it, and SQLAlchemy has a statement for each.
     """
-    insert: Any
-    if db.engine.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert
-    else:
-        from sqlalchemy.dialects.sqlite import insert
-    return insert(table)
+    is_postgresql = db.engine.dialect.name == "postgresql"
+    return postgresql_insert(table) if is_postgresql else sqlite_insert(table)
 
 
 def without_waiting() -> None:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import flask_migrate
 import sqlalchemy as sa
 import structlog
 from flask import Flask
+from flask_migrate import Migrate
 
 from statuspage.config import PROJECT
 from statuspage.db import READONLY, db, without_limit
@@ -68,17 +70,13 @@ def is_known(revision: str) -> bool:
 
 def upgrade(app: Flask, revision: str = "head") -> None:
     """Migrate up to `revision`, whoever else may be doing so."""
-    from flask_migrate import upgrade
-
     use_alembic(app)
     with app.app_context():
-        upgrade(directory=str(MIGRATIONS), revision=revision)
+        flask_migrate.upgrade(directory=str(MIGRATIONS), revision=revision)
 
 
 def use_alembic(app: Flask) -> None:
     """Prepare `app` for Flask-Migrate and its `flask db` commands."""
-    from flask_migrate import Migrate
-
     Migrate(app, db, directory=str(MIGRATIONS), render_item=_render_item)
 
 

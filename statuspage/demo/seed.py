@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 from statuspage.demo.stories import MAINTENANCE, STORIES, Story, Work
 from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import models
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import SYSTEM, Actor, ActorKind
 from statuspage.domain.incidents import corrections, maintenance, postmortems
 from statuspage.domain.incidents.models import Facts, Incident
@@ -92,7 +93,7 @@ def seed(*, at: datetime) -> None:
 
 
 def _build_components(begin: datetime, at: datetime) -> dict[str, Component]:
-    groups: dict[str, components.ComponentGroup] = {}
+    groups: dict[str, models.ComponentGroup] = {}
     found = {}
     today = at.astimezone(ZoneInfo(ZONE)).date()
     for name, group, description, age in _COMPONENTS:

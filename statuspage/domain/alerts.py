@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from statuspage.db import Model, db
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor, ActorKind, Event
 from statuspage.domain.incidents import drafts, models, updates
 from statuspage.domain.incidents import verbs as incidents

@@ -20,7 +20,7 @@ from sqlalchemy.orm import (
 
 from statuspage.db import Model, PublicId, db
 from statuspage.domain import events
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor
 from statuspage.domain.metrics import Metric
 from statuspage.domain.subscribers import addresses

@@ -17,7 +17,8 @@ from pathlib import Path
 from statuspage import clock
 from statuspage.export.builder import LookSince, Maker, Stages
 from statuspage.export.render import Ask, Together, alone
-from statuspage.export.targets import Keys, is_published, parse
+from statuspage.export.targets import Keys
+from statuspage.export.targets.registry import is_published, parse
 from statuspage.export.uploads import Courier, Standings
 from statuspage.page.snapshot.build import NoPageError
 

@@ -12,14 +12,15 @@ import hmac
 import os
 from collections.abc import Sequence
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 _NONCE_BYTES = 12
 """Random for each seal (NIST SP 800-38D §8.2.2)."""
 
 
 def seal(key: str, secret: bytes, *, purpose: str) -> str:
     """`secret` as text that only `key` opens, and only for this purpose."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     nonce = os.urandom(_NONCE_BYTES)
     box = AESGCM(_derived(key)).encrypt(nonce, secret, purpose.encode())
     return base64.b64encode(nonce + box).decode()
@@ -27,9 +28,6 @@ def seal(key: str, secret: bytes, *, purpose: str) -> str:
 
 def opened(keys: Sequence[str], text: str, *, purpose: str) -> tuple[bytes, str] | None:
     """The secret and which of these keys sealed it; None when it was none of them."""
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     try:
         raw = base64.b64decode(text, validate=True)
     except binascii.Error:

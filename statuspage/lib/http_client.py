@@ -20,8 +20,6 @@ from urllib.parse import urlsplit
 
 from AntiSSRF import IPAddressRanges
 
-from statuspage.notify.channels import Failed
-
 TOTAL_S = 15.0
 MOST_ANSWERED = 64 * 1024
 """Bytes of an answer that are read."""
@@ -32,6 +30,18 @@ GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class RequestError(Exception):
+    """No response came. The sentence holds no address, so it may be stored and shown.
+
+    `is_final`: trying again cannot help.
+    """
+
+    def __init__(self, sentence: str, *, is_final: bool = False) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.is_final = is_final
 
 
 @dataclass(frozen=True)
@@ -64,39 +74,41 @@ class Outgoing:
     ) -> Answered:
         """Send and read the answer, in `total_s` at most.
 
-        Raises `Failed`: final for an address that may not be reached, else to be tried
+        Raises `RequestError`: final for an address that may not be reached, else to be tried
         again. The status is not judged.
         """
         until = time.monotonic() + self._total_s
         parts = urlsplit(url)
         host, scheme = parts.hostname, parts.scheme
         if scheme not in PORTS or not host:
-            raise Failed("The address is no web address.", is_final=True)
+            raise RequestError("The address is no web address.", is_final=True)
         try:
             port = parts.port or PORTS[scheme]
         except ValueError:
-            raise Failed("The address has no valid port.", is_final=True) from None
+            raise RequestError("The address has no valid port.", is_final=True) from None
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         where = self._checked(host, port)
         try:
             return _exchange(scheme, host, port, where, method, target, body, headers, until)
         except TimeoutError:
-            raise Failed(f"It did not answer within {self._total_s:.0f} seconds.") from None
+            raise RequestError(f"It did not answer within {self._total_s:.0f} seconds.") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             if time.monotonic() >= until:
-                raise Failed(f"It did not answer within {self._total_s:.0f} seconds.") from None
-            raise Failed(f"The connection failed: {_in_words(error)}.") from None
+                raise RequestError(
+                    f"It did not answer within {self._total_s:.0f} seconds."
+                ) from None
+            raise RequestError(f"The connection failed: {_in_words(error)}.") from None
 
     def _checked(self, host: str, port: int) -> tuple[str, int]:
-        """(address, port) to connect to. Raises `Failed` when any address of the name is inner."""
+        """(address, port) to connect to. Raises `RequestError` if any address of it is private."""
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise Failed("Its name is not known to the domain name system.") from None
+            raise RequestError("Its name is not known to the domain name system.") from None
         addresses = [str(entry[4][0]) for entry in found]
         for text in addresses:
             if host != self._trusted and not self.may_reach(text):
-                raise Failed(
+                raise RequestError(
                     "The address lies in a network that may not be reached.", is_final=True
                 )
         return addresses[0], port

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from statuspage.db import db
 from statuspage.domain import events
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import Event
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Affected, Incident

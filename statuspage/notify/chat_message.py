@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from statuspage.domain.statuses import ComponentStatus, worst
 from statuspage.lib.markdown import to_plain
-from statuspage.notify.channels import Failed
+from statuspage.notify.channels.base import Failed
 from statuspage.notify.email_message import step
 from statuspage.notify.message import News, NewsKind, Recipient
 from statuspage.page.html import formatting as wording

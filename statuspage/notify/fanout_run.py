@@ -13,7 +13,8 @@ from flask import Flask
 from statuspage.db import db, reading
 from statuspage.domain import events
 from statuspage.domain.subscribers.subscriptions import Channel
-from statuspage.notify import channels, deliveries, fanout, staff_emails
+from statuspage.notify import deliveries, fanout, staff_emails
+from statuspage.notify.channels import base, registry
 from statuspage.notify.clock_jumps import Steady
 from statuspage.notify.sender import Lane
 
@@ -34,12 +35,12 @@ class Teller:
     def __init__(
         self,
         app: Flask,
-        ways: dict[Channel, channels.Way] | None = None,
+        ways: dict[Channel, base.ChannelSender] | None = None,
         *,
         steady: Steady | None = None,
     ) -> None:
         self._app = app
-        self._ways = channels.ways(app.config["SETTINGS"]) if ways is None else ways
+        self._ways = registry.channel_senders(app.config["SETTINGS"]) if ways is None else ways
         self._lanes: dict[Channel, Lane] = {}
         self._stepping = threading.Lock()
         self._steady = steady

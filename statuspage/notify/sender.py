@@ -23,8 +23,9 @@ from statuspage.domain import events
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.lib.http_client import RequestError
 from statuspage.notify import deliveries, message, recipient_limits
-from statuspage.notify.channels import Failed, Way
+from statuspage.notify.channels.base import ChannelSender, Failed
 from statuspage.notify.deliveries import Claimed, DeliveryState, Outcome
 from statuspage.notify.failure_log import Troubles
 from statuspage.notify.message import News, NewsKind, Recipient
@@ -49,7 +50,7 @@ _may_tell = Sparing(60)
 class Lane:
     """One channel of this worker."""
 
-    def __init__(self, app: Flask, channel: Channel, way: Way) -> None:
+    def __init__(self, app: Flask, channel: Channel, way: ChannelSender) -> None:
         self._app = app
         self.channel = channel
         self._way = way
@@ -136,7 +137,7 @@ class Lane:
         return job
 
 
-def attempt(way: Way, claimed: Claimed, told: News, to: Recipient) -> Outcome:
+def attempt(way: ChannelSender, claimed: Claimed, told: News, to: Recipient) -> Outcome:
     """Send once. A fault of ours counts as a failure that may pass."""
     incident = told.incident.id if told.incident else None
     with bound_contextvars(delivery=claimed.id, event=claimed.event_id, incident=incident):
@@ -158,9 +159,12 @@ def attempt(way: Way, claimed: Claimed, told: News, to: Recipient) -> Outcome:
     return outcome
 
 
-def _attempt(way: Way, claimed: Claimed, told: News, to: Recipient) -> Outcome:
+def _attempt(way: ChannelSender, claimed: Claimed, told: News, to: Recipient) -> Outcome:
     try:
         remote_id = way.send(told, to)
+    except RequestError as error:
+        state = DeliveryState.DEAD if error.is_final else DeliveryState.LATER
+        return Outcome(claimed, state, error.sentence)
     except Failed as failed:
         state = DeliveryState.DEAD if failed.is_final else DeliveryState.LATER
         return Outcome(

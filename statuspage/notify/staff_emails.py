@@ -27,8 +27,9 @@ from statuspage.domain.events import ActorKind, Event
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor
 from statuspage.domain.staff.members import Staff
-from statuspage.notify import email_message
-from statuspage.notify.channels import Failed
+from statuspage.notify import email_message, queue
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.channels.email import Post
 from statuspage.notify.email_message import Written
 from statuspage.notify.failure_log import Troubles
 
@@ -110,14 +111,11 @@ def pass_on(event: Event, *, at: datetime) -> None:
     Without a mail server there is nobody to tell. While the queue is away the event waits
     for the next tick. A crash in between tells the person twice, which is better than never.
     """
-    # A process that never sends anything needs no queue.
-    from statuspage.notify import worker
-
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     row = db.session.get_one(Event, event.id, with_for_update=True, populate_existing=True)
     with suppress(Exception), troubles.watch("A notice to staff"):
         if row.fanned_out_at is None and app.config["SETTINGS"].smtp_url is not None:
-            worker.queue_of(app)
+            queue.queue_of(app)
             app.extensions["send_notice"](row.id, 1)
         row.fanned_out_at = row.fanned_out_at or at
     db.session.commit()
@@ -126,15 +124,13 @@ def pass_on(event: Event, *, at: datetime) -> None:
 # ── sending ────────────────────────────────────────────────────────────────────
 
 
-def put_on(queue: Huey, app: Flask) -> None:
+def put_on(huey: Huey, app: Flask) -> None:
     """Have this queue send notices."""
-    app.extensions["send_notice"] = queue.task(name="send_notice")(partial(send, app))
+    app.extensions["send_notice"] = huey.task(name="send_notice")(partial(send, app))
 
 
 def send(app: Flask, event_id: int, attempt: int) -> None:
     """Send the notice of an event; where that fails, leave a job for later."""
-    from statuspage.notify.channels.email import Post
-
     settings: Settings = app.config["SETTINGS"]
     with app.app_context():
         reading()

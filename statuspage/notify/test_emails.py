@@ -15,7 +15,8 @@ from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import reading
 from statuspage.domain.subscribers.subscriptions import Channel
-from statuspage.notify import channels, email_examples
+from statuspage.notify import email_examples
+from statuspage.notify.channels import base, registry
 from statuspage.notify.message import NewsKind
 
 log = structlog.get_logger(__name__)
@@ -33,10 +34,10 @@ def send(app: Flask, kind: str, address: str) -> None:
     with app.app_context():
         reading()
         sample = email_examples.of(NewsKind(kind), at=clock.now(), base_url=settings.base_url)
-    way = channels.ways(settings)[Channel.EMAIL]
+    way = registry.channel_senders(settings)[Channel.EMAIL]
     try:
         way.send(sample.news, email_examples.reader(address, settings.base_url))
-    except channels.Failed as failed:
+    except base.Failed as failed:
         log.warning("trial.failed", kind=kind, reason=failed.sentence)
         raise
     finally:

@@ -7,23 +7,22 @@ once, or one missed in a crash, changes nothing: each step is a compare-and-set.
 import os
 import signal
 import threading
-import weakref
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
 import sqlalchemy as sa
 from flask import Flask
-from huey import Huey, SqliteHuey, crontab
+from huey import Huey, crontab
 from huey.consumer import Consumer
 
 from statuspage import clock
-from statuspage.config import Settings
 from statuspage.db import db, reading
 from statuspage.domain import alerts, metrics
 from statuspage.domain.incidents import maintenance, reminders
 from statuspage.domain.subscribers import subscriptions as subscribers
-from statuspage.notify import deliveries, health, heartbeat, staff_emails, test_emails
+from statuspage.notify import deliveries, health, heartbeat, queue, staff_emails, test_emails
+from statuspage.notify.bounces import job as bounce_job
 from statuspage.notify.clock_jumps import Steady
 from statuspage.notify.failure_log import Troubles
 from statuspage.notify.fanout_run import Teller
@@ -36,29 +35,19 @@ SHUTDOWN_S = 4
 troubles = Troubles()
 
 
-def queue_of(app: Flask) -> Huey:
-    """This application's queue: Redis where there is one, else a file of its own."""
-    if "queue" not in app.extensions:
-        queue = _make_queue(app.config["SETTINGS"])
-        # SQLite's file has to be closed by somebody: Python 3.13 warns when nobody does.
-        weakref.finalize(app, queue.storage.close)
-        app.extensions["queue"] = queue
-        app.extensions["tell"] = queue.task(name="tell")(partial(_tell, app))
-        queue.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
-        app.extensions["canary"] = queue.task(name="canary")(partial(_canary, app))
-        if app.config["SETTINGS"].bounce_imap_url:
-            from statuspage.notify.bounces import job as bounce_job
-
-            bounce_job.schedule(queue, app)
-        test_emails.put_on(queue, app)
-        staff_emails.put_on(queue, app)
-    return app.extensions["queue"]
+def init_app(app: Flask) -> None:
+    """Name the tasks that the queue of this application knows."""
+    app.extensions[queue.REGISTER] = _register
 
 
-def wake(app: Flask) -> None:
-    """Leave the job that makes the worker look at once. Raises when the queue is away."""
-    queue_of(app)
-    app.extensions["tell"]()
+def _register(huey: Huey, app: Flask) -> None:
+    app.extensions["tell"] = huey.task(name="tell")(partial(_tell, app))
+    huey.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
+    app.extensions["canary"] = huey.task(name="canary")(partial(_canary, app))
+    if app.config["SETTINGS"].bounce_imap_url:
+        bounce_job.schedule(huey, app)
+    test_emails.put_on(huey, app)
+    staff_emails.put_on(huey, app)
 
 
 def _tell(app: Flask) -> None:
@@ -71,7 +60,7 @@ def _tell(app: Flask) -> None:
 
 def leave_canary(app: Flask, at: datetime) -> None:
     """Put a job into the queue that shows that what is put there comes out."""
-    queue_of(app)
+    queue.queue_of(app)
     with suppress(Exception), troubles.watch("The canary"):
         show(app, Sign.STARTED, at)
         app.extensions["canary"]()
@@ -149,7 +138,7 @@ def work(app: Flask) -> None:
     ticker.start()
     leave_canary(app, clock.now())
     consumer = Consumer(
-        queue_of(app),
+        queue.queue_of(app),
         workers=2,
         max_delay=1.0,
         graceful_signal="TERM",
@@ -183,17 +172,3 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
         if not stopping.is_set():
             # A worker that no longer ticks must not look alive.
             os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _make_queue(settings: Settings) -> Huey:
-    if settings.redis_url:
-        # Loaded only here: it takes five megabytes.
-        from statuspage.notify.redis_queue import RedisQueue
-
-        return RedisQueue.at(settings.redis_url, troubles)
-    return SqliteHuey(
-        "statuspage",
-        filename=str(settings.data_dir / "queue.db"),
-        # Not SQLite's default: a job that was accepted survives a power cut.
-        fsync=True,
-    )

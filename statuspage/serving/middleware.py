@@ -4,23 +4,17 @@
 new calls `publish`, and both send the same bytes and headers.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, abort, current_app, g, request
 
-from statuspage.db import reading
-from statuspage.domain import events
 from statuspage.observability.metrics import PAGE_CHECKS, PAGE_REQUESTS, SERVED_AGE_SECONDS, Counter
 from statuspage.serving.cache import Published, Render, UnavailableError
 from statuspage.serving.conditional import acceptable, canonical, has_it
 from statuspage.serving.error_page import SORRY_HEADERS, sorry_page
 from statuspage.serving.response import Answer, Header
-from statuspage.web import listening
-from statuspage.web.sessions import DeskSessionInterface
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,32 +23,15 @@ LANGUAGE = "en"
 NOT_MODIFIED = "304 Not Modified"
 
 
-def init_app(
-    app: Flask, data_dir: Path, *, watch: bool = True, is_behind_front: bool = False
-) -> None:
-    """Put the edge in front of `app`. Without `watch` every request checks the revision.
+def init_app(app: Flask, published: Published, *, is_behind_proxy: bool = False) -> None:
+    """Serve what is in `published` before `app` is asked.
 
-    Behind a front, its questions are not counted as requests of readers: it counts those.
+    Behind our proxy, its requests are not counted as requests of readers: it counts those.
     """
-
-    @contextmanager
-    def within() -> Iterator[None]:
-        with app.app_context():
-            reading()
-            yield
-
-    published = Published(
-        events.revision,
-        within=within,
-        folder=data_dir / "published",
-        watch=watch,
-        listen=lambda: listening.listen(app, published),
-    )
     app.extensions["published"] = published
-    app.extensions["page_counter"] = PAGE_CHECKS if is_behind_front else PAGE_REQUESTS
-    if not is_behind_front:
+    app.extensions["page_counter"] = PAGE_CHECKS if is_behind_proxy else PAGE_REQUESTS
+    if not is_behind_proxy:
         SERVED_AGE_SECONDS.read = published.served_age
-    app.session_interface = DeskSessionInterface()
     app.wsgi_app = Edge(app.wsgi_app, published, app.extensions["page_counter"])  # type: ignore[method-assign]
 
 

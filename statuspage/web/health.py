@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from statuspage import clock
 from statuspage.db import db, reading
 from statuspage.domain import events
-from statuspage.notify import health
+from statuspage.notify import health, queue
 
 bp = Blueprint("health", __name__)
 
@@ -74,11 +74,8 @@ def _ask_database() -> health.Health:
 
 
 def _ask_queue() -> None:
-    # Imported when asked: the web processes need nothing else of the queue.
-    from statuspage.notify import worker
-
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    worker.queue_of(app).pending_count()
+    queue.queue_of(app).pending_count()
 
 
 def _plain(text: str, status: int) -> Response:

@@ -12,6 +12,7 @@ import pytest
 from statuspage import clock
 from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim, effective
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
@@ -223,7 +224,7 @@ def status_of(stored):
     def ask(public_id):
         def question():
             component = components.get(public_id)
-            rows = components.claims_since(clock.now())
+            rows = claims_store.claims_since(clock.now())
             spans = [row.span for row in rows if row.component_id == component.id]
             return effective(spans, clock.now())
 

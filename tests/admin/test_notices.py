@@ -12,8 +12,9 @@ from statuspage.domain.events import SYSTEM, Actor, ActorKind
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor, totp
 from statuspage.domain.staff.members import Role
-from statuspage.notify import staff_emails, worker
+from statuspage.notify import staff_emails
 from statuspage.notify.fanout_run import Teller
+from statuspage.notify.queue import queue_of
 from tests.admin.conftest import BASE, Browser
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.mailbox import mail_server
@@ -49,7 +50,7 @@ def inbox(app, settings, monkeypatch):
 def work(app):
     """One tick of the worker, and every job that is in the queue then."""
     Teller(app, {}).step(clock.now())
-    queue = worker.queue_of(app)
+    queue = queue_of(app)
     while job := queue.dequeue():
         queue.execute(job)
 
@@ -150,7 +151,7 @@ def test_a_mail_server_that_says_later_is_asked_again(app, bea, inbox, committed
         staff.set_password(person, ANOTHER, by=person.actor, at=clock.now())
     work(app)
     assert read(inbox) == []
-    queue = worker.queue_of(app)
+    queue = queue_of(app)
     (later,) = queue.scheduled()
     assert later.eta - datetime.now() == staff_emails.FIRST_RETRY
     inbox.mode = "takes"
@@ -165,7 +166,7 @@ def test_while_the_queue_is_away_the_notice_waits(app, bea, inbox, committed):
     with committed():
         person = staff.with_email("bea@example.com")
         staff.set_password(person, ANOTHER, by=person.actor, at=clock.now())
-    queue = worker.queue_of(app)
+    queue = queue_of(app)
     queue.storage.conn.execute("ALTER TABLE task RENAME TO away")
     Teller(app, {}).step(clock.now())
     queue.storage.conn.execute("ALTER TABLE away RENAME TO task")

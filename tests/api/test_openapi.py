@@ -7,7 +7,7 @@ import pytest
 from statuspage.config import PROJECT
 from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
-from statuspage.web.api_v1.operations import OPERATIONS
+from statuspage.web.operations import OPERATIONS
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, drafts, maintenance
@@ -151,7 +152,7 @@ def test_a_component_that_shows_only_in_trouble_is_hidden_while_it_is_well(ask, 
     assert ask("components")["components"] == []
 
     with committed():
-        components.set_status(shy, site.DEGRADED, by=SYSTEM, at=at)
+        claims_store.set_status(shy, site.DEGRADED, by=SYSTEM, at=at)
     rows = ask("components")["components"]
     assert [(row["name"], row["status"]) for row in rows] == [
         ("Regions", "degraded_performance"),
@@ -185,7 +186,7 @@ def test_the_page_s_status_follows_from_its_components(ask, committed, at):
         with committed():
             for one, status in zip(both, statuses.split(), strict=True):
                 component = components.get(one.public_id)
-                components.set_status(component, Claim(ComponentStatus(status)), by=SYSTEM, at=at)
+                claims_store.set_status(component, Claim(ComponentStatus(status)), by=SYSTEM, at=at)
         assert ask("status")["status"] == {"indicator": indicator, "description": description}
 
 

@@ -11,6 +11,7 @@ from statuspage import clock
 from statuspage.config import Settings
 from statuspage.domain import page_settings
 from statuspage.domain.claims import OPERATIONAL, Claim, effective
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, maintenance, postmortems
@@ -141,7 +142,7 @@ def claim_of(app):
     def ask(public_id):
         with app.app_context():
             component = components.get(public_id)
-            rows = components.claims_since(clock.now())
+            rows = claims_store.claims_since(clock.now())
             spans = [row.span for row in rows if row.component_id == component.id]
             return effective(spans, clock.now())
 

@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage import config
-from statuspage.cli import export
 from statuspage.config import Settings
 from statuspage.db import damage_mark, db, integrity, migrate
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor, totp
 from statuspage.domain.staff.members import Role
+from statuspage.export import runner
 from statuspage.export.uploads import Standing, Standings
 from statuspage.factory import create_app
 from statuspage.notify import deliveries, fanout_run, heartbeat
@@ -76,7 +76,7 @@ def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, che
     target = f"file:{tmp_path}/copy"
     other = create_app(settings.model_copy(update={"mirror": target}), watch=False)
     assert check(other)[1]["mirror"][0][0] == "warn"
-    folder = export.folder_of(settings)
+    folder = runner.folder_of(settings)
     folder.mkdir(parents=True)
     kept = Standings(folder)
     kept.note(Standing(target, made_at=at.isoformat()))

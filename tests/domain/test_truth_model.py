@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from statuspage.db import db
 from statuspage.domain import events, uptime
 from statuspage.domain.claims import Claim, effective, intervals
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
 from statuspage.domain.incidents import verbs as incidents
@@ -513,7 +514,7 @@ class TruthModel(RuleBasedStateMachine):
         self.wait(wait)
         painted = None if claim == OPERATIONAL else claim
         present = self.painted["standing", index][self.now_s]
-        components.set_status(self.component(index), claim, by=ANNA, at=self.at())
+        claims_store.set_status(self.component(index), claim, by=ANNA, at=self.at())
         self.paint("standing", index, painted, self.now_s)
         self.recorded(0 if present == painted else 1)
 
@@ -544,7 +545,7 @@ class TruthModel(RuleBasedStateMachine):
     def correct_claim(self, which, begin_s, length_s, claim):
         rows = [
             row
-            for row in components.claims_since(moment(-1000))
+            for row in claims_store.claims_since(moment(-1000))
             if row.incident_id is None and row.ends_at is not None
         ]
         if not rows:
@@ -565,7 +566,7 @@ class TruthModel(RuleBasedStateMachine):
                 (row.starts_at - FIRST) // second,
                 (row.ends_at - FIRST) // second,
             )
-        components.correct_claim(
+        claims_store.correct_claim(
             row,
             claim=claim,
             starts_at=moment(begin_s),
@@ -608,7 +609,7 @@ class TruthModel(RuleBasedStateMachine):
     def spans(self):
         found = [[], [], []]
         ids = [self.component(index).id for index in range(3)]
-        for row in components.claims_since(moment(-1000)):
+        for row in claims_store.claims_since(moment(-1000)):
             found[ids.index(row.component_id)].append(row.span)
         return found
 
@@ -691,7 +692,7 @@ class TruthModel(RuleBasedStateMachine):
                     at=self.at(),
                 )
         for index in range(3):
-            components.set_status(self.component(index), OPERATIONAL, by=ANNA, at=self.at())
+            claims_store.set_status(self.component(index), OPERATIONAL, by=ANNA, at=self.at())
         db.session.flush()
         for spans in self.spans():
             assert effective(spans, self.at()) == OPERATIONAL

@@ -12,9 +12,9 @@ import time_machine
 from flask import Flask
 
 from statuspage import clock
-from statuspage.cli import export
 from statuspage.config import Settings
 from statuspage.db import db
+from statuspage.export import runner
 from statuspage.export.render import in_process
 from statuspage.export.worker import Mirror
 from statuspage.factory import create_app
@@ -56,12 +56,12 @@ def mirror_to(app, tmp_path):
 
 
 def a_mirror(app, work, *targets, **more) -> Mirror:
-    published = export.ask_nothing_twice(app)
+    published = runner.ask_nothing_twice(app)
     return Mirror(
         work,
         targets,
         ask=in_process(app.wsgi_app, app.config["SETTINGS"].base_url),
-        look_since=export.looking(app),
+        look_since=runner.looking(app),
         revision=published.read_revision,
         **more,
     )

@@ -13,7 +13,8 @@ import pytest
 
 from statuspage.config import SettingsError, load
 from statuspage.export.staging import Draft, Stage
-from statuspage.export.targets import Keys, TargetError, parse, rsync, sftp
+from statuspage.export.targets import Keys, TargetError, rsync, sftp
+from statuspage.export.targets.registry import parse
 from statuspage.export.targets.sigv4 import signed
 from statuspage.export.uploads import Courier, Standings, standings
 from tests.mirror.receivers import ACCESS, SECRET, bucket

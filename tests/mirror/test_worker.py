@@ -2,11 +2,11 @@
 
 import time
 
-from statuspage.cli import export
 from statuspage.db import db
 from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
+from statuspage.export import runner
 from statuspage.factory import create_app
 
 
@@ -24,7 +24,7 @@ def test_a_change_is_in_the_mirror_of_a_worker_within_five_seconds(
         page_settings.create("Example", by=SYSTEM, at=at)
     copy = tmp_path / "copy"
     app = create_app(settings.model_copy(update={"mirror": f"file:{copy}"}), watch=False)
-    with export.beside(app):
+    with runner.beside(app):
         until((copy / "index.html").exists, seconds=30)
         with committed():
             components.add_component("Checkout", by=SYSTEM, at=at)

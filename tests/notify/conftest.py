@@ -13,7 +13,7 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.notify import message as news
-from statuspage.notify.channels import Way
+from statuspage.notify.channels.base import ChannelSender
 from tests import told as rows
 from tests.conftest import SECRET
 
@@ -116,8 +116,8 @@ class Receiver:
     def told(self) -> list[str]:
         return [public_id for public_id, _ in self.taken]
 
-    def way(self, slots=4) -> Way:
-        return Way(self.send, slots)
+    def way(self, slots=4) -> ChannelSender:
+        return ChannelSender(self.send, slots)
 
 
 @pytest.fixture

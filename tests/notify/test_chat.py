@@ -11,17 +11,9 @@ from statuspage.db import db
 from statuspage.domain import events
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
 from statuspage.notify import deliveries, message
-from statuspage.notify.channels import (
-    Failed,
-    discord,
-    google_chat,
-    mattermost,
-    slack,
-    sms,
-    teams,
-    telegram,
-    ways,
-)
+from statuspage.notify.channels import discord, google_chat, mattermost, slack, sms, teams, telegram
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.channels.registry import channel_senders
 from statuspage.notify.deliveries import Claimed, DeliveryState
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.receivers import answers, receiver
@@ -145,7 +137,7 @@ def test_each_answer_of_a_vendor_is_understood(told, settings, channel, status, 
     with receiver(answers(status, body=body)) as url:
         host = f"http://{urlsplit(url).netloc}"
         more = {"telegram_url": host, "sms_url": f"{host}/?to={{to}}&t={{text}}"}
-        send = ways(settings.model_copy(update=more))[channel].send
+        send = channel_senders(settings.model_copy(update=more))[channel].send
         if 200 <= status < 300:
             assert send(one, replace(to, address=url)) == meant
             return

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import ValidationError
 
 from statuspage.config import Settings
-from statuspage.notify.channels import ways
+from statuspage.notify.channels.registry import channel_senders
 from statuspage.notify.message import Channel
 from tests.conftest import on_sqlite
 from tests.notify.mailbox import mail_server
@@ -33,7 +33,7 @@ def received(settings, tmp_path, key, told):
     def send() -> bytes:
         (tmp_path / "dkim.pem").write_bytes(pem(key))
         with mail_server() as inbox:
-            way = ways(
+            way = channel_senders(
                 settings.model_copy(
                     update={
                         "smtp_url": inbox.url,

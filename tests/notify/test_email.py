@@ -15,7 +15,9 @@ from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.notify import deliveries as ledger
 from statuspage.notify import email_message, sender
-from statuspage.notify.channels import Failed, email, ways
+from statuspage.notify.channels import email
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.channels.registry import channel_senders
 from statuspage.notify.deliveries import DeliveryState
 from statuspage.notify.fanout_run import enter_waiting
 from statuspage.notify.message import NewsKind
@@ -144,7 +146,7 @@ def test_times_are_told_in_the_zone_that_the_reader_chose(told, committed, at):
 
 @pytest.fixture
 def send(settings, inbox):
-    way = ways(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
+    way = channel_senders(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
     yield way.send
     way.close()
 
@@ -192,7 +194,7 @@ def test_only_an_address_that_is_wrong_is_given_up(
     app, settings, inbox, told, at, mode, state, deliveries
 ):
     inbox.mode = mode
-    way = ways(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
+    way = channel_senders(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
     found, to = told()
     with app.app_context():
         enter_waiting(at)
@@ -221,7 +223,7 @@ def test_a_mail_that_was_lost_after_data_comes_again_with_the_same_id(send, inbo
 def test_a_server_that_is_away_is_tried_again(settings, told):
     away = settings.model_copy(update={"smtp_url": f"smtp://127.0.0.1:{free_port()}"})
     with pytest.raises(Failed, match="nothing listens there") as failed:
-        ways(away)[Channel.EMAIL].send(*told())
+        channel_senders(away)[Channel.EMAIL].send(*told())
     assert not failed.value.is_final
 
 
@@ -234,9 +236,9 @@ def test_a_tarpit_is_left_after_some_seconds(settings, told, monkeypatch):
             update={"smtp_url": url.replace("http", "smtp").rstrip("/hok")}
         )
         with pytest.raises(Failed, match="took more than") as failed:
-            ways(tarpit)[Channel.EMAIL].send(*told())
+            channel_senders(tarpit)[Channel.EMAIL].send(*told())
     assert not failed.value.is_final
 
 
 def test_without_a_mail_server_mail_waits_for_one(settings):
-    assert Channel.EMAIL not in ways(settings)
+    assert Channel.EMAIL not in channel_senders(settings)

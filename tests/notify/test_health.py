@@ -13,6 +13,7 @@ from statuspage.notify import deliveries, delivery_stats, health, worker
 from statuspage.notify.deliveries import Delivery, DeliveryState
 from statuspage.notify.fanout_run import enter_waiting
 from statuspage.notify.heartbeat import Sign
+from statuspage.notify.queue import queue_of
 from tests.conftest import on_sqlite
 
 MINUTE = timedelta(minutes=1)
@@ -87,7 +88,7 @@ def test_a_canary_that_does_not_come_out_of_the_queue_is_missed(app, at, travell
     worker.leave_canary(app, at)
     assert not look(app, at).is_canary_lost
     assert look(app, at + 2 * MINUTE).is_canary_lost
-    queue = worker.queue_of(app)
+    queue = queue_of(app)
     queue.execute(queue.dequeue())
     assert look(app, at).signs[Sign.CANARY] == at
     assert not look(app, at + 2 * MINUTE).is_canary_lost
@@ -99,7 +100,7 @@ def test_a_lost_canary_is_logged_once_and_once_when_it_is_found(app, at, travell
     for minute in range(1, 5):
         worker.show_life(app, at + minute * MINUTE)
     assert caplog.text.count("The canary is lost") == 1
-    queue = worker.queue_of(app)
+    queue = queue_of(app)
     queue.execute(queue.dequeue())
     for minute in range(5, 8):
         worker.show_life(app, at + minute * MINUTE)

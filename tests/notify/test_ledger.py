@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from statuspage.db import db
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.incidents import verbs as incidents
@@ -17,7 +18,7 @@ from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, Wants
 from statuspage.notify import deliveries, fanout, send_limits
 from statuspage.notify import worker as jobs
-from statuspage.notify.channels import Failed
+from statuspage.notify.channels.base import Failed
 from statuspage.notify.deliveries import Delivery, DeliveryState
 from statuspage.notify.fanout_run import PIECES_PER_STEP, Teller, enter_waiting
 from statuspage.notify.sender import Preparation, attempt, settle
@@ -220,7 +221,7 @@ def test_a_status_set_by_hand_is_told_to_programs_only(
     subscribed(channel=Channel.EMAIL)
     with committed():
         row = components.get(component)
-        components.set_status(row, Claim(ComponentStatus.MAJOR_OUTAGE), by=SYSTEM, at=at)
+        claims_store.set_status(row, Claim(ComponentStatus.MAJOR_OUTAGE), by=SYSTEM, at=at)
     entered()
     with app.app_context():
         assert list(db.session.scalars(sa.select(Delivery.channel))) == [Channel.WEBHOOK]

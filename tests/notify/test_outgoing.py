@@ -6,8 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from statuspage.lib.http_client import MOST_ANSWERED, Answered, Outgoing
-from statuspage.notify.channels import Failed
+from statuspage.lib.http_client import MOST_ANSWERED, Answered, Outgoing, RequestError
 from statuspage.notify.channels.http import judge
 from tests.notify import receivers
 
@@ -21,7 +20,7 @@ def sent_to(behave):
         began = time.monotonic()
         try:
             answered, failed = Outgoing(LOOPBACK, total_s=SHORT_S).post(url, b"{}", {}), None
-        except Failed as error:
+        except RequestError as error:
             answered, failed = None, error
         return answered, failed, time.monotonic() - began
 
@@ -61,7 +60,7 @@ def test_what_is_no_answer_is_tried_again(behave):
 
 def test_a_redirect_is_not_followed():
     answered, _, _ = sent_to(receivers.answers(302, "Location: http://169.254.169.254/"))
-    with pytest.raises(Failed, match="redirects are not followed"):
+    with pytest.raises(RequestError, match="redirects are not followed"):
         judge(answered)
 
 
@@ -96,14 +95,14 @@ INNER = [
 
 @pytest.mark.parametrize("url", INNER)
 def test_an_inner_address_is_never_connected_to(url):
-    with pytest.raises(Failed) as refused:
+    with pytest.raises(RequestError) as refused:
         Outgoing(total_s=1).post(url, b"", {})
     assert refused.value.is_final or "not known" in refused.value.sentence
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.com/", "x", "http://", ""])
 def test_what_is_no_web_address_is_refused_for_good(url):
-    with pytest.raises(Failed) as refused:
+    with pytest.raises(RequestError) as refused:
         Outgoing().post(url, b"", {})
     assert refused.value.is_final
 
@@ -134,7 +133,7 @@ def test_a_status_is_judged_once_for_every_channel(status, is_final, is_gone):
     if is_final is None:
         judge(answered)
         return
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(RequestError) as failed:
         judge(answered)
     assert (failed.value.is_final, failed.value.is_gone) == (is_final, is_gone)
     if not is_gone:

@@ -13,8 +13,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from statuspage.config import PROJECT
-from statuspage.notify import channels, sender
-from statuspage.notify.channels import Failed
+from statuspage.notify import sender
+from statuspage.notify.channels import base
+from statuspage.notify.channels.base import Failed
 from statuspage.notify.deliveries import Claimed, DeliveryState
 from statuspage.observability import error_reporting, tracing
 from tests.conftest import on_sqlite
@@ -119,7 +120,7 @@ def test_requests_and_deliveries_are_traced(client, receiver, monkeypatch, told)
         raise Failed("The address was refused.", is_final=True)
 
     claimed = Claimed(7, news.event_id, 1, 1, "lease")
-    outcome = sender.attempt(channels.Way(refuse, 1), claimed, news, to)
+    outcome = sender.attempt(base.ChannelSender(refuse, 1), claimed, news, to)
     assert outcome.state is DeliveryState.DEAD
     tracing.stop()
     spans = []
@@ -144,7 +145,7 @@ def test_requests_and_deliveries_are_traced(client, receiver, monkeypatch, told)
 
 def test_nothing_of_both_is_loaded_where_nobody_asked(tmp_path):
     program = (
-        "import sys; from statuspage import reporting, tracing\n"
+        "import sys; from statuspage.observability import error_reporting as reporting, tracing\n"
         "from statuspage.config import Settings\n"
         "settings = Settings(data_dir=sys.argv[1], secret_key='x' * 16)\n"
         "reporting.begin(settings, 'web')\n"

@@ -18,7 +18,8 @@ from statuspage.domain.subscribers.push_subscriptions import unpacked
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.lib import http_client
 from statuspage.notify import deliveries
-from statuspage.notify.channels import Failed, Way, web_push
+from statuspage.notify.channels import web_push
+from statuspage.notify.channels.base import ChannelSender, Failed
 from statuspage.notify.deliveries import DeliveryState
 from statuspage.notify.fanout_run import enter_waiting
 from statuspage.notify.push_encryption import MOST_BYTES
@@ -65,7 +66,7 @@ def subscribe(client, fake):
 @pytest.fixture
 def sent(app, at, service, fake, settings):
     """`sent()`: what the browser reads of all that waits, sent by the real channel."""
-    way = Way(web_push.sender(settings), slots=1)
+    way = ChannelSender(web_push.sender(settings), slots=1)
 
     def send():
         before = len(service.taken)

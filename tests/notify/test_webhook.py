@@ -16,7 +16,8 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
 from statuspage.notify import message
-from statuspage.notify.channels import ways, webhook
+from statuspage.notify.channels import webhook
+from statuspage.notify.channels.registry import channel_senders
 from tests.conftest import SECRET, on_sqlite
 
 RECORDED = PROJECT / "tests/samples/statuspage/webhooks/incident_update.json"
@@ -72,7 +73,7 @@ def tell(app, settings, hook, at):
         to = message.recipient(
             subscriber, Channel.WEBHOOK, event.id, secret=SECRET, base_url=told.page.url
         )
-    ways(settings)[Channel.WEBHOOK].send(told, to)
+    channel_senders(settings)[Channel.WEBHOOK].send(told, to)
     return hook.taken.pop()
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from statuspage.db import db
 from statuspage.domain import page_settings
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections
@@ -44,7 +45,7 @@ def test_the_front_page_says_what_is_wrong_since_when_and_what_is_fine(client, w
 def test_an_incident_does_not_answer_for_trouble_that_is_not_its_own(client, committed, world, at):
     with committed():
         webhooks = components.get(world.webhooks)
-        components.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=3))
+        claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=3))
     answer = client.get("/")
     assert (
         "Partial outage since 12:22 CET. Besides, Webhooks is down."
@@ -60,7 +61,7 @@ def test_lesser_trouble_is_not_called_operational(client, committed, at):
         for name, claim in (("Mail", site.MAJOR), ("Search", site.DEGRADED), ("API", None)):
             component = site.a_component(name, at)
             if claim:
-                components.set_status(component, claim, by=SYSTEM, at=at - timedelta(hours=1))
+                claims_store.set_status(component, claim, by=SYSTEM, at=at - timedelta(hours=1))
     assert (
         "Mail is down Major outage since 12:00 CET."
         " 1 other component is affected less. Everything else is operational."
@@ -344,7 +345,7 @@ def test_the_calendar_has_a_figure_for_each_month(client, world):
 def test_a_status_set_by_hand_is_explained_as_such(client, committed, world, at):
     with committed():
         webhooks = components.get(world.webhooks)
-        components.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=1))
+        claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=1))
     words = text_of(client.get(f"/components/{world.webhooks}"))
     assert "Major outage" in words
     assert "Set by hand" in words
@@ -611,7 +612,7 @@ def test_a_miss_asks_the_same_number_of_queries_however_much_there_is(
             else:
                 incident = site.an_open_incident(row, at)
                 site.say(incident, "More.", at, row, status=IncidentStatus.MONITORING)
-            components.set_status(rows[-n - 1], site.DEGRADED, by=SYSTEM, at=at)
+            claims_store.set_status(rows[-n - 1], site.DEGRADED, by=SYSTEM, at=at)
         site.a_past_incident(components.get(world.cards), at - timedelta(days=8), at)
         busy = incidents.get(world.open)
         for n, row in enumerate(rows[:30]):
@@ -636,7 +637,7 @@ def test_statuses_are_told_in_words_beside_their_colours(client, committed, at):
         site.a_page(at)
         for status in ComponentStatus:
             row = site.a_component(f"With {status.value}", at)
-            components.set_status(row, site.Claim(status), by=SYSTEM, at=at)
+            claims_store.set_status(row, site.Claim(status), by=SYSTEM, at=at)
     words = text_of(client.get("/"))
     for status in ComponentStatus:
         assert f"With {status.value} {status.label}" in words

@@ -1,100 +1,22 @@
 """Components and component groups: the parts of the service that customers know.
 
-Owns their tables, the table of claims, and every rule about them. `replace_claims`
-and `set_status` are the only writers of claims, `correct_claim` the only one that
-rewrites an old one.
+Owns the rules about their names, order and groups. Their status is in `claims_store`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from statuspage.db import Model, PublicId, db
+from statuspage.db import db
 from statuspage.domain import events
-from statuspage.domain.claims import Claim, Span, effective
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.models import Component, ComponentGroup
 from statuspage.domain.events import Actor
-from statuspage.domain.statuses import ComponentStatus, IncidentKind
 from statuspage.errors import Invalid
 from statuspage.lib.markdown import clean
 
-if TYPE_CHECKING:
-    from statuspage.domain.incidents.models import Incident
-
 MAX_NAME = 255
-MAX_SCOPE = 120
-
-
-class ComponentGroup(Model):
-    public_id: Mapped[PublicId]
-    name: Mapped[str]
-    description: Mapped[str | None]
-    position: Mapped[int] = mapped_column(default=1)
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
-class Component(Model):
-    public_id: Mapped[PublicId]
-    name: Mapped[str]
-    description: Mapped[str | None]
-    group_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("component_group.id", ondelete="SET NULL"), index=True
-    )
-    position: Mapped[int] = mapped_column(default=1)
-    """Numbered from 1 within the group, or among groups and components without one."""
-    showcase: Mapped[bool] = mapped_column(default=True)
-    """Bars and uptime are shown."""
-    only_show_if_degraded: Mapped[bool] = mapped_column(default=False)
-    start_date: Mapped[date | None]
-    archived_at: Mapped[datetime | None]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-    group: Mapped[ComponentGroup | None] = relationship(lazy="joined")
-
-    @property
-    def full_name(self) -> str:
-        """`Payments - Card payments`, as Statuspage writes it."""
-        return f"{self.group.name} - {self.name}" if self.group else self.name
-
-
-class ComponentClaim(Model):
-    """One claim from a moment on. `incident_id` is None for a status set by hand."""
-
-    __tablename__ = "claim"
-
-    component_id: Mapped[int] = mapped_column(
-        sa.ForeignKey("component.id", ondelete="CASCADE"), index=True
-    )
-    incident_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("incident.id", ondelete="CASCADE"), index=True
-    )
-    status: Mapped[ComponentStatus]
-    share: Mapped[Decimal | None] = mapped_column(sa.Numeric(5, 2))
-    scope: Mapped[str | None]
-    starts_at: Mapped[datetime]
-    ends_at: Mapped[datetime | None] = mapped_column(index=True)
-
-    @property
-    def claim(self) -> Claim:
-        return _claim(self.status, self.share, self.scope)
-
-    @property
-    def span(self) -> Span:
-        return Span(self.claim, self.starts_at, self.ends_at)
-
-
-@lru_cache(maxsize=1024)
-def _claim(status: ComponentStatus, share: Decimal | None, scope: str | None) -> Claim:
-    # A page of a thousand components has thousands of claims, and few that differ.
-    return Claim(status, share, scope)
-
-
-# ── verbs ──────────────────────────────────────────────────────────────────────
 
 
 def add_component(
@@ -149,7 +71,7 @@ def edit_component(
 def archive(component: Component, *, by: Actor, at: datetime) -> None:
     """Take a component off the page; its history stays. Its claims in force end."""
     component.archived_at = component.updated_at = at
-    _end(_in_force(component_id=component.id), at)
+    claims_store.release(component, at=at)
     _record("component.archived", component, by, at)
 
 
@@ -240,121 +162,6 @@ def arrange(
     events.record("components.arranged", subject="components", title="Components", by=by, at=at)
 
 
-def set_status(component: Component, claim: Claim, *, by: Actor, at: datetime) -> None:
-    """Set a component's standing status by hand; operational takes it away.
-
-    Open incidents keep their own claims. Raises `Invalid` on a share out of 0–100.
-    """
-    _check(claim)
-    _take_turn({component.id})
-    standing = _in_force(component_id=component.id, incident_id=None)
-    wanted = [] if claim.status is ComponentStatus.OPERATIONAL else [claim]
-    if [row.claim for row in standing] == wanted:
-        return
-    _end(standing, at)
-    if claim.status is not ComponentStatus.OPERATIONAL:
-        _start(component, None, claim, at)
-    component.updated_at = at
-    _record(
-        "component.status_set",
-        component,
-        by,
-        at,
-        data={
-            "status": claim.status.value,
-            "share": _text(claim.share),
-            "scope": claim.scope,
-        },
-        notify=True,
-    )
-
-
-def replace_claims(
-    incident: "Incident",
-    claims: Mapping[Component, Claim],
-    *,
-    at: datetime,
-    since: datetime | None = None,
-) -> None:
-    """From `at` on the incident claims exactly this; an empty mapping releases all.
-
-    A component that an incident names loses its standing status: the incident
-    speaks for it now. Maintenance does not, it would mask an outage. `since`
-    backdates the claims that are new. Raises `Invalid` on a share out of 0–100.
-    """
-    check_claims(claims)
-    wanted = {component.id: claim for component, claim in claims.items()}
-    _take_turn({*wanted, *(row.component_id for row in _in_force(incident_id=incident.id))})
-    kept = {}
-    for row in _in_force(incident_id=incident.id):
-        if row.component_id not in kept and wanted.get(row.component_id) == row.claim:
-            kept[row.component_id] = row
-        else:
-            _end([row], at)
-            db.session.get_one(Component, row.component_id).updated_at = at
-    for component, claim in claims.items():
-        if incident.kind is IncidentKind.INCIDENT:
-            _end(_in_force(component_id=component.id, incident_id=None), at)
-        if component.id not in kept:
-            if claim.status is not ComponentStatus.OPERATIONAL:
-                _start(component, incident, claim, since or at)
-            component.updated_at = at
-    db.session.flush()
-
-
-def correct_claim(
-    row: ComponentClaim,
-    *,
-    by: Actor,
-    at: datetime,
-    claim: Claim,
-    starts_at: datetime,
-    ends_at: datetime | None,
-    reason: str,
-) -> None:
-    """Correct what was recorded: uptime follows, and the correction stays in the log.
-
-    A claim that never was is corrected to operational. Raises `Invalid` without a
-    reason, or when it would end before it starts or lie in the future.
-    """
-    _check(claim)
-    reason = clean(reason).strip()
-    if not reason:
-        raise Invalid(reason="Say why the record is corrected.")
-    if starts_at > at or (ends_at is not None and ends_at > at):
-        raise Invalid(starts_at="A record can not lie in the future.")
-    if ends_at is not None and ends_at < starts_at:
-        raise Invalid(ends_at="It can not end before it starts.")
-    if (ends_at is None) != (row.ends_at is None):
-        raise Invalid(ends_at="Open claims are closed by an update, not by a correction.")
-    before = _told(row.claim, row.starts_at, row.ends_at)
-    row.status, row.share, row.scope = claim.status, claim.share, claim.scope
-    row.starts_at, row.ends_at = starts_at, ends_at
-    component = db.session.get_one(Component, row.component_id)
-    _record(
-        "component.history_corrected",
-        component,
-        by,
-        at,
-        data={
-            "before": before,
-            "after": _told(claim, starts_at, ends_at),
-            "reason": reason,
-        },
-    )
-
-
-def record_spans(component: Component, incident: "Incident | None", spans: Iterable[Span]) -> None:
-    """Write claims of the past as they were: for back-filled and imported history."""
-    for span in spans:
-        _check(span.claim)
-        if span.claim.status is not ComponentStatus.OPERATIONAL:
-            _start(component, incident, span.claim, span.starts_at, span.ends_at)
-
-
-# ── finders ────────────────────────────────────────────────────────────────────
-
-
 def get(public_id: str) -> Component | None:
     return db.session.scalar(sa.select(Component).where(Component.public_id == public_id))
 
@@ -375,146 +182,6 @@ def groups() -> list[ComponentGroup]:
     """Groups by position."""
     query = sa.select(ComponentGroup).order_by(ComponentGroup.position, ComponentGroup.id)
     return list(db.session.scalars(query))
-
-
-def claims_since(
-    start: datetime, *, before: datetime | None = None, of: Collection[int] | None = None
-) -> list[ComponentClaim]:
-    """Claims of any component, or `of` these (row ids), that were in force at `start` or later.
-
-    Those that began `before` a moment only, where one is given. What a retracted incident
-    claimed never was.
-    """
-    query = sa.select(ComponentClaim).where(_counts_since(start))
-    if before is not None:
-        query = query.where(ComponentClaim.starts_at < before)
-    if of is not None:
-        query = query.where(ComponentClaim.component_id.in_(of))
-    return list(db.session.scalars(query.order_by(ComponentClaim.id)))
-
-
-def spans_since(start: datetime) -> dict[int, list[Span]]:
-    """The same claims without their incidents, by component (row id)."""
-    # Columns, not rows of the model: this is most of what a large page reads.
-    row = ComponentClaim
-    columns = (row.component_id, row.status, row.share, row.scope, row.starts_at, row.ends_at)
-    query = sa.select(*columns).where(_counts_since(start)).order_by(row.id)
-    found: dict[int, list[Span]] = {}
-    for component_id, status, share, scope, starts_at, ends_at in db.session.execute(query):
-        span = Span(_claim(status, share, scope), starts_at, ends_at)
-        found.setdefault(component_id, []).append(span)
-    return found
-
-
-def _counts_since(start: datetime) -> sa.ColumnElement[bool]:
-    """SQL: a claim that was in force at `start` or later, and not retracted."""
-    incident = db.metadata.tables["incident"]
-    retracted = sa.select(incident.c.id).where(incident.c.retracted_at.is_not(None))
-    return sa.and_(
-        sa.or_(ComponentClaim.ends_at.is_(None), ComponentClaim.ends_at > start),
-        sa.or_(ComponentClaim.incident_id.is_(None), ComponentClaim.incident_id.not_in(retracted)),
-    )
-
-
-def in_force(*, at: datetime) -> dict[int, Claim]:
-    """The effective claim of each component (by row id) that is not operational at `at`."""
-    found = spans_since(at).items()
-    return {component_id: effective(spans, at) for component_id, spans in found}
-
-
-def claims_of(incident_ids: Sequence[int]) -> list[ComponentClaim]:
-    """All claims that these incidents ever made, oldest first."""
-    query = sa.select(ComponentClaim).where(ComponentClaim.incident_id.in_(incident_ids))
-    return list(db.session.scalars(query.order_by(ComponentClaim.starts_at, ComponentClaim.id)))
-
-
-def get_claim(claim_id: int) -> ComponentClaim | None:
-    return db.session.get(ComponentClaim, claim_id)
-
-
-def standing(component: Component) -> Claim | None:
-    """The status set by hand, if one is in force."""
-    rows = _in_force(component_id=component.id, incident_id=None)
-    return rows[0].claim if rows else None
-
-
-def check_claims(claims: Mapping[Component, Claim]) -> None:
-    """Raise `Invalid` on a share out of 0–100 or a scope that is too long."""
-    for claim in claims.values():
-        _check(claim)
-
-
-def whole_page_is_down(claims: Mapping[Component, Claim], *, of: "Incident") -> bool:
-    """Every component has a major outage: by these claims of an incident, or by others in force.
-
-    What is over is judged by its own claims alone.
-    """
-    down = {component.id for component, claim in claims.items() if _is_major(claim)}
-    if not of.is_over:
-        others = [row for row in _in_force() if row.incident_id != of.id]
-        down |= {row.component_id for row in others if _is_major(row.claim)}
-    present = {component.id for component in listed()}
-    return bool(present) and present <= down
-
-
-# ── helpers ────────────────────────────────────────────────────────────────────
-
-
-def _in_force(
-    *, component_id: int | None = None, incident_id: int | None | str = "any"
-) -> list[ComponentClaim]:
-    query = sa.select(ComponentClaim).where(ComponentClaim.ends_at.is_(None))
-    if component_id is not None:
-        query = query.where(ComponentClaim.component_id == component_id)
-    if incident_id != "any":
-        query = query.where(ComponentClaim.incident_id == incident_id)
-    return list(db.session.scalars(query))
-
-
-def _start(
-    component: Component,
-    incident: "Incident | None",
-    claim: Claim,
-    starts_at: datetime,
-    ends_at: datetime | None = None,
-) -> None:
-    db.session.add(
-        ComponentClaim(
-            component_id=component.id,
-            incident_id=incident.id if incident else None,
-            status=claim.status,
-            share=claim.share,
-            scope=claim.scope,
-            starts_at=starts_at,
-            ends_at=ends_at,
-        )
-    )
-
-
-def _end(rows: Iterable[ComponentClaim], at: datetime) -> None:
-    for row in rows:
-        if at <= row.starts_at:
-            # It was never in force for any length of time.
-            db.session.delete(row)
-        else:
-            row.ends_at = at
-    db.session.flush()
-
-
-def _take_turn(component_ids: Collection[int]) -> None:
-    """Wait for whoever else sets the status of these components.
-
-    In one order, so that two who name the same ones never wait for one another.
-    """
-    rows = sa.select(Component.id).where(Component.id.in_(component_ids)).order_by(Component.id)
-    db.session.execute(rows.with_for_update(key_share=True))
-
-
-def _check(claim: Claim) -> None:
-    if claim.share is not None and not (claim.share.is_finite() and 0 <= claim.share <= 100):
-        raise Invalid(share="The share is a percentage from 0 to 100.")
-    if claim.scope is not None and len(claim.scope) > MAX_SCOPE:
-        raise Invalid(scope=f"Say who is affected in {MAX_SCOPE} characters at most.")
 
 
 def _describe(item: Component | ComponentGroup, name: str, description: str | None) -> None:
@@ -553,20 +220,3 @@ def _record(
         data=data,
         notify=notify,
     )
-
-
-def _told(claim: Claim, starts_at: datetime, ends_at: datetime | None) -> dict[str, str | None]:
-    return {
-        "status": claim.status.value,
-        "share": _text(claim.share),
-        "starts_at": starts_at.isoformat(),
-        "ends_at": ends_at.isoformat() if ends_at else None,
-    }
-
-
-def _text(share: Decimal | None) -> str | None:
-    return None if share is None else str(share)
-
-
-def _is_major(claim: Claim) -> bool:
-    return claim.status is ComponentStatus.MAJOR_OUTAGE

@@ -11,8 +11,8 @@ from typing import Any
 
 from statuspage.domain import events
 from statuspage.domain.claims import OPERATIONAL, Claim
-from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor
 from statuspage.domain.incidents import updates
 from statuspage.domain.incidents.models import Incident
@@ -31,14 +31,14 @@ def say_of_components(
     What has not begun or is over remembers it and claims nothing. Raises `Invalid` on a
     draft, on what was retracted, and on a share out of 0–100.
     """
-    components.check_claims(claims)
+    claims_store.check_claims(claims)
     updates.take_turn(incident)
     _refuse_untold(incident)
     before = incident.claims
     if before == claims:
         return
     updates.remember_affected(incident, claims)
-    components.replace_claims(incident, claims if incident.status.claims else {}, at=at)
+    claims_store.replace_claims(incident, claims if incident.status.claims else {}, at=at)
     if not incident.is_over:
         updates.weigh(incident, claims)
     incident.updated_at = at
@@ -62,7 +62,7 @@ def leave_out(incident: Incident, gone: Collection[Component], *, by: Actor, at:
     if kept == before:
         return
     incident.affected = [row for row in incident.affected if row.component in kept]
-    components.replace_claims(incident, kept if incident.status.claims else {}, at=at)
+    claims_store.replace_claims(incident, kept if incident.status.claims else {}, at=at)
     incident.updated_at = at
     updates.note_correction(incident, "components", _names(before), _names(kept), None, by, at)
     told: dict[str, object] = {"components": _names(gone)}
@@ -132,7 +132,7 @@ def claims_with(
     for component in dict.fromkeys(named):
         claim = present.get(component)
         if claim is None:
-            claim = otherwise or components.standing(component) or OPERATIONAL
+            claim = otherwise or claims_store.standing(component) or OPERATIONAL
         wanted = said.get(component, claim.status)
         found[component] = claim if claim.status is wanted else Claim(wanted)
     return found

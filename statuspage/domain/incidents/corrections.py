@@ -10,7 +10,7 @@ from datetime import datetime
 
 from statuspage.db import db
 from statuspage.domain import events
-from statuspage.domain.components import verbs as components
+from statuspage.domain.components import claims_store
 from statuspage.domain.events import Actor
 from statuspage.domain.incidents import postmortems, updates
 from statuspage.domain.incidents.models import (
@@ -255,7 +255,7 @@ def retract(incident: Incident, *, reason: str, by: Actor, at: datetime) -> None
     updates.take_turn(incident)
     if incident.retracted_at is not None:
         raise Invalid(reason="This was withdrawn already.")
-    components.replace_claims(incident, {}, at=at)
+    claims_store.replace_claims(incident, {}, at=at)
     incident.retracted_at = incident.updated_at = at
     incident.retracted_reason = reason
     incident.next_update_by = None
@@ -285,7 +285,7 @@ def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
     changed += _redact_fields(incident, names, secret)
     for correction in incident.corrections:
         changed += _redact_fields(correction, ("old", "new", "reason"), secret)
-    for row in [*incident.affected, *components.claims_of([incident.id])]:
+    for row in [*incident.affected, *claims_store.claims_of([incident.id])]:
         changed += _redact_fields(row, ("scope",), secret)
     changed += postmortems.redact(incident, secret, REDACTED, at=at)
     changed += events.redact(incident.public_id, secret, REDACTED)
@@ -301,7 +301,7 @@ def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
 
 def _move_claims(incident: Incident, moment: Moment, old: datetime, new: datetime) -> None:
     """What began or ended with the incident still does; nothing is claimed outside of it."""
-    for row in components.claims_of([incident.id]):
+    for row in claims_store.claims_of([incident.id]):
         if moment is Moment.STARTED and (row.starts_at == old or row.starts_at < new):
             row.starts_at = new
         if moment is Moment.RESOLVED and row.ends_at is not None:

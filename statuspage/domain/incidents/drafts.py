@@ -9,8 +9,8 @@ from datetime import datetime
 
 from statuspage.db import db
 from statuspage.domain.claims import Claim
-from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor
 from statuspage.domain.incidents import updates
 from statuspage.domain.incidents.models import Facts, Incident, IncidentUpdate
@@ -36,7 +36,7 @@ def edit(
     """Rewrite a draft. Raises `Invalid` when it was published."""
     updates.check_words(name, body)
     updates.check_status(incident.kind, status)
-    components.check_claims(claims)
+    claims_store.check_claims(claims)
     updates.take_turn(incident)
     if not incident.is_draft:
         raise Invalid(name="This incident is published; post an update instead.")

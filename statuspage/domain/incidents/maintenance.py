@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from statuspage.db import db
 from statuspage.domain.claims import Claim
-from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import SYSTEM, Actor
 from statuspage.domain.incidents import drafts, reminders, updates
 from statuspage.domain.incidents import verbs as incidents
@@ -49,7 +49,7 @@ def schedule(
     """
     updates.check_words(name, body)
     updates.check_status(IncidentKind.MAINTENANCE, status)
-    components.check_claims(claims)
+    claims_store.check_claims(claims)
     is_ahead = status is IncidentStatus.SCHEDULED
     if is_ahead or (scheduled_until is not None and not status.is_over):
         _check_window(scheduled_for, scheduled_until, at)

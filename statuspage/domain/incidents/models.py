@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from statuspage.db import Model, PublicId
 from statuspage.domain.claims import Claim
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
 
 MAX_NAME = 255

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
 
 from statuspage.db import Model, PublicId, db
 from statuspage.domain import events
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.errors import Invalid

@@ -9,8 +9,8 @@ from enum import StrEnum
 from statuspage.db import db
 from statuspage.domain import events
 from statuspage.domain.claims import OPERATIONAL, Claim
-from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor
 from statuspage.domain.incidents.models import (
     MAX_FACT,
@@ -98,7 +98,7 @@ def take_on(
         _say_where(update, claims, at)
     spoken_for = status.claims or status.is_over
     held = {component: said[component] for component in claims} if spoken_for else {}
-    components.replace_claims(incident, held, at=at, since=since)
+    claims_store.replace_claims(incident, held, at=at, since=since)
     if was is None or not status.is_over:
         weigh(incident, claims)
 
@@ -158,7 +158,7 @@ def say_changes(
 
 def _say_where(update: IncidentUpdate, claims: Mapping[Component, Claim], at: datetime) -> None:
     """An announcement names the components as they stand: nothing moves yet."""
-    present = components.in_force(at=at)
+    present = claims_store.in_force(at=at)
     stands = {
         component: Claim(present.get(component.id, OPERATIONAL).status) for component in claims
     }
@@ -185,7 +185,7 @@ def weigh(incident: Incident, claims: Mapping[Component, Claim]) -> None:
         return
     found = incident_impact(
         [claim.status for claim in claims.values()],
-        whole_page=components.whole_page_is_down(claims, of=incident),
+        whole_page=claims_store.whole_page_is_down(claims, of=incident),
     )
     present = incident.impact or Impact.NONE
     if incident.impact_override is not None:

@@ -12,8 +12,8 @@ from sqlalchemy.orm import selectinload
 
 from statuspage.db import UTCDateTime, db
 from statuspage.domain.claims import OPERATIONAL, Claim, Span
-from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor
 from statuspage.domain.incidents import postmortems, updates
 from statuspage.domain.incidents.models import Affected, Facts, Incident, IncidentUpdate
@@ -46,7 +46,7 @@ def open_incident(
     """
     updates.check_words(name, body)
     updates.check_status(IncidentKind.INCIDENT, status)
-    components.check_claims(claims)
+    claims_store.check_claims(claims)
     if started_at is not None and started_at > at:
         raise Invalid(started_at="An incident can not start in the future.")
     if not draft:
@@ -101,7 +101,7 @@ def post_update(
     updates.check_status(incident.kind, status)
     updates.check_promise(next_update_by, at)
     updates.check_facts(facts or Facts())
-    components.check_claims(claims)
+    claims_store.check_claims(claims)
     updates.take_turn(incident)
     if incident.is_draft:
         raise Invalid(body="Publish the incident before you update it.")
@@ -148,7 +148,7 @@ def backfill(
     One that claims nothing may end as it starts: nobody knows how long it was.
     """
     updates.check_words(name, body)
-    components.check_claims(claims)
+    claims_store.check_claims(claims)
     if resolved_at < started_at or (claims and resolved_at == started_at):
         raise Invalid(resolved_at="It must end after it started.")
     if resolved_at > at:
@@ -181,7 +181,7 @@ def backfill(
         {component: claim.status for component, claim in claims.items()},
     )
     for component, claim in claims.items():
-        components.record_spans(component, incident, [Span(claim, started_at, resolved_at)])
+        claims_store.record_spans(component, incident, [Span(claim, started_at, resolved_at)])
     updates.weigh(incident, claims)
     updates.record("incident.backfilled", incident, by=by, at=at)
     return incident

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.db import Model, db
@@ -56,10 +58,6 @@ class Access:
 
 def make_key(*, at: datetime) -> PushKey:
     """The key pair, made now. The database refuses a second one."""
-    # Loaded once in the life of an installation: it takes 12 MB.
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     pair = ec.generate_private_key(ec.SECP256R1())
     point = pair.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     made = PushKey(

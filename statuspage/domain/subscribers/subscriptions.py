@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from statuspage import clock
 from statuspage.db import Model, PublicId, db, new_public_id
 from statuspage.domain import events
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.domain.incidents.models import Incident
 from statuspage.domain.page_access import PageAccessUser

@@ -6,9 +6,7 @@ and what was withdrawn goes away with the same publication.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from statuspage.export.staging import MANIFEST, Manifest, Stage
 
@@ -65,44 +63,3 @@ class Keys:
 
     access: str | None = None
     secret: str | None = None
-
-
-def is_published(text: str) -> bool:
-    """Whether a target takes the files for nginx rather than the portable ones."""
-    return text.startswith("published:")
-
-
-def parse(text: str, work: Path, keys: Keys) -> Target:
-    """The target that an operator means by `text`; `work` is a folder for what it keeps.
-
-    Raises `TargetError` for what is none.
-    """
-    # Each brings what it needs when it is used.
-    scheme, _, rest = text.partition(":")
-    if scheme in ("file", "published"):
-        from statuspage.export.targets.folder import Folder
-
-        if not rest.startswith("/"):
-            raise TargetError(f"{text} names no folder; write {scheme}:/path.")
-        path = unquote(urlsplit(f"file:{rest}").path)
-        return Folder(text, Path(path))
-    if scheme == "s3":
-        from statuspage.export.targets import s3
-
-        return s3.parse(text, keys)
-    if scheme == "rsync":
-        from statuspage.export.targets.rsync import Rsync
-
-        return Rsync(text, rest, work)
-    if scheme == "sftp":
-        from statuspage.export.targets import sftp
-
-        return sftp.parse(text, work)
-    if scheme == "git":
-        from statuspage.export.targets.git import Git
-
-        remote, mark, branch = rest.rpartition("#")
-        if not mark or not remote or remote.startswith("-"):
-            raise TargetError("A Git target is git:<remote>#<branch>.")
-        return Git(remote, branch, work)
-    raise TargetError(f"{scheme}: is no kind of mirror.")

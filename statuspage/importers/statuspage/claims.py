@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from statuspage.db import db
 from statuspage.domain.claims import Claim, Span
-from statuspage.domain.components import verbs as parts
-from statuspage.domain.components.verbs import ComponentClaim
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.claims_store import ComponentClaim
 from statuspage.domain.incidents.models import Incident
 from statuspage.importers.statuspage import documents, existing, spans
 from statuspage.importers.statuspage.context import Work
@@ -103,7 +103,7 @@ def _stand(work: Work, wanted: list[Held]) -> None:
 
 def _claim(work: Work, one: Held, incident: Incident | None) -> None:
     span = Span(Claim(one.status), one.starts_at, one.ends_at)
-    parts.record_spans(work.rows[one.component_id], incident, [span])
+    claims_store.record_spans(work.rows[one.component_id], incident, [span])
 
 
 def _claiming(row: ComponentClaim) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from statuspage.db import db
-from statuspage.domain.components.verbs import Component, ComponentGroup
+from statuspage.domain.components.models import Component, ComponentGroup
 from statuspage.importers.statuspage import documents
 from statuspage.importers.statuspage.context import CHANGED_HERE, Work
 

@@ -10,7 +10,8 @@ from sqlalchemy.orm import selectinload
 
 from statuspage.db import db
 from statuspage.domain import page_settings
-from statuspage.domain.components.verbs import Component, ComponentClaim, ComponentGroup
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.components.models import Component, ComponentGroup
 from statuspage.domain.events import Event
 from statuspage.domain.incidents.models import Incident, IncidentUpdate
 from statuspage.importers.statuspage import documents

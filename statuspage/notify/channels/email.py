@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 from statuspage.config import Settings
 from statuspage.notify import email_message
 from statuspage.notify.bounces import reports
-from statuspage.notify.channels import Failed, Way
+from statuspage.notify.channels.base import ChannelSender, Failed
 from statuspage.notify.channels.dkim import Sign, signer
 from statuspage.notify.message import News, Recipient
 
@@ -50,7 +50,7 @@ for _name in ("References", "List-Id", "List-Unsubscribe"):
 POLICY = default.clone(header_factory=_HEADERS)
 
 
-def way(settings: Settings, *, slots: int) -> Way:
+def way(settings: Settings, *, slots: int) -> ChannelSender:
     post = Post(settings)
     host = urlsplit(settings.base_url).hostname or "localhost"
 
@@ -58,7 +58,7 @@ def way(settings: Settings, *, slots: int) -> Way:
         message = compose(news, to, sender=settings.mail_from, host=host)
         post.send(message, to.key, to.address)
 
-    return Way(send, slots, post.close)
+    return ChannelSender(send, slots, post.close)
 
 
 class Post:

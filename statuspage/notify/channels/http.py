@@ -8,7 +8,7 @@ from typing import Any
 
 from statuspage import clock
 from statuspage.lib.http_client import Answered, Outgoing
-from statuspage.notify.channels import Failed
+from statuspage.notify.channels.base import Failed
 
 FINAL = {400, 401, 403, 404, 405, 413, 414, 415, 422}
 """Sending the same again would be answered the same."""

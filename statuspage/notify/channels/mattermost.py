@@ -9,7 +9,7 @@ from typing import Any
 
 from statuspage.config import Settings
 from statuspage.lib.http_client import Outgoing
-from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.base import Failed, Send
 from statuspage.notify.channels.http import body_of, judge, post_json
 from statuspage.notify.chat_message import brief, clipped, unmentioned
 from statuspage.notify.message import News, Recipient

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from statuspage.config import Settings
 from statuspage.lib.http_client import Outgoing
-from statuspage.notify.channels import Send
+from statuspage.notify.channels.base import Send
 from statuspage.notify.channels.http import judge
 from statuspage.notify.chat_message import brief, clipped
 from statuspage.notify.email_message import step

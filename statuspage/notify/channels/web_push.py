@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from statuspage import clock
 from statuspage.config import Settings
 from statuspage.lib.http_client import Outgoing
-from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.base import Failed, Send
 from statuspage.notify.channels.http import judge
 from statuspage.notify.chat_message import Brief, brief, clipped
 from statuspage.notify.message import News, NewsKind, Recipient

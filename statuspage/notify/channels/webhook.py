@@ -15,7 +15,7 @@ from typing import Any
 from statuspage import clock
 from statuspage.config import Settings
 from statuspage.lib.http_client import Outgoing
-from statuspage.notify.channels import Failed, Send
+from statuspage.notify.channels.base import Failed, Send
 from statuspage.notify.channels.http import judge
 from statuspage.notify.message import News, NewsKind, Recipient
 from statuspage.page import api_v2

@@ -16,8 +16,9 @@ from statuspage.domain.claims import (
     effective,
     intervals,
 )
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import ComponentClaim
+from statuspage.domain.components.claims_store import ComponentClaim
 from statuspage.domain.incidents import postmortems
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident
@@ -64,7 +65,7 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
     page = describe(base_url=base_url)
     today = at.astimezone(page.zone).date()
     window_start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
-    spans = components.spans_since(window_start)
+    spans = claims_store.spans_since(window_start)
     items = component_views.shown(spans, page.zone, at)
     leaves = [leaf for item in items for leaf in component_views.leaves_of(item)]
 
@@ -243,7 +244,7 @@ def standing(public_id: str, *, at: datetime) -> tuple[str, ComponentStatus] | N
     row = component_views.visible(public_id)
     if row is None:
         return None
-    claims = components.claims_since(at, of={row.id})
+    claims = claims_store.claims_since(at, of={row.id})
     return row.name, effective([one.span for one in claims], at).status
 
 
@@ -256,7 +257,7 @@ def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage |
     page = describe(base_url=base_url)
     today = at.astimezone(page.zone).date()
     start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
-    claims = components.claims_since(start, of={row.id})
+    claims = claims_store.claims_since(start, of={row.id})
     names = component_views.refs_of(claims)
     return ComponentPage(
         page=page,
@@ -281,8 +282,8 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
         return None
     ninety = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
     # Of the months shown and of the window of the figures, not of the years in between.
-    told = {one.id: one for one in components.claims_since(min(start, ninety), before=end)}
-    told |= {one.id: one for one in components.claims_since(max(end, ninety))}
+    told = {one.id: one for one in claims_store.claims_since(min(start, ninety), before=end)}
+    told |= {one.id: one for one in claims_store.claims_since(max(end, ninety))}
     claims = [told[row_id] for row_id in sorted(told)]
     names = component_views.refs_of(claims)
     by_component: dict[int, list[ComponentClaim]] = {}
@@ -316,7 +317,7 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
 def present(*, at: datetime, base_url: str) -> Present:
     """How every component stands at this moment, without its past."""
     page = describe(base_url=base_url)
-    spans = components.spans_since(at)
+    spans = claims_store.spans_since(at)
     views = {
         row.public_id: component_views.of_component(
             row, spans.get(row.id, ()), page.zone, at, days_too=False
@@ -395,7 +396,7 @@ def _ended_or_open_between(start: datetime, end: datetime, *, at: datetime) -> l
 def _strips(rows: Sequence[Incident], at: datetime) -> dict[int, tuple[Strip, ...]]:
     """By row id: the effective status of each named component, a little before and after too."""
     stretches = {row.id: _stretch(row, at) for row in rows}
-    claims = components.claims_since(
+    claims = claims_store.claims_since(
         min(start for start, _ in stretches.values()),
         before=max(stop for _, stop in stretches.values()),
         of={one.component_id for row in rows for one in row.affected},

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from statuspage.domain.claims import OPERATIONAL, Span, effective, in_force_since, intervals
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component, ComponentClaim, ComponentGroup
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.components.models import Component, ComponentGroup
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import ComponentStatus, worst
 from statuspage.domain.uptime import Day, Window, days, percentage

@@ -9,8 +9,10 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField, Valid
 
 from statuspage import clock
 from statuspage.domain.claims import OPERATIONAL, Claim, Span, effective
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component, ComponentClaim, ComponentGroup
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.components.models import Component, ComponentGroup
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.staff.members import Permission
 from statuspage.domain.statuses import ComponentStatus
@@ -116,7 +118,7 @@ def arrange() -> ResponseReturnValue:
 def _list_page(form: Form) -> str:
     top, children = ordering.present()
     now = clock.now()
-    rows = components.claims_since(now)
+    rows = claims_store.claims_since(now)
     spans: dict[int, list[Span]] = {}
     for row in rows:
         spans.setdefault(row.component_id, []).append(row.span)
@@ -202,7 +204,7 @@ def set_status(public_id: str) -> ResponseReturnValue:
     form = StatusForm(request.form)
 
     def act() -> str:
-        components.set_status(component, form.claim, by=current_actor(), at=clock.now())
+        claims_store.set_status(component, form.claim, by=current_actor(), at=clock.now())
         return url_for("admin.components.show", public_id=public_id)
 
     return save(form, act, said="Status set.", again=lambda: _page(component, status_form=form))
@@ -282,7 +284,7 @@ def _page(
 ) -> str:
     now = clock.now()
     rows = [
-        row for row in components.claims_since(now - HISTORY) if row.component_id == component.id
+        row for row in claims_store.claims_since(now - HISTORY) if row.component_id == component.id
     ]
     names = {
         row_id: (public_id, name)
@@ -290,7 +292,7 @@ def _page(
             [row.incident_id for row in rows if row.incident_id is not None]
         )
     }
-    standing = components.standing(component) or OPERATIONAL
+    standing = claims_store.standing(component) or OPERATIONAL
     return render_template(
         "admin/component.html",
         component=component,
@@ -328,7 +330,7 @@ def correct_claim(public_id: str, claim_id: int) -> ResponseReturnValue:
     form = _correction_form(request.form, row)
 
     def act() -> str:
-        components.correct_claim(
+        claims_store.correct_claim(
             row,
             by=current_actor(),
             at=clock.now(),
@@ -354,7 +356,7 @@ def _correction_form(formdata: Any, row: ComponentClaim) -> CorrectionForm:
 
 
 def _found_claim(public_id: str, claim_id: int) -> tuple[Component, ComponentClaim]:
-    component, row = _found(public_id), components.get_claim(claim_id)
+    component, row = _found(public_id), claims_store.get_claim(claim_id)
     if row is None or row.component_id != component.id:
         abort(404)
     return component, row

@@ -11,7 +11,7 @@ from statuspage import clock
 from statuspage.config import Settings
 from statuspage.domain.staff.members import Permission
 from statuspage.errors import Invalid
-from statuspage.notify import email_examples, email_message
+from statuspage.notify import email_examples, email_message, queue, test_emails
 from statuspage.notify.email_message import Written
 from statuspage.notify.message import NewsKind
 from statuspage.page.snapshot.build import NoPageError
@@ -98,11 +98,8 @@ def _shown(kind: str) -> Shown:
 
 
 def _order(kind: NewsKind, address: str) -> None:
-    # A process that never sends anything needs no queue.
-    from statuspage.notify import test_emails, worker
-
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    worker.queue_of(app)
+    queue.queue_of(app)
     test_emails.order(app, kind, address)
 
 

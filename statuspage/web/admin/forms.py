@@ -18,7 +18,7 @@ from wtforms import Form as WTForm
 from wtforms.widgets import DateTimeLocalInput, HiddenInput
 
 from statuspage.domain.claims import Claim
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.incidents.models import Facts
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
 from statuspage.errors import Invalid

@@ -6,7 +6,7 @@ from wtforms import StringField, TextAreaField
 
 from statuspage import clock
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import ComponentGroup
+from statuspage.domain.components.models import ComponentGroup
 from statuspage.domain.staff.members import Permission
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import current_actor, requires

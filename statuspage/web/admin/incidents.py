@@ -22,7 +22,7 @@ from statuspage import clock
 from statuspage.domain import alerts, events
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import drafts, postmortems
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident, IncidentUpdate, Moment

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component, ComponentGroup
+from statuspage.domain.components.models import Component, ComponentGroup
 from statuspage.errors import Invalid
 
 Item = Component | ComponentGroup

@@ -7,8 +7,8 @@ from datetime import datetime
 from markupsafe import Markup
 
 from statuspage.domain.claims import Claim, effective
-from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.models import Component
 from statuspage.domain.incidents.models import Facts, Incident
 from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus, worst
 from statuspage.errors import Invalid
@@ -110,7 +110,7 @@ def _mail(draft: Draft, at: datetime, base_url: str) -> Written | None:
 
 def released(incident: Incident, *, at: datetime) -> list[tuple[Component, Claim]]:
     """What this incident holds now, and how each stands once it lets go."""
-    rows = components.claims_since(at)
+    rows = claims_store.claims_since(at)
     held = {row.component_id for row in rows if row.incident_id == incident.id and not row.ends_at}
     others = [row for row in rows if row.incident_id != incident.id]
     return [

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import segno
+
 QUIET = 4
 """Modules of white around it, as ISO/IEC 18004 asks."""
 
@@ -16,8 +18,6 @@ class Drawing:
 
 def qr_code(text: str) -> Drawing:
     """`text` as a QR code that stays readable with 15 % of it covered."""
-    import segno  # Loaded when somebody sets up a second factor.
-
     matrix = segno.make(text, error="m", micro=False).matrix
     rows = [
         f"M{QUIET + x} {QUIET + y}h1v1h-1z"

@@ -10,7 +10,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from statuspage import clock
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import templates as incident_templates
 from statuspage.domain.incidents.templates import IncidentTemplate
 from statuspage.domain.staff.members import Permission

@@ -9,11 +9,11 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 # Importing a noun's module declares its operations.
+from statuspage.web import json_errors
 from statuspage.web.api_v1 import (  # noqa: F401
     component_access,
     components,
     embed_config,
-    errors,
     groups,
     incident_subscribers,
     incident_updates,
@@ -61,4 +61,4 @@ def _is_answered(path: str, method: str) -> bool:
 
 
 operations.put_on(bp)
-errors.init(bp)
+json_errors.init(bp)

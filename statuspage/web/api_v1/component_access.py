@@ -2,8 +2,9 @@
 
 from statuspage.domain import page_access
 from statuspage.web.api_v1.components import COMPONENT, Component, Teller, find
-from statuspage.web.api_v1.operations import Body, Call, Nothing, operation
+from statuspage.web.api_v1.operations import Call, operation
 from statuspage.web.api_v1.page_access import NEEDS, groups_named, users_named
+from statuspage.web.operations import Body, Nothing
 
 
 class UserIds(Body):

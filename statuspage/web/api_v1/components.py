@@ -7,15 +7,17 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component as Row
-from statuspage.domain.components.verbs import ComponentGroup as GroupRow
+from statuspage.domain.components.models import Component as Row
+from statuspage.domain.components.models import ComponentGroup as GroupRow
 from statuspage.domain.statuses import ComponentStatus, worst
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
-from statuspage.web.api_v1.errors import Refused
-from statuspage.web.api_v1.operations import Body, Call, Nothing, OrNone, operation
+from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Date, Moment, Shape, seconds
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body, Nothing
 
 COMPONENTS = "/pages/{page_id}/components"
 COMPONENT = "/pages/{page_id}/components/{component_id}"
@@ -140,7 +142,7 @@ class Teller:
         self._page_id = call.page.public_id
         self._zone: ZoneInfo = call.page.zone
         self._at: datetime = call.at
-        self._claims = components.in_force(at=call.at)
+        self._claims = claims_store.in_force(at=call.at)
         self._members = [row for row in components.listed() if row.group_id is not None]
 
     def any(self, row: Row | GroupRow) -> Component:
@@ -238,4 +240,4 @@ def _group(group_id: str | None) -> GroupRow | None:
 
 def _set_status(row: Row, sent: ComponentFields, call: Call[ComponentBody]) -> None:
     if sent.status is not None:
-        components.set_status(row, Claim(sent.status), by=call.by, at=call.at)
+        claims_store.set_status(row, Claim(sent.status), by=call.by, at=call.at)

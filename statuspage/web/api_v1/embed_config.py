@@ -4,8 +4,9 @@ the reader's light or dark mode instead."""
 from statuspage.domain import page_settings
 from statuspage.domain.page_settings import Page
 from statuspage.domain.tokens import Scope
-from statuspage.web.api_v1.operations import Body, Call, Nothing, operation
+from statuspage.web.api_v1.operations import Call, operation
 from statuspage.web.api_v1.shapes import Shape
+from statuspage.web.operations import Body, Nothing
 
 CONFIG = "/pages/{page_id}/status_embed_config"
 

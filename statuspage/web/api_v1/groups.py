@@ -1,13 +1,14 @@
 """Component groups of the Manage API. `description` stands beside `component_group`."""
 
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import ComponentGroup as Row
+from statuspage.domain.components.models import ComponentGroup as Row
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.web.api_v1.components import named
-from statuspage.web.api_v1.errors import Refused
-from statuspage.web.api_v1.operations import Body, Call, Nothing, OrNone, operation
+from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body, Nothing
 
 GROUPS = "/pages/{page_id}/component-groups"
 GROUP = "/pages/{page_id}/component-groups/{id}"

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field
 
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.incidents.models import Incident
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
 from statuspage.errors import Invalid
-from statuspage.web.api_v1.operations import Body, OrNone
+from statuspage.web.api_v1.operations import OrNone
+from statuspage.web.operations import Body
 
 Step = Literal[
     "investigating",

@@ -13,8 +13,9 @@ from statuspage.domain.incidents.postmortems import Postmortem
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
 from statuspage.web.api_v1 import components
 from statuspage.web.api_v1.components import Component
-from statuspage.web.api_v1.operations import Body, Call
+from statuspage.web.api_v1.operations import Call
 from statuspage.web.api_v1.shapes import Moment, Shape, milliseconds, seconds, seconds_or_none
+from statuspage.web.operations import Body
 
 TWEETS = "wants_twitter_update"
 """In an incident's details: ids of the updates that somebody wanted to be tweeted."""

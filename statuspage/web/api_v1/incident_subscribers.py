@@ -8,11 +8,12 @@ from statuspage.domain.subscribers.queries import Search
 from statuspage.domain.subscribers.subscriptions import Choice
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
-from statuspage.web.api_v1.errors import Refused
-from statuspage.web.api_v1.operations import Body, Call, Nothing, operation
+from statuspage.web.api_v1.operations import Call, operation
 from statuspage.web.api_v1.subscriber_requests import ContactFields
 from statuspage.web.api_v1.subscriber_serializers import Subscriber, tell, tell_all
 from statuspage.web.api_v1.subscribers import add, find, remove
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body, Nothing
 
 SUBSCRIBERS = "/pages/{page_id}/incidents/{incident_id}/subscribers"
 SUBSCRIBER = "/pages/{page_id}/incidents/{incident_id}/subscribers/{subscriber_id}"

@@ -7,10 +7,11 @@ from statuspage.domain.incidents.models import Incident as Row
 from statuspage.domain.incidents.models import IncidentUpdate as UpdateRow
 from statuspage.domain.tokens import Scope
 from statuspage.web.api_v1 import incidents
-from statuspage.web.api_v1.errors import Refused
 from statuspage.web.api_v1.incident_requests import moment
 from statuspage.web.api_v1.incident_serializers import TWEETS, IncidentUpdate, Teller
-from statuspage.web.api_v1.operations import Body, Call, OrNone, operation
+from statuspage.web.api_v1.operations import Call, OrNone, operation
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body
 
 UPDATE = "/pages/{page_id}/incidents/{incident_id}/incident_updates/{incident_update_id}"
 

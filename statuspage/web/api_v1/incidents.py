@@ -7,10 +7,9 @@ What is sent without either changes no word on the timeline.
 from collections.abc import Collection
 from datetime import datetime
 
-from statuspage.db import search
 from statuspage.domain.claims import OPERATIONAL, Claim
-from statuspage.domain.components.verbs import Component
-from statuspage.domain.incidents import affected, corrections, maintenance, reminders
+from statuspage.domain.components.models import Component
+from statuspage.domain.incidents import affected, corrections, maintenance, reminders, search
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident as Row
 from statuspage.domain.statuses import (
@@ -23,10 +22,11 @@ from statuspage.domain.statuses import (
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.page.html.formatting import Times
-from statuspage.web.api_v1.errors import Refused
 from statuspage.web.api_v1.incident_requests import IncidentBody, IncidentFields, step
 from statuspage.web.api_v1.incident_serializers import Incident, Teller
-from statuspage.web.api_v1.operations import Body, Call, Nothing, operation
+from statuspage.web.api_v1.operations import Call, operation
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body, Nothing
 
 INCIDENTS = "/pages/{page_id}/incidents"
 INCIDENT = "/pages/{page_id}/incidents/{incident_id}"

@@ -11,9 +11,10 @@ from statuspage.domain.metrics import Facts, Point
 from statuspage.domain.metrics import Metric as Row
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
-from statuspage.web.api_v1.errors import Refused
-from statuspage.web.api_v1.operations import Body, Call, Nothing, OrNone, operation
+from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds, seconds_or_none
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body, Nothing
 
 METRICS = "/pages/{page_id}/metrics"
 METRIC = "/pages/{page_id}/metrics/{metric_id}"

@@ -7,11 +7,12 @@ from pydantic import model_validator
 from statuspage.domain import metrics
 from statuspage.domain.metrics import Facts, MetricsProvider
 from statuspage.domain.tokens import Scope
-from statuspage.web.api_v1.errors import Refused
 from statuspage.web.api_v1.metrics import Metric, MetricBody, tell, tell_one
-from statuspage.web.api_v1.operations import Body, Call, Nothing, OrNone, operation
-from statuspage.web.api_v1.request_bodies import wrapped
+from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds
+from statuspage.web.json_bodies import wrapped
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body, Nothing
 
 PROVIDERS = "/pages/{page_id}/metrics_providers"
 PROVIDER = "/pages/{page_id}/metrics_providers/{metrics_provider_id}"

@@ -8,7 +8,7 @@ declarations are what `/api/openapi.json` tells and what the permission test wal
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Annotated, Any, Generic, TypeVar
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import structlog
 from flask import Blueprint, Response, current_app, request
 from limits import RateLimitItemPerSecond
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from sqlalchemy import exc
 from werkzeug.routing import BaseConverter
 
@@ -26,10 +26,10 @@ from statuspage.domain import idempotency, page_settings, tokens
 from statuspage.domain.events import Actor
 from statuspage.domain.page_settings import Page
 from statuspage.domain.tokens import ApiToken, Scope
-from statuspage.web.api_v1 import request_bodies
-from statuspage.web.api_v1.errors import Refused, ready
+from statuspage.web import json_bodies
 from statuspage.web.authorization import sent_token
-from statuspage.web.described import Described
+from statuspage.web.json_errors import Refused, ready
+from statuspage.web.operations import OPERATIONS, Body, Nothing, Operation, Serve
 from statuspage.web.security import limiter
 
 MAX_PAGE_SIZE = 100
@@ -39,23 +39,9 @@ MAX_KEY = 255
 log = structlog.get_logger()
 
 
-class Body(Described):
-    """What a client sends. Unknown keys are ignored, as Statuspage does."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    def said(self) -> dict[str, Any]:
-        """Only the fields that were sent, by name."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
-
-
 Value = TypeVar("Value")
 OrNone = Annotated[Value | None, BeforeValidator(lambda sent: None if sent == "" else sent)]
 """A field that may be taken away: by null, or by an empty text, as forms have no null."""
-
-
-class Nothing(Body):
-    """An operation without a body."""
 
 
 SentBody = TypeVar("SentBody", bound=Body)
@@ -90,40 +76,6 @@ class Call(Generic[AnyBody]):
         limit = min(_number(size, MAX_PAGE_SIZE), MAX_PAGE_SIZE)
         number = min(_number(self.query.get("page", ""), 1), MAX_PAGE_NUMBER)
         return Window((number - 1) * limit, limit)
-
-
-Serve = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One line of the API: `PATCH /pages/{page_id}/components/{component_id}`."""
-
-    method: str
-    path: str
-    needs: Scope
-    success: int
-    body: type[Body]
-    returns: Any
-    """A `Shape`, a list of one, or None where nothing is sent back."""
-    query: tuple[str, ...]
-    serve: Serve = field(repr=False)
-    reason: str | None = None
-    """Why it is answered with 405 here; None where it is served."""
-
-    @property
-    def id(self) -> str:
-        """`patchPagesPageIdComponentsComponentId`, as Statuspage names it."""
-        words = re.findall(r"[a-z0-9]+", self.path)
-        return self.method.lower() + "".join(word.capitalize() for word in words)
-
-    @property
-    def summary(self) -> str:
-        """The first sentence of what the function says of itself."""
-        return (self.serve.__doc__ or "").strip().partition("\n")[0]
-
-
-OPERATIONS: list[Operation] = []
 
 
 def operation(
@@ -200,7 +152,7 @@ def _serve(one: Operation, **keys: str) -> Response:
     page = _page(keys)
     if not token.may(one.needs):
         raise Refused(403, f"This token may not do that; it needs the scope {one.needs.value!r}.")
-    said = request_bodies.given(request)
+    said = json_bodies.given(request)
     key = _idempotency_key() if one.method == "POST" else None
     if key and (repeated := _answered(token, key)):
         return repeated

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 from statuspage.domain import page_access
-from statuspage.domain.components.verbs import Component as ComponentRow
+from statuspage.domain.components.models import Component as ComponentRow
 from statuspage.domain.page_access import Holder, PageAccessGroup, PageAccessUser
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.web.api_v1 import components
 from statuspage.web.api_v1.components import Component
-from statuspage.web.api_v1.errors import Refused
-from statuspage.web.api_v1.operations import Body, Call
+from statuspage.web.api_v1.operations import Call
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body
 
 NEEDS = Scope.SUBSCRIBERS
 """Other people's addresses."""

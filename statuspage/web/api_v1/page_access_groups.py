@@ -11,7 +11,7 @@ from statuspage.domain import page_access as access
 from statuspage.domain.page_access import PageAccessGroup as Row
 from statuspage.web.api_v1 import metrics, page_access
 from statuspage.web.api_v1.components import Component
-from statuspage.web.api_v1.operations import Body, Call, Nothing, OrNone, operation
+from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.page_access import (
     NEEDS,
     ComponentIds,
@@ -19,8 +19,9 @@ from statuspage.web.api_v1.page_access import (
     find_group,
     users_named,
 )
-from statuspage.web.api_v1.request_bodies import wrapped
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds
+from statuspage.web.json_bodies import wrapped
+from statuspage.web.operations import Body, Nothing
 
 GROUPS = "/pages/{page_id}/page_access_groups"
 GROUP = "/pages/{page_id}/page_access_groups/{page_access_group_id}"

@@ -14,9 +14,8 @@ from statuspage.domain.subscribers.subscriptions import Channel, Choice, Contact
 from statuspage.errors import Invalid
 from statuspage.web.api_v1 import metrics, page_access
 from statuspage.web.api_v1.components import Component
-from statuspage.web.api_v1.errors import Refused
 from statuspage.web.api_v1.metrics import Metric
-from statuspage.web.api_v1.operations import Body, Call, Nothing, OrNone, operation
+from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.page_access import (
     NEEDS,
     ComponentIds,
@@ -26,8 +25,10 @@ from statuspage.web.api_v1.page_access import (
     find_user,
     groups_named,
 )
-from statuspage.web.api_v1.request_bodies import wrapped
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds
+from statuspage.web.json_bodies import wrapped
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body, Nothing
 
 USERS = "/pages/{page_id}/page_access_users"
 USER = "/pages/{page_id}/page_access_users/{page_access_user_id}"

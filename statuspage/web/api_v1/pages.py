@@ -10,8 +10,9 @@ from typing import Any
 from statuspage.domain import page_settings
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
-from statuspage.web.api_v1.operations import Body, Call, Nothing, OrNone, operation
+from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds
+from statuspage.web.operations import Body, Nothing
 
 COLOURS = {
     "css_body_background_color": "ffffff",

@@ -11,9 +11,10 @@ from statuspage.domain.incidents.postmortems import Postmortem as Row
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.web.api_v1 import incidents
-from statuspage.web.api_v1.errors import Refused
-from statuspage.web.api_v1.operations import Body, Call, Nothing, OrNone, operation
+from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds, seconds_or_none
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body, Nothing
 
 POSTMORTEM = "/pages/{page_id}/incidents/{incident_id}/postmortem"
 

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from statuspage.web.api_v1.operations import Body, OrNone
+from statuspage.web.api_v1.operations import OrNone
 from statuspage.web.api_v1.subscriber_serializers import State, Type
+from statuspage.web.operations import Body
 
 MOST_NAMED = 1_000
 

@@ -11,8 +11,9 @@ from statuspage.domain.subscribers.addresses import national
 from statuspage.domain.subscribers.queries import PRESENT
 from statuspage.domain.subscribers.subscriptions import Channel, SubscriberState
 from statuspage.domain.subscribers.subscriptions import Subscriber as Row
-from statuspage.web.api_v1.operations import Body, Call
+from statuspage.web.api_v1.operations import Call
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds, seconds_or_none
+from statuspage.web.operations import Body
 
 
 class Type(StrEnum):

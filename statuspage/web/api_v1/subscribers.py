@@ -17,8 +17,7 @@ from statuspage.domain.subscribers.subscriptions import Subscriber as Row
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.web.api_v1.components import named
-from statuspage.web.api_v1.errors import Refused
-from statuspage.web.api_v1.operations import MAX_PAGE_NUMBER, Body, Call, Nothing, Window, operation
+from statuspage.web.api_v1.operations import MAX_PAGE_NUMBER, Call, Window, operation
 from statuspage.web.api_v1.subscriber_requests import (
     ComponentsBody,
     ContactFields,
@@ -37,6 +36,8 @@ from statuspage.web.api_v1.subscriber_serializers import (
     tell,
     tell_all,
 )
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body, Nothing
 
 SUBSCRIBERS = "/pages/{page_id}/subscribers"
 SUBSCRIBER = "/pages/{page_id}/subscribers/{subscriber_id}"

@@ -12,9 +12,10 @@ from statuspage.domain.staff.members import Role, Staff
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.lib.markdown import clean
-from statuspage.web.api_v1.errors import Refused
-from statuspage.web.api_v1.operations import Body, Call, Nothing, OrNone, operation
+from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import Body, Nothing
 
 USERS = "/organizations/{organization_id}/users"
 USER = "/organizations/{organization_id}/users/{user_id}"

@@ -7,8 +7,9 @@ from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.web.api_v1.components import Component, Teller, named
-from statuspage.web.api_v1.operations import Body, Call, Nothing, OrNone, operation
+from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Shape
+from statuspage.web.operations import Body, Nothing
 
 TEMPLATES = "/pages/{page_id}/incident_templates"
 

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component, ComponentClaim
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.tokens import Scope
 from statuspage.domain.uptime import Stretch, day_start, stretch
 from statuspage.errors import Invalid
 from statuspage.web.api_v1 import groups
 from statuspage.web.api_v1.components import find
-from statuspage.web.api_v1.operations import Call, Nothing, operation
+from statuspage.web.api_v1.operations import Call, operation
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds
+from statuspage.web.operations import Nothing
 
 COMPONENT_UPTIME = "/pages/{page_id}/components/{component_id}/uptime"
 GROUP_UPTIME = "/pages/{page_id}/component-groups/{id}/uptime"
@@ -133,7 +136,7 @@ def _claims(
 ) -> dict[int, list[ComponentClaim]]:
     """The claims of each that were in force within the range."""
     found: dict[int, list[ComponentClaim]] = {row.id: [] for row in rows}
-    for claim in components.claims_since(start):
+    for claim in claims_store.claims_since(start):
         if claim.component_id in found and claim.starts_at < end:
             found[claim.component_id].append(claim)
     return found

@@ -13,6 +13,7 @@ from sqlalchemy import exc
 from statuspage import clock
 from statuspage.db import db
 from statuspage.domain import page_settings
+from statuspage.domain.components import models
 from statuspage.domain.components import verbs as components
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident
@@ -27,11 +28,11 @@ from statuspage.domain.subscribers.subscriptions import (
 from statuspage.errors import Invalid
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
-from statuspage.notify import channels
+from statuspage.notify.channels import registry
 from statuspage.page.html import subscription_pages
 from statuspage.page.snapshot import build as snapshot
-from statuspage.web.api_v1 import errors, request_bodies
-from statuspage.web.api_v1.errors import Refused
+from statuspage.web import json_bodies, json_errors
+from statuspage.web.json_errors import Refused
 from statuspage.web.public.api import PREFLIGHT
 from statuspage.web.public.subscriptions import (
     LINKS_PER_NETWORK,
@@ -44,7 +45,7 @@ ADDRESS = "/api/v2/subscribers.json"
 RETRY_AFTER_S = 600
 
 bp = Blueprint("api_subscribers", __name__)
-errors.init(bp)
+json_errors.init(bp)
 
 
 def _is_no_text() -> bool:
@@ -92,7 +93,7 @@ def leave() -> ResponseReturnValue:
 @bp.after_request
 def _open_to_any_site(response: Response) -> Response:
     response.headers["Access-Control-Allow-Origin"] = "*"
-    return errors.harden(response)
+    return json_errors.harden(response)
 
 
 @bp.route(ADDRESS, methods=["OPTIONS"])
@@ -103,7 +104,7 @@ def preflight() -> ResponseReturnValue:
 
 @bp.errorhandler(429)
 def _too_many(_error: Exception) -> ResponseReturnValue:
-    response = errors.error(429, "Too many requests from this network. Nothing was saved.")
+    response = json_errors.error(429, "Too many requests from this network. Nothing was saved.")
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
@@ -113,7 +114,7 @@ def _too_many(_error: Exception) -> ResponseReturnValue:
 
 def _said() -> dict[str, Any]:
     """What stands below `subscriber`. Raises `Refused` (400) for what can not be read."""
-    said = request_bodies.given(request).get("subscriber", {})
+    said = json_bodies.given(request).get("subscriber", {})
     if not isinstance(said, dict):
         raise Refused(400, 'Send an object below "subscriber".')
     return said
@@ -139,12 +140,12 @@ def _contact(said: dict[str, Any]) -> Contact:
         contact = Contact.of(Channel.EMAIL, email)
     else:
         raise Invalid(subscriber="Send an email, an endpoint or a phone_number.")
-    if contact.channel not in channels.ways(_settings()):
+    if contact.channel not in registry.channel_senders(_settings()):
         raise Invalid(subscriber=f"This page can not send by {contact.channel.value}.")
     return contact
 
 
-def _components(said: dict[str, Any]) -> list[components.Component]:
+def _components(said: dict[str, Any]) -> list[models.Component]:
     """Raises `Invalid` for one that is not on the page."""
     ids = said.get("component_ids") or []
     if not isinstance(ids, list):

@@ -3,13 +3,13 @@
 `page/statuspage` writes the documents; tests hold each of them to these models.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
 from statuspage.web.described import Described
+from statuspage.web.operations import Reading
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
@@ -131,23 +131,6 @@ class IncidentDocument(Document):
 class MaintenancesDocument(Document):
     page: PageRef
     scheduled_maintenances: list[PublicMaintenance]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One address of the public API."""
-
-    path: str
-    summary: str
-    returns: Any
-
-    @property
-    def id(self) -> str:
-        """`readSummary`, `readIncidentsUnresolved`."""
-        words = self.path.removeprefix("/api/v2/").removesuffix(".json")
-        for mark in "/-{}_":
-            words = words.replace(mark, " ")
-        return "read" + "".join(word.capitalize() for word in words.split())
 
 
 READINGS = (

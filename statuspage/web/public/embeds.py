@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from statuspage import clock
 from statuspage.page import badges, embed, well_known
+from statuspage.page import calendar as calendar_file
 from statuspage.page.badges import Badge
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.build import NoPageError
@@ -40,16 +41,13 @@ def calendar_of_component(public_id: str) -> ResponseReturnValue:
 
 
 def _calendar(component: str | None) -> Rendering | None:
-    # Imported when asked: icalendar takes a tenth of a second at each start.
-    from statuspage.page import calendar
-
     planned = snapshot.planned(at=clock.now(), base_url=_base_url(), component=component)
     if planned is None:
         return None
     return Rendering(
         HTTPStatus.OK,
-        calendar.CONTENT_TYPE,
-        calendar.render(planned),
+        calendar_file.CONTENT_TYPE,
+        calendar_file.render(planned),
         csp=NOTHING_ELSE,
         headers=ANY_SITE,
     )

@@ -12,7 +12,7 @@ from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
-from statuspage.page.feeds import history, jsonfeed, updates
+from statuspage.page.feeds import history, jsonfeed, updates, xml
 from statuspage.page.feeds.entries import Feed, Form
 from statuspage.page.memo import shared
 from statuspage.page.snapshot import build as snapshot
@@ -123,9 +123,6 @@ def _written(feed: Feed, form: Form) -> Rendering:
 def _bytes(feed: Feed, form: Form) -> bytes:
     if form is Form.JSON:
         return jsonfeed.render(feed)
-    # Imported when asked: feedgen and lxml would take a tenth of a second at each start.
-    from statuspage.page.feeds import xml
-
     return xml.rss(feed) if form is Form.RSS else xml.atom(feed)
 
 

@@ -17,6 +17,7 @@ from statuspage.serving.middleware import publish
 from statuspage.serving.response import Rendering
 from statuspage.web import openapi
 from statuspage.web.openapi import Json
+from statuspage.web.public.api_v2_schemas import READINGS
 
 ADDRESS = "/api/openapi.json"
 
@@ -52,7 +53,7 @@ def reference() -> ResponseReturnValue:
 @cache
 def _document(base_url: str) -> bytes:
     """It changes with the program only, and takes a while to make. As JSON, a tenth of its size."""
-    return json.dumps(openapi.document(base_url), ensure_ascii=False).encode()
+    return json.dumps(openapi.document(base_url, READINGS), ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from werkzeug.datastructures import MultiDict
 
 from statuspage import clock
 from statuspage.domain.components import verbs as components
-from statuspage.domain.components.verbs import Component
+from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.subscribers.subscriptions import Channel, Choice, Contact, Wants
 from statuspage.errors import Invalid
-from statuspage.notify import channels
+from statuspage.notify.channels import registry
 from statuspage.page.html import subscription_pages
 from statuspage.page.html.subscription_pages import Typed
 from statuspage.page.snapshot.values import IncidentView
@@ -24,7 +24,7 @@ def offered() -> tuple[Channel, ...]:
     """What can work with these settings: nobody is offered a way that leads nowhere."""
     kept = current_app.extensions
     if "offered" not in kept:
-        possible = channels.ways(current_app.config["SETTINGS"])
+        possible = registry.channel_senders(current_app.config["SETTINGS"])
         kept["offered"] = tuple(one for one in subscription_pages.OFFERED if one in possible)
     ways: tuple[Channel, ...] = kept["offered"]
     return ways

@@ -31,6 +31,7 @@ from statuspage.domain.subscribers.subscriptions import (
 from statuspage.errors import Invalid
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
+from statuspage.notify.channels.webhook import signing_secret
 from statuspage.page.html import pages as pages_html
 from statuspage.page.html import subscription_pages
 from statuspage.page.html.formatting import Times
@@ -331,8 +332,6 @@ def _managing(
 ) -> Rendering:
     secret = None
     if one.channel is Channel.WEBHOOK:
-        from statuspage.notify.channels.webhook import signing_secret
-
         secret = signing_secret(_secret(), one.public_id)
     return subscription_pages.manage(
         _take(),

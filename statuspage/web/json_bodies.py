@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Request
 
-from statuspage.web.api_v1.errors import Refused
+from statuspage.web.json_errors import Refused
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 MAX_DEPTH = 20
