@@ -268,7 +268,7 @@ def let_go() -> None:
 
     app = create_app(watch=False)
     with app.app_context():
-        for one in delivery_stats.stuck(limit=10_000):
+        for one in delivery_stats.undelivered(limit=10_000):
             delivery_stats.decide(
                 one.event, one.channel, one.state, send=True, by=SYSTEM, at=clock.now()
             )

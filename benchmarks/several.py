@@ -143,21 +143,21 @@ def _watch(receivers: Receivers) -> tuple[float, Counter[Step], Counter[tuple[st
     When it had happened (seconds of the monotonic clock), how often each step was taken, and
     deliveries by state and number of tries.
     """
-    from statuspage.db import db, reading
+    from statuspage.db import db, read_only
     from statuspage.factory import create_app
 
     app = create_app(watch=False)
     until = time.monotonic() + DUE_S
     with app.app_context():
         while time.monotonic() < until:
-            reading()
+            read_only()
             steps = _steps()
             if len(receivers.arrived) >= DELIVERIES and len(steps) == 2 * MAINTENANCES:
                 break
             time.sleep(0.5)
         done = time.monotonic()
         time.sleep(SETTLED_S)
-        reading()
+        read_only()
         steps, told = _steps(), _told()
         db.engine.dispose()
     return done, steps, told

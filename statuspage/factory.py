@@ -12,12 +12,12 @@ from whitenoise import WhiteNoise
 
 from statuspage import config
 from statuspage.config import PROJECT, Settings
-from statuspage.db import db, postgresql, reading
+from statuspage.db import db, postgresql, read_only
 from statuspage.domain import events
 from statuspage.notify import wake_worker, worker
 from statuspage.observability import logging, requests
 from statuspage.serving import middleware
-from statuspage.serving.cache import Published
+from statuspage.serving.cache import ResponseCache
 from statuspage.web import admin, api_v1, counting, headers, health, listening, metrics, sessions
 from statuspage.web.hooks import alertmanager, bounces, csp_reports
 from statuspage.web.public import (
@@ -84,7 +84,7 @@ def create_app(settings: Settings | None = None, *, watch: bool = True) -> Flask
     pages.init_app(app)
     admin.init_app(app)
     api_v1.init_app(app)
-    app.session_interface = sessions.DeskSessionInterface()
+    app.session_interface = sessions.AdminSessionInterface()
     _wrap(app, settings, watch)
     return app
 
@@ -138,14 +138,14 @@ def _wrap(app: Flask, settings: Settings, watch: bool) -> None:
         )
 
 
-def _published(app: Flask, settings: Settings, watch: bool) -> Published:
+def _published(app: Flask, settings: Settings, watch: bool) -> ResponseCache:
     @contextmanager
     def within() -> Iterator[None]:
         with app.app_context():
-            reading()
+            read_only()
             yield
 
-    published = Published(
+    published = ResponseCache(
         events.revision,
         within=within,
         folder=settings.data_dir / "published",

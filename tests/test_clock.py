@@ -17,9 +17,9 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.notify import deliveries, worker
-from statuspage.notify.clock_jumps import Steady
+from statuspage.notify.clock_jumps import ClockGuard
 from statuspage.notify.deliveries import Delivery, DeliveryState
-from statuspage.notify.fanout_run import Teller
+from statuspage.notify.dispatcher import Dispatcher
 from statuspage.web.admin import local_time
 from tests.conftest import on_sqlite
 
@@ -90,21 +90,21 @@ def claimed(committed, at):
         status = IncidentStatus.INVESTIGATING
         incidents.open_incident("Trouble", status=status, body="!", claims={}, by=SYSTEM, at=at)
         db.session.flush()
-        event = events.to_tell(limit=1)[0]
+        event = events.pending_fanout(limit=1)[0]
         event.fanned_out_at = at
         db.session.add(
             Delivery(
                 event_id=event.id,
                 subscriber_id=subscriber.id,
                 channel=Channel.WEBHOOK,
-                state=DeliveryState.WAITING,
+                state=DeliveryState.PENDING,
                 priority=0,
                 attempts=0,
                 due_at=at,
             )
         )
         db.session.flush()
-        deliveries.claim(Channel.WEBHOOK, 1, at=at)
+        deliveries.lease(Channel.WEBHOOK, 1, at=at)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def state(app):
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 def test_a_lease_neither_ends_early_nor_sticks_when_the_clock_is_set(app, at, state, jump):
     ran = [0.0]
-    teller = Teller(app, ways={}, steady=Steady(lambda: ran[0]))
+    teller = Dispatcher(app, ways={}, steady=ClockGuard(lambda: ran[0]))
 
     def tick(seconds):
         ran[0] += seconds
@@ -132,7 +132,7 @@ def test_a_lease_neither_ends_early_nor_sticks_when_the_clock_is_set(app, at, st
     tick(deliveries.LEASE.total_seconds() - 1)
     assert state() is DeliveryState.SENDING
     tick(1)
-    assert state() is DeliveryState.WAITING
+    assert state() is DeliveryState.PENDING
 
 
 def test_who_was_slowed_down_is_not_so_for_longer_because_the_clock_is_set_back(

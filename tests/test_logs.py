@@ -21,7 +21,7 @@ from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
 from statuspage.notify import deliveries, sender
 from statuspage.notify.channels import registry
-from statuspage.notify.fanout_run import enter_waiting
+from statuspage.notify.dispatcher import fan_out_pending
 from statuspage.observability import logging as logs
 from tests.admin.conftest import BASE, Browser
 from tests.conftest import SECRET, on_sqlite
@@ -245,7 +245,7 @@ def _subscribe(app, found) -> None:
 def _tell(app, at) -> None:
     """One try of every message: refused for good, unreachable, and a channel that breaks."""
     with app.app_context():
-        while enter_waiting(at):
+        while fan_out_pending(at):
             pass
     settings = app.config["SETTINGS"]
     with_password = settings.smtp_url.replace("://", "://mailer:smtp-Passw0rd-17@")
@@ -256,11 +256,11 @@ def _tell(app, at) -> None:
     ]
     for channel, way in ways:
         with app.app_context():
-            claimed = deliveries.claim(channel, 1, at=at)
+            claimed = deliveries.lease(channel, 1, at=at)
             db.session.commit()
         for one, prepared in zip(claimed, sender.Preparation(app)(channel, claimed), strict=True):
             if not isinstance(prepared, str):
-                sender.settle(app, [sender.attempt(way, one, *prepared)])
+                sender.record_results(app, [sender.attempt(way, one, *prepared)])
         way.close()
 
 

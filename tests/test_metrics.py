@@ -16,9 +16,9 @@ from statuspage.domain import tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
 from statuspage.notify import worker as jobs
-from statuspage.notify.heartbeat import Sign
+from statuspage.notify.heartbeat import HeartbeatKind
 from statuspage.observability import metrics
-from statuspage.observability.metrics import FAMILIES, Sheet
+from statuspage.observability.metrics import FAMILIES, MetricsFile
 from tests.admin.conftest import Browser
 from tests.conftest import on_sqlite
 
@@ -51,7 +51,7 @@ def sheet(settings):
     with ExitStack() as places:
 
         def take(role):
-            taken = Sheet(settings.data_dir / "counters", role)
+            taken = MetricsFile(settings.data_dir / "counters", role)
             places.callback(taken.leave)
             return taken
 
@@ -71,7 +71,7 @@ def counted(samples, name, **labels):
 
 @on_sqlite
 def test_what_is_told_follows_the_rules_of_prometheus(app, client, token, at):
-    jobs.show(app, Sign.TICK, at)
+    jobs.record_heartbeat(app, HeartbeatKind.TICK, at)
     metrics.DELIVERY_SECONDS.observe(0.3, "webhook")
     text = client.get("/metrics", headers={"Authorization": f"Bearer {token}"}).text
     families = list(text_string_to_metric_families(text))

@@ -104,7 +104,7 @@ def test_going_down_and_up_again_works_with_data_in_the_tables(bare, at):
             by=SYSTEM,
             at=at,
         )
-        sessions.begin(ada.id, browser="Firefox on Linux", at=at)
+        sessions.start(ada.id, browser="Firefox on Linux", at=at)
         second_factor.set_up(ada, keys=[SECRET], at=at)
         db.session.commit()
     with bare.app_context():
@@ -156,13 +156,13 @@ def test_an_upgrade_tells_nobody_of_the_past_and_reminds_of_what_a_program_asked
                 by=SYSTEM,
                 at=at,
             )
-            affected.attach(planned, {"scheduled_remind_prior": True}, by=SYSTEM, at=at)
+            affected.set_metadata(planned, {"scheduled_remind_prior": True}, by=SYSTEM, at=at)
         db.session.commit()
-        assert len(events.to_tell(limit=9)) == 3
+        assert len(events.pending_fanout(limit=9)) == 3
     with bare.app_context():
         downgrade(directory=str(migrate.MIGRATIONS), revision="0002")
         upgrade(directory=str(migrate.MIGRATIONS))
-        assert events.to_tell(limit=9) == []
+        assert events.pending_fanout(limit=9) == []
         query = sa.select(Incident.reminds, Incident.remind_at).order_by(Incident.scheduled_for)
         planned = db.session.execute(query.where(Incident.scheduled_for.is_not(None))).all()
         assert planned == [(True, None), (True, at + 8 * hour)]

@@ -12,7 +12,7 @@ import pytest
 from statuspage.config import PROJECT
 from statuspage.observability import log_queue
 from statuspage.observability import logging as logs
-from statuspage.observability.log_queue import Outlet
+from statuspage.observability.log_queue import QueueHandler
 from tests.conftest import on_sqlite
 
 
@@ -26,7 +26,7 @@ def pipe():
 
 def test_a_log_that_nobody_reads_makes_nobody_wait_and_says_what_was_lost(pipe):
     inner, outer = pipe
-    told = Outlet(outer)
+    told = QueueHandler(outer)
     began = time.monotonic()
     for number in range(3 * log_queue.MOST_WAITING):
         told.write(f"line {number} {'x' * 100}\n")
@@ -58,11 +58,11 @@ def iter_to_end(file):
 def test_a_full_disk_and_a_reader_who_hung_up_harm_nobody(pipe):
     inner, outer = pipe
     with open("/dev/full", "w") as full:
-        told = Outlet(full)
+        told = QueueHandler(full)
         told.write("one\n")
         told.write("two\n")
         assert told.drain(5)
-    gone = Outlet(outer)
+    gone = QueueHandler(outer)
     inner.close()
     gone.write("three\n")
     assert gone.drain(5)
@@ -70,7 +70,7 @@ def test_a_full_disk_and_a_reader_who_hung_up_harm_nobody(pipe):
     gone.write("four\n")
     assert gone.drain(5)
     assert not gone.isatty()
-    nothing = Outlet(None)  # What Python has where standard error was closed at the start.
+    nothing = QueueHandler(None)  # What Python has where standard error was closed at the start.
     assert nothing.write("five\n") == 5
     assert nothing.drain(0)
 

@@ -14,7 +14,7 @@ from statuspage.domain import events
 from statuspage.domain.events import Actor
 from statuspage.domain.incidents import maintenance
 from statuspage.domain.staff.members import SignInLink, Staff
-from statuspage.domain.staff.sessions import DeskSession
+from statuspage.domain.staff.sessions import AdminSession
 from statuspage.notify import fanout
 from statuspage.notify.deliveries import Delivery, DeliveryState
 
@@ -24,7 +24,7 @@ MOST_STEPS = 1_000
 
 
 @dataclass(frozen=True)
-class Calmed:
+class RestoreReport:
     """What was done to a restored copy."""
 
     held: int
@@ -33,7 +33,7 @@ class Calmed:
     """Members whose sessions ended."""
 
 
-def calm(*, made_at: datetime, by: Actor, at: datetime) -> Calmed:
+def settle_after_restore(*, made_at: datetime, by: Actor, at: datetime) -> RestoreReport:
     """Let time catch up in a restored copy without a word to anybody; the caller commits.
 
     Maintenance that should have begun or ended meanwhile does so now, every event gets its
@@ -51,7 +51,7 @@ def calm(*, made_at: datetime, by: Actor, at: datetime) -> Calmed:
         data={"held": held},
         is_public=False,
     )
-    return Calmed(held, members)
+    return RestoreReport(held, members)
 
 
 def _catch_up(at: datetime) -> None:
@@ -62,15 +62,15 @@ def _catch_up(at: datetime) -> None:
         db.session.flush()
         if not due or maintenance.due(at=at) == due:
             break
-    while waiting := events.to_tell(limit=100):
+    while waiting := events.pending_fanout(limit=100):
         for event in waiting:
-            while fanout.enter_next(event, at=at):
+            while fanout.fan_out_next(event, at=at):
                 db.session.flush()
         db.session.flush()
 
 
 def _hold_unsent(at: datetime) -> int:
-    unsent = (DeliveryState.WAITING, DeliveryState.LATER, DeliveryState.SENDING)
+    unsent = (DeliveryState.PENDING, DeliveryState.RETRYING, DeliveryState.SENDING)
     query = sa.update(Delivery).where(Delivery.state.in_(unsent))
     db.session.execute(
         query.values(
@@ -85,7 +85,7 @@ def _end_sessions(at: datetime) -> int:
     """No cookie from before works: the minutes since 1970 are more than any earlier version."""
     later = int(at.timestamp() // 60)
     db.session.execute(sa.delete(SignInLink))
-    db.session.execute(sa.delete(DeskSession))
+    db.session.execute(sa.delete(AdminSession))
     ended = db.session.execute(
         sa.update(Staff)
         .values(

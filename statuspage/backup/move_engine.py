@@ -14,7 +14,7 @@ from flask import Flask
 from statuspage import clock, config
 from statuspage.backup import rows
 from statuspage.backup.second_app import application_on
-from statuspage.db import db, migrate, reading
+from statuspage.db import db, migrate, read_only
 from statuspage.domain import page_settings
 from statuspage.export import addresses
 from statuspage.page.snapshot import build as snapshot
@@ -139,7 +139,7 @@ def _compare_pages(app: Flask, other: Flask, at: datetime, tell: Callable[[str],
 
 def _addresses(app: Flask, at: datetime) -> list[str]:
     with app.app_context():
-        reading()
+        read_only()
         if page_settings.get() is None:
             return []
         site = snapshot.listing(at=at)

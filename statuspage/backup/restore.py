@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from statuspage.backup import archive, rows
-from statuspage.backup.after_restore import Calmed, calm
+from statuspage.backup.after_restore import RestoreReport, settle_after_restore
 from statuspage.backup.archive import ArchiveError, Manifest
 from statuspage.backup.second_app import application_on, make_schema
 from statuspage.db import damage_mark, db, migrate, postgresql
@@ -27,7 +27,7 @@ class RefusedError(Exception):
 @dataclass(frozen=True)
 class Restored:
     manifest: Manifest
-    calmed: Calmed
+    calmed: RestoreReport
     has_same_key: bool
     """The secret key is the one the backup was made with: links in older mails work."""
     kept: Path | None
@@ -68,11 +68,11 @@ def restore(
     return Restored(manifest, calmed, has_same_key, kept)
 
 
-def _prepare(app: Flask, copy: Path, manifest: Manifest, by: Actor, at: datetime) -> Calmed:
+def _prepare(app: Flask, copy: Path, manifest: Manifest, by: Actor, at: datetime) -> RestoreReport:
     with application_on(app, f"sqlite:///{copy}") as other:
         migrate.bring_up_to_date(other, keep_copy=False)
         with other.app_context():
-            calmed = calm(made_at=manifest.made_at, by=by, at=at)
+            calmed = settle_after_restore(made_at=manifest.made_at, by=by, at=at)
             db.session.commit()
     _without_log(copy)
     return calmed

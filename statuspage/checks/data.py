@@ -15,8 +15,8 @@ from flask import Flask
 
 from statuspage.checks.findings import ClosedError, Finding, ok, problem, warn
 from statuspage.config import MADE, Settings
-from statuspage.db import db, integrity, migrate, reading
-from statuspage.db.errors import FAILURES, explained
+from statuspage.db import db, integrity, migrate, read_only
+from statuspage.db.errors import FAILURES, explain
 from statuspage.domain.events import Event
 
 LITTLE_DISK = 1024**3
@@ -57,12 +57,12 @@ def database(app: Flask, _at: datetime) -> Iterator[Finding]:
     try:
         yield from _state(app)
     except FAILURES as error:
-        how = explained(error)
+        how = explain(error)
         raise ClosedError(problem("database", how.words), how.state) from error
 
 
 def _state(app: Flask) -> Iterator[Finding]:
-    damage = integrity.look(app)
+    damage = integrity.check(app)
     if damage is not None:
         finding = problem(
             "database",
@@ -148,7 +148,7 @@ def rights(app: Flask, _at: datetime) -> Iterator[Finding]:
 def clock(app: Flask, at: datetime) -> Iterator[Finding]:
     """This machine's clock beside the database's, and beside the newest thing on record."""
     with app.app_context():
-        reading()
+        read_only()
         if db.engine.dialect.name == "postgresql":
             apart = abs(db.session.scalar(sa.text("SELECT clock_timestamp()")) - at)
             if apart > CLOCK_APART:

@@ -25,7 +25,7 @@ class Finding:
     words: str
 
 
-Look = Callable[[Flask, datetime], Iterator[Finding]]
+CheckFunction = Callable[[Flask, datetime], Iterator[Finding]]
 
 
 def ok(what: str, words: str) -> Finding:
@@ -50,7 +50,7 @@ class ClosedError(Exception):
 
 
 def collect(
-    looks: Mapping[str, Look], app: Flask, *, behind: Collection[str], at: datetime
+    looks: Mapping[str, CheckFunction], app: Flask, *, behind: Collection[str], at: datetime
 ) -> list[Finding]:
     """All findings. A look that fails is a finding itself: the others go on.
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from flask import Flask
 
 from statuspage.checks.findings import Finding, ok, problem, warn
-from statuspage.db import reading
+from statuspage.db import read_only
 from statuspage.domain.staff import breached_passwords, second_factor
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff.members import Role
@@ -15,7 +15,7 @@ from statuspage.domain.staff.members import Role
 def owners(app: Flask, _at: datetime) -> Iterator[Finding]:
     """Whether a stolen password of an owner would be enough to take the page over."""
     with app.app_context():
-        reading()
+        read_only()
         found = [one for one in staff.listed() if one.role is Role.OWNER and one.is_active]
         guarded = second_factor.who_has_one()
         without = [one.name for one in found if one.id not in guarded]

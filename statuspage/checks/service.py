@@ -8,7 +8,7 @@ from flask import Flask
 
 from statuspage.checks.findings import Finding, ok, problem, warn
 from statuspage.config import Settings
-from statuspage.db import reading
+from statuspage.db import read_only
 from statuspage.export import runner as export
 from statuspage.export.uploads import standings
 from statuspage.notify import deliveries as ledger
@@ -86,9 +86,9 @@ def queue(app: Flask, _at: datetime) -> Iterator[Finding]:
 def worker(app: Flask, at: datetime) -> Iterator[Finding]:
     """When it last showed that it lives: it writes that down every ten seconds."""
     with app.app_context():
-        reading()
-        signs = heartbeat.seen()
-    last = signs.get(heartbeat.Sign.TICK)
+        read_only()
+        signs = heartbeat.latest()
+    last = signs.get(heartbeat.HeartbeatKind.TICK)
     if last is None:
         yield warn("worker", "none has run yet, so nobody is told of anything. Start `flask work`.")
     elif at - last > health.SILENT_AFTER:
@@ -148,7 +148,7 @@ def _advised(error: str) -> str:
 def deliveries(app: Flask, at: datetime) -> Iterator[Finding]:
     """Since when the oldest message waits that should be on its way, and what was given up."""
     with app.app_context():
-        reading()
+        read_only()
         oldest = ledger.oldest_due(at=at)
         counts = ledger.counts()
     late = at - oldest if oldest is not None else timedelta(0)
@@ -161,7 +161,7 @@ def deliveries(app: Flask, at: datetime) -> Iterator[Finding]:
     else:
         yield ok("deliveries", "no message is late")
     for state, words in (
-        (DeliveryState.DEAD, "were given up after the last try"),
+        (DeliveryState.FAILED, "were given up after the last try"),
         (DeliveryState.HELD, "are held back until staff release them"),
     ):
         number = sum(count for (_, of), count in counts.items() if of is state)

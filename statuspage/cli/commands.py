@@ -18,13 +18,13 @@ from statuspage.cli import check as checking
 from statuspage.cli import db as db_commands
 from statuspage.cli import export, importing, processes, staff_recovery
 from statuspage.db import db, migrate
-from statuspage.db.errors import plainly
+from statuspage.db.errors import with_plain_errors
 from statuspage.domain import page_settings, tokens
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.domain.staff import members as staff
 from statuspage.errors import Invalid
 from statuspage.observability import metrics as counters
-from statuspage.web.metrics import of_processes
+from statuspage.web.metrics import process_metrics
 
 OPERATOR = Actor(ActorKind.SYSTEM, "Command line")
 
@@ -44,7 +44,7 @@ def init_app(app: Flask) -> None:
         backing_up.restore,
         checking.check,
     ):
-        app.cli.add_command(plainly(command))
+        app.cli.add_command(with_plain_errors(command))
 
 
 class _Prepared(AppGroup):
@@ -70,7 +70,7 @@ def metrics(info: ScriptInfo) -> None:
     For a worker on a machine of its own, which has no address that Prometheus could ask.
     """
     folder = info.load_app().config["SETTINGS"].data_dir / "counters"
-    for line in of_processes(counters.of_others(folder)):
+    for line in process_metrics(counters.of_others(folder)):
         click.echo(line)
 
 

@@ -10,7 +10,7 @@ from flask_migrate import cli  # type: ignore[attr-defined]
 from statuspage import clock
 from statuspage.backup import move_engine, rows
 from statuspage.db import migrate
-from statuspage.db.errors import plainly
+from statuspage.db.errors import with_plain_errors
 
 
 class _Database(click.Group):
@@ -32,7 +32,7 @@ class _Database(click.Group):
     ) -> click.Context:
         """The context is Flask-Migrate's own: its options work as they do elsewhere."""
         context = self._loaded().make_context(info_name, args, parent, **extra)
-        context.command = plainly(context.command)
+        context.command = with_plain_errors(context.command)
         return context
 
     def _loaded(self) -> click.Group:

@@ -80,7 +80,7 @@ def prepare(app: Flask) -> None:
 
     An unavailable database does not stop the start: readers get the last good copies.
     """
-    integrity.look_at_start(app)
+    integrity.check_at_start(app)
     try:
         migrate.bring_up_to_date(app)
         first_start.fill(app, at=clock.now())
@@ -124,7 +124,7 @@ def begin_web(app: Flask) -> None:
         app.wsgi_app = headers.unnamed(app.wsgi_app)  # type: ignore[assignment, method-assign]
     metrics.share(app.config["SETTINGS"].data_dir / "counters", "web")
     error_reporting.begin(app.config["SETTINGS"], WEB)
-    integrity.look_at_start(app)
+    integrity.check_at_start(app)
 
 
 def web_server(settings: Settings, web_socket: Path | None) -> MPServer:
@@ -154,7 +154,7 @@ def worker(app: Flask, *, is_announced: bool = False) -> None:
     _end_with_leader()
     error_reporting.begin(app.config["SETTINGS"], WORKER)
     _wait_for_the_database(app)
-    integrity.look_daily(app)
+    integrity.check_daily(app)
     if is_announced:
         # The reader of our output may be gone.
         with contextlib.suppress(OSError):
@@ -166,7 +166,7 @@ def worker(app: Flask, *, is_announced: bool = False) -> None:
 def _wait_for_the_database(app: Flask) -> None:
     """A worker that exited while the database is unavailable would stop the whole group."""
     is_logged = False
-    integrity.look(app)
+    integrity.check(app)
     while True:
         try:
             migrate.bring_up_to_date(app)
@@ -176,7 +176,7 @@ def _wait_for_the_database(app: Flask) -> None:
                 log.error("worker.database_unavailable", reason=_first_line(error))
             is_logged = True
             time.sleep(DATABASE_RETRY_S)
-            integrity.look(app)
+            integrity.check(app)
         else:
             return
 

@@ -100,7 +100,7 @@ else:
     Model = db.Model  # Base, with a table name made from the class name.
 
 
-def reading() -> None:
+def read_only() -> None:
     """Declare that this session only reads until it ends.
 
     On SQLite its transaction begins deferred, so that readers never queue
@@ -109,7 +109,7 @@ def reading() -> None:
     db.session.connection(execution_options={READONLY: True})
 
 
-def upserting(table: Any) -> Any:
+def upsert(table: Any) -> Any:
     """An `INSERT` into this table or model that may say what to do where the row is there already.
 
     Both engines have it, and SQLAlchemy has a statement for each.
@@ -193,7 +193,7 @@ def _count_errors(context: Any) -> None:
         DATABASE_ERRORS.add(type(error).__name__)
 
 
-def crossed(error: sa.exc.SQLAlchemyError) -> bool:
+def is_deadlock(error: sa.exc.SQLAlchemyError) -> bool:
     """Whether PostgreSQL ended the one of two transactions that waited for one another."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) in ("40001", "40P01")
 

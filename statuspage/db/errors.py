@@ -17,32 +17,32 @@ SET = "STATUSPAGE_DATABASE_URL and STATUSPAGE_DATA_DIR"
 
 
 @dataclass(frozen=True)
-class Explained:
+class Explanation:
     """How the database is, and one or two sentences: what is wrong, what to do."""
 
     state: str
     words: str
 
 
-DAMAGED = Explained(
+DAMAGED = Explanation(
     "is damaged",
     "The database file is damaged. Stop the status page and restore the last backup: flask restore"
     " --replace FILE",
 )
-EMPTY = Explained(
+EMPTY = Explanation(
     "is empty", "The database is empty. Start the status page once, or restore a backup."
 )
 OF_SQLITE = {
-    sqlite3.SQLITE_BUSY: Explained(
+    sqlite3.SQLITE_BUSY: Explanation(
         "is busy", "The database file was busy with something else for too long. Try again."
     ),
-    sqlite3.SQLITE_FULL: Explained("is full", "The disk of the database is full. Make room."),
-    sqlite3.SQLITE_READONLY: Explained(
+    sqlite3.SQLITE_FULL: Explanation("is full", "The disk of the database is full. Make room."),
+    sqlite3.SQLITE_READONLY: Explanation(
         "is closed to us",
         "The database file can not be written to. Run this as the user that runs the status page,"
         " or give the file back to that user.",
     ),
-    sqlite3.SQLITE_CANTOPEN: Explained(
+    sqlite3.SQLITE_CANTOPEN: Explanation(
         "is away",
         f"The database file can not be opened. See that {SET} are right, and that the folder"
         " belongs to the user that runs the status page.",
@@ -50,7 +50,7 @@ OF_SQLITE = {
 }
 
 
-def explained(error: OperationalError | ProgrammingError) -> Explained:
+def explain(error: OperationalError | ProgrammingError) -> Explanation:
     """What SQLAlchemy reports, in words without a secret."""
     said = error.orig
     reason = next(iter(str(said).splitlines()), "").rstrip(".")
@@ -59,18 +59,18 @@ def explained(error: OperationalError | ProgrammingError) -> Explained:
     if isinstance(said, sqlite3.Error):
         if reason.startswith("no such table"):
             return EMPTY
-        other = Explained("is away", f"The database file can not be used ({reason}).")
+        other = Explanation("is away", f"The database file can not be used ({reason}).")
         return OF_SQLITE.get(getattr(said, "sqlite_errorcode", 0) & 0xFF, other)
     if getattr(said, "sqlstate", None) == UNDEFINED_TABLE:
         return EMPTY
-    return Explained(
+    return Explanation(
         "is away",
         f"PostgreSQL can not be used ({reason}). See that it runs, that this machine reaches it,"
         " and that STATUSPAGE_DATABASE_URL is right.",
     )
 
 
-def plainly(command: click.Command) -> click.Command:
+def with_plain_errors(command: click.Command) -> click.Command:
     """The command; where the database fails under it, it ends with a sentence."""
     plain = copy.copy(command)
 
@@ -78,7 +78,7 @@ def plainly(command: click.Command) -> click.Command:
         try:
             return command.invoke(ctx)
         except FAILURES as error:
-            raise click.ClickException(explained(error).words) from error
+            raise click.ClickException(explain(error).words) from error
 
     plain.invoke = invoke  # type: ignore[method-assign]
     return plain

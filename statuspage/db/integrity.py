@@ -21,7 +21,7 @@ SMALL = 64 * 1024 * 1024
 log = structlog.get_logger(__name__)
 
 
-def look(app: Flask) -> str | None:
+def check(app: Flask) -> str | None:
     """What is wrong with the database file; None when it is whole, away, busy or PostgreSQL's.
 
     Notes it for all processes, and takes the note back once the file is whole again.
@@ -48,22 +48,22 @@ def look(app: Flask) -> str | None:
     return damage
 
 
-def look_at_start(app: Flask) -> None:
+def check_at_start(app: Flask) -> None:
     """Before the first page is made; a large file is looked through beside that."""
     file = app.config["SETTINGS"].sqlite_file
     if file is not None and file.exists() and file.stat().st_size > SMALL:
-        threading.Thread(target=look, args=(app,), name="integrity", daemon=True).start()
+        threading.Thread(target=check, args=(app,), name="integrity", daemon=True).start()
     else:
-        look(app)
+        check(app)
 
 
-def look_daily(app: Flask) -> None:
+def check_daily(app: Flask) -> None:
     """Look in a thread of this process, now and every day."""
 
     def go_on() -> None:
         pause = threading.Event()
         while True:
-            look(app)
+            check(app)
             pause.wait(EVERY_S)
 
     threading.Thread(target=go_on, name="integrity", daemon=True).start()

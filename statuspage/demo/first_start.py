@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from statuspage.db import db, migrate, reading
+from statuspage.db import db, migrate, read_only
 from statuspage.demo import seed as demo
 from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
@@ -70,7 +70,7 @@ def _goes_to_the_journal() -> bool:
 
 def _is_filled() -> bool:
     # No transaction may be left open: whoever works behind the lock needs the database.
-    reading()
+    read_only()
     try:
         return page_settings.get() is not None
     finally:

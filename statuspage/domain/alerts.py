@@ -67,7 +67,7 @@ class Alert(Model):
 
 
 @dataclass(frozen=True)
-class Report:
+class AlertReport:
     """One alert as a tool tells it, bounded and without characters that nobody can store."""
 
     fingerprint: str
@@ -82,13 +82,13 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Notice:
+class AlertGroup:
     """Alerts that a tool tells together, under the key of their group."""
 
     group_key: str
     name: str
     body: str
-    reports: tuple[Report, ...]
+    reports: tuple[AlertReport, ...]
 
 
 class _News(Enum):
@@ -108,7 +108,7 @@ class TooManyOpenError(Exception):
 # ── verbs ──────────────────────────────────────────────────────────────────────
 
 
-def receive(notice: Notice, *, token: ApiToken, at: datetime) -> Incident | None:
+def receive(notice: AlertGroup, *, token: ApiToken, at: datetime) -> Incident | None:
     """Take down what is told; the incident that it opened, reopened or added to, if any.
 
     A draft, unless the token may publish. Raises `TooManyOpenError`;
@@ -116,7 +116,7 @@ def receive(notice: Notice, *, token: ApiToken, at: datetime) -> Incident | None
     from the start finds it known.
     """
     rows = _known(notice, token)
-    opening: list[Report] = []
+    opening: list[AlertReport] = []
     for report in _last_of_each(notice.reports):
         row = rows.get(report.fingerprint)
         news = _news_of(report, row, at)
@@ -131,7 +131,7 @@ def receive(notice: Notice, *, token: ApiToken, at: datetime) -> Incident | None
     return _tell(replace(notice, reports=tuple(opening)), rows, token, at) if opening else None
 
 
-def is_news(notice: Notice, *, token: ApiToken, at: datetime) -> bool:
+def is_news(notice: AlertGroup, *, token: ApiToken, at: datetime) -> bool:
     """Whether `receive` would write anything: most repetitions of an alert say nothing new."""
     rows = _known(notice, token)
     return any(
@@ -156,7 +156,7 @@ def due(*, at: datetime) -> list[str]:
     return list(db.session.scalars(query))
 
 
-def settle(public_id: str, *, at: datetime) -> bool:
+def resolve_quiet(public_id: str, *, at: datetime) -> bool:
     """Draw the consequence for one incident; false where it is not due, or somebody else did.
 
     A draft is thrown away, an incident is resolved. Either stays as it is once anybody but
@@ -165,7 +165,7 @@ def settle(public_id: str, *, at: datetime) -> bool:
     incident = incidents.get(public_id)
     if incident is None:
         return False
-    updates.take_turn(incident)
+    updates.lock(incident)
     rows = of_incident(incident)
     if any(row.quiet_since is None or row.quiet_since > at - QUIET for row in rows):
         return False
@@ -193,7 +193,7 @@ def settle(public_id: str, *, at: datetime) -> bool:
     return True
 
 
-def forget_old(*, at: datetime) -> int:
+def delete_old(*, at: datetime) -> int:
     """Let go of alerts that have been over for `KEPT_FOR`; how many they were."""
     gone = db.session.execute(
         sa.delete(Alert)
@@ -223,17 +223,17 @@ def ends_by_itself(incident: Incident) -> bool:
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
-def _last_of_each(reports: Sequence[Report]) -> Collection[Report]:
+def _last_of_each(reports: Sequence[AlertReport]) -> Collection[AlertReport]:
     return {report.fingerprint: report for report in reports}.values()
 
 
-def _known(notice: Notice, token: ApiToken) -> dict[str, Alert]:
+def _known(notice: AlertGroup, token: ApiToken) -> dict[str, Alert]:
     prints = [report.fingerprint for report in notice.reports]
     query = sa.select(Alert).where(Alert.token_id == token.id, Alert.fingerprint.in_(prints))
     return {row.fingerprint: row for row in db.session.scalars(query)}
 
 
-def _news_of(report: Report, row: Alert | None, at: datetime) -> "_News | None":
+def _news_of(report: AlertReport, row: Alert | None, at: datetime) -> "_News | None":
     if row is None:
         return _News.NEW if report.is_firing else None
     if not report.is_firing:
@@ -249,7 +249,7 @@ def _goes_on(row: Alert) -> bool:
     return incident is not None and incident.retracted_at is None and not incident.is_over
 
 
-def _tell(notice: Notice, rows: dict[str, Alert], token: ApiToken, at: datetime) -> Incident:
+def _tell(notice: AlertGroup, rows: dict[str, Alert], token: ApiToken, at: datetime) -> Incident:
     """Open an incident for alerts that are new, or add them to the one of their group."""
     claims, unknown = _claims_of(notice.reports)
     back = [rows[one.fingerprint] for one in notice.reports if one.fingerprint in rows]
@@ -283,7 +283,7 @@ def _tell(notice: Notice, rows: dict[str, Alert], token: ApiToken, at: datetime)
     return incident
 
 
-def _began(report: Report, at: datetime) -> datetime:
+def _began(report: AlertReport, at: datetime) -> datetime:
     return min(max(report.started_at or at, at - EARLIEST), at)
 
 
@@ -297,7 +297,7 @@ def _again(back: Sequence[Alert], token: ApiToken, at: datetime) -> Incident | N
     return None
 
 
-def _open_of_group(notice: Notice, token: ApiToken) -> Incident | None:
+def _open_of_group(notice: AlertGroup, token: ApiToken) -> Incident | None:
     query = (
         sa.select(Incident)
         .join(Alert, Alert.incident_id == Incident.id)
@@ -328,13 +328,13 @@ def _check_number(token: ApiToken) -> None:
 
 def _add(
     incident: Incident,
-    notice: Notice,
+    notice: AlertGroup,
     claims: dict[Component, Claim],
     by: Actor,
     at: datetime,
 ) -> None:
     """Say what more there is, in the draft or as an update."""
-    updates.take_turn(incident)
+    updates.lock(incident)
     said = {} if incident.is_over else incident.claims
     for component, claim in claims.items():
         _worsen(said, component, claim)
@@ -362,7 +362,7 @@ def _add(
     )
 
 
-def _claims_of(reports: Sequence[Report]) -> tuple[dict[Component, Claim], dict[str, str]]:
+def _claims_of(reports: Sequence[AlertReport]) -> tuple[dict[Component, Claim], dict[str, str]]:
     """The worst word on each component; fingerprint → what names no component of the page."""
     listed = components.listed()
     by_word = {one.full_name: one for one in listed} | {one.name: one for one in listed}
@@ -384,13 +384,13 @@ def _worsen(claims: dict[Component, Claim], component: Component, claim: Claim) 
     claims[component] = max(claim, claims.get(component, claim), key=lambda one: one.rank)
 
 
-def _name_of(notice: Notice) -> str:
+def _name_of(notice: AlertGroup) -> str:
     names = list(dict.fromkeys(report.name for report in notice.reports))
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return (notice.name or names[0])[: models.MAX_NAME - len(more)] + ("" if notice.name else more)
 
 
-def _body_of(notice: Notice) -> str:
+def _body_of(notice: AlertGroup) -> str:
     told = notice.body or next((one.body for one in notice.reports if one.body), "")
     return _sayable(told, instead="Our monitoring reports trouble. We are investigating.")
 

@@ -129,7 +129,7 @@ def latest_of(kinds: Collection[str], limit: int) -> list[Event]:
     return list(db.session.scalars(query.limit(limit)))
 
 
-def to_tell(limit: int) -> list[Event]:
+def pending_fanout(limit: int) -> list[Event]:
     """Events that subscribers were not all entered for yet, oldest first."""
     query = sa.select(Event).where(Event.notify.is_(True), Event.fanned_out_at.is_(None))
     return list(db.session.scalars(query.order_by(Event.id).limit(limit)))

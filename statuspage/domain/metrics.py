@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from statuspage.db import Model, PublicId, db, upserting
+from statuspage.db import Model, PublicId, db, upsert
 from statuspage.domain import events
 from statuspage.domain.events import Actor, Event
 from statuspage.errors import Invalid
@@ -292,7 +292,7 @@ def _one_a_second(points: Sequence[Point], at: datetime) -> list[Point]:
 
 
 def _upsert(rows: list[dict[str, float]]) -> None:
-    statement = upserting(metric_point)
+    statement = upsert(metric_point)
     statement = statement.on_conflict_do_update(
         index_elements=["metric_id", "second"], set_={"value": statement.excluded.value}
     )

@@ -9,7 +9,7 @@ from flask import Flask
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.db import reading
+from statuspage.db import read_only as reading
 from statuspage.domain import events
 from statuspage.export.addresses import incidents_among
 from statuspage.export.builder import LookSince
@@ -17,10 +17,10 @@ from statuspage.export.changes import Look, look
 from statuspage.export.render import Together, in_process
 from statuspage.export.targets import Keys
 from statuspage.export.worker import Mirror
-from statuspage.page.memo import reading_once
+from statuspage.page.memo import memoized
 from statuspage.page.snapshot import build as snapshot
-from statuspage.serving.cache import Key, Published, Render, UnavailableError
-from statuspage.serving.response import Answer
+from statuspage.serving.cache import Key, Render, ResponseCache, UnavailableError
+from statuspage.serving.response import CachedResponse
 
 
 def folder_of(settings: "Settings") -> Path:
@@ -53,16 +53,16 @@ def _running(app: Flask) -> Iterator[None]:
         mirror.stop()
 
 
-class Unkept(Published):
+class Unkept(ResponseCache):
     """Renders whenever it is asked, and keeps nothing: in this process nobody reads."""
 
-    def obtain(self, key: Key, render: Render) -> Answer | None:
+    def obtain(self, key: Key, render: Render) -> CachedResponse | None:
         try:
             rendering = self._render(render)
         except Exception as error:
             self._tell_failure(key, error)
             raise UnavailableError(key) from error
-        return None if rendering is None else Answer.plain(rendering, clock.now())
+        return None if rendering is None else CachedResponse.plain(rendering, clock.now())
 
     def read_revision(self) -> int:
         """Raises what the database raises."""
@@ -93,7 +93,7 @@ def together(app: Flask) -> "Together":
 
     @contextmanager
     def reading(addresses: Collection[str]) -> Iterator[None]:
-        with reading_once():
+        with memoized():
             try:
                 with within(app)():
                     ids = incidents_among(addresses)

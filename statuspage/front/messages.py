@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from statuspage.observability.request_ids import HEADER, taken
 from statuspage.serving.conditional import acceptable, canonical
-from statuspage.serving.error_page import BARE_HEADERS, SORRY_HEADERS, sorry_page
+from statuspage.serving.error_page import BARE_HEADERS, ERROR_PAGE_HEADERS, error_page
 
 Fields: TypeAlias = dict[bytes, bytes]
 """Header fields by lower-case name; a name that came several times is joined."""
@@ -155,8 +155,8 @@ def refusal(status: HTTPStatus, policy: Policy = ()) -> bytes:
 
 def sorry(reason: str, request: Request, policy: Policy = ()) -> bytes:
     """503 in calm words; `reason` is a sentence of ours."""
-    body = sorry_page(reason, request.id).encode()
-    fields = [(name.lower().encode(), value.encode()) for name, value in SORRY_HEADERS]
+    body = error_page(reason, request.id).encode()
+    fields = [(name.lower().encode(), value.encode()) for name, value in ERROR_PAGE_HEADERS]
     fields.append((b"content-length", b"%d" % len(body)))
     if request.is_last:
         fields.append((b"connection", b"close"))

@@ -17,14 +17,14 @@ from structlog.contextvars import bind_contextvars
 from statuspage.front.back import BackError, Reply
 from statuspage.front.kept import may_be_kept
 from statuspage.front.messages import Fields, Key, Request, closing, head_of, refusal, sorry
-from statuspage.observability.logging import Sparing
+from statuspage.observability.logging import LogThrottle
 from statuspage.observability.metrics import PAGE_REQUESTS, PASSED_ON
 
 if TYPE_CHECKING:
     from statuspage.front.server import Front
 
 log = logging.getLogger(__name__)
-_may_tell = Sparing(100)
+_may_tell = LogThrottle(100)
 
 MAX_HEAD_BYTES = 32 * 1024
 MAX_TARGET_BYTES = 8 * 1024

@@ -19,14 +19,14 @@ _NONCE_BYTES = 12
 """Random for each seal (NIST SP 800-38D §8.2.2)."""
 
 
-def seal(key: str, secret: bytes, *, purpose: str) -> str:
+def encrypt(key: str, secret: bytes, *, purpose: str) -> str:
     """`secret` as text that only `key` opens, and only for this purpose."""
     nonce = os.urandom(_NONCE_BYTES)
     box = AESGCM(_derived(key)).encrypt(nonce, secret, purpose.encode())
     return base64.b64encode(nonce + box).decode()
 
 
-def opened(keys: Sequence[str], text: str, *, purpose: str) -> tuple[bytes, str] | None:
+def decrypt(keys: Sequence[str], text: str, *, purpose: str) -> tuple[bytes, str] | None:
     """The secret and which of these keys sealed it; None when it was none of them."""
     try:
         raw = base64.b64decode(text, validate=True)

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from AntiSSRF import IPAddressRanges
 
 TOTAL_S = 15.0
-MOST_ANSWERED = 64 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024
 """Bytes of an answer that are read."""
 PORTS = {"http": 80, "https": 443}
 
@@ -45,7 +45,7 @@ class RequestError(Exception):
 
 
 @dataclass(frozen=True)
-class Answered:
+class Response:
     """What came back. `headers` by lower-case name; `body` is cut at `MOST_ANSWERED`."""
 
     status: int
@@ -53,7 +53,7 @@ class Answered:
     body: bytes
 
 
-class Outgoing:
+class HttpClient:
     """Sends requests. `allowed` are inner networks that the operator opened,
     `trusted` is a host that the operator chose, wherever it lies.
     """
@@ -71,7 +71,7 @@ class Outgoing:
 
     def post(
         self, url: str, body: bytes, headers: Mapping[str, str], *, method: str = "POST"
-    ) -> Answered:
+    ) -> Response:
         """Send and read the answer, in `total_s` at most.
 
         Raises `RequestError`: final for an address that may not be reached, else to be tried
@@ -148,7 +148,7 @@ def _exchange(
     body: bytes,
     headers: Mapping[str, str],
     until: float,
-) -> Answered:
+) -> Response:
     connection = http.client.HTTPConnection(host, port)
     sock = socket.create_connection(where, timeout=max(until - time.monotonic(), 0.1))
 
@@ -174,7 +174,7 @@ def _exchange(
             if time.monotonic() >= until:
                 raise TimeoutError  # We cut it, so its head may be half of one.
             told = {key.lower(): value for key, value in answer.getheaders()}
-            return Answered(answer.status, told, _beginning(answer))
+            return Response(answer.status, told, _beginning(answer))
     finally:
         cut.cancel()
         connection.close()
@@ -184,7 +184,7 @@ def _exchange(
 def _beginning(answer: http.client.HTTPResponse) -> bytes:
     """As much of the body as comes in time: the status said already whether it was taken."""
     with suppress(OSError, http.client.HTTPException):
-        return answer.read(MOST_ANSWERED)
+        return answer.read(MAX_RESPONSE_BYTES)
     return b""
 
 

@@ -12,9 +12,9 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Affected, Incident
 from statuspage.domain.subscribers.subscriptions import (
     Channel,
+    NotifyOn,
     Subscriber,
     SubscriberState,
-    Wants,
     subscriber_component,
 )
 from statuspage.notify.deliveries import Delivery, DeliveryState
@@ -63,7 +63,7 @@ def ahead(components: Iterable[Component], incident: Incident | None, *, is_edge
     audience = _active().where(
         sa.or_(of_incident, sa.and_(Subscriber.incident_id.is_(None), _chose(affected)))
     )
-    return audience if is_edge else audience.where(Subscriber.wants == Wants.EVERY)
+    return audience if is_edge else audience.where(Subscriber.wants == NotifyOn.EVERY)
 
 
 def _one(public_id: str, happened: str) -> Audience:
@@ -92,7 +92,7 @@ def _of_incident(incident: Incident, event: Event, *, is_edge: bool) -> Audience
         Subscriber.id.in_(_told_before(event)),
     )
     audience = _active().where(is_told)
-    return audience if is_edge else audience.where(Subscriber.wants == Wants.EVERY)
+    return audience if is_edge else audience.where(Subscriber.wants == NotifyOn.EVERY)
 
 
 def _active() -> Audience:

@@ -8,7 +8,7 @@ from statuspage.domain.statuses import ComponentStatus, worst
 from statuspage.lib.markdown import to_plain
 from statuspage.notify.channels.base import Failed
 from statuspage.notify.email_message import step
-from statuspage.notify.message import News, NewsKind, Recipient
+from statuspage.notify.message import Message, MessageKind, Recipient
 from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import Times
 from statuspage.page.snapshot.values import IncidentView
@@ -26,7 +26,7 @@ MOST_COMPONENTS = 10
 
 
 @dataclass(frozen=True)
-class Brief:
+class ChatMessage:
     """Plain texts: each format escapes them its own way."""
 
     headline: str
@@ -62,32 +62,32 @@ class Brief:
         return min(most, total // max(len(self.rows), 1))
 
 
-def brief(news: News, to: Recipient) -> Brief:
+def chat_message(news: Message, to: Recipient) -> ChatMessage:
     """Raises `Failed` for news that no chat is told."""
     if news.incident is not None:
         return _of_incident(news, news.incident, to)
     name, url = news.page.name, news.page.url
     match news.kind:
-        case NewsKind.RETRACTION if news.retracted is not None:
+        case MessageKind.RETRACTION if news.retracted is not None:
             one = news.retracted
             facts = (("Why", one.reason),)
             link = f"{url}/incidents/{one.id}"
             said = "We have withdrawn this incident."
             return _plain(news, to, one.name, said, link, "Details", facts, one.id)
-        case NewsKind.COMPONENT if news.component is not None:
+        case MessageKind.COMPONENT if news.component is not None:
             found = news.component
             said = f"{found.full_name}: {found.status.label}."
             return _plain(news, to, found.full_name, said, f"{url}{found.path}", "Details")
-        case NewsKind.CONFIRMATION:
+        case MessageKind.CONFIRMATION:
             said = (
                 f"Somebody asked for news of {name} ({url}) in this chat. Confirm to get"
                 " them. If it was not you, do nothing: nothing more comes."
             )
             return _plain(news, to, f"Confirm: news of {name}", said, to.confirm_url, "Confirm")
-        case NewsKind.LINK:
+        case MessageKind.LINK:
             said = "This chat gets the news already. See or change what it hears of, or leave."
             return _plain(news, to, f"News of {name}", said, to.manage_url, "Subscription")
-        case NewsKind.TEST:
+        case MessageKind.TEST:
             said = f"This is a test of the news of {name}. Nothing happened."
             return _plain(news, to, f"Test: {name}", said, url, "Status page")
     raise Failed(f"There is no chat message for {news.kind}.", is_final=True)
@@ -127,7 +127,7 @@ def unmentioned(text: str) -> str:
 
 
 def _plain(
-    news: News,
+    news: Message,
     to: Recipient,
     headline: str,
     body: str,
@@ -135,12 +135,14 @@ def _plain(
     label: str,
     facts: tuple[tuple[str, str], ...] = (),
     thread: str | None = None,
-) -> Brief:
+) -> ChatMessage:
     name = news.page.name
-    return Brief(headline, "", "none", body, facts, (), link, label, to.manage_url, name, thread)
+    return ChatMessage(
+        headline, "", "none", body, facts, (), link, label, to.manage_url, name, thread
+    )
 
 
-def _of_incident(news: News, one: IncidentView, to: Recipient) -> Brief:
+def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage:
     times = Times(news.page.zone, news.at)
     update = news.update
     link = f"{news.page.url}{one.path}"
@@ -150,18 +152,18 @@ def _of_incident(news: News, one: IncidentView, to: Recipient) -> Brief:
     ]
     if len(changes) > MOST_COMPONENTS:
         stands.append(("More", f"{len(changes) - MOST_COMPONENTS} other components"))
-    if news.kind is NewsKind.POSTMORTEM or update is None:
+    if news.kind is MessageKind.POSTMORTEM or update is None:
         body = "We published what we learned from this incident."
         state, tone, link = "Postmortem", "ok", f"{link}#postmortem"
     else:
         body = to_plain(update.html)
-        said = "Corrected" if news.kind is NewsKind.CORRECTION else step(news)
+        said = "Corrected" if news.kind is MessageKind.CORRECTION else step(news)
         if news.is_reminder:
             said = "Reminder, announced"
         state = f"{said}, {_when(update.posted_at, times)}"
         status = worst(change.claim.status for change in changes) if changes else one.worst.status
         tone = wording.tone_of_step(update.status, status or ComponentStatus.OPERATIONAL)
-    return Brief(
+    return ChatMessage(
         headline=one.name,
         state=state,
         tone=tone,
@@ -177,13 +179,13 @@ def _of_incident(news: News, one: IncidentView, to: Recipient) -> Brief:
     )
 
 
-def _is_end(news: News) -> bool:
+def _is_end(news: Message) -> bool:
     update = news.update
-    return update is not None and update.status.is_over and news.kind is not NewsKind.CORRECTION
+    return update is not None and update.status.is_over and news.kind is not MessageKind.CORRECTION
 
 
-def _facts(news: News, one: IncidentView, times: Times) -> list[tuple[str, str]]:
-    if news.kind is NewsKind.POSTMORTEM:
+def _facts(news: Message, one: IncidentView, times: Times) -> list[tuple[str, str]]:
+    if news.kind is MessageKind.POSTMORTEM:
         return []
     if news.said_before is not None:
         reason = [("Why", news.reason)] if news.reason else []

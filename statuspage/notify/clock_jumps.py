@@ -19,7 +19,7 @@ TOLERANCE_S = 5.0
 log = structlog.get_logger(__name__)
 
 
-class Steady:
+class ClockGuard:
     """Holds the machine's clock against one that only goes on. Safe to share between threads."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

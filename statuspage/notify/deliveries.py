@@ -35,16 +35,16 @@ REMEMBERING = {Channel.DISCORD, Channel.TELEGRAM}
 
 
 class DeliveryState(StrEnum):
-    WAITING = "waiting"
+    PENDING = "waiting"
     SENDING = "sending"
-    LATER = "later"
+    RETRYING = "later"
     """Failed, to be tried again at `due_at`."""
     SENT = "sent"
-    DEAD = "dead"
+    FAILED = "dead"
     """Failed for good; staff can replay it."""
     HELD = "held"
     """An unusually large or repeated send: staff are asked first."""
-    DROPPED = "dropped"
+    CANCELLED = "dropped"
     """There was nothing to tell any more, or nobody."""
 
 
@@ -88,7 +88,7 @@ class Delivery(Model):
 
 
 @dataclass(frozen=True)
-class Claimed:
+class LeasedDelivery:
     """A delivery that this worker, and no other, may send until its lease runs out."""
 
     id: int
@@ -102,7 +102,7 @@ class Claimed:
 class Outcome:
     """What became of a claimed delivery."""
 
-    claimed: Claimed
+    claimed: LeasedDelivery
     state: DeliveryState
     error: str | None = None
     retry_after: timedelta | None = None
@@ -150,19 +150,19 @@ def enter(
     return entered.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
-def claim(channel: Channel, limit: int, *, at: datetime) -> list[Claimed]:
+def lease(channel: Channel, limit: int, *, at: datetime) -> list[LeasedDelivery]:
     """Take up to `limit` waiting deliveries, the most urgent first; nobody else gets them."""
     lease = secrets.token_hex(8)
     chosen = (
         sa.select(Delivery.id)
-        .where(Delivery.state == DeliveryState.WAITING, Delivery.channel == channel)
+        .where(Delivery.state == DeliveryState.PENDING, Delivery.channel == channel)
         .order_by(Delivery.priority, Delivery.subscriber_id, Delivery.event_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
     rows = db.session.execute(
         sa.update(Delivery)
-        .where(Delivery.id.in_(chosen), Delivery.state == DeliveryState.WAITING)
+        .where(Delivery.id.in_(chosen), Delivery.state == DeliveryState.PENDING)
         .values(
             state=DeliveryState.SENDING,
             lease=lease,
@@ -172,12 +172,12 @@ def claim(channel: Channel, limit: int, *, at: datetime) -> list[Claimed]:
         .returning(Delivery.id, Delivery.event_id, Delivery.subscriber_id, Delivery.attempts)
         .execution_options(synchronize_session=False)
     )
-    claimed = [Claimed(*row, lease) for row in rows]
+    claimed = [LeasedDelivery(*row, lease) for row in rows]
     # `RETURNING` has no order.
     return sorted(claimed, key=lambda one: (one.subscriber_id, one.event_id))
 
 
-def settle(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome]:
+def record_results(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome]:
     """Write down what became of claimed deliveries.
 
     Returns those that were: a delivery whose lease was lost is somebody else's now.
@@ -192,13 +192,13 @@ def settle(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome]:
         }
         if outcome.state is DeliveryState.SENT:
             values |= {"sent_at": at, "remote_id": outcome.remote_id}
-        if outcome.state in (DeliveryState.LATER, DeliveryState.DEAD):
+        if outcome.state in (DeliveryState.RETRYING, DeliveryState.FAILED):
             values["failed_at"] = at
-        if outcome.state is DeliveryState.LATER:
+        if outcome.state is DeliveryState.RETRYING:
             if claimed.attempts >= MAX_ATTEMPTS:
-                values["state"] = DeliveryState.DEAD
+                values["state"] = DeliveryState.FAILED
             values["due_at"] = at + backoff(claimed.attempts, outcome.retry_after)
-        if outcome.state is DeliveryState.WAITING:
+        if outcome.state is DeliveryState.PENDING:
             values["attempts"] = claimed.attempts - 1
         written = db.session.execute(
             sa.update(Delivery)
@@ -211,7 +211,9 @@ def settle(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome]:
     return settled
 
 
-def hand_back(claimed: Claimed, state: DeliveryState, due_at: datetime, reason: str | None) -> None:
+def release(
+    claimed: LeasedDelivery, state: DeliveryState, due_at: datetime, reason: str | None
+) -> None:
     """Take a claim back unsent; it does not count as an attempt."""
     db.session.execute(
         sa.update(Delivery)
@@ -227,7 +229,7 @@ def hand_back(claimed: Claimed, state: DeliveryState, due_at: datetime, reason: 
     )
 
 
-def wake_due(*, at: datetime, spare_leases: bool = False) -> int:
+def requeue_due(*, at: datetime, spare_leases: bool = False) -> int:
     """What is to be tried again, and what a dead worker had claimed, waits from now on.
 
     A claim that died with its worker does not count as an attempt: the receiver failed
@@ -243,8 +245,8 @@ def wake_due(*, at: datetime, spare_leases: bool = False) -> int:
         .where(_is_due(at, spare_leases))
         .values(
             state=sa.case(
-                (is_poison, sa.literal(DeliveryState.DEAD, state)),
-                else_=sa.literal(DeliveryState.WAITING, state),
+                (is_poison, sa.literal(DeliveryState.FAILED, state)),
+                else_=sa.literal(DeliveryState.PENDING, state),
             ),
             lease=None,
             attempts=Delivery.attempts - sa.case((is_claimed, 1), else_=0),
@@ -259,26 +261,26 @@ def wake_due(*, at: datetime, spare_leases: bool = False) -> int:
 
 def replay(ids: Collection[int], *, at: datetime) -> int:
     """Staff: let dead, held or dropped deliveries be tried again from the first attempt."""
-    ended = (DeliveryState.DEAD, DeliveryState.HELD, DeliveryState.DROPPED)
-    return _move(ids, ended, DeliveryState.WAITING, at, attempts=0, lost_leases=0, last_error=None)
+    ended = (DeliveryState.FAILED, DeliveryState.HELD, DeliveryState.CANCELLED)
+    return _move(ids, ended, DeliveryState.PENDING, at, attempts=0, lost_leases=0, last_error=None)
 
 
-def drop(ids: Collection[int], reason: str, *, at: datetime) -> int:
+def cancel(ids: Collection[int], reason: str, *, at: datetime) -> int:
     """Staff: give up what is not sent yet."""
     unsent = [
         state for state in DeliveryState if state not in (DeliveryState.SENT, DeliveryState.SENDING)
     ]
-    return _move(ids, unsent, DeliveryState.DROPPED, at, last_error=reason)
+    return _move(ids, unsent, DeliveryState.CANCELLED, at, last_error=reason)
 
 
-def come_back(delivery: Delivery, reason: str, *, at: datetime) -> bool:
+def mark_bounced(delivery: Delivery, reason: str, *, at: datetime) -> bool:
     """What was handed over came back: it is dead. False where that was known already."""
-    ended = (DeliveryState.DEAD, DeliveryState.DROPPED)
+    ended = (DeliveryState.FAILED, DeliveryState.CANCELLED)
     written = db.session.execute(
         sa.update(Delivery)
         .where(Delivery.id == delivery.id, Delivery.state.not_in(ended))
         .values(
-            state=DeliveryState.DEAD,
+            state=DeliveryState.FAILED,
             lease=None,
             last_error=reason,
             failed_at=at,
@@ -289,9 +291,9 @@ def come_back(delivery: Delivery, reason: str, *, at: datetime) -> bool:
     return written.rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 
-def forget_old(*, at: datetime) -> int:
+def delete_old(*, at: datetime) -> int:
     """Delete what ended `KEPT_FOR` ago."""
-    ended = (DeliveryState.SENT, DeliveryState.DEAD, DeliveryState.DROPPED)
+    ended = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.CANCELLED)
     gone = db.session.execute(
         sa.delete(Delivery)
         .where(Delivery.state.in_(ended), Delivery.due_at < at - KEPT_FOR)
@@ -320,15 +322,15 @@ def has_due(*, at: datetime, spare_leases: bool = False) -> bool:
     return db.session.scalar(query.limit(1)) is not None
 
 
-def waiting_channels() -> list[Channel]:
+def pending_channels() -> list[Channel]:
     """The channels with something to send now."""
-    query = sa.select(Delivery.channel).where(Delivery.state == DeliveryState.WAITING).distinct()
+    query = sa.select(Delivery.channel).where(Delivery.state == DeliveryState.PENDING).distinct()
     return list(db.session.scalars(query))
 
 
 def oldest_due(*, at: datetime) -> datetime | None:
     """Since when the oldest delivery that should be on its way has been due."""
-    due = (DeliveryState.WAITING, DeliveryState.LATER, DeliveryState.SENDING)
+    due = (DeliveryState.PENDING, DeliveryState.RETRYING, DeliveryState.SENDING)
     query = sa.select(sa.func.min(Delivery.due_at)).where(
         Delivery.state.in_(due), Delivery.due_at <= at
     )
@@ -343,7 +345,7 @@ def counts() -> dict[tuple[Channel, DeliveryState], int]:
     return {(channel, state): number for channel, state, number in db.session.execute(query)}
 
 
-def earlier(channel: Channel, claimed: Collection[Claimed]) -> dict[int, str]:
+def earlier(channel: Channel, claimed: Collection[LeasedDelivery]) -> dict[int, str]:
     """Claimed delivery → what the other side calls the last message of the same incident.
 
     Not one that comes late, after newer news: it must not be written over those.
@@ -391,7 +393,7 @@ def came_back_in_a_row(subscriber: Subscriber, number: int) -> bool:
         Delivery.sent_at.is_not(None),
     )
     last = db.session.scalars(query.order_by(Delivery.id.desc()).limit(number)).all()
-    return len(last) == number and set(last) == {DeliveryState.DEAD}
+    return len(last) == number and set(last) == {DeliveryState.FAILED}
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────
@@ -403,7 +405,7 @@ def _is_due(at: datetime, spare_leases: bool) -> sa.ColumnElement[bool]:
     A lease that ends later than any could is one from before the clock was set back; clocks
     of several machines may differ by a little.
     """
-    is_due = sa.and_(Delivery.state == DeliveryState.LATER, Delivery.due_at <= at)
+    is_due = sa.and_(Delivery.state == DeliveryState.RETRYING, Delivery.due_at <= at)
     if spare_leases:
         return is_due
     has_run_out = sa.or_(Delivery.due_at <= at, Delivery.due_at > at + 2 * LEASE)

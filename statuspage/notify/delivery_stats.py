@@ -13,9 +13,9 @@ from statuspage.domain.events import Actor, Event
 from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.notify.deliveries import Delivery, DeliveryState
 
-UNDECIDED = (DeliveryState.HELD, DeliveryState.DEAD, DeliveryState.LATER)
+UNDECIDED = (DeliveryState.HELD, DeliveryState.FAILED, DeliveryState.RETRYING)
 """Staff may send these at once, or drop them."""
-FAILED = (DeliveryState.LATER, DeliveryState.DEAD)
+FAILED = (DeliveryState.RETRYING, DeliveryState.FAILED)
 HOURS = 24
 HOUR = timedelta(hours=1)
 LATE_AFTER = timedelta(seconds=60)
@@ -39,9 +39,12 @@ def decide(
     """
     if event is None and channel is None:
         raise ValueError("An event or a channel.")
-    values: dict[str, object] = {"state": DeliveryState.DROPPED, "last_error": "Dropped by staff."}
+    values: dict[str, object] = {
+        "state": DeliveryState.CANCELLED,
+        "last_error": "Dropped by staff.",
+    }
     if send:
-        values = {"state": DeliveryState.WAITING, "attempts": 0, "last_error": None}
+        values = {"state": DeliveryState.PENDING, "attempts": 0, "last_error": None}
     chosen = [Delivery.state == state, Delivery.state.in_(UNDECIDED)]
     if event is not None:
         chosen.append(Delivery.event_id == event.id)
@@ -74,7 +77,7 @@ def decide(
 
 
 @dataclass(frozen=True)
-class Stuck:
+class UndeliveredGroup:
     """Deliveries of one event by one channel that are not through, and the last reason given."""
 
     event: Event
@@ -86,17 +89,17 @@ class Stuck:
     """Of those that are tried again by themselves: when the first of them is."""
 
 
-def stuck(limit: int = 100) -> list[Stuck]:
+def undelivered(limit: int = 100) -> list[UndeliveredGroup]:
     """What is held or dead and waits for staff, the newest event first."""
-    return _grouped((DeliveryState.HELD, DeliveryState.DEAD), limit)
+    return _grouped((DeliveryState.HELD, DeliveryState.FAILED), limit)
 
 
-def later(limit: int = 100) -> list[Stuck]:
+def retrying(limit: int = 100) -> list[UndeliveredGroup]:
     """What is tried again by itself, the newest event first."""
-    return _grouped((DeliveryState.LATER,), limit)
+    return _grouped((DeliveryState.RETRYING,), limit)
 
 
-def _grouped(states: tuple[DeliveryState, ...], limit: int) -> list[Stuck]:
+def _grouped(states: tuple[DeliveryState, ...], limit: int) -> list[UndeliveredGroup]:
     query = (
         sa.select(
             Event,
@@ -112,7 +115,7 @@ def _grouped(states: tuple[DeliveryState, ...], limit: int) -> list[Stuck]:
         .order_by(Event.id.desc(), Delivery.channel, Delivery.state)
         .limit(limit)
     )
-    return [Stuck(*row) for row in db.session.execute(query)]
+    return [UndeliveredGroup(*row) for row in db.session.execute(query)]
 
 
 # ── what failed ────────────────────────────────────────────────────────────────
@@ -121,7 +124,7 @@ def _grouped(states: tuple[DeliveryState, ...], limit: int) -> list[Stuck]:
 def failures(*, since: datetime) -> dict[Channel, int]:
     """By channel, how many deliveries have failed and are not through, due since then."""
     query = sa.select(Delivery.channel, sa.func.count()).where(
-        Delivery.state.in_((DeliveryState.LATER, DeliveryState.DEAD)),
+        Delivery.state.in_((DeliveryState.RETRYING, DeliveryState.FAILED)),
         Delivery.last_error.is_not(None),
         Delivery.due_at > since,
     )
@@ -132,7 +135,7 @@ def failures(*, since: datetime) -> dict[Channel, int]:
 def given_up(*, since: datetime) -> int:
     """How many deliveries that were due since then failed for good."""
     query = sa.select(sa.func.count()).select_from(Delivery)
-    query = query.where(Delivery.state == DeliveryState.DEAD, Delivery.due_at > since)
+    query = query.where(Delivery.state == DeliveryState.FAILED, Delivery.due_at > since)
     return db.session.scalar(query) or 0
 
 
@@ -165,7 +168,7 @@ def failures_by_hour(*, at: datetime) -> dict[Channel, list[int]]:
 
 
 @dataclass(frozen=True)
-class Telling:
+class DeliverySummary:
     """How far the messages about one incident are."""
 
     numbers: Mapping[DeliveryState, int]
@@ -188,15 +191,15 @@ class Telling:
 
 
 _IN_WORDS = {
-    DeliveryState.DEAD: "could not be delivered",
-    DeliveryState.LATER: "failed and will be tried again",
+    DeliveryState.FAILED: "could not be delivered",
+    DeliveryState.RETRYING: "failed and will be tried again",
     DeliveryState.HELD: "held until you decide",
 }
 
 
-def of_incident(public_id: str, *, at: datetime) -> Telling:
+def of_incident(public_id: str, *, at: datetime) -> DeliverySummary:
     """One query: it reads the deliveries of the events about one incident."""
-    under_way = (DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.LATER)
+    under_way = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRYING)
     is_due = Delivery.state.in_(under_way) & (Delivery.due_at <= at)
     query = (
         sa.select(
@@ -210,4 +213,4 @@ def of_incident(public_id: str, *, at: datetime) -> Telling:
     )
     rows = db.session.execute(query).all()
     oldest = min((due for _, _, due in rows if due), default=at)
-    return Telling({state: number for state, number, _ in rows}, at - oldest)
+    return DeliverySummary({state: number for state, number, _ in rows}, at - oldest)

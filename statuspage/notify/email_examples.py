@@ -16,7 +16,7 @@ from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, In
 from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.lib.markdown import to_html
 from statuspage.notify import message as news
-from statuspage.notify.message import News, NewsKind, Recipient
+from statuspage.notify.message import Message, MessageKind, Recipient
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.values import (
     ActionView,
@@ -30,28 +30,28 @@ from statuspage.page.snapshot.values import (
 )
 
 KINDS = {
-    NewsKind.INCIDENT: "Something is wrong, there is more to say of it, or it is over.",
-    NewsKind.MAINTENANCE: "Work that is planned, begins or ends.",
-    NewsKind.POSTMORTEM: "What was learned from an incident.",
-    NewsKind.CORRECTION: "What was written before was wrong.",
-    NewsKind.RETRACTION: "An incident that never was.",
-    NewsKind.CONFIRMATION: "Somebody filled in the form: is it them?",
-    NewsKind.LINK: "Somebody who is subscribed filled in the form again.",
-    NewsKind.QUARANTINE: "To the owner of a receiver that does not answer.",
-    NewsKind.TEST: "Nothing happened.",
+    MessageKind.INCIDENT: "Something is wrong, there is more to say of it, or it is over.",
+    MessageKind.MAINTENANCE: "Work that is planned, begins or ends.",
+    MessageKind.POSTMORTEM: "What was learned from an incident.",
+    MessageKind.CORRECTION: "What was written before was wrong.",
+    MessageKind.RETRACTION: "An incident that never was.",
+    MessageKind.CONFIRMATION: "Somebody filled in the form: is it them?",
+    MessageKind.LINK: "Somebody who is subscribed filled in the form again.",
+    MessageKind.QUARANTINE: "To the owner of a receiver that does not answer.",
+    MessageKind.TEST: "Nothing happened.",
 }
 """Each kind of mail, and when it goes out. Of a component alone only programs are told."""
 
 _OF_EVENTS = {
-    NewsKind.INCIDENT: ("incident.opened", "incident.update_posted", "incident.reopened"),
-    NewsKind.MAINTENANCE: (
+    MessageKind.INCIDENT: ("incident.opened", "incident.update_posted", "incident.reopened"),
+    MessageKind.MAINTENANCE: (
         "maintenance.scheduled",
         "maintenance.update_posted",
         "maintenance.reopened",
     ),
-    NewsKind.POSTMORTEM: ("postmortem.published",),
-    NewsKind.CORRECTION: ("incident.update_edited", "maintenance.update_edited"),
-    NewsKind.RETRACTION: ("incident.retracted", "maintenance.retracted"),
+    MessageKind.POSTMORTEM: ("postmortem.published",),
+    MessageKind.CORRECTION: ("incident.update_edited", "maintenance.update_edited"),
+    MessageKind.RETRACTION: ("incident.retracted", "maintenance.retracted"),
 }
 _LOOKED_AT = 20
 NOT_SAVED = "example"
@@ -62,11 +62,11 @@ NOT_SAVED = "example"
 class Sample:
     """News to show; `is_example` where the page has had none of this kind."""
 
-    news: News
+    news: Message
     is_example: bool
 
 
-def of(kind: NewsKind, *, at: datetime, base_url: str) -> Sample:
+def of(kind: MessageKind, *, at: datetime, base_url: str) -> Sample:
     """The last news of a kind as they would be told now. Raises `NoPageError`."""
     for event in events.latest_of(_OF_EVENTS.get(kind, ()), _LOOKED_AT):
         found = news.of(event, at=at, base_url=base_url)
@@ -99,7 +99,7 @@ class Draft:
     scheduled_until: datetime | None = None
 
 
-def composed(draft: Draft, *, at: datetime, base_url: str) -> News:
+def composed(draft: Draft, *, at: datetime, base_url: str) -> Message:
     """A draft as it would be told now. Raises `NoPageError`, and `Invalid` for its text."""
     return _told(draft, snapshot.present(at=at, base_url=base_url), at)
 
@@ -107,26 +107,26 @@ def composed(draft: Draft, *, at: datetime, base_url: str) -> News:
 # ── examples ───────────────────────────────────────────────────────────────────
 
 
-def _example(kind: NewsKind, present: Present, at: datetime) -> News:
+def _example(kind: MessageKind, present: Present, at: datetime) -> Message:
     if kind not in _OF_EVENTS:
-        return News(kind, 0, at, present)
+        return Message(kind, 0, at, present)
     named = next(iter(present.components.values()), None)
     component = (named.id, named.full_name) if named else (NOT_SAVED, "API")
-    if kind is NewsKind.RETRACTION:
+    if kind is MessageKind.RETRACTION:
         gone = Retracted(NOT_SAVED, _NAME, at, "A monitor of ours was wrong; nothing was down.")
-        return News(kind, 0, at, present, retracted=gone)
-    if kind is NewsKind.MAINTENANCE:
+        return Message(kind, 0, at, present, retracted=gone)
+    if kind is MessageKind.MAINTENANCE:
         return _told(_work(component, at), present, at)
     told = _told(_trouble(component, at), present, at)
     incident, update = told.incident, told.update
     assert incident is not None
     assert update is not None
-    if kind is NewsKind.CORRECTION:
+    if kind is MessageKind.CORRECTION:
         edit = EditView(at, "The share was twice as high as it is.", ())
-        return News(kind, 0, at, present, incident, replace(update, edits=(edit,)))
-    if kind is NewsKind.POSTMORTEM:
+        return Message(kind, 0, at, present, incident, replace(update, edits=(edit,)))
+    if kind is MessageKind.POSTMORTEM:
         learned = replace(incident, postmortem=_postmortem(at))
-        return News(kind, 0, at, present, learned)
+        return Message(kind, 0, at, present, learned)
     return told
 
 
@@ -180,11 +180,11 @@ def _postmortem(at: datetime) -> PostmortemView:
 # ── views of what has no row ───────────────────────────────────────────────────
 
 
-def _told(draft: Draft, present: Present, at: datetime) -> News:
+def _told(draft: Draft, present: Present, at: datetime) -> Message:
     update = _update(draft, present, at)
     is_work = draft.kind is IncidentKind.MAINTENANCE
-    kind = NewsKind.MAINTENANCE if is_work else NewsKind.INCIDENT
-    return News(kind, 0, at, present, incident=_incident(draft, update, at), update=update)
+    kind = MessageKind.MAINTENANCE if is_work else MessageKind.INCIDENT
+    return Message(kind, 0, at, present, incident=_incident(draft, update, at), update=update)
 
 
 def _update(draft: Draft, present: Present, at: datetime) -> UpdateView:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from statuspage.config import PROJECT
 from statuspage.domain.statuses import IncidentStatus, worst
 from statuspage.lib.markdown import to_plain
-from statuspage.notify.message import News, Recipient
+from statuspage.notify.message import Message, Recipient
 from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import Times
 
@@ -24,7 +24,7 @@ MAX_GLANCE = 140
 
 
 @dataclass(frozen=True)
-class Written:
+class RenderedEmail:
     """A mail without its headers."""
 
     subject: str
@@ -32,7 +32,7 @@ class Written:
     html: str
 
 
-def write(news: News, to: Recipient) -> Written:
+def render(news: Message, to: Recipient) -> RenderedEmail:
     """The mail that tells this recipient of it."""
     values = {
         "news": news,
@@ -46,10 +46,10 @@ def write(news: News, to: Recipient) -> Written:
         "glance": glance(news),
     }
 
-    return rendered(news.kind, values)
+    return render_template(news.kind, values)
 
 
-def rendered(kind: str, values: Mapping[str, object]) -> Written:
+def render_template(kind: str, values: Mapping[str, object]) -> RenderedEmail:
     """The three templates of a kind, filled in."""
 
     def filled_in(name: str) -> str:
@@ -57,10 +57,10 @@ def rendered(kind: str, values: Mapping[str, object]) -> Written:
 
     subject = " ".join(filled_in("subject.txt").split())[:MAX_SUBJECT]
     text = re.sub(r"\n{3,}", "\n\n", filled_in("body.txt"))
-    return Written(subject, text + "\n", filled_in("body.html") + "\n")
+    return RenderedEmail(subject, text + "\n", filled_in("body.html") + "\n")
 
 
-def step(news: News) -> str:
+def step(news: Message) -> str:
     """What happened in a word or two: `Investigating`, `Resolved`, `Update`."""
     update = news.update
     if update is None:
@@ -72,7 +72,7 @@ def step(news: News) -> str:
     return "Update"
 
 
-def tone(news: News) -> str:
+def tone(news: Message) -> str:
     """The colours of what it says: those of the page."""
     update, incident = news.update, news.incident
     if update is None or incident is None:
@@ -81,7 +81,7 @@ def tone(news: News) -> str:
     return wording.tone_of_step(update.status, changed if update.changes else incident.worst.status)
 
 
-def glance(news: News) -> str:
+def glance(news: Message) -> str:
     """The first words, which mail programs show beside the subject."""
     if news.update is None:
         return ""

@@ -13,7 +13,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 
-class Troubles:
+class FailureLog:
     """What this process is waiting for. Safe to share between threads."""
 
     def __init__(self) -> None:

@@ -9,13 +9,13 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from statuspage.db import Model, db, upserting
+from statuspage.db import Model, db, upsert
 
 EVERY = timedelta(seconds=10)
 """How often the worker shows that it ticks."""
 
 
-class Sign(StrEnum):
+class HeartbeatKind(StrEnum):
     """What was seen last, each at its own moment."""
 
     STARTED = "started"
@@ -26,22 +26,22 @@ class Sign(StrEnum):
     """Time passed for the domain and the ledger, without a failure."""
 
 
-class Pulse(Model):
+class Heartbeat(Model):
     __table_args__ = (sa.UniqueConstraint("sign"),)
 
-    sign: Mapped[Sign]
+    sign: Mapped[HeartbeatKind]
     at: Mapped[datetime]
 
 
-def show(sign: Sign, *, at: datetime) -> None:
+def record(sign: HeartbeatKind, *, at: datetime) -> None:
     """Write down that `sign` was seen; the caller commits."""
     db.session.execute(
-        upserting(Pulse)
+        upsert(Heartbeat)
         .values(sign=sign, at=at)
         .on_conflict_do_update(index_elements=["sign"], set_={"at": at})
     )
 
 
-def seen() -> dict[Sign, datetime]:
+def latest() -> dict[HeartbeatKind, datetime]:
     """When each sign was seen last; those never seen are missing."""
-    return {row.sign: row.at for row in db.session.scalars(sa.select(Pulse))}
+    return {row.sign: row.at for row in db.session.scalars(sa.select(Heartbeat))}

@@ -30,7 +30,7 @@ from statuspage.page.snapshot.values import (
 )
 
 
-class NewsKind(StrEnum):
+class MessageKind(StrEnum):
     """What is told; the name of its templates."""
 
     INCIDENT = "incident"
@@ -47,10 +47,10 @@ class NewsKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class News:
+class Message:
     """One event, the same for everybody who is told."""
 
-    kind: NewsKind
+    kind: MessageKind
     event_id: int
     at: datetime
     """When it happened."""
@@ -68,7 +68,7 @@ class News:
     @property
     def said_before(self) -> str | None:
         """Of a correction: the words that stood there, as they were typed."""
-        if self.kind is not NewsKind.CORRECTION or self.update is None or not self.update.edits:
+        if self.kind is not MessageKind.CORRECTION or self.update is None or not self.update.edits:
             return None
         return "".join(text for kind, text in self.update.edits[-1].words if kind != "new")
 
@@ -106,7 +106,9 @@ class Recipient:
     """How to write to a browser."""
 
 
-def of(event: Event, *, at: datetime, base_url: str, present: Present | None = None) -> News | None:
+def of(
+    event: Event, *, at: datetime, base_url: str, present: Present | None = None
+) -> Message | None:
     """What the event says to the public now; None when there is nothing to tell any more.
 
     `present` is the page as it is, for who has it at hand: to read it takes the longest.
@@ -123,14 +125,14 @@ def of(event: Event, *, at: datetime, base_url: str, present: Present | None = N
                 case IncidentPage():
                     return _of_incident(event, noun, happened, found.incident, now)
                 case Retracted() if happened == "retracted":
-                    kind = NewsKind.RETRACTION
-                    return News(kind, event.id, event.at, now, retracted=found)
+                    kind = MessageKind.RETRACTION
+                    return Message(kind, event.id, event.at, now, retracted=found)
         case "component":
             component = now.components.get(event.subject)
             if component is None:
                 return None
-            return News(
-                NewsKind.COMPONENT,
+            return Message(
+                MessageKind.COMPONENT,
                 event.id,
                 event.at,
                 now,
@@ -139,15 +141,15 @@ def of(event: Event, *, at: datetime, base_url: str, present: Present | None = N
             )
         case "subscriber":
             if happened in _DIRECT:
-                return News(_DIRECT[happened], event.id, event.at, now)
+                return Message(_DIRECT[happened], event.id, event.at, now)
     return None
 
 
 _DIRECT = {
-    "confirmation_wanted": NewsKind.CONFIRMATION,
-    "link_wanted": NewsKind.LINK,
-    "quarantined": NewsKind.QUARANTINE,
-    "test_wanted": NewsKind.TEST,
+    "confirmation_wanted": MessageKind.CONFIRMATION,
+    "link_wanted": MessageKind.LINK,
+    "quarantined": MessageKind.QUARANTINE,
+    "test_wanted": MessageKind.TEST,
 }
 
 
@@ -157,24 +159,24 @@ def _of_incident(
     happened: str,
     incident: IncidentView,
     now: Present,
-) -> News | None:
+) -> Message | None:
     if noun == "postmortem":
         if incident.postmortem is None:
             return None
-        kind = NewsKind.POSTMORTEM
-        return News(kind, event.id, event.at, now, incident=incident)
+        kind = MessageKind.POSTMORTEM
+        return Message(kind, event.id, event.at, now, incident=incident)
     wanted = event.data.get("update")
     update = next((one for one in incident.updates if one.id == wanted), None)
     if update is None:
         return None
     is_work = incident.kind is IncidentKind.MAINTENANCE
-    kind = NewsKind.MAINTENANCE if is_work else NewsKind.INCIDENT
+    kind = MessageKind.MAINTENANCE if is_work else MessageKind.INCIDENT
     is_reminder = happened == "reminded"
     if is_reminder and not _is_still_ahead(event, incident):
         return None
     if happened == "update_edited":
-        kind = NewsKind.CORRECTION
-    return News(
+        kind = MessageKind.CORRECTION
+    return Message(
         kind,
         event.id,
         event.at,

@@ -10,13 +10,13 @@ from flask import Flask
 from huey import Huey, SqliteHuey
 
 from statuspage.config import Settings
-from statuspage.notify.failure_log import Troubles
+from statuspage.notify.failure_log import FailureLog
 from statuspage.notify.redis_queue import RedisQueue
 
 REGISTER = "register_tasks"
 """In `app.extensions`: the function that registers the tasks on a new queue."""
 
-troubles = Troubles()
+troubles = FailureLog()
 
 
 def queue_of(app: Flask) -> Huey:

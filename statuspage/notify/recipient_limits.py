@@ -16,7 +16,7 @@ from statuspage.db import db
 from statuspage.domain.events import Event
 from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.notify import deliveries
-from statuspage.notify.deliveries import Claimed, Delivery, DeliveryState
+from statuspage.notify.deliveries import Delivery, DeliveryState, LeasedDelivery
 
 WINDOW = timedelta(hours=1)
 MOST_OF_ONE = 10
@@ -35,7 +35,9 @@ class _Sent:
     subject: str
 
 
-def restrain(channel: Channel, claimed: Sequence[Claimed], *, at: datetime) -> list[Claimed]:
+def apply_limits(
+    channel: Channel, claimed: Sequence[LeasedDelivery], *, at: datetime
+) -> list[LeasedDelivery]:
     """Put back or drop what is too much for who gets it; the rest, in the same order.
 
     Called in the transaction that claimed them. Programs are told of everything.
@@ -53,9 +55,9 @@ def restrain(channel: Channel, claimed: Sequence[Claimed], *, at: datetime) -> l
             if subject is not None:
                 sent[one.subscriber_id].append(_Sent(at, subject))
         elif subject is not None and _is_overtaken(one, subject):
-            deliveries.hand_back(one, DeliveryState.DROPPED, at, SUPERSEDED)
+            deliveries.release(one, DeliveryState.CANCELLED, at, SUPERSEDED)
         else:
-            deliveries.hand_back(one, DeliveryState.LATER, until, None)
+            deliveries.release(one, DeliveryState.RETRYING, until, None)
     return kept
 
 
@@ -70,7 +72,7 @@ def _room_from(sent: list[_Sent], subject: str) -> datetime | None:
     return max(moments, default=None)
 
 
-def _subjects(claimed: Sequence[Claimed]) -> dict[int, str]:
+def _subjects(claimed: Sequence[LeasedDelivery]) -> dict[int, str]:
     """Event → what it is about; not what one person asked for, which is told at once."""
     query = sa.select(Event.id, Event.subject).where(
         Event.id.in_({one.event_id for one in claimed}), Event.kind.not_like("subscriber.%")
@@ -78,7 +80,9 @@ def _subjects(claimed: Sequence[Claimed]) -> dict[int, str]:
     return dict(db.session.execute(query).all())
 
 
-def _sent(channel: Channel, claimed: Sequence[Claimed], at: datetime) -> dict[int, list[_Sent]]:
+def _sent(
+    channel: Channel, claimed: Sequence[LeasedDelivery], at: datetime
+) -> dict[int, list[_Sent]]:
     """Subscriber → what was sent to them within the window, or is being sent by others now."""
     mine = [one.id for one in claimed]
     is_recent = sa.and_(
@@ -105,13 +109,13 @@ def _sent(channel: Channel, claimed: Sequence[Claimed], at: datetime) -> dict[in
     return found
 
 
-def _is_overtaken(one: Claimed, subject: str) -> bool:
+def _is_overtaken(one: LeasedDelivery, subject: str) -> bool:
     """Whether newer news that tell the whole state are on their way to them, or arrived."""
     newer, event = aliased(Delivery), aliased(Event)
     alive = (
-        DeliveryState.WAITING,
+        DeliveryState.PENDING,
         DeliveryState.SENDING,
-        DeliveryState.LATER,
+        DeliveryState.RETRYING,
         DeliveryState.SENT,
     )
     whole = sa.or_(*(event.kind.like(f"%.{happened}") for happened in WHOLE))

@@ -22,7 +22,7 @@ SMALL = 1_000
 """A list below this size may grow as fast as it likes."""
 
 
-def wants_consent(event: Event, *, at: datetime) -> bool:
+def needs_confirmation(event: Event, *, at: datetime) -> bool:
     """Whether staff must let this event go out. What one person asked for never waits."""
     if event.kind.startswith("subscriber."):
         return False

@@ -18,7 +18,7 @@ from structlog.contextvars import bound_contextvars
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.db import db, reading
+from statuspage.db import db, read_only
 from statuspage.domain import events
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.subscribers import subscriptions as subscribers
@@ -26,11 +26,11 @@ from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, Sub
 from statuspage.lib.http_client import RequestError
 from statuspage.notify import deliveries, message, recipient_limits
 from statuspage.notify.channels.base import ChannelSender, Failed
-from statuspage.notify.deliveries import Claimed, DeliveryState, Outcome
-from statuspage.notify.failure_log import Troubles
-from statuspage.notify.message import News, NewsKind, Recipient
+from statuspage.notify.deliveries import DeliveryState, LeasedDelivery, Outcome
+from statuspage.notify.failure_log import FailureLog
+from statuspage.notify.message import Message, MessageKind, Recipient
 from statuspage.observability import tracing
-from statuspage.observability.logging import Sparing
+from statuspage.observability.logging import LogThrottle
 from statuspage.observability.metrics import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
 
 IDLE_S = 0.5
@@ -44,10 +44,10 @@ FAILING_FOR = timedelta(hours=1)
 """So many failures in a row over so long, and a receiver is quarantined, as Statuspage does."""
 
 log = structlog.get_logger(__name__)
-_may_tell = Sparing(60)
+_may_tell = LogThrottle(60)
 
 
-class Lane:
+class ChannelWorker:
     """One channel of this worker."""
 
     def __init__(self, app: Flask, channel: Channel, way: ChannelSender) -> None:
@@ -58,7 +58,7 @@ class Lane:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"The lane {channel}", daemon=True)
         self._prepare = Preparation(app)
-        self._troubles = Troubles()
+        self._troubles = FailureLog()
 
     def start(self) -> None:
         self._thread.start()
@@ -79,7 +79,7 @@ class Lane:
 
     def _run(self) -> None:
         with ThreadPoolExecutor(self._way.slots, f"send-{self.channel}") as pool:
-            flying: dict[Future[Outcome], Claimed] = {}
+            flying: dict[Future[Outcome], LeasedDelivery] = {}
             while flying or not self._stopping.is_set():
                 try:
                     with self._troubles.watch(self._thread.name, outages=(sa.exc.DBAPIError,)):
@@ -89,7 +89,9 @@ class Lane:
                     time.sleep(IDLE_S)
         self._way.close()
 
-    def _turn(self, pool: ThreadPoolExecutor, flying: dict[Future[Outcome], Claimed]) -> None:
+    def _turn(
+        self, pool: ThreadPoolExecutor, flying: dict[Future[Outcome], LeasedDelivery]
+    ) -> None:
         """Fill the free slots, wait a moment, settle what is through."""
         room = 2 * self._way.slots - len(flying)
         if room >= self._way.slots and not self._stopping.is_set():
@@ -105,15 +107,15 @@ class Lane:
             time.sleep(0.01)
             done = {future for future in flying if future.done()}
         outcomes = [future.result() for future in done]
-        settle(self._app, outcomes)
+        record_results(self._app, outcomes)
         for future in done:
             del flying[future]
 
-    def _claim(self, room: int) -> list[tuple[Claimed, Callable[[], Outcome]]]:
+    def _claim(self, room: int) -> list[tuple[LeasedDelivery, Callable[[], Outcome]]]:
         with self._app.app_context():
             at = clock.now()
-            claimed = recipient_limits.restrain(
-                self.channel, deliveries.claim(self.channel, room, at=at), at=at
+            claimed = recipient_limits.apply_limits(
+                self.channel, deliveries.lease(self.channel, room, at=at), at=at
             )
             db.session.commit()
         if not claimed:
@@ -125,19 +127,19 @@ class Lane:
         return jobs
 
     def _job(
-        self, claimed: Claimed, prepared: tuple[News, Recipient] | str, until: float
+        self, claimed: LeasedDelivery, prepared: tuple[Message, Recipient] | str, until: float
     ) -> Callable[[], Outcome]:
         def job() -> Outcome:
             if isinstance(prepared, str):
-                return Outcome(claimed, DeliveryState.DROPPED, prepared)
+                return Outcome(claimed, DeliveryState.CANCELLED, prepared)
             if self._stopping.is_set() or time.monotonic() > until:
-                return Outcome(claimed, DeliveryState.WAITING)
+                return Outcome(claimed, DeliveryState.PENDING)
             return attempt(self._way, claimed, *prepared)
 
         return job
 
 
-def attempt(way: ChannelSender, claimed: Claimed, told: News, to: Recipient) -> Outcome:
+def attempt(way: ChannelSender, claimed: LeasedDelivery, told: Message, to: Recipient) -> Outcome:
     """Send once. A fault of ours counts as a failure that may pass."""
     incident = told.incident.id if told.incident else None
     with bound_contextvars(delivery=claimed.id, event=claimed.event_id, incident=incident):
@@ -152,21 +154,21 @@ def attempt(way: ChannelSender, claimed: Claimed, told: News, to: Recipient) -> 
             statuspage_result=outcome.state.value,
         )
         DELIVERY_ATTEMPTS.add(to.channel.value, outcome.state.value)
-        if outcome.state is DeliveryState.DEAD:
+        if outcome.state is DeliveryState.FAILED:
             log.warning("delivery.given_up", channel=to.channel.value, reason=outcome.error)
-        elif outcome.state is DeliveryState.LATER and _may_tell():
+        elif outcome.state is DeliveryState.RETRYING and _may_tell():
             log.info("delivery.failed", channel=to.channel.value, reason=outcome.error)
     return outcome
 
 
-def _attempt(way: ChannelSender, claimed: Claimed, told: News, to: Recipient) -> Outcome:
+def _attempt(way: ChannelSender, claimed: LeasedDelivery, told: Message, to: Recipient) -> Outcome:
     try:
         remote_id = way.send(told, to)
     except RequestError as error:
-        state = DeliveryState.DEAD if error.is_final else DeliveryState.LATER
+        state = DeliveryState.FAILED if error.is_final else DeliveryState.RETRYING
         return Outcome(claimed, state, error.sentence)
     except Failed as failed:
-        state = DeliveryState.DEAD if failed.is_final else DeliveryState.LATER
+        state = DeliveryState.FAILED if failed.is_final else DeliveryState.RETRYING
         return Outcome(
             claimed,
             state,
@@ -177,17 +179,19 @@ def _attempt(way: ChannelSender, claimed: Claimed, told: News, to: Recipient) ->
         )
     except Exception as error:
         log.exception("channel failed", channel=to.channel.value)
-        return Outcome(claimed, DeliveryState.LATER, f"Could not be sent: {type(error).__name__}.")
+        return Outcome(
+            claimed, DeliveryState.RETRYING, f"Could not be sent: {type(error).__name__}."
+        )
     return Outcome(claimed, DeliveryState.SENT, remote_id=remote_id)
 
 
-def settle(app: Flask, outcomes: list[Outcome]) -> None:
+def record_results(app: Flask, outcomes: list[Outcome]) -> None:
     """Write down what became of deliveries, and what that means for who gets them."""
     if not outcomes:
         return
     at = clock.now()
     with app.app_context():
-        for outcome in deliveries.settle(outcomes, at=at):
+        for outcome in deliveries.record_results(outcomes, at=at):
             conclude(outcome, at=at)
         db.session.commit()
 
@@ -200,7 +204,7 @@ def conclude(outcome: Outcome, *, at: datetime) -> None:
         case DeliveryState.SENT:
             was_failing = Subscriber.failures > 0
             db.session.execute(row.where(was_failing).values(failures=0, failing_since=None))
-        case DeliveryState.LATER | DeliveryState.DEAD if not outcome.is_ours:
+        case DeliveryState.RETRYING | DeliveryState.FAILED if not outcome.is_ours:
             db.session.execute(
                 row.values(
                     failures=Subscriber.failures + 1,
@@ -218,7 +222,7 @@ def _give_up_on(outcome: Outcome, at: datetime) -> None:
     if outcome.is_gone:
         subscribers.unsubscribe(subscriber, by=SYSTEM, at=at)
         return
-    is_refused = outcome.state is DeliveryState.DEAD
+    is_refused = outcome.state is DeliveryState.FAILED
     since = subscriber.failing_since or at
     if is_refused or (subscriber.failures >= MOST_FAILURES and at - since >= FAILING_FOR):
         subscribers.quarantine(subscriber, by=SYSTEM, at=at)
@@ -238,14 +242,14 @@ class Preparation:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._settings: Settings = app.config["SETTINGS"]
-        self._kept: dict[int, tuple[int, News | None]] = {}
+        self._kept: dict[int, tuple[int, Message | None]] = {}
 
     def __call__(
-        self, channel: Channel, claimed: list[Claimed]
-    ) -> list[tuple[News, Recipient] | str]:
+        self, channel: Channel, claimed: list[LeasedDelivery]
+    ) -> list[tuple[Message, Recipient] | str]:
         """For each: what is sent to whom, or the reason why nothing is."""
         with self._app.app_context():
-            reading()
+            read_only()
             told = {one.event_id: None for one in claimed}
             found = {event_id: self._news(event_id) for event_id in told}
             rows = sa.select(Subscriber).where(
@@ -267,11 +271,11 @@ class Preparation:
     def _prepared(
         self,
         channel: Channel,
-        claimed: Claimed,
-        told: News | None,
+        claimed: LeasedDelivery,
+        told: Message | None,
         person: Subscriber | None,
         earlier: str | None,
-    ) -> tuple[News, Recipient] | str:
+    ) -> tuple[Message, Recipient] | str:
         if told is None:
             return "There was nothing to tell any more."
         if person is None or person.address is None:
@@ -288,7 +292,7 @@ class Preparation:
         )
         return told, to
 
-    def _news(self, event_id: int) -> News | None:
+    def _news(self, event_id: int) -> Message | None:
         revision = events.revision()
         kept = self._kept.get(event_id)
         if kept is None or kept[0] != revision:
@@ -300,7 +304,7 @@ class Preparation:
             kept = self._kept[event_id] = (revision, made)
         return kept[1]
 
-    def _made(self, event: Event) -> News | None:
+    def _made(self, event: Event) -> Message | None:
         """All that are kept are of one revision, and share the page as it is then."""
         present = next((one.present for _, one in self._kept.values() if one), None)
         base_url = self._settings.base_url
@@ -308,7 +312,7 @@ class Preparation:
 
 
 _STATES = {
-    NewsKind.CONFIRMATION: SubscriberState.UNCONFIRMED,
-    NewsKind.QUARANTINE: SubscriberState.QUARANTINED,
+    MessageKind.CONFIRMATION: SubscriberState.UNCONFIRMED,
+    MessageKind.QUARANTINE: SubscriberState.QUARANTINED,
 }
 """Whom what is told only in this state; everything else goes to the active."""

@@ -21,7 +21,7 @@ from huey import Huey
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.db import db, reading
+from statuspage.db import db, read_only
 from statuspage.domain import page_settings
 from statuspage.domain.events import ActorKind, Event
 from statuspage.domain.staff import members as staff
@@ -30,19 +30,19 @@ from statuspage.domain.staff.members import Staff
 from statuspage.notify import email_message, queue
 from statuspage.notify.channels.base import Failed
 from statuspage.notify.channels.email import Post
-from statuspage.notify.email_message import Written
-from statuspage.notify.failure_log import Troubles
+from statuspage.notify.email_message import RenderedEmail
+from statuspage.notify.failure_log import FailureLog
 
 MAX_ATTEMPTS = 12
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
 
 log = structlog.get_logger(__name__)
-troubles = Troubles()
+troubles = FailureLog()
 
 
 @dataclass(frozen=True)
-class Words:
+class NoticeText:
     """What a notice says of one kind of event."""
 
     headline: str
@@ -65,32 +65,32 @@ _TELL_AN_OWNER = (
 _NEW_PASSWORD = "Sign in and choose another password: that ends every other session of yours."
 
 _WORDS = {
-    "staff.password_changed": Words(
+    "staff.password_changed": NoticeText(
         "Your password was changed",
         "The password of your account was changed, and sessions from before have ended.",
         _TELL_AN_OWNER,
     ),
-    "staff.sign_in_link_made": Words(
+    "staff.sign_in_link_made": NoticeText(
         "A sign-in link was made for you",
         "Whoever has it can sign in as you, once, within twelve hours, and choose a new password.",
         _TELL_AN_OWNER,
     ),
-    "staff.second_factor_on": Words(
+    "staff.second_factor_on": NoticeText(
         "A second factor was turned on",
         "From now on a code of an authenticator app is asked for when you sign in.",
         _TELL_AN_OWNER,
     ),
-    "staff.second_factor_off": Words(
+    "staff.second_factor_off": NoticeText(
         "Your second factor was switched off",
         "From now on no code is asked for when you sign in. Other sessions have ended.",
         f"{_NEW_PASSWORD} Then turn the second factor on again.",
     ),
-    "staff.recovery_codes_renewed": Words(
+    "staff.recovery_codes_renewed": NoticeText(
         "New recovery codes were made",
         "You have ten new recovery codes. Those from before no longer work.",
         f"{_NEW_PASSWORD} Then make new recovery codes again.",
     ),
-    "staff.recovery_code_used": Words(
+    "staff.recovery_code_used": NoticeText(
         "A recovery code was used",
         "Somebody signed in with one of your recovery codes instead of a code of the app.",
         f"{_NEW_PASSWORD} Then make new recovery codes, so that those from before end.",
@@ -105,7 +105,7 @@ def is_about_staff(event: Event) -> bool:
     return event.kind.startswith("staff.")
 
 
-def pass_on(event: Event, *, at: datetime) -> None:
+def enqueue(event: Event, *, at: datetime) -> None:
     """Leave the job that sends the notice, and settle the event; commits.
 
     Without a mail server there is nobody to tell. While the queue is away the event waits
@@ -124,7 +124,7 @@ def pass_on(event: Event, *, at: datetime) -> None:
 # ── sending ────────────────────────────────────────────────────────────────────
 
 
-def put_on(huey: Huey, app: Flask) -> None:
+def register(huey: Huey, app: Flask) -> None:
     """Have this queue send notices."""
     app.extensions["send_notice"] = huey.task(name="send_notice")(partial(send, app))
 
@@ -133,7 +133,7 @@ def send(app: Flask, event_id: int, attempt: int) -> None:
     """Send the notice of an event; where that fails, leave a job for later."""
     settings: Settings = app.config["SETTINGS"]
     with app.app_context():
-        reading()
+        read_only()
         event = db.session.get(Event, event_id)
         person = staff.with_subject(event.subject) if event else None
         if event is None or person is None or settings.smtp_url is None:
@@ -190,7 +190,7 @@ def compose(event: Event, person: Staff, settings: Settings, *, at: datetime) ->
     return message
 
 
-def write(event: Event, person: Staff, page: Place) -> Written:
+def write(event: Event, person: Staff, page: Place) -> RenderedEmail:
     """What the notice of an event says to the person whom it is about."""
     words = _WORDS[event.kind]
     left = second_factor.recovery_codes_left(person)
@@ -203,7 +203,7 @@ def write(event: Event, person: Staff, page: Place) -> Written:
         "codes_left": left if event.kind == "staff.recovery_code_used" else None,
         "account_url": f"{page.url}/admin/account",
     }
-    return email_message.rendered("account", values)
+    return email_message.render_template("account", values)
 
 
 def _by(event: Event, person: Staff) -> str:

@@ -13,16 +13,16 @@ from huey import Huey
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.db import reading
+from statuspage.db import read_only
 from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.notify import email_examples
 from statuspage.notify.channels import base, registry
-from statuspage.notify.message import NewsKind
+from statuspage.notify.message import MessageKind
 
 log = structlog.get_logger(__name__)
 
 
-def put_on(queue: Huey, app: Flask) -> None:
+def register(queue: Huey, app: Flask) -> None:
     """Have this queue send trials."""
     task = queue.task(name="send_trial", retries=2, retry_delay=30)
     app.extensions["send_trial"] = task(partial(send, app))
@@ -32,8 +32,8 @@ def send(app: Flask, kind: str, address: str) -> None:
     """Send the sample of a kind. Raises `Failed`, and the queue tries again."""
     settings: Settings = app.config["SETTINGS"]
     with app.app_context():
-        reading()
-        sample = email_examples.of(NewsKind(kind), at=clock.now(), base_url=settings.base_url)
+        read_only()
+        sample = email_examples.of(MessageKind(kind), at=clock.now(), base_url=settings.base_url)
     way = registry.channel_senders(settings)[Channel.EMAIL]
     try:
         way.send(sample.news, email_examples.reader(address, settings.base_url))
@@ -45,6 +45,6 @@ def send(app: Flask, kind: str, address: str) -> None:
     log.info("trial.sent", kind=kind)
 
 
-def order(app: Flask, kind: NewsKind, address: str) -> Any:
+def enqueue(app: Flask, kind: MessageKind, address: str) -> Any:
     """Leave the job. Raises when the queue is away."""
     return app.extensions["send_trial"](kind.value, address)

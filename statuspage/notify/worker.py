@@ -17,22 +17,22 @@ from huey import Huey, crontab
 from huey.consumer import Consumer
 
 from statuspage import clock
-from statuspage.db import db, reading
+from statuspage.db import db, read_only
 from statuspage.domain import alerts, metrics
 from statuspage.domain.incidents import maintenance, reminders
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.notify import deliveries, health, heartbeat, queue, staff_emails, test_emails
 from statuspage.notify.bounces import job as bounce_job
-from statuspage.notify.clock_jumps import Steady
-from statuspage.notify.failure_log import Troubles
-from statuspage.notify.fanout_run import Teller
-from statuspage.notify.heartbeat import Sign
+from statuspage.notify.clock_jumps import ClockGuard
+from statuspage.notify.dispatcher import Dispatcher
+from statuspage.notify.failure_log import FailureLog
+from statuspage.notify.heartbeat import HeartbeatKind
 from statuspage.observability import metrics as counters
 
 TICK_S = 1.0
 SHUTDOWN_S = 4
 
-troubles = Troubles()
+troubles = FailureLog()
 
 
 def init_app(app: Flask) -> None:
@@ -45,9 +45,9 @@ def _register(huey: Huey, app: Flask) -> None:
     huey.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
     app.extensions["canary"] = huey.task(name="canary")(partial(_canary, app))
     if app.config["SETTINGS"].bounce_imap_url:
-        bounce_job.schedule(huey, app)
-    test_emails.put_on(huey, app)
-    staff_emails.put_on(huey, app)
+        bounce_job.register(huey, app)
+    test_emails.register(huey, app)
+    staff_emails.register(huey, app)
 
 
 def _tell(app: Flask) -> None:
@@ -58,44 +58,44 @@ def _tell(app: Flask) -> None:
             app.extensions["teller"].step(clock.now())
 
 
-def leave_canary(app: Flask, at: datetime) -> None:
+def enqueue_canary(app: Flask, at: datetime) -> None:
     """Put a job into the queue that shows that what is put there comes out."""
     queue.queue_of(app)
     with suppress(Exception), troubles.watch("The canary"):
-        show(app, Sign.STARTED, at)
+        record_heartbeat(app, HeartbeatKind.STARTED, at)
         app.extensions["canary"]()
 
 
 def _canary(app: Flask) -> None:
-    show(app, Sign.CANARY, clock.now())
+    record_heartbeat(app, HeartbeatKind.CANARY, clock.now())
 
 
-def show(app: Flask, sign: Sign, at: datetime) -> None:
+def record_heartbeat(app: Flask, sign: HeartbeatKind, at: datetime) -> None:
     """Write a sign of life down, in a commit of its own."""
     with app.app_context():
-        heartbeat.show(sign, at=at)
+        heartbeat.record(sign, at=at)
         db.session.commit()
 
 
-def show_life(app: Flask, at: datetime) -> None:
+def record_tick(app: Flask, at: datetime) -> None:
     """Write down that time passes, and look whether the canary came out of the queue."""
-    show(app, Sign.TICK, at)
+    record_heartbeat(app, HeartbeatKind.TICK, at)
     with app.app_context():
-        reading()
-        health.tell_of_canary(troubles, at=at)
+        read_only()
+        health.log_lost_canary(troubles, at=at)
 
 
 def _keep_house(app: Flask) -> None:
     """The hourly job."""
-    keep_house(app, clock.now())
+    delete_expired(app, clock.now())
 
 
-def keep_house(app: Flask, at: datetime) -> None:
+def delete_expired(app: Flask, at: datetime) -> None:
     """What is kept for a while only is let go."""
     with app.app_context():
-        deliveries.forget_old(at=at)
+        deliveries.delete_old(at=at)
         subscribers.purge(at=at)
-        alerts.forget_old(at=at)
+        alerts.delete_old(at=at)
         db.session.commit()
         while metrics.drop_old(at=at):
             db.session.commit()
@@ -109,7 +109,7 @@ def step(app: Flask, at: datetime) -> None:
     tick. Raises what the database raises when it can not say what is due.
     """
     with app.app_context():
-        reading()
+        read_only()
         due = maintenance.due(at=at)
         due_reminders = reminders.due(at=at)
         quiet = alerts.due(at=at)
@@ -125,7 +125,7 @@ def step(app: Flask, at: datetime) -> None:
     for public_id in quiet:
         watched = troubles.watch(f"The end of incident {public_id}")
         with suppress(Exception), watched, app.app_context():
-            alerts.settle(public_id, at=at)
+            alerts.resolve_quiet(public_id, at=at)
             db.session.commit()
 
 
@@ -133,10 +133,10 @@ def work(app: Flask) -> None:
     """Run jobs and tick until SIGTERM or SIGINT; a running job is finished first."""
     counters.share(app.config["SETTINGS"].data_dir / "counters", "worker")
     stopping = threading.Event()
-    teller = app.extensions["teller"] = Teller(app, steady=Steady())
+    teller = app.extensions["teller"] = Dispatcher(app, steady=ClockGuard())
     ticker = threading.Thread(target=_tick_until, args=(stopping, app), name="ticker")
     ticker.start()
-    leave_canary(app, clock.now())
+    enqueue_canary(app, clock.now())
     consumer = Consumer(
         queue.queue_of(app),
         workers=2,
@@ -164,7 +164,7 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
                 step(app, now)
                 # A clock that was set back must not stop the pulse.
                 if shown is None or abs(now - shown) >= heartbeat.EVERY:
-                    show_life(app, now)
+                    record_tick(app, now)
                     shown = now
                 # However much there is to enter, time passes between two pieces of it.
                 is_more = app.extensions["teller"].step(clock.now())

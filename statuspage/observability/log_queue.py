@@ -18,7 +18,7 @@ AT_END_S = 1.0
 """How long the end of the process waits for what is not written yet."""
 
 
-class Outlet:
+class QueueHandler:
     """Writes to `stream` in a thread of its own. Safe to share between threads."""
 
     def __init__(self, stream: TextIO | None) -> None:

@@ -13,7 +13,7 @@ import time
 
 import structlog
 
-from statuspage.observability.log_queue import Outlet
+from statuspage.observability.log_queue import QueueHandler
 
 
 def configure(log_format: str) -> None:
@@ -30,7 +30,7 @@ def configure(log_format: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    outlet = Outlet(sys.stderr)
+    outlet = QueueHandler(sys.stderr)
     last: list[structlog.typing.Processor]
     # Tracebacks without local variables, whatever is installed: they hold passwords and tokens.
     if log_format == "json":
@@ -78,7 +78,7 @@ def drain() -> None:
             handler.stream.drain()
 
 
-class _Handler(logging.StreamHandler[Outlet]):
+class _Handler(logging.StreamHandler[QueueHandler]):
     """Ours, so that a second `configure` replaces the first and leaves others alone."""
 
 
@@ -117,7 +117,7 @@ def _only_host(found: re.Match[str]) -> str:
 # ── what must not flood the log ────────────────────────────────────────────────
 
 
-class Sparing:
+class LogThrottle:
     """Says whether one more line of a kind may be written: so many a minute at most."""
 
     def __init__(self, most: int) -> None:

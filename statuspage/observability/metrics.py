@@ -216,7 +216,7 @@ def _copied(one: Family) -> dict[Words, list[float]]:
 # ── the folder that the processes share ────────────────────────────────────────
 
 
-class Sheet:
+class MetricsFile:
     """The place of one process in the folder. It is given up when the process ends."""
 
     def __init__(self, folder: Path, role: str) -> None:
@@ -247,7 +247,7 @@ class Sheet:
         self._lock.close()
 
 
-_mine: Sheet | None = None
+_mine: MetricsFile | None = None
 
 
 def share(folder: Path, role: str) -> None:
@@ -268,7 +268,7 @@ def _keep_telling(folder: Path, role: str) -> None:
     while True:
         with contextlib.suppress(OSError):
             if _mine is None:
-                _mine = Sheet(folder, role)
+                _mine = MetricsFile(folder, role)
             _mine.write()
         time.sleep(WRITE_EVERY_S)
 

@@ -13,7 +13,7 @@ from flask import Flask, Request, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from statuspage.observability import request_ids, tracing
-from statuspage.observability.logging import Sparing
+from statuspage.observability.logging import LogThrottle
 from statuspage.observability.metrics import REQUEST_SECONDS, REQUESTS, SIGN_IN_FAILURES, THROTTLED
 
 PARTS = {"admin": "desk", "manage": "api", "bounces": "hooks", "health": "health"}
@@ -33,9 +33,9 @@ TOO_MANY = {420, 429}
 TURNED_AWAY = TOO_MANY | {401, 403}
 
 log = structlog.get_logger(__name__)
-_may_tell = Sparing(LINES_A_MINUTE)
+_may_tell = LogThrottle(LINES_A_MINUTE)
 # Whoever guesses must not fill the log, nor keep failures out of it.
-_may_tell_refusal = Sparing(REFUSALS_A_MINUTE)
+_may_tell_refusal = LogThrottle(REFUSALS_A_MINUTE)
 
 
 def init_app(app: Flask) -> None:

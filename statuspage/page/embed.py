@@ -17,7 +17,7 @@ FOR_EVERYBODY = (("Access-Control-Allow-Origin", "*"),)
 def card(snapshot: Snapshot) -> Rendering:
     """`/embed`: the banner, since when, and a link to the page."""
     page = snapshot.page
-    css = assets.sheet("tokens.css", "embed.css") + layout.accents(page)
+    css = assets.stylesheet("tokens.css", "embed.css") + layout.accents(page)
     # It has no script; a copy of it has one, which tells how old the copy is (`mirror`).
     policy = (
         f"default-src 'none'; style-src {style_source(css)}; script-src 'self';"

@@ -16,7 +16,7 @@ _answers: ContextVar[dict[Any, Any] | None] = ContextVar("answers", default=None
 
 
 @contextmanager
-def reading_once() -> Iterator[None]:
+def memoized() -> Iterator[None]:
     """Within it, each question to a function marked `shared` is answered as it was the first time.
 
     Whatever changes meanwhile, and whatever moment is asked for: keep it short.

@@ -18,8 +18,8 @@ from typing import TypeAlias
 
 from statuspage import clock
 from statuspage.observability import metrics
-from statuspage.serving.disk_cache import Copies
-from statuspage.serving.response import Answer, Rendering
+from statuspage.serving.disk_cache import DiskCache
+from statuspage.serving.response import CachedResponse, Rendering
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +29,13 @@ Key: TypeAlias = tuple[str, str]
 CHECK_EVERY_S = 0.25
 VALID_S = 1.0
 """How long after a check readers are served without another one."""
-TOLD_CHECK_EVERY_S = 1.0
+LISTENING_CHECK_EVERY_S = 1.0
 """Between two checks where changes are told besides."""
-TOLD_VALID_S = 1.75
-PATIENCE_S = 1.0
+LISTENING_VALID_S = 1.75
+RENDER_TIMEOUT_S = 1.0
 """How long a reader waits for a check after a quiet time, and what counts as hung."""
 IDLE_AFTER_S = 60.0
-LATELY_S = 10.0
+SERVED_AGE_WINDOW_S = 10.0
 IN_USE_S = 600.0
 REBUILD_AFTER = timedelta(seconds=60)
 """Parts that depend on the time of day are never older."""
@@ -43,9 +43,9 @@ OLD_AFTER = timedelta(seconds=30)
 """From then on a page that could not be checked says so."""
 RETRY_AFTER_S = 2.0
 """Pause before a rendering that failed is tried again."""
-AT_ONCE_S = 0.25
+REBUILD_SLICE_S = 0.25
 """How long answers are made again before the revision is looked at once more."""
-BEHIND_S = 2.0
+MAX_REBUILD_LAG_S = 2.0
 """What could not be made again for so long is let go: who reads it next has it made."""
 
 Render: TypeAlias = Callable[[], Rendering | None]
@@ -72,7 +72,12 @@ class _Entry:
     )
 
     def __init__(
-        self, fresh: Answer, render: Render, revision: int | None, at: datetime, used_at: float
+        self,
+        fresh: CachedResponse,
+        render: Render,
+        revision: int | None,
+        at: datetime,
+        used_at: float,
     ) -> None:
         self.fresh = fresh
         self.answer = fresh
@@ -88,7 +93,7 @@ class _Entry:
         self.used_at = used_at
 
 
-class Published:
+class ResponseCache:
     """The published answers of this process.
 
     `get` is the hot path: a dict read and a comparison. A watcher thread asks
@@ -119,7 +124,7 @@ class Published:
     ) -> None:
         self._read_revision = revision
         self._within = within
-        self._copies = Copies(folder) if folder is not None else None
+        self._copies = DiskCache(folder) if folder is not None else None
         self._is_watched = watch
         self._listen = listen
         self._now = now
@@ -128,7 +133,7 @@ class Published:
         self._max_bytes = max_bytes
 
         self._entries: dict[Key, _Entry] = {}
-        self._building: dict[Key, Future[Answer | None]] = {}
+        self._building: dict[Key, Future[CachedResponse | None]] = {}
         self._lock = threading.Lock()
 
         metrics.LAST_REBUILD_SECONDS.read = lambda: self._last_rebuild_s
@@ -160,7 +165,7 @@ class Published:
         """Bytes held."""
         return sum(entry.answer.size for entry in list(self._entries.values()))
 
-    def get(self, key: Key) -> Answer | None:
+    def get(self, key: Key) -> CachedResponse | None:
         """The answer to serve now; None where none was made yet."""
         entry = self._entries.get(key)
         if entry is None:
@@ -173,7 +178,7 @@ class Published:
         # A page that went away meanwhile is not served once more.
         return entry.answer if key in self._entries else None
 
-    def obtain(self, key: Key, render: Render) -> Answer | None:
+    def obtain(self, key: Key, render: Render) -> CachedResponse | None:
         """The answer to serve, made now if need be; None where there is no such page.
 
         Of several readers of an answer that was never made, one makes it and the
@@ -217,7 +222,7 @@ class Published:
         ages = [
             at - (one.failing_since or verified_at or one.built_at)
             for one in entries
-            if now - one.used_at < LATELY_S
+            if now - one.used_at < SERVED_AGE_WINDOW_S
         ]
         return max(max(ages, default=timedelta()).total_seconds(), 0.0)
 
@@ -230,7 +235,7 @@ class Published:
         if is_told == self._is_told:
             return
         self._is_told = is_told
-        self._valid_for = TOLD_VALID_S if is_told else VALID_S
+        self._valid_for = LISTENING_VALID_S if is_told else VALID_S
         # Whatever happened while nobody listened is seen at once.
         self._wake.set()
 
@@ -286,7 +291,7 @@ class Published:
         with self._progress:
             self._progress.wait_for(
                 lambda: self._checks > seen or self._is_caught_up(entry) or self._is_hung(),
-                timeout=PATIENCE_S,
+                timeout=RENDER_TIMEOUT_S,
             )
         if entry is not None and self._is_hung():
             self._mark_old([entry])
@@ -297,7 +302,7 @@ class Published:
 
     def _is_hung(self) -> bool:
         since = self._busy_since
-        return since is not None and self._monotonic() - since >= PATIENCE_S
+        return since is not None and self._monotonic() - since >= RENDER_TIMEOUT_S
 
     def _start_watcher(self) -> None:
         with self._lock:
@@ -316,7 +321,7 @@ class Published:
                 continue
             last_used = max([self._asked_at, *(e.used_at for e in list(self._entries.values()))])
             is_idle = self._monotonic() - last_used > IDLE_AFTER_S
-            every = TOLD_CHECK_EVERY_S if self._is_told else CHECK_EVERY_S
+            every = LISTENING_CHECK_EVERY_S if self._is_told else CHECK_EVERY_S
             self._wake.wait(None if is_idle else every)
 
     def _rebuild_due(self) -> None:
@@ -335,7 +340,7 @@ class Published:
                 entry.answer = entry.fresh
         due.sort(key=lambda item: item[1].used_at, reverse=True)
         self._is_behind = False
-        until = self._monotonic() + AT_ONCE_S
+        until = self._monotonic() + REBUILD_SLICE_S
         for key, entry in due:
             now = self._monotonic()
             if now < until:
@@ -344,7 +349,7 @@ class Published:
                 self._busy_since = None
                 self._valid_until = max(self._valid_until, self._monotonic() + self._valid_for)
                 self._tell_readers()
-            elif entry.failing_since is None and now - (entry.due_since or now) > BEHIND_S:
+            elif entry.failing_since is None and now - (entry.due_since or now) > MAX_REBUILD_LAG_S:
                 self._drop(key)
             else:
                 self._is_behind = True
@@ -369,12 +374,12 @@ class Published:
             return
         at = self._now()
         before = entry.fresh
-        entry.fresh = entry.answer = Answer.of(rendering, at, before)
+        entry.fresh = entry.answer = CachedResponse.of(rendering, at, before)
         entry.revision, entry.built_at = revision, at
         entry.due_since = entry.failing_since = None
         self._keep_copy(key, entry.fresh, is_new=entry.fresh is not before)
 
-    def _publish(self, key: Key, render: Render) -> Answer | None:
+    def _publish(self, key: Key, render: Render) -> CachedResponse | None:
         """The first making of an answer in this process."""
         if self._monotonic() >= self._valid_until:
             self._catch_up(None)
@@ -390,7 +395,7 @@ class Published:
                 continue
         raise UnavailableError(key)
 
-    def _publish_rendering(self, key: Key, render: Render) -> Answer | None:
+    def _publish_rendering(self, key: Key, render: Render) -> CachedResponse | None:
         revision = self._revision
         try:
             rendering = self._render(render)
@@ -400,13 +405,13 @@ class Published:
         at = self._now()
         if rendering is None or rendering.status == HTTPStatus.NOT_FOUND:
             self._keep_copy(key, None)
-            return None if rendering is None else Answer.of(rendering, at)
-        entry = _Entry(Answer.of(rendering, at), render, revision, at, self._monotonic())
+            return None if rendering is None else CachedResponse.of(rendering, at)
+        entry = _Entry(CachedResponse.of(rendering, at), render, revision, at, self._monotonic())
         self._add(key, entry)
         self._keep_copy(key, entry.fresh)
         return entry.answer
 
-    def _publish_copy(self, key: Key, render: Render) -> Answer | None:
+    def _publish_copy(self, key: Key, render: Render) -> CachedResponse | None:
         copy = self._copies.load(_copy_name(key)) if self._copies is not None else None
         if copy is None:
             raise UnavailableError(key)
@@ -414,7 +419,7 @@ class Published:
             rendering = _rendering_of(copy.header, copy.body)
         except (KeyError, TypeError, ValueError) as error:  # Of another version of the program.
             raise UnavailableError(key) from error
-        fresh = Answer.of(rendering, copy.saved_at)
+        fresh = CachedResponse.of(rendering, copy.saved_at)
         entry = _Entry(fresh, render, None, copy.saved_at, self._monotonic())
         entry.failing_since = copy.saved_at
         entry.answer = fresh.marked_old(copy.saved_at, self._now())
@@ -454,7 +459,7 @@ class Published:
         with self._lock:
             self._entries.pop(key, None)
 
-    def _keep_copy(self, key: Key, answer: Answer | None, is_new: bool = True) -> None:
+    def _keep_copy(self, key: Key, answer: CachedResponse | None, is_new: bool = True) -> None:
         if self._copies is None:
             return
         name = _copy_name(key)

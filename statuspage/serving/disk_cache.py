@@ -22,14 +22,14 @@ DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True)
-class Copy:
+class StoredResponse:
     header: Mapping[str, Any]
     body: bytes
     saved_at: datetime
     """When its words were last known to be right."""
 
 
-class Copies:
+class DiskCache:
     """A folder of copies. A disk that fails is logged, never raised: readers come first."""
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +58,7 @@ class Copies:
         except OSError as error:
             log.warning("The copy of %s was not confirmed: %s", key, error)
 
-    def load(self, key: str) -> Copy | None:
+    def load(self, key: str) -> StoredResponse | None:
         """The copy of `key`; None where there is none. A damaged one is removed."""
         path = self._path(key)
         try:
@@ -71,7 +71,7 @@ class Copies:
             head, _, body = record.partition(b"\n")
             header = json.loads(head)
             if header.pop("key") == key:
-                return Copy(header, body, saved_at)
+                return StoredResponse(header, body, saved_at)
         log.warning("The copy of %s is damaged and was dropped.", key)
         self.remove(key)
         return None

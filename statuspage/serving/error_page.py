@@ -11,13 +11,13 @@ BARE_HEADERS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 """What guards an answer that loads nothing, sends nothing and is shown nowhere else."""
-SORRY_HEADERS = (
+ERROR_PAGE_HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Retry-After", str(RETRY_AFTER_S)),
     ("Cache-Control", "no-store"),
     *BARE_HEADERS,
 )
-SORRY = """<!doctype html>
+ERROR_PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -31,10 +31,10 @@ SORRY = """<!doctype html>
 """
 
 
-def sorry_page(reason: str, reference: str = "") -> str:
+def error_page(reason: str, reference: str = "") -> str:
     """The page; `reason` is a sentence of ours, in HTML; `reference` the id of the request.
 
     By that staff find in the log what went wrong (`request_ids`: it needs no escaping).
     """
     told = f"\n<p><small>Reference: {reference}</small></p>" if reference else ""
-    return SORRY.format(reason=reason, reference=told)
+    return ERROR_PAGE.format(reason=reason, reference=told)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, abort, current_app, g, request
 
 from statuspage.observability.metrics import PAGE_CHECKS, PAGE_REQUESTS, SERVED_AGE_SECONDS, Counter
-from statuspage.serving.cache import Published, Render, UnavailableError
+from statuspage.serving.cache import Render, ResponseCache, UnavailableError
 from statuspage.serving.conditional import acceptable, canonical, has_it
-from statuspage.serving.error_page import SORRY_HEADERS, sorry_page
-from statuspage.serving.response import Answer, Header
+from statuspage.serving.error_page import ERROR_PAGE_HEADERS, error_page
+from statuspage.serving.response import CachedResponse, Header
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -23,7 +23,7 @@ LANGUAGE = "en"
 NOT_MODIFIED = "304 Not Modified"
 
 
-def init_app(app: Flask, published: Published, *, is_behind_proxy: bool = False) -> None:
+def init_app(app: Flask, published: ResponseCache, *, is_behind_proxy: bool = False) -> None:
     """Serve what is in `published` before `app` is asked.
 
     Behind our proxy, its requests are not counted as requests of readers: it counts those.
@@ -32,7 +32,7 @@ def init_app(app: Flask, published: Published, *, is_behind_proxy: bool = False)
     app.extensions["page_counter"] = PAGE_CHECKS if is_behind_proxy else PAGE_REQUESTS
     if not is_behind_proxy:
         SERVED_AGE_SECONDS.read = published.served_age
-    app.wsgi_app = Edge(app.wsgi_app, published, app.extensions["page_counter"])  # type: ignore[method-assign]
+    app.wsgi_app = PublishedMiddleware(app.wsgi_app, published, app.extensions["page_counter"])  # type: ignore[method-assign]
 
 
 def publish(address: str, render: Render) -> Response:
@@ -44,7 +44,7 @@ def publish(address: str, render: Render) -> Response:
     return respond(obtain(address, render), request.environ)
 
 
-def obtain(address: str, render: Render) -> Answer:
+def obtain(address: str, render: Render) -> CachedResponse:
     """What is published at `address`, made now if need be.
 
     Aborts with 404 where `render` gives None, or where nothing can be: PostgreSQL does not even
@@ -52,43 +52,43 @@ def obtain(address: str, render: Render) -> Answer:
     """
     if "\0" in address:
         abort(404)
-    published: Published = current_app.extensions["published"]
+    published: ResponseCache = current_app.extensions["published"]
     counter: Counter = current_app.extensions.get("page_counter", PAGE_REQUESTS)
     try:
         answer = published.obtain((address, LANGUAGE), render)
     except UnavailableError:
         counter.add("error")
         reason = "We can not reach our own records at the moment."
-        abort(sorry(HTTPStatus.SERVICE_UNAVAILABLE, reason))
+        abort(error_response(HTTPStatus.SERVICE_UNAVAILABLE, reason))
     if answer is None:
         abort(404)
     counter.add("made")
     return answer
 
 
-def respond(answer: Answer, environ: "WSGIEnvironment") -> Response:
+def respond(answer: CachedResponse, environ: "WSGIEnvironment") -> Response:
     """What `Edge` would send for this request, as a Flask response."""
     status, headers, body = _select(answer, environ)
     g.is_published = True
     return Response(body, status, headers)
 
 
-def sorry(status: HTTPStatus, reason: str) -> Response:
+def error_response(status: HTTPStatus, reason: str) -> Response:
     """A calm page that needs neither records nor templates; `reason` is a sentence of ours."""
-    return Response(sorry_page(reason, g.get("request_id", "")), status, SORRY_HEADERS)
+    return Response(error_page(reason, g.get("request_id", "")), status, ERROR_PAGE_HEADERS)
 
 
-class Edge:
+class PublishedMiddleware:
     """WSGI middleware: GET and HEAD of what is published; all else goes to `app`."""
 
     def __init__(
-        self, app: "WSGIApplication", published: Published, counter: Counter = PAGE_REQUESTS
+        self, app: "WSGIApplication", published: ResponseCache, counter: Counter = PAGE_REQUESTS
     ) -> None:
         self.app = app
         self._hit, self._not_modified, self._stale = (
             counter.cell(result) for result in ("hit", "not_modified", "stale")
         )
-        self._get: Callable[[tuple[str, str]], Answer | None] = published.get
+        self._get: Callable[[tuple[str, str]], CachedResponse | None] = published.get
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -112,7 +112,7 @@ class Edge:
         return self.app(environ, start_response)
 
 
-def _select(answer: Answer, environ: "WSGIEnvironment") -> tuple[str, list[Header], bytes]:
+def _select(answer: CachedResponse, environ: "WSGIEnvironment") -> tuple[str, list[Header], bytes]:
     """Status, headers and body by RFC 9110 §12.5.3 and §13.2.2. The list may be changed."""
     accepted = environ.get("HTTP_ACCEPT_ENCODING")
     variant = answer.best(acceptable(accepted)) if accepted else answer.variants["identity"]

@@ -100,7 +100,7 @@ class Variant(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CachedResponse:
     """Ready bytes in every encoding worth having; `identity` is always among them."""
 
     rendering: Rendering
@@ -113,7 +113,9 @@ class Answer:
     """It says of itself how old it is (`marked_old`)."""
 
     @classmethod
-    def of(cls, rendering: Rendering, at: datetime, before: "Answer | None" = None) -> "Answer":
+    def of(
+        cls, rendering: Rendering, at: datetime, before: "CachedResponse | None" = None
+    ) -> "CachedResponse":
         """Make `rendering` ready. `before` itself comes back where nothing changed."""
         if before is not None and before.rendering == rendering:
             return before
@@ -130,7 +132,7 @@ class Answer:
         )
 
     @classmethod
-    def plain(cls, rendering: Rendering, at: datetime) -> "Answer":
+    def plain(cls, rendering: Rendering, at: datetime) -> "CachedResponse":
         """Without packed forms, for who needs the bytes alone."""
         return cls(
             rendering=rendering,
@@ -155,13 +157,15 @@ class Answer:
                 return self.variants[coding]
         return self.variants["identity"]
 
-    def marked_old(self, as_of: datetime, at: datetime) -> "Answer":
+    def marked_old(self, as_of: datetime, at: datetime) -> "CachedResponse":
         """The same page with a visible note of its age; itself where there is no place for one."""
         rendering = self.rendering
         if not rendering.is_html or AS_OF not in rendering.body:
             return self
         body = rendering.body.replace(AS_OF, note(as_of), 1)
-        return replace(Answer.of(replace(rendering, body=body), at, before=self), is_old=True)
+        return replace(
+            CachedResponse.of(replace(rendering, body=body), at, before=self), is_old=True
+        )
 
 
 def note(as_of: datetime) -> bytes:

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from statuspage import clock
-from statuspage.db import db, reading
+from statuspage.db import db, read_only
 from statuspage.domain import events
 from statuspage.notify import health, queue
 
@@ -64,9 +64,9 @@ def _ask(name: str, question: Callable[[], object]) -> tuple[bool, str]:
 
 def _ask_database() -> health.Health:
     try:
-        reading()
+        read_only()
         events.revision()
-        return health.look(at=clock.now())
+        return health.check(at=clock.now())
     finally:
         # Also where it fails half-way: the rollback itself may find the connection gone.
         with suppress(SQLAlchemyError):

@@ -12,7 +12,7 @@ from sqlalchemy import exc
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
-from statuspage.db import crossed, db
+from statuspage.db import db, is_deadlock
 from statuspage.errors import Conflict, Invalid
 
 JSON = "application/json; charset=utf-8"
@@ -98,7 +98,7 @@ def _unstorable(_error: exc.DataError) -> ResponseReturnValue:
 
 
 def _database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
-    if crossed(lost):
+    if is_deadlock(lost):
         return _crossed(lost)
     log.error("api.database_unavailable", error=str(getattr(lost, "orig", lost)))
     _roll_back()

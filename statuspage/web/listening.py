@@ -15,7 +15,7 @@ from flask import Flask
 
 from statuspage.db import db
 from statuspage.domain.events import CHANGES
-from statuspage.serving.cache import Published
+from statuspage.serving.cache import ResponseCache
 
 Connection: TypeAlias = Any
 """A `PatientConnection`: loaded with the engine, and only where that is PostgreSQL."""
@@ -36,7 +36,7 @@ class MuteError(Exception):
     """Connected, but what others tell does not arrive."""
 
 
-def listen(app: Flask, published: Published, stopping: Event = NEVER) -> None:
+def listen(app: Flask, published: ResponseCache, stopping: Event = NEVER) -> None:
     """Wake `published` whenever a commit moved the revision, until `stopping`. Never raises.
 
     Holds one connection besides those of the pool, and makes it anew when it breaks.
@@ -61,7 +61,7 @@ def listen(app: Flask, published: Published, stopping: Event = NEVER) -> None:
         stopping.wait(pause)
 
 
-def _hear(engine: sa.Engine, published: Published, stopping: Event) -> None:
+def _hear(engine: sa.Engine, published: ResponseCache, stopping: Event) -> None:
     connection = _connect(engine)
     try:
         connection.execute(f"LISTEN {CHANGES}")

@@ -86,7 +86,7 @@ def use_content_policy(policy: str) -> None:
     g.content_policy = policy
 
 
-def came_from_elsewhere() -> bool:
+def is_cross_site() -> bool:
     """Another site made the browser send this form."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:

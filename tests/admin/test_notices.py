@@ -13,7 +13,7 @@ from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor, totp
 from statuspage.domain.staff.members import Role
 from statuspage.notify import staff_emails
-from statuspage.notify.fanout_run import Teller
+from statuspage.notify.dispatcher import Dispatcher
 from statuspage.notify.queue import queue_of
 from tests.admin.conftest import BASE, Browser
 from tests.conftest import SECRET, on_sqlite
@@ -49,7 +49,7 @@ def inbox(app, settings, monkeypatch):
 
 def work(app):
     """One tick of the worker, and every job that is in the queue then."""
-    Teller(app, {}).step(clock.now())
+    Dispatcher(app, {}).step(clock.now())
     queue = queue_of(app)
     while job := queue.dequeue():
         queue.execute(job)
@@ -140,7 +140,7 @@ def test_without_a_mail_server_the_change_is_made_and_nobody_is_told_later(app, 
         staff.set_password(person, ANOTHER, by=person.actor, at=clock.now())
     work(app)
     with app.app_context():
-        assert events.to_tell(limit=1) == []
+        assert events.pending_fanout(limit=1) == []
         assert staff.authenticate("bea@example.com", ANOTHER) is not None
 
 
@@ -168,7 +168,7 @@ def test_while_the_queue_is_away_the_notice_waits(app, bea, inbox, committed):
         staff.set_password(person, ANOTHER, by=person.actor, at=clock.now())
     queue = queue_of(app)
     queue.storage.conn.execute("ALTER TABLE task RENAME TO away")
-    Teller(app, {}).step(clock.now())
+    Dispatcher(app, {}).step(clock.now())
     queue.storage.conn.execute("ALTER TABLE away RENAME TO task")
     work(app)
     assert len(read(inbox)) == 1

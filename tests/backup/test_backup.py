@@ -20,7 +20,7 @@ from statuspage.db import db, postgresql
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.staff import members as staff
 from statuspage.factory import create_app
-from statuspage.notify import deliveries, fanout_run
+from statuspage.notify import deliveries, dispatcher
 from statuspage.notify.deliveries import Delivery, DeliveryState
 from tests.conftest import SECRET, on_sqlite
 
@@ -98,15 +98,15 @@ def test_a_restored_copy_sends_nothing_of_what_was_due(
 ):
     """Neither what was waiting, nor what nobody had looked at, nor work that began meanwhile."""
     with app.app_context():
-        fanout_run.enter_waiting(at)
+        dispatcher.fan_out_pending(at)
     flask("backup", tmp_path / "page.backup")
     traveller.shift(timedelta(days=1, minutes=1))
     assert run(elsewhere, "restore", tmp_path / "page.backup").exit_code == 0
     with elsewhere.app_context():
-        waits = deliveries.waiting_channels()
+        waits = deliveries.pending_channels()
         states = set(db.session.scalars(sa.select(Delivery.state)))
         titles = {incident.name for incident in incidents.unresolved()}
-        assert fanout_run.enter_waiting(clock.now()) is False
+        assert dispatcher.fan_out_pending(clock.now()) is False
     assert (waits, states) == ([], {DeliveryState.HELD})
     assert "Faster disks" in titles
     with elsewhere.app_context():

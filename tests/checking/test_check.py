@@ -17,7 +17,7 @@ from statuspage.domain.staff.members import Role
 from statuspage.export import runner
 from statuspage.export.uploads import Standing, Standings
 from statuspage.factory import create_app
-from statuspage.notify import deliveries, fanout_run, heartbeat
+from statuspage.notify import deliveries, dispatcher, heartbeat
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.conftest import *  # noqa: F403  a component, subscribers, an incident
 from tests.notify.mailbox import mail_server
@@ -61,7 +61,7 @@ def test_a_page_in_order_passes_with_what_could_be_better(app, check, component)
 def test_a_worker_that_fell_silent_is_a_problem(check, component, committed, at, traveller):
     assert check()[1]["worker"][0][0] == "warn"
     with committed():
-        heartbeat.show(heartbeat.Sign.TICK, at=at)
+        heartbeat.record(heartbeat.HeartbeatKind.TICK, at=at)
     assert check()[1]["worker"] == [("ok", "it lives, its last sign is 0 s old")]
     traveller.shift(timedelta(minutes=2))
     code, found = check()
@@ -93,7 +93,7 @@ def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, che
 @on_sqlite
 def test_the_worker_finds_a_damaged_file_by_itself(app, settings, component):
     damage(app, settings)
-    integrity.look_daily(app)
+    integrity.check_daily(app)
     mark = damage_mark(settings.sqlite_file)
     deadline = time.monotonic() + 10
     while not mark.exists():
@@ -114,7 +114,7 @@ def test_messages_that_are_late_and_held_are_named(
     subscribed(2)
     an_incident()
     with committed():
-        fanout_run.enter_waiting(at)
+        dispatcher.fan_out_pending(at)
     traveller.shift(timedelta(minutes=3))
     code, found = check()
     assert (code, found["deliveries"][0][0]) == (0, "warn")

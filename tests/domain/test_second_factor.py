@@ -260,11 +260,11 @@ def test_the_secret_is_sealed_in_the_database(anna):
     secret, _ = turn_on(anna)
     kept = db.session.scalar(sa.select(SecondFactor.sealed_secret))
     purpose = f"second-factor:{anna.id}"
-    assert encryption.opened(KEYS, kept, purpose=purpose) == (secret, KEYS[0])
-    assert encryption.opened(KEYS, kept, purpose="second-factor:999") is None
-    assert encryption.opened(("another secret key",), kept, purpose=purpose) is None
+    assert encryption.decrypt(KEYS, kept, purpose=purpose) == (secret, KEYS[0])
+    assert encryption.decrypt(KEYS, kept, purpose="second-factor:999") is None
+    assert encryption.decrypt(("another secret key",), kept, purpose=purpose) is None
     for broken in ("", "no base64!", "AAAA", kept[:-8]):
-        assert encryption.opened(KEYS, broken, purpose=purpose) is None
+        assert encryption.decrypt(KEYS, broken, purpose=purpose) is None
 
 
 def test_after_a_rotation_the_old_key_opens_it_and_it_is_sealed_anew_on_use(anna):

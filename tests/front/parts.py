@@ -15,8 +15,8 @@ from werkzeug.serving import make_server
 from statuspage.front.server import Front
 from statuspage.observability.metrics import PAGE_CHECKS
 from statuspage.serving import middleware
-from statuspage.serving.cache import Published
-from statuspage.serving.middleware import Edge
+from statuspage.serving.cache import ResponseCache
+from statuspage.serving.middleware import PublishedMiddleware
 from statuspage.serving.response import Rendering
 
 WORDS = "All systems operational. " * 200
@@ -32,7 +32,7 @@ class Behind:
         self.hold = threading.Event()
         self.hold.set()
         self.flask = Flask("behind")
-        published = Published(self._revision, watch=False)
+        published = ResponseCache(self._revision, watch=False)
         self.flask.extensions["published"] = published
         self.flask.add_url_rule("/", view_func=self._home)
         self.flask.add_url_rule("/gone", view_func=self._gone)
@@ -44,7 +44,7 @@ class Behind:
         self.flask.add_url_rule("/broken", view_func=self._broken)
         # As behind a real front, which alone counts readers.
         self.flask.extensions["page_counter"] = PAGE_CHECKS
-        inner = Edge(self.flask.wsgi_app, published, PAGE_CHECKS)
+        inner = PublishedMiddleware(self.flask.wsgi_app, published, PAGE_CHECKS)
 
         def app(environ, start_response):
             self.asked.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")

@@ -283,8 +283,8 @@ def test_two_workers_end_it_once(hook, app, later, traveller):
     with app.app_context():
         now = datetime.now(UTC)
         assert monitoring.due(at=now) == [public_id]
-        assert monitoring.settle(public_id, at=now)
-        assert not monitoring.settle(public_id, at=now)
+        assert monitoring.resolve_quiet(public_id, at=now)
+        assert not monitoring.resolve_quiet(public_id, at=now)
         assert monitoring.due(at=now) == []
 
 

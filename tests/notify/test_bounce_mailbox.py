@@ -18,7 +18,7 @@ from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, Sub
 from statuspage.notify.bounces import job, mailbox
 from statuspage.notify.bounces.mailbox import MailboxError
 from statuspage.notify.deliveries import Delivery, DeliveryState
-from statuspage.notify.fanout_run import enter_waiting
+from statuspage.notify.dispatcher import fan_out_pending
 from tests.conftest import on_sqlite
 from tests.notify import receivers
 from tests.notify.mailbox import free_port
@@ -130,7 +130,7 @@ def test_what_comes_back_to_the_mailbox_is_read_once_and_kept_there(
     ada, bo = subscribed(2, channel=Channel.EMAIL)
     an_incident()
     with committed():
-        enter_waiting(at)
+        fan_out_pending(at)
         for one in db.session.query(Delivery):
             one.state, one.attempts, one.sent_at = DeliveryState.SENT, 1, at
         event_id = one.event_id

@@ -14,7 +14,7 @@ from statuspage.domain.tokens import Scope
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
 from statuspage.notify.deliveries import Delivery, DeliveryState
-from statuspage.notify.fanout_run import enter_waiting
+from statuspage.notify.dispatcher import fan_out_pending
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.reports import COMPLAINED, report
 
@@ -38,8 +38,8 @@ def tell(committed, app, at, an_incident):
         for _ in range(number):
             an_incident()
             with committed():
-                enter_waiting(at)
-                for one in db.session.query(Delivery).filter_by(state=DeliveryState.WAITING):
+                fan_out_pending(at)
+                for one in db.session.query(Delivery).filter_by(state=DeliveryState.PENDING):
                     one.state, one.attempts, one.sent_at = DeliveryState.SENT, 1, at
         with app.app_context():
             rows = db.session.query(Delivery, Subscriber).filter(
@@ -152,7 +152,7 @@ def test_a_provider_says_that_a_mailbox_is_gone_and_no_more_mail_goes_there(
     assert state_of(ada) is SubscriberState.QUARANTINED
     with app.app_context():
         (one,) = db.session.query(Delivery)
-        assert one.state is DeliveryState.DEAD
+        assert one.state is DeliveryState.FAILED
         assert one.last_error == "Came back: there is no such mailbox (5.1.1)."
         # The log names who said it, and no address.
         assert events.latest(1)[0].actor_name == "Mail provider"

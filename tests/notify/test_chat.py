@@ -14,7 +14,7 @@ from statuspage.notify import deliveries, message
 from statuspage.notify.channels import discord, google_chat, mattermost, slack, sms, teams, telegram
 from statuspage.notify.channels.base import Failed
 from statuspage.notify.channels.registry import channel_senders
-from statuspage.notify.deliveries import Claimed, DeliveryState
+from statuspage.notify.deliveries import DeliveryState, LeasedDelivery
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.receivers import answers, receiver
 
@@ -178,7 +178,7 @@ def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committe
         ]
         db.session.add_all(rows)
         db.session.flush()
-        claimed = [Claimed(row.id, row.event_id, row.subscriber_id, 1, "") for row in rows]
+        claimed = [LeasedDelivery(row.id, row.event_id, row.subscriber_id, 1, "") for row in rows]
         assert deliveries.earlier(Channel.DISCORD, claimed) == {rows[1].id: "42"}
         newest = events.Event(
             kind="incident.updated",

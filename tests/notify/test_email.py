@@ -19,8 +19,8 @@ from statuspage.notify.channels import email
 from statuspage.notify.channels.base import Failed
 from statuspage.notify.channels.registry import channel_senders
 from statuspage.notify.deliveries import DeliveryState
-from statuspage.notify.fanout_run import enter_waiting
-from statuspage.notify.message import NewsKind
+from statuspage.notify.dispatcher import fan_out_pending
+from statuspage.notify.message import MessageKind
 from tests.conftest import on_sqlite
 from tests.notify.mailbox import free_port, mail_server
 
@@ -99,7 +99,7 @@ def test_maintenance_names_its_window_and_the_calendar(told, committed, componen
             by=SYSTEM,
             at=at,
         )
-    written = email_message.write(*told("maintenance.scheduled"))
+    written = email_message.render(*told("maintenance.scheduled"))
     assert written.subject == "[Brambleway] Scheduled: Database upgrade"
     assert "Planned: 11 Mar, 12:00 UTC until 11 Mar, 14:00 UTC" in written.text
     assert "What it is about: API" in written.text
@@ -113,22 +113,22 @@ def test_what_is_over_says_so_in_the_subject(told, committed, at):
         incidents.post_update(
             row, status=IncidentStatus.RESOLVED, body="Fixed.", claims={}, by=SYSTEM, at=at
         )
-    written = email_message.write(*told("incident.update_posted"))
+    written = email_message.render(*told("incident.update_posted"))
     assert written.subject == "[Brambleway] Resolved: Checkout errors"
     assert "- API: Operational (was: Partial outage)" in written.text
 
 
 @pytest.mark.parametrize(
-    "kind", [NewsKind.CONFIRMATION, NewsKind.LINK, NewsKind.QUARANTINE, NewsKind.TEST]
+    "kind", [MessageKind.CONFIRMATION, MessageKind.LINK, MessageKind.QUARANTINE, MessageKind.TEST]
 )
 def test_each_direct_mail_can_be_written(told, kind):
     from dataclasses import replace
 
     found, to = told()
-    written = email_message.write(replace(found, kind=kind, incident=None, update=None), to)
+    written = email_message.render(replace(found, kind=kind, incident=None, update=None), to)
     assert "Brambleway" in written.subject
     assert "https://status.example.com" in written.text
-    if kind is NewsKind.CONFIRMATION:
+    if kind is MessageKind.CONFIRMATION:
         assert to.confirm_url in written.text
         assert to.confirm_url in written.html
         assert to.unsubscribe_url not in written.text
@@ -137,7 +137,7 @@ def test_each_direct_mail_can_be_written(told, kind):
 def test_times_are_told_in_the_zone_that_the_reader_chose(told, committed, at):
     with committed():
         db.session.query(Subscriber).one().time_zone = "Asia/Kolkata"
-    written = email_message.write(*told())
+    written = email_message.render(*told())
     assert "Investigating, 10 Mar, 17:30 IST (12:00 UTC)" in written.text
 
 
@@ -184,10 +184,10 @@ def test_what_is_refused_for_good_is_not_tried_again(send, inbox, told, mode, co
 @pytest.mark.parametrize(
     "mode, state, deliveries",
     [
-        ("refuses", SubscriberState.QUARANTINED, {DeliveryState.DEAD: 1}),
-        ("blocks us", SubscriberState.ACTIVE, {DeliveryState.DEAD: 1}),
-        ("is full", SubscriberState.ACTIVE, {DeliveryState.LATER: 1}),
-        ("greylists", SubscriberState.ACTIVE, {DeliveryState.LATER: 1}),
+        ("refuses", SubscriberState.QUARANTINED, {DeliveryState.FAILED: 1}),
+        ("blocks us", SubscriberState.ACTIVE, {DeliveryState.FAILED: 1}),
+        ("is full", SubscriberState.ACTIVE, {DeliveryState.RETRYING: 1}),
+        ("greylists", SubscriberState.ACTIVE, {DeliveryState.RETRYING: 1}),
     ],
 )
 def test_only_an_address_that_is_wrong_is_given_up(
@@ -197,10 +197,10 @@ def test_only_an_address_that_is_wrong_is_given_up(
     way = channel_senders(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
     found, to = told()
     with app.app_context():
-        enter_waiting(at)
-        (claimed,) = ledger.claim(Channel.EMAIL, 1, at=at)
+        fan_out_pending(at)
+        (claimed,) = ledger.lease(Channel.EMAIL, 1, at=at)
         db.session.commit()
-    sender.settle(app, [sender.attempt(way, claimed, found, to)])
+    sender.record_results(app, [sender.attempt(way, claimed, found, to)])
     way.close()
     with app.app_context():
         assert db.session.query(Subscriber).one().state is state

@@ -11,8 +11,8 @@ from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.domain.tokens import Scope
 from statuspage.notify import deliveries, delivery_stats, health, worker
 from statuspage.notify.deliveries import Delivery, DeliveryState
-from statuspage.notify.fanout_run import enter_waiting
-from statuspage.notify.heartbeat import Sign
+from statuspage.notify.dispatcher import fan_out_pending
+from statuspage.notify.heartbeat import HeartbeatKind
 from statuspage.notify.queue import queue_of
 from tests.conftest import on_sqlite
 
@@ -27,7 +27,7 @@ def due(app, subscribed, an_incident, at):
         subscribed(number)
         an_incident()
         with app.app_context():
-            while enter_waiting(at):
+            while fan_out_pending(at):
                 pass
 
     return enter
@@ -35,22 +35,22 @@ def due(app, subscribed, an_incident, at):
 
 def look(app, at):
     with app.app_context():
-        return health.look(at=at)
+        return health.check(at=at)
 
 
 def test_signs_of_life_are_kept_one_of_each(app, at):
     for minute in range(3):
-        worker.show(app, Sign.TICK, at + minute * MINUTE)
-    assert look(app, at + 2 * MINUTE).signs == {Sign.TICK: at + 2 * MINUTE}
+        worker.record_heartbeat(app, HeartbeatKind.TICK, at + minute * MINUTE)
+    assert look(app, at + 2 * MINUTE).signs == {HeartbeatKind.TICK: at + 2 * MINUTE}
 
 
 @on_sqlite
 def test_a_silent_worker_is_told_by_all_three_but_takes_no_server_away(app, client, at, due):
-    worker.show(app, Sign.TICK, at - 5 * MINUTE)
+    worker.record_heartbeat(app, HeartbeatKind.TICK, at - 5 * MINUTE)
     answer = client.get("/readyz")
     assert answer.status_code == 200
     assert "Warning: The worker has been silent for 5 min" in answer.text
-    worker.show(app, Sign.TICK, at)
+    worker.record_heartbeat(app, HeartbeatKind.TICK, at)
     assert "Warning" not in client.get("/readyz").text
 
 
@@ -59,9 +59,9 @@ def test_readiness_tells_pulse_lateness_and_failures_by_channel(app, client, at,
     due(3)
     with app.app_context():
         failed, *_ = db.session.query(Delivery).order_by(Delivery.id)
-        failed.state, failed.last_error = DeliveryState.DEAD, "The receiver answered 500."
+        failed.state, failed.last_error = DeliveryState.FAILED, "The receiver answered 500."
         db.session.commit()
-    worker.show(app, Sign.TICK, at)
+    worker.record_heartbeat(app, HeartbeatKind.TICK, at)
     traveller.move_to(at + timedelta(seconds=20))
     assert client.get("/readyz").text.splitlines()[2:] == [
         "The worker was seen 20 s ago.",
@@ -85,25 +85,25 @@ def test_what_is_late_is_told_from_the_first_minute(app, at, due):
 
 @on_sqlite
 def test_a_canary_that_does_not_come_out_of_the_queue_is_missed(app, at, traveller):
-    worker.leave_canary(app, at)
+    worker.enqueue_canary(app, at)
     assert not look(app, at).is_canary_lost
     assert look(app, at + 2 * MINUTE).is_canary_lost
     queue = queue_of(app)
     queue.execute(queue.dequeue())
-    assert look(app, at).signs[Sign.CANARY] == at
+    assert look(app, at).signs[HeartbeatKind.CANARY] == at
     assert not look(app, at + 2 * MINUTE).is_canary_lost
 
 
 @on_sqlite
 def test_a_lost_canary_is_logged_once_and_once_when_it_is_found(app, at, traveller, caplog):
-    worker.leave_canary(app, at)
+    worker.enqueue_canary(app, at)
     for minute in range(1, 5):
-        worker.show_life(app, at + minute * MINUTE)
+        worker.record_tick(app, at + minute * MINUTE)
     assert caplog.text.count("The canary is lost") == 1
     queue = queue_of(app)
     queue.execute(queue.dequeue())
     for minute in range(5, 8):
-        worker.show_life(app, at + minute * MINUTE)
+        worker.record_tick(app, at + minute * MINUTE)
     assert caplog.text.count("The canary is lost") == 1
     assert caplog.text.count("The canary works again") == 1
 
@@ -112,12 +112,12 @@ def test_a_lost_canary_is_logged_once_and_once_when_it_is_found(app, at, travell
 def test_what_failed_weeks_ago_is_listed_and_no_longer_warned_of(app, at, due):
     due()
     with app.app_context():
-        db.session.query(Delivery).one().state = DeliveryState.DEAD
+        db.session.query(Delivery).one().state = DeliveryState.FAILED
         db.session.commit()
         days = timedelta(days=6), timedelta(days=8)
-        assert [health.look(at=at + after).dead for after in days] == [1, 0]
-        assert health.look(at=at + days[1]).troubles() == ()
-        assert len(delivery_stats.stuck()) == 1
+        assert [health.check(at=at + after).dead for after in days] == [1, 0]
+        assert health.check(at=at + days[1]).troubles() == ()
+        assert len(delivery_stats.undelivered()) == 1
 
 
 def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, due):
@@ -127,10 +127,10 @@ def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, du
         one.state, two.state, three.state = (
             DeliveryState.HELD,
             DeliveryState.HELD,
-            DeliveryState.DEAD,
+            DeliveryState.FAILED,
         )
         db.session.commit()
-        (dead, held) = delivery_stats.stuck()
+        (dead, held) = delivery_stats.undelivered()
         assert (dead.number, held.number) == (1, 2)
         decided = {"by": SYSTEM, "at": at + MINUTE}
         assert (
@@ -144,8 +144,8 @@ def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, du
         )
         db.session.commit()
         assert deliveries.counts() == {
-            (Channel.WEBHOOK, DeliveryState.WAITING): 2,
-            (Channel.WEBHOOK, DeliveryState.DROPPED): 1,
+            (Channel.WEBHOOK, DeliveryState.PENDING): 2,
+            (Channel.WEBHOOK, DeliveryState.CANCELLED): 1,
         }
         kinds = [event.kind for event in db.session.query(Event).order_by(Event.id.desc())][:2]
         assert kinds == ["delivery.dropped", "delivery.let_go"]
@@ -165,7 +165,7 @@ def test_what_was_sent_already_can_not_be_sent_again_by_a_decision(app, at, due)
 @on_sqlite
 def test_metrics_are_for_tokens_and_follow_the_ledger(app, client, committed, at, due, traveller):
     due(2)
-    worker.show(app, Sign.TICK, at)
+    worker.record_heartbeat(app, HeartbeatKind.TICK, at)
     with committed():
         _, secret = tokens.create("Prometheus", scopes=[Scope.READ], by=SYSTEM, at=at)
     assert client.get("/metrics").status_code == 401

@@ -15,13 +15,13 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
-from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, Wants
+from statuspage.domain.subscribers.subscriptions import Channel, NotifyOn, Subscriber
 from statuspage.notify import deliveries, fanout, send_limits
 from statuspage.notify import worker as jobs
 from statuspage.notify.channels.base import Failed
 from statuspage.notify.deliveries import Delivery, DeliveryState
-from statuspage.notify.fanout_run import PIECES_PER_STEP, Teller, enter_waiting
-from statuspage.notify.sender import Preparation, attempt, settle
+from statuspage.notify.dispatcher import PIECES_PER_STEP, Dispatcher, fan_out_pending
+from statuspage.notify.sender import Preparation, attempt, record_results
 from tests.conftest import on_sqlite
 
 
@@ -31,7 +31,7 @@ def entered(app, at):
 
     def enter(moment=at):
         with app.app_context():
-            while enter_waiting(moment):
+            while fan_out_pending(moment):
                 pass
 
     return enter
@@ -56,17 +56,17 @@ def drained(app, at, receiver):
     def drain(channel=Channel.WEBHOOK, *, limit=100):
         while True:
             with app.app_context():
-                claimed = deliveries.claim(channel, limit, at=at)
+                claimed = deliveries.lease(channel, limit, at=at)
                 db.session.commit()
             if not claimed:
                 return
             outcomes = []
             for one, prepared in zip(claimed, Preparation(app)(channel, claimed), strict=True):
                 if isinstance(prepared, str):
-                    outcomes.append(deliveries.Outcome(one, DeliveryState.DROPPED, prepared))
+                    outcomes.append(deliveries.Outcome(one, DeliveryState.CANCELLED, prepared))
                 else:
                     outcomes.append(attempt(receiver.way(), one, *prepared))
-            settle(app, outcomes)
+            record_results(app, outcomes)
 
     return drain
 
@@ -104,7 +104,7 @@ def test_time_passes_while_a_long_list_is_entered(app, subscribed, an_incident, 
     monkeypatch.setattr(jobs, "TICK_S", 0.01)
     subscribed(3 * PIECES_PER_STEP)
     an_incident()
-    app.extensions["teller"] = Teller(app, {})
+    app.extensions["teller"] = Dispatcher(app, {})
     stopping, asked = threading.Event(), []
 
     def note(connection, cursor, statement, *_):
@@ -133,7 +133,7 @@ def test_several_workers_enter_everybody_once(
     def worker(_):
         together.wait()
         with app.app_context():
-            while enter_waiting(at):
+            while fan_out_pending(at):
                 pass
 
     with ThreadPoolExecutor(3) as pool:
@@ -186,7 +186,7 @@ def test_who_was_told_of_trouble_is_told_of_its_end_whatever_was_chosen_since(
 def test_who_wants_start_and_end_only_is_spared_what_lies_between(
     committed, subscribed, an_incident, entered, drained, receiver, component, at
 ):
-    (brief,) = subscribed(wants=Wants.ENDS)
+    (brief,) = subscribed(wants=NotifyOn.ENDS)
     incident = an_incident()
     for status in (IncidentStatus.IDENTIFIED, IncidentStatus.MONITORING, IncidentStatus.RESOLVED):
         with committed():
@@ -240,7 +240,7 @@ def test_two_workers_never_get_the_same_delivery(app, subscribed, an_incident, e
         together.wait()
         mine = []
         with app.app_context():
-            while claimed := deliveries.claim(Channel.WEBHOOK, 3, at=at):
+            while claimed := deliveries.lease(Channel.WEBHOOK, 3, at=at):
                 db.session.commit()
                 mine += claimed
         return mine
@@ -257,17 +257,19 @@ def test_what_a_killed_worker_had_claimed_is_sent_by_another_with_the_same_key(
     an_incident()
     entered()
     with app.app_context():
-        lost = deliveries.claim(Channel.WEBHOOK, 2, at=at)
+        lost = deliveries.lease(Channel.WEBHOOK, 2, at=at)
         db.session.commit()
     drained()
     assert receiver.taken == []
     with app.app_context():
-        deliveries.wake_due(at=at + deliveries.LEASE)
+        deliveries.requeue_due(at=at + deliveries.LEASE)
         db.session.commit()
     drained()
     assert len(receiver.taken) == 2
     # The one that was thought dead comes back: it may not overwrite what followed.
-    settle(app, [deliveries.Outcome(one, DeliveryState.DEAD, "Too late.") for one in lost])
+    record_results(
+        app, [deliveries.Outcome(one, DeliveryState.FAILED, "Too late.") for one in lost]
+    )
     assert states() == {"sent": 2}
 
 
@@ -281,12 +283,14 @@ def test_what_killed_workers_had_claimed_is_not_held_against_the_receiver(
     with app.app_context():
         for _ in range(deliveries.MAX_ATTEMPTS):
             at += deliveries.LEASE
-            assert len(deliveries.claim(Channel.WEBHOOK, 1, at=at)) == 1
-            deliveries.wake_due(at=at + deliveries.LEASE)
-        [one] = deliveries.claim(Channel.WEBHOOK, 1, at=at)
-        deliveries.settle([deliveries.Outcome(one, DeliveryState.LATER, "It was cut.")], at=at)
+            assert len(deliveries.lease(Channel.WEBHOOK, 1, at=at)) == 1
+            deliveries.requeue_due(at=at + deliveries.LEASE)
+        [one] = deliveries.lease(Channel.WEBHOOK, 1, at=at)
+        deliveries.record_results(
+            [deliveries.Outcome(one, DeliveryState.RETRYING, "It was cut.")], at=at
+        )
         row = db.session.get_one(Delivery, one.id)
-    assert (row.state, row.attempts) == (DeliveryState.LATER, 1)
+    assert (row.state, row.attempts) == (DeliveryState.RETRYING, 1)
     assert row.due_at - at <= 1.25 * deliveries.FIRST_RETRY
 
 
@@ -298,18 +302,18 @@ def test_a_message_that_ends_one_worker_after_the_other_is_put_aside(
     entered()
     with app.app_context():
         lost = 0
-        while deliveries.claim(Channel.WEBHOOK, 1, at=at):
+        while deliveries.lease(Channel.WEBHOOK, 1, at=at):
             lost += 1
             at += deliveries.LEASE
-            deliveries.wake_due(at=at)
+            deliveries.requeue_due(at=at)
         row = db.session.scalars(sa.select(Delivery)).one()
-        assert (lost, row.state) == (deliveries.MAX_LOST_LEASES, DeliveryState.DEAD)
+        assert (lost, row.state) == (deliveries.MAX_LOST_LEASES, DeliveryState.FAILED)
         assert row.last_error.startswith("20 workers ended")
         assert row.failed_at == at
         # Staff may try it again, as often as before.
         deliveries.replay([row.id], at=at)
         db.session.refresh(row)
-        assert (row.state, row.lost_leases) == (DeliveryState.WAITING, 0)
+        assert (row.state, row.lost_leases) == (DeliveryState.PENDING, 0)
 
 
 @on_sqlite
@@ -321,7 +325,7 @@ def test_what_many_events_tell_at_once_is_read_once_each_and_the_page_once(
         an_incident(f"Incident {number}")
     entered()
     with app.app_context():
-        claimed = [deliveries.claim(Channel.WEBHOOK, 12, at=at) for _ in range(2)]
+        claimed = [deliveries.lease(Channel.WEBHOOK, 12, at=at) for _ in range(2)]
         db.session.commit()
     prepare = Preparation(app)
     told = [news for some in claimed for news, _ in prepare(Channel.WEBHOOK, some)]
@@ -337,9 +341,9 @@ def test_news_of_today_overtake_a_mass_send_and_nobody_hears_things_out_of_order
     first = an_incident("First")
     entered()
     with app.app_context():
-        half = deliveries.claim(Channel.WEBHOOK, 5, at=at)
+        half = deliveries.lease(Channel.WEBHOOK, 5, at=at)
         db.session.commit()
-    settle(app, [deliveries.Outcome(one, DeliveryState.SENT) for one in half])
+    record_results(app, [deliveries.Outcome(one, DeliveryState.SENT) for one in half])
     second = an_incident("Second")
     entered()
     drained(limit=1)
@@ -372,7 +376,7 @@ def test_a_failure_is_tried_again_later_and_later_and_ends_dead(
         with app.app_context():
             row = db.session.scalar(sa.select(Delivery))
             waits.append(row.due_at - at)
-            deliveries.wake_due(at=row.due_at)
+            deliveries.requeue_due(at=row.due_at)
             db.session.commit()
             now = row.due_at
     assert now > at
@@ -390,8 +394,8 @@ def test_what_is_dead_can_be_replayed_by_staff(
     an_incident()
     entered()
     with app.app_context():
-        (one,) = deliveries.claim(Channel.WEBHOOK, 1, at=at)
-        deliveries.settle([deliveries.Outcome(one, DeliveryState.DEAD, "No.")], at=at)
+        (one,) = deliveries.lease(Channel.WEBHOOK, 1, at=at)
+        deliveries.record_results([deliveries.Outcome(one, DeliveryState.FAILED, "No.")], at=at)
         assert deliveries.replay([one.id], at=at) == 1
         db.session.commit()
     drained()
@@ -468,7 +472,7 @@ def test_a_worker_tells_everybody_once_and_stops_cleanly(
             everyone.set()
 
     receiver.answer = note
-    teller = Teller(app, {Channel.WEBHOOK: receiver.way()})
+    teller = Dispatcher(app, {Channel.WEBHOOK: receiver.way()})
     from statuspage import clock
 
     while teller.step(clock.now()):
@@ -493,7 +497,7 @@ def test_a_stopping_worker_gives_back_what_it_has_not_sent(
         may_end.wait(10)
 
     receiver.answer = slow
-    teller = Teller(app, {Channel.WEBHOOK: receiver.way(slots=2)})
+    teller = Dispatcher(app, {Channel.WEBHOOK: receiver.way(slots=2)})
     teller.step(clock.now())
     assert started.wait(10)
     stopping = threading.Thread(target=teller.stop)

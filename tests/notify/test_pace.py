@@ -51,24 +51,24 @@ class World:
         db.session.add(event)
         db.session.flush()
         chosen = sa.select(Subscriber.id, Subscriber.channel)
-        deliveries.enter(event, chosen, Priority.NEWS, DeliveryState.WAITING, at=self.at)
+        deliveries.enter(event, chosen, Priority.NEWS, DeliveryState.PENDING, at=self.at)
         return event.id
 
     def sends(self, limit=4, *, fails=False) -> None:
         """As a lane: claim, restrain, send, settle."""
-        deliveries.wake_due(at=self.at)
-        claimed = deliveries.claim(Channel.EMAIL, limit, at=self.at)
+        deliveries.requeue_due(at=self.at)
+        claimed = deliveries.lease(Channel.EMAIL, limit, at=self.at)
         outcomes = []
-        for one in recipient_limits.restrain(Channel.EMAIL, claimed, at=self.at):
-            state = DeliveryState.LATER if fails else DeliveryState.SENT
+        for one in recipient_limits.apply_limits(Channel.EMAIL, claimed, at=self.at):
+            state = DeliveryState.RETRYING if fails else DeliveryState.SENT
             outcomes.append(Outcome(one, state))
             if not fails:
                 event = db.session.get_one(Event, one.event_id)
                 self.got.append((self.at, event.id, event.subject))
-        deliveries.settle(outcomes, at=self.at)
+        deliveries.record_results(outcomes, at=self.at)
 
     def unsent(self) -> int:
-        going = (DeliveryState.WAITING, DeliveryState.LATER, DeliveryState.SENDING)
+        going = (DeliveryState.PENDING, DeliveryState.RETRYING, DeliveryState.SENDING)
         return db.session.scalar(
             sa.select(sa.func.count(Delivery.id)).where(Delivery.state.in_(going))
         )
@@ -139,8 +139,8 @@ def test_what_was_overtaken_is_dropped_with_the_reason_and_the_last_one_waits_fo
     one.sends(20)
     query = sa.select(Delivery.state, Delivery.last_error).order_by(Delivery.event_id.desc())
     newest, *overtaken = db.session.execute(query.limit(3)).all()
-    assert newest == (DeliveryState.LATER, None)
-    assert overtaken == [(DeliveryState.DROPPED, recipient_limits.SUPERSEDED)] * 2
+    assert newest == (DeliveryState.RETRYING, None)
+    assert overtaken == [(DeliveryState.CANCELLED, recipient_limits.SUPERSEDED)] * 2
     one.at += timedelta(hours=1)
     one.sends()
     assert one.got[-1][1] == last
@@ -154,5 +154,5 @@ def test_what_one_person_asked_for_and_what_programs_are_told_is_never_held_up(w
     assert len(one.got) == recipient_limits.MOST_OF_ONE + 5
     for _ in range(recipient_limits.MOST_OF_ONE + 5):
         one.happens("first")
-    claimed = deliveries.claim(Channel.EMAIL, 50, at=one.at)
-    assert recipient_limits.restrain(Channel.WEBHOOK, claimed, at=one.at) == claimed
+    claimed = deliveries.lease(Channel.EMAIL, 50, at=one.at)
+    assert recipient_limits.apply_limits(Channel.WEBHOOK, claimed, at=one.at) == claimed

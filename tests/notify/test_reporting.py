@@ -16,7 +16,7 @@ from statuspage.config import PROJECT
 from statuspage.notify import sender
 from statuspage.notify.channels import base
 from statuspage.notify.channels.base import Failed
-from statuspage.notify.deliveries import Claimed, DeliveryState
+from statuspage.notify.deliveries import DeliveryState, LeasedDelivery
 from statuspage.observability import error_reporting, tracing
 from tests.conftest import on_sqlite
 
@@ -119,9 +119,9 @@ def test_requests_and_deliveries_are_traced(client, receiver, monkeypatch, told)
     def refuse(*_):
         raise Failed("The address was refused.", is_final=True)
 
-    claimed = Claimed(7, news.event_id, 1, 1, "lease")
+    claimed = LeasedDelivery(7, news.event_id, 1, 1, "lease")
     outcome = sender.attempt(base.ChannelSender(refuse, 1), claimed, news, to)
-    assert outcome.state is DeliveryState.DEAD
+    assert outcome.state is DeliveryState.FAILED
     tracing.stop()
     spans = []
     for path, body in receiver.bodies:

@@ -11,8 +11,8 @@ from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.notify import deliveries
-from statuspage.notify.fanout_run import enter_waiting
-from statuspage.notify.sender import Preparation, attempt, settle
+from statuspage.notify.dispatcher import fan_out_pending
+from statuspage.notify.sender import Preparation, attempt, record_results
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite
@@ -27,9 +27,9 @@ def sent(app, at, receiver):
     def send():
         found.clear()
         with app.app_context():
-            while enter_waiting(at):
+            while fan_out_pending(at):
                 pass
-            claimed = deliveries.claim(Channel.WEBHOOK, 100, at=at)
+            claimed = deliveries.lease(Channel.WEBHOOK, 100, at=at)
             db.session.commit()
         prepared = Preparation(app)(Channel.WEBHOOK, claimed) if claimed else []
         outcomes = [
@@ -37,7 +37,7 @@ def sent(app, at, receiver):
             for one, what in zip(claimed, prepared, strict=True)
             if not isinstance(what, str)
         ]
-        settle(app, outcomes)
+        record_results(app, outcomes)
         return list(found)
 
     return send

@@ -10,7 +10,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, maintenance
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, Wants
+from statuspage.domain.subscribers.subscriptions import Channel, NotifyOn, Subscriber
 from statuspage.notify import audience, deliveries, fanout, message
 from statuspage.notify.deliveries import Delivery, DeliveryState
 from statuspage.notify.worker import step
@@ -109,11 +109,11 @@ def test_a_reminder_goes_to_people_and_says_nothing_once_the_window_has_moved(
 def test_a_correction_goes_to_who_was_sent_the_wrong_words_and_a_typo_to_nobody(
     app, subscribed, an_incident, committed, at
 ):
-    (reader,) = subscribed(channel=Channel.EMAIL, wants=Wants.ENDS)
+    (reader,) = subscribed(channel=Channel.EMAIL, wants=NotifyOn.ENDS)
     public_id = an_incident()
     with committed():
         event = events.latest(1)[0]
-        fanout.enter_next(event, at=at)
+        fanout.fan_out_next(event, at=at)
         db.session.query(Delivery).update({"state": DeliveryState.SENT, "sent_at": at})
     subscribed(channel=Channel.EMAIL)
 

@@ -21,9 +21,9 @@ from statuspage.notify import deliveries
 from statuspage.notify.channels import web_push
 from statuspage.notify.channels.base import ChannelSender, Failed
 from statuspage.notify.deliveries import DeliveryState
-from statuspage.notify.fanout_run import enter_waiting
+from statuspage.notify.dispatcher import fan_out_pending
 from statuspage.notify.push_encryption import MOST_BYTES
-from statuspage.notify.sender import Preparation, attempt, settle
+from statuspage.notify.sender import Preparation, attempt, record_results
 from tests.conftest import on_sqlite
 from tests.notify.push_service import FakeBrowser, claims, push_service
 from tests.test_observatory import META
@@ -71,9 +71,9 @@ def sent(app, at, service, fake, settings):
     def send():
         before = len(service.taken)
         with app.app_context():
-            while enter_waiting(at):
+            while fan_out_pending(at):
                 pass
-            claimed = deliveries.claim(Channel.WEB_PUSH, 100, at=at)
+            claimed = deliveries.lease(Channel.WEB_PUSH, 100, at=at)
             db.session.commit()
         prepared = Preparation(app)(Channel.WEB_PUSH, claimed) if claimed else []
         outcomes = [
@@ -81,7 +81,7 @@ def sent(app, at, service, fake, settings):
             for one, what in zip(claimed, prepared, strict=True)
             if not isinstance(what, str)
         ]
-        settle(app, outcomes)
+        record_results(app, outcomes)
         return [json.loads(fake.read(one.body)) for one in service.taken[before:]]
 
     return send
@@ -182,11 +182,11 @@ def test_the_longest_news_fit_into_one_record(subscribed, sent, an_incident, ser
 @pytest.mark.parametrize(
     ("status", "more", "state", "delivery"),
     [
-        (404, {}, SubscriberState.UNSUBSCRIBED, DeliveryState.DEAD),
-        (410, {}, SubscriberState.UNSUBSCRIBED, DeliveryState.DEAD),
-        (429, {"Retry-After": "7200"}, SubscriberState.ACTIVE, DeliveryState.LATER),
-        (403, {}, SubscriberState.ACTIVE, DeliveryState.LATER),
-        (500, {}, SubscriberState.ACTIVE, DeliveryState.LATER),
+        (404, {}, SubscriberState.UNSUBSCRIBED, DeliveryState.FAILED),
+        (410, {}, SubscriberState.UNSUBSCRIBED, DeliveryState.FAILED),
+        (429, {"Retry-After": "7200"}, SubscriberState.ACTIVE, DeliveryState.RETRYING),
+        (403, {}, SubscriberState.ACTIVE, DeliveryState.RETRYING),
+        (500, {}, SubscriberState.ACTIVE, DeliveryState.RETRYING),
     ],
 )
 def test_what_a_push_service_answers_is_understood(
@@ -210,9 +210,9 @@ def test_a_service_on_an_inner_network_is_not_reached(app, subscribed, settings,
     with app.app_context():
         subscribers.test(db.session.get(Subscriber, subscribed.id), by=SYSTEM, at=at)
         db.session.commit()
-        while enter_waiting(at):
+        while fan_out_pending(at):
             pass
-        claimed = deliveries.claim(Channel.WEB_PUSH, 1, at=at)
+        claimed = deliveries.lease(Channel.WEB_PUSH, 1, at=at)
         db.session.commit()
     ((told, to),) = Preparation(app)(Channel.WEB_PUSH, claimed)
     before = len(service.taken)

@@ -172,7 +172,7 @@ def test_figures_of_more_than_90_days_ago_are_let_go(measured, app, at, monkeypa
         with app.app_context():
             return db.session.scalar(sa.select(sa.func.count()).select_from(metrics.metric_point))
 
-    worker.keep_house(app, at + timedelta(days=90, minutes=-10))
+    worker.delete_expired(app, at + timedelta(days=90, minutes=-10))
     assert kept() == 7
-    worker.keep_house(app, at + timedelta(days=90, minutes=10))
+    worker.delete_expired(app, at + timedelta(days=90, minutes=10))
     assert kept() == 1

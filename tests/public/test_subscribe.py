@@ -398,12 +398,12 @@ def test_an_address_that_nobody_confirms_is_erased_after_two_days(
     soon = at + subscribers.CONFIRM_WITHIN
     traveller.move_to(soon - timedelta(seconds=1))
     assert client.get(path).status_code == 200
-    worker.keep_house(app, soon - timedelta(seconds=1))
+    worker.delete_expired(app, soon - timedelta(seconds=1))
     assert len(stored()) == 1
     # Nobody can confirm any more, whether or not the worker was there.
     traveller.move_to(soon)
     assert client.get(path).status_code == 404
-    worker.keep_house(app, soon)
+    worker.delete_expired(app, soon)
     assert stored() == []
     assert client.post(path).status_code == 404
 

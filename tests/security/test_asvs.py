@@ -111,7 +111,7 @@ def test_what_must_not_be_guessed_is_long_enough(app, committed, at):
         found = [
             token.removeprefix(tokens.PREFIX),
             staff.create_sign_in_link(person, at=at),
-            sessions.begin(person.id, browser="", at=at),
+            sessions.start(person.id, browser="", at=at),
             signed_links.token(SECRET, Purpose.MANAGE, "k").partition(".")[2],
         ]
     for text in found:

@@ -23,7 +23,7 @@ from statuspage.domain.subscribers.subscriptions import Channel, Contact
 from statuspage.export.addresses import CONSTANT, of_component
 from statuspage.notify import email_examples, message
 from statuspage.notify.channels import email
-from statuspage.notify.message import NewsKind
+from statuspage.notify.message import MessageKind
 from tests.conftest import on_sqlite
 from tests.mirror.conftest import a_mirror, bring
 from tests.public import site
@@ -151,7 +151,7 @@ def test_nothing_that_is_typed_runs_in_a_mail_or_adds_a_header(app, committed, a
     with app.app_context():
         for event in db.session.scalars(sa.select(Event)):
             told = message.of(event, at=at, base_url=base)
-            if told is None or told.kind is NewsKind.COMPONENT:
+            if told is None or told.kind is MessageKind.COMPONENT:
                 continue
             composed = email.compose(told, reader, sender="status@example.com", host="example.com")
             mail = message_from_bytes(composed.as_bytes(), policy=policy.default)

@@ -23,7 +23,7 @@ MAX_REMINDERS = 24
 MAX_REMINDER_H = 24 * 365
 
 
-def say_of_components(
+def set_affected_components(
     incident: Incident, claims: Mapping[Component, Claim], *, by: Actor, at: datetime
 ) -> None:
     """From `at` on the incident claims exactly this, and nobody writes a word.
@@ -32,15 +32,15 @@ def say_of_components(
     draft, on what was retracted, and on a share out of 0–100.
     """
     claims_store.check_claims(claims)
-    updates.take_turn(incident)
+    updates.lock(incident)
     _refuse_untold(incident)
     before = incident.claims
     if before == claims:
         return
-    updates.remember_affected(incident, claims)
+    updates.set_affected(incident, claims)
     claims_store.replace_claims(incident, claims if incident.status.claims else {}, at=at)
     if not incident.is_over:
-        updates.weigh(incident, claims)
+        updates.recompute_impact(incident, claims)
     incident.updated_at = at
     told: dict[str, object] = {
         component.full_name: claims.get(component, OPERATIONAL).status.value
@@ -50,12 +50,14 @@ def say_of_components(
     updates.record(f"{incident.kind}.components_changed", incident, by=by, at=at, data=told)
 
 
-def leave_out(incident: Incident, gone: Collection[Component], *, by: Actor, at: datetime) -> None:
+def remove_components(
+    incident: Incident, gone: Collection[Component], *, by: Actor, at: datetime
+) -> None:
     """The incident does not name these components any more; what it claimed of them ends.
 
     What its updates said of them stays, and a correction tells of it. Raises `Invalid`.
     """
-    updates.take_turn(incident)
+    updates.lock(incident)
     _refuse_untold(incident)
     before = incident.claims
     kept = {component: claim for component, claim in before.items() if component not in gone}
@@ -69,9 +71,11 @@ def leave_out(incident: Incident, gone: Collection[Component], *, by: Actor, at:
     updates.record(f"{incident.kind}.components_left_out", incident, by=by, at=at, data=told)
 
 
-def attach(incident: Incident, details: Mapping[str, Any], *, by: Actor, at: datetime) -> None:
+def set_metadata(
+    incident: Incident, details: Mapping[str, Any], *, by: Actor, at: datetime
+) -> None:
     """Keep what an API client attached, beside what is kept already. The public sees nothing."""
-    updates.take_turn(incident)
+    updates.lock(incident)
     merged = {**(incident.details or {}), **details}
     if merged == incident.details:
         return
@@ -101,7 +105,7 @@ def set_reminders(
             reminder_intervals=f"Give hours from 1 to {MAX_REMINDER_H}, {MAX_REMINDERS} at most."
         )
     words = None if hours is None else json.dumps(hours if isinstance(hours, int) else several)
-    updates.take_turn(incident)
+    updates.lock(incident)
     if words == incident.reminder_intervals:
         return
     incident.reminder_intervals = words

@@ -45,8 +45,8 @@ def edit_update(
     somebody edited it since `expected_version`, `Invalid` when `body` is blank or nobody
     has read it yet.
     """
-    updates.check_words(update.incident.name, body)
-    updates.take_turn(update.incident)
+    updates.check_body(update.incident.name, body)
+    updates.lock(update.incident)
     db.session.refresh(update)
     if update.is_draft:
         raise Invalid(body="This update is a draft; nobody has read it yet.")
@@ -84,7 +84,7 @@ def move_update(update: IncidentUpdate, posted_at: datetime, *, by: Actor, at: d
     It keeps its place in the timeline: raises `Invalid` for a moment before the update
     before it, after the one after it, or in the future.
     """
-    updates.take_turn(update.incident)
+    updates.lock(update.incident)
     db.session.refresh(update)
     old = update.posted_at
     if posted_at == old:
@@ -114,7 +114,7 @@ def set_delivery(update: IncidentUpdate, notify: bool, *, by: Actor, at: datetim
     """Say whether an update goes out to subscribers; what was kept quiet goes out now."""
     if update.notify == notify:
         return
-    updates.take_turn(update.incident)
+    updates.lock(update.incident)
     update.notify = notify
     update.updated_at = update.incident.updated_at = at
     kind = "update_sent" if notify else "update_kept_quiet"
@@ -145,9 +145,9 @@ def edit_incident(
     What was published is kept as a correction. Raises `Conflict` when somebody
     edited it since `expected_version`, `Invalid` on an empty name.
     """
-    updates.check_words(name, "-")
+    updates.check_body(name, "-")
     updates.check_facts(facts)
-    updates.take_turn(incident)
+    updates.lock(incident)
     if incident.version != expected_version:
         raise Conflict(
             "Somebody else edited this incident meanwhile.",
@@ -160,9 +160,9 @@ def edit_incident(
     incident.next_update_by = None if incident.is_over else next_update_by
     updates.set_facts(incident, facts)
     if incident.impact_override is not None and impact_override is None:
-        updates.forget_override(incident)
+        updates.reset_impact(incident)
     incident.impact_override = impact_override
-    updates.weigh(incident, incident.claims)
+    updates.recompute_impact(incident, incident.claims)
     incident.version += 1
     incident.updated_at = at
     if not incident.is_draft:
@@ -197,7 +197,7 @@ def correct_moment(
     reason = clean(reason).strip()
     if not reason:
         raise Invalid(reason="Say why this moment is corrected.")
-    updates.take_turn(incident)
+    updates.lock(incident)
     if value is not None and value > at:
         raise Invalid(**{moment.value: "This moment lies in the future."})
     if moment is Moment.STARTED and value is None:
@@ -252,7 +252,7 @@ def retract(incident: Incident, *, reason: str, by: Actor, at: datetime) -> None
     reason = clean(reason).strip()
     if not reason:
         raise Invalid(reason="Say why this was withdrawn; customers will read it.")
-    updates.take_turn(incident)
+    updates.lock(incident)
     if incident.retracted_at is not None:
         raise Invalid(reason="This was withdrawn already.")
     claims_store.replace_claims(incident, {}, at=at)
@@ -279,7 +279,7 @@ def redact(incident: Incident, secret: str, *, by: Actor, at: datetime) -> int:
     secret = clean(secret).strip()
     if len(secret) < 4:
         raise Invalid(words="Give the exact words to take out, 4 characters at least.")
-    updates.take_turn(incident)
+    updates.lock(incident)
     changed = sum(_redact_update(update, secret, at) for update in incident.updates)
     names = ("name", "retracted_reason", *(field.name for field in fields(Facts)))
     changed += _redact_fields(incident, names, secret)

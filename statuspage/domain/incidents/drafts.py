@@ -34,10 +34,10 @@ def edit(
     impact_override: Impact | None = None,
 ) -> None:
     """Rewrite a draft. Raises `Invalid` when it was published."""
-    updates.check_words(name, body)
+    updates.check_body(name, body)
     updates.check_status(incident.kind, status)
     claims_store.check_claims(claims)
-    updates.take_turn(incident)
+    updates.lock(incident)
     if not incident.is_draft:
         raise Invalid(name="This incident is published; post an update instead.")
     first = incident.updates[-1]
@@ -51,7 +51,7 @@ def edit(
     first.status, first.next_update_by = status, next_update_by
     incident.affected.clear()
     db.session.flush()
-    updates.remember_affected(incident, claims)
+    updates.set_affected(incident, claims)
     updates.record("incident.draft_edited", incident, by=by, at=at)
 
 
@@ -60,12 +60,12 @@ def publish(incident: Incident, *, by: Actor, at: datetime) -> None:
 
     Raises `Invalid` when what it promises or schedules lies in the past by now.
     """
-    updates.take_turn(incident)
+    updates.lock(incident)
     if not incident.is_draft:
         return
     first = incident.updates[-1]
     updates.check_status(incident.kind, first.status)
-    updates.check_promise(first.next_update_by, at)
+    updates.check_next_update(first.next_update_by, at)
     if incident.scheduled_until is not None and incident.scheduled_until <= at:
         raise Invalid(scheduled_until="The window lies in the past; move it first.")
     first.is_draft = False
@@ -78,7 +78,7 @@ def publish(incident: Incident, *, by: Actor, at: datetime) -> None:
 
 def delete(incident: Incident, *, by: Actor, at: datetime) -> None:
     """Throw a draft away. Raises `Invalid` when it was published: that is retracted instead."""
-    updates.take_turn(incident)
+    updates.lock(incident)
     if not incident.is_draft:
         raise Invalid(name="A published incident can not be deleted. Retract it with a reason.")
     updates.record("incident.draft_deleted", incident, by=by, at=at)
@@ -101,10 +101,10 @@ def save_update(
     What it says of components is kept too and claims nothing yet; of `facts` what
     differs from the incident's. Raises `Invalid`.
     """
-    updates.check_words(incident.name, body)
+    updates.check_body(incident.name, body)
     updates.check_status(incident.kind, status)
     said = updates.check_facts(facts or incident.facts)
-    updates.take_turn(incident)
+    updates.lock(incident)
     draft = update_of(incident)
     if draft is None:
         draft = updates.new_update(incident, status, body, by, at, next_update_by)
@@ -116,7 +116,7 @@ def save_update(
     for name, words in said.items():
         setattr(draft, name, None if words == getattr(incident, name) else words or "")
     draft.changes.clear()
-    updates.say_changes(draft, claims or {}, {})
+    updates.record_component_changes(draft, claims or {}, {})
     db.session.flush()
     updates.record(f"{incident.kind}.update_drafted", incident, update=draft, by=by, at=at)
     return draft

@@ -47,7 +47,7 @@ def schedule(
     It may have begun or be over when it is told first; only then its end may be open.
     `impact_override` is kept for those who set it: the impact is always maintenance.
     """
-    updates.check_words(name, body)
+    updates.check_body(name, body)
     updates.check_status(IncidentKind.MAINTENANCE, status)
     claims_store.check_claims(claims)
     is_ahead = status is IncidentStatus.SCHEDULED
@@ -75,7 +75,7 @@ def schedule(
     first.is_draft = draft
     db.session.add(maintenance)
     if draft:
-        updates.remember_affected(maintenance, claims)
+        updates.set_affected(maintenance, claims)
         updates.record("maintenance.drafted", maintenance, by=by, at=at)
     else:
         updates.publish(maintenance, first, claims, by=by, at=at)
@@ -133,8 +133,8 @@ def reschedule(
     The update that tells it may take the next step too, and name other components.
     Raises `Invalid` when it is over or a draft, or when the window is wrong.
     """
-    updates.check_words(maintenance.name, body)
-    updates.take_turn(maintenance)
+    updates.check_body(maintenance.name, body)
+    updates.lock(maintenance)
     if maintenance.is_draft:
         raise Invalid(scheduled_until="This is a draft; edit it instead.")
     if maintenance.is_over:
@@ -179,7 +179,7 @@ def set_automation(
     """Say whether it starts and ends by itself. Raises `Invalid` on an incident."""
     if maintenance.kind is not IncidentKind.MAINTENANCE:
         raise Invalid(scheduled_for="Only maintenance starts and ends by itself.")
-    updates.take_turn(maintenance)
+    updates.lock(maintenance)
     if (maintenance.auto_start, maintenance.auto_end) == (auto_start, auto_end):
         return
     maintenance.auto_start, maintenance.auto_end = auto_start, auto_end
@@ -189,7 +189,7 @@ def set_automation(
 
 def cancel(maintenance: Incident, *, body: str, by: Actor, at: datetime) -> None:
     """Call it off; whatever it claimed is released. Raises `Invalid` when it is over."""
-    updates.take_turn(maintenance)
+    updates.lock(maintenance)
     if maintenance.is_over:
         raise Invalid(body="This maintenance is over.")
     incidents.post_update(

@@ -169,7 +169,7 @@ def save(
         raise Invalid(summary="A postmortem belongs to a resolved incident.")
     words, html = _render(parts)
     _check_actions(actions)
-    updates.take_turn(incident)
+    updates.lock(incident)
     postmortem = of(incident)
     if (postmortem.version if postmortem else None) != expected_version:
         raise Conflict(
@@ -217,7 +217,7 @@ def publish(
     Raises `Invalid` without the parts it `needs`, without any, or while the incident is
     open.
     """
-    updates.take_turn(postmortem.incident)
+    updates.lock(postmortem.incident)
     if not postmortem.incident.is_over:
         raise Invalid(summary="The incident was reopened. Resolve it before you publish this.")
     missing = {
@@ -256,7 +256,7 @@ def withdraw(postmortem: Postmortem, *, reason: str, by: Actor, at: datetime) ->
     it was withdrawn. Raises `Invalid` when it is not published.
     """
     incident = postmortem.incident
-    updates.take_turn(incident)
+    updates.lock(incident)
     if not postmortem.is_published:
         raise Invalid(postmortem="Nothing is published.")
     _keep_version(postmortem, by, at, reason)
@@ -276,7 +276,7 @@ def delete_draft(postmortem: Postmortem, *, by: Actor, at: datetime) -> None:
 
     Where something was published once, its versions and the actions it promised stay.
     """
-    updates.take_turn(postmortem.incident)
+    updates.lock(postmortem.incident)
     if postmortem.is_published:
         raise Invalid(postmortem="A published postmortem is withdrawn, not deleted.")
     _record("postmortem.draft_deleted", postmortem, by, at)

@@ -31,7 +31,7 @@ def plan(maintenance: Incident, *, at: datetime) -> None:
 
 def set_wanted(maintenance: Incident, wanted: bool, *, by: Actor, at: datetime) -> None:
     """Say whether subscribers are reminded of it."""
-    updates.take_turn(maintenance)
+    updates.lock(maintenance)
     if maintenance.reminds == wanted:
         return
     maintenance.reminds = wanted

@@ -46,7 +46,7 @@ def publish(
     incident.published_at = at
     incident.told_at = at
     incident.created_at = at
-    take_on(incident, first, claims, was=None, at=at, since=min(incident.started_at, at))
+    apply_update(incident, first, claims, was=None, at=at, since=min(incident.started_at, at))
     kind = "opened" if incident.kind is IncidentKind.INCIDENT else "scheduled"
     record(
         f"{incident.kind}.{kind}",
@@ -58,7 +58,7 @@ def publish(
     )
 
 
-def take_on(
+def apply_update(
     incident: Incident,
     update: IncidentUpdate,
     claims: Mapping[Component, Claim],
@@ -86,24 +86,24 @@ def take_on(
 
     db.session.flush()
     if status.is_over:
-        remember_affected(
+        set_affected(
             incident,
             {component: claim for component, claim in claims.items() if component not in named},
         )
     else:
-        remember_affected(incident, claims)
+        set_affected(incident, claims)
     if status.claims or status.is_over or was_claiming:
-        say_changes(update, said, old)
+        record_component_changes(update, said, old)
     elif status is IncidentStatus.SCHEDULED:
         _say_where(update, claims, at)
     spoken_for = status.claims or status.is_over
     held = {component: said[component] for component in claims} if spoken_for else {}
     claims_store.replace_claims(incident, held, at=at, since=since)
     if was is None or not status.is_over:
-        weigh(incident, claims)
+        recompute_impact(incident, claims)
 
 
-def take_turn(incident: Incident) -> None:
+def lock(incident: Incident) -> None:
     """Wait for whoever is writing to this incident, then see what they wrote."""
     db.session.flush()  # A refresh would drop what is not written yet.
     db.session.refresh(incident, with_for_update=True)
@@ -137,7 +137,7 @@ def new_update(
     return update
 
 
-def say_changes(
+def record_component_changes(
     update: IncidentUpdate,
     claims: Mapping[Component, Claim],
     before: Mapping[Component, ComponentStatus],
@@ -162,10 +162,12 @@ def _say_where(update: IncidentUpdate, claims: Mapping[Component, Claim], at: da
     stands = {
         component: Claim(present.get(component.id, OPERATIONAL).status) for component in claims
     }
-    say_changes(update, stands, {component: claim.status for component, claim in stands.items()})
+    record_component_changes(
+        update, stands, {component: claim.status for component, claim in stands.items()}
+    )
 
 
-def remember_affected(incident: Incident, claims: Mapping[Component, Claim]) -> None:
+def set_affected(incident: Incident, claims: Mapping[Component, Claim]) -> None:
     rows = {row.component_id: row for row in incident.affected}
     for component_id, row in rows.items():
         if component_id not in {component.id for component in claims} and not incident.is_over:
@@ -178,7 +180,7 @@ def remember_affected(incident: Incident, claims: Mapping[Component, Claim]) -> 
             incident.affected.append(row)
 
 
-def weigh(incident: Incident, claims: Mapping[Component, Claim]) -> None:
+def recompute_impact(incident: Incident, claims: Mapping[Component, Claim]) -> None:
     """Set the impact: as overridden, else the worst it ever had."""
     if incident.kind is IncidentKind.MAINTENANCE:
         incident.impact = Impact.MAINTENANCE
@@ -194,7 +196,7 @@ def weigh(incident: Incident, claims: Mapping[Component, Claim]) -> None:
         incident.impact = max(present, found, key=lambda impact: impact.severity)
 
 
-def forget_override(incident: Incident) -> None:
+def reset_impact(incident: Incident) -> None:
     """Set the impact to the worst that the updates ever said of components."""
     said = [row.status for row in incident.affected]
     for update in incident.updates:
@@ -224,7 +226,7 @@ def write_body(update: IncidentUpdate, body: str) -> None:
     update.body, update.body_html = words, str(to_html(words))
 
 
-def check_words(name: str, body: str) -> None:
+def check_body(name: str, body: str) -> None:
     errors = {}
     if not clean(name).strip():
         errors["name"] = "Give the incident a name that customers understand."
@@ -236,7 +238,7 @@ def check_words(name: str, body: str) -> None:
         raise Invalid(**errors)
 
 
-def check_promise(next_update_by: datetime | None, at: datetime) -> None:
+def check_next_update(next_update_by: datetime | None, at: datetime) -> None:
     if next_update_by is not None and next_update_by <= at:
         raise Invalid(next_update_by="Promise a time that is still ahead.")
 

@@ -44,13 +44,13 @@ def open_incident(
 
     The claims count from `started_at` (default: `at`). Raises `Invalid`.
     """
-    updates.check_words(name, body)
+    updates.check_body(name, body)
     updates.check_status(IncidentKind.INCIDENT, status)
     claims_store.check_claims(claims)
     if started_at is not None and started_at > at:
         raise Invalid(started_at="An incident can not start in the future.")
     if not draft:
-        updates.check_promise(next_update_by, at)
+        updates.check_next_update(next_update_by, at)
     incident = Incident(
         kind=IncidentKind.INCIDENT,
         name=clean(name).strip(),
@@ -67,7 +67,7 @@ def open_incident(
     first.is_draft = draft
     db.session.add(incident)
     if draft:
-        updates.remember_affected(incident, claims)
+        updates.set_affected(incident, claims)
         incident.next_update_by = next_update_by
         db.session.flush()
         updates.record("incident.drafted", incident, by=by, at=at)
@@ -97,12 +97,12 @@ def post_update(
     published shows it again. `facts` of None keeps what was said. Raises `Invalid` when
     `body` is blank or the status is not one of its kind.
     """
-    updates.check_words(incident.name, body)
+    updates.check_body(incident.name, body)
     updates.check_status(incident.kind, status)
-    updates.check_promise(next_update_by, at)
+    updates.check_next_update(next_update_by, at)
     updates.check_facts(facts or Facts())
     claims_store.check_claims(claims)
-    updates.take_turn(incident)
+    updates.lock(incident)
     if incident.is_draft:
         raise Invalid(body="Publish the incident before you update it.")
     if incident.retracted_at is not None:
@@ -122,7 +122,7 @@ def post_update(
         updates.set_facts(incident, facts)
     if impact_override is not None:
         incident.impact_override = impact_override
-    updates.take_on(incident, update, claims, was=was, at=at)
+    updates.apply_update(incident, update, claims, was=was, at=at)
     if incident.status is IncidentStatus.RESOLVED and postmortems.published_of([incident.id]):
         incident.status = IncidentStatus.POSTMORTEM  # It taught its lesson before it came back.
     kind = "reopened" if was.is_over and not incident.is_over else "update_posted"
@@ -147,7 +147,7 @@ def backfill(
 
     One that claims nothing may end as it starts: nobody knows how long it was.
     """
-    updates.check_words(name, body)
+    updates.check_body(name, body)
     claims_store.check_claims(claims)
     if resolved_at < started_at or (claims and resolved_at == started_at):
         raise Invalid(resolved_at="It must end after it started.")
@@ -173,16 +173,16 @@ def backfill(
         incident, IncidentStatus.RESOLVED, body, by, resolved_at, None, notify=False
     )
     db.session.add(incident)
-    updates.remember_affected(incident, claims)
+    updates.set_affected(incident, claims)
     db.session.flush()
-    updates.say_changes(
+    updates.record_component_changes(
         update,
         dict.fromkeys(claims, OPERATIONAL),
         {component: claim.status for component, claim in claims.items()},
     )
     for component, claim in claims.items():
         claims_store.record_spans(component, incident, [Span(claim, started_at, resolved_at)])
-    updates.weigh(incident, claims)
+    updates.recompute_impact(incident, claims)
     updates.record("incident.backfilled", incident, by=by, at=at)
     return incident
 

@@ -18,7 +18,7 @@ from statuspage.domain import events, page_settings
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.domain.staff import passwords, sessions
 from statuspage.domain.staff.passwords import MAX_PASSWORD
-from statuspage.domain.staff.sessions import DeskSession
+from statuspage.domain.staff.sessions import AdminSession
 from statuspage.errors import Invalid
 from statuspage.lib.markdown import clean
 
@@ -127,7 +127,7 @@ def set_password(
     *,
     by: Actor,
     at: datetime,
-    keep: DeskSession | None = None,
+    keep: AdminSession | None = None,
     breached: Path | None = None,
 ) -> None:
     """Change the password; every session of this person but `keep` ends. Raises `Invalid`."""
@@ -185,13 +185,15 @@ def take_back(
         _record("staff.password_changed", staff, by, at, notify=True)
 
 
-def end_sessions(staff: Staff, *, by: Actor, at: datetime, keep: DeskSession | None = None) -> None:
+def end_sessions(
+    staff: Staff, *, by: Actor, at: datetime, keep: AdminSession | None = None
+) -> None:
     """Sign this person out everywhere, or everywhere else."""
     end_ways_in(staff, keep=keep)
     _record("staff.sessions_ended", staff, by, at)
 
 
-def end_ways_in(staff: Staff, *, keep: DeskSession | None = None) -> None:
+def end_ways_in(staff: Staff, *, keep: AdminSession | None = None) -> None:
     """Sessions and unused links of this person stop working, all but this one session.
 
     Nothing of it stands in the log: what they end for does. Whose session is kept needs a

@@ -73,7 +73,7 @@ def set_up(person: Staff, *, keys: Sequence[str], at: datetime) -> None:
     if is_on(person):
         raise Invalid(second_factor="Your second factor is on already.")
     _forget(person)
-    sealed_secret = encryption.seal(keys[0], totp.new_secret(), purpose=_purpose(person))
+    sealed_secret = encryption.encrypt(keys[0], totp.new_secret(), purpose=_purpose(person))
     db.session.add(
         SecondFactor(staff_id=person.id, sealed_secret=sealed_secret, created_at=at, last_step=0)
     )
@@ -104,7 +104,7 @@ def accept_code(person: Staff, typed: str, *, keys: Sequence[str], at: datetime)
     row = _row(person)
     if row is None or row.confirmed_at is None:
         return False
-    found = encryption.opened(keys, row.sealed_secret, purpose=_purpose(person))
+    found = encryption.decrypt(keys, row.sealed_secret, purpose=_purpose(person))
     if found is None:
         return False
     secret, key = found
@@ -113,7 +113,7 @@ def accept_code(person: Staff, typed: str, *, keys: Sequence[str], at: datetime)
         return False
     values: dict[str, object] = {"last_step": step}
     if key != keys[0]:
-        values["sealed_secret"] = encryption.seal(keys[0], secret, purpose=_purpose(person))
+        values["sealed_secret"] = encryption.encrypt(keys[0], secret, purpose=_purpose(person))
     used = db.session.execute(
         sa.update(SecondFactor)
         .where(SecondFactor.id == row.id, SecondFactor.last_step < step)
@@ -196,7 +196,7 @@ def secret_to_confirm(person: Staff, *, keys: Sequence[str], at: datetime) -> by
     row = _row(person)
     if row is None or row.confirmed_at is not None or row.created_at <= at - SET_UP_WITHIN:
         return None
-    found = encryption.opened(keys, row.sealed_secret, purpose=_purpose(person))
+    found = encryption.decrypt(keys, row.sealed_secret, purpose=_purpose(person))
     return found[0] if found else None
 
 

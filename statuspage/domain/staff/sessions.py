@@ -22,7 +22,7 @@ NOTED_EVERY = timedelta(minutes=5)
 MAX_BROWSER = 64
 
 
-class DeskSession(Model):
+class AdminSession(Model):
     public_id: Mapped[PublicId]
     staff_id: Mapped[int] = mapped_column(sa.ForeignKey("staff.id", ondelete="CASCADE"), index=True)
     key_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
@@ -42,13 +42,13 @@ class DeskSession(Model):
 # ── verbs ──────────────────────────────────────────────────────────────────────
 
 
-def begin(staff_id: int, *, browser: str, at: datetime) -> str:
+def start(staff_id: int, *, browser: str, at: datetime) -> str:
     """The key of a new session, which nobody can read again."""
-    over = sa.or_(DeskSession.last_seen_at <= at - IDLE, DeskSession.began_at <= at - LONGEST)
+    over = sa.or_(AdminSession.last_seen_at <= at - IDLE, AdminSession.began_at <= at - LONGEST)
     _delete(over)
     key = secrets.token_urlsafe(32)
     db.session.add(
-        DeskSession(
+        AdminSession(
             staff_id=staff_id,
             key_hash=_hash(key),
             browser=browser[:MAX_BROWSER],
@@ -59,7 +59,7 @@ def begin(staff_id: int, *, browser: str, at: datetime) -> str:
     return key
 
 
-def renew(session: DeskSession) -> str:
+def renew(session: AdminSession) -> str:
     """A new key for a session that goes on: the one from before opens nothing."""
     key = secrets.token_urlsafe(32)
     session.key_hash = _hash(key)
@@ -68,33 +68,33 @@ def renew(session: DeskSession) -> str:
 
 def note(session_id: int, *, at: datetime) -> None:
     """Write down a sign of life."""
-    mine = sa.update(DeskSession).where(DeskSession.id == session_id).values(last_seen_at=at)
+    mine = sa.update(AdminSession).where(AdminSession.id == session_id).values(last_seen_at=at)
     db.session.execute(mine.execution_options(synchronize_session=False))
 
 
-def end(session: DeskSession) -> None:
-    _delete(DeskSession.id == session.id)
+def end(session: AdminSession) -> None:
+    _delete(AdminSession.id == session.id)
 
 
-def end_all(staff_id: int, *, but: DeskSession | None = None) -> None:
+def end_all(staff_id: int, *, but: AdminSession | None = None) -> None:
     """End every session of this person, or every other one."""
-    others = DeskSession.id != but.id if but else sa.true()
-    _delete(DeskSession.staff_id == staff_id, others)
+    others = AdminSession.id != but.id if but else sa.true()
+    _delete(AdminSession.staff_id == staff_id, others)
 
 
 # ── finders ────────────────────────────────────────────────────────────────────
 
 
-def with_key(key: str, *, at: datetime) -> DeskSession | None:
+def with_key(key: str, *, at: datetime) -> AdminSession | None:
     """The session whose key this is, while it works."""
-    found = db.session.scalar(sa.select(DeskSession).where(DeskSession.key_hash == _hash(key)))
+    found = db.session.scalar(sa.select(AdminSession).where(AdminSession.key_hash == _hash(key)))
     return found if found and found.works(at) else None
 
 
-def of(staff_id: int, *, at: datetime) -> list[DeskSession]:
+def of(staff_id: int, *, at: datetime) -> list[AdminSession]:
     """Where this person is signed in, the last seen first."""
-    query = sa.select(DeskSession).where(DeskSession.staff_id == staff_id)
-    query = query.order_by(DeskSession.last_seen_at.desc(), DeskSession.id.desc())
+    query = sa.select(AdminSession).where(AdminSession.staff_id == staff_id)
+    query = query.order_by(AdminSession.last_seen_at.desc(), AdminSession.id.desc())
     return [one for one in db.session.scalars(query) if one.works(at)]
 
 
@@ -108,5 +108,5 @@ def _hash(key: str) -> str:
 
 def _delete(*which: sa.ColumnElement[bool]) -> None:
     db.session.execute(
-        sa.delete(DeskSession).where(*which).execution_options(synchronize_session="fetch")
+        sa.delete(AdminSession).where(*which).execution_options(synchronize_session="fetch")
     )

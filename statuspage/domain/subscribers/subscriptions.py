@@ -86,7 +86,7 @@ class SubscriberState(StrEnum):
     """Left; the address is gone, only that somebody left is kept."""
 
 
-class Wants(StrEnum):
+class NotifyOn(StrEnum):
     """How much of an incident somebody wants to hear."""
 
     EVERY = "every"
@@ -116,7 +116,7 @@ class Subscriber(Model):
     access_user_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("access_user.id", ondelete="CASCADE"), index=True
     )
-    wants: Mapped[Wants] = mapped_column(default=Wants.EVERY)
+    wants: Mapped[NotifyOn] = mapped_column(default=NotifyOn.EVERY)
     language: Mapped[str] = mapped_column(sa.String(16), default="en")
     time_zone: Mapped[str | None] = mapped_column(sa.String(64))
     """In which messages tell times; None: the page's."""
@@ -222,7 +222,7 @@ class Choice:
     components: Sequence[Component] = ()
     """None: all of them."""
     incident: Incident | None = None
-    wants: Wants = Wants.EVERY
+    wants: NotifyOn = NotifyOn.EVERY
     language: str = "en"
     time_zone: str | None = None
 

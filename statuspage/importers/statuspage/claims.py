@@ -8,11 +8,11 @@ from statuspage.domain.components import claims_store
 from statuspage.domain.components.claims_store import ComponentClaim
 from statuspage.domain.incidents.models import Incident
 from statuspage.importers.statuspage import documents, existing, spans
-from statuspage.importers.statuspage.context import Work
+from statuspage.importers.statuspage.context import ImportContext
 from statuspage.importers.statuspage.spans import Held
 
 
-def write(work: Work) -> None:
+def write(work: ImportContext) -> None:
     """Bring the spans of all components to what the incidents and the newest list say."""
     db.session.flush()
     public_ids = {row.id: public_id for public_id, row in work.rows.items()}
@@ -36,7 +36,7 @@ def write(work: Work) -> None:
         _stand(work, by_incident.get(None, []))
 
 
-def _held(work: Work, public_id: str, known: list[Held]) -> list[Held]:
+def _held(work: ImportContext, public_id: str, known: list[Held]) -> list[Held]:
     one = work.told.get(public_id)
     if one is None:  # Over long since, or changed here.
         return known
@@ -45,7 +45,7 @@ def _held(work: Work, public_id: str, known: list[Held]) -> list[Held]:
     return spans.with_known(spans.of_incident(one), known, one, guessed)
 
 
-def _followed(work: Work) -> list[documents.Component]:
+def _followed(work: ImportContext) -> list[documents.Component]:
     """The listed components whose status nobody changed here."""
     return [
         one
@@ -54,14 +54,14 @@ def _followed(work: Work) -> list[documents.Component]:
     ]
 
 
-def _until_archived(work: Work, one: Held) -> Held:
+def _until_archived(work: ImportContext, one: Held) -> Held:
     end = work.rows[one.component_id].archived_at
     if end is None or (one.ends_at is not None and one.ends_at <= end):
         return one
     return replace(one, ends_at=end)
 
 
-def _replace(work: Work, incident: Incident, wanted: list[Held]) -> None:
+def _replace(work: ImportContext, incident: Incident, wanted: list[Held]) -> None:
     rows = work.claim_rows.get(incident.id, [])
     ids = {component.public_id: component.id for component in work.rows.values()}
     present = {_claiming(row) for row in rows}
@@ -77,7 +77,7 @@ def _replace(work: Work, incident: Incident, wanted: list[Held]) -> None:
     work.report.written["claim"] += len(told ^ present)
 
 
-def _stand(work: Work, wanted: list[Held]) -> None:
+def _stand(work: ImportContext, wanted: list[Held]) -> None:
     """Statuses that no incident speaks for, exactly where they are listed."""
     by_component = {one.component_id: one for one in wanted}
     rows: dict[int, list[ComponentClaim]] = {}
@@ -101,7 +101,7 @@ def _stand(work: Work, wanted: list[Held]) -> None:
             work.report.written["claim"] += 1
 
 
-def _claim(work: Work, one: Held, incident: Incident | None) -> None:
+def _claim(work: ImportContext, one: Held, incident: Incident | None) -> None:
     span = Span(Claim(one.status), one.starts_at, one.ends_at)
     claims_store.record_spans(work.rows[one.component_id], incident, [span])
 

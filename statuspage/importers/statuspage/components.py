@@ -6,10 +6,10 @@ from datetime import datetime
 from statuspage.db import db
 from statuspage.domain.components.models import Component, ComponentGroup
 from statuspage.importers.statuspage import documents
-from statuspage.importers.statuspage.context import CHANGED_HERE, Work
+from statuspage.importers.statuspage.context import CHANGED_HERE, ImportContext
 
 
-def write(work: Work) -> None:
+def write(work: ImportContext) -> None:
     """Bring groups and components to what is listed; what a newer list omits is archived."""
     listed = work.wanted.components or ()
     work.report.read["component"] = sum(not one.group for one in listed)
@@ -33,7 +33,7 @@ def write(work: Work) -> None:
     db.session.flush()
 
 
-def _group(work: Work, one: documents.Component) -> None:
+def _group(work: ImportContext, one: documents.Component) -> None:
     row = work.groups.get(one.id)
     if row is None:
         row = work.groups[one.id] = ComponentGroup(public_id=one.id)
@@ -52,21 +52,23 @@ def _group(work: Work, one: documents.Component) -> None:
     )
 
 
-def _listed(work: Work, one: documents.Component) -> None:
+def _listed(work: ImportContext, one: documents.Component) -> None:
     if work.is_newest_list:
         _component(work, one, archived_at=None)
     else:
         _older(work, one)
 
 
-def _older(work: Work, one: documents.Component) -> None:
+def _older(work: ImportContext, one: documents.Component) -> None:
     if one.id in work.rows:
         return
     hidden = one.only_show_if_degraded  # Such a one is listed only while it is in trouble.
     _component(work, one, archived_at=None if hidden else work.listed_at)
 
 
-def _component(work: Work, one: documents.Component, *, archived_at: datetime | None) -> None:
+def _component(
+    work: ImportContext, one: documents.Component, *, archived_at: datetime | None
+) -> None:
     row = work.rows.get(one.id)
     if row is None:
         row = work.rows[one.id] = Component(public_id=one.id)
@@ -95,7 +97,10 @@ def _component(work: Work, one: documents.Component, *, archived_at: datetime | 
 
 
 def _named(
-    work: Work, change: documents.Change, update: documents.Update, incident: documents.Incident
+    work: ImportContext,
+    change: documents.Change,
+    update: documents.Update,
+    incident: documents.Incident,
 ) -> None:
     if change.code in work.rows or change.code in work.groups:
         return
@@ -109,7 +114,7 @@ def _named(
     work.report.note(f"only its name is known, from incident {incident.id}", change.code)
 
 
-def _take_off(work: Work, listed: Sequence[documents.Component]) -> None:
+def _take_off(work: ImportContext, listed: Sequence[documents.Component]) -> None:
     """Archive what the newest list does not show any more."""
     present = {one.id for one in listed}
     for public_id, row in work.rows.items():

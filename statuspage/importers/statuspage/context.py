@@ -30,7 +30,7 @@ class Report:
         self.notes = added(self.notes, {reason: (place,)})
 
 
-class Work:
+class ImportContext:
     """What `write` and its parts share; `add` and `set` count what they write."""
 
     def __init__(self, wanted: Recording, earlier: Earlier | None, at: datetime) -> None:

@@ -22,7 +22,7 @@ from statuspage.domain.statuses import (
 )
 from statuspage.errors import Invalid
 from statuspage.importers.statuspage import documents, existing
-from statuspage.importers.statuspage.context import CHANGED_HERE, Work
+from statuspage.importers.statuspage.context import CHANGED_HERE, ImportContext
 from statuspage.importers.statuspage.errors import RefusedError
 from statuspage.lib.markdown import recorded_to_html, to_html
 
@@ -33,7 +33,7 @@ _TAG = re.compile(r"<[A-Za-z/!][^>]*>")
 Each = Callable[[Sequence[documents.Incident]], Iterable[documents.Incident]]
 
 
-def write(work: Work, each: Each) -> None:
+def write(work: ImportContext, each: Each) -> None:
     """Bring the incidents to what is recorded; `each` passes them on as they are written.
 
     Raises `RefusedError` where two of them have an update in common.
@@ -58,7 +58,7 @@ def write(work: Work, each: Each) -> None:
         _incident(work, one)
 
 
-def _with_earlier(work: Work, one: documents.Incident) -> documents.Incident:
+def _with_earlier(work: ImportContext, one: documents.Incident) -> documents.Incident:
     row = work.incident_rows.get(one.id)
     if row is None:
         return one
@@ -66,7 +66,7 @@ def _with_earlier(work: Work, one: documents.Incident) -> documents.Incident:
     return documents.merge_incident(*pair)
 
 
-def _ended(work: Work, one: documents.Incident) -> documents.Incident:
+def _ended(work: ImportContext, one: documents.Incident) -> documents.Incident:
     """Over, when a later summary does not show it any more."""
     if one.status.is_over:
         end = one.resolved_at or one.last_word_at
@@ -92,7 +92,7 @@ def _ended(work: Work, one: documents.Incident) -> documents.Incident:
     return one.model_copy(update={"status": status, "resolved_at": end})
 
 
-def _refuse_shared_updates(work: Work, incidents: Sequence[documents.Incident]) -> None:
+def _refuse_shared_updates(work: ImportContext, incidents: Sequence[documents.Incident]) -> None:
     owner = {
         update.public_id: public_id
         for public_id, row in work.incident_rows.items()
@@ -106,7 +106,7 @@ def _refuse_shared_updates(work: Work, incidents: Sequence[documents.Incident]) 
                 )
 
 
-def _incident(work: Work, one: documents.Incident) -> None:
+def _incident(work: ImportContext, one: documents.Incident) -> None:
     kind = one.kind
     row = work.incident_rows.get(one.id)
     if row is None:
@@ -173,7 +173,7 @@ def _rule(one: documents.Incident) -> Impact:
     return incident_impact(said, whole_page=False)
 
 
-def _updates(work: Work, row: Incident, one: documents.Incident) -> None:
+def _updates(work: ImportContext, row: Incident, one: documents.Incident) -> None:
     wanted = {update.id for update in one.incident_updates}
     for update in [update for update in row.updates if update.public_id not in wanted]:
         row.updates.remove(update)
@@ -195,7 +195,7 @@ def _updates(work: Work, row: Incident, one: documents.Incident) -> None:
         _update(work, known or update, told, known is None)
 
 
-def _update(work: Work, row: IncidentUpdate, told: documents.Update, fresh: bool) -> None:
+def _update(work: ImportContext, row: IncidentUpdate, told: documents.Update, fresh: bool) -> None:
     if row.body != told.body:
         row.versions.append(
             UpdateVersion(
@@ -232,7 +232,7 @@ def _update(work: Work, row: IncidentUpdate, told: documents.Update, fresh: bool
     work.report.read["change"] += len(wanted)
 
 
-def _change(work: Work, change: documents.Change) -> UpdateChange:
+def _change(work: ImportContext, change: documents.Change) -> UpdateChange:
     return UpdateChange(
         component_id=work.rows[change.code].id,
         name=change.name,
@@ -241,14 +241,14 @@ def _change(work: Work, change: documents.Change) -> UpdateChange:
     )
 
 
-def _is_component(work: Work, change: documents.Change) -> bool:
+def _is_component(work: ImportContext, change: documents.Change) -> bool:
     if change.code in work.rows:
         return True
     work.report.note("an update says something of a group", change.code)
     return False
 
 
-def _affected(work: Work, row: Incident, one: documents.Incident) -> None:
+def _affected(work: ImportContext, row: Incident, one: documents.Incident) -> None:
     """Each component that it named, as the last update before its end left it."""
     said = {component.id: ComponentStatus.OPERATIONAL for component in one.components}
     for update in reversed(one.incident_updates):

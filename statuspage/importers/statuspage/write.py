@@ -14,7 +14,13 @@ from statuspage.domain import events, page_settings
 from statuspage.domain.events import Actor
 from statuspage.domain.page_settings import Page
 from statuspage.importers.statuspage import claims, components, documents, existing, feed, incidents
-from statuspage.importers.statuspage.context import CHANGED_HERE, Report, Work, is_as_new, later
+from statuspage.importers.statuspage.context import (
+    CHANGED_HERE,
+    ImportContext,
+    Report,
+    is_as_new,
+    later,
+)
 from statuspage.importers.statuspage.documents import Recording, added
 from statuspage.importers.statuspage.existing import Earlier
 from statuspage.importers.statuspage.incidents import Each
@@ -26,7 +32,7 @@ def write(wanted: Recording, *, by: Actor, at: datetime, each: Each = lambda row
     `each` passes the incidents on as they are written. Raises `RefusedError`.
     """
     earlier = existing.earlier(wanted)
-    work = Work(wanted, earlier, at)
+    work = ImportContext(wanted, earlier, at)
     page = _page(work)
     components.write(work)
     incidents.write(work, each)
@@ -39,7 +45,7 @@ def write(wanted: Recording, *, by: Actor, at: datetime, each: Each = lambda row
     return report
 
 
-def _page(work: Work) -> Page:
+def _page(work: ImportContext) -> Page:
     row, wanted = page_settings.get(), work.wanted.page
     if row is None:
         name = wanted.name if wanted else "Status"
@@ -56,7 +62,7 @@ def _page(work: Work) -> Page:
     return row
 
 
-def _tells_the_page(work: Work, wanted: documents.Page, row: Page) -> bool:
+def _tells_the_page(work: ImportContext, wanted: documents.Page, row: Page) -> bool:
     if row.public_id in work.earlier.touched:
         work.report.note(CHANGED_HERE, f"page {row.public_id}")
         return False
@@ -80,7 +86,7 @@ def _still_true(
     return found
 
 
-def _record(page: Page, work: Work, earlier: Earlier | None, by: Actor) -> None:
+def _record(page: Page, work: ImportContext, earlier: Earlier | None, by: Actor) -> None:
     wanted, before = work.wanted, work.earlier
     page_at = later(wanted.page.updated_at if wanted.page else None, before.page_at)
     db.session.flush()

@@ -56,7 +56,7 @@ def key_in(text: str | None) -> str | None:
     return found[0] if found else None
 
 
-def take(found: Iterable[Bounce], *, by: Actor, at: datetime) -> int:
+def record(found: Iterable[Bounce], *, by: Actor, at: datetime) -> int:
     """Write down what came back and draw the consequence; returns how many were ours.
 
     A bounce that is told twice counts once. The caller commits.
@@ -66,7 +66,7 @@ def take(found: Iterable[Bounce], *, by: Actor, at: datetime) -> int:
 
 def _take(bounce: Bounce, by: Actor, at: datetime) -> bool:
     sent = _by_key(bounce.key) if bounce.key else _by_address(bounce.address, at)
-    news = [one for one in sent if deliveries.come_back(one, bounce.reason, at=at)]
+    news = [one for one in sent if deliveries.mark_bounced(one, bounce.reason, at=at)]
     for delivery in sent if bounce.verdict is Verdict.COMPLAINT else news:
         subscriber = db.session.get_one(Subscriber, delivery.subscriber_id)
         if subscriber.channel is Channel.EMAIL:

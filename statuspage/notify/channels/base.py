@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from statuspage.notify.message import News, Recipient
+from statuspage.notify.message import Message, Recipient
 
-Send = Callable[[News, Recipient], str | None]
+Send = Callable[[Message, Recipient], str | None]
 
 
 class Failed(Exception):

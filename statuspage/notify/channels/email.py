@@ -24,7 +24,7 @@ from statuspage.notify import email_message
 from statuspage.notify.bounces import reports
 from statuspage.notify.channels.base import ChannelSender, Failed
 from statuspage.notify.channels.dkim import Sign, signer
-from statuspage.notify.message import News, Recipient
+from statuspage.notify.message import Message, Recipient
 
 STEP_S = 8.0
 """How long a server may take for one step of the conversation."""
@@ -50,11 +50,11 @@ for _name in ("References", "List-Id", "List-Unsubscribe"):
 POLICY = default.clone(header_factory=_HEADERS)
 
 
-def way(settings: Settings, *, slots: int) -> ChannelSender:
+def channel_sender(settings: Settings, *, slots: int) -> ChannelSender:
     post = Post(settings)
     host = urlsplit(settings.base_url).hostname or "localhost"
 
-    def send(news: News, to: Recipient) -> None:
+    def send(news: Message, to: Recipient) -> None:
         message = compose(news, to, sender=settings.mail_from, host=host)
         post.send(message, to.key, to.address)
 
@@ -85,9 +85,9 @@ class Post:
         return signer(self._settings)
 
 
-def compose(news: News, to: Recipient, *, sender: str, host: str) -> EmailMessage:
+def compose(news: Message, to: Recipient, *, sender: str, host: str) -> EmailMessage:
     """The mail with all its headers."""
-    written = email_message.write(news, to)
+    written = email_message.render(news, to)
     message = EmailMessage(POLICY)
     message["From"] = Address(news.page.name, addr_spec=sender)
     message["To"] = Address(addr_spec=to.address)

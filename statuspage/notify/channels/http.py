@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from statuspage import clock
-from statuspage.lib.http_client import Answered, Outgoing
+from statuspage.lib.http_client import HttpClient, Response
 from statuspage.notify.channels.base import Failed
 
 FINAL = {400, 401, 403, 404, 405, 413, 414, 415, 422}
@@ -15,15 +15,15 @@ FINAL = {400, 401, 403, 404, 405, 413, 414, 415, 422}
 
 
 def post_json(
-    outgoing: Outgoing, url: str, told: Mapping[str, Any], *, method: str = "POST"
-) -> Answered:
+    outgoing: HttpClient, url: str, told: Mapping[str, Any], *, method: str = "POST"
+) -> Response:
     """Send a message as JSON."""
     body = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "Statuspage/1"}
     return outgoing.post(url, body, headers, method=method)
 
 
-def body_of(answered: Answered) -> dict[str, Any]:
+def body_of(answered: Response) -> dict[str, Any]:
     """The JSON object that came back; an empty one when none did."""
     try:
         found = json.loads(answered.body)
@@ -32,7 +32,7 @@ def body_of(answered: Answered) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def judge(answered: Answered, *, is_strict: bool = True, is_gone_by_410: bool = True) -> None:
+def judge(answered: Response, *, is_strict: bool = True, is_gone_by_410: bool = True) -> None:
     """Raise `Failed` unless the receiver took it (2xx).
 
     410 unsubscribes. Without `is_strict` a 4xx may pass: a receiver of one's own
@@ -62,7 +62,7 @@ def _asked(retry_after: str) -> timedelta | None:
         return None
 
 
-def _asked_in_body(answered: Answered) -> timedelta | None:
+def _asked_in_body(answered: Response) -> timedelta | None:
     """Seconds, as Discord (`retry_after`) and Telegram (`parameters.retry_after`) write them."""
     if answered.status != 429:
         return None

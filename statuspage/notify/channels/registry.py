@@ -33,5 +33,5 @@ def channel_senders(settings: Settings) -> dict[Channel, ChannelSender]:
     if settings.sms_url:
         senders[Channel.SMS] = ChannelSender(sms.sender(settings), slots=4)
     if settings.smtp_url:
-        senders[Channel.EMAIL] = email.way(settings, slots=4)
+        senders[Channel.EMAIL] = email.channel_sender(settings, slots=4)
     return senders

@@ -8,7 +8,7 @@ from statuspage.config import PROJECT
 
 
 @cache
-def sheet(*names: str) -> str:
+def stylesheet(*names: str) -> str:
     """These files of `static/` as one style sheet."""
     css = "".join((PROJECT / "static" / name).read_text() for name in names)
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)

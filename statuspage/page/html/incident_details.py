@@ -31,7 +31,7 @@ CORRECTED = {
 
 
 @dataclass(frozen=True)
-class Move:
+class StatusChange:
     """What an update changed for a component, in words."""
 
     name: str
@@ -40,18 +40,18 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Told:
+class TimelineEntry:
     """An update with what follows from those before it."""
 
     update: UpdateView
     tone: str
-    moves: tuple[Move, ...]
+    moves: tuple[StatusChange, ...]
 
 
-def told(one: IncidentView, limit: int | None = None) -> list[Told]:
+def timeline(one: IncidentView, limit: int | None = None) -> list[TimelineEntry]:
     """The updates, newest first, at most `limit`."""
     present: dict[str, Claim] = {}
-    found: list[Told] = []
+    found: list[TimelineEntry] = []
     for update in reversed(one.updates):
         moves = []
         for change in update.changes:
@@ -59,9 +59,11 @@ def told(one: IncidentView, limit: int | None = None) -> list[Told]:
             present[change.component_id] = change.claim
             if before != change.claim:
                 old, new = wording.claim(before), wording.claim(change.claim)
-                moves.append(Move(change.name, old, new))
+                moves.append(StatusChange(change.name, old, new))
         stands = worst(claim.status for claim in present.values())
-        found.append(Told(update, wording.tone_of_step(update.status, stands), tuple(moves)))
+        found.append(
+            TimelineEntry(update, wording.tone_of_step(update.status, stands), tuple(moves))
+        )
     return found[::-1][:limit]
 
 
@@ -147,7 +149,7 @@ def folded(snapshot: Snapshot) -> list[PastDay]:
 
 
 @dataclass(frozen=True)
-class Sums:
+class UptimeCalculation:
     """What an uptime figure is made of."""
 
     length: str
@@ -156,7 +158,7 @@ class Sums:
     without_data: int
 
 
-def sums(days: Sequence[Day]) -> Sums:
+def uptime_calculation(days: Sequence[Day]) -> UptimeCalculation:
     """What the uptime of these days is made of."""
     harmless = (ComponentStatus.DEGRADED_PERFORMANCE, ComponentStatus.UNDER_MAINTENANCE)
     excluded = [
@@ -166,7 +168,7 @@ def sums(days: Sequence[Day]) -> Sums:
     ]
     seconds = sum(day.length_s for day in days)
     down = sum((day.downtime_s for day in days), Fraction(0))
-    return Sums(
+    return UptimeCalculation(
         length=f"{sum(day.has_data for day in days)} days ({seconds:,} s)",
         down=f"{charts.length(down)} ({float(down):,.1f} s)" if down else "none",
         not_counted=" and ".join(excluded) or None,

@@ -39,7 +39,7 @@ def document(
     **values: object,
 ) -> Rendering:
     """A whole page: this template between the head and the foot that all of them share."""
-    css = sheet() + accents(page) + (assets.sheet(more_style) if more_style else "")
+    css = sheet() + accents(page) + (assets.stylesheet(more_style) if more_style else "")
     text = (
         environment()
         .get_template(template)
@@ -89,7 +89,7 @@ def _shortened(text: str) -> str:
 
 def sheet() -> str:
     """The style of every public page."""
-    return assets.sheet("tokens.css", "public.css")
+    return assets.stylesheet("tokens.css", "public.css")
 
 
 @cache
@@ -134,7 +134,7 @@ def environment() -> Environment:
         has_trouble=lambda item: item.status is not ComponentStatus.OPERATIONAL,
         line=charts.line,
         script_path=script_path(),
-        told=incident_details.told,
+        told=incident_details.timeline,
         tone_of=incident_details.tone_of,
     )
     return made

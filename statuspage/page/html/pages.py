@@ -115,7 +115,7 @@ def component(shown: ComponentPage) -> Rendering:
         title=f"{one.name} · {shown.page.name} status",
         description=f"{one.full_name}: {wording.claim(one.claim)}.",
         component=one,
-        sums=incident_details.sums(one.days),
+        sums=incident_details.uptime_calculation(one.days),
         causes=shown.causes,
         incidents=shown.incidents,
     )

@@ -8,7 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState, Wants
+from statuspage.domain.subscribers.subscriptions import (
+    Channel,
+    NotifyOn,
+    Subscriber,
+    SubscriberState,
+)
 from statuspage.page import push_assets
 from statuspage.page.html.formatting import Times
 from statuspage.page.html.layout import document
@@ -40,20 +45,20 @@ HELP = {
 }
 
 WANTS = {
-    Wants.EVERY: "Every update",
-    Wants.ENDS: "Only when something starts and when it is over",
+    NotifyOn.EVERY: "Every update",
+    NotifyOn.ENDS: "Only when something starts and when it is over",
 }
 
 
 @dataclass(frozen=True)
-class Typed:
+class FormValues:
     """What stands in the form: nothing, or what was sent and refused."""
 
     channel: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     components: Collection[str] = ()
     groups: Collection[str] = ()
-    wants: str = Wants.EVERY.value
+    wants: str = NotifyOn.EVERY.value
 
     @property
     def is_some(self) -> bool:
@@ -78,7 +83,7 @@ def form(
     *,
     push_key: str,
     incident: IncidentView | None = None,
-    typed: Typed | None = None,
+    typed: FormValues | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Rendering:
     """`/subscribe`, or `/incidents/<id>/subscribe` with an `incident`. 422 with `errors`.
@@ -104,7 +109,7 @@ def form(
         incident=incident,
         offered=shown,
         hooks=[channel for channel in shown if channel in HOOKS],
-        typed=typed or Typed(channel=shown[0].value if shown else ""),
+        typed=typed or FormValues(channel=shown[0].value if shown else ""),
         errors=errors or {},
         wording=wording(page),
         HELP=HELP,
@@ -231,7 +236,9 @@ def manage(
         more_style=STYLE,
         one=one,
         items=snapshot.items,
-        typed=Typed(components=[each.public_id for each in one.components], wants=one.wants.value),
+        typed=FormValues(
+            components=[each.public_id for each in one.components], wants=one.wants.value
+        ),
         link=link,
         signing_secret=signing_secret,
         zones=zones,

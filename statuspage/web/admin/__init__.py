@@ -18,7 +18,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from statuspage import clock
-from statuspage.db import crossed, db
+from statuspage.db import db, is_deadlock
 from statuspage.domain.staff.members import Permission
 from statuspage.domain.statuses import ComponentStatus
 from statuspage.page.html import charts
@@ -164,7 +164,7 @@ def _refuse_forgery(_error: CSRFError) -> ResponseReturnValue:
 @bp.errorhandler(exc.InterfaceError)
 @bp.errorhandler(exc.TimeoutError)
 def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
-    if crossed(error):
+    if is_deadlock(error):
         return _crossed(error)
     log.error("desk.database_unavailable", error=str(getattr(error, "orig", error)))
     _roll_back()

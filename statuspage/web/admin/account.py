@@ -106,7 +106,7 @@ def _oneself() -> Staff:
     return person
 
 
-def _sessions() -> list[sessions.DeskSession]:
+def _sessions() -> list[sessions.AdminSession]:
     return sessions.of(current_user.id, at=clock.now())
 
 

@@ -45,7 +45,7 @@ def _account() -> str:
 
 
 def _waiting() -> str:
-    halfway = login_session.halfway()
+    halfway = login_session.pending_login()
     return f"code:{halfway.person.id if halfway else network()}"
 
 
@@ -78,7 +78,7 @@ def check_password() -> ResponseReturnValue:
 @open_to_anyone
 def ask_code() -> ResponseReturnValue:
     """The second step, for those whose second factor is on."""
-    if login_session.halfway() is None:
+    if login_session.pending_login() is None:
         return redirect(url_for("admin.auth.sign_in", next=_next()))
     return _code_page(CodeForm())
 
@@ -88,7 +88,7 @@ def ask_code() -> ResponseReturnValue:
 @limiter.limit(PER_ADDRESS, deduct_when=_was_refused)
 @limiter.limit(PER_CODE, key_func=_waiting, deduct_when=_was_refused)
 def check_code() -> ResponseReturnValue:
-    halfway = login_session.halfway()
+    halfway = login_session.pending_login()
     if halfway is None:
         flash("That took a while. Sign in again.")
         return redirect(url_for("admin.auth.sign_in", next=_next()), 303)

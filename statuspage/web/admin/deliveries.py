@@ -78,7 +78,7 @@ def _decide(
 
 def _page(form: Form) -> str:
     at = clock.now()
-    now = health.look(at=at)
+    now = health.check(at=at)
     rows: dict[Channel, dict[DeliveryState, int]] = {}
     for (channel, state), number in sorted(now.counts.items()):
         rows.setdefault(channel, {})[state] = number
@@ -86,8 +86,8 @@ def _page(form: Form) -> str:
         "admin/deliveries.html",
         form=form,
         health=now,
-        stuck=delivery_stats.stuck(),
-        later=delivery_stats.later(),
+        stuck=delivery_stats.undelivered(),
+        later=delivery_stats.retrying(),
         last_sent=delivery_stats.last_sent(),
         by_hour=delivery_stats.failures_by_hour(at=at),
         rows=rows,

@@ -12,8 +12,8 @@ from statuspage.config import Settings
 from statuspage.domain.staff.members import Permission
 from statuspage.errors import Invalid
 from statuspage.notify import email_examples, email_message, queue, test_emails
-from statuspage.notify.email_message import Written
-from statuspage.notify.message import NewsKind
+from statuspage.notify.email_message import RenderedEmail
+from statuspage.notify.message import MessageKind
 from statuspage.page.snapshot.build import NoPageError
 from statuspage.web import security
 from statuspage.web.admin.forms import Form
@@ -36,8 +36,8 @@ WITH_A_FRAME = f"{security.HEADERS['Content-Security-Policy']}; frame-src 'self'
 class Shown:
     """A mail to look at."""
 
-    kind: NewsKind
-    written: Written
+    kind: MessageKind
+    written: RenderedEmail
     is_example: bool
 
 
@@ -94,13 +94,13 @@ def _shown(kind: str) -> Shown:
     except NoPageError:
         abort(404)
     to = email_examples.reader(current_user.email, base_url)
-    return Shown(found, email_message.write(sample.news, to), sample.is_example)
+    return Shown(found, email_message.render(sample.news, to), sample.is_example)
 
 
-def _order(kind: NewsKind, address: str) -> None:
+def _order(kind: MessageKind, address: str) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     queue.queue_of(app)
-    test_emails.order(app, kind, address)
+    test_emails.enqueue(app, kind, address)
 
 
 def _can_send() -> bool:

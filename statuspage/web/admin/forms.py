@@ -116,7 +116,7 @@ class MomentField(Field):
             return
         try:
             self.data = local_time.parse(text, zone, fold=self.fold)
-        except local_time.TwoMomentsError:
+        except local_time.AmbiguousTimeError:
             self.is_twice = True
             raise
         self.is_twice = self.fold is not None
@@ -279,7 +279,7 @@ def show_share(share: Decimal) -> str:
 
 # ── incidents ──────────────────────────────────────────────────────────────────
 
-PROMISES = {"15": "15 min", "30": "30 min", "60": "1 h", "120": "2 h", "": "None"}
+NEXT_UPDATE_CHOICES = {"15": "15 min", "30": "30 min", "60": "1 h", "120": "2 h", "": "None"}
 
 
 class ClaimsForm(Form):
@@ -323,12 +323,12 @@ class FactsForm(Form):
         )
 
 
-class TellForm(ClaimsForm, FactsForm):
+class UpdateFieldsForm(ClaimsForm, FactsForm):
     """Where it stands, the message, the promise: what every post to a timeline says."""
 
     status = StepsField("Where it stands")
     body = TextAreaField("Message", filters=[words])
-    promise = StepsField("Next update by", choices=PROMISES, default="30")
+    promise = StepsField("Next update by", choices=NEXT_UPDATE_CHOICES, default="30")
 
     def validate_status(self, chosen: StepsField) -> None:
         """Refuse words that are no step of this kind."""
@@ -337,7 +337,7 @@ class TellForm(ClaimsForm, FactsForm):
 
     def validate_promise(self, chosen: StepsField) -> None:
         """Refuse lengths that are not offered."""
-        if (chosen.data or "") not in PROMISES:
+        if (chosen.data or "") not in NEXT_UPDATE_CHOICES:
             raise ValidationError("Choose by when you will say more.")
 
     @property

@@ -11,11 +11,11 @@ from statuspage.domain.page_settings import Page
 FORMATS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
-class NotAMomentError(ValueError):
+class InvalidTimeError(ValueError):
     """The text is no moment in this zone; the message is for whoever typed it."""
 
 
-class TwoMomentsError(NotAMomentError):
+class AmbiguousTimeError(InvalidTimeError):
     """The clock shows this time twice, because it is set back."""
 
 
@@ -45,16 +45,16 @@ def parse(text: str, zone: ZoneInfo, *, fold: int | None = None) -> datetime:
         exists = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == naive
         twice = exists and first.utcoffset() != second.utcoffset()
         if not exists:
-            raise NotAMomentError(
+            raise InvalidTimeError(
                 f"This time does not exist in {zone.key}: clocks are put forward then."
             )
         if twice and fold is None:
-            raise TwoMomentsError(
+            raise AmbiguousTimeError(
                 f"This time comes twice in {zone.key}: clocks are put back then. Choose which one."
             )
         return (second if fold else first).astimezone(UTC)
     except OverflowError:
-        raise NotAMomentError("Give a date nearer to today.") from None
+        raise InvalidTimeError("Give a date nearer to today.") from None
 
 
 def typed(moment: datetime, zone: ZoneInfo) -> str:
@@ -88,4 +88,4 @@ def _naive(text: str) -> datetime:
             return datetime.strptime(text, form)  # noqa: DTZ007  the zone comes from the page
         except ValueError:
             continue
-    raise NotAMomentError("Give a date and a time, such as 2026-03-10 12:00.")
+    raise InvalidTimeError("Give a date and a time, such as 2026-03-10 12:00.")

@@ -13,7 +13,7 @@ from statuspage.db import db, without_waiting
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import sessions
 from statuspage.domain.staff.members import Staff
-from statuspage.domain.staff.sessions import DeskSession
+from statuspage.domain.staff.sessions import AdminSession
 from statuspage.web.admin import user_agents
 from statuspage.web.security import KEY
 
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Halfway:
+class PendingLogin:
     """Somebody between the password and the second factor."""
 
     person: Staff
@@ -46,7 +46,7 @@ def begin(person: Staff, how: str) -> None:
     at = clock.now()
     session.clear()
     session.permanent = True
-    session[KEY] = sessions.begin(
+    session[KEY] = sessions.start(
         person.id, browser=user_agents.in_words(request.headers.get("User-Agent", "")), at=at
     )
     session[BY_LINK] = how.startswith(LINK)
@@ -94,9 +94,9 @@ def end() -> None:
     session.clear()
 
 
-def present() -> DeskSession:
+def present() -> AdminSession:
     """The session that this request belongs to; for those who are signed in."""
-    found: DeskSession = g.desk_session
+    found: AdminSession = g.desk_session
     return found
 
 
@@ -107,7 +107,7 @@ def wait_for_code(person: Staff, how: str) -> None:
     session[WAITING] = {"who": person.get_id(), "how": how, "until": until}
 
 
-def halfway() -> Halfway | None:
+def pending_login() -> PendingLogin | None:
     """Who owes a code, None when nobody does or it took too long.
 
     A new password or a lock-out ends this too: both move what `get_id` gives.
@@ -116,7 +116,7 @@ def halfway() -> Halfway | None:
     if not waiting or waiting["until"] < clock.now().timestamp():
         return None
     person = staff.with_id(waiting["who"])
-    return Halfway(person, waiting["how"]) if person else None
+    return PendingLogin(person, waiting["how"]) if person else None
 
 
 def keys() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from statuspage.domain.incidents.models import Incident
 from statuspage.domain.statuses import IncidentKind
 
 
-def found(public_id: str, *, kind: IncidentKind | None = None, lock: bool = False) -> Incident:
+def get_or_404(public_id: str, *, kind: IncidentKind | None = None, lock: bool = False) -> Incident:
     """An incident or maintenance of any state; `lock` keeps others waiting until the commit."""
     incident = incidents.get(public_id, lock=lock)
     if incident is None or (kind is not None and incident.kind is not kind):

@@ -35,7 +35,7 @@ def show() -> ResponseReturnValue:
         "admin/overview.html",
         now=now,
         seen=_seen(),
-        delivery_troubles=health.look(at=now).troubles(),
+        delivery_troubles=health.check(at=now).troubles(),
         trouble=[one for one in live if one.kind is IncidentKind.INCIDENT],
         planned=[one for one in live if one.kind is IncidentKind.MAINTENANCE],
         drafts=[one for one in unresolved if one.is_draft],

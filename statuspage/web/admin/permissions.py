@@ -7,7 +7,7 @@ from flask import abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from statuspage.db import reading
+from statuspage.db import read_only
 from statuspage.domain.events import Actor
 from statuspage.domain.staff import second_factor
 from statuspage.domain.staff.members import Permission
@@ -59,7 +59,7 @@ def gate() -> ResponseReturnValue | None:
         return None
     view = current_app.view_functions[request.endpoint]
     if request.method in {"GET", "HEAD"} or getattr(view, "only_reads", False):
-        reading()
+        read_only()
     needs = declared(request.endpoint)
     if needs is None:
         abort(403)

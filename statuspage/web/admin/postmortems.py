@@ -23,7 +23,7 @@ from statuspage.domain.statuses import IncidentKind
 from statuspage.errors import Conflict
 from statuspage.web.admin.conflict import conflict_page
 from statuspage.web.admin.forms import Form, VersionField, words
-from statuspage.web.admin.lookup import found
+from statuspage.web.admin.lookup import get_or_404 as found
 from statuspage.web.admin.permissions import current_actor, requires
 from statuspage.web.admin.submit import save
 

@@ -15,7 +15,7 @@ from statuspage.errors import Invalid
 from statuspage.lib.markdown import to_html
 from statuspage.notify import audience, email_examples, email_message
 from statuspage.notify.email_examples import Draft
-from statuspage.notify.email_message import Written
+from statuspage.notify.email_message import RenderedEmail
 from statuspage.page.snapshot.build import NoPageError
 
 FEW_WORDS = 6
@@ -42,7 +42,7 @@ class Preview:
     next_update_by: datetime | None
     facts: Facts
     checks: list[Check]
-    mail: Written | None
+    mail: RenderedEmail | None
     """As subscribers would get it; None while it can not be written."""
     problem: str | None = None
 
@@ -100,12 +100,12 @@ def of(
     )
 
 
-def _mail(draft: Draft, at: datetime, base_url: str) -> Written | None:
+def _mail(draft: Draft, at: datetime, base_url: str) -> RenderedEmail | None:
     try:
         told = email_examples.composed(draft, at=at, base_url=base_url)
     except NoPageError:
         return None
-    return email_message.write(told, email_examples.reader("", base_url))
+    return email_message.render(told, email_examples.reader("", base_url))
 
 
 def released(incident: Incident, *, at: datetime) -> list[tuple[Component, Claim]]:

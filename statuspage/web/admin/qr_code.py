@@ -9,14 +9,14 @@ QUIET = 4
 
 
 @dataclass(frozen=True)
-class Drawing:
+class QrCode:
     size: int
     """Width and height, in modules."""
     path: str
     """The dark modules: the `d` of a path."""
 
 
-def qr_code(text: str) -> Drawing:
+def qr_code(text: str) -> QrCode:
     """`text` as a QR code that stays readable with 15 % of it covered."""
     matrix = segno.make(text, error="m", micro=False).matrix
     rows = [
@@ -25,4 +25,4 @@ def qr_code(text: str) -> Drawing:
         for x, is_dark in enumerate(row)
         if is_dark
     ]
-    return Drawing(len(matrix) + 2 * QUIET, "".join(rows))
+    return QrCode(len(matrix) + 2 * QUIET, "".join(rows))

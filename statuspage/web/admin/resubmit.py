@@ -6,7 +6,7 @@ They ask nothing of the database, so that they work while it is gone.
 from flask import Response, make_response, render_template, request
 
 from statuspage.lib.markdown import clean
-from statuspage.web.security import came_from_elsewhere
+from statuspage.web.security import is_cross_site
 
 _SECRETS = ("password", "recovery_code")
 _NEVER_SHOWN = ("csrf_token", "token", *_SECRETS)
@@ -22,7 +22,7 @@ def page(
 
     A form that another site made the browser send is refused without an echo.
     """
-    if came_from_elsewhere():
+    if is_cross_site():
         # Not `abort`: this also runs where Flask is handling an error already.
         return make_response(
             render_template(

@@ -16,7 +16,13 @@ from statuspage.domain.staff.members import Permission
 from statuspage.domain.subscribers import queries as subscriber_queries
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.queries import PRESENT, Order, Search
-from statuspage.domain.subscribers.subscriptions import Channel, Choice, Contact, Subscriber, Wants
+from statuspage.domain.subscribers.subscriptions import (
+    Channel,
+    Choice,
+    Contact,
+    NotifyOn,
+    Subscriber,
+)
 from statuspage.errors import Invalid
 from statuspage.notify import deliveries
 from statuspage.web.admin import subscriber_files
@@ -32,8 +38,8 @@ BY_ADDRESS = [
     channel for channel in Channel if channel not in (Channel.INTEGRATION_PARTNER, Channel.WEB_PUSH)
 ]
 WANTS = {
-    Wants.EVERY.value: "Every update",
-    Wants.ENDS.value: "Start and end only",
+    NotifyOn.EVERY.value: "Every update",
+    NotifyOn.ENDS.value: "Start and end only",
 }
 
 
@@ -168,7 +174,7 @@ def edit(public_id: str) -> ResponseReturnValue:
         if form.wants.data not in WANTS:
             raise Invalid(wants="Choose how much they hear.")
         chosen = [each for each in components.listed() if each.public_id in ids]
-        choice: Choice = replace(one.choice, components=chosen, wants=Wants(form.wants.data))
+        choice: Choice = replace(one.choice, components=chosen, wants=NotifyOn(form.wants.data))
         subscribers.choose(one, choice, by=current_actor(), at=clock.now())
         return url_for("admin.subscribers.show", public_id=public_id)
 

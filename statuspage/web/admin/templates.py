@@ -20,7 +20,7 @@ from statuspage.domain.statuses import (
     ComponentStatus,
     IncidentStatus,
 )
-from statuspage.web.admin.forms import Form, TellForm, optional, words
+from statuspage.web.admin.forms import Form, UpdateFieldsForm, optional, words
 from statuspage.web.admin.permissions import current_actor, requires
 from statuspage.web.admin.submit import save
 
@@ -182,10 +182,10 @@ def _page(form: TemplateForm, template: IncidentTemplate | None = None) -> str:
 
 # ── filling a form with one ────────────────────────────────────────────────────
 
-Telling = TypeVar("Telling", bound=TellForm)
+FormWithTemplate = TypeVar("FormWithTemplate", bound=UpdateFieldsForm)
 
 
-def offered(form: TellForm) -> list[IncidentTemplate]:
+def offered(form: UpdateFieldsForm) -> list[IncidentTemplate]:
     """The templates that this form can be filled with, by name."""
     steps = form.status.choices
     return [
@@ -195,7 +195,7 @@ def offered(form: TellForm) -> list[IncidentTemplate]:
     ]
 
 
-def filled(form: Telling) -> Telling:
+def filled(form: FormWithTemplate) -> FormWithTemplate:
     """The form, filled with the template that the request names by `template`, if any.
 
     What somebody typed stays: words of another template are replaced, others added to.
@@ -208,7 +208,9 @@ def filled(form: Telling) -> Telling:
     return form
 
 
-def _fill(form: TellForm, template: IncidentTemplate, known: Sequence[IncidentTemplate]) -> None:
+def _fill(
+    form: UpdateFieldsForm, template: IncidentTemplate, known: Sequence[IncidentTemplate]
+) -> None:
     if "name" in form:
         name = form["name"]
         typed = (name.data or "").strip()

@@ -1,7 +1,7 @@
 """Page access of a component, by the Manage API: which users and groups it is given to."""
 
 from statuspage.domain import page_access
-from statuspage.web.api_v1.components import COMPONENT, Component, Teller, find
+from statuspage.web.api_v1.components import COMPONENT, Component, ComponentSerializer, find
 from statuspage.web.api_v1.operations import Call, operation
 from statuspage.web.api_v1.page_access import NEEDS, groups_named, users_named
 from statuspage.web.operations import Body, Nothing
@@ -28,7 +28,7 @@ def give_to_users(call: Call[UserIds], component_id: str) -> Component:
     row = find(component_id)
     users = users_named(call.body.page_access_user_ids)
     page_access.give_component(row, users, by=call.by, at=call.at)
-    return Teller(call).component(row)
+    return ComponentSerializer(call).component(row)
 
 
 @operation("DELETE", f"{COMPONENT}/page_access_users", needs=NEEDS, returns=Component)
@@ -36,7 +36,7 @@ def take_from_users(call: Call[Nothing], component_id: str) -> Component:
     """Take a component away from every user. Their groups keep it."""
     row = find(component_id)
     page_access.take_component_from_users(row, by=call.by, at=call.at)
-    return Teller(call).component(row)
+    return ComponentSerializer(call).component(row)
 
 
 @operation(
@@ -52,7 +52,7 @@ def give_to_groups(call: Call[GroupIds], component_id: str) -> Component:
     row = find(component_id)
     groups = groups_named(call.body.page_access_group_ids)
     page_access.give_component(row, groups, by=call.by, at=call.at)
-    return Teller(call).component(row)
+    return ComponentSerializer(call).component(row)
 
 
 @operation("DELETE", f"{COMPONENT}/page_access_groups", needs=NEEDS, returns=Component)
@@ -60,4 +60,4 @@ def take_from_groups(call: Call[Nothing], component_id: str) -> Component:
     """Take a component away from every group."""
     row = find(component_id)
     page_access.take_component_from_groups(row, by=call.by, at=call.at)
-    return Teller(call).component(row)
+    return ComponentSerializer(call).component(row)

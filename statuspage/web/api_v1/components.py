@@ -61,7 +61,7 @@ def list_components(call: Call[Nothing]) -> list[Component]:
     """Every component and group, by position."""
     rows: list[Row | GroupRow] = [*components.groups(), *components.listed()]
     rows.sort(key=lambda row: row.position)
-    tell = Teller(call)
+    tell = ComponentSerializer(call)
     return [tell.any(row) for row in call.window.of(rows)]
 
 
@@ -82,13 +82,13 @@ def create_component(call: Call[ComponentBody]) -> Component:
         only_show_if_degraded=sent.only_show_if_degraded,
     )
     _set_status(row, sent, call)
-    return Teller(call).component(row)
+    return ComponentSerializer(call).component(row)
 
 
 @operation("GET", COMPONENT, needs=Scope.READ, returns=Component)
 def read_component(call: Call[Nothing], component_id: str) -> Component:
     """One component or group."""
-    return Teller(call).any(find_any(component_id))
+    return ComponentSerializer(call).any(find_any(component_id))
 
 
 @operation("PATCH", COMPONENT, needs=Scope.COMPONENTS, body=ComponentBody, returns=Component)
@@ -105,7 +105,7 @@ def update_component(call: Call[ComponentBody], component_id: str) -> Component:
             name=said.get("name", row.name) or "",
             description=said.get("description", row.description),
         )
-        return Teller(call).group(row)
+        return ComponentSerializer(call).group(row)
     if said.keys() - {"status"}:
         components.edit_component(
             row,
@@ -119,7 +119,7 @@ def update_component(call: Call[ComponentBody], component_id: str) -> Component:
             only_show_if_degraded=said.get("only_show_if_degraded", row.only_show_if_degraded),
         )
     _set_status(row, sent, call)
-    return Teller(call).component(row)
+    return ComponentSerializer(call).component(row)
 
 
 @operation("DELETE", COMPONENT, needs=Scope.COMPONENTS, success=204)
@@ -135,7 +135,7 @@ def delete_component(call: Call[Nothing], component_id: str) -> None:
 # ── what other operations use too ──────────────────────────────────────────────
 
 
-class Teller:
+class ComponentSerializer:
     """Tells components as they stand at the moment of a call: one query for all statuses."""
 
     def __init__(self, call: Call[Body]) -> None:

@@ -86,7 +86,7 @@ class Incident(Shape):
     """Null, or JSON in a text: `[]`, `[1, 5]` or `4`, in hours."""
 
 
-class Teller:
+class IncidentSerializer:
     """Tells these incidents as they stand at the moment of a call, in as many queries for
     one as for a hundred."""
 
@@ -95,7 +95,7 @@ class Teller:
         self._page_id = call.page.public_id
         self._page_url = call.page.url or current_app.config["SETTINGS"].base_url.rstrip("/")
         self._zone = call.page.zone
-        self._components = components.Teller(call)
+        self._components = components.ComponentSerializer(call)
         self._postmortems = postmortems.published_of([row.id for row in rows])
 
     def all(self) -> list[Incident]:

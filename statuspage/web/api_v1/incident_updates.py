@@ -8,7 +8,7 @@ from statuspage.domain.incidents.models import IncidentUpdate as UpdateRow
 from statuspage.domain.tokens import Scope
 from statuspage.web.api_v1 import incidents
 from statuspage.web.api_v1.incident_requests import moment
-from statuspage.web.api_v1.incident_serializers import TWEETS, IncidentUpdate, Teller
+from statuspage.web.api_v1.incident_serializers import TWEETS, IncidentSerializer, IncidentUpdate
 from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.json_errors import Refused
 from statuspage.web.operations import Body
@@ -54,7 +54,7 @@ def edit_incident_update(
         corrections.set_delivery(update, sent.deliver_notifications, by=call.by, at=call.at)
     if sent.wants_twitter_update is not None:
         _note_tweet(row, update, sent.wants_twitter_update, call)
-    return Teller(call, [row]).update(update)
+    return IncidentSerializer(call, [row]).update(update)
 
 
 def _find(row: Row, update_id: str) -> UpdateRow:
@@ -67,4 +67,4 @@ def _find(row: Row, update_id: str) -> UpdateRow:
 def _note_tweet(row: Row, update: UpdateRow, wanted: bool, call: Call[UpdateBody]) -> None:
     ids = set((row.details or {}).get(TWEETS, []))
     ids = ids | {update.public_id} if wanted else ids - {update.public_id}
-    affected.attach(row, {TWEETS: sorted(ids)}, by=call.by, at=call.at)
+    affected.set_metadata(row, {TWEETS: sorted(ids)}, by=call.by, at=call.at)

@@ -23,7 +23,7 @@ from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.page.html.formatting import Times
 from statuspage.web.api_v1.incident_requests import IncidentBody, IncidentFields, step
-from statuspage.web.api_v1.incident_serializers import Incident, Teller
+from statuspage.web.api_v1.incident_serializers import Incident, IncidentSerializer
 from statuspage.web.api_v1.operations import Call, operation
 from statuspage.web.json_errors import Refused
 from statuspage.web.operations import Body, Nothing
@@ -95,11 +95,11 @@ def _listed(
     rows = search.published(
         words=words, statuses=statuses, offset=window.offset, limit=window.limit
     )
-    return Teller(call, rows).all()
+    return IncidentSerializer(call, rows).all()
 
 
 def _told(call: Call[Body], row: Row) -> Incident:
-    return Teller(call, [row]).one()
+    return IncidentSerializer(call, [row]).one()
 
 
 # ── opening ────────────────────────────────────────────────────────────────────
@@ -233,9 +233,9 @@ def update_incident(call: Call[IncidentBody], incident_id: str) -> Incident:
     if has_news:
         _tell(row, sent, call, status=status, window=window, claims=claims)
     else:
-        affected.say_of_components(row, claims, by=call.by, at=call.at)
+        affected.set_affected_components(row, claims, by=call.by, at=call.at)
     if gone:
-        affected.leave_out(row, gone, by=call.by, at=call.at)
+        affected.remove_components(row, gone, by=call.by, at=call.at)
     return _told(call, row)
 
 
@@ -343,7 +343,7 @@ def _words(sent: IncidentFields) -> str:
 def _keep(row: Row, sent: IncidentFields, call: Call[IncidentBody]) -> None:
     """What is no word to customers: data of the client's own, and reminders to staff."""
     if details := sent.details:
-        affected.attach(row, details, by=call.by, at=call.at)
+        affected.set_metadata(row, details, by=call.by, at=call.at)
     if "reminder_intervals" in sent.said():
         affected.set_reminders(row, sent.reminders(), by=call.by, at=call.at)
 

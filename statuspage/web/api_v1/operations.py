@@ -21,7 +21,7 @@ from sqlalchemy import exc
 from werkzeug.routing import BaseConverter
 
 from statuspage import clock
-from statuspage.db import db, reading, without_waiting
+from statuspage.db import db, read_only, without_waiting
 from statuspage.domain import idempotency, page_settings, tokens
 from statuspage.domain.events import Actor
 from statuspage.domain.page_settings import Page
@@ -148,7 +148,7 @@ def _serve(one: Operation, **keys: str) -> Response:
     token = _authenticate(at)
     _brake(token)
     if one.method == "GET":
-        reading()
+        read_only()
     page = _page(keys)
     if not token.may(one.needs):
         raise Refused(403, f"This token may not do that; it needs the scope {one.needs.value!r}.")
@@ -172,7 +172,7 @@ def _authenticate(at: datetime) -> ApiToken:
         secret = request.args.get("api_key", "").strip()
     if not secret:
         raise Refused(401, "Send a token: Authorization: OAuth YOUR_TOKEN.")
-    reading()
+    read_only()
     token = tokens.with_secret(secret)
     if token is None or not token.works(at):
         raise Refused(401, "Could not authenticate: the token is unknown, revoked or expired.")

@@ -75,7 +75,7 @@ def groups_named(ids: Sequence[str]) -> list[PageAccessGroup]:
 def components_told(call: Call[Body], holder: Holder) -> list[Component]:
     """A part of what they hold."""
     held = page_access.components_of(holder, offset=call.window.offset, limit=call.window.limit)
-    teller = components.Teller(call)
+    teller = components.ComponentSerializer(call)
     return [teller.component(row) for row in held]
 
 

@@ -102,7 +102,7 @@ def publish_postmortem(call: Call[PublicationBody], incident_id: str) -> Postmor
     postmortems.publish(row, notify=bool(sent.notify_subscribers), needs=(), by=call.by, at=call.at)
     if tweet := sent.said().keys() & {"notify_twitter", "custom_tweet"}:
         kept = {name: getattr(sent, name) for name in sorted(tweet)}
-        affected.attach(incident, {TWEET: kept}, by=call.by, at=call.at)
+        affected.set_metadata(incident, {TWEET: kept}, by=call.by, at=call.at)
     return _told(call, row)
 
 

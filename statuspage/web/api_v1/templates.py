@@ -6,7 +6,7 @@ from statuspage.domain.incidents import templates as incident_templates
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
-from statuspage.web.api_v1.components import Component, Teller, named
+from statuspage.web.api_v1.components import Component, ComponentSerializer, named
 from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Shape
 from statuspage.web.operations import Body, Nothing
@@ -70,7 +70,7 @@ def create_template(call: Call[TemplateBody]) -> IncidentTemplate:
         by=call.by,
         at=call.at,
     )
-    return _tell(Teller(call), row)
+    return _tell(ComponentSerializer(call), row)
 
 
 @operation(
@@ -82,11 +82,13 @@ def create_template(call: Call[TemplateBody]) -> IncidentTemplate:
 )
 def list_templates(call: Call[Nothing]) -> list[IncidentTemplate]:
     """Every template, by name."""
-    teller = Teller(call)
+    teller = ComponentSerializer(call)
     return [_tell(teller, row) for row in call.window.of(incident_templates.listed())]
 
 
-def _tell(teller: Teller, row: incident_templates.IncidentTemplate) -> IncidentTemplate:
+def _tell(
+    teller: ComponentSerializer, row: incident_templates.IncidentTemplate
+) -> IncidentTemplate:
     present = [one for one in row.components if one.archived_at is None]
     return IncidentTemplate(
         id=row.public_id,

@@ -12,7 +12,7 @@ from statuspage.domain.components.claims_store import ComponentClaim
 from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.tokens import Scope
-from statuspage.domain.uptime import Stretch, day_start, stretch
+from statuspage.domain.uptime import Period, day_start, period
 from statuspage.errors import Invalid
 from statuspage.web.api_v1 import groups
 from statuspage.web.api_v1.components import find
@@ -75,7 +75,7 @@ def component_uptime(call: Call[Nothing], component_id: str) -> ComponentUptime:
     row = find(component_id)
     start, end, warning = _range(call, row.start_date)
     claims = _claims([row], start, end)
-    figures = stretch([one.span for one in claims[row.id]], start, end, at=call.at)
+    figures = period([one.span for one in claims[row.id]], start, end, at=call.at)
     return ComponentUptime(
         range_start=seconds(start, call.page.zone),
         range_end=seconds(end, call.page.zone),
@@ -104,7 +104,7 @@ def group_uptime(call: Call[Nothing], id: str) -> ComponentGroupUptime:  # noqa:
         counts_from = max(start, _start_of(one.start_date, call.page.zone) or start)
         if counts_from < end:
             spans = [claim.span for claim in claims[one.id]]
-            figures.append(stretch(spans, counts_from, end, at=call.at))
+            figures.append(period(spans, counts_from, end, at=call.at))
     related = None
     if not _is_skipped(call):
         related = [
@@ -124,7 +124,7 @@ def group_uptime(call: Call[Nothing], id: str) -> ComponentGroupUptime:  # noqa:
     )
 
 
-def _mean(figures: Sequence[Stretch]) -> float:
+def _mean(figures: Sequence[Period]) -> float:
     """Truncated to two decimals; 100 for a group of nothing."""
     if not figures:
         return 100.0

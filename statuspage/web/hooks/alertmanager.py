@@ -20,9 +20,9 @@ from limits import RateLimitItemPerMinute
 from sqlalchemy import exc
 
 from statuspage import clock
-from statuspage.db import db, reading
+from statuspage.db import db, read_only
 from statuspage.domain import alerts as monitoring
-from statuspage.domain.alerts import Notice, Report, TooManyOpenError
+from statuspage.domain.alerts import AlertGroup, AlertReport, TooManyOpenError
 from statuspage.domain.incidents.models import MAX_NAME, Incident
 from statuspage.domain.statuses import ComponentStatus
 from statuspage.domain.tokens import ApiToken, Scope
@@ -74,7 +74,7 @@ def take() -> ResponseReturnValue:
 def _take(secret: str) -> ResponseReturnValue | None:
     """None where the token may not report alerts."""
     at = clock.now()
-    reading()
+    read_only()
     found = common.token_of(secret, Scope.ALERTS, at=at)
     if found is None:
         return None
@@ -94,7 +94,7 @@ def _take(secret: str) -> ResponseReturnValue | None:
     return answer(200, alerts=len(notice.reports), incident=incident and incident.public_id)
 
 
-def _receive(secret: str, notice: Notice, at: datetime) -> Incident | None:
+def _receive(secret: str, notice: AlertGroup, at: datetime) -> Incident | None:
     for left in reversed(range(TRIES)):
         found = common.token_of(secret, Scope.ALERTS, at=at)
         if found is None:
@@ -108,7 +108,7 @@ def _receive(secret: str, notice: Notice, at: datetime) -> Incident | None:
     return None
 
 
-def _write(token: ApiToken, notice: Notice, at: datetime) -> Incident | None:
+def _write(token: ApiToken, notice: AlertGroup, at: datetime) -> Incident | None:
     incident = monitoring.receive(notice, token=token, at=at)
     common.note_use(token, at=at)
     db.session.commit()
@@ -124,7 +124,7 @@ def _too_many(sentence: str) -> Response:
 # ── reading ────────────────────────────────────────────────────────────────────
 
 
-def parse(body: bytes) -> Notice:
+def parse(body: bytes) -> AlertGroup:
     """What is told, bounded. Raises `UnreadableError` with a sentence."""
     try:
         told = json.loads(body)
@@ -139,7 +139,7 @@ def parse(body: bytes) -> Notice:
         raise UnreadableError("Each of the `alerts` is an object with labels.")
     reports = tuple(map(_report, alerts))
     shared = _words_of(told, "commonAnnotations")
-    return Notice(
+    return AlertGroup(
         group_key=_digest(_text(told.get("groupKey")) or "".join(r.fingerprint for r in reports)),
         name=_line(shared.get("summary", "")),
         body=shared.get("description", ""),
@@ -147,14 +147,14 @@ def parse(body: bytes) -> Notice:
     )
 
 
-def _report(alert: dict[str, Any]) -> Report:
+def _report(alert: dict[str, Any]) -> AlertReport:
     labels, annotations = _words_of(alert, "labels"), _words_of(alert, "annotations")
     fingerprint = _text(alert.get("fingerprint"))
     if not 0 < len(fingerprint) <= monitoring.MAX_FINGERPRINT:
         fingerprint = _digest(json.dumps(labels, sort_keys=True))
     named = labels.get("components") or labels.get("component", "")
     words = [word.strip()[:MAX_NAME] for word in named.split(",") if word.strip()]
-    return Report(
+    return AlertReport(
         fingerprint=fingerprint,
         name=_line(annotations.get("summary") or labels.get("alertname", "")) or "Alert",
         body=annotations.get("description", ""),

@@ -37,7 +37,7 @@ def take(token: str) -> ResponseReturnValue:
         return _ask_a_person(found, asked.url)
     except UnreadableError as unreadable:
         return answer(400, error=str(unreadable))
-    number = bounces.take(reported, by=found.actor, at=at)
+    number = bounces.record(reported, by=found.actor, at=at)
     common.note_use(found, at=at)
     db.session.commit()
     return answer(200, reported=len(reported), taken=number)

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 @bp.post("")
 def take() -> ResponseReturnValue:
-    if security.came_from_elsewhere():
+    if security.is_cross_site():
         return answer(403, error="Only pages of this host report here.")
     if not security.limiter.limiter.hit(PER_NETWORK, "policy", security.network()):
         return answer(429, error="That is enough for a minute.")

@@ -18,7 +18,7 @@ from statuspage.page.badges import Badge
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.build import NoPageError
 from statuspage.serving.middleware import obtain, publish, respond
-from statuspage.serving.response import Answer, Rendering
+from statuspage.serving.response import CachedResponse, Rendering
 
 bp = Blueprint("sharing", __name__)
 
@@ -101,8 +101,8 @@ def _labelled(address: str, stands: Callable[[], Badge | None], label: str) -> R
 
 
 @lru_cache(maxsize=LABELS_REMEMBERED)
-def _drawn(said: bytes, changed_at: datetime, label: str) -> Answer:
-    return Answer.of(_drawing(replace(Badge.from_json(said), label=label)), changed_at)
+def _drawn(said: bytes, changed_at: datetime, label: str) -> CachedResponse:
+    return CachedResponse.of(_drawing(replace(Badge.from_json(said), label=label)), changed_at)
 
 
 def _drawing(badge: Badge) -> Rendering:

@@ -18,8 +18,8 @@ from statuspage.page.html.formatting import Times
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.build import NoPageError
 from statuspage.page.snapshot.values import Retracted, Snapshot
-from statuspage.serving.cache import Published, UnavailableError
-from statuspage.serving.middleware import LANGUAGE, publish, respond, sorry
+from statuspage.serving.cache import ResponseCache, UnavailableError
+from statuspage.serving.middleware import LANGUAGE, error_response, publish, respond
 from statuspage.serving.response import Rendering
 from statuspage.web.public import subscriptions
 
@@ -154,7 +154,7 @@ def missing(error: NotFound) -> ResponseReturnValue:
     """404 in the looks of the site. Made once, whatever is asked for; no rows are read."""
     if request.method not in ("GET", "HEAD"):
         return error
-    published: Published = current_app.extensions["published"]
+    published: ResponseCache = current_app.extensions["published"]
     try:
         answer = published.obtain((MISSING, LANGUAGE), _missing)
     except UnavailableError:
@@ -188,7 +188,7 @@ def unstorable(_error: DataError) -> ResponseReturnValue:
 
 def unexpected(_error: InternalServerError) -> ResponseReturnValue:
     """Calm words for what nobody foresaw; the traceback is in the log."""
-    return sorry(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side.")
+    return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side.")
 
 
 def _ready(render: Callable[[], Rendering | None]) -> Callable[[], Rendering | None]:

@@ -16,14 +16,14 @@ from sqlalchemy import exc
 from werkzeug.datastructures import MultiDict
 
 from statuspage import clock
-from statuspage.db import db, reading
+from statuspage.db import db, read_only
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.subscribers import push_keys
 from statuspage.domain.subscribers.push_subscriptions import Browser
 from statuspage.domain.subscribers.subscriptions import Subscriber
 from statuspage.errors import Invalid
 from statuspage.lib import signed_links
-from statuspage.lib.http_client import Outgoing
+from statuspage.lib.http_client import HttpClient
 from statuspage.lib.signed_links import Purpose
 from statuspage.page import push_assets
 from statuspage.page.html import subscription_pages
@@ -39,7 +39,7 @@ from statuspage.web.public.subscriptions import (
     PRIVATE,
     open_incident,
 )
-from statuspage.web.security import came_from_elsewhere, limiter, network
+from statuspage.web.security import is_cross_site, limiter, network
 
 RETRY_AFTER_S = 3600
 
@@ -129,7 +129,7 @@ def subscribe() -> ResponseReturnValue:
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def known() -> ResponseReturnValue:
     """How this browser stands; 404 where it is not subscribed. Changes nothing."""
-    reading()
+    read_only()
     asked = _read(_Known)
     incident = incidents.get(asked.incident) if asked.incident else None
     one = push_keys.find(asked.subscription.browser(), incident)
@@ -203,7 +203,7 @@ def manifest() -> ResponseReturnValue:
 
 def _read(shape: type[Shape]) -> Shape:
     """What was sent. Raises `Invalid` for another shape, or where another site sends it."""
-    if came_from_elsewhere():
+    if is_cross_site():
         raise Invalid(subscription="Subscribe from the page itself.")
     try:
         return shape.model_validate(request.get_json(silent=True))
@@ -223,7 +223,7 @@ def _check_reachable(browser: Browser) -> None:
         is_public = "." in host.strip(".")
     else:
         networks = current_app.config["SETTINGS"].outgoing_networks
-        is_public = Outgoing(networks).may_reach(host)
+        is_public = HttpClient(networks).may_reach(host)
     if not is_public:
         raise Invalid(endpoint="This is not the address of a push service.")
 

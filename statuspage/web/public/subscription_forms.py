@@ -12,11 +12,11 @@ from statuspage import clock
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.subscribers.subscriptions import Channel, Choice, Contact, Wants
+from statuspage.domain.subscribers.subscriptions import Channel, Choice, Contact, NotifyOn
 from statuspage.errors import Invalid
 from statuspage.notify.channels import registry
 from statuspage.page.html import subscription_pages
-from statuspage.page.html.subscription_pages import Typed
+from statuspage.page.html.subscription_pages import FormValues
 from statuspage.page.snapshot.values import IncidentView
 
 
@@ -85,10 +85,10 @@ def chosen(sent: MultiDict[str, str]) -> list[Component]:
     return found
 
 
-def wants(sent: MultiDict[str, str]) -> Wants:
+def wants(sent: MultiDict[str, str]) -> NotifyOn:
     """Raises `Invalid`."""
     try:
-        return Wants(sent.get("wants", Wants.EVERY.value))
+        return NotifyOn(sent.get("wants", NotifyOn.EVERY.value))
     except ValueError:
         raise Invalid(wants="Choose how much you want to hear.") from None
 
@@ -105,12 +105,12 @@ def time_zone(sent: MultiDict[str, str]) -> str | None:
     return name if name in clock.time_zones() else None
 
 
-def typed() -> Typed:
+def typed() -> FormValues:
     """What stands in the form, for a refused one to keep."""
-    return Typed(
+    return FormValues(
         channel=request.form.get("channel", ""),
         fields=request.form.to_dict(),
         components=set(request.form.getlist("component")),
         groups=set(request.form.getlist("group")),
-        wants=request.form.get("wants", Wants.EVERY.value),
+        wants=request.form.get("wants", NotifyOn.EVERY.value),
     )

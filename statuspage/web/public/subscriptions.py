@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.db import db, reading
+from statuspage.db import db, read_only
 from statuspage.domain.subscribers import push_keys
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import (
@@ -35,14 +35,14 @@ from statuspage.notify.channels.webhook import signing_secret
 from statuspage.page.html import pages as pages_html
 from statuspage.page.html import subscription_pages
 from statuspage.page.html.formatting import Times
-from statuspage.page.html.subscription_pages import Typed
+from statuspage.page.html.subscription_pages import FormValues
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.build import NoPageError
 from statuspage.page.snapshot.values import IncidentPage, IncidentView, PageView, Snapshot
-from statuspage.serving.middleware import publish, sorry
+from statuspage.serving.middleware import error_response, publish
 from statuspage.serving.response import HTML_POLICY, Rendering
 from statuspage.web.public import subscription_forms
-from statuspage.web.security import came_from_elsewhere, limiter, network
+from statuspage.web.security import is_cross_site, limiter, network
 
 PER_NETWORK = "20 per 10 minutes; 60 per hour"
 PER_ADDRESS = "6 per day"
@@ -85,7 +85,7 @@ def form_of_incident(public_id: str) -> ResponseReturnValue:
 
 def _form(
     incident: IncidentView | None = None,
-    typed: Typed | None = None,
+    typed: FormValues | None = None,
     errors: dict[str, str] | None = None,
 ) -> Rendering:
     taken, key = _take(), _push_key()
@@ -133,7 +133,7 @@ def _is_no_text() -> bool:
 @limiter.limit(TEXTS_PER_NETWORK, key_func=network, exempt_when=_is_no_text)
 def subscribe() -> ResponseReturnValue:
     """The same answer for every address, known or not."""
-    if came_from_elsewhere():
+    if is_cross_site():
         return _refuse(
             "This form came from another site",
             "Nothing was saved. Subscribe from this page itself.",
@@ -178,7 +178,7 @@ def _ask(incident: IncidentView | None) -> None:
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def confirm_page(token: str) -> ResponseReturnValue:
     """Mail scanners follow links: this shows a button and changes nothing."""
-    reading()
+    read_only()
     one = _owner(Purpose.CONFIRM, token)
     if one is None:
         return _private(subscription_pages.ended(*_page()))
@@ -208,7 +208,7 @@ def confirm(token: str) -> ResponseReturnValue:
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def unsubscribe_page(token: str) -> ResponseReturnValue:
     """Asks. Only POST unsubscribes (RFC 8058)."""
-    reading()
+    read_only()
     one = _owner(Purpose.UNSUBSCRIBE, token)
     if one is not None:
         return _private(subscription_pages.unsubscribe(*_page(), one, _path(Purpose.MANAGE, one)))
@@ -247,7 +247,7 @@ def lead_out(public_id: str) -> ResponseReturnValue:
 @bp.get("/subscriptions/<token>")
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def show(token: str) -> ResponseReturnValue:
-    reading()
+    read_only()
     one = _owner(Purpose.MANAGE, token)
     if one is None:
         return _private(_gone())
@@ -306,7 +306,7 @@ def leave(token: str) -> ResponseReturnValue:
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def export(token: str) -> ResponseReturnValue:
     """Everything that is kept about them."""
-    reading()
+    read_only()
     one = _owner(Purpose.MANAGE, token)
     if one is None:
         return _private(_gone())
@@ -367,7 +367,7 @@ def not_ready(_error: NoPageError) -> ResponseReturnValue:
 def database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
     log.error("subscribing.database_unavailable", error=str(getattr(lost, "orig", lost)))
     db.session.remove()
-    return sorry(
+    return error_response(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "We can not reach our own records at the moment. Nothing was changed; try again soon.",
     )

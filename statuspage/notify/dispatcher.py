@@ -10,13 +10,13 @@ from datetime import datetime
 import structlog
 from flask import Flask
 
-from statuspage.db import db, reading
+from statuspage.db import db, read_only
 from statuspage.domain import events
 from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.notify import deliveries, fanout, staff_emails
 from statuspage.notify.channels import base, registry
-from statuspage.notify.clock_jumps import Steady
-from statuspage.notify.sender import Lane
+from statuspage.notify.clock_jumps import ClockGuard
+from statuspage.notify.sender import ChannelWorker
 
 STOP_S = 8.0
 """How long a stopping worker waits for what is being sent."""
@@ -26,7 +26,7 @@ PIECES_PER_STEP = 4
 log = structlog.get_logger(__name__)
 
 
-class Teller:
+class Dispatcher:
     """Fan-out and lanes of one worker. `ways` are the channels that can work here.
 
     `steady` says whether the moments that `step` gets can be trusted.
@@ -37,11 +37,11 @@ class Teller:
         app: Flask,
         ways: dict[Channel, base.ChannelSender] | None = None,
         *,
-        steady: Steady | None = None,
+        steady: ClockGuard | None = None,
     ) -> None:
         self._app = app
         self._ways = registry.channel_senders(app.config["SETTINGS"]) if ways is None else ways
-        self._lanes: dict[Channel, Lane] = {}
+        self._lanes: dict[Channel, ChannelWorker] = {}
         self._stepping = threading.Lock()
         self._steady = steady
 
@@ -51,19 +51,19 @@ class Teller:
         True while there is more to enter. Called by the tick and whenever news come in.
         """
         with self._stepping, self._app.app_context():
-            reading()
+            read_only()
             spare = self._steady is not None and self._steady.was_set_lately(at)
             has_due = deliveries.has_due(at=at, spare_leases=spare)
-            has_news = bool(events.to_tell(limit=1))
+            has_news = bool(events.pending_fanout(limit=1))
             # Most ticks find nothing, and must not stand in the way of who writes.
             db.session.rollback()
             if has_due:
-                deliveries.wake_due(at=at, spare_leases=spare)
+                deliveries.requeue_due(at=at, spare_leases=spare)
                 db.session.commit()
-            is_more = has_news and enter_waiting(at)
+            is_more = has_news and fan_out_pending(at)
         with self._app.app_context():
-            reading()
-            for channel in deliveries.waiting_channels():
+            read_only()
+            for channel in deliveries.pending_channels():
                 self._lane(channel)
         return is_more
 
@@ -80,23 +80,23 @@ class Teller:
         if channel not in self._ways:
             return  # It waits, visibly, until an operator sets the channel up.
         if channel not in self._lanes:
-            self._lanes[channel] = Lane(self._app, channel, self._ways[channel])
+            self._lanes[channel] = ChannelWorker(self._app, channel, self._ways[channel])
             self._lanes[channel].start()
         self._lanes[channel].wake()
 
 
-def enter_waiting(at: datetime) -> bool:
+def fan_out_pending(at: datetime) -> bool:
     """A few pieces of each event that is not through, the newest event first.
 
     Commits after each piece. True while there is more.
     """
     is_more = False
-    for event in reversed(events.to_tell(limit=100)):
+    for event in reversed(events.pending_fanout(limit=100)):
         if staff_emails.is_about_staff(event):
-            staff_emails.pass_on(event, at=at)
+            staff_emails.enqueue(event, at=at)
             continue
         for _ in range(PIECES_PER_STEP):
-            goes_on = fanout.enter_next(event, at=at)
+            goes_on = fanout.fan_out_next(event, at=at)
             db.session.commit()
             if not goes_on:
                 break
