@@ -21,13 +21,12 @@ from argon2 import PasswordHasher
 from werkzeug.serving import make_server
 
 from statuspage import config
-from statuspage.cli import commands
 from statuspage.config import Settings
 from statuspage.db import db, migrate
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor
-from statuspage.factory import create_app
 from tests import made_once, servers
+from tests.apps import create_app
 
 SECRET = "only-for-tests-and-nothing-else"
 REQUIRE_ALL = "STATUSPAGE_REQUIRE_ALL"
@@ -157,7 +156,6 @@ def _usual_settings(tmp_path_factory) -> Settings:
 def app(settings):
     """The application, made as in production, but that each request sees the latest rows."""
     app = create_app(settings, watch=False)
-    commands.init_app(app)
     app.jinja_env.bytecode_cache = _TEMPLATES
     with app.app_context():
         engine = db.engine
@@ -173,7 +171,6 @@ def another(settings):
 
     def make(**changed):
         made.append(create_app(settings.model_copy(update=changed), watch=False))
-        commands.init_app(made[-1])
         return made[-1]
 
     yield make

@@ -5,7 +5,7 @@ import pytest
 from statuspage.domain import events
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor, totp
-from statuspage.factory import create_app
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 
 

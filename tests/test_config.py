@@ -156,7 +156,7 @@ def test_every_way_to_start_says_the_sentence_and_shows_no_traceback(monkeypatch
     assert run.returncode == 1
     assert run.stdout == ""
     assert run.stderr.splitlines() == [
-        "The status page can not start: PORT is wrong: input should be a valid integer, unable"
+        "The status page cannot start: PORT is wrong: input should be a valid integer, unable"
         " to parse string as an integer."
     ]
 

@@ -15,9 +15,9 @@ from statuspage.domain.events import Event
 from statuspage.domain.incidents.models import Incident, IncidentUpdate
 from statuspage.domain.staff import members as staff
 from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus
-from statuspage.factory import create_app
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.values import Snapshot
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 
 BASE = "https://status.example"

@@ -11,9 +11,9 @@ from statuspage.db import db, postgresql
 from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.factory import create_app
 from statuspage.serving import cache
 from statuspage.web import listening
+from tests.apps import create_app
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 FOREVER_S = 3600.0
@@ -22,8 +22,8 @@ FOREVER_S = 3600.0
 @pytest.fixture
 def never_asked(monkeypatch):
     """A process that is told of changes asks no more, so that none comes another way."""
-    monkeypatch.setattr(cache, "TOLD_CHECK_EVERY_S", FOREVER_S)
-    monkeypatch.setattr(cache, "TOLD_VALID_S", FOREVER_S)
+    monkeypatch.setattr(cache, "LISTENING_CHECK_EVERY_S", FOREVER_S)
+    monkeypatch.setattr(cache, "LISTENING_VALID_S", FOREVER_S)
 
 
 @pytest.fixture

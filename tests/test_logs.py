@@ -16,7 +16,6 @@ from statuspage.domain.staff import members as staff
 from statuspage.domain.staff.members import Role
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.domain.tokens import Scope
-from statuspage.factory import create_app
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
 from statuspage.notify import deliveries, sender
@@ -24,6 +23,7 @@ from statuspage.notify.channels import registry
 from statuspage.notify.dispatcher import fan_out_pending
 from statuspage.observability import logging as logs
 from tests.admin.conftest import BASE, Browser
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.mailbox import mail_server
 

@@ -21,13 +21,13 @@ from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor, sessions
-from statuspage.factory import create_app
+from tests.apps import create_app
 from tests.conftest import SECRET
 
 PROCESSES = 5
 ALL_AT_ONCE = """
 import os, sys, traceback
-from statuspage import create_app, parts
+from statuspage.factory import create_app, parts
 from alembic import command
 app = create_app()
 children = []
@@ -242,7 +242,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(bare, next_migration
 START = """
 import sys
 from pathlib import Path
-from statuspage import create_app, schema
+from statuspage.factory import create_app, schema
 schema.MIGRATIONS = Path(sys.argv[1])
 schema.bring_up_to_date(create_app())
 """

@@ -77,7 +77,8 @@ def test_a_full_disk_and_a_reader_who_hung_up_harm_nobody(pipe):
 
 def test_what_was_said_last_is_written_before_a_process_ends_and_by_its_forks_too():
     program = (
-        "import logging, multiprocessing, sys; from statuspage import logs\n"
+        "import logging, multiprocessing, sys\n"
+        "from statuspage.observability import logging as logs\n"
         "logs.configure('console')\n"
         "log = logging.getLogger('statuspage.x')\n"
         "log.warning('before')\n"

@@ -28,7 +28,7 @@ from statuspage.domain.events import SYSTEM, revision
 from statuspage.domain.incidents import maintenance
 from statuspage.domain.incidents.models import Incident
 from statuspage.domain.statuses import IncidentStatus
-from statuspage.factory import create_app
+from tests.apps import create_app
 
 PATIENCE_S = 60
 
@@ -90,9 +90,9 @@ class Group:
         """Process ids as the leader tells them."""
         found = {
             name: int(pid)
-            for name, pid in re.findall(r"(front|web|worker) started \(pid=(\d+)\)", self.output)
+            for name, pid in re.findall(r"(proxy|web|worker) started \(pid=(\d+)\)", self.output)
         }
-        assert set(found) == {"front", "web", "worker"}, self.output
+        assert set(found) == {"proxy", "web", "worker"}, self.output
         return found
 
     def ended(self) -> int:
@@ -222,22 +222,17 @@ def test_maintenance_that_is_due_begins_within_five_seconds(running):
     assert due <= begun <= due + timedelta(seconds=5)
 
 
-def test_the_front_answers_readers_and_takes_the_processor_first(running):
+def test_the_proxy_hides_the_name_of_the_web_server(running):
     with urlopen(f"{running.address}/", timeout=10) as answer:
         assert "Server" not in answer.headers
-    processes = running.processes()
-    niceness = {
-        name: os.getpriority(os.PRIO_PROCESS, processes[name]) for name in ("front", "worker")
-    }
-    assert niceness["worker"] > niceness["front"] == os.nice(0)
 
 
-def test_without_a_front_the_web_process_listens_itself_and_stops_as_well(start):
+def test_without_a_proxy_the_web_process_listens_itself_and_stops_as_well(start):
     group = start(STATUSPAGE_DEMO="0", STATUSPAGE_FRONT="0")
     group.wait_until_ready()
     with urlopen(group.address) as answer:
         assert (answer.status, answer.headers["Server"]) == (200, "web")
-    assert "front started" not in group.output
+    assert "proxy started" not in group.output
     running = [int(pid) for pid in re.findall(r"started \(pid=(\d+)\)", group.output)]
     group.process.send_signal(signal.SIGTERM)
     assert group.ended() == 128 + signal.SIGTERM
@@ -295,16 +290,16 @@ def test_the_group_can_be_stopped_after_nobody_listens_to_it_any_more(tmp_path):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("name", ["worker", "web", "front"])
+@pytest.mark.parametrize("name", ["worker", "web", "proxy"])
 def test_a_process_that_is_killed_is_started_again_and_the_others_go_on(running, name):
     before = running.processes()
     os.kill(before[name], signal.SIGKILL)
-    if name != "front":
+    if name != "proxy":
         # No reader notices: what was asked for once is answered without the others.
         assert running.get("/")[0] == 200
     _wait(lambda: running.processes()[name] != before[name], running)
     _wait(lambda: running.answers("/readyz") and running.answers("/"), running)
-    others = {"front", "web", "worker"} - {name}
+    others = {"proxy", "web", "worker"} - {name}
     assert {other: running.processes()[other] for other in others} == {
         other: before[other] for other in others
     }
@@ -324,7 +319,7 @@ main.PAUSES_S = (0.0, 0.1, 20.0)
 leader = main._Leader()
 with leader.ending_all():
     leader.start("worker", end)
-    leader.keep()
+    leader.supervise()
 """
 
 
@@ -342,12 +337,12 @@ def test_what_keeps_ending_is_started_again_later_and_later():
 
 REFUSED = """
 import os, sys
-from statuspage.__main__ import _Leader
+from statuspage.cli.run import _Leader
 
 leader = _Leader()
 with leader.ending_all():
-    leader.start("front", lambda: sys.exit("It can not listen."))
-    leader.keep()
+    leader.start("proxy", lambda: sys.exit("It cannot listen."))
+    leader.supervise()
 """
 
 
@@ -356,12 +351,12 @@ def test_a_part_that_refuses_to_run_ends_the_group():
         [sys.executable, "-c", REFUSED], cwd=PROJECT, capture_output=True, text=True
     )
     assert group.returncode == 1
-    assert group.stderr == "It can not listen.\n"
+    assert group.stderr == "It cannot listen.\n"
 
 
 LATE = """
 import signal, time
-from statuspage.__main__ import _Leader
+from statuspage.cli.run import _Leader
 
 def finish():
     asked = []
@@ -375,7 +370,7 @@ leader = _Leader()
 with leader.ending_all():
     leader.start("worker", finish)
     try:
-        leader.keep()
+        leader.supervise()
     finally:
         leader.ask_to_end()
 """
@@ -411,7 +406,7 @@ def test_a_port_that_is_taken_is_told_in_one_sentence(running, start):
     second = start(PORT=str(running.port))
     assert second.ended() == 1
     assert second.lines == [
-        f"The status page can not start: 127.0.0.1:{running.port} can not be used (Address already"
+        f"The status page cannot start: 127.0.0.1:{running.port} is not available (Address already"
         " in use). Choose another port with PORT=…\n"
     ]
 
@@ -420,7 +415,7 @@ def test_a_part_that_is_not_there_is_told_in_one_sentence():
     parts = [sys.executable, "-m", "statuspage", "front", "web", "mail"]
     ended = subprocess.run(parts, cwd=PROJECT, capture_output=True, text=True)
     assert ended.returncode == 1
-    assert ended.stderr == "There is no mail to start, only front, web, worker.\n"
+    assert ended.stderr == "There is no process “mail”, only proxy, web, worker.\n"
 
 
 def test_all_files_of_locked_dependencies_name_no_index_and_have_hashes():

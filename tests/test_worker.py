@@ -19,10 +19,10 @@ from statuspage.domain.incidents import maintenance
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
-from statuspage.factory import create_app
 from statuspage.notify import worker as jobs
 from statuspage.notify.queue import queue_of
 from tests import servers
+from tests.apps import create_app
 from tests.conftest import on_sqlite
 
 HOUR = timedelta(hours=1)

@@ -30,9 +30,9 @@ from statuspage.db import integrity, migrate
 from statuspage.demo import first_start
 from statuspage.export import runner
 from statuspage.factory import WEB_SOCKET, create_app
-from statuspage.front.server import Front
 from statuspage.notify import worker as notify_worker
 from statuspage.observability import error_reporting, logging, metrics
+from statuspage.proxy.server import Proxy
 from statuspage.web import headers
 
 PROXY, WEB, WORKER = PARTS = ("proxy", "web", "worker")
@@ -99,7 +99,13 @@ def proxy(settings: Settings, web_socket: Path) -> None:
     async def serve() -> None:
         threads = WEB_THREADS * settings.web_processes
         is_https = settings.base_url.startswith("https://")
-        server = Front(web_socket, threads=threads, is_https=is_https)
+        server = Proxy(
+            web_socket,
+            threads=threads,
+            is_https=is_https,
+            # Behind another proxy every connection comes from one address.
+            by_network=not settings.proxy_hops,
+        )
         await server.serve(settings.host, settings.port)
 
     try:

@@ -27,6 +27,8 @@ class HeartbeatKind(StrEnum):
 
 
 class Heartbeat(Model):
+    __tablename__ = "pulse"
+
     __table_args__ = (sa.UniqueConstraint("sign"),)
 
     sign: Mapped[HeartbeatKind]

@@ -14,11 +14,11 @@ from statuspage.db import db, migrate, postgresql
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
-from statuspage.factory import create_app
 from statuspage.notify import redis_queue
 from statuspage.web import counting
 from tests.admin.conftest import Browser, fields_of
 from tests.admin.test_incidents import an_update
+from tests.apps import create_app
 from tests.conftest import on_sqlite
 
 LIMIT_S = 3.0

@@ -14,8 +14,8 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor, totp
 from statuspage.domain.staff.members import Role
-from statuspage.factory import create_app
 from tests.admin.conftest import Browser, text_of
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 
 PASSWORD = "correct horse battery"

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from statuspage.db import damage_mark, db, integrity
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.factory import create_app
 from tests.admin.conftest import fields_of
 from tests.admin.test_incidents import an_update
+from tests.apps import create_app
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite

@@ -19,9 +19,9 @@ from statuspage.config import Settings
 from statuspage.db import db, postgresql
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.staff import members as staff
-from statuspage.factory import create_app
 from statuspage.notify import deliveries, dispatcher
 from statuspage.notify.deliveries import Delivery, DeliveryState
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 
 PASSPHRASE = "correct horse battery"

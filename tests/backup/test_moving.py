@@ -8,7 +8,7 @@ from statuspage.config import Settings
 from statuspage.db import db, migrate
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.factory import create_app
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 
 NEVER = "postgresql://postgres@127.0.0.1:1/nowhere"

@@ -16,8 +16,8 @@ from statuspage.domain.staff import second_factor, totp
 from statuspage.domain.staff.members import Role
 from statuspage.export import runner
 from statuspage.export.uploads import Standing, Standings
-from statuspage.factory import create_app
 from statuspage.notify import deliveries, dispatcher, heartbeat
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.conftest import *  # noqa: F403  a component, subscribers, an incident
 from tests.notify.mailbox import mail_server

@@ -17,7 +17,7 @@ from statuspage.db import db
 from statuspage.export import runner
 from statuspage.export.render import in_process
 from statuspage.export.worker import Mirror
-from statuspage.factory import create_app
+from tests.apps import create_app
 from tests.public import site
 
 

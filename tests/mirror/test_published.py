@@ -19,8 +19,8 @@ from statuspage.config import PROJECT
 from statuspage.db import db
 from statuspage.export import published
 from statuspage.export.staging import Stage
-from statuspage.factory import create_app
-from statuspage.front.kept import VARIES
+from statuspage.proxy.cache import VARIES
+from tests.apps import create_app
 from tests.mirror.nginx import free_port, nginx
 from tests.test_observatory import META, META_REFERRER, all_of, points
 

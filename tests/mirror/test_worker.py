@@ -7,7 +7,7 @@ from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.export import runner
-from statuspage.factory import create_app
+from tests.apps import create_app
 
 
 def until(is_so, seconds: float) -> None:

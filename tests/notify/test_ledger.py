@@ -90,7 +90,7 @@ def test_every_active_subscriber_is_entered_once_however_often_it_is_tried(
 def test_a_long_list_is_entered_piece_by_piece(
     app, subscribed, an_incident, entered, states, monkeypatch
 ):
-    monkeypatch.setattr(fanout, "PIECE", 3)
+    monkeypatch.setattr(fanout, "SUBSCRIBERS_PER_STEP", 3)
     subscribed(20)
     an_incident()
     entered()
@@ -100,7 +100,7 @@ def test_a_long_list_is_entered_piece_by_piece(
 @on_sqlite
 @pytest.mark.usefixtures("traveller")
 def test_time_passes_while_a_long_list_is_entered(app, subscribed, an_incident, monkeypatch):
-    monkeypatch.setattr(fanout, "PIECE", 1)
+    monkeypatch.setattr(fanout, "SUBSCRIBERS_PER_STEP", 1)
     monkeypatch.setattr(jobs, "TICK_S", 0.01)
     subscribed(3 * PIECES_PER_STEP)
     an_incident()
@@ -125,7 +125,7 @@ def test_time_passes_while_a_long_list_is_entered(app, subscribed, an_incident, 
 def test_several_workers_enter_everybody_once(
     app, subscribed, an_incident, states, at, monkeypatch
 ):
-    monkeypatch.setattr(fanout, "PIECE", 2)
+    monkeypatch.setattr(fanout, "SUBSCRIBERS_PER_STEP", 2)
     subscribed(15)
     an_incident()
     together = threading.Barrier(3)

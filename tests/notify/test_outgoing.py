@@ -7,6 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from statuspage.lib.http_client import MAX_RESPONSE_BYTES, HttpClient, RequestError, Response
+from statuspage.notify.channels.base import Failed
 from statuspage.notify.channels.http import judge
 from tests.notify import receivers
 
@@ -60,7 +61,7 @@ def test_what_is_no_answer_is_tried_again(behave):
 
 def test_a_redirect_is_not_followed():
     answered, _, _ = sent_to(receivers.answers(302, "Location: http://169.254.169.254/"))
-    with pytest.raises(RequestError, match="redirects are not followed"):
+    with pytest.raises(Failed, match="redirects are not followed"):
         judge(answered)
 
 
@@ -133,7 +134,7 @@ def test_a_status_is_judged_once_for_every_channel(status, is_final, is_gone):
     if is_final is None:
         judge(answered)
         return
-    with pytest.raises(RequestError) as failed:
+    with pytest.raises(Failed) as failed:
         judge(answered)
     assert (failed.value.is_final, failed.value.is_gone) == (is_final, is_gone)
     if not is_gone:

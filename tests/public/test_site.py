@@ -21,7 +21,7 @@ from statuspage.domain.incidents import corrections
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Moment
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
-from statuspage.factory import create_app
+from tests.apps import create_app
 from tests.conftest import on_sqlite
 from tests.public import site
 from tests.public.site import Page, text_of

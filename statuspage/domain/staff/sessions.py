@@ -23,6 +23,8 @@ MAX_BROWSER = 64
 
 
 class AdminSession(Model):
+    __tablename__ = "desk_session"
+
     public_id: Mapped[PublicId]
     staff_id: Mapped[int] = mapped_column(sa.ForeignKey("staff.id", ondelete="CASCADE"), index=True)
     key_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)

@@ -10,13 +10,14 @@ from datetime import timedelta
 import brotli
 import pytest
 
-from statuspage.front import kept, reader
-from tests.front.parts import WORDS, Running, rest, until
+from statuspage.proxy import cache as kept
+from statuspage.proxy import limits
+from tests.proxy.parts import WORDS, Running, rest, until
 
 
 def test_sixty_readers_who_never_finish_stall_nobody_and_are_told_so(front, monkeypatch):
-    monkeypatch.setattr(reader, "HEAD_S", 0)
-    monkeypatch.setattr(reader, "BODY_S", 0)
+    monkeypatch.setattr(limits, "HEADER_TIMEOUT_S", 0)
+    monkeypatch.setattr(limits, "BODY_TIMEOUT_S", 0)
     head = b"POST /desk HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
     held = []
     for number in range(60):
@@ -33,7 +34,7 @@ def test_sixty_readers_who_never_finish_stall_nobody_and_are_told_so(front, monk
 
 
 def test_a_reader_who_takes_nothing_is_let_go(front, monkeypatch):
-    monkeypatch.setattr(reader, "STUCK_S", 0)
+    monkeypatch.setattr(limits, "WRITE_TIMEOUT_S", 0)
     with front.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -170,7 +171,7 @@ def test_an_answer_that_breaks_off_is_not_passed_for_a_whole_one(front):
 def test_a_web_process_that_hangs_keeps_no_reader_of_stored_pages_waiting(
     front, behind, monkeypatch
 ):
-    monkeypatch.setattr(kept, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(kept, "CHECK_TIMEOUT_S", 0.2)
     before = front.ask("/")
     behind.stop()
     with socket.socket(socket.AF_UNIX) as mute:
@@ -187,7 +188,7 @@ def test_a_web_process_that_hangs_keeps_no_reader_of_stored_pages_waiting(
 
 
 def test_a_view_that_hangs_ends_in_calm_words(front, behind, monkeypatch):
-    monkeypatch.setattr(reader, "ANSWER_S", 0.1)
+    monkeypatch.setattr(limits, "RESPONSE_TIMEOUT_S", 0.1)
     behind.hold.clear()
     status, fields, _ = front.ask("/slow")
     assert (status, fields["retry-after"]) == (503, "30")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from statuspage.front import kept
-from tests.front.parts import Behind, Running
+from statuspage.proxy import cache as kept
+from tests.proxy.parts import Behind, Running
 
 
 @pytest.fixture

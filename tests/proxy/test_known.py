@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from statuspage.front import known
-from tests.front.parts import WORDS
+from statuspage.proxy import request_cache as known
+from tests.proxy.parts import WORDS
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -53,7 +53,7 @@ def whole(connection) -> bytes:
 def test_the_same_words_get_the_same_answer_however_often(front, words):
     first, second, third = undated(say_each(front, words, words, words))
     assert first == second == third
-    assert len(front.front.known) == 1
+    assert len(front.front.parsed) == 1
     assert undated(say_each(front, words, ASK, words)[::2]) == [first, first]
 
 
@@ -61,7 +61,7 @@ def test_the_same_words_get_the_same_answer_however_often(front, words):
 def test_what_was_said_before_is_answered_with_what_is_stored_now(front, behind):
     say_each(front, ASK, ASK)
     behind.text = "Partial outage."
-    front.front.store.let_go_of_unused(float("inf"))
+    front.front.cache.evict_idle(float("inf"))
     assert b"Partial outage." in say_each(front, ASK)[0]
     assert b"Partial outage." in say_each(front, ASK, ASK)[1]
 
@@ -84,7 +84,7 @@ def test_known_words_do_not_spare_the_check(front, behind):
         b"GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"y" * known.LONGEST_BYTES),
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"y" * known.MAX_HEAD_BYTES),
         b"POST / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
         ASK + ASK,
@@ -97,7 +97,7 @@ def test_words_that_are_not_one_plain_question_are_not_remembered(front, words):
         connection.sendall(words)
         assert connection.recv(1)
         front.do(asyncio.sleep(0))  # What the front does with them is done.
-    assert len(front.front.known) == 0
+    assert len(front.front.parsed) == 0
 
 
 @pytest.mark.usefixtures("_long_lived")
@@ -114,8 +114,8 @@ def test_the_end_of_a_body_that_looks_like_a_request_is_none(front, behind):
 
 @pytest.mark.usefixtures("_long_lived")
 def test_no_more_is_remembered_than_there_is_room_for(front, monkeypatch):
-    monkeypatch.setattr(known, "MOST", 3)
+    monkeypatch.setattr(known, "MAX_ENTRIES", 3)
     for number in range(8):
         words = b"GET /?%d HTTP/1.1\r\nHost: x\r\n\r\n" % number
         assert WORDS.encode() in say_each(front, words, words)[1]
-        assert len(front.front.known) <= 3
+        assert len(front.front.parsed) <= 3

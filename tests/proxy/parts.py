@@ -12,8 +12,8 @@ import uvloop
 from flask import Flask, request
 from werkzeug.serving import make_server
 
-from statuspage.front.server import Front
 from statuspage.observability.metrics import PAGE_CHECKS
+from statuspage.proxy.server import Proxy
 from statuspage.serving import middleware
 from statuspage.serving.cache import ResponseCache
 from statuspage.serving.middleware import PublishedMiddleware
@@ -112,7 +112,7 @@ class Running:
         self.loop = uvloop.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
-        self.front = Front(path, threads=4)
+        self.front = Proxy(path, threads=4)
         self.port = self.do(self.front.open("127.0.0.1", 0))
 
     def do(self, work):

@@ -17,9 +17,9 @@ from typing import TypeAlias
 import brotli
 
 from statuspage import clock
-from statuspage.front.back import BackError, Reply
-from statuspage.front.messages import Fields, Key, encodings_asked, head_of
 from statuspage.observability.metrics import PAGE_REQUESTS, Cell
+from statuspage.proxy.http import Fields, Key, encodings_asked, head_of
+from statuspage.proxy.upstream import Response, UpstreamError
 from statuspage.serving.cache import IN_USE_S, OLD_AFTER
 from statuspage.serving.conditional import belongs_to_304, has_it
 from statuspage.serving.response import AS_OF, BROTLI_QUALITY, GZIP_LEVEL, note
@@ -28,12 +28,12 @@ CHECK_AFTER_S = 0.2
 """Age at which a reader's request lets an answer be checked, behind the reader's back."""
 VALID_S = 0.5
 """Age from which on the reader waits for that check: nobody has read it for a while."""
-UNDER_WAY_S = 1.0
+CHECK_GRACE_S = 1.0
 """How long an answer whose check began in time is given while that check is under way."""
-PATIENCE_S = 2.0
+CHECK_TIMEOUT_S = 2.0
 """How long a check may take."""
 RETRY_AFTER_S = 2.0
-LATELY_S = 10.0
+SERVED_AGE_WINDOW_S = 10.0
 MAX_ENTRIES = 1000
 MAX_BYTES = 32 * 1024 * 1024
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -46,10 +46,10 @@ Tell: TypeAlias = Callable[[Exception | None], None]
 HIT, NOT_MODIFIED, STALE = (
     PAGE_REQUESTS.cell(result) for result in ("hit", "not_modified", "stale")
 )
-Ask: TypeAlias = Callable[[bytes], AbstractAsyncContextManager[Reply]]
+Ask: TypeAlias = Callable[[bytes], AbstractAsyncContextManager[Response]]
 
 
-class Kept:
+class CachedResponse:
     """One answer, ready to be written."""
 
     __slots__ = (
@@ -93,13 +93,13 @@ class Kept:
     def body(self) -> bytes:
         return self.full[len(self.head) :]
 
-    def told(self, method: bytes, fields: Fields) -> bytes:
-        """`answer`, counted as one that was stored."""
-        answer = self.answer(method, fields)
+    def respond(self, method: bytes, fields: Fields) -> bytes:
+        """The bytes for a client with these header fields, counted as served from the cache."""
+        answer = self.response(method, fields)
         (self.unchanged_counted if answer is self.unchanged else self.counted)[0] += 1
         return answer
 
-    def answer(self, method: bytes, fields: Fields) -> bytes:
+    def response(self, method: bytes, fields: Fields) -> bytes:
         """All that is sent to a reader who asks with these header fields."""
         tags, since = fields.get(b"if-none-match"), fields.get(b"if-modified-since")
         is_conditional = tags is not None or since is not None
@@ -115,14 +115,14 @@ class Kept:
             self.last_modified,
         )
 
-    def dated(self, date: bytes | None) -> "Kept":
+    def dated(self, date: bytes | None) -> "CachedResponse":
         """The same, told at `date`."""
         if date is None or (b"date", date) in self._fields:
             return self
         fields = [(b"date", date) if name == b"date" else (name, v) for name, v in self._fields]
-        return Kept(self._status, fields, self.body)
+        return CachedResponse(self._status, fields, self.body)
 
-    def marked_old(self, as_of: datetime) -> "Kept":
+    def marked_old(self, as_of: datetime) -> "CachedResponse":
         """The same page with a visible note of its age; itself where there is no place for one."""
         values = dict(self._fields)
         coding = values.get(b"content-encoding", b"identity")
@@ -136,7 +136,7 @@ class Kept:
         values[b"content-length"] = b"%d" % len(body)
         values[b"etag"] = f'{self.etag[:-1]}-{as_of:%Y%m%d%H%M}"'.encode("latin-1")
         values.pop(b"last-modified", None)
-        return Kept(self._status, list(values.items()), body, is_old=True)
+        return CachedResponse(self._status, list(values.items()), body, is_old=True)
 
 
 _CODINGS: dict[bytes, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]] = {
@@ -146,7 +146,7 @@ _CODINGS: dict[bytes, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]]
 }
 
 
-def may_be_kept(reply: Reply) -> bool:
+def is_cacheable(reply: Response) -> bool:
     """Whether the web process says that everybody may be given this answer."""
     values = dict(reply.fields)
     words = {word.strip() for word in values.get(b"cache-control", b"").lower().split(b",")}
@@ -176,7 +176,7 @@ class _Entry:
         "verified_at",
     )
 
-    def __init__(self, kept: Kept, host: bytes, now: float) -> None:
+    def __init__(self, kept: CachedResponse, host: bytes, now: float) -> None:
         self.fresh = kept
         self.shown = kept
         """What readers get: `fresh`, or the same with a note of its age."""
@@ -190,7 +190,7 @@ class _Entry:
         self.valid_until = now + VALID_S
 
 
-class Store:
+class Cache:
     """The answers this process has. `now` is always the event loop's time, in seconds."""
 
     def __init__(self, ask: Ask, tell: Tell) -> None:
@@ -203,7 +203,7 @@ class Store:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: Key, now: float) -> Kept | None:
+    def get(self, key: Key, now: float) -> CachedResponse | None:
         """What may be given at once; None where there is nothing or it must be checked first."""
         entry = self._entries.get(key)
         if entry is None or now >= entry.valid_until:
@@ -211,10 +211,10 @@ class Store:
         entry.used_at = now
         if now >= entry.due_at:
             self._start_check(key, entry)
-            entry.valid_until = now + UNDER_WAY_S
+            entry.valid_until = now + CHECK_GRACE_S
         return entry.shown
 
-    async def checked(self, key: Key, now: float) -> Kept | None:
+    async def checked(self, key: Key, now: float) -> CachedResponse | None:
         """The stored answer after a check, or without one where none can be had."""
         entry = self._entries.get(key)
         if entry is None:
@@ -225,7 +225,7 @@ class Store:
         return entry.shown if self._entries.get(key) is entry else None
 
     @contextmanager
-    def asking(self, key: Key) -> Iterator[None]:
+    def fetching(self, key: Key) -> Iterator[None]:
         """While the web process is asked for it by one reader, others may wait for the end."""
         asked = self._asked.setdefault(key, asyncio.get_running_loop().create_future())
         try:
@@ -236,7 +236,7 @@ class Store:
                 del self._asked[key]
                 asked.set_result(None)
 
-    async def asked_by_another(self, key: Key) -> Kept | None:
+    async def wait_for_other(self, key: Key) -> CachedResponse | None:
         """What the question of another reader has brought; None where nobody asks, or nothing."""
         if (asked := self._asked.get(key)) is None:
             return None
@@ -244,9 +244,11 @@ class Store:
         now = asyncio.get_running_loop().time()
         return self.get(key, now) or await self.checked(key, now)
 
-    def keep(self, key: Key, host: bytes, reply: Reply, body: bytes, now: float) -> Kept:
+    def keep(
+        self, key: Key, host: bytes, reply: Response, body: bytes, now: float
+    ) -> CachedResponse:
         """Store the answer that was asked for at `now`."""
-        kept = _kept(reply, body)
+        kept = _response_of(reply, body)
         self._drop(key)
         self._entries[key] = _Entry(kept, host, now)
         self._size += len(kept.full)
@@ -254,7 +256,7 @@ class Store:
             self._drop(min(self._entries, key=lambda one: self._entries[one].used_at))
         return kept
 
-    def let_go_of_unused(self, now: float) -> None:
+    def evict_idle(self, now: float) -> None:
         """Nobody watches over what nobody reads: it may hold words that were withdrawn."""
         for key, entry in list(self._entries.items()):
             if now - entry.used_at > IN_USE_S:
@@ -262,7 +264,9 @@ class Store:
 
     def served_age(self, now: float) -> float:
         """How long ago the oldest answer that was given lately had been right, in seconds."""
-        lately = [one for one in list(self._entries.values()) if now - one.used_at < LATELY_S]
+        lately = [
+            one for one in list(self._entries.values()) if now - one.used_at < SERVED_AGE_WINDOW_S
+        ]
         return max((one.used_at - one.asked_at for one in lately), default=0.0)
 
     def _drop(self, key: Key) -> None:
@@ -279,21 +283,24 @@ class Store:
         loop = asyncio.get_running_loop()
         asked_at, verified_at = loop.time(), clock.now()
         try:
-            async with asyncio.timeout(PATIENCE_S), self._ask(_question(key, entry)) as reply:
+            async with (
+                asyncio.timeout(CHECK_TIMEOUT_S),
+                self._ask(_revalidation(key, entry)) as reply,
+            ):
                 body = await reply.read()
         except Exception as error:  # Whatever it is, readers keep what there is.
             self._failed(entry, loop.time(), error)
         else:
             if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                self._failed(entry, loop.time(), BackError(f"status {reply.status}"))
+                self._failed(entry, loop.time(), UpstreamError(f"status {reply.status}"))
                 return
             self._tell(None)
             if self._entries.get(key) is not entry:
                 return
             if reply.status == HTTPStatus.NOT_MODIFIED:
                 self._replace(entry, entry.fresh.dated(reply.field(b"date")))
-            elif may_be_kept(reply):
-                self._replace(entry, _kept(reply, body))
+            elif is_cacheable(reply):
+                self._replace(entry, _response_of(reply, body))
             else:
                 self._drop(key)
             entry.verified_at, entry.asked_at = verified_at, asked_at
@@ -301,7 +308,7 @@ class Store:
         finally:
             entry.checking = None
 
-    def _replace(self, entry: _Entry, kept: Kept) -> None:
+    def _replace(self, entry: _Entry, kept: CachedResponse) -> None:
         self._size += len(kept.full) - len(entry.fresh.full)
         entry.fresh = entry.shown = kept
 
@@ -309,17 +316,17 @@ class Store:
         self._tell(error)
         entry.due_at = now + RETRY_AFTER_S
         # Longer than the next check takes: nobody waits for each in turn.
-        entry.valid_until = entry.due_at + 2 * PATIENCE_S
+        entry.valid_until = entry.due_at + 2 * CHECK_TIMEOUT_S
         is_old = clock.now() - entry.verified_at > OLD_AFTER
         if is_old and entry.shown is entry.fresh:
             entry.shown = entry.fresh.marked_old(entry.verified_at)
 
 
-def _kept(reply: Reply, body: bytes) -> Kept:
-    return Kept((reply.status, reply.reason), reply.fields, body)
+def _response_of(reply: Response, body: bytes) -> CachedResponse:
+    return CachedResponse((reply.status, reply.reason), reply.fields, body)
 
 
-def _question(key: Key, entry: _Entry) -> bytes:
+def _revalidation(key: Key, entry: _Entry) -> bytes:
     """Ask whether `entry` is still right."""
     target, _, is_document = key
     lines = [

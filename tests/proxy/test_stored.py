@@ -7,8 +7,8 @@ import brotli
 import pytest
 from werkzeug.test import Client
 
-from statuspage.front import kept
-from tests.front.parts import WORDS, until
+from statuspage.proxy import cache as kept
+from tests.proxy.parts import WORDS, until
 
 
 @pytest.mark.usefixtures("_long_lived")
@@ -112,7 +112,7 @@ def test_a_page_that_went_away_is_not_given_once_more(front, behind, monkeypatch
     monkeypatch.setattr(behind, "_home", None)
     behind.flask.view_functions["_home"] = lambda: ("Not here.", 404)
     assert front.ask("/")[0] == 404
-    assert len(front.front.store) == 0
+    assert len(front.front.cache) == 0
 
 
 @pytest.mark.usefixtures("_long_lived")
@@ -131,14 +131,14 @@ def test_an_answer_that_is_not_public_is_never_stored(front):
     for _ in range(2):
         _, fields, _ = front.ask("/desk")
         assert fields["set-cookie"] == "statuspage=1"
-    assert len(front.front.store) == 0
+    assert len(front.front.cache) == 0
 
 
 @pytest.mark.usefixtures("_long_lived")
 def test_parameters_without_a_meaning_do_not_fill_the_store(front, behind):
     for number in range(20):
         assert front.ask(f"/?n={number}")[0] == 200
-    assert len(front.front.store) == 0
+    assert len(front.front.cache) == 0
     front.ask("/")
     asked = len(behind.asked)
     assert front.ask("/?n=20") == front.ask("/")
@@ -162,17 +162,17 @@ def test_the_store_keeps_what_is_read_within_its_bounds(front, behind, monkeypat
 @pytest.mark.usefixtures("_long_lived")
 def test_what_nobody_reads_is_forgotten(front):
     front.ask("/")
-    front.front.store.let_go_of_unused(front.loop.time() + 599)
-    assert len(front.front.store) == 1
-    front.front.store.let_go_of_unused(front.loop.time() + 601)
-    assert len(front.front.store) == 0
+    front.front.cache.evict_idle(front.loop.time() + 599)
+    assert len(front.front.cache) == 1
+    front.front.cache.evict_idle(front.loop.time() + 601)
+    assert len(front.front.cache) == 0
 
 
 def test_the_end_of_an_old_question_leaves_nobody_waiting_for_a_new_one():
     key = (b"/", (), False)
 
     async def play():
-        store = kept.Store(None, None)
+        store = kept.Cache(None, None)
         old, other, new = (store.asking(key) for _ in range(3))
         old.__enter__()
         other.__enter__()

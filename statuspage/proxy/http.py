@@ -39,13 +39,17 @@ _WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 class Request:
     """One complete request."""
 
-    __slots__ = ("_id", "body", "fields", "is_http_1_0", "is_last", "method", "target")
+    __slots__ = ("_id", "body", "fields", "is_http_1_0", "is_last", "method", "size", "target")
 
-    def __init__(self, method: bytes, target: bytes, fields: Fields, body: bytes) -> None:
+    def __init__(
+        self, method: bytes, target: bytes, fields: Fields, body: bytes, *, size: int = 0
+    ) -> None:
         self.method = method
         self.target = target
         self.fields = fields
         self.body = body
+        self.size = size
+        """Bytes that it holds until it is answered."""
         self.is_http_1_0 = False
         self.is_last = False
         """The connection ends after its answer."""
@@ -133,7 +137,7 @@ def head_of(status: int, reason: str, fields: list[tuple[bytes, bytes]]) -> byte
     return b"\r\n".join([*lines, b"", b""])
 
 
-def closing(answer: bytes) -> bytes:
+def with_close(answer: bytes) -> bytes:
     """The same answer, saying that the connection ends."""
     status, _, rest = answer.partition(b"\r\n")
     return b"%s\r\nconnection: close\r\n%s" % (status, rest)
@@ -153,7 +157,7 @@ def refusal(status: HTTPStatus, policy: Policy = ()) -> bytes:
     return head_of(status, status.phrase, fields) + body
 
 
-def sorry(reason: str, request: Request, policy: Policy = ()) -> bytes:
+def unavailable(reason: str, request: Request, policy: Policy = ()) -> bytes:
     """503 in calm words; `reason` is a sentence of ours."""
     body = error_page(reason, request.id).encode()
     fields = [(name.lower().encode(), value.encode()) for name, value in ERROR_PAGE_HEADERS]

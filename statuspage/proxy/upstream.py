@@ -11,17 +11,17 @@ from pathlib import Path
 
 from httptools import HttpParserError, HttpResponseParser
 
-from statuspage.front.messages import HOP_BY_HOP
+from statuspage.proxy.http import HOP_BY_HOP
 
 CHUNK_BYTES = 256 * 1024
 CONNECT_S = 5.0
 
 
-class BackError(Exception):
+class UpstreamError(Exception):
     """The web process did not answer, or not to the end."""
 
 
-class Reply:
+class Response:
     """What the web process answers; the body is read piece by piece."""
 
     def __init__(self, stream: asyncio.StreamReader, *, is_bodiless: bool) -> None:
@@ -48,7 +48,7 @@ class Reply:
     async def read_head(self) -> None:
         while not self._has_head:
             if not await self._feed():
-                raise BackError("closed without an answer")
+                raise UpstreamError("closed without an answer")
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises `BackError` when it ends too early."""
@@ -59,7 +59,7 @@ class Reply:
             if self._is_complete or self._is_bodiless:
                 return
             if not self._pieces and not await self._feed():
-                raise BackError("closed in the middle of an answer")
+                raise UpstreamError("closed in the middle of an answer")
 
     async def read(self) -> bytes:
         return b"".join([piece async for piece in self.pieces()])
@@ -69,7 +69,7 @@ class Reply:
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
-            raise BackError(f"unreadable: {error}") from error
+            raise UpstreamError(f"unreadable: {error}") from error
         return bool(data)
 
     def on_status(self, reason: bytes) -> None:
@@ -91,20 +91,20 @@ class Reply:
         self._is_complete = True
 
 
-class Back:
+class Upstream:
     """The web process."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
     @asynccontextmanager
-    async def ask(self, head: bytes, body: bytes = b"") -> AsyncIterator[Reply]:
+    async def ask(self, head: bytes, body: bytes = b"") -> AsyncIterator[Response]:
         """The reply to a complete request. Raises `BackError`, `OSError`, `TimeoutError`."""
         async with asyncio.timeout(CONNECT_S):
             stream, writer = await asyncio.open_unix_connection(self._socket)
         try:
             writer.write(head + body)
-            reply = Reply(stream, is_bodiless=head.startswith(b"HEAD "))
+            reply = Response(stream, is_bodiless=head.startswith(b"HEAD "))
             await reply.read_head()
             yield reply
         finally:

@@ -7,14 +7,14 @@ two messages always mean the same (RFC 9112 §2: a message depends on nothing be
 
 from typing import NamedTuple
 
-from statuspage.front.messages import Fields, Key, Request
+from statuspage.proxy.http import Fields, Key, Request
 
-MOST = 512
-LONGEST_BYTES = 1024
+MAX_ENTRIES = 512
+MAX_HEAD_BYTES = 1024
 """Longer heads are those of browsers on their first visit, with little to win."""
 
 
-class Known(NamedTuple):
+class ParsedRequest(NamedTuple):
     """What a request was understood as."""
 
     method: bytes
@@ -22,11 +22,11 @@ class Known(NamedTuple):
     key: Key
 
 
-class KnownRequests:
+class RequestCache:
     """The latest requests whose answers everybody may be given, by all of their bytes."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, Known] = {}
+        self._known: dict[bytes, ParsedRequest] = {}
         self.get = self._known.get
 
     def __len__(self) -> int:
@@ -35,10 +35,10 @@ class KnownRequests:
     def remember(self, data: bytes, request: Request) -> None:
         """`data` is `request`, all of it and nothing else, on a connection that goes on."""
         key = request.key
-        if key is None or len(data) > LONGEST_BYTES or request.is_personal:
+        if key is None or len(data) > MAX_HEAD_BYTES or request.is_personal:
             return
         if b"expect" in request.fields:
             return  # It has two answers.
-        if len(self._known) >= MOST:
+        if len(self._known) >= MAX_ENTRIES:
             self._known.clear()
-        self._known[data] = Known(request.method, request.fields, key)
+        self._known[data] = ParsedRequest(request.method, request.fields, key)

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from statuspage.front import kept
 from statuspage.observability.metrics import PAGE_REQUESTS, PASSED_ON, SERVED_AGE_SECONDS
-from tests.front.parts import until
+from statuspage.proxy import cache as kept
+from tests.proxy.parts import until
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from http.client import HTTPConnection
 
 import pytest
 
-from statuspage.front import server
-from statuspage.front.messages import Request
-from tests.front.parts import WORDS, rest, until
+from statuspage.proxy import limits
+from statuspage.proxy.http import Request
+from tests.proxy.parts import WORDS, rest, until
 
 
 def test_a_post_reaches_the_desk_with_its_body_and_where_it_came_from(front):
@@ -71,7 +71,7 @@ def test_a_big_body_is_passed_on_and_one_too_big_is_refused(front, behind):
     status, _, body = front.ask("/desk", "POST", b"x" * 1_500_000)
     assert status == 200
     assert b'"body":1500000' in body
-    until(lambda: front.front.held_bytes == 0)
+    until(lambda: front.front.limits.held_bytes == 0)
     asked = len(behind.asked)
     head = b"POST /desk HTTP/1.1\r\nHost: x\r\n"
     assert front.say(head + b"Content-Length: 3000000\r\n\r\n").startswith(b"HTTP/1.1 413 ")
@@ -79,14 +79,14 @@ def test_a_big_body_is_passed_on_and_one_too_big_is_refused(front, behind):
     said = front.say(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
     assert said.startswith(b"HTTP/1.1 413 ")
     assert len(behind.asked) == asked
-    until(lambda: front.front.held_bytes == 0)
+    until(lambda: front.front.limits.held_bytes == 0)
 
 
 def test_too_many_bodies_at_once_are_refused_and_forgotten(front, monkeypatch):
-    monkeypatch.setattr(server, "MAX_HELD_BYTES", 1000)
+    monkeypatch.setattr(limits, "MAX_HELD_BYTES", 1000)
     head = b"POST /desk HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n"
     assert front.say(head + b"x" * 1500).startswith(b"HTTP/1.1 503 ")
-    until(lambda: front.front.held_bytes == 0)
+    until(lambda: front.front.limits.held_bytes == 0)
 
 
 def test_a_reader_who_asks_before_sending_is_told_to_go_on(front):
