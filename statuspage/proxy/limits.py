@@ -79,7 +79,7 @@ class Limits:
     def __init__(self, max_connections: int, *, by_network: bool = True) -> None:
         self.max_connections = max_connections
         self.max_held_bytes = MAX_HELD_BYTES
-        self._share = NETWORK_SHARE if by_network else 1
+        self.network_share = NETWORK_SHARE if by_network else 1
         self._queues: dict[str, dict[Client, int]] = {}
         """By network, oldest first: each connection and its progress when it was queued."""
         self._networks: dict[str, None] = {}
@@ -94,7 +94,7 @@ class Limits:
         self._networks.setdefault(client.network)
         self.connections[client] = None
         queue[client] = client.progress
-        if len(queue) > self.max_connections // self._share:
+        if len(queue) > self.max_connections // self.network_share:
             return self._end_oldest(client.network, client)
         if len(self.connections) > self.max_connections:
             return self._end_oldest_of_any(client)
@@ -120,7 +120,7 @@ class Limits:
 
     def make_room(self, client: Client) -> bool:
         """Bring the bytes held within the limits; False where `client` itself must end."""
-        while self._held_by_network[client.network] > self.max_held_bytes // self._share:
+        while self._held_by_network[client.network] > self.max_held_bytes // self.network_share:
             if not self._end_oldest(client.network, client, unfinished=True):
                 return False
         while self.held_bytes > self.max_held_bytes:

@@ -7,7 +7,6 @@ from http.client import HTTPConnection
 
 import pytest
 
-from statuspage.proxy import limits
 from statuspage.proxy.http import Request
 from tests.proxy.parts import WORDS, rest, until
 
@@ -26,15 +25,24 @@ def test_a_post_reaches_the_desk_with_its_body_and_where_it_came_from(front):
     assert b'"Host":"%s"' % host in body
 
 
-def test_nobody_can_pass_for_another_address_by_an_underscore_or_a_trailer(front):
-    said = front.say(
+def test_an_underscore_in_a_field_name_does_not_forge_an_address(front):
+    response = front.say(
         b"POST /desk HTTP/1.1\r\nHost: x\r\nX_Forwarded_For: 203.0.113.9\r\nConnection: close\r\n"
-        b"Transfer-Encoding: chunked\r\nTrailer: X-Forwarded-For\r\n\r\n"
-        b"3\r\nabc\r\n0\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     )
-    assert b"203.0.113.9" not in said
-    assert b'"X-Forwarded-For":"127.0.0.1"' in said
-    assert b'"body":3' in said
+    assert b"203.0.113.9" not in response
+    assert b'"X-Forwarded-For":"127.0.0.1"' in response
+    assert b'"body":3' in response
+
+
+def test_a_trailer_is_refused(front, behind):
+    asked = len(behind.asked)
+    response = front.say(
+        b"POST /desk HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        b"Trailer: X-Forwarded-For\r\n\r\n3\r\nabc\r\n0\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"
+    )
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert len(behind.asked) == asked
 
 
 def test_a_name_with_an_underscore_is_not_passed_on():
@@ -68,9 +76,9 @@ def test_a_big_answer_arrives_whole_however_slowly_it_is_read(front):
 
 
 def test_a_big_body_is_passed_on_and_one_too_big_is_refused(front, behind):
-    status, _, body = front.ask("/desk", "POST", b"x" * 1_500_000)
+    status, _, body = front.ask("/desk", "POST", b"x" * 900_000)
     assert status == 200
-    assert b'"body":1500000' in body
+    assert b'"body":900000' in body
     until(lambda: front.front.limits.held_bytes == 0)
     asked = len(behind.asked)
     head = b"POST /desk HTTP/1.1\r\nHost: x\r\n"
@@ -82,8 +90,8 @@ def test_a_big_body_is_passed_on_and_one_too_big_is_refused(front, behind):
     until(lambda: front.front.limits.held_bytes == 0)
 
 
-def test_too_many_bodies_at_once_are_refused_and_forgotten(front, monkeypatch):
-    monkeypatch.setattr(limits, "MAX_HELD_BYTES", 1000)
+def test_a_body_beyond_the_share_of_its_network_is_refused_and_forgotten(front):
+    front.front.limits.max_held_bytes = 1000
     head = b"POST /desk HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n"
     assert front.say(head + b"x" * 1500).startswith(b"HTTP/1.1 503 ")
     until(lambda: front.front.limits.held_bytes == 0)

@@ -173,12 +173,12 @@ def test_the_end_of_an_old_question_leaves_nobody_waiting_for_a_new_one():
 
     async def play():
         store = kept.Cache(None, None)
-        old, other, new = (store.asking(key) for _ in range(3))
+        old, other, new = (store.fetching(key) for _ in range(3))
         old.__enter__()
         other.__enter__()
         old.__exit__(None, None, None)
         new.__enter__()
-        waiting = asyncio.create_task(store.asked_by_another(key))
+        waiting = asyncio.create_task(store.wait_for_other(key))
         await asyncio.sleep(0)
         other.__exit__(None, None, None)
         await asyncio.sleep(0)

@@ -30,7 +30,7 @@ def test_sixty_readers_who_never_finish_stall_nobody_and_are_told_so(front, monk
     for connection in held:
         with connection:
             assert rest(connection).startswith(b"HTTP/1.1 408 ")
-    until(lambda: not front.front.readers)
+    until(lambda: not front.front.limits.connections)
 
 
 def test_a_reader_who_takes_nothing_is_let_go(front, monkeypatch):
@@ -38,8 +38,8 @@ def test_a_reader_who_takes_nothing_is_let_go(front, monkeypatch):
     with front.connect() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
-        until(lambda: front.front.readers)
-        until(lambda: not front.front.readers)
+        until(lambda: front.front.limits.connections)
+        until(lambda: not front.front.limits.connections)
 
 
 def test_a_reader_may_ask_only_so_far_ahead(front, behind):
@@ -50,20 +50,21 @@ def test_a_reader_may_ask_only_so_far_ahead(front, behind):
     assert behind.asked.count("GET /slow") <= 1
 
 
-def test_more_readers_than_there_is_room_for_are_told_so(front):
-    front.front._max_readers = 2
+def test_a_newcomer_takes_the_place_of_the_oldest_idle_connection(front):
+    front.front.limits.max_connections, front.front.limits.network_share = 2, 1
     with front.connect() as first, front.connect() as second:
-        until(lambda: len(front.front.readers) == 2)
-        assert front.say(b"").startswith(b"HTTP/1.1 503 ")
-        for connection in (first, second):
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            assert rest(connection).startswith(b"HTTP/1.1 200 ")
+        until(lambda: len(front.front.limits.connections) == 2)
+        for connection in (front.connect(), second):
+            with connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                assert rest(connection).startswith(b"HTTP/1.1 200 ")
+        assert rest(first) == b""
 
 
 def test_of_many_who_come_at_once_each_turn_of_the_loop_lets_several_in(front):
     async def crowd():
         held, turns = [front.connect() for _ in range(64)], 0
-        while len(front.front.readers) < len(held):
+        while len(front.front.limits.connections) < len(held):
             await asyncio.sleep(0)
             turns += 1
         return held, turns
@@ -132,11 +133,11 @@ def test_a_crowd_for_a_page_that_nobody_has_read_is_no_line_before_the_desk(fron
     for connection in held:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     until(lambda: behind.asked.count("GET /") == 3)
-    until(lambda: len(front.front.readers) == len(held))
+    until(lambda: len(front.front.limits.connections) == len(held))
     with front.connect() as desk:
         desk.sendall(b"POST /desk HTTP/1.1\r\nHost: x\r\nConnection: close\r\n")
         desk.sendall(b"Content-Length: 1\r\n\r\nx")
-        until(lambda: len(front.front.readers) > len(held))
+        until(lambda: len(front.front.limits.connections) > len(held))
         behind.hold.set()
         assert rest(desk).startswith(b"HTTP/1.1 200 ")
     for connection in held:
