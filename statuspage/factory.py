@@ -18,7 +18,7 @@ from statuspage.notify import wake_worker, worker
 from statuspage.observability import logging, requests
 from statuspage.serving import middleware
 from statuspage.serving.cache import ResponseCache
-from statuspage.web import admin, api_v1, counting, headers, health, listening, metrics, sessions
+from statuspage.web import admin, api_v1, counting, headers, health, metrics, sessions
 from statuspage.web.hooks import alertmanager, bounces, csp_reports
 from statuspage.web.public import (
     api,
@@ -145,14 +145,12 @@ def _published(app: Flask, settings: Settings, watch: bool) -> ResponseCache:
             read_only()
             yield
 
-    published = ResponseCache(
+    return ResponseCache(
         events.revision,
         within=within,
         folder=settings.data_dir / "published",
         watch=watch,
-        listen=lambda: listening.listen(app, published),
     )
-    return published
 
 
 def _no_sniffing(headers: Headers, _path: str, _url: str) -> None:

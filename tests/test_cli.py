@@ -48,7 +48,7 @@ def test_the_first_owner_is_created_from_the_command_line(flask, committed):
         (
             "staff link nobody@example.com",
             "",
-            "Error: Nobody on the team has this address.\n",
+            "Error: No one on the team has this address.\n",
         ),
     ],
 )

@@ -50,7 +50,7 @@ def test_the_card_of_a_day_before_names_the_day(client, world, traveller):
 def test_the_card_says_when_all_is_well(client, committed, world, at):
     with committed():
         site.resolve(incidents.get(world.open), at)
-    assert "All systems operational Northwind status No incident is open." in text_of(
+    assert "All systems operational Northwind status No open incidents." in text_of(
         client.get("/embed")
     )
 

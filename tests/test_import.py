@@ -811,7 +811,7 @@ def test_an_address_that_is_no_statuspage_is_told(app, live):
 
     unreachable = runner.invoke(args=["import", "statuspage", "http://127.0.0.1:9/"])
     assert unreachable.exit_code == 1
-    assert "can not be read: no connection" in unreachable.output
+    assert "cannot be read: no connection" in unreachable.output
 
 
 # ── anything at all ────────────────────────────────────────────────────────────

@@ -27,7 +27,8 @@ from tests.conftest import SECRET
 PROCESSES = 5
 ALL_AT_ONCE = """
 import os, sys, traceback
-from statuspage.factory import create_app, parts
+from statuspage.cli import processes as parts
+from statuspage.factory import create_app
 from alembic import command
 app = create_app()
 children = []
@@ -242,7 +243,8 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(bare, next_migration
 START = """
 import sys
 from pathlib import Path
-from statuspage.factory import create_app, schema
+from statuspage.db import migrate as schema
+from statuspage.factory import create_app
 schema.MIGRATIONS = Path(sys.argv[1])
 schema.bring_up_to_date(create_app())
 """

@@ -1,4 +1,4 @@
-"""The log can not be written: the program goes on, and the log says later what is missing."""
+"""The log cannot be written: the program goes on, and the log says later what is missing."""
 
 import logging
 import os

@@ -309,13 +309,13 @@ def test_a_process_that_is_killed_is_started_again_and_the_others_go_on(running,
 
 KEEPS_ENDING = """
 import os, signal, sys, time
-from statuspage import __main__ as main
+from statuspage.cli import run as main
 
 def end():
     print("at", time.monotonic(), file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
-main.PAUSES_S = (0.0, 0.1, 20.0)
+main.RESTART_PAUSES_S = (0.0, 0.1, 20.0)
 leader = main._Leader()
 with leader.ending_all():
     leader.start("worker", end)

@@ -90,7 +90,7 @@ def _prepare(other: Flask) -> None:
         migrate.bring_up_to_date(other)
     except sa.exc.OperationalError as error:
         reason = str(error.orig).splitlines()[0]
-        raise RefusedError(f"The new database can not be used: {reason}") from error
+        raise RefusedError(f"The new database cannot be used: {reason}") from error
 
 
 def _copy(

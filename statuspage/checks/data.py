@@ -105,7 +105,7 @@ def disk(app: Flask, _at: datetime) -> Iterator[Finding]:
         except OSError as error:
             yield problem(
                 "disk",
-                f"{folder} can not be written to: {error.strerror}. Make room or give it back to"
+                f"{folder} cannot be written to: {error.strerror}. Make room or give it back to"
                 " the user that runs the status page.",
             )
             continue
@@ -179,7 +179,7 @@ def backup(app: Flask, at: datetime) -> Iterator[Finding]:
         yield warn("backup", "none was made by flask backup here. See docs/backup.md.")
         return
     except (KeyError, TypeError, ValueError):
-        yield warn("backup", "what is noted of the last one can not be read. Make another one.")
+        yield warn("backup", "what is noted of the last one cannot be read. Make another one.")
         return
     age = f"the last one is of {made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if at - made_at > OLD_BACKUP:

@@ -41,7 +41,7 @@ def problem(what: str, words: str) -> Finding:
 
 
 class ClosedError(Exception):
-    """The database can not be read; `finding` says why and what to do."""
+    """The database cannot be read; `finding` says why and what to do."""
 
     def __init__(self, finding: Finding, state: str) -> None:
         """`state` goes on after "the database"."""

@@ -37,7 +37,7 @@ def _doubts(chosen: Settings) -> Iterator[Finding]:
     if address.hostname in INNER:
         yield warn(
             "settings",
-            f"the page calls itself {chosen.base_url}, which customers can not open. Set"
+            f"the page calls itself {chosen.base_url}, which customers cannot open. Set"
             " STATUSPAGE_BASE_URL to the address they use.",
         )
     elif address.scheme != "https":
@@ -75,7 +75,7 @@ def queue(app: Flask, _at: datetime) -> Iterator[Finding]:
         host = urlsplit(redis_url)
         yield problem(
             "queue",
-            f"Redis at {host.hostname}:{host.port or 6379} can not be used"
+            f"Redis at {host.hostname}:{host.port or 6379} cannot be used"
             f" ({str(error).rstrip('.')}). News leave later, and sign-ins are counted by each"
             " process alone. See that it runs and that STATUSPAGE_REDIS_URL is right.",
         )

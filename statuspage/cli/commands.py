@@ -76,7 +76,7 @@ def metrics(info: ScriptInfo) -> None:
 
 @click.group("staff", cls=_Prepared)
 def staff_commands() -> None:
-    """Who may sign in to the staff desk."""
+    """Manage who may sign in to the admin."""
 
 
 @staff_commands.command("create")
@@ -111,7 +111,7 @@ def link_for_staff(email: str) -> None:
     """Print a link that signs EMAIL in once, alone on its line."""
     member = staff.with_email(email.strip().lower())
     if member is None or not member.is_active:
-        raise click.ClickException("Nobody on the team has this address.")
+        raise click.ClickException("No one on the team has this address.")
     token = staff.create_sign_in_link(member, by=OPERATOR, at=clock.now())
     db.session.commit()
     click.echo(f"{current_app.config['SETTINGS'].base_url}/admin/sign-in/{token}")
@@ -163,14 +163,14 @@ def list_tokens() -> None:
 @token_commands.command("revoke")
 @click.argument("name")
 def revoke_token(name: str) -> None:
-    """Lock the program NAME out at once."""
+    """Revoke the token NAME at once."""
     at = clock.now()
     token = next((one for one in tokens.working(at=at) if one.name == name), None)
     if token is None:
         raise click.ClickException("No working token has this name.")
     tokens.revoke(token, by=OPERATOR, at=at)
     db.session.commit()
-    click.echo(f"{token.name} is locked out.")
+    click.echo(f"{token.name} is revoked.")
 
 
 def _end_of(day: datetime) -> datetime:

@@ -18,7 +18,7 @@ def reset_second_factor(email: str) -> None:
     """Switch the second factor of EMAIL off, and sign them out everywhere."""
     member = staff.with_email(email.strip().lower())
     if member is None:
-        raise click.ClickException("Nobody on the team has this address.")
+        raise click.ClickException("No one on the team has this address.")
     try:
         second_factor.reset(member, by=Actor(ActorKind.SYSTEM, "Command line"), at=clock.now())
     except Invalid as invalid:

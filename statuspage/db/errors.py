@@ -39,12 +39,12 @@ OF_SQLITE = {
     sqlite3.SQLITE_FULL: Explanation("is full", "The disk of the database is full. Make room."),
     sqlite3.SQLITE_READONLY: Explanation(
         "is closed to us",
-        "The database file can not be written to. Run this as the user that runs the status page,"
+        "The database file cannot be written to. Run this as the user that runs the status page,"
         " or give the file back to that user.",
     ),
     sqlite3.SQLITE_CANTOPEN: Explanation(
         "is away",
-        f"The database file can not be opened. See that {SET} are right, and that the folder"
+        f"The database file cannot be opened. See that {SET} are right, and that the folder"
         " belongs to the user that runs the status page.",
     ),
 }
@@ -59,13 +59,13 @@ def explain(error: OperationalError | ProgrammingError) -> Explanation:
     if isinstance(said, sqlite3.Error):
         if reason.startswith("no such table"):
             return EMPTY
-        other = Explanation("is away", f"The database file can not be used ({reason}).")
+        other = Explanation("is away", f"The database file cannot be used ({reason}).")
         return OF_SQLITE.get(getattr(said, "sqlite_errorcode", 0) & 0xFF, other)
     if getattr(said, "sqlstate", None) == UNDEFINED_TABLE:
         return EMPTY
     return Explanation(
         "is away",
-        f"PostgreSQL can not be used ({reason}). See that it runs, that this machine reaches it,"
+        f"PostgreSQL cannot be used ({reason}). See that it runs, that this machine reaches it,"
         " and that STATUSPAGE_DATABASE_URL is right.",
     )
 

@@ -33,7 +33,7 @@ def bring_up_to_date(app: Flask, *, keep_copy: bool = True) -> None:
     """Migrate under the lock, unless the database is at the newest revision.
 
     A database that a newer release has migrated is left as it is. Raises
-    `sqlalchemy.exc.OperationalError` when the database can not be reached.
+    `sqlalchemy.exc.OperationalError` when the database cannot be reached.
     """
     with app.app_context():
         if not _is_behind():

@@ -317,7 +317,7 @@ def _today(parts: dict[str, Component], at: datetime) -> list[_Step]:
     def begin(now: datetime) -> None:
         opened.append(
             open_incident(
-                "Some labels can not be printed in the EU",
+                "Some labels cannot be printed in the EU",
                 status=IncidentStatus.INVESTIGATING,
                 body="Some shipments inside the EU get an error instead of a label. We are looking"
                 " into it.",

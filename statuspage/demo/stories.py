@@ -113,7 +113,7 @@ STORIES: tuple[Story, ...] = (
         ),
         who="Everyone who receives webhooks",
         works="The API always has the present state",
-        do="Poll the shipments endpoint if you can not wait",
+        do="Poll the shipments endpoint if you cannot wait",
     ),
     Story(
         17,
@@ -323,7 +323,7 @@ STORIES: tuple[Story, ...] = (
         ("Website",),
         "partial",
         _brief(
-            "Readers in parts of Northern Europe can not open our website. Dashboard and API use"
+            "Readers in parts of Northern Europe cannot open our website. Dashboard and API use"
             " another network and work.",
             "The network provider has routed around the fault; the website opens everywhere.",
             47,
@@ -350,7 +350,7 @@ STORIES: tuple[Story, ...] = (
     ),
     Story(
         118,
-        "Labels can not be printed",
+        "Labels cannot be printed",
         ("Labels",),
         "major",
         (
@@ -397,7 +397,7 @@ STORIES: tuple[Story, ...] = (
                 "luck": "Label pictures can be made anew from the order.",
             },
             actions=(
-                ("Skip a file that can not be read, and report it", "done", 3, "Shipping"),
+                ("Skip a file that cannot be read, and report it", "done", 3, "Shipping"),
                 ("Disk alarms at 80 %", "done", 4, "Platform"),
                 ("Send failures of nightly jobs to on-call", "done", 14, "Platform"),
                 ("Keep label pictures in object storage", "dropped", 60, "Shipping"),

@@ -1,7 +1,7 @@
 """Claims: what an incident, a maintenance or a person says of a component, and for how long.
 
 Pure. A component's status is never stored: at any moment it is the worst claim
-in force. So resolving one incident can not hide another, and nothing stays red
+in force. So resolving one incident cannot hide another, and nothing stays red
 after everything is released.
 """
 

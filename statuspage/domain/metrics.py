@@ -244,7 +244,7 @@ def add_points(
     kept = {metric: _one_a_second(some, at) for metric, some in points.items()}
     rows: list[dict[str, float]] = [
         {"metric_id": metric.id, "second": point.second, "value": point.value}
-        # In one order, so that two requests at once can not wait for one another.
+        # In one order, so that two requests at once cannot wait for one another.
         for metric in sorted(kept, key=lambda one: one.id)
         for point in kept[metric]
     ]

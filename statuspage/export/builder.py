@@ -1,7 +1,7 @@
 """The maker: asks for what changed and brings it to the stages, the present first.
 
-One at a time; what it could not finish it goes on with. An answer that can not be made
-keeps its last good file; when the front page can not be made, nothing changes.
+One at a time; what it could not finish it goes on with. An answer that cannot be made
+keeps its last good file; when the front page cannot be made, nothing changes.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ STALE_AFTER_S = int(portable.OLD_AFTER.total_seconds())
 
 
 class MirrorError(Exception):
-    """A mirror can not be made now; the text says why."""
+    """A mirror cannot be made now; the text says why."""
 
 
 LookSince: TypeAlias = Callable[[int, frozenset[int], datetime], Look]
@@ -80,7 +80,7 @@ class Maker:
     def begin(self, at: datetime) -> None:
         """Make the present again, and what changed since the last time.
 
-        Raises `MirrorError` where the front page can not be made, and what the database raises.
+        Raises `MirrorError` where the front page cannot be made, and what the database raises.
         """
         held = [stage.manifest for stage in self.stages]
         # A process that begins on files of before looks at all that happened since.
@@ -98,7 +98,7 @@ class Maker:
         self._plan, self._look = made, look
         replies = self._asked(made.now)
         if FRONT not in replies or replies[FRONT].status != 200:
-            raise MirrorError("The front page can not be made.")
+            raise MirrorError("The front page cannot be made.")
         self.later = list(dict.fromkeys([*waiting, *made.later]))
         if not self._is_whole:
             # The present goes out at once, and once more with links to all that will be there.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from statuspage.config import PROJECT
+from statuspage.config import PACKAGE, PROJECT
 from statuspage.domain import events
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.page.snapshot import build as snapshot
@@ -19,7 +19,7 @@ OF_ALL_PAGES = ("page.", "component.", "components.", "group.", "backup.")
 """Kinds of events after which names may stand differently on every page."""
 OF_ONE_STATUS = ("component.status_set",)
 OF_ALL_COMPONENTS = (".components_left_out",)
-"""Ends of kinds after which it can not be told which components are concerned."""
+"""Ends of kinds after which it cannot be told which components are concerned."""
 
 WITHDRAWN = (".retracted", ".redacted", ".withdrawn", ".archived")
 
@@ -89,8 +89,9 @@ def _is_of_all(kind: str) -> bool:
 def program() -> str:
     """Differs when the program makes other pages of the same rows."""
     digest = hashlib.sha256()
-    for folder in ("templates/public", "static", "statuspage/page", "statuspage/mirror"):
-        for path in sorted((PROJECT / folder).rglob("*")):
+    code = [PACKAGE / room for room in ("page", "serving", "export")]
+    for folder in (PROJECT / "templates/public", PROJECT / "static", *code):
+        for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

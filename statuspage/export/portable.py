@@ -22,7 +22,7 @@ OLD_AFTER = timedelta(minutes=15)
 SCRIPT = "mirror.js"
 STAMP = b"<!--made-at-->"
 
-# Text can not hold `<`, so that what looks like a tag is one.
+# Text cannot hold `<`, so that what looks like a tag is one.
 TAG = re.compile(r'<([a-z][a-z0-9]*)((?:\s+[^\s=>"]+(?:="[^"]*")?)*)\s*/?>')
 LINK = re.compile(r'(\s)(href|src)="([^"]*)"')
 FORM = re.compile(r"<form\b.*?</form>", re.S)

@@ -99,7 +99,7 @@ def together(app: Flask) -> "Together":
                     ids = incidents_among(addresses)
                     snapshot.read_ahead(ids, at=clock.now(), base_url=base_url)
             except Exception as error:
-                # One that can not be read must not hold up the others: each by itself then.
+                # One that cannot be read must not hold up the others: each by itself then.
                 app.logger.warning("The mirror could not read ahead: %s", error)
             yield
 

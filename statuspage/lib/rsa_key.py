@@ -25,7 +25,7 @@ def read(path: Path) -> str:
     try:
         text = path.read_text(encoding="ascii")
     except OSError as error:
-        raise ValueError(f"can not be read ({error.strerror})") from error
+        raise ValueError(f"cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ValueError("holds no key in PEM format") from error
     found = _PEM.search(text)

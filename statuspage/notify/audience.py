@@ -69,7 +69,7 @@ def ahead(components: Iterable[Component], incident: Incident | None, *, is_edge
 def _one(public_id: str, happened: str) -> Audience:
     one = Subscriber.public_id == public_id
     if happened == "quarantined":
-        # They can not be reached; the person who answers for it may be.
+        # They cannot be reached; the person who answers for it may be.
         mail = sa.literal(Channel.EMAIL, Subscriber.channel.type)
         return sa.select(Subscriber.id, mail).where(one, Subscriber.email.is_not(None))
     return sa.select(Subscriber.id, Subscriber.channel).where(one)

@@ -171,7 +171,7 @@ def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage
         facts=tuple(_facts(news, one, times)),
         components=tuple(stands),
         link=link,
-        link_label="The whole story",
+        link_label="View incident",
         manage_url=to.manage_url,
         page_name=news.page.name,
         thread=one.id,

@@ -197,7 +197,7 @@ def record_results(app: Flask, outcomes: list[Outcome]) -> None:
 
 
 def conclude(outcome: Outcome, *, at: datetime) -> None:
-    """Count failures in a row; unsubscribe who is gone, quarantine who can not be reached."""
+    """Count failures in a row; unsubscribe who is gone, quarantine who cannot be reached."""
     row = sa.update(Subscriber).where(Subscriber.id == outcome.claimed.subscriber_id)
     row = row.execution_options(synchronize_session=False)
     match outcome.state:

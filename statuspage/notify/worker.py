@@ -106,7 +106,7 @@ def step(app: Flask, at: datetime) -> None:
     """One tick: everything that is due at `at` happens, each thing in a commit of its own.
 
     One that fails is logged, holds up nothing else and is tried again with the next
-    tick. Raises what the database raises when it can not say what is due.
+    tick. Raises what the database raises when it cannot say what is due.
     """
     with app.app_context():
         read_only()

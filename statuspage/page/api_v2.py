@@ -114,7 +114,7 @@ def error(words: str, message: str) -> bytes:
 
 
 def _written(**document: Any) -> bytes:
-    # What is no character at all can not come this far; if it did, nobody would get an answer.
+    # What is no character at all cannot come this far; if it did, nobody would get an answer.
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.encode(errors="replace")
 

@@ -71,7 +71,7 @@ def of_component(name: str, status: ComponentStatus) -> Badge:
 
 
 def tidy(label: str) -> str:
-    """`label` on one line, without what can not be seen, at most `MAX_LABEL` characters."""
+    """`label` on one line, without what cannot be seen, at most `MAX_LABEL` characters."""
     seen = "".join(
         " " if one.isspace() else one
         for one in clean(label[: 10 * MAX_LABEL])

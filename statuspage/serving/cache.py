@@ -29,9 +29,6 @@ Key: TypeAlias = tuple[str, str]
 CHECK_EVERY_S = 0.25
 VALID_S = 1.0
 """How long after a check readers are served without another one."""
-LISTENING_CHECK_EVERY_S = 1.0
-"""Between two checks where changes are told besides."""
-LISTENING_VALID_S = 1.75
 RENDER_TIMEOUT_S = 1.0
 """How long a reader waits for a check after a quiet time, and what counts as hung."""
 IDLE_AFTER_S = 60.0
@@ -53,7 +50,7 @@ Render: TypeAlias = Callable[[], Rendering | None]
 
 
 class UnavailableError(Exception):
-    """The answer can not be made now, and there is no copy of it."""
+    """The answer cannot be made now, and there is no copy of it."""
 
 
 class _Entry:
@@ -88,7 +85,7 @@ class _Entry:
         self.due_since: float | None = None
         """When the watcher first found that it must be made again."""
         self.failing_since: datetime | None = None
-        """Until when its words are known to have been right, while it can not be made again."""
+        """Until when its words are known to have been right, while it cannot be made again."""
         self.retry_at = 0.0
         self.used_at = used_at
 
@@ -98,15 +95,13 @@ class ResponseCache:
 
     `get` is the hot path: a dict read and a comparison. A watcher thread asks
     `revision` (a number that every change raises) about four times a second while
-    there are readers, and once a second while somebody tells of changes (`look`,
-    `rely_on_news`); when it moves, what is in use is made again, last used first, and
+    there are readers; when it moves, what is in use is made again, last used first, and
     readers go on with the older bytes meanwhile, for about `BEHIND_S` however much there
     is to make. They wait in two cases only: for an answer that was never made (or let go),
     and after a quiet minute, at most `PATIENCE_S`.
 
-    `revision` and every rendering run inside a context of `within`. `listen` runs in a
-    thread of its own beside the watcher, to tell of changes. Without
-    `watch` there is no thread and every `get` checks first, for tests.
+    `revision` and every rendering run inside a context of `within`. Without `watch`
+    there is no thread and every `get` checks first, for tests.
     """
 
     def __init__(
@@ -116,7 +111,6 @@ class ResponseCache:
         within: Callable[[], AbstractContextManager[object]] = nullcontext,
         folder: Path | None = None,
         watch: bool = True,
-        listen: Callable[[], None] | None = None,
         now: Callable[[], datetime] = clock.now,
         monotonic: Callable[[], float] = time.monotonic,
         max_entries: int = 1000,
@@ -126,7 +120,6 @@ class ResponseCache:
         self._within = within
         self._copies = DiskCache(folder) if folder is not None else None
         self._is_watched = watch
-        self._listen = listen
         self._now = now
         self._monotonic = monotonic
         self._max_entries = max_entries
@@ -145,7 +138,6 @@ class ResponseCache:
         self._is_failing = False
         self._is_behind = False
         """There is more to make again."""
-        self._is_told = False
         self._valid_for = VALID_S if watch else 0.0
         self._valid_until = float("-inf")
         self._asked_at = float("-inf")
@@ -155,7 +147,6 @@ class ResponseCache:
         self._progress = threading.Condition()
         self._wake = threading.Event()
         self._watcher: threading.Thread | None = None
-        self._listener: threading.Thread | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -182,7 +173,7 @@ class ResponseCache:
         """The answer to serve, made now if need be; None where there is no such page.
 
         Of several readers of an answer that was never made, one makes it and the
-        others wait. Raises `UnavailableError` when it can not be made and no copy is left.
+        others wait. Raises `UnavailableError` when it cannot be made and no copy is left.
         """
         answer = self.get(key)
         if answer is not None:
@@ -225,24 +216,6 @@ class ResponseCache:
             if now - one.used_at < SERVED_AGE_WINDOW_S
         ]
         return max(max(ages, default=timedelta()).total_seconds(), 0.0)
-
-    def look(self) -> None:
-        """Somebody heard that the revision moved: check now, in the watcher's thread."""
-        self._wake.set()
-
-    def rely_on_news(self, is_told: bool) -> None:
-        """From now on changes are told by `look` as they happen, or no longer are."""
-        if is_told == self._is_told:
-            return
-        self._is_told = is_told
-        self._valid_for = LISTENING_VALID_S if is_told else VALID_S
-        # Whatever happened while nobody listened is seen at once.
-        self._wake.set()
-
-    @property
-    def is_told(self) -> bool:
-        """Changes are told as they happen; checks are only there for those that get lost."""
-        return self._is_told
 
     def check(self) -> None:
         """Look at the revision once and make again what is due, as far as there is time.
@@ -309,9 +282,6 @@ class ResponseCache:
             if self._watcher is None or not self._watcher.is_alive():
                 self._watcher = threading.Thread(target=self._watch, name="published", daemon=True)
                 self._watcher.start()
-            if self._listen is not None and self._listener is None:
-                self._listener = threading.Thread(target=self._listen, name="news", daemon=True)
-                self._listener.start()
 
     def _watch(self) -> None:
         while True:
@@ -321,8 +291,7 @@ class ResponseCache:
                 continue
             last_used = max([self._asked_at, *(e.used_at for e in list(self._entries.values()))])
             is_idle = self._monotonic() - last_used > IDLE_AFTER_S
-            every = LISTENING_CHECK_EVERY_S if self._is_told else CHECK_EVERY_S
-            self._wake.wait(None if is_idle else every)
+            self._wake.wait(None if is_idle else CHECK_EVERY_S)
 
     def _rebuild_due(self) -> None:
         """Make again what is in use and due, last used first; let go of the rest.
@@ -347,7 +316,7 @@ class ResponseCache:
                 self._busy_since = now
                 self._rebuild(key, entry)
                 self._busy_since = None
-                self._valid_until = max(self._valid_until, self._monotonic() + self._valid_for)
+                self._valid_until = max(self._valid_until, self._monotonic() + VALID_S)
                 self._tell_readers()
             elif entry.failing_since is None and now - (entry.due_since or now) > MAX_REBUILD_LAG_S:
                 self._drop(key)

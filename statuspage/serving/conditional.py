@@ -27,7 +27,7 @@ QVALUE = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
 def canonical(path: str, query: str) -> str:
     """The address that stands for all spellings of `path?query`; junk parameters are dropped.
 
-    A name we can not read without decoding is kept: such an address is never
+    A name we cannot read without decoding is kept: such an address is never
     published, and Flask judges it.
     """
     names = OF_A_BADGE if path.endswith("/badge.svg") else PARAMETERS

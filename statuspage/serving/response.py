@@ -44,8 +44,8 @@ HTML_POLICY = (
 def policy_within(css: str, *more: str) -> str:
     """The policy in the head of a page that is styled by `css` alone; `more` directives are added.
 
-    A cache in front takes the header apart at each request, and the page's head not once. It can
-    not say who frames the page (HTML, section 4.2.5.3).
+    A cache in front takes the header apart at each request, and the page's head not once. It cannot
+     say who frames the page (HTML, section 4.2.5.3).
     """
     return "; ".join(
         (
@@ -120,7 +120,7 @@ class CachedResponse:
         if before is not None and before.rendering == rendering:
             return before
         changed_at = at.replace(microsecond=0)
-        # Two versions within one second can not be told apart by a date: then there is none.
+        # Two versions within one second cannot be told apart by a date: then there is none.
         is_dated = before is None or before.changed_at != changed_at
         last_modified = format_datetime(changed_at, usegmt=True) if is_dated else None
         return cls(
@@ -172,7 +172,7 @@ def note(as_of: datetime) -> bytes:
     words = f"{as_of.day} {as_of:%B %Y, %H:%M} UTC"
     return (
         '<p class="stale" role="status">As of'
-        f' <time datetime="{as_of:%Y-%m-%dT%H:%M:%SZ}">{words}</time>. We can not reach our'
+        f' <time datetime="{as_of:%Y-%m-%dT%H:%M:%SZ}">{words}</time>. We cannot reach our'
         " records right now, so newer updates may be missing here.</p>"
     ).encode()
 

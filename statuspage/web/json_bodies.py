@@ -26,7 +26,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 def given(request: Request) -> dict[str, Any]:
     """Everything that a request says; its body wins over its query string.
 
-    Raises `Refused` (400) for what can not be read.
+    Raises `Refused` (400) for what cannot be read.
     """
     said = nested(request.args.items(multi=True))
     sent = request.get_data(cache=True)
@@ -42,7 +42,7 @@ def given(request: Request) -> dict[str, Any]:
 def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """`[("a[b][]", "1"), ("a[b][]", "2")]` as `{"a": {"b": ["1", "2"]}}`.
 
-    A name that can not be read that way stands for itself. Raises `Refused` (400)
+    A name that cannot be read that way stands for itself. Raises `Refused` (400)
     when one name is used as two kinds of thing, or too much is sent.
     """
     found: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def _put(into: dict[str, Any], keys: list[str], value: str, name: str) -> None:
     for key in groups:
         here = here.setdefault(key, {})
         if not isinstance(here, dict) or key == "":
-            raise Refused(400, f"Can not read the name {name!r}; send JSON instead.")
+            raise Refused(400, f"Cannot read the name {name!r}; send JSON instead.")
     if not is_list:
         here[last] = value
         return

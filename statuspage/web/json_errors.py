@@ -1,4 +1,4 @@
-"""What the Manage API says when it can not do what was asked: JSON with both error keys.
+"""What the Manage API says when it cannot do what was asked: JSON with both error keys.
 
 Statuspage documents `message` and sends `error`; clients read the one or the other.
 """

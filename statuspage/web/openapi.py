@@ -28,10 +28,10 @@ PUBLIC = "public"
 """The noun of all that anybody may read."""
 
 REFUSALS = {
-    "400": "The request can not be read.",
+    "400": "The request cannot be read.",
     "401": "No token, or one that is unknown, revoked or expired.",
     "403": "The token lacks the scope.",
-    "404": "There is no such thing.",
+    "404": "Not found.",
     "405": "The address does not know this method.",
     "409": "Another request changed the same thing.",
     "413": "The body is larger than 1 MB.",
@@ -152,7 +152,7 @@ def _path_parameters(one: Operation) -> Iterable[Json]:
 
 
 def _taken(start: str) -> list[str]:
-    """Words that lead elsewhere at this place of a path, so that no key there is one of them."""
+    """Reserved words at this place of a path, so that no key there is one of them."""
     rests = (one.path.removeprefix(start) for one in OPERATIONS if one.path.startswith(start))
     return sorted({rest.partition("/")[0] for rest in rests if not rest.startswith("{")})
 

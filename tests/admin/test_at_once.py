@@ -62,7 +62,7 @@ def test_who_changes_what_somebody_removes_at_that_moment_is_told_so(app, ann):
     changed = form | {"body": "Words that took an hour."}
     answer = ann.post(f"/admin/templates/{public_id}", changed)
     assert answer.status_code == 409
-    assert "Somebody else was quicker" in answer.text
+    assert "Someone else changed this first" in answer.text
     assert "Words that took an hour." in answer.text
 
 

@@ -70,4 +70,4 @@ def test_flask_check_tells_whether_the_list_can_be_used(app, breached, world):
     assert level == "problem"
     assert words.startswith(f"{breached} is not ordered by hash. ")
     breached.unlink()
-    assert "can not be read: No such file" in checked()[1]
+    assert "cannot be read: No such file" in checked()[1]

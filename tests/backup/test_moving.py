@@ -60,7 +60,7 @@ def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
     "url, sentence",
     [
         ("mysql://localhost/page", "begins with 'mysql'"),
-        (NEVER, "can not be used: connection failed"),
+        (NEVER, "cannot be used: connection failed"),
         ("the same", "that the page has already"),
     ],
 )

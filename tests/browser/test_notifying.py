@@ -109,7 +109,7 @@ def test_this_browser_is_offered_by_script_only_and_does_not_disturb_the_form(
 def test_a_browser_subscribes_confirms_by_reading_and_stops(app, page):
     page.evaluate(SUBSCRIBED, FakeBrowser("https://push.example.com").subscription)
     page.get_by_role("radio", name="This browser").check()
-    page.get_by_role("radio", name="Only what I choose").check()
+    page.get_by_role("radio", name="Choose components").check()
     page.get_by_role("checkbox", name="Website").check()
     page.get_by_role("button", name="Notify me in this browser").click()
     expect(page.get_by_text("waits for its first message")).to_be_visible()

@@ -28,7 +28,7 @@ def test_a_reader_subscribes_changes_and_leaves_without_script(app, open_page, l
     page.get_by_role("radio", name="Webhook").check()
     expect(page.get_by_label("E-mail address", exact=True)).to_be_hidden()
     page.get_by_label("Webhook address").fill("nothing")
-    page.get_by_role("radio", name="Only what I choose").check()
+    page.get_by_role("radio", name="Choose components").check()
     page.get_by_role("checkbox", name="Website").check()
     page.get_by_role("button", name="Subscribe").click()
     expect(page.get_by_role("alert")).to_contain_text("https://")
@@ -58,7 +58,7 @@ def test_axe_finds_no_barrier_on_the_way(app, open_page, live_url, northwind):
     page = open_page()
     page.goto(f"{live_url}/subscribe")
     page.get_by_role("radio", name="Webhook").check()
-    page.get_by_role("radio", name="Only what I choose").check()
+    page.get_by_role("radio", name="Choose components").check()
     assert barriers(page) == [], page.url
     page.get_by_label("Webhook address").fill("nothing")
     page.get_by_role("button", name="Subscribe").click()

@@ -278,7 +278,7 @@ def test_what_is_away_is_told_once_with_what_to_do(settings, check):
     "change, sentence",
     [
         ({"base_url": "http://status.example.com"}, "is not encrypted"),
-        ({"base_url": "http://127.0.0.1:8000"}, "which customers can not open"),
+        ({"base_url": "http://127.0.0.1:8000"}, "which customers cannot open"),
         ({}, "STATUSPAGE_PROXY_HOPS is 0"),
         ({"secret_key": "short-but-allowed"}, "the secret key has 17 characters"),
         ({"smtp_url": "smtp://127.0.0.1:1"}, "nothing listens there"),

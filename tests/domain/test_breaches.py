@@ -71,8 +71,6 @@ def test_another_file_is_noticed_and_lets_no_password_pass(a_list, lines):
 
 
 def test_a_list_that_is_gone_lets_no_password_pass(tmp_path):
-    assert (
-        breached_passwords.flaw(tmp_path / "gone") == "can not be read: No such file or directory"
-    )
+    assert breached_passwords.flaw(tmp_path / "gone") == "cannot be read: No such file or directory"
     with pytest.raises(Invalid, match="flask check says what is wrong"):
         passwords.check(STOLEN[0], names=NAMES, breached=tmp_path / "gone")

@@ -386,7 +386,7 @@ def test_the_status_of_the_mirrors_is_printed(app, settings):
 
 @pytest.fixture
 def volume(tmp_path, monkeypatch) -> Path:
-    """A folder that can not be moved: another file system is mounted there."""
+    """A folder that cannot be moved: another file system is mounted there."""
     folder = tmp_path / "volume"
     (folder / "lost+found").mkdir(parents=True)
     usual = Path.is_mount

@@ -170,7 +170,7 @@ def test_a_mailbox_that_can_not_be_read_says_why_without_its_password(imap):
     for url, words in (
         (wrong, "The mailbox refused: "),
         (f"{imap}/Nothing", "no such folder"),
-        (f"imap://a:secret@127.0.0.1:{free_port()}", "can not be reached: Connection refused"),
+        (f"imap://a:secret@127.0.0.1:{free_port()}", "cannot be reached: Connection refused"),
     ):
         with pytest.raises(MailboxError, match=words) as failed:
             list(mailbox.unread(url))

@@ -96,7 +96,7 @@ def public(key) -> bytes:
 @pytest.mark.parametrize(
     "content, words",
     [
-        (None, "can not be read (No such file or directory)"),
+        (None, "cannot be read (No such file or directory)"),
         (lambda key: b"v=DKIM1; p=abc", "holds no key in PEM format"),
         (public, "holds no RSA private key without password, but this: public key"),
         (locked, "password, but this: encrypted private key"),

@@ -48,7 +48,7 @@ def test_an_incident_does_not_answer_for_trouble_that_is_not_its_own(client, com
         claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=3))
     answer = client.get("/")
     assert (
-        "Partial outage since 12:22 CET. Besides, Webhooks is down."
+        "Partial outage since 12:22 CET. Also, Webhooks is down."
         " Everything else is operational." in text_of(answer)
     )
     assert 'class="state major"' in answer.text
@@ -158,7 +158,7 @@ def test_without_trouble_the_page_says_so(client, committed, at):
     with committed():
         site.a_page(at)
         site.a_component("Website", at)
-    assert "All systems operational No incident is open." in text_of(client.get("/"))
+    assert "All systems operational No open incidents." in text_of(client.get("/"))
 
 
 @on_sqlite
@@ -178,10 +178,10 @@ def test_an_incident_tells_its_figures_and_its_moments(client, committed, world,
         site.resolve(incidents.get(world.open), at + timedelta(minutes=40))
     words = text_of(client.get(f"/incidents/{world.open}"))
     assert "10 Mar, 12:22–13:40 CET · 1 h 18 min" in words
-    assert "Until detected 4 min" in words
-    assert "Until first update 6 min" in words
-    assert "Until restored 1 h 18 min" in words
-    assert "Updates kept on time 1 of 2" in words
+    assert "Detected after 4 min" in words
+    assert "First update after 6 min" in words
+    assert "Restored after 1 h 18 min" in words
+    assert "Promised updates on time 1 of 2" in words
     assert "Card payments: Partial outage, 12 %, EU → Operational" in words
 
 
@@ -348,7 +348,7 @@ def test_a_status_set_by_hand_is_explained_as_such(client, committed, world, at)
         claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=1))
     words = text_of(client.get(f"/components/{world.webhooks}"))
     assert "Major outage" in words
-    assert "Set by hand" in words
+    assert "Set manually" in words
     assert "since 12:00 CET" in words
 
 

@@ -141,9 +141,9 @@ def correct_claim(
     if not reason:
         raise Invalid(reason="Say why the record is corrected.")
     if starts_at > at or (ends_at is not None and ends_at > at):
-        raise Invalid(starts_at="A record can not lie in the future.")
+        raise Invalid(starts_at="A record cannot lie in the future.")
     if ends_at is not None and ends_at < starts_at:
-        raise Invalid(ends_at="It can not end before it starts.")
+        raise Invalid(ends_at="It cannot end before it starts.")
     if (ends_at is None) != (row.ends_at is None):
         raise Invalid(ends_at="Open claims are closed by an update, not by a correction.")
     before = _told(row.claim, row.starts_at, row.ends_at)

@@ -93,9 +93,9 @@ def move_update(update: IncidentUpdate, posted_at: datetime, *, by: Actor, at: d
     place = told.index(update)
     newer, older = told[:place][-1:], told[place + 1 :][:1]
     if posted_at > (newer[0].posted_at if newer else at):
-        raise Invalid(display_at="It can not move behind the next update, or into the future.")
+        raise Invalid(display_at="It cannot move behind the next update, or into the future.")
     if older and posted_at < older[0].posted_at:
-        raise Invalid(display_at="It can not move before the update that came before it.")
+        raise Invalid(display_at="It cannot move before the update that came before it.")
     update.posted_at = posted_at
     update.updated_at = update.incident.updated_at = at
     moments = (updates.plain(old), updates.plain(posted_at))
@@ -209,7 +209,7 @@ def correct_moment(
     started = value if moment is Moment.STARTED and value else incident.started_at
     resolved = value if moment is Moment.RESOLVED else incident.resolved_at
     if resolved is not None and resolved < started:
-        raise Invalid(**{moment.value: "It can not be resolved before it started."})
+        raise Invalid(**{moment.value: "It cannot be resolved before it started."})
 
     old: datetime | None = getattr(incident, moment.value)
     if old == value:

@@ -80,7 +80,7 @@ def delete(incident: Incident, *, by: Actor, at: datetime) -> None:
     """Throw a draft away. Raises `Invalid` when it was published: that is retracted instead."""
     updates.lock(incident)
     if not incident.is_draft:
-        raise Invalid(name="A published incident can not be deleted. Retract it with a reason.")
+        raise Invalid(name="A published incident cannot be deleted. Retract it with a reason.")
     updates.record("incident.draft_deleted", incident, by=by, at=at)
     db.session.delete(incident)
 

@@ -48,7 +48,7 @@ def open_incident(
     updates.check_status(IncidentKind.INCIDENT, status)
     claims_store.check_claims(claims)
     if started_at is not None and started_at > at:
-        raise Invalid(started_at="An incident can not start in the future.")
+        raise Invalid(started_at="An incident cannot start in the future.")
     if not draft:
         updates.check_next_update(next_update_by, at)
     incident = Incident(
@@ -152,7 +152,7 @@ def backfill(
     if resolved_at < started_at or (claims and resolved_at == started_at):
         raise Invalid(resolved_at="It must end after it started.")
     if resolved_at > at:
-        raise Invalid(resolved_at="It can not have ended in the future.")
+        raise Invalid(resolved_at="It cannot have ended in the future.")
     incident = Incident(
         kind=IncidentKind.INCIDENT,
         name=clean(name).strip(),

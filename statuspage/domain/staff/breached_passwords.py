@@ -61,7 +61,7 @@ def flaw(file: Path) -> str | None:
                         return "is not ordered by hash"
                     last = start, found
     except OSError as error:
-        return f"can not be read: {error.strerror}"
+        return f"cannot be read: {error.strerror}"
     except NotTheList as error:
         return str(error)
     return None if size else "is empty"

@@ -35,7 +35,7 @@ _IS_BREACHED = (
     " are tried. Choose another one."
 )
 _NO_LIST = (
-    "New passwords can not be checked now: the list of breached ones can not be used. Tell whoever"
+    "New passwords cannot be checked now: the list of breached ones cannot be used. Tell whoever"
     " runs this page; flask check says what is wrong."
 )
 
@@ -45,7 +45,7 @@ def check(password: str, *, names: Iterable[str], breached: Path | None = None) 
 
     `names` are what anybody would try at this place: the page's, the address's. The case of
     letters and what stands between them are no disguise. `breached` is a list (`breaches`);
-    where it can not be read nothing passes, since somebody relies on it.
+    where it cannot be read nothing passes, since somebody relies on it.
     """
     if len(password) < MIN_PASSWORD:
         raise Invalid(password=f"Use {MIN_PASSWORD} characters or more.")

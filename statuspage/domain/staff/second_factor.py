@@ -37,7 +37,7 @@ _LENGTH = 12
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 _IS_NOT_THE_CODE = (
-    "This is not the code of now. Look at the app again; if it still does not fit, set the"
+    "That code is not valid. Look at the app again; if it still does not fit, set the"
     " clock of your phone by the network."
 )
 

@@ -110,7 +110,7 @@ def email(text: str) -> str:
     found = f"{local}@{domain}"
     is_one = _LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)
     if not is_one or len(local) > MAX_LOCAL_PART or len(found) > MAX_EMAIL:
-        raise Invalid(email="This is not an e-mail address.")
+        raise Invalid(email="Enter a valid e-mail address.")
     return found
 
 

@@ -30,7 +30,7 @@ from statuspage.domain.subscribers.subscriptions import (
 from statuspage.errors import Invalid
 
 THE_ONE = 1
-"""The row of the key pair: there can not be two."""
+"""The row of the key pair: there cannot be two."""
 
 
 class PushKey(Model):

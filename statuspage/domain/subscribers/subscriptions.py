@@ -204,7 +204,7 @@ class Contact:
             case Channel.WEB_PUSH:
                 raise Invalid(channel="A browser can only be subscribed by itself.")
             case Channel.INTEGRATION_PARTNER:
-                raise Invalid(channel="This can not be subscribed by an address.")
+                raise Invalid(channel="This cannot be subscribed by an address.")
         address = addresses.hook(channel.value, text)
         return cls(channel, address, email=addresses.email(email) if email else None)
 

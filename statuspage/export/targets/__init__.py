@@ -25,7 +25,7 @@ class Target(Protocol):
     """How often its age is written anew while nothing changes."""
 
     def is_empty(self) -> bool:
-        """Whether it holds no mirror yet. Raises `TargetError` where that can not be seen."""
+        """Whether it holds no mirror yet. Raises `TargetError` where that cannot be seen."""
         ...
 
     def read(self, path: str) -> bytes | None:

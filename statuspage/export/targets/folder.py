@@ -3,7 +3,7 @@
 `path` is a symbolic link to a hidden folder, so that all files change in one step. The one that
 it led to before is kept for the next time, without what changed: a change then costs no more
 than it is large, however long the history.
-A mount point can not be moved: there each file is renamed into place, the front page last.
+A mount point cannot be moved: there each file is renamed into place, the front page last.
 """
 
 import secrets

@@ -370,7 +370,7 @@ def _checked(kind: type[Kind], value: Any, name: str, place: str) -> Kind:
         where = ".".join([place, *map(str, first["loc"])])
         raise RefusedError(f"{name}: {where}: {first['msg']}.") from invalid
     except (ValueError, OverflowError, RecursionError) as error:
-        raise RefusedError(f"{name}: {place} can not be read.") from error
+        raise RefusedError(f"{name}: {place} cannot be read.") from error
 
 
 def _many(kind: type[Kind], document: Any, key: str, name: str) -> list[Kind]:

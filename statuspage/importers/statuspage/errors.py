@@ -1,4 +1,4 @@
-"""What an import says when it can not go on."""
+"""What an import says when it cannot go on."""
 
 
 class RefusedError(Exception):

@@ -75,7 +75,7 @@ def moment(text: str, *, not_after: datetime, zone: tzinfo, name: str) -> dateti
     """
     match = _TIME.search(html.unescape(_TAG.sub("", text)))
     if match is None or match[1].lower() not in _MONTHS:
-        raise RefusedError(f"{name}: a time can not be read: {_shown(text)}.")
+        raise RefusedError(f"{name}: a time cannot be read: {_shown(text)}.")
     month = _MONTHS.index(match[1].lower()) + 1
     known = _zone(match[5], zone, not_after)
     # A 29 February may be eight years back.
@@ -88,7 +88,7 @@ def moment(text: str, *, not_after: datetime, zone: tzinfo, name: str) -> dateti
             continue
         if at <= not_after:
             return at
-    raise RefusedError(f"{name}: a time can not be read: {_shown(text)}.")
+    raise RefusedError(f"{name}: a time cannot be read: {_shown(text)}.")
 
 
 def words(source: str) -> str:

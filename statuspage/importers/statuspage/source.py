@@ -71,7 +71,7 @@ def _open(path: Path, each: Callable[[Sequence[str]], Iterable[str]]) -> list[tu
         return [(name, _content(by_name[name])) for name in each(list(by_name))]
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise RefusedError(f"{path} can not be read: {reason}.") from error
+        raise RefusedError(f"{path} cannot be read: {reason}.") from error
 
 
 def _content(file: Path) -> bytes:
@@ -120,7 +120,7 @@ def _get(session: requests.Session, url: str) -> bytes | None:
                     raise RefusedError(f"{url} is larger than {MAX_BYTES // 1_000_000} MB.")
             return content
     except (requests.RequestException, UnicodeError, ValueError) as error:
-        raise RefusedError(f"{url} can not be read: {_reason(error)}.") from error
+        raise RefusedError(f"{url} cannot be read: {_reason(error)}.") from error
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ MAX_BYTES = 256 * 1024
 
 
 class MailboxError(Exception):
-    """The mailbox can not be read now; one sentence without a password."""
+    """The mailbox cannot be read now; one sentence without a password."""
 
 
 def unread(url: str) -> Iterator[bytes]:
@@ -76,7 +76,7 @@ def _in_words() -> Iterator[None]:
     except TimeoutError:
         raise MailboxError(f"The mailbox took more than {STEP_S:.0f} seconds.") from None
     except OSError as error:
-        raise MailboxError(f"The mailbox can not be reached: {error.strerror}.") from None
+        raise MailboxError(f"The mailbox cannot be reached: {error.strerror}.") from None
     except imaplib.IMAP4.error as error:
         # The server's own words; they repeat no password.
         raise MailboxError(f"The mailbox refused: {str(error)[:200]}") from None

@@ -16,7 +16,7 @@ Send = Callable[[Message, Recipient], str | None]
 class Failed(Exception):
     """A message that was not taken. The sentence holds no address: it is kept and shown.
 
-    `is_final`: trying again can not help. `is_gone`: the receiver wants nothing any
+    `is_final`: trying again cannot help. `is_gone`: the receiver wants nothing any
     more (410), they are unsubscribed. `is_ours`: the refusal is about us or this text,
     nobody is put in quarantine for it.
     """

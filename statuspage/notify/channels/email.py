@@ -242,6 +242,6 @@ def _in_words(error: Exception) -> str:
         case ConnectionRefusedError():
             return "nothing listens there"
         case OSError():
-            return "it can not be reached"
+            return "it cannot be reached"
         case _:
             return type(error).__name__

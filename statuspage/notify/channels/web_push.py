@@ -51,7 +51,7 @@ def sender(settings: Settings) -> Send:
     def send(news: Message, to: Recipient) -> None:
         service = urlsplit(to.address)
         if to.push is None or service.scheme != "https":
-            raise Failed("This browser can not be written to.", is_final=True)
+            raise Failed("This browser cannot be written to.", is_final=True)
         headers = {
             "Authorization": authorization(
                 to.push.private_key, f"https://{service.netloc}", contact, clock.now()

@@ -83,10 +83,10 @@ def figures(one: IncidentView) -> list[tuple[str, str]]:
     said = "recorded later" if one.is_backfilled else until(one.told_at) if one.told_at else "–"
     promised = f"{one.promises_kept} of {one.promises_made}" if one.promises_made else "none due"
     return [
-        ("Until detected", until(one.detected_at) if one.detected_at else "not recorded"),
-        ("Until first update", said),
-        ("Until restored", until(one.resolved_at) if one.resolved_at else "not yet"),
-        ("Updates kept on time", promised),
+        ("Detected after", until(one.detected_at) if one.detected_at else "not recorded"),
+        ("First update after", said),
+        ("Restored after", until(one.resolved_at) if one.resolved_at else "not yet"),
+        ("Promised updates on time", promised),
     ]
 
 

@@ -46,7 +46,7 @@ HELP = {
 
 WANTS = {
     NotifyOn.EVERY: "Every update",
-    NotifyOn.ENDS: "Only when something starts and when it is over",
+    NotifyOn.ENDS: "Only start and end",
 }
 
 
@@ -153,7 +153,7 @@ def confirmed(page: PageView, times: Times, manage_path: str) -> Rendering:
         times,
         "You are subscribed",
         ("We will tell you when something happens.",),
-        more=(manage_path, "See or change what you hear of"),
+        more=(manage_path, "Manage subscription"),
     )
 
 
@@ -171,7 +171,7 @@ def unsubscribe(
         words=f"{masked(one)} will hear nothing more from {page.name}. The address is erased.",
         button="Unsubscribe",
         one=one,
-        more=(manage_path, "Rather change what you hear of") if manage_path else None,
+        more=(manage_path, "Change it instead") if manage_path else None,
     )
 
 

@@ -59,7 +59,7 @@ def banner(
         headline="All systems operational",
         since=None,
         trouble=None,
-        rest="No incident is open.",
+        rest="No open incidents.",
         href=None,
     )
 
@@ -109,8 +109,8 @@ def _besides(components: Sequence[ComponentView]) -> str:
     """What no open incident speaks for, so that its trouble is not taken for theirs."""
     tone = worst(one.status for one in components)
     if any(one.status is not tone for one in components):
-        return f"Besides, {len(components)} other components are affected."
-    return f"Besides, {_names(components)} {_VERBS[tone][len(components) > 1]}."
+        return f"Also, {len(components)} other components are affected."
+    return f"Also, {_names(components)} {_VERBS[tone][len(components) > 1]}."
 
 
 def _of_components(troubled: Sequence[ComponentView], tone: ComponentStatus, rest: str) -> Banner:

@@ -154,7 +154,7 @@ def _mark(file: Path) -> str:
 def _refuse_forgery(_error: CSRFError) -> ResponseReturnValue:
     return resubmit.page(
         "This form was too old",
-        "It was opened before you signed in or out, so we can not be sure that you sent it."
+        "It was opened before you signed in or out, so we cannot be sure that you sent it."
         " Nothing was saved. Look it over and send it again.",
         400,
     )
@@ -182,7 +182,7 @@ def _crossed(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     log.warning("desk.crossed", error=_kind(error))
     _roll_back()
     return resubmit.page(
-        "Somebody else was quicker",
+        "Someone else changed this first",
         "They changed or removed the same thing at this moment, so nothing of yours was saved."
         " Look at what stands now, then send yours again if it is still right.",
         409,
@@ -197,8 +197,8 @@ def _unstorable(error: exc.DataError) -> ResponseReturnValue:
     if request.method != "POST":
         return _not_found()
     return resubmit.page(
-        "This can not be kept",
-        "A character or a number in it is none that the database takes. Nothing was saved.",
+        "This cannot be kept",
+        "Contains characters we can't store. Nothing was saved.",
         422,
     )
 

@@ -81,7 +81,7 @@ class MomentField(Field):
     """A local time in the page's zone ↔ an aware UTC moment, None when blank.
 
     When the clock shows it twice, `name-fold` (0 or 1) says which one is meant. A
-    time that was not touched keeps the seconds that the input can not show.
+    time that was not touched keeps the seconds that the input cannot show.
     """
 
     widget = DateTimeLocalInput()
@@ -199,7 +199,7 @@ class ClaimRows:
         return [row for row in self.rows if row not in self.first]
 
     def validate(self) -> bool:
-        """Read the rows into `data`; false when one of them can not be read."""
+        """Read the rows into `data`; false when one of them cannot be read."""
         self.data = {}
         for row in self.rows:
             share: Decimal | None = None

@@ -175,7 +175,7 @@ def discard(public_id: str) -> ResponseReturnValue:
         drafts.delete(incident, by=current_actor(), at=clock.now())
         return url_for("admin.overview.show")
 
-    return save(form, act, said="Draft thrown away.", again=lambda: _page(incident, other=form))
+    return save(form, act, said="Draft discarded.", again=lambda: _page(incident, other=form))
 
 
 def _open_form(formdata: Any, incident: Incident | None) -> OpenForm:
@@ -300,7 +300,7 @@ def discard_update(public_id: str) -> ResponseReturnValue:
         drafts.discard_update(incident)
         return url_for("admin.incidents.show", public_id=public_id)
 
-    return save(form, act, said="Draft thrown away.", again=lambda: _page(incident, other=form))
+    return save(form, act, said="Draft discarded.", again=lambda: _page(incident, other=form))
 
 
 def _update_form(formdata: Any, incident: Incident) -> UpdateForm:

@@ -39,7 +39,7 @@ HELP = {
     Part.FACTORS: "What let it break, and what let it last: there is rarely one cause.",
     Part.WENT_WELL: "What kept it from being worse.",
     Part.WENT_BADLY: "What made it longer or harder.",
-    Part.LUCK: "What we can not count on next time.",
+    Part.LUCK: "What we cannot count on next time.",
 }
 
 

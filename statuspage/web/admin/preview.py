@@ -32,7 +32,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Preview:
-    """An update that does not exist yet. `problem` says why it can not be rendered."""
+    """An update that does not exist yet. `problem` says why it cannot be rendered."""
 
     status: IncidentStatus
     html: Markup
@@ -43,7 +43,7 @@ class Preview:
     facts: Facts
     checks: list[Check]
     mail: RenderedEmail | None
-    """As subscribers would get it; None while it can not be written."""
+    """As subscribers would get it; None while it cannot be written."""
     problem: str | None = None
 
     @property

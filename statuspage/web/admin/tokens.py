@@ -91,7 +91,7 @@ def revoke(public_id: str) -> ResponseReturnValue:
         tokens.revoke(token, by=current_actor(), at=clock.now())
         return url_for("admin.tokens.index")
 
-    return save(form, act, said=f"{token.name} is locked out.", again=lambda: _page(TokenForm()))
+    return save(form, act, said=f"{token.name} is revoked.", again=lambda: _page(TokenForm()))
 
 
 def _by_field(errors: dict[str, str]) -> dict[str, str]:

@@ -54,7 +54,7 @@ class Subscriber(Shape):
     skip_confirmation_notification: bool
     mode: Type
     email: str | None
-    """Of a webhook: who is told when it can not be reached."""
+    """Of a webhook: who is told when it cannot be reached."""
     endpoint: str | None
     phone_number: str | None
     """Digits, without the code of its country."""

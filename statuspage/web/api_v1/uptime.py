@@ -210,7 +210,7 @@ def _read(name: str, text: str | None, zone: ZoneInfo, *, is_end: bool) -> datet
 
 
 def _check_year(year: int) -> None:
-    """Raises `ValueError` for years that no page has, near whose ends dates can not be reckoned."""
+    """Raises `ValueError` for years that no page has, near whose ends dates cannot be reckoned."""
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise ValueError(f"{year} is out of range")
 

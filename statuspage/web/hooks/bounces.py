@@ -1,6 +1,6 @@
 """`/hooks/bounces/<token>`: a mail provider says what came back.
 
-What can not be read is refused with a sentence, as whoever sets the hook up reads it.
+What cannot be read is refused with a sentence, as whoever sets the hook up reads it.
 """
 
 import json

@@ -55,6 +55,6 @@ def ask_again_where_the_database_is_gone(hook: Blueprint) -> None:
     def database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
         log.error(f"{hook.name}.database_unavailable", error=str(getattr(lost, "orig", lost)))
         db.session.remove()
-        response = answer(503, error="We can not write this down now. Send it again.")
+        response = answer(503, error="We cannot write this down now. Send it again.")
         response.headers["Retry-After"] = "60"
         return response

@@ -194,7 +194,7 @@ def _unavailable() -> Response:
     answer = _refusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Not available",
-        "We can not reach our own records at the moment. Please try again in half a minute.",
+        "We cannot reach our own records at the moment. Please try again in half a minute.",
     )
     answer.headers["Retry-After"] = str(RETRY_AFTER_S)
     return answer

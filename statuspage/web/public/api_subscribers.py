@@ -113,7 +113,7 @@ def _too_many(_error: Exception) -> ResponseReturnValue:
 
 
 def _said() -> dict[str, Any]:
-    """What stands below `subscriber`. Raises `Refused` (400) for what can not be read."""
+    """What stands below `subscriber`. Raises `Refused` (400) for what cannot be read."""
     said = json_bodies.given(request).get("subscriber", {})
     if not isinstance(said, dict):
         raise Refused(400, 'Send an object below "subscriber".')
@@ -141,7 +141,7 @@ def _contact(said: dict[str, Any]) -> Contact:
     else:
         raise Invalid(subscriber="Send an email, an endpoint or a phone_number.")
     if contact.channel not in registry.channel_senders(_settings()):
-        raise Invalid(subscriber=f"This page can not send by {contact.channel.value}.")
+        raise Invalid(subscriber=f"This page cannot send by {contact.channel.value}.")
     return contact
 
 

@@ -103,7 +103,7 @@ def _push_key() -> str:
     """Ours, by which browsers know us; made when somebody first looks at the form."""
     found = push_keys.key()
     if found is None:
-        # A transaction of its own: that of a reader can not begin to write half-way.
+        # A transaction of its own: that of a reader cannot begin to write half-way.
         db.session.rollback()
         try:
             found = push_keys.make_key(at=clock.now())
@@ -261,7 +261,7 @@ def save(token: str) -> ResponseReturnValue:
     if one is None:
         return _private(_gone())
     shown = {each.id for each in _take().components}
-    # What the page does not show now can not be ticked off there.
+    # What the page does not show now cannot be ticked off there.
     unseen = [each for each in one.components if each.public_id not in shown]
     try:
         chosen = [] if one.incident else subscription_forms.chosen(request.form)
@@ -369,7 +369,7 @@ def database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
     db.session.remove()
     return error_response(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "We can not reach our own records at the moment. Nothing was changed; try again soon.",
+        "We cannot reach our own records at the moment. Nothing was changed; try again soon.",
     )
 
 
