@@ -316,7 +316,7 @@ class ResponseCache:
                 self._busy_since = now
                 self._rebuild(key, entry)
                 self._busy_since = None
-                self._valid_until = max(self._valid_until, self._monotonic() + VALID_S)
+                self._valid_until = max(self._valid_until, self._monotonic() + self._valid_for)
                 self._tell_readers()
             elif entry.failing_since is None and now - (entry.due_since or now) > MAX_REBUILD_LAG_S:
                 self._drop(key)

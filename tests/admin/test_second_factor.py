@@ -83,7 +83,7 @@ def test_it_is_set_up_with_a_picture_or_by_typing_and_confirmed_by_a_code(app, b
 
     wrong = here.post(f"{HERE}/confirm", {"one_time_password": "000000"})
     assert wrong.status_code == 422
-    assert "not the code of now" in text_of(wrong)
+    assert "That code is not valid" in text_of(wrong)
     assert written_secret(wrong) == written_secret(page)
 
     code = totp.code(secret, totp.step_at(clock.now()))
@@ -255,7 +255,7 @@ class TestRequired:
         kept = browser.post("/admin/incidents", {"body": "Words that took\nan hour."})
         assert kept.status_code == 403
         assert "Words that took\nan hour." in unescape(kept.text)
-        assert "asks everybody" in text_of(browser.get(HERE))
+        assert "requires two-factor sign-in" in text_of(browser.get(HERE))
         assert browser.get("/admin/account").status_code == 200
 
         browser.post(HERE, {"current_password": PASSWORD})

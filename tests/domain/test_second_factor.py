@@ -94,7 +94,7 @@ def test_the_address_tells_an_app_everything_it_needs():
 def test_it_asks_for_nothing_before_a_first_code_fits(anna):
     second_factor.set_up(anna, keys=KEYS, at=AT)
     secret = second_factor.secret_to_confirm(anna, keys=KEYS, at=AT)
-    with pytest.raises(Invalid, match="not the code of now"):
+    with pytest.raises(Invalid, match="That code is not valid"):
         second_factor.confirm(anna, "000000", keys=KEYS, by=ANNA, at=AT - HOUR)
     assert not second_factor.is_on(anna)
     assert not accepts(anna, code_at(secret, AT), at=AT)
