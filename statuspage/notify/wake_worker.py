@@ -49,4 +49,4 @@ def _ask(session: orm.Session) -> None:
         queue.wake(app)
     except Exception as error:
         app.extensions[PAUSED] = time.monotonic() + PAUSE_S
-        log.warning("worker.wake_failed", reason=type(error).__name__)
+        log.warning("worker.wake_failed", fallback="polling", reason=type(error).__name__)

@@ -198,7 +198,7 @@ def test_who_publishes_waits_once_for_a_queue_that_hangs(
     to_redis[1].hang()
     for _ in range(3):
         publish()
-    told = [one for one in caplog.messages if "the worker was not woken" in one]
+    told = [one for one in caplog.messages if "worker.wake_failed" in one]
     assert len(told) == 1
     with app.app_context():
         assert len(incidents.unresolved()) == 3

@@ -43,7 +43,7 @@ def test_a_reader_subscribes_changes_and_leaves_without_script(app, open_page, l
     page.goto(f"{live_url}/subscriptions/confirm/{token}")
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You are subscribed")
-    page.get_by_role("link", name="See or change").click()
+    page.get_by_role("link", name="Manage subscription").click()
     expect(page.get_by_role("checkbox", name="Website")).to_be_checked()
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     page.get_by_role("radio", name="Everything").check()
