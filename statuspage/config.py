@@ -34,7 +34,7 @@ def _project_folder() -> Path:
 PROJECT = _project_folder()
 """The folder of `templates/`, `static/` and `migrations/`."""
 
-HOME = PROJECT if PROJECT == PACKAGE.parent else Path.cwd()
+HOME = PROJECT if PACKAGE.parent == PROJECT else Path.cwd()
 """Where `data/` and `.env` are by default: the checkout, or the folder of the command."""
 
 PREFIX = "STATUSPAGE_"
