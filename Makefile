@@ -10,7 +10,19 @@ INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --quiet --comp
 # Sources are compiled once, whatever the environment says: a start takes twice as long without.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check lock audit sbom clients bench screenshot clean
+
+.PHONY: help wheel run test check lock audit sbom clients bench screenshot clean
+
+help:
+	@echo "make run         start the demo (proxy, web and worker)"
+	@echo "make test        run every test that this machine can run"
+	@echo "make check       lint, format, types, import directions"
+	@echo "make wheel       build the wheel into build/wheel"
+	@echo "make lock        newest dependencies into the lock files (needs uv)"
+	@echo "make audit sbom  known vulnerabilities; bill of materials"
+	@echo "make bench       requests per second beside nginx with the same bytes"
+	@echo "make screenshot  the picture in the README"
+	@echo "make clean       remove everything that was made"
 
 run: $(VENV)/.run
 	@$(BIN)/python -m statuspage
@@ -56,6 +68,10 @@ clients: .venv-clients/.made tests/clients/node_modules/.made
 tests/clients/node_modules/.made: tests/clients/package-lock.json
 	@cd tests/clients && npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
+
+wheel: $(VENV)/.dev
+	@rm -rf build/wheel
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w build/wheel .
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks

@@ -3,15 +3,17 @@
 import os
 import sys
 
-from statuspage import create_app, parts
+from statuspage.cli import commands, processes
 from statuspage.config import SettingsError
+from statuspage.factory import create_app
 
 try:
     app = create_app()
 except SettingsError as error:
     sys.exit(f"The status page cannot start: {error}")
 
+commands.init_app(app)
 # A server prepares the database; a command of `flask` decides for itself.
 if "FLASK_RUN_FROM_CLI" not in os.environ:
-    parts.prepare(app)
-    parts.begin_web(app)
+    processes.prepare(app)
+    processes.begin_web(app)

@@ -134,10 +134,12 @@ def _options() -> argparse.Namespace:
 
 def _prepare() -> tuple[rebuild.Rebuild, str]:
     """Fill the page; how long it takes to make, and the cookie of somebody at the desk."""
-    from statuspage import clock, create_app, schema
+    from statuspage import clock
+    from statuspage.db import migrate
+    from statuspage.factory import create_app
 
     app = create_app(watch=False)
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     with app.app_context():
         rows.fill(clock.now())
     return rebuild.measure(app, "/"), desk.sign_in(app)

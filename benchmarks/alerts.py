@@ -59,10 +59,11 @@ def alerts() -> None:
 
 def _hook() -> str:
     """A token that may publish what alerts say."""
-    from statuspage import clock, create_app
+    from statuspage import clock
     from statuspage.db import db
     from statuspage.domain import tokens
     from statuspage.domain.events import SYSTEM
+    from statuspage.factory import create_app
 
     with create_app(watch=False).app_context():
         scopes = [tokens.Scope.ALERTS_PUBLISH]
@@ -113,9 +114,9 @@ def _opened() -> Counter[str]:
     """How many incidents there are, by the name of their alert."""
     import sqlalchemy as sa
 
-    from statuspage import create_app
     from statuspage.db import db
-    from statuspage.domain.timeline import Incident
+    from statuspage.domain.incidents.models import Incident
+    from statuspage.factory import create_app
 
     with create_app(watch=False).app_context():
         named = sa.select(Incident.name).where(Incident.name.startswith("Alert "))

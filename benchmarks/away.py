@@ -297,18 +297,20 @@ def _send(address: str, form: dict[str, str], cookie: str) -> tuple[int, dict[st
 
 def _prepare(port: int) -> tuple[str, str]:
     """A page with an incident and subscribers; the cookie of somebody at the desk, its id."""
-    from statuspage import clock, create_app, schema
-    from statuspage.db import db
-    from statuspage.domain import incidents, pages
+    from statuspage import clock
+    from statuspage.db import db, migrate
+    from statuspage.domain import page_settings
     from statuspage.domain.events import SYSTEM
-    from statuspage.domain.status import IncidentStatus
-    from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+    from statuspage.domain.incidents import verbs as incidents
+    from statuspage.domain.statuses import IncidentStatus
+    from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+    from statuspage.factory import create_app
 
     app = create_app(watch=False)
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     with app.app_context():
         at = clock.now()
-        pages.create("Example", by=SYSTEM, at=at)
+        page_settings.create("Example", by=SYSTEM, at=at)
         status = IncidentStatus.INVESTIGATING
         incident = incidents.open_incident(
             "Trouble", status=status, body="We look.", claims={}, by=SYSTEM, at=at
@@ -335,9 +337,9 @@ def _kept(public_id: str) -> tuple[Counter[str], int]:
     """How often which words are in the history, and how many messages there are to deliver."""
     import sqlalchemy as sa
 
-    from statuspage import create_app
     from statuspage.db import db
-    from statuspage.domain.timeline import IncidentUpdate
+    from statuspage.domain.incidents.models import IncidentUpdate
+    from statuspage.factory import create_app
 
     app = create_app(watch=False)
     with app.app_context():

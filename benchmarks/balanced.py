@@ -175,13 +175,13 @@ def not_once(names: Sequence[str]) -> int:
     """How many of these are not in the history exactly once."""
     import sqlalchemy as sa
 
-    from statuspage import create_app
-    from statuspage.db import db, reading
-    from statuspage.domain.timeline import IncidentUpdate
+    from statuspage.db import db, read_only
+    from statuspage.domain.incidents.models import IncidentUpdate
+    from statuspage.factory import create_app
 
     app = create_app(watch=False)
     with app.app_context():
-        reading()
+        read_only()
         kept = Counter(db.session.scalars(sa.select(IncidentUpdate.body)))
         db.session.rollback()
         db.engine.dispose()

@@ -12,9 +12,9 @@ from benchmarks import load
 from benchmarks.load import Sample
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import staff
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
 
 CONNECTIONS = 2
 """Of each kind."""

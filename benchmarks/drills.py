@@ -181,17 +181,18 @@ def main() -> None:
 
 
 def prepare(port: int) -> tuple[str, str]:
-    from statuspage import clock, create_app, schema
-    from statuspage.db import db
-    from statuspage.domain import pages, tokens
+    from statuspage import clock
+    from statuspage.db import db, migrate
+    from statuspage.domain import page_settings, tokens
     from statuspage.domain.events import SYSTEM
-    from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+    from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+    from statuspage.factory import create_app
 
     app = create_app(watch=False)
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     with app.app_context():
         at = clock.now()
-        page = pages.create("Example", by=SYSTEM, at=at)
+        page = page_settings.create("Example", by=SYSTEM, at=at)
         _, secret = tokens.create("Drill", scopes=[tokens.Scope.MANAGE], by=SYSTEM, at=at)
         for number in range(SUBSCRIBERS):
             db.session.add(
@@ -259,15 +260,18 @@ def _drain(record: Record, receivers: Receivers) -> float:
 
 def let_go() -> None:
     """So many incidents within an hour are held until staff let them go: do as they would."""
-    from statuspage import clock, create_app
+    from statuspage import clock
     from statuspage.db import db
     from statuspage.domain.events import SYSTEM
-    from statuspage.notify import standing
+    from statuspage.factory import create_app
+    from statuspage.notify import delivery_stats
 
     app = create_app(watch=False)
     with app.app_context():
-        for one in standing.stuck(limit=10_000):
-            standing.decide(one.event, one.channel, one.state, send=True, by=SYSTEM, at=clock.now())
+        for one in delivery_stats.undelivered(limit=10_000):
+            delivery_stats.decide(
+                one.event, one.channel, one.state, send=True, by=SYSTEM, at=clock.now()
+            )
         db.session.commit()
         db.engine.dispose()
 
@@ -275,9 +279,9 @@ def let_go() -> None:
 def _judge(record: Record, receivers: Receivers, drained: float) -> str:
     import sqlalchemy as sa
 
-    from statuspage import create_app
     from statuspage.db import db
-    from statuspage.domain.timeline import IncidentUpdate
+    from statuspage.domain.incidents.models import IncidentUpdate
+    from statuspage.factory import create_app
 
     app = create_app(watch=False)
     with app.app_context():

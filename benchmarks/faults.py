@@ -65,7 +65,7 @@ def downgrade():
 START = """
 import sys
 from pathlib import Path
-from statuspage import create_app, schema
+from statuspage.factory import create_app, schema
 schema.MIGRATIONS = Path(sys.argv[1])
 app = create_app()
 schema.bring_up_to_date(app)

@@ -125,10 +125,10 @@ def _broken(answers: _Answers) -> int:
     """Incidents that should not be there, or not so: each has one update, whole, and one event."""
     import sqlalchemy as sa
 
-    from statuspage import create_app
     from statuspage.db import db
     from statuspage.domain.events import Event
-    from statuspage.domain.timeline import Incident, IncidentUpdate
+    from statuspage.domain.incidents.models import Incident, IncidentUpdate
+    from statuspage.factory import create_app
 
     app = create_app(watch=False)
     with app.app_context():

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import scale
+from statuspage.export import runner
 
 if TYPE_CHECKING:
-    from statuspage.mirror.running import Mirror
+    from statuspage.export.worker import Mirror
 
 CHANGES = 3
 BARS = "Bars: the present within seconds, 2,000 incidents within 60 s, a change within 5 s."
@@ -67,28 +68,29 @@ def _mirror(
     folder: Path, targets: list[str], components: int, of_incidents: int
 ) -> Iterator[tuple["Mirror", Callable[[int], None]]]:
     """A worker's mirror whose steps we take ourselves, and what changes the page."""
-    from statuspage import clock, create_app, mirroring, schema
+    from statuspage import clock
     from statuspage.config import Settings
-    from statuspage.db import db
-    from statuspage.domain import incidents
+    from statuspage.db import db, migrate
     from statuspage.domain.events import SYSTEM
-    from statuspage.mirror.asking import in_process
-    from statuspage.mirror.running import Mirror
-    from statuspage.mirror.targets import Keys
+    from statuspage.domain.incidents import verbs as incidents
+    from statuspage.export.render import in_process
+    from statuspage.export.targets import Keys
+    from statuspage.export.worker import Mirror
+    from statuspage.factory import create_app
 
     app = create_app(Settings(data_dir=folder / "data", demo=False), watch=False)
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     with app.app_context():
         scale.fill(components, of_incidents, clock.now())
-    published = mirroring.ask_nothing_twice(app)
+    published = runner.ask_nothing_twice(app)
     settings = app.config["SETTINGS"]
     mirror = Mirror(
         folder / "work",
         targets,
         ask=in_process(app.wsgi_app, settings.base_url),
-        look_since=mirroring.looking(app),
+        look_since=runner.looking(app),
         revision=published.read_revision,
-        together=mirroring.together(app),
+        together=runner.together(app),
         keys=Keys(settings.bucket_key, settings.bucket_secret),
     )
 

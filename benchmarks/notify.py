@@ -103,11 +103,12 @@ def _prepare(number: int, http_port: int) -> tuple[str, str]:
     """A page with its subscribers; its id, and a token that may write incidents."""
     import sqlalchemy as sa
 
-    from statuspage import clock, create_app, schema
-    from statuspage.db import db
-    from statuspage.domain import pages, tokens
+    from statuspage import clock
+    from statuspage.db import db, migrate
+    from statuspage.domain import page_settings, tokens
     from statuspage.domain.events import SYSTEM
-    from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+    from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+    from statuspage.factory import create_app
 
     def rows() -> Iterator[dict[str, Any]]:
         for one in range(number):
@@ -123,10 +124,10 @@ def _prepare(number: int, http_port: int) -> tuple[str, str]:
             }
 
     app = create_app(watch=False)
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     with app.app_context():
         at = clock.now()
-        page = pages.create("Example", by=SYSTEM, at=at)
+        page = page_settings.create("Example", by=SYSTEM, at=at)
         _, secret = tokens.create("Bench", scopes=[tokens.Scope.MANAGE], by=SYSTEM, at=at)
         every = rows()
         while some := list(islice(every, PIECE)):

@@ -8,7 +8,7 @@ from flask import Flask
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import pages
+from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM, record
 
 TIMES = 15
@@ -42,7 +42,7 @@ def measure(app: Flask, address: str) -> Rebuild:
 
 def _raise_revision(app: Flask) -> None:
     with app.app_context():
-        page = pages.get()
+        page = page_settings.get()
         assert page is not None
         record("page.touched", subject=page.public_id, title=page.name, by=SYSTEM, at=clock.now())
         db.session.commit()

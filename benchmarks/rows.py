@@ -3,10 +3,12 @@
 from datetime import datetime, timedelta
 
 from statuspage.db import db
-from statuspage.domain import components, incidents, pages
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus, IncidentStatus
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 
 GROUPS = ("Website", "API", "Payments", "Infrastructure")
 PARTS = ("Checkout", "Search", "Webhooks", "Exports", "Sign-in")
@@ -29,8 +31,8 @@ def fill(at: datetime) -> None:
     Nobody is told: the worker would be at it for as long as we measure.
     """
     year_ago = at - timedelta(days=365)
-    if pages.get() is None:
-        pages.create("Example", by=SYSTEM, at=year_ago)
+    if page_settings.get() is None:
+        page_settings.create("Example", by=SYSTEM, at=year_ago)
     everything = []
     for name in GROUPS:
         group = components.add_group(name, by=SYSTEM, at=year_ago)

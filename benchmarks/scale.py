@@ -74,13 +74,14 @@ def main() -> None:
 
 
 def _measure(components: int, incidents: int, years: int) -> Point:
-    from statuspage import clock, create_app, schema
+    from statuspage import clock
     from statuspage.config import Settings
-    from statuspage.db import db
+    from statuspage.db import db, migrate
+    from statuspage.factory import create_app
 
     with tempfile.TemporaryDirectory(prefix="statuspage-scale-") as name:
         app = create_app(Settings(data_dir=Path(name), demo=False), watch=False)
-        schema.bring_up_to_date(app)
+        migrate.bring_up_to_date(app)
         with app.app_context():
             fill(components, incidents, clock.now(), years)
         # As the leader of the group does before it forks.
@@ -115,13 +116,14 @@ def fill(components: int, incidents: int, at: datetime, years: int = YEARS) -> N
     import sqlalchemy as sa
 
     from statuspage.db import db
-    from statuspage.domain import pages
-    from statuspage.domain.components import Component, ComponentClaim, ComponentGroup
+    from statuspage.domain import page_settings
+    from statuspage.domain.components.claims_store import ComponentClaim
+    from statuspage.domain.components.models import Component, ComponentGroup
     from statuspage.domain.events import SYSTEM
-    from statuspage.domain.timeline import Affected, Incident, IncidentUpdate, UpdateChange
+    from statuspage.domain.incidents.models import Affected, Incident, IncidentUpdate, UpdateChange
 
     begin = at - timedelta(days=365 * years)
-    pages.create("Example", by=SYSTEM, at=begin)
+    page_settings.create("Example", by=SYSTEM, at=begin)
     db.session.flush()
     for model, rows in (
         (ComponentGroup, _groups(components, begin)),

@@ -63,17 +63,18 @@ def workers() -> None:
 
 def prepare(webhooks: Iterable[str], *, mails: Iterable[str] = ()) -> tuple[str, str]:
     """A page whose news go to these addresses; its id, and a token that may write incidents."""
-    from statuspage import clock, create_app, schema
-    from statuspage.db import db
-    from statuspage.domain import pages, tokens
+    from statuspage import clock
+    from statuspage.db import db, migrate
+    from statuspage.domain import page_settings, tokens
     from statuspage.domain.events import SYSTEM
-    from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+    from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+    from statuspage.factory import create_app
 
     app = create_app(watch=False)
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     with app.app_context():
         at = clock.now()
-        page = pages.create("Example", by=SYSTEM, at=at)
+        page = page_settings.create("Example", by=SYSTEM, at=at)
         _, secret = tokens.create("Drill", scopes=[tokens.Scope.MANAGE], by=SYSTEM, at=at)
         readers = [(Channel.WEBHOOK, address) for address in webhooks]
         readers += [(Channel.EMAIL, address) for address in mails]
@@ -95,11 +96,13 @@ def prepare(webhooks: Iterable[str], *, mails: Iterable[str] = ()) -> tuple[str,
 
 def _leave_due() -> None:
     """An incident that nobody was told of, and maintenance whose window is over."""
-    from statuspage import clock, create_app
+    from statuspage import clock
     from statuspage.db import db
-    from statuspage.domain import incidents, maintenance
     from statuspage.domain.events import SYSTEM
-    from statuspage.domain.status import IncidentStatus
+    from statuspage.domain.incidents import maintenance
+    from statuspage.domain.incidents import verbs as incidents
+    from statuspage.domain.statuses import IncidentStatus
+    from statuspage.factory import create_app
 
     # As a program that plans it may say: nobody is told of its steps.
     quiet = {f"auto_transition_deliver_notifications_at_{edge}": False for edge in ("start", "end")}
@@ -140,21 +143,21 @@ def _watch(receivers: Receivers) -> tuple[float, Counter[Step], Counter[tuple[st
     When it had happened (seconds of the monotonic clock), how often each step was taken, and
     deliveries by state and number of tries.
     """
-    from statuspage import create_app
-    from statuspage.db import db, reading
+    from statuspage.db import db, read_only
+    from statuspage.factory import create_app
 
     app = create_app(watch=False)
     until = time.monotonic() + DUE_S
     with app.app_context():
         while time.monotonic() < until:
-            reading()
+            read_only()
             steps = _steps()
             if len(receivers.arrived) >= DELIVERIES and len(steps) == 2 * MAINTENANCES:
                 break
             time.sleep(0.5)
         done = time.monotonic()
         time.sleep(SETTLED_S)
-        reading()
+        read_only()
         steps, told = _steps(), _told()
         db.engine.dispose()
     return done, steps, told
@@ -164,7 +167,7 @@ def _steps() -> Counter[Step]:
     import sqlalchemy as sa
 
     from statuspage.db import db
-    from statuspage.domain.timeline import Incident, IncidentUpdate
+    from statuspage.domain.incidents.models import Incident, IncidentUpdate
 
     chosen = sa.select(IncidentUpdate.incident_id, IncidentUpdate.status).join(Incident)
     planned = Incident.name.like("Maintenance %"), IncidentUpdate.status != "scheduled"
@@ -179,7 +182,7 @@ def _told() -> Counter[tuple[str, int]]:
     import sqlalchemy as sa
 
     from statuspage.db import db
-    from statuspage.notify.ledger import Delivery
+    from statuspage.notify.deliveries import Delivery
 
     rows = db.session.execute(sa.select(Delivery.state, Delivery.attempts))
     return Counter((state.value, attempts) for state, attempts in rows)

@@ -115,11 +115,11 @@ def _prepared(program: Path, settings: dict[str, str], receivers: Receivers) -> 
 
 
 def _revision() -> str:
-    from statuspage import create_app, schema
-    from statuspage.db import db
+    from statuspage.db import db, migrate
+    from statuspage.factory import create_app
 
     app = create_app(watch=False)
     with app.app_context():
-        present = schema.revision()
+        present = migrate.revision()
         db.engine.dispose()
     return present or ""

@@ -16,9 +16,11 @@ sys.path.insert(0, str(DOCS.parent))
 from playwright.sync_api import sync_playwright  # noqa: E402
 from werkzeug.serving import make_server  # noqa: E402
 
-from statuspage import clock, create_app, demo, schema  # noqa: E402
+from statuspage import clock  # noqa: E402
 from statuspage.config import Settings  # noqa: E402
-from statuspage.db import db  # noqa: E402
+from statuspage.db import db, migrate  # noqa: E402
+from statuspage.demo import seed as demo  # noqa: E402
+from statuspage.factory import create_app  # noqa: E402
 
 WIDTH, HEIGHT = 900, 1180
 FLAGS = [
@@ -61,7 +63,7 @@ def main() -> None:
 def demo_page(folder: Path):
     """The demo page behind a socket; its address."""
     app = create_app(Settings(data_dir=folder / "data", secret_key="x" * 32), watch=False)
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     with app.app_context():
         demo.seed(at=clock.now())
         db.session.commit()

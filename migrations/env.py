@@ -1,17 +1,17 @@
 """How Alembic reaches the database of the running application."""
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 from alembic import context
 from flask import current_app
 
 from statuspage import domain
 from statuspage.db import db, without_limit
-from statuspage.notify import ledger  # noqa: F401
+from statuspage.notify import deliveries  # noqa: F401
 
 # Tables are known once their modules are loaded.
-for module in iter_modules(domain.__path__, "statuspage.domain."):
+for module in walk_packages(domain.__path__, "statuspage.domain."):
     import_module(module.name)
 
 

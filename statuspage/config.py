@@ -20,10 +20,22 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from statuspage import rsa_key
+from statuspage.lib import rsa_key
 
-PROJECT = Path(__file__).resolve().parent.parent
-"""The folder of `app.py` and `migrations/`."""
+PACKAGE = Path(__file__).resolve().parent
+
+
+def _project_folder() -> Path:
+    """The checkout, or inside an installation the folder that the build put the same files in."""
+    installed = PACKAGE / "project"
+    return installed if installed.is_dir() else PACKAGE.parent
+
+
+PROJECT = _project_folder()
+"""The folder of `templates/`, `static/` and `migrations/`."""
+
+HOME = PROJECT if PACKAGE.parent == PROJECT else Path.cwd()
+"""Where `data/` and `.env` are by default: the checkout, or the folder of the command."""
 
 PREFIX = "STATUSPAGE_"
 MIN_SECRET_LENGTH = 16
@@ -198,7 +210,7 @@ class Settings(BaseSettings):
     )
 
     data_dir: Annotated[Path, AfterValidator(_made_folder)] = Field(
-        default=PROJECT / "data",
+        default=HOME / "data",
         description="Folder for the database file, the job queue, the secret key and the last"
         " good copies of pages. It is made when missing.",
         json_schema_extra={"default": "`data` beside `app.py`"},
@@ -300,7 +312,7 @@ class Settings(BaseSettings):
     )
     bounce_address: Annotated[str, AfterValidator(_bounce_address)] | None = Field(
         default=None,
-        description="Where mail that can not be delivered comes back to (the envelope's sender),"
+        description="Where mail that cannot be delivered comes back to (the envelope's sender),"
         " such as `bounces+{key}@example.com`; `{key}` is filled in, so that it is known what came"
         " back.",
         json_schema_extra={"default": "the address that mail comes from"},
@@ -467,7 +479,7 @@ def load() -> Settings:
             " this machine. There is no debug mode: take it away."
         )
     try:
-        return Settings(_env_file=PROJECT / ".env")  # type: ignore[call-arg]
+        return Settings(_env_file=HOME / ".env")  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
 

@@ -20,11 +20,13 @@ import time_machine
 from argon2 import PasswordHasher
 from werkzeug.serving import make_server
 
-from statuspage import config, create_app, schema
+from statuspage import config
 from statuspage.config import Settings
-from statuspage.db import db
-from statuspage.domain import second_factor, staff
+from statuspage.db import db, migrate
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor
 from tests import made_once, servers
+from tests.apps import create_app
 
 SECRET = "only-for-tests-and-nothing-else"
 REQUIRE_ALL = "STATUSPAGE_REQUIRE_ALL"
@@ -306,7 +308,7 @@ def _migrate(url, tmp_path_factory):
     app = create_app(
         Settings(data_dir=tmp_path_factory.mktemp("data"), database_url=url, secret_key=SECRET)
     )
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     with app.app_context():
         db.engine.dispose()
 

@@ -9,11 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from statuspage.domain import components, incidents, pages
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.negotiation import canonical
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.serving.conditional import canonical
 from tests.conftest import on_sqlite
 from tests.domain import let_time_pass
 from tests.public import site
@@ -39,7 +42,7 @@ def put(committed, search, at):
 
     def stand(status):
         with committed():
-            components.set_status(components.get(search), Claim(status), by=SYSTEM, at=at)
+            claims_store.set_status(components.get(search), Claim(status), by=SYSTEM, at=at)
 
     return stand
 
@@ -210,7 +213,7 @@ def test_a_component_has_its_own_name_unless_told_otherwise(client, committed, s
 @given(label=st.text(max_size=60))
 def test_any_label_makes_a_picture_that_holds_it(client, committed, label):
     with committed():
-        if pages.get() is None:
+        if page_settings.get() is None:
             site.a_page(NOON)
     shown, _ = read(client, f"{PAGE}?label={quote(label, errors='replace')}")
     assert 0 < len(shown) <= 40

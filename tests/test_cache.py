@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from statuspage.page.answers import AS_OF, Answer, Rendering, policy_within
-from statuspage.page.cache import Published, UnavailableError
+from statuspage.serving.cache import ResponseCache, UnavailableError
+from statuspage.serving.response import AS_OF, CachedResponse, Rendering, policy_within
 
 HOME = ("/", "en")
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -86,8 +86,8 @@ def times() -> Times:
 
 
 @pytest.fixture
-def published(records, times) -> Published:
-    return Published(records.revision, watch=False, **times.settings())
+def published(records, times) -> ResponseCache:
+    return ResponseCache(records.revision, watch=False, **times.settings())
 
 
 def html(text: str, **more) -> Rendering:
@@ -95,12 +95,12 @@ def html(text: str, **more) -> Rendering:
     return Rendering(200, "text/html; charset=utf-8", body, **more)
 
 
-def plain(answer: Answer | None) -> str:
+def plain(answer: CachedResponse | None) -> str:
     assert answer is not None
     return answer.variants["identity"].body.decode()
 
 
-def etag(answer: Answer) -> str:
+def etag(answer: CachedResponse) -> str:
     return answer.variants["identity"].etag
 
 
@@ -174,7 +174,7 @@ def test_a_languages_answer_is_its_own(published):
 
 
 def test_a_missing_page_is_never_stored(published, tmp_path):
-    published = Published(lambda: 1, watch=False, folder=tmp_path / "published")
+    published = ResponseCache(lambda: 1, watch=False, folder=tmp_path / "published")
     not_found = Rendering(404, "text/html", b"Not here.")
     for number in range(100):
         assert published.obtain((f"/wp-admin/{number}", "en"), lambda: None) is None
@@ -186,7 +186,7 @@ def test_a_missing_page_is_never_stored(published, tmp_path):
 
 
 def test_the_store_is_bounded_and_lets_the_least_read_go(records, times):
-    published = Published(records.revision, watch=False, max_entries=3, **times.settings())
+    published = ResponseCache(records.revision, watch=False, max_entries=3, **times.settings())
     for name in "abc":
         published.obtain((f"/{name}", "en"), records.page)
         times.shift(1)
@@ -198,7 +198,7 @@ def test_the_store_is_bounded_and_lets_the_least_read_go(records, times):
 
 
 def test_the_store_is_bounded_in_bytes():
-    published = Published(lambda: 1, watch=False, max_bytes=100_000)
+    published = ResponseCache(lambda: 1, watch=False, max_bytes=100_000)
     for number in range(50):
         noise = random.Random(number).randbytes(10_000)
         published.obtain((f"/{number}", "en"), lambda b=noise: Rendering(200, "image/png", b))
@@ -210,7 +210,7 @@ def test_the_store_is_bounded_in_bytes():
 
 
 def test_of_many_first_readers_one_renders_and_all_get_its_bytes(records):
-    published = Published(records.revision, watch=False)
+    published = ResponseCache(records.revision, watch=False)
     together, gate, renders = threading.Barrier(8), Gate(), []
 
     def page():
@@ -232,7 +232,7 @@ def test_of_many_first_readers_one_renders_and_all_get_its_bytes(records):
 
 
 def test_when_the_one_that_renders_fails_the_others_are_told_too(records):
-    published = Published(records.revision, watch=False)
+    published = ResponseCache(records.revision, watch=False)
     gate = Gate()
 
     def page():
@@ -250,7 +250,7 @@ def test_when_the_one_that_renders_fails_the_others_are_told_too(records):
 
 
 def test_nobody_waits_for_a_rebuild_where_an_older_answer_exists(records):
-    published = Published(records.revision)
+    published = ResponseCache(records.revision)
     gate = Gate()
     is_slow = False
 
@@ -269,7 +269,7 @@ def test_nobody_waits_for_a_rebuild_where_an_older_answer_exists(records):
 
 
 def test_the_watcher_brings_a_change_to_readers_by_itself(records):
-    published = Published(records.revision)
+    published = ResponseCache(records.revision)
     published.obtain(HOME, records.page)
     records.change("Checkout is down")
     wait_until(lambda: "Checkout is down" in plain(published.get(HOME)))
@@ -283,7 +283,7 @@ def test_no_reader_asks_for_the_revision_itself(records):
         askers.add(threading.current_thread().name)
         return records.revision()
 
-    published = Published(revision)
+    published = ResponseCache(revision)
     published.obtain(HOME, records.page)
     for _ in range(100):
         published.get(HOME)
@@ -291,7 +291,7 @@ def test_no_reader_asks_for_the_revision_itself(records):
 
 
 def test_after_a_quiet_time_the_first_reader_gets_what_is_true_now(records, times):
-    published = Published(records.revision, **times.settings())
+    published = ResponseCache(records.revision, **times.settings())
     published.obtain(HOME, records.page)
     times.shift(300)
     records.change("Checkout is down")
@@ -307,7 +307,7 @@ def test_a_database_that_hangs_stops_no_reader_and_the_page_says_so(records, tim
             gate.pass_through()
         return records.revision()
 
-    published = Published(revision, **times.settings())
+    published = ResponseCache(revision, **times.settings())
     published.obtain(HOME, records.page)
     is_hanging = True
     assert gate.reached.wait(10)
@@ -331,7 +331,7 @@ def test_a_page_nobody_has_read_is_made_while_another_one_takes_very_long(record
             gate.pass_through()
         return records.page()
 
-    published = Published(records.revision, **times.settings())
+    published = ResponseCache(records.revision, **times.settings())
     published.obtain(HOME, slow_page)
     is_slow = True
     records.change("Checkout is down")
@@ -496,7 +496,7 @@ def test_rendering_and_checking_happen_inside_the_given_context(records):
         yield
         inside.append("out")
 
-    published = Published(records.revision, within=within, watch=False)
+    published = ResponseCache(records.revision, within=within, watch=False)
     published.obtain(HOME, records.page)
     assert inside == ["in", "out"] * 2
 
@@ -512,7 +512,7 @@ def folder(tmp_path):
 @pytest.fixture
 def start(records, times, folder):
     """Start a process on the folder of copies."""
-    return lambda: Published(records.revision, watch=False, folder=folder, **times.settings())
+    return lambda: ResponseCache(records.revision, watch=False, folder=folder, **times.settings())
 
 
 def test_a_copy_outlives_the_process_and_says_how_old_it_is(start, records, times):
@@ -624,7 +624,7 @@ def test_words_withdrawn_on_a_page_nobody_reads_do_not_stay_on_disk(start, recor
 
 def test_a_disk_that_fails_stops_nobody(records, tmp_path):
     (tmp_path / "published").write_text("a file where the folder should be")
-    published = Published(records.revision, watch=False, folder=tmp_path / "published")
+    published = ResponseCache(records.revision, watch=False, folder=tmp_path / "published")
     assert plain(published.obtain(HOME, records.page))
     records.change("Checkout is down")
     assert "Checkout is down" in plain(published.get(HOME))
@@ -634,20 +634,24 @@ def test_a_disk_that_fails_stops_nobody(records, tmp_path):
 
 
 def test_text_is_compressed_and_pictures_are_not():
-    text = Answer.of(html("word " * 500), NOON)
+    text = CachedResponse.of(html("word " * 500), NOON)
     assert set(text.variants) == {"identity", "gzip", "br"}
     sizes = [len(text.variants[coding].body) for coding in ("br", "gzip", "identity")]
     assert sizes == sorted(sizes)
     assert text.size == sum(sizes)
-    assert set(Answer.of(Rendering(200, "image/png", b"0" * 5000), NOON).variants) == {"identity"}
+    assert set(CachedResponse.of(Rendering(200, "image/png", b"0" * 5000), NOON).variants) == {
+        "identity"
+    }
 
 
 def test_an_encoding_that_would_be_longer_is_not_kept():
-    assert set(Answer.of(Rendering(200, "text/plain", b"ok"), NOON).variants) == {"identity"}
+    assert set(CachedResponse.of(Rendering(200, "text/plain", b"ok"), NOON).variants) == {
+        "identity"
+    }
 
 
 def test_every_encoding_has_a_strong_tag_of_its_own():
-    variants = Answer.of(html("word " * 500), NOON).variants
+    variants = CachedResponse.of(html("word " * 500), NOON).variants
     tags = {variant.etag for variant in variants.values()}
     assert len(tags) == 3
     assert all(tag.startswith('"') and tag.endswith('"') for tag in tags)
@@ -656,14 +660,14 @@ def test_every_encoding_has_a_strong_tag_of_its_own():
 def test_a_change_of_a_header_alone_changes_the_tag():
     page = html("Same words")
     stricter = replace(page, csp="default-src 'none'; sandbox")
-    assert etag(Answer.of(page, NOON)) != etag(Answer.of(stricter, NOON))
+    assert etag(CachedResponse.of(page, NOON)) != etag(CachedResponse.of(stricter, NOON))
 
 
 def test_two_versions_in_one_second_have_no_date_to_confuse_them():
-    first = Answer.of(html("one"), NOON)
-    second = Answer.of(html("two"), NOON + timedelta(milliseconds=300), first)
-    third = Answer.of(html("three"), NOON + timedelta(milliseconds=900), second)
-    later = Answer.of(html("four"), NOON + timedelta(seconds=1), third)
+    first = CachedResponse.of(html("one"), NOON)
+    second = CachedResponse.of(html("two"), NOON + timedelta(milliseconds=300), first)
+    third = CachedResponse.of(html("three"), NOON + timedelta(milliseconds=900), second)
+    later = CachedResponse.of(html("four"), NOON + timedelta(seconds=1), third)
     assert first.last_modified == "Tue, 10 Mar 2026 12:00:00 GMT"
     assert second.last_modified is None
     assert third.last_modified is None
@@ -671,7 +675,7 @@ def test_two_versions_in_one_second_have_no_date_to_confuse_them():
 
 
 def test_a_public_page_carries_the_headers_that_protect_its_readers():
-    headers = dict(Answer.of(html("Hello"), NOON).variants["identity"].headers)
+    headers = dict(CachedResponse.of(html("Hello"), NOON).variants["identity"].headers)
     assert headers["Content-Security-Policy"] == (
         "default-src 'none'; img-src 'self' data:; script-src 'self'; connect-src 'self';"
         " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -686,7 +690,7 @@ def test_a_public_page_carries_the_headers_that_protect_its_readers():
 
 
 def test_data_may_load_nothing_wherever_it_is_shown():
-    data = Answer.of(Rendering(200, "application/json; charset=utf-8", b"{}"), NOON)
+    data = CachedResponse.of(Rendering(200, "application/json; charset=utf-8", b"{}"), NOON)
     headers = dict(data.variants["identity"].headers)
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
 
@@ -701,13 +705,15 @@ def test_a_feed_that_is_open_to_other_sites_says_so_and_a_304_too():
     feed = Rendering(
         200, "application/json", b"{}", headers=(("Access-Control-Allow-Origin", "*"),)
     )
-    variant = Answer.of(feed, NOON).variants["identity"]
+    variant = CachedResponse.of(feed, NOON).variants["identity"]
     assert dict(variant.headers)["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert dict(variant.not_modified)["Access-Control-Allow-Origin"] == "*"
 
 
 def test_a_header_of_the_renderer_wins_over_the_usual_one():
     page = html("Embedded", headers=(("referrer-policy", "no-referrer"),))
-    names = [name.lower() for name, _ in Answer.of(page, NOON).variants["identity"].headers]
+    names = [name.lower() for name, _ in CachedResponse.of(page, NOON).variants["identity"].headers]
     assert names.count("referrer-policy") == 1
-    assert ("Referrer-Policy", "no-referrer") in Answer.of(page, NOON).variants["identity"].headers
+    assert ("Referrer-Policy", "no-referrer") in CachedResponse.of(page, NOON).variants[
+        "identity"
+    ].headers

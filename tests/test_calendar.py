@@ -10,9 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, drafts, incidents, maintenance, pages
+from statuspage.domain import page_settings
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.timeline import Facts
+from statuspage.domain.incidents import corrections, drafts, maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Facts
 from tests.calendar_rules import check_calendar
 from tests.conftest import on_sqlite
 from tests.domain import let_time_pass
@@ -300,7 +303,7 @@ def test_any_words_make_a_valid_calendar_with_one_event(
 ):
     at = datetime(2026, 3, 10, 12, tzinfo=UTC)
     with committed():
-        page = pages.get() or site.a_page(at)
+        page = page_settings.get() or site.a_page(at)
         row = site.a_component(component, at)
         planned = maintenance.schedule(
             name[:250],

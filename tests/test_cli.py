@@ -2,8 +2,10 @@
 
 import pytest
 
-from statuspage import create_app
-from statuspage.domain import events, second_factor, staff, totp
+from statuspage.domain import events
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, totp
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 
 
@@ -45,7 +47,7 @@ def test_the_first_owner_is_created_from_the_command_line(flask, committed):
         (
             "staff link nobody@example.com",
             "",
-            "Error: No team member has this address.\n",
+            "Error: No one on the team has this address.\n",
         ),
     ],
 )

@@ -10,15 +10,17 @@ from hypothesis import settings as limits_of
 from hypothesis import strategies as st
 
 from statuspage.db import db
-from statuspage.domain import events, incidents, maintenance, pages
+from statuspage.domain import events, page_settings
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import jobs, ledger
-from statuspage.notify.ledger import Delivery, DeliveryState
-from statuspage.notify.steady import Steady
-from statuspage.notify.teller import Teller
-from statuspage.web.admin import local
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.notify import deliveries, worker
+from statuspage.notify.clock_jumps import ClockGuard
+from statuspage.notify.deliveries import Delivery, DeliveryState
+from statuspage.notify.dispatcher import Dispatcher
+from statuspage.web.admin import local_time
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite
@@ -44,7 +46,7 @@ TURNS = [
 @given(turn=st.sampled_from(TURNS), jumps=st.lists(st.integers(-90, 90), max_size=6))
 def test_maintenance_begins_and_ends_once_whatever_clocks_do(app, turn, jumps):
     zone, typed_start, typed_end, minutes = turn
-    start, end = (local.parse(text, ZoneInfo(zone)) for text in (typed_start, typed_end))
+    start, end = (local_time.parse(text, ZoneInfo(zone)) for text in (typed_start, typed_end))
     assert end - start == timedelta(minutes=minutes)
     with app.app_context():
         public_id = maintenance.schedule(
@@ -59,10 +61,10 @@ def test_maintenance_begins_and_ends_once_whatever_clocks_do(app, turn, jumps):
         db.session.commit()
     moment = start - HOUR / 2
     for jump in jumps:
-        jobs.step(app, moment)
+        worker.step(app, moment)
         moment += timedelta(minutes=jump)
     for last in (start - timedelta(seconds=1), start, end, start, end + HOUR):
-        jobs.step(app, last)
+        worker.step(app, last)
     with app.app_context():
         steps = [update.status for update in incidents.get(public_id).updates]
     assert sorted(steps, key=list(IncidentStatus).index) == [
@@ -76,7 +78,7 @@ def test_maintenance_begins_and_ends_once_whatever_clocks_do(app, turn, jumps):
 def claimed(committed, at):
     """One delivery that a worker claimed at `at`."""
     with committed():
-        pages.create("Brambleway", by=SYSTEM, at=at)
+        page_settings.create("Brambleway", by=SYSTEM, at=at)
         subscriber = Subscriber(
             key="webhook:1",
             channel=Channel.WEBHOOK,
@@ -88,21 +90,21 @@ def claimed(committed, at):
         status = IncidentStatus.INVESTIGATING
         incidents.open_incident("Trouble", status=status, body="!", claims={}, by=SYSTEM, at=at)
         db.session.flush()
-        event = events.to_tell(limit=1)[0]
+        event = events.pending_fanout(limit=1)[0]
         event.fanned_out_at = at
         db.session.add(
             Delivery(
                 event_id=event.id,
                 subscriber_id=subscriber.id,
                 channel=Channel.WEBHOOK,
-                state=DeliveryState.WAITING,
+                state=DeliveryState.PENDING,
                 priority=0,
                 attempts=0,
                 due_at=at,
             )
         )
         db.session.flush()
-        ledger.claim(Channel.WEBHOOK, 1, at=at)
+        deliveries.lease(Channel.WEBHOOK, 1, at=at)
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def state(app):
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 def test_a_lease_neither_ends_early_nor_sticks_when_the_clock_is_set(app, at, state, jump):
     ran = [0.0]
-    teller = Teller(app, ways={}, steady=Steady(lambda: ran[0]))
+    teller = Dispatcher(app, ways={}, steady=ClockGuard(lambda: ran[0]))
 
     def tick(seconds):
         ran[0] += seconds
@@ -127,17 +129,17 @@ def test_a_lease_neither_ends_early_nor_sticks_when_the_clock_is_set(app, at, st
     tick(10)
     tick(1)
     assert state() is DeliveryState.SENDING
-    tick(ledger.LEASE.total_seconds() - 1)
+    tick(deliveries.LEASE.total_seconds() - 1)
     assert state() is DeliveryState.SENDING
     tick(1)
-    assert state() is DeliveryState.WAITING
+    assert state() is DeliveryState.PENDING
 
 
 def test_who_was_slowed_down_is_not_so_for_longer_because_the_clock_is_set_back(
     another, committed, at, traveller
 ):
     with committed():
-        pages.create("Brambleway", by=SYSTEM, at=at)
+        page_settings.create("Brambleway", by=SYSTEM, at=at)
     app = another(base_url="http://localhost")
     body = {"subscriber": {"email": "not an address"}}
 

@@ -8,15 +8,16 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from statuspage import create_app, demo
 from statuspage.config import Settings
 from statuspage.db import db
-from statuspage.domain import staff
+from statuspage.demo import seed as demo
 from statuspage.domain.events import Event
-from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus
-from statuspage.domain.timeline import Incident, IncidentUpdate
-from statuspage.page import snapshot
-from statuspage.page.views import Snapshot
+from statuspage.domain.incidents.models import Incident, IncidentUpdate
+from statuspage.domain.staff import members as staff
+from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus
+from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot.values import Snapshot
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 
 BASE = "https://status.example"

@@ -9,8 +9,8 @@ import pytest
 import requests
 import yaml
 
+from statuspage.cli.processes import PARTS
 from statuspage.config import PROJECT, Settings
-from statuspage.parts import PARTS
 from tests.mirror.nginx import free_port, nginx
 
 DEPLOY = PROJECT / "deploy"

@@ -12,14 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statuspage.db import db
-from statuspage.domain import components, pages
+from statuspage.domain import page_settings as pages
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.negotiation import acceptable, canonical, matches
-from statuspage.page.answers import Answer, Rendering
-from statuspage.page.cache import Published
-from statuspage.web import edge
-from statuspage.web.edge import Edge
-from statuspage.web.sessions import DeskSessionInterface
+from statuspage.serving import middleware
+from statuspage.serving.cache import ResponseCache
+from statuspage.serving.conditional import acceptable, canonical, matches
+from statuspage.serving.middleware import PublishedMiddleware
+from statuspage.serving.response import CachedResponse, Rendering
+from statuspage.web.sessions import AdminSessionInterface
 
 WORDS = "All systems operational. " * 200
 DATE = "Tue, 10 Mar 2026 12:00:00 GMT"
@@ -36,7 +37,7 @@ class Site:
         self.entered = 0
         self.flask = Flask("site")
         self.flask.secret_key = "only-for-tests-and-nothing-else"
-        self.flask.session_interface = DeskSessionInterface()
+        self.flask.session_interface = AdminSessionInterface()
         self.flask.before_request(self._enter)
         self.flask.add_url_rule("/", view_func=self.home)
         self.flask.add_url_rule("/history", view_func=self.history)
@@ -47,35 +48,35 @@ class Site:
         self.restart()
 
     def restart(self) -> None:
-        published = Published(
+        published = ResponseCache(
             self.revision,
             watch=False,
             folder=self.folder,
             now=lambda: datetime(2026, 3, 10, 12, tzinfo=UTC),
         )
         self.published = self.flask.extensions["published"] = published
-        self.flask.wsgi_app = Edge(Flask.wsgi_app.__get__(self.flask), published)
+        self.flask.wsgi_app = PublishedMiddleware(Flask.wsgi_app.__get__(self.flask), published)
 
     def revision(self) -> int:
         self._answer()
         return self.number
 
     def home(self):
-        return edge.publish("/", lambda: self._html(f"Home. {self.text}"))
+        return middleware.publish("/", lambda: self._html(f"Home. {self.text}"))
 
     def history(self):
         number = request.args.get("page", 1, type=int)
         if number > 3:
             abort(404)
         address = "/history" if number == 1 else f"/history?page={number}"
-        return edge.publish(address, lambda: self._html(f"History {number}. {self.text}"))
+        return middleware.publish(address, lambda: self._html(f"History {number}. {self.text}"))
 
     def incident(self, public_id):
         if public_id == "withdrawn":
-            return edge.publish(
+            return middleware.publish(
                 f"/incidents/{public_id}", lambda: self._html("Withdrawn.", status=410)
             )
-        return edge.publish(
+        return middleware.publish(
             f"/incidents/{public_id}",
             lambda: self._html("Incident.") if public_id == "known" else None,
         )
@@ -240,7 +241,7 @@ def is_weight(text: str) -> bool:
 @example(";q=1" * 100)
 @example("br;q=1٠")
 def test_no_accept_encoding_breaks_the_edge(text):
-    answer = Answer.of(Rendering(200, "text/plain", WORDS.encode()), datetime.now(UTC))
+    answer = CachedResponse.of(Rendering(200, "text/plain", WORDS.encode()), datetime.now(UTC))
     assert answer.best(acceptable(text)) in answer.variants.values()
 
 

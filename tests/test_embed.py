@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, incidents
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import verbs as incidents
 from tests.conftest import on_sqlite
 from tests.public import site
 from tests.public.site import Page, text_of
@@ -49,7 +50,7 @@ def test_the_card_of_a_day_before_names_the_day(client, world, traveller):
 def test_the_card_says_when_all_is_well(client, committed, world, at):
     with committed():
         site.resolve(incidents.get(world.open), at)
-    assert "All systems operational Northwind status No incident is open." in text_of(
+    assert "All systems operational Northwind status No open incidents." in text_of(
         client.get("/embed")
     )
 

@@ -12,20 +12,15 @@ import sqlalchemy as sa
 from lxml import etree
 
 from statuspage.db import db
-from statuspage.domain import (
-    components,
-    corrections,
-    drafts,
-    incidents,
-    maintenance,
-    pages,
-    postmortems,
-)
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.postmortems import Action, Part
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Facts, IncidentUpdate
+from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Facts, IncidentUpdate
+from statuspage.domain.incidents.postmortems import Action, Part
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests import told as rows
 from tests.conftest import on_sqlite
 from tests.feed_rules import ATOM, CHECKS, check_atom, check_json_feed, check_rss
@@ -46,7 +41,7 @@ def story(committed, at):
 
 
 def _story(at):
-    page = pages.create("Northwind", by=SYSTEM, at=at, time_zone="Europe/Vienna")
+    page = page_settings.create("Northwind", by=SYSTEM, at=at, time_zone="Europe/Vienna")
     group = components.add_group("Payments", by=SYSTEM, at=at)
     cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
     search = components.add_component("Search", by=SYSTEM, at=at)
@@ -159,7 +154,7 @@ def test_a_feed_reader_finds_nothing_to_complain_about(client, story):
 @on_sqlite
 def test_a_page_on_which_nothing_happened_has_valid_feeds(client, committed, at):
     with committed():
-        pages.create("Quiet", by=SYSTEM, at=at)
+        page_settings.create("Quiet", by=SYSTEM, at=at)
     assert check_atom(client.get("/history.atom").data, f"{SITE}/history.atom") == []
     assert check_rss(client.get("/history.rss").data, f"{SITE}/history.rss") == []
     for form in FORMS:
@@ -421,7 +416,7 @@ def test_the_history_feed_has_an_entry_for_each_incident(client, story):
 )
 def test_an_update_is_one_paragraph_however_it_was_written(client, committed, at, body, told):
     with committed():
-        pages.create("Northwind", by=SYSTEM, at=at)
+        page_settings.create("Northwind", by=SYSTEM, at=at)
         incidents.open_incident(
             "Trouble",
             status=IncidentStatus.INVESTIGATING,
@@ -503,8 +498,8 @@ def test_while_nothing_changes_the_bytes_stay_and_a_reader_gets_304(
     before = {address: client.get(address) for address, _ in addresses(story)}
     traveller.shift(timedelta(hours=7))
     with committed():
-        page = pages.get()
-        pages.edit(
+        page = page_settings.get()
+        page_settings.edit(
             page,
             name=page.name,
             time_zone=page.time_zone,

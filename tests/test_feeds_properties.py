@@ -7,13 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from statuspage.domain import components, corrections, incidents, pages, postmortems
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
-from statuspage.domain.corrections import REDACTED
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.postmortems import Part
-from statuspage.domain.status import INCIDENT_STEPS, ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Facts, Moment
+from statuspage.domain.incidents import corrections, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.corrections import REDACTED
+from statuspage.domain.incidents.models import Facts, Moment
+from statuspage.domain.incidents.postmortems import Part
+from statuspage.domain.statuses import INCIDENT_STEPS, ComponentStatus, IncidentStatus
 from statuspage.errors import Invalid
 from tests.conftest import on_sqlite
 from tests.feed_rules import CHECKS, check_json_feed
@@ -55,7 +58,7 @@ words = st.lists(anything, min_size=1, max_size=3).map(lambda parts: "x " + " ".
 def northwind(committed):
     at = datetime(2026, 1, 1, tzinfo=UTC)
     with committed():
-        pages.create("Northwind", by=SYSTEM, at=at, time_zone="Europe/Vienna")
+        page_settings.create("Northwind", by=SYSTEM, at=at, time_zone="Europe/Vienna")
         components.add_component("Search", by=SYSTEM, at=at)
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from statuspage.domain import incidents, maintenance, pages
+from statuspage.cli import importing
+from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
-from statuspage.importing import command
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import on_sqlite
 
 SAMPLES = Path(__file__).parent / "samples" / "feeds"
@@ -91,8 +93,8 @@ def _told(item):
 
 def _a_page(name, url):
     at = datetime(2019, 1, 1, tzinfo=UTC)
-    page = pages.create(name, by=SYSTEM, at=at)
-    pages.edit(page, name=name, time_zone="Etc/UTC", url=url, by=SYSTEM, at=at)
+    page = page_settings.create(name, by=SYSTEM, at=at)
+    page_settings.edit(page, name=name, time_zone="Etc/UTC", url=url, by=SYSTEM, at=at)
 
 
 def _tell(*, name, published, updated, address, html):
@@ -167,7 +169,7 @@ def test_a_recorded_feed_that_was_imported_comes_out_entry_by_entry(app, client,
     app.config["SETTINGS"] = app.config["SETTINGS"].model_copy(
         update={"base_url": links[-1].partition("/incidents/")[0]}
     )
-    command.run(app, str(feed))
+    importing.run(app, str(feed))
     ours = etree.fromstring(client.get(f"/history{feed.suffix}").data)
 
     assert list(_entries(ours)) == list(_entries(recorded))

@@ -16,13 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from statuspage import demo
 from statuspage.db import db
-from statuspage.domain import components, incidents, pages
+from statuspage.demo import seed as demo
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim, effective
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus
-from statuspage.domain.timeline import Incident, IncidentUpdate
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident, IncidentUpdate
+from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus
 from tests.conftest import on_sqlite
 
 SAMPLES = Path(__file__).parent / "samples" / "statuspage"
@@ -67,7 +70,7 @@ def moment(words):
 def statuses_now():
     """Public id → effective status of each component on the page."""
     spans = {}
-    for row in db.session.scalars(sa.select(components.ComponentClaim)):
+    for row in db.session.scalars(sa.select(claims_store.ComponentClaim)):
         spans.setdefault(row.component_id, []).append(row.span)
     at = datetime(2026, 9, 1, 12, tzinfo=UTC)
     return {
@@ -208,9 +211,9 @@ def test_a_status_that_no_incident_explains_stands_on_its_own(app, bring):
 
     with app.app_context():
         standing = {
-            one.name: components.standing(one).status
+            one.name: claims_store.standing(one).status
             for one in components.listed()
-            if components.standing(one)
+            if claims_store.standing(one)
         }
         assert list(standing.values()) == [ComponentStatus.MAJOR_OUTAGE]
 
@@ -234,7 +237,7 @@ def test_claims_follow_the_recorded_changes_over_time_and_end_with_the_incident(
     with app.app_context():
         for told in load("github/incidents-resolved-5.json")["incidents"]:
             row = incidents.get(told["id"])
-            claims = components.claims_of([row.id])
+            claims = claims_store.claims_of([row.id])
             assert claims
             assert min(one.starts_at for one in claims) >= row.started_at
             assert max(one.ends_at for one in claims) <= row.resolved_at
@@ -362,7 +365,7 @@ def test_a_feed_adds_to_a_recorded_incident_what_came_later(app, bring):
         assert row.status is IncidentStatus.RESOLVED
         assert row.impact == "critical"
         assert len(row.updates) > 35
-        assert not any(one.ends_at is None for one in components.claims_of([row.id]))
+        assert not any(one.ends_at is None for one in claims_store.claims_of([row.id]))
 
 
 @on_sqlite
@@ -519,7 +522,7 @@ def test_an_import_is_one_event_that_notifies_nobody(app, bring):
         assert event.kind == "page.imported"
         assert not event.notify
         assert event.data["written"]["component"] == 205
-        assert pages.get().name == "DigitalOcean"
+        assert page_settings.get().name == "DigitalOcean"
         tweets = sa.select(IncidentUpdate.tweet_id).where(IncidentUpdate.tweet_id.is_not(None))
         assert all(tweet > 2**53 for tweet in db.session.scalars(tweets))
 
@@ -979,7 +982,7 @@ def test_a_status_set_by_hand_here_survives_an_import(app, bring, committed):
     bring(page)
     public_id = page["components"][0]["id"]
     with committed():
-        components.set_status(
+        claims_store.set_status(
             components.get(public_id),
             Claim(ComponentStatus.MAJOR_OUTAGE),
             by=SYSTEM,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from statuspage.db import db
-from statuspage.page.answers import AS_OF, note
+from statuspage.serving.response import AS_OF, note
 from tests.conftest import on_sqlite
 from tests.public import site
 

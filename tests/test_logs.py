@@ -8,18 +8,22 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from statuspage import create_app, links, logs
 from statuspage.config import Settings
 from statuspage.db import db
-from statuspage.domain import pages, staff, tokens
+from statuspage.domain import page_settings, tokens
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.domain.tokens import Scope
-from statuspage.links import Purpose
-from statuspage.notify import channels, lanes, ledger
-from statuspage.notify.teller import enter_waiting
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
+from statuspage.notify import deliveries, sender
+from statuspage.notify.channels import registry
+from statuspage.notify.dispatcher import fan_out_pending
+from statuspage.observability import logging as logs
 from tests.admin.conftest import BASE, Browser
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.mailbox import mail_server
 
@@ -129,7 +133,7 @@ def test_only_what_fails_or_takes_long_has_a_line_of_its_own(client, app, said, 
 @on_sqlite
 def test_whoever_is_refused_leaves_a_line_without_what_was_typed(app, committed, at, said):
     with committed():
-        pages.create("Northwind", by=SYSTEM, at=at)
+        page_settings.create("Northwind", by=SYSTEM, at=at)
     browser = Browser(app)
     browser.sign_in("ada@staff.example", WRONG)
     app.test_client().get("/v1/pages", headers={"Authorization": f"OAuth {SIGNING}"})
@@ -183,7 +187,7 @@ def _story(app, at, traveller) -> dict[str, str]:
     found |= {"secret key": SECRET, "database password": "db-Passw0rd-42"}
     with app.app_context():
         db.create_all()
-        pages.create("Northwind", by=SYSTEM, at=at)
+        page_settings.create("Northwind", by=SYSTEM, at=at)
         ada = staff.create(
             "ada@staff.example", name="Ada", role=Role.OWNER, password=PASSWORD, by=SYSTEM, at=at
         )
@@ -232,8 +236,8 @@ def _subscribe(app, found) -> None:
     assert client.post("/subscribe", data=sent).status_code in (200, 303)
     with app.app_context():
         one = db.session.query(Subscriber).filter_by(channel=Channel.EMAIL).all()[-1]
-        found["confirmation link"] = links.token(SECRET, Purpose.CONFIRM, one.public_id)
-        found["link of one's own"] = links.token(SECRET, Purpose.MANAGE, one.public_id)
+        found["confirmation link"] = signed_links.token(SECRET, Purpose.CONFIRM, one.public_id)
+        found["link of one's own"] = signed_links.token(SECRET, Purpose.MANAGE, one.public_id)
     client.post(f"/subscriptions/confirm/{found['confirmation link']}")
     client.get(f"/subscriptions/{found['link of one' + chr(39) + 's own']}")
 
@@ -241,19 +245,22 @@ def _subscribe(app, found) -> None:
 def _tell(app, at) -> None:
     """One try of every message: refused for good, unreachable, and a channel that breaks."""
     with app.app_context():
-        while enter_waiting(at):
+        while fan_out_pending(at):
             pass
     settings = app.config["SETTINGS"]
     with_password = settings.smtp_url.replace("://", "://mailer:smtp-Passw0rd-17@")
     unwelcome = settings.model_copy(update={"smtp_url": with_password})
-    ways = [*channels.ways(unwelcome).items(), *channels.ways(settings).items()]
+    ways = [
+        *registry.channel_senders(unwelcome).items(),
+        *registry.channel_senders(settings).items(),
+    ]
     for channel, way in ways:
         with app.app_context():
-            claimed = ledger.claim(channel, 1, at=at)
+            claimed = deliveries.lease(channel, 1, at=at)
             db.session.commit()
-        for one, prepared in zip(claimed, lanes.Preparation(app)(channel, claimed), strict=True):
+        for one, prepared in zip(claimed, sender.Preparation(app)(channel, claimed), strict=True):
             if not isinstance(prepared, str):
-                lanes.settle(app, [lanes.attempt(way, one, *prepared)])
+                sender.record_results(app, [sender.attempt(way, one, *prepared)])
         way.close()
 
 

@@ -10,15 +10,15 @@ import pytest
 import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
-from statuspage import counters
 from statuspage.config import PROJECT
-from statuspage.counters import FAMILIES, Sheet
 from statuspage.db import db
 from statuspage.domain import tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
-from statuspage.notify import jobs
-from statuspage.notify.pulse import Sign
+from statuspage.notify import worker as jobs
+from statuspage.notify.heartbeat import HeartbeatKind
+from statuspage.observability import metrics
+from statuspage.observability.metrics import FAMILIES, MetricsFile
 from tests.admin.conftest import Browser
 from tests.conftest import on_sqlite
 
@@ -51,7 +51,7 @@ def sheet(settings):
     with ExitStack() as places:
 
         def take(role):
-            taken = Sheet(settings.data_dir / "counters", role)
+            taken = MetricsFile(settings.data_dir / "counters", role)
             places.callback(taken.leave)
             return taken
 
@@ -71,8 +71,8 @@ def counted(samples, name, **labels):
 
 @on_sqlite
 def test_what_is_told_follows_the_rules_of_prometheus(app, client, token, at):
-    jobs.show(app, Sign.TICK, at)
-    counters.DELIVERY_SECONDS.observe(0.3, "webhook")
+    jobs.record_heartbeat(app, HeartbeatKind.TICK, at)
+    metrics.DELIVERY_SECONDS.observe(0.3, "webhook")
     text = client.get("/metrics", headers={"Authorization": f"Bearer {token}"}).text
     families = list(text_string_to_metric_families(text))
     names = [family.name for family in families]
@@ -94,7 +94,7 @@ def test_what_is_told_follows_the_rules_of_prometheus(app, client, token, at):
 def test_a_histogram_adds_up_to_its_count(scraped):
     before = scraped()
     for seconds in (0.02, 0.025, 0.4, 99):
-        counters.DELIVERY_SECONDS.observe(seconds, "slack")
+        metrics.DELIVERY_SECONDS.observe(seconds, "slack")
     after = scraped()
 
     def grew(name, **labels):
@@ -136,7 +136,7 @@ def test_readers_sign_ins_and_failures_are_counted(app, client, scraped):
 @on_sqlite
 def test_each_process_of_the_machine_is_told_under_its_own_name(scraped, sheet):
     first, second = sheet("front"), sheet("front")
-    counters.PAGE_REQUESTS.add("error")
+    metrics.PAGE_REQUESTS.add("error")
     first.write()
     second.write()
     samples = scraped()
@@ -166,7 +166,7 @@ def test_what_a_process_left_unreadable_is_left_out(scraped, settings, text):
 def test_a_process_that_has_gone_is_told_no_more(scraped, sheet, traveller):
     sheet("worker").write()
     assert {dict(labels).get("process") for _, labels in scraped()} == {None, "web", "worker-1"}
-    traveller.shift(counters.DEAD_AFTER_S + 1)
+    traveller.shift(metrics.DEAD_AFTER_S + 1)
     assert {dict(labels).get("process") for _, labels in scraped()} == {None, "web"}
 
 
@@ -188,7 +188,7 @@ def test_while_the_database_is_away_a_known_token_still_gets_the_processes(
 @on_sqlite
 def test_a_worker_without_an_address_is_told_by_a_command(app, sheet, monkeypatch):
     worker = sheet("worker")
-    counters.DELIVERY_ATTEMPTS.add("email", "sent")
+    metrics.DELIVERY_ATTEMPTS.add("email", "sent")
     worker.write()
     monkeypatch.setattr(db.session, "execute", None)  # It asks no database.
     told = app.test_cli_runner().invoke(args=["metrics"])
@@ -203,7 +203,8 @@ def test_a_worker_without_an_address_is_told_by_a_command(app, sheet, monkeypatc
 
 def test_a_process_tells_the_others_by_itself(tmp_path):
     program = (
-        "import sys, time; from pathlib import Path; from statuspage import counters\n"
+        "import sys, time; from pathlib import Path\n"
+        "from statuspage.observability import metrics as counters\n"
         "counters.share(Path(sys.argv[1]), 'front')\n"
         "assert not {'flask', 'sqlalchemy', 'prometheus_client'} & set(sys.modules)\n"
         "sys.stdin.read()"
@@ -211,7 +212,7 @@ def test_a_process_tells_the_others_by_itself(tmp_path):
     command = [sys.executable, "-c", program, str(tmp_path)]
     with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE) as process:
         deadline = time.monotonic() + 10
-        while "front-1" not in (told := counters.of_all(tmp_path)):
+        while "front-1" not in (told := metrics.of_all(tmp_path)):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert told["front-1"]["process_resident_memory_bytes"][()][0] > 1_000_000

@@ -15,17 +15,20 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask_migrate import downgrade, upgrade
 
-from statuspage import create_app, schema
 from statuspage.config import PROJECT, Settings
-from statuspage.db import db
-from statuspage.domain import pages, second_factor, sessions, staff
+from statuspage.db import db, migrate
+from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, sessions
+from tests.apps import create_app
 from tests.conftest import SECRET
 
 PROCESSES = 5
 ALL_AT_ONCE = """
 import os, sys, traceback
-from statuspage import create_app, parts
+from statuspage.cli import processes as parts
+from statuspage.factory import create_app
 from alembic import command
 app = create_app()
 children = []
@@ -61,14 +64,14 @@ def bare(empty_url, tmp_path):
     """The application on that database."""
     settings = Settings(data_dir=tmp_path, database_url=empty_url, secret_key=SECRET)
     app = create_app(settings)
-    schema.use_alembic(app)
+    migrate.use_alembic(app)
     yield app
     with app.app_context():
         db.engine.dispose()
 
 
 def test_an_empty_database_gets_the_schema_that_the_models_describe(bare):
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     with bare.app_context(), db.engine.connect() as connection:
         # Types are left out: they are ours, and a database gives back its own.
         context = MigrationContext.configure(connection, opts={"compare_type": False})
@@ -76,24 +79,24 @@ def test_an_empty_database_gets_the_schema_that_the_models_describe(bare):
 
 
 def test_a_database_that_is_up_to_date_is_left_alone(bare):
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     with bare.app_context():
-        before = schema.revision()
-    schema.bring_up_to_date(bare)
+        before = migrate.revision()
+    migrate.bring_up_to_date(bare)
     with bare.app_context():
-        assert schema.revision() == before == schema.newest()
+        assert migrate.revision() == before == migrate.newest()
 
 
 def test_the_cheap_way_to_name_the_newest_revision_agrees_with_alembic():
     config = Config()
-    config.set_main_option("script_location", str(schema.MIGRATIONS))
-    assert ScriptDirectory.from_config(config).get_heads() == [schema.newest()]
+    config.set_main_option("script_location", str(migrate.MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrate.newest()]
 
 
 def test_going_down_and_up_again_works_with_data_in_the_tables(bare, at):
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     with bare.app_context():
-        pages.create("Acme", by=SYSTEM, at=at)
+        page_settings.create("Acme", by=SYSTEM, at=at)
         ada = staff.create(
             "ada@example.com",
             name="Ada",
@@ -102,44 +105,45 @@ def test_going_down_and_up_again_works_with_data_in_the_tables(bare, at):
             by=SYSTEM,
             at=at,
         )
-        sessions.begin(ada.id, browser="Firefox on Linux", at=at)
+        sessions.start(ada.id, browser="Firefox on Linux", at=at)
         second_factor.set_up(ada, keys=[SECRET], at=at)
         db.session.commit()
     with bare.app_context():
-        downgrade(directory=str(schema.MIGRATIONS), revision="base")
+        downgrade(directory=str(migrate.MIGRATIONS), revision="base")
         assert sa.inspect(db.engine).get_table_names() == ["alembic_version"]
-        upgrade(directory=str(schema.MIGRATIONS))
-        assert pages.get() is None
+        upgrade(directory=str(migrate.MIGRATIONS))
+        assert page_settings.get() is None
 
 
 def test_a_page_of_the_first_release_is_brought_up_to_date(bare, at):
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     with bare.app_context():
-        pages.create("Acme", by=SYSTEM, at=at)
+        page_settings.create("Acme", by=SYSTEM, at=at)
         db.session.commit()
     with bare.app_context():
-        downgrade(directory=str(schema.MIGRATIONS), revision="0001")
-        upgrade(directory=str(schema.MIGRATIONS))
-        page = pages.get()
+        downgrade(directory=str(migrate.MIGRATIONS), revision="0001")
+        upgrade(directory=str(migrate.MIGRATIONS))
+        page = page_settings.get()
         assert (page.name, page.details) == ("Acme", {})
 
 
 def test_a_database_of_a_newer_release_is_not_touched(bare, caplog):
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     with bare.app_context():
         db.session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
         db.session.commit()
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     with bare.app_context():
-        assert schema.revision() == "9999"
-    assert "database.schema_is_newer" in caplog.text
+        assert migrate.revision() == "9999"
+    assert "newer release" in caplog.text
 
 
 def test_an_upgrade_tells_nobody_of_the_past_and_reminds_of_what_a_program_asked_for(bare, at):
-    from statuspage.domain import amendments, events, maintenance, reminders
-    from statuspage.domain.timeline import Incident
+    from statuspage.domain import events
+    from statuspage.domain.incidents import affected, maintenance, reminders
+    from statuspage.domain.incidents.models import Incident
 
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     _with_an_incident(bare, at)
     hour = timedelta(hours=1)
     with bare.app_context():
@@ -153,13 +157,13 @@ def test_an_upgrade_tells_nobody_of_the_past_and_reminds_of_what_a_program_asked
                 by=SYSTEM,
                 at=at,
             )
-            amendments.attach(planned, {"scheduled_remind_prior": True}, by=SYSTEM, at=at)
+            affected.set_metadata(planned, {"scheduled_remind_prior": True}, by=SYSTEM, at=at)
         db.session.commit()
-        assert len(events.to_tell(limit=9)) == 3
+        assert len(events.pending_fanout(limit=9)) == 3
     with bare.app_context():
-        downgrade(directory=str(schema.MIGRATIONS), revision="0002")
-        upgrade(directory=str(schema.MIGRATIONS))
-        assert events.to_tell(limit=9) == []
+        downgrade(directory=str(migrate.MIGRATIONS), revision="0002")
+        upgrade(directory=str(migrate.MIGRATIONS))
+        assert events.pending_fanout(limit=9) == []
         query = sa.select(Incident.reminds, Incident.remind_at).order_by(Incident.scheduled_for)
         planned = db.session.execute(query.where(Incident.scheduled_for.is_not(None))).all()
         assert planned == [(True, None), (True, at + 8 * hour)]
@@ -170,11 +174,11 @@ def test_an_upgrade_tells_nobody_of_the_past_and_reminds_of_what_a_program_asked
 def next_migration(monkeypatch, tmp_path):
     """Migrations as of a later release: `next_migration(code)` adds one more."""
     folder = tmp_path / "migrations"
-    shutil.copytree(schema.MIGRATIONS, folder)
-    monkeypatch.setattr(schema, "MIGRATIONS", folder)
+    shutil.copytree(migrate.MIGRATIONS, folder)
+    monkeypatch.setattr(migrate, "MIGRATIONS", folder)
 
     def add(upgrade_code: str) -> str:
-        down = schema.newest()
+        down = migrate.newest()
         revision = f"{int(down) + 1:04}"
         (folder / "versions" / f"{revision}_next.py").write_text(
             "import sqlalchemy as sa\n"
@@ -190,8 +194,8 @@ def next_migration(monkeypatch, tmp_path):
 
 
 def _with_an_incident(app, at):
-    from statuspage.domain import incidents
-    from statuspage.domain.status import IncidentStatus
+    from statuspage.domain.incidents import verbs as incidents
+    from statuspage.domain.statuses import IncidentStatus
 
     with app.app_context():
         incidents.open_incident(
@@ -211,7 +215,7 @@ def _count(app, table: str) -> int:
 
 
 def test_rebuilding_a_table_keeps_the_rows_that_point_to_it(bare, next_migration, at):
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     _with_an_incident(bare, at)
     next_migration(
         "_widen()\n\n"
@@ -219,27 +223,28 @@ def test_rebuilding_a_table_keeps_the_rows_that_point_to_it(bare, next_migration
         "    with op.batch_alter_table('incident', recreate='auto') as batch:\n"
         "        batch.alter_column('kind', type_=sa.String(64))\n"
     )
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     assert (_count(bare, "incident"), _count(bare, "incident_update")) == (1, 1)
 
 
 def test_a_migration_that_fails_leaves_everything_as_it_was(bare, next_migration, at):
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     _with_an_incident(bare, at)
     with bare.app_context():
-        before = schema.revision()
+        before = migrate.revision()
     next_migration("op.execute('DELETE FROM incident_update'); op.execute('SELECT wrong')")
     with pytest.raises(sa.exc.DBAPIError):
-        schema.bring_up_to_date(bare)
+        migrate.bring_up_to_date(bare)
     with bare.app_context():
-        assert schema.revision() == before
+        assert migrate.revision() == before
     assert _count(bare, "incident_update") == 1
 
 
 START = """
 import sys
 from pathlib import Path
-from statuspage import create_app, schema
+from statuspage.db import migrate as schema
+from statuspage.factory import create_app
 schema.MIGRATIONS = Path(sys.argv[1])
 schema.bring_up_to_date(create_app())
 """
@@ -253,10 +258,10 @@ def test_a_migration_killed_half_way_runs_cleanly_the_next_time(
 
     `python -m benchmarks.faults migration` does so at any moment, on PostgreSQL too.
     """
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     _with_an_incident(bare, at)
     with bare.app_context():
-        before = schema.revision()
+        before = migrate.revision()
         db.engine.dispose()
     revision = next_migration(
         "op.add_column('incident', sa.Column('mood', sa.Text()))\n"
@@ -267,25 +272,25 @@ def test_a_migration_killed_half_way_runs_cleanly_the_next_time(
     monkeypatch.setenv("STATUSPAGE_DATABASE_URL", empty_url)
     monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("KILLED", "1")
-    start = [sys.executable, "-c", START, str(schema.MIGRATIONS)]
+    start = [sys.executable, "-c", START, str(migrate.MIGRATIONS)]
     assert subprocess.run(start, cwd=PROJECT, capture_output=True).returncode == -9
     with bare.app_context():
-        assert schema.revision() == before
+        assert migrate.revision() == before
     assert _count(bare, "incident_update") == 1
     monkeypatch.delenv("KILLED")
-    schema.bring_up_to_date(bare)
+    migrate.bring_up_to_date(bare)
     with bare.app_context():
-        assert schema.revision() == revision
+        assert migrate.revision() == revision
         assert "mood" in {one["name"] for one in sa.inspect(db.engine).get_columns("incident")}
 
 
 def test_the_last_three_copies_from_before_migrations_are_kept(tmp_path, next_migration):
     app = create_app(Settings(data_dir=tmp_path, secret_key=SECRET))
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     made = []
     for _ in range(4):
         made.append(next_migration("pass"))
-        schema.bring_up_to_date(app)
+        migrate.bring_up_to_date(app)
     with app.app_context():
         db.engine.dispose()
     kept = sorted(tmp_path.glob("statuspage.db.before-*"))
@@ -296,10 +301,10 @@ def test_the_last_three_copies_from_before_migrations_are_kept(tmp_path, next_mi
 def test_an_sqlite_file_is_copied_before_a_migration(tmp_path, next_migration, at):
     settings = Settings(data_dir=tmp_path, secret_key=SECRET)
     app = create_app(settings)
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     _with_an_incident(app, at)
     revision = next_migration("op.execute('DELETE FROM incident_update')")
-    schema.bring_up_to_date(app)
+    migrate.bring_up_to_date(app)
     assert _count(app, "incident_update") == 0
     with app.app_context():
         db.engine.dispose()
@@ -326,6 +331,6 @@ def test_of_processes_that_start_together_on_an_empty_database_one_migrates(
     app = create_app(Settings(data_dir=tmp_path, database_url=empty_url, secret_key=SECRET))
     assert _count(app, "page") == 1
     with app.app_context():
-        assert schema.revision() == schema.newest()
+        assert migrate.revision() == migrate.newest()
         db.engine.dispose()
     assert not list(Path(tmp_path).glob("*.before-*"))

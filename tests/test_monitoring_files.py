@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from statuspage.config import PROJECT
-from statuspage.counters import FAMILIES, Counter, Histogram
+from statuspage.observability.metrics import FAMILIES, Counter, Histogram
 
 FOLDER = PROJECT / "deploy" / "monitoring"
 RULES = [

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from statuspage import create_app
+from tests.apps import create_app
 from tests.conftest import on_sqlite
 from tests.public import site
 

@@ -1,4 +1,4 @@
-"""The log can not be written: the program goes on, and the log says later what is missing."""
+"""The log cannot be written: the program goes on, and the log says later what is missing."""
 
 import logging
 import os
@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from statuspage import logs, outlet
 from statuspage.config import PROJECT
-from statuspage.outlet import Outlet
+from statuspage.observability import log_queue
+from statuspage.observability import logging as logs
+from statuspage.observability.log_queue import QueueHandler
 from tests.conftest import on_sqlite
 
 
@@ -25,9 +26,9 @@ def pipe():
 
 def test_a_log_that_nobody_reads_makes_nobody_wait_and_says_what_was_lost(pipe):
     inner, outer = pipe
-    told = Outlet(outer)
+    told = QueueHandler(outer)
     began = time.monotonic()
-    for number in range(3 * outlet.MOST_WAITING):
+    for number in range(3 * log_queue.MOST_WAITING):
         told.write(f"line {number} {'x' * 100}\n")
     assert time.monotonic() - began < 2
     assert not told.drain(0)
@@ -43,7 +44,7 @@ def test_a_log_that_nobody_reads_makes_nobody_wait_and_says_what_was_lost(pipe):
     assert lines[0].startswith("line 0 ")
     assert last == "the end"
     lost = [int(line.split()[0]) for line in lines if line.endswith("were lost here.")]
-    assert sum(lost) == 3 * outlet.MOST_WAITING - (len(lines) - len(lost)) > 0
+    assert sum(lost) == 3 * log_queue.MOST_WAITING - (len(lines) - len(lost)) > 0
 
 
 def iter_to_end(file):
@@ -57,11 +58,11 @@ def iter_to_end(file):
 def test_a_full_disk_and_a_reader_who_hung_up_harm_nobody(pipe):
     inner, outer = pipe
     with open("/dev/full", "w") as full:
-        told = Outlet(full)
+        told = QueueHandler(full)
         told.write("one\n")
         told.write("two\n")
         assert told.drain(5)
-    gone = Outlet(outer)
+    gone = QueueHandler(outer)
     inner.close()
     gone.write("three\n")
     assert gone.drain(5)
@@ -69,14 +70,15 @@ def test_a_full_disk_and_a_reader_who_hung_up_harm_nobody(pipe):
     gone.write("four\n")
     assert gone.drain(5)
     assert not gone.isatty()
-    nothing = Outlet(None)  # What Python has where standard error was closed at the start.
+    nothing = QueueHandler(None)  # What Python has where standard error was closed at the start.
     assert nothing.write("five\n") == 5
     assert nothing.drain(0)
 
 
 def test_what_was_said_last_is_written_before_a_process_ends_and_by_its_forks_too():
     program = (
-        "import logging, multiprocessing, sys; from statuspage import logs\n"
+        "import logging, multiprocessing, sys\n"
+        "from statuspage.observability import logging as logs\n"
         "logs.configure('console')\n"
         "log = logging.getLogger('statuspage.x')\n"
         "log.warning('before')\n"

@@ -1,7 +1,6 @@
 """One command starts front, web and worker as one group, and one Ctrl-C ends it."""
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -21,13 +20,15 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from statuspage import clock, create_app, first_start, schema
+from statuspage import clock
 from statuspage.config import PROJECT, Settings
 from statuspage.db import db
-from statuspage.domain import maintenance, pages
+from statuspage.demo import first_start
 from statuspage.domain.events import SYSTEM, revision
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.timeline import Incident
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.statuses import IncidentStatus
+from tests.apps import create_app
 
 PATIENCE_S = 60
 
@@ -89,9 +90,9 @@ class Group:
         """Process ids as the leader tells them."""
         found = {
             name: int(pid)
-            for name, pid in re.findall(r"(front|web|worker) started \(pid=(\d+)\)", self.output)
+            for name, pid in re.findall(r"(proxy|web|worker) started \(pid=(\d+)\)", self.output)
         }
-        assert set(found) == {"front", "web", "worker"}, self.output
+        assert set(found) == {"proxy", "web", "worker"}, self.output
         return found
 
     def ended(self) -> int:
@@ -185,41 +186,6 @@ def test_the_first_start_shows_the_demo_page_and_lets_its_owner_in(start, tmp_pa
     assert _events(tmp_path) == events
 
 
-def test_the_database_of_a_first_start_is_made_without_loading_the_web_site(tmp_path):
-    assert _loaded(tmp_path, "parts.prepare_first(config.load())", "statuspage.web") == []
-    app = create_app(Settings(data_dir=tmp_path), watch=False)
-    with app.app_context():
-        assert schema.revision() == schema.newest()
-        assert pages.get().name == "Brambleway"
-        db.session.remove()
-        db.engine.dispose()
-
-
-def test_what_is_not_configured_is_not_loaded(tmp_path):
-    """Each process of the group would copy it."""
-    unused = ("psycopg", "redis", "imaplib", "sqlalchemy.dialects.postgresql")
-    assert _loaded(tmp_path, "parts.load(config.load())", *unused) == []
-    assert _loaded(tmp_path, "parts.load(config.load())", "flask") != []
-
-
-def _loaded(folder: Path, program: str, *names: str) -> list[str]:
-    """Which modules that begin with these names are there after `program`."""
-    asked = (
-        f"import json, sys; from statuspage import config, parts; {program};"
-        f" print(json.dumps([one for one, module in sys.modules.items()"
-        f" if module and one.startswith({names!r})]))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", asked],
-        cwd=PROJECT,
-        env=os.environ | {"STATUSPAGE_DATA_DIR": str(folder)},
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
-
-
 def _events(folder: Path) -> int:
     app = create_app(Settings(data_dir=folder / "data"), watch=False)
     with app.app_context():
@@ -256,22 +222,17 @@ def test_maintenance_that_is_due_begins_within_five_seconds(running):
     assert due <= begun <= due + timedelta(seconds=5)
 
 
-def test_the_front_answers_readers_and_takes_the_processor_first(running):
+def test_the_proxy_hides_the_name_of_the_web_server(running):
     with urlopen(f"{running.address}/", timeout=10) as answer:
         assert "Server" not in answer.headers
-    processes = running.processes()
-    niceness = {
-        name: os.getpriority(os.PRIO_PROCESS, processes[name]) for name in ("front", "worker")
-    }
-    assert niceness["worker"] > niceness["front"] == os.nice(0)
 
 
-def test_without_a_front_the_web_process_listens_itself_and_stops_as_well(start):
+def test_without_a_proxy_the_web_process_listens_itself_and_stops_as_well(start):
     group = start(STATUSPAGE_DEMO="0", STATUSPAGE_FRONT="0")
     group.wait_until_ready()
     with urlopen(group.address) as answer:
         assert (answer.status, answer.headers["Server"]) == (200, "web")
-    assert "front started" not in group.output
+    assert "proxy started" not in group.output
     running = [int(pid) for pid in re.findall(r"started \(pid=(\d+)\)", group.output)]
     group.process.send_signal(signal.SIGTERM)
     assert group.ended() == 128 + signal.SIGTERM
@@ -329,16 +290,16 @@ def test_the_group_can_be_stopped_after_nobody_listens_to_it_any_more(tmp_path):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("name", ["worker", "web", "front"])
+@pytest.mark.parametrize("name", ["worker", "web", "proxy"])
 def test_a_process_that_is_killed_is_started_again_and_the_others_go_on(running, name):
     before = running.processes()
     os.kill(before[name], signal.SIGKILL)
-    if name != "front":
+    if name != "proxy":
         # No reader notices: what was asked for once is answered without the others.
         assert running.get("/")[0] == 200
     _wait(lambda: running.processes()[name] != before[name], running)
     _wait(lambda: running.answers("/readyz") and running.answers("/"), running)
-    others = {"front", "web", "worker"} - {name}
+    others = {"proxy", "web", "worker"} - {name}
     assert {other: running.processes()[other] for other in others} == {
         other: before[other] for other in others
     }
@@ -348,17 +309,17 @@ def test_a_process_that_is_killed_is_started_again_and_the_others_go_on(running,
 
 KEEPS_ENDING = """
 import os, signal, sys, time
-from statuspage import __main__ as main
+from statuspage.cli import run as main
 
 def end():
     print("at", time.monotonic(), file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
-main.PAUSES_S = (0.0, 0.1, 20.0)
+main.RESTART_PAUSES_S = (0.0, 0.1, 20.0)
 leader = main._Leader()
 with leader.ending_all():
     leader.start("worker", end)
-    leader.keep()
+    leader.supervise()
 """
 
 
@@ -376,12 +337,12 @@ def test_what_keeps_ending_is_started_again_later_and_later():
 
 REFUSED = """
 import os, sys
-from statuspage.__main__ import _Leader
+from statuspage.cli.run import _Leader
 
 leader = _Leader()
 with leader.ending_all():
-    leader.start("front", lambda: sys.exit("It can not listen."))
-    leader.keep()
+    leader.start("proxy", lambda: sys.exit("It cannot listen."))
+    leader.supervise()
 """
 
 
@@ -390,12 +351,12 @@ def test_a_part_that_refuses_to_run_ends_the_group():
         [sys.executable, "-c", REFUSED], cwd=PROJECT, capture_output=True, text=True
     )
     assert group.returncode == 1
-    assert group.stderr == "It can not listen.\n"
+    assert group.stderr == "It cannot listen.\n"
 
 
 LATE = """
 import signal, time
-from statuspage.__main__ import _Leader
+from statuspage.cli.run import _Leader
 
 def finish():
     asked = []
@@ -409,7 +370,7 @@ leader = _Leader()
 with leader.ending_all():
     leader.start("worker", finish)
     try:
-        leader.keep()
+        leader.supervise()
     finally:
         leader.ask_to_end()
 """
@@ -454,7 +415,7 @@ def test_a_part_that_is_not_there_is_told_in_one_sentence():
     parts = [sys.executable, "-m", "statuspage", "front", "web", "mail"]
     ended = subprocess.run(parts, cwd=PROJECT, capture_output=True, text=True)
     assert ended.returncode == 1
-    assert ended.stderr == "Unknown part mail; choose from front, web, worker.\n"
+    assert ended.stderr == "There is no process “mail”, only proxy, web, worker.\n"
 
 
 def test_all_files_of_locked_dependencies_name_no_index_and_have_hashes():

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from statuspage import logs
+from statuspage.observability import logging as logs
 
 
 @pytest.fixture(autouse=True)

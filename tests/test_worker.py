@@ -11,15 +11,18 @@ import pytest
 import sqlalchemy as sa
 from huey.consumer import Consumer
 
-from statuspage import create_app
 from statuspage.db import db
-from statuspage.domain import components, incidents, maintenance
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Incident
-from statuspage.notify import jobs
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.notify import worker as jobs
+from statuspage.notify.queue import queue_of
 from tests import servers
+from tests.apps import create_app
 from tests.conftest import on_sqlite
 
 HOUR = timedelta(hours=1)
@@ -144,7 +147,7 @@ def stands(app):
 
 
 def test_the_queue_is_a_file_of_its_own_that_survives_a_power_cut(app, settings):
-    queue = jobs.queue_of(app)
+    queue = queue_of(app)
     assert queue.pending_count() == 0
     assert (settings.data_dir / "queue.db").exists()
     assert queue.storage.conn.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -152,7 +155,7 @@ def test_the_queue_is_a_file_of_its_own_that_survives_a_power_cut(app, settings)
 
 @on_sqlite
 def test_the_file_of_the_queue_is_closed_with_its_application(settings):
-    opened = jobs.queue_of(create_app(settings, watch=False)).storage.conn
+    opened = queue_of(create_app(settings, watch=False)).storage.conn
     create_app(settings, watch=False)  # The gauges hold the latest one.
     gc.collect()
     with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
@@ -161,7 +164,7 @@ def test_the_file_of_the_queue_is_closed_with_its_application(settings):
 
 def test_with_redis_the_queue_is_there(app, settings, redis_url):
     app.config["SETTINGS"] = settings.model_copy(update={"redis_url": redis_url})
-    assert jobs.queue_of(app).pending_count() == 0
+    assert queue_of(app).pending_count() == 0
     assert not (settings.data_dir / "queue.db").exists()
 
 
@@ -171,7 +174,7 @@ def test_when_redis_goes_and_when_it_is_back_the_log_says_so_once(app, settings,
     program = shutil.which("redis-server") or pytest.skip("Redis runs elsewhere.")
     redis, url = servers.start_redis(program)
     app.config["SETTINGS"] = settings.model_copy(update={"redis_url": url})
-    consumer = Consumer(jobs.queue_of(app))
+    consumer = Consumer(queue_of(app))
     consumer.stop_flag.set()  # Between two tries it does not wait.
     (worker, _), scheduler = consumer.worker_threads[0], consumer._create_scheduler()
     scheduler.loop()

@@ -10,12 +10,11 @@ from pathlib import Path
 import sqlalchemy as sa
 from flask import Flask
 
-from statuspage import schema
 from statuspage.backup import archive, rows
+from statuspage.backup.after_restore import RestoreReport, settle_after_restore
 from statuspage.backup.archive import ArchiveError, Manifest
-from statuspage.backup.calm import Calmed, calm
-from statuspage.backup.elsewhere import application_on
-from statuspage.db import damage_mark, db
+from statuspage.backup.second_app import application_on, make_schema
+from statuspage.db import damage_mark, db, migrate, postgresql
 from statuspage.domain.events import Actor
 
 IN_USE = "The database is in use. Stop the status page first, then restore."
@@ -28,7 +27,7 @@ class RefusedError(Exception):
 @dataclass(frozen=True)
 class Restored:
     manifest: Manifest
-    calmed: Calmed
+    calmed: RestoreReport
     has_same_key: bool
     """The secret key is the one the backup was made with: links in older mails work."""
     kept: Path | None
@@ -45,7 +44,7 @@ def restore(
     """
     settings = app.config["SETTINGS"]
     place = _file_of(settings.database_url) or settings.data_dir / "restored.db"
-    with app.app_context(), schema.alone():
+    with app.app_context(), migrate.alone():
         is_empty = _is_empty()
         if not settings.is_sqlite:
             _refuse_while_in_use()
@@ -55,7 +54,7 @@ def restore(
                 " one, or use --replace: the current one is kept beside it."
             )
         with archive.opened(file, place, passphrase) as (copy, manifest):
-            if not schema.is_known(manifest.revision):
+            if not migrate.is_known(manifest.revision):
                 raise ArchiveError(
                     "The backup was made by a newer release; restore it with that release."
                 )
@@ -69,11 +68,11 @@ def restore(
     return Restored(manifest, calmed, has_same_key, kept)
 
 
-def _prepare(app: Flask, copy: Path, manifest: Manifest, by: Actor, at: datetime) -> Calmed:
+def _prepare(app: Flask, copy: Path, manifest: Manifest, by: Actor, at: datetime) -> RestoreReport:
     with application_on(app, f"sqlite:///{copy}") as other:
-        schema.bring_up_to_date(other, keep_copy=False)
+        migrate.bring_up_to_date(other, keep_copy=False)
         with other.app_context():
-            calmed = calm(made_at=manifest.made_at, by=by, at=at)
+            calmed = settle_after_restore(made_at=manifest.made_at, by=by, at=at)
             db.session.commit()
     _without_log(copy)
     return calmed
@@ -99,8 +98,6 @@ def _put_file(copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path 
 def _put_rows(app: Flask, copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path | None:
     kept = None
     if not is_empty:
-        from statuspage.backup.elsewhere import make_schema
-
         settings = app.config["SETTINGS"]
         kept = place.with_name(f"replaced-{at:%Y%m%d-%H%M%S}.backup")
         archive.write(
@@ -112,7 +109,7 @@ def _put_rows(app: Flask, copy: Path, place: Path, *, is_empty: bool, at: dateti
             passphrase=None,
             at=at,
         )
-    schema.upgrade(app)
+    migrate.upgrade(app)
     engine = sa.create_engine(f"sqlite:///{copy}", poolclass=sa.NullPool)
     try:
         with archive.snapshot_of(engine) as source, db.engine.begin() as target:
@@ -136,8 +133,6 @@ def _is_empty() -> bool:
 
 def _refuse_while_in_use() -> None:
     """As SQLite's lock does: a page that runs would go on with rows that are no more."""
-    from statuspage import postgresql
-
     with db.engine.connect() as connection:
         if number := postgresql.others(connection):
             raise RefusedError(f"{IN_USE} (Open connections: {number}.)")

@@ -1,7 +1,7 @@
 """Claims: what an incident, a maintenance or a person says of a component, and for how long.
 
 Pure. A component's status is never stored: at any moment it is the worst claim
-in force. So resolving one incident can not hide another, and nothing stays red
+in force. So resolving one incident cannot hide another, and nothing stays red
 after everything is released.
 """
 
@@ -12,8 +12,8 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from statuspage.domain.status import ComponentStatus
-from statuspage.text import clean
+from statuspage.domain.statuses import ComponentStatus
+from statuspage.lib.markdown import clean
 
 UNSTATED_SHARE = Fraction(3, 10)
 """Weight of a partial outage whose share nobody stated: Statuspage's own."""

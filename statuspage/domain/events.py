@@ -15,8 +15,6 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from statuspage.db import Model, db
 
-CHANGES = "statuspage_changes"
-"""The channel on which PostgreSQL tells all processes that the revision moved."""
 CHANGED_AT = "content_changed_at"
 """Of a session: when what it is about to commit changed the page."""
 
@@ -129,7 +127,7 @@ def latest_of(kinds: Collection[str], limit: int) -> list[Event]:
     return list(db.session.scalars(query.limit(limit)))
 
 
-def to_tell(limit: int) -> list[Event]:
+def pending_fanout(limit: int) -> list[Event]:
     """Events that subscribers were not all entered for yet, oldest first."""
     query = sa.select(Event).where(Event.notify.is_(True), Event.fanned_out_at.is_(None))
     return list(db.session.scalars(query.order_by(Event.id).limit(limit)))
@@ -186,12 +184,7 @@ def _raise_revision(session: Session) -> None:
         .values(number=Revision.number + 1, changed_at=at)
         .execution_options(synchronize_session=False)
     )
-    if session.get_bind().dialect.name == "postgresql":
-        # Told by the commit and not before; a transaction that is rolled back tells nothing.
-        raise_it = raise_it.returning(sa.func.pg_notify(CHANGES, ""))
-        is_raised = session.execute(raise_it).first() is not None
-    else:
-        is_raised = session.execute(raise_it).rowcount > 0  # type: ignore[attr-defined]
+    is_raised = session.execute(raise_it).rowcount > 0  # type: ignore[attr-defined]
     if not is_raised:
         session.execute(sa.insert(Revision).values(id=1, number=1, changed_at=at))
 

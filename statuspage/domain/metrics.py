@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from statuspage.db import Model, PublicId, db, upserting
+from statuspage.db import Model, PublicId, db, upsert
 from statuspage.domain import events
 from statuspage.domain.events import Actor, Event
 from statuspage.errors import Invalid
-from statuspage.text import clean
+from statuspage.lib.markdown import clean
 
 SELF = "Self"
 """The one type of provider there can be: programs send the figures."""
@@ -244,7 +244,7 @@ def add_points(
     kept = {metric: _one_a_second(some, at) for metric, some in points.items()}
     rows: list[dict[str, float]] = [
         {"metric_id": metric.id, "second": point.second, "value": point.value}
-        # In one order, so that two requests at once can not wait for one another.
+        # In one order, so that two requests at once cannot wait for one another.
         for metric in sorted(kept, key=lambda one: one.id)
         for point in kept[metric]
     ]
@@ -292,7 +292,7 @@ def _one_a_second(points: Sequence[Point], at: datetime) -> list[Point]:
 
 
 def _upsert(rows: list[dict[str, float]]) -> None:
-    statement = upserting(metric_point)
+    statement = upsert(metric_point)
     statement = statement.on_conflict_do_update(
         index_elements=["metric_id", "second"], set_={"value": statement.excluded.value}
     )

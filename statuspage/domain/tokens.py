@@ -17,7 +17,7 @@ from statuspage.db import Model, PublicId, db
 from statuspage.domain import events
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.errors import Invalid
-from statuspage.text import clean
+from statuspage.lib.markdown import clean
 
 MAX_NAME = 100
 PREFIX = "sp_"

@@ -19,7 +19,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from statuspage.domain.claims import Interval, Span, intervals
-from statuspage.domain.status import ComponentStatus
+from statuspage.domain.statuses import ComponentStatus
 
 _MICROSECOND = timedelta(microseconds=1)
 _NONE = Fraction(0)
@@ -110,7 +110,7 @@ def percentage(of: Sequence[Day]) -> Decimal | None:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Period:
     """Any stretch of time: unweighted seconds of outages, and the uptime in percent."""
 
     major_s: Fraction
@@ -119,10 +119,10 @@ class Stretch:
     """0–100 with two decimals, truncated."""
 
 
-def stretch(spans: Sequence[Span], start: datetime, end: datetime, *, at: datetime) -> Stretch:
+def period(spans: Sequence[Span], start: datetime, end: datetime, *, at: datetime) -> Period:
     """From `start` until before `end`, which must lie after it. Nothing after `at` is down."""
     seconds, downtime = _weigh(intervals(spans, start, min(end, at)))
-    return Stretch(
+    return Period(
         major_s=seconds.get(ComponentStatus.MAJOR_OUTAGE, Fraction(0)),
         partial_s=seconds.get(ComponentStatus.PARTIAL_OUTAGE, Fraction(0)),
         uptime=_percent(downtime, _seconds(end - start)),

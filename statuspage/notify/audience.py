@@ -5,18 +5,19 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import events, incidents
-from statuspage.domain.components import Component
+from statuspage.domain import events
+from statuspage.domain.components.models import Component
 from statuspage.domain.events import Event
-from statuspage.domain.subscribers import (
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Affected, Incident
+from statuspage.domain.subscribers.subscriptions import (
     Channel,
+    NotifyOn,
     Subscriber,
     SubscriberState,
-    Wants,
     subscriber_component,
 )
-from statuspage.domain.timeline import Affected, Incident
-from statuspage.notify.ledger import Delivery, DeliveryState
+from statuspage.notify.deliveries import Delivery, DeliveryState
 
 EDGES = {"opened", "scheduled", "reopened", "retracted"}
 """What those hear who want the start and the end only; the end is told by the incident."""
@@ -62,13 +63,13 @@ def ahead(components: Iterable[Component], incident: Incident | None, *, is_edge
     audience = _active().where(
         sa.or_(of_incident, sa.and_(Subscriber.incident_id.is_(None), _chose(affected)))
     )
-    return audience if is_edge else audience.where(Subscriber.wants == Wants.EVERY)
+    return audience if is_edge else audience.where(Subscriber.wants == NotifyOn.EVERY)
 
 
 def _one(public_id: str, happened: str) -> Audience:
     one = Subscriber.public_id == public_id
     if happened == "quarantined":
-        # They can not be reached; the person who answers for it may be.
+        # They cannot be reached; the person who answers for it may be.
         mail = sa.literal(Channel.EMAIL, Subscriber.channel.type)
         return sa.select(Subscriber.id, mail).where(one, Subscriber.email.is_not(None))
     return sa.select(Subscriber.id, Subscriber.channel).where(one)
@@ -91,7 +92,7 @@ def _of_incident(incident: Incident, event: Event, *, is_edge: bool) -> Audience
         Subscriber.id.in_(_told_before(event)),
     )
     audience = _active().where(is_told)
-    return audience if is_edge else audience.where(Subscriber.wants == Wants.EVERY)
+    return audience if is_edge else audience.where(Subscriber.wants == NotifyOn.EVERY)
 
 
 def _active() -> Audience:

@@ -7,11 +7,11 @@ import structlog
 
 from statuspage.db import db
 from statuspage.domain.events import Event
-from statuspage.domain.subscribers import Subscriber
-from statuspage.notify import audience, brakes, ledger
-from statuspage.notify.ledger import DeliveryState, Priority
+from statuspage.domain.subscribers.subscriptions import Subscriber
+from statuspage.notify import audience, deliveries, send_limits
+from statuspage.notify.deliveries import DeliveryState, Priority
 
-PIECE = 5_000
+SUBSCRIBERS_PER_STEP = 5_000
 """How many subscribers are looked at in one transaction: others write in between."""
 MAX_AGE = timedelta(hours=6)
 """What is older is no news: after a restored backup, or a worker that was off for days."""
@@ -19,7 +19,7 @@ MAX_AGE = timedelta(hours=6)
 log = structlog.get_logger(__name__)
 
 
-def enter_next(event: Event, *, at: datetime) -> bool:
+def fan_out_next(event: Event, *, at: datetime) -> bool:
     """Enter the next piece of an event's deliveries. True while there are more to come.
 
     The caller commits after each piece; a crash in between repeats or continues it.
@@ -32,16 +32,16 @@ def enter_next(event: Event, *, at: datetime) -> bool:
         event.fanned_out_at = at
         return False
     after = Subscriber.id > event.fanned_out_to
-    piece = concerned.where(after).order_by(Subscriber.id).limit(PIECE).subquery()
+    piece = concerned.where(after).order_by(Subscriber.id).limit(SUBSCRIBERS_PER_STEP).subquery()
     last = db.session.scalar(sa.select(sa.func.max(piece.c[0])))
     if last is None:
         event.fanned_out_at = at
         log.info("fanout.completed", event_id=event.id, kind=event.kind)
         return False
-    state = DeliveryState.WAITING
-    if at - event.at > MAX_AGE or brakes.wants_consent(event, at=at):
+    state = DeliveryState.PENDING
+    if at - event.at > MAX_AGE or send_limits.needs_confirmation(event, at=at):
         state = DeliveryState.HELD
-    ledger.enter(event, sa.select(piece), _priority(event), state, at=at)
+    deliveries.enter(event, sa.select(piece), _priority(event), state, at=at)
     event.fanned_out_to = last
     return True
 

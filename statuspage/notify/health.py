@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from statuspage.domain.subscribers import Channel
-from statuspage.notify import ledger, pulse, standing
-from statuspage.notify.ledger import DeliveryState
-from statuspage.notify.pulse import Sign
-from statuspage.notify.troubles import Troubles
+from statuspage.domain.subscribers.subscriptions import Channel
+from statuspage.notify import deliveries, delivery_stats, heartbeat
+from statuspage.notify.deliveries import DeliveryState
+from statuspage.notify.failure_log import FailureLog
+from statuspage.notify.heartbeat import HeartbeatKind
 
 SILENT_AFTER = timedelta(seconds=60)
 LATE_AFTER = timedelta(seconds=60)
@@ -22,7 +22,7 @@ class Health:
     """How things stood `at`."""
 
     at: datetime
-    signs: Mapping[Sign, datetime]
+    signs: Mapping[HeartbeatKind, datetime]
     oldest_due: datetime | None
     """Since when the oldest delivery that should be on its way has been due."""
     counts: Mapping[tuple[Channel, DeliveryState], int]
@@ -38,7 +38,7 @@ class Health:
     @property
     def silent_for(self) -> timedelta | None:
         """Since the last sign of a worker; None where none was ever seen."""
-        last = self.signs.get(Sign.TICK)
+        last = self.signs.get(HeartbeatKind.TICK)
         return self.at - last if last else None
 
     @property
@@ -80,26 +80,26 @@ class Health:
         return tuple(found)
 
 
-def look(*, at: datetime) -> Health:
+def check(*, at: datetime) -> Health:
     """Five queries, whatever the number of deliveries."""
     return Health(
         at=at,
-        signs=pulse.seen(),
-        oldest_due=ledger.oldest_due(at=at),
-        counts=ledger.counts(),
-        failures=standing.failures(since=at - FAILURES_OF),
-        dead=standing.given_up(since=at - DEAD_OF),
+        signs=heartbeat.latest(),
+        oldest_due=deliveries.oldest_due(at=at),
+        counts=deliveries.counts(),
+        failures=delivery_stats.failures(since=at - FAILURES_OF),
+        dead=delivery_stats.given_up(since=at - DEAD_OF),
     )
 
 
-def tell_of_canary(troubles: Troubles, *, at: datetime) -> None:
+def log_lost_canary(troubles: FailureLog, *, at: datetime) -> None:
     """Log once that the canary is lost, and once that it, or the next one, was found."""
-    troubles.note("canary", "lost", is_so=is_canary_lost(pulse.seen(), at=at))
+    troubles.note("canary", "lost", is_so=is_canary_lost(heartbeat.latest(), at=at))
 
 
-def is_canary_lost(signs: Mapping[Sign, datetime], *, at: datetime) -> bool:
+def is_canary_lost(signs: Mapping[HeartbeatKind, datetime], *, at: datetime) -> bool:
     """The last worker to start left a canary in the queue that nobody ran in time."""
-    started, ran = signs.get(Sign.STARTED), signs.get(Sign.CANARY)
+    started, ran = signs.get(HeartbeatKind.STARTED), signs.get(HeartbeatKind.CANARY)
     if started is None or at - started < SILENT_AFTER:
         return False
     return ran is None or ran < started

@@ -12,8 +12,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from statuspage.domain.browsers import packed
-from statuspage.domain.push import Access
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from statuspage.domain.subscribers.push_keys import Access
+from statuspage.domain.subscribers.push_subscriptions import packed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -33,9 +39,6 @@ def encrypt(
     `salt` (16 bytes) and `private_key` (32 bytes) are new for each message; only a test
     gives them.
     """
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     assert len(message) <= MOST_BYTES
     salt = salt or secrets.token_bytes(16)
     ours = _pair(private_key) if private_key else ec.generate_private_key(ec.SECP256R1())
@@ -61,10 +64,6 @@ def authorization(private_key: bytes, origin: str, contact: str, at: datetime) -
 
 @lru_cache(maxsize=64)
 def _authorization(private_key: bytes, origin: str, contact: str, until: int) -> str:
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-
     claims = {"aud": origin, "exp": until, "sub": contact}
     signed = ".".join(
         packed(json.dumps(part, separators=(",", ":")).encode())
@@ -77,14 +76,10 @@ def _authorization(private_key: bytes, origin: str, contact: str, until: int) ->
 
 
 def _pair(private_key: bytes) -> "EllipticCurvePrivateKey":
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     return ec.derive_private_key(int.from_bytes(private_key), ec.SECP256R1())
 
 
 def _point(pair: "EllipticCurvePrivateKey") -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     return pair.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 from huey import RedisHuey
 
-from statuspage.notify.troubles import Troubles
+from statuspage.notify.failure_log import FailureLog
 
 REDIS_S = 3.0
 """How long Redis may take; a worker that asks for a job waits for a second of them on purpose."""
@@ -17,7 +17,7 @@ class RedisQueue(RedisHuey):  # type: ignore[misc]
     """While Redis is away the consumer goes on asking, and the log says so once."""
 
     @classmethod
-    def at(cls, url: str, troubles: Troubles) -> "RedisQueue":
+    def at(cls, url: str, troubles: FailureLog) -> "RedisQueue":
         """The queue at `redis://…`, which tells its outages to `troubles`."""
         # A request that wakes the worker must not hang with a queue that does.
         separator = "&" if "?" in url else "?"

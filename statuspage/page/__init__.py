@@ -2,5 +2,5 @@
 
 `views` is the vocabulary, `snapshot` fills it from the domain. Visibility (drafts,
 archived and hidden components, retracted incidents) is decided there and nowhere
-else: HTML, feeds and JSON render views and can not reach an unpublished row.
+else: HTML, feeds and JSON render views and cannot reach an unpublished row.
 """

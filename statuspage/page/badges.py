@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 
 from markupsafe import escape
 
-from statuspage.domain.status import ComponentStatus
-from statuspage.page.drawings import GLYPHS
-from statuspage.page.format import TONES, count
-from statuspage.page.views import Snapshot
-from statuspage.text import clean
+from statuspage.domain.statuses import ComponentStatus
+from statuspage.lib.markdown import clean
+from statuspage.page.html.charts import GLYPHS
+from statuspage.page.html.formatting import TONES, count
+from statuspage.page.snapshot.values import Snapshot
 
 CONTENT_TYPE = "image/svg+xml; charset=utf-8"
 MAX_LABEL = 40
@@ -71,7 +71,7 @@ def of_component(name: str, status: ComponentStatus) -> Badge:
 
 
 def tidy(label: str) -> str:
-    """`label` on one line, without what can not be seen, at most `MAX_LABEL` characters."""
+    """`label` on one line, without what cannot be seen, at most `MAX_LABEL` characters."""
     seen = "".join(
         " " if one.isspace() else one
         for one in clean(label[: 10 * MAX_LABEL])

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from icalendar import Calendar, Event, Timezone, TimezoneStandard
 from icalendar.prop import vDuration, vText, vUri
 
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.lib.markdown import clean, to_plain
 from statuspage.page.feeds.entries import one_line
-from statuspage.page.views import IncidentView, PageView, Recent, UpdateView
-from statuspage.text import clean, to_plain
+from statuspage.page.snapshot.values import IncidentView, PageView, Recent, UpdateView
 
 # What the object says of itself and what HTTP says of it must agree: RFC 5545 §3.7.2.
 METHOD = "PUBLISH"

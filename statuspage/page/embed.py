@@ -6,10 +6,10 @@ its links open pages of their own.
 
 from http import HTTPStatus
 
-from statuspage.page import assets, document
-from statuspage.page.answers import Rendering, style_source
-from statuspage.page.format import Times
-from statuspage.page.views import Snapshot
+from statuspage.page.html import assets, layout
+from statuspage.page.html.formatting import Times
+from statuspage.page.snapshot.values import Snapshot
+from statuspage.serving.response import Rendering, style_source
 
 FOR_EVERYBODY = (("Access-Control-Allow-Origin", "*"),)
 
@@ -17,14 +17,14 @@ FOR_EVERYBODY = (("Access-Control-Allow-Origin", "*"),)
 def card(snapshot: Snapshot) -> Rendering:
     """`/embed`: the banner, since when, and a link to the page."""
     page = snapshot.page
-    css = assets.sheet("tokens.css", "embed.css") + document.accents(page)
+    css = assets.stylesheet("tokens.css", "embed.css") + layout.accents(page)
     # It has no script; a copy of it has one, which tells how old the copy is (`mirror`).
     policy = (
         f"default-src 'none'; style-src {style_source(css)}; script-src 'self';"
         " connect-src 'self'; form-action 'none'; base-uri 'none'"
     )
     text = (
-        document.environment()
+        layout.environment()
         .get_template("embed.html")
         .render(
             page=page,

@@ -8,9 +8,9 @@ from flask import Blueprint, Response, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from statuspage import clock
-from statuspage.db import db, reading
+from statuspage.db import db, read_only
 from statuspage.domain import events
-from statuspage.notify import health
+from statuspage.notify import health, queue
 
 bp = Blueprint("health", __name__)
 
@@ -64,9 +64,9 @@ def _ask(name: str, question: Callable[[], object]) -> tuple[bool, str]:
 
 def _ask_database() -> health.Health:
     try:
-        reading()
+        read_only()
         events.revision()
-        return health.look(at=clock.now())
+        return health.check(at=clock.now())
     finally:
         # Also where it fails half-way: the rollback itself may find the connection gone.
         with suppress(SQLAlchemyError):
@@ -74,11 +74,8 @@ def _ask_database() -> health.Health:
 
 
 def _ask_queue() -> None:
-    # Imported when asked: the web processes need nothing else of the queue.
-    from statuspage.notify import jobs
-
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    jobs.queue_of(app).pending_count()
+    queue.queue_of(app).pending_count()
 
 
 def _plain(text: str, status: int) -> Response:

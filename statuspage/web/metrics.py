@@ -11,12 +11,14 @@ from itertools import accumulate
 from flask import Blueprint, Response, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from statuspage import clock, counters
-from statuspage.counters import Family, Histogram, Numbers
-from statuspage.db import db, reading
-from statuspage.domain import events, incidents, tokens
+from statuspage import clock
+from statuspage.db import db, read_only
+from statuspage.domain import events, tokens
+from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.tokens import Scope
 from statuspage.notify import health
+from statuspage.observability import metrics
+from statuspage.observability.metrics import Family, Histogram, Numbers
 from statuspage.web.authorization import sent_token
 
 bp = Blueprint("metrics", __name__)
@@ -54,7 +56,7 @@ def tell() -> Response:
     is_up = int(bool(lines))
     lines += _gauge("database_up", "1 if the database answered this request.", [({}, is_up)])
     folder = current_app.config["SETTINGS"].data_dir / "counters"
-    lines += of_processes(counters.of_all(folder))
+    lines += process_metrics(metrics.of_all(folder))
     answer = Response("\n".join(lines) + "\n", mimetype="text/plain")
     answer.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
     answer.headers["Cache-Control"] = "no-store"
@@ -86,8 +88,8 @@ def _mark(secret: str) -> str:
 def _of_the_page() -> Lines:
     at = clock.now()
     db.session.rollback()
-    reading()
-    now = health.look(at=at)
+    read_only()
+    now = health.check(at=at)
     unresolved = [one for one in incidents.unresolved() if not one.is_draft]
     overdue = [one for one in unresolved if incidents.overdue_by(one, at) is not None]
     yield from _gauge("revision", "Counter of all changes to the page.", [({}, events.revision())])
@@ -132,9 +134,9 @@ def _of_the_page() -> Lines:
     )
 
 
-def of_processes(told: Mapping[str, Numbers]) -> Lines:
+def process_metrics(told: Mapping[str, Numbers]) -> Lines:
     """Each family once, with a series for each process: the label `process` names it."""
-    for family in counters.FAMILIES.values():
+    for family in metrics.FAMILIES.values():
         yield from _head(family.name, family.about, family.type)
         for process, numbers in sorted(told.items()):
             for words, found in sorted(numbers.get(family.name, {}).items()):

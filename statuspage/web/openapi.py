@@ -5,13 +5,13 @@ models bring their JSON Schema.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from statuspage.web.manage.operations import OPERATIONS, Nothing, Operation
-from statuspage.web.public.shapes import READINGS, Reading
+from statuspage.config import PROJECT
+from statuspage.web.operations import OPERATIONS, Nothing, Operation, Reading
 
 Json = dict[str, Any]
 
@@ -48,18 +48,18 @@ class Error(BaseModel):
     message: str
 
 
-def document(base_url: str) -> Json:
+def document(base_url: str, readings: Sequence[Reading]) -> Json:
     """The whole document, as JSON-ready values."""
     schemas = _Schemas()
     schemas.add(Error, "serialization")
-    for reading in READINGS:
+    for reading in readings:
         schemas.add(reading.returns, "serialization")
     for one in OPERATIONS:
         schemas.add(one.body, "validation")
         if one.returns is not None:
             schemas.add(one.returns, "serialization")
     found, definitions = schemas.made()
-    paths: dict[str, Json] = {one.path: {"get": _reading(one, found)} for one in READINGS}
+    paths: dict[str, Json] = {one.path: {"get": _reading(one, found)} for one in readings}
     for one in OPERATIONS:
         paths.setdefault(f"/v1{one.path}", {})[one.method.lower()] = _operation(one, found)
     return {
@@ -101,8 +101,6 @@ def tag_of(path: str) -> str:
 
 
 def version_of_this() -> str:
-    from statuspage.config import PROJECT
-
     found = re.search(r'^version = "([^"]+)"', (PROJECT / "pyproject.toml").read_text(), re.M)
     assert found is not None
     return found[1]
@@ -154,7 +152,7 @@ def _path_parameters(one: Operation) -> Iterable[Json]:
 
 
 def _taken(start: str) -> list[str]:
-    """Words that lead elsewhere at this place of a path, so that no key there is one of them."""
+    """Reserved words at this place of a path, so that no key there is one of them."""
     rests = (one.path.removeprefix(start) for one in OPERATIONS if one.path.startswith(start))
     return sorted({rest.partition("/")[0] for rest in rests if not rest.startswith("{")})
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from flask import Flask, Request, Response
 from flask.sessions import NullSession, SecureCookieSessionInterface, SessionMixin
 
-DESK = "/admin"
+ADMIN_PATH = "/admin"
 
 
 def cookie_name(*, is_https: bool) -> str:
@@ -19,7 +19,7 @@ def cookie_name(*, is_https: bool) -> str:
     return "__Host-statuspage" if is_https else "statuspage"
 
 
-class DeskSessionInterface(SecureCookieSessionInterface):
+class AdminSessionInterface(SecureCookieSessionInterface):
     """Signed cookies below `/admin`, nothing elsewhere.
 
     A public page can therefore not depend on who asks, and carries no `Vary: Cookie`
@@ -29,7 +29,7 @@ class DeskSessionInterface(SecureCookieSessionInterface):
     digest_method = staticmethod(hashlib.sha256)
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:  # type: ignore[override]
-        if is_desk(request.path):
+        if is_admin(request.path):
             return super().open_session(app, request)
         return NoSession()
 
@@ -42,10 +42,10 @@ class NoSession(NullSession):
     """Reads as empty. Writing to it is a mistake of ours, and says so."""
 
     def _fail(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise RuntimeError(f"There is no session outside {DESK}: public pages set no cookie.")
+        raise RuntimeError(f"There is no session outside {ADMIN_PATH}: public pages set no cookie.")
 
     __setitem__ = __delitem__ = clear = pop = popitem = update = setdefault = _fail
 
 
-def is_desk(path: str) -> bool:
-    return path == DESK or path.startswith(f"{DESK}/")
+def is_admin(path: str) -> bool:
+    return path == ADMIN_PATH or path.startswith(f"{ADMIN_PATH}/")

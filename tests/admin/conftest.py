@@ -10,11 +10,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from statuspage import clock
-from statuspage.domain import components, incidents, maintenance, pages, staff
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim, effective
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
-from statuspage.domain.status import ComponentStatus, IncidentStatus
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests import told
 
 BASE = "https://status.example.com"
@@ -120,7 +125,7 @@ def world(committed, at):
 
 
 def _world(at):
-    pages.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at)
+    page_settings.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at)
     group = components.add_group("Payments", by=SYSTEM, at=at)
     cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
     transfers = components.add_component("Bank transfers", group=group, by=SYSTEM, at=at)
@@ -219,7 +224,7 @@ def status_of(stored):
     def ask(public_id):
         def question():
             component = components.get(public_id)
-            rows = components.claims_since(clock.now())
+            rows = claims_store.claims_since(clock.now())
             spans = [row.span for row in rows if row.component_id == component.id]
             return effective(spans, clock.now())
 

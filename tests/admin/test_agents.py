@@ -2,7 +2,7 @@
 
 import pytest
 
-from statuspage.web.admin import agents
+from statuspage.web.admin import user_agents
 from tests.admin.test_sessions import FIREFOX, IPHONE
 
 
@@ -28,4 +28,4 @@ from tests.admin.test_sessions import FIREFOX, IPHONE
     ],
 )
 def test_a_browser_is_called_as_people_call_it(agent, words):
-    assert agents.in_words(agent) == words
+    assert user_agents.in_words(agent) == words

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from statuspage.db import db
-from statuspage.domain import incidents
-from statuspage.domain.templates import IncidentTemplate
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.templates import IncidentTemplate
 from tests.admin.conftest import Browser
 from tests.conftest import on_postgresql
 

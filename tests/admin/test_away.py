@@ -9,15 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from benchmarks.relay import Relay
-from statuspage import clock, create_app, postgresql, schema
-from statuspage.db import db
-from statuspage.domain import incidents
+from statuspage import clock
+from statuspage.db import db, migrate, postgresql
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
 from statuspage.notify import redis_queue
 from statuspage.web import counting
 from tests.admin.conftest import Browser, fields_of
 from tests.admin.test_incidents import an_update
+from tests.apps import create_app
 from tests.conftest import on_sqlite
 
 LIMIT_S = 3.0
@@ -131,12 +132,12 @@ def test_who_waits_for_a_migration_waits_longer_than_any_statement_may_take(sett
     is_inside = threading.Event()
 
     def start():
-        with app.app_context(), schema.alone():
+        with app.app_context(), migrate.alone():
             is_inside.set()
 
     address = settings.database_url.replace("+psycopg", "")
     with psycopg.connect(address, autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", [schema._ADVISORY_LOCK])
+        other.execute("SELECT pg_advisory_lock(%s)", [migrate._ADVISORY_LOCK])
         waiting = threading.Thread(target=start)
         waiting.start()
         assert not is_inside.wait(0.2)

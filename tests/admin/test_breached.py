@@ -6,7 +6,7 @@ import json
 import pytest
 
 from statuspage import clock
-from statuspage.domain import pages, tokens
+from statuspage.domain import page_settings, tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
 from tests.admin.conftest import text_of
@@ -43,7 +43,7 @@ def test_a_breached_password_is_refused_at_the_desk_by_command_and_by_api(
 
     with committed():
         secret = tokens.create("Program", scopes=[Scope.MANAGE], by=SYSTEM, at=clock.now())[1]
-        users = f"/v1/organizations/{pages.get().public_id}/users"
+        users = f"/v1/organizations/{page_settings.get().public_id}/users"
     bearer = {"Authorization": f"OAuth {secret}"}
     client = app.test_client()
     ada = {"user": {"email": "ada@example.com", "password": STOLEN}}

@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 
-from statuspage.domain import components
 from statuspage.domain.claims import OPERATIONAL, Claim
-from statuspage.domain.status import ComponentStatus
+from statuspage.domain.components import models
+from statuspage.domain.components import verbs as components
+from statuspage.domain.statuses import ComponentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.conftest import on_sqlite
 
@@ -21,7 +22,7 @@ def order(stored):
         names = []
         for item in sorted(top, key=lambda item: item.position):
             names.append(item.name)
-            if isinstance(item, components.ComponentGroup):
+            if isinstance(item, models.ComponentGroup):
                 names += [f"- {one.name}" for one in everything if one.group_id == item.id]
         return names
 

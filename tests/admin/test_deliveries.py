@@ -6,13 +6,13 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import incidents
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.staff import Role
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import ledger, standing
-from statuspage.notify.ledger import Delivery, DeliveryState, Priority
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.notify import deliveries, delivery_stats
+from statuspage.notify.deliveries import Delivery, DeliveryState, Priority
 from tests.admin.conftest import text_of
 from tests.conftest import on_sqlite
 
@@ -64,7 +64,7 @@ def state(app):
 def failing(committed, world, at):
     """`failing({Channel.SLACK: 2})`: so many dead or later messages; ids of incident and event."""
 
-    def make(numbers, state=DeliveryState.DEAD, failed_at=at, name="Checkout errors"):
+    def make(numbers, state=DeliveryState.FAILED, failed_at=at, name="Checkout errors"):
         with committed():
             incident = incidents.open_incident(
                 name,
@@ -108,8 +108,8 @@ def states(app):
 @pytest.mark.parametrize(
     ("decision", "becomes", "said"),
     [
-        ("send", DeliveryState.WAITING, "Being sent now."),
-        ("drop", DeliveryState.DROPPED, "Cancelled."),
+        ("send", DeliveryState.PENDING, "They go out now."),
+        ("drop", DeliveryState.CANCELLED, "They are dropped."),
     ],
 )
 def test_an_owner_lets_held_messages_go_or_drops_them(app, owner, held, decision, becomes, said):
@@ -132,13 +132,13 @@ def test_what_can_not_be_decided_is_not_found_and_changes_nothing(app, owner, he
 
 
 def test_what_is_tried_again_is_listed_with_its_next_try_and_may_go_now(app, owner, failing):
-    _, event_id = failing({Channel.SLACK: 2}, DeliveryState.LATER)
+    _, event_id = failing({Channel.SLACK: 2}, DeliveryState.RETRYING)
     page = text_of(owner.get("/admin/deliveries"))
     assert "Retrying automatically Checkout errors Retrying 2 messages by Slack" in page
     assert "Next attempt in 4 minutes. The server answered 503." in page
     owner.post(f"/admin/deliveries/{event_id}/slack/later/send")
-    assert states(app) == {(Channel.SLACK, DeliveryState.WAITING): 2}
-    assert "Retrying automatically" not in owner.get("/admin/deliveries").text
+    assert states(app) == {(Channel.SLACK, DeliveryState.PENDING): 2}
+    assert "Tried again by itself" not in owner.get("/admin/deliveries").text
 
 
 def test_all_of_one_event_or_of_one_channel_is_decided_at_once(app, owner, failing):
@@ -148,7 +148,7 @@ def test_all_of_one_event_or_of_one_channel_is_decided_at_once(app, owner, faili
     assert "All 4 messages that failed about Slow loads, by 2 channels Send all" in page
     assert "Send 5 failed" in page
     owner.post(f"/admin/deliveries/event/{event_id}/dead/drop")
-    dropped, dead = DeliveryState.DROPPED, DeliveryState.DEAD
+    dropped, dead = DeliveryState.CANCELLED, DeliveryState.FAILED
     assert states(app) == {
         (Channel.SLACK, dropped): 3,
         (Channel.TEAMS, dropped): 1,
@@ -156,8 +156,8 @@ def test_all_of_one_event_or_of_one_channel_is_decided_at_once(app, owner, faili
         (Channel.WEBHOOK, dead): 1,
     }
     answer = owner.post("/admin/deliveries/channel/slack/dead/send")
-    assert "Being sent now." in owner.get(answer.location).text
-    assert states(app)[Channel.SLACK, DeliveryState.WAITING] == 2
+    assert "They go out now." in owner.get(answer.location).text
+    assert states(app)[Channel.SLACK, DeliveryState.PENDING] == 2
     assert states(app)[Channel.WEBHOOK, dead] == 1
     with app.app_context():
         query = sa.select(Event).where(Event.kind.like("delivery.%")).order_by(Event.id)
@@ -189,8 +189,8 @@ def test_the_screen_tells_what_was_sent_last_and_how_many_failed_in_each_hour(
     with committed():
         db.session.query(Delivery).filter_by(event_id=sent_id).one().sent_at = at
     with app.app_context():
-        hours = standing.failures_by_hour(at=at)[Channel.SLACK]
-        assert standing.last_sent() == {Channel.SLACK: at}
+        hours = delivery_stats.failures_by_hour(at=at)[Channel.SLACK]
+        assert delivery_stats.last_sent() == {Channel.SLACK: at}
     assert (len(hours), hours[-1], hours[-6], sum(hours)) == (24, 2, 1, 3)
     page = owner.get("/admin/deliveries")
     assert "Failed in the last 24 hours: 3, in the last hour: 2." in text_of(page)
@@ -198,10 +198,12 @@ def test_the_screen_tells_what_was_sent_last_and_how_many_failed_in_each_hour(
 
 
 def test_an_attempt_that_fails_is_noted_with_its_hour(app, failing, at):
-    failing({Channel.SLACK: 1}, DeliveryState.WAITING, failed_at=None)
+    failing({Channel.SLACK: 1}, DeliveryState.PENDING, failed_at=None)
     with app.app_context():
-        (claimed,) = ledger.claim(Channel.SLACK, 1, at=at)
-        ledger.settle([ledger.Outcome(claimed, DeliveryState.LATER, "It hung.")], at=at)
+        (claimed,) = deliveries.lease(Channel.SLACK, 1, at=at)
+        deliveries.record_results(
+            [deliveries.Outcome(claimed, DeliveryState.RETRYING, "It hung.")], at=at
+        )
         db.session.commit()
         assert db.session.query(Delivery).one().failed_at == at
 
@@ -218,7 +220,7 @@ def test_the_incident_says_when_its_messages_do_not_get_through(
     seen = person(Role.VIEWER, "Vic").get(f"/admin/incidents/{public_id}").text
     assert "3 could not be delivered" in seen
     assert "/admin/deliveries" not in seen
-    waiting, _ = failing({Channel.SLACK: 1}, DeliveryState.WAITING)
+    waiting, _ = failing({Channel.SLACK: 1}, DeliveryState.PENDING)
     assert "Messages about this" not in ann.get(f"/admin/incidents/{waiting}").text
     traveller.move_to(at + timedelta(minutes=9))
     page = text_of(ann.get(f"/admin/incidents/{waiting}"))

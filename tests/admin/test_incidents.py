@@ -4,13 +4,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from statuspage import clock
-from statuspage.domain import components, drafts, incidents
 from statuspage.domain.claims import OPERATIONAL, Claim
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
-from statuspage.domain.status import ComponentStatus, Impact, IncidentStatus
-from statuspage.domain.timeline import Facts
-from statuspage.page.drawings import GLYPHS
+from statuspage.domain.incidents import drafts
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Facts
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
+from statuspage.page.html.charts import GLYPHS
 from tests.admin.conftest import fields_of, text_of
 from tests.conftest import on_sqlite
 

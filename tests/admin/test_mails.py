@@ -3,11 +3,12 @@
 import pytest
 
 from statuspage import clock
-from statuspage.domain import corrections, incidents
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
-from statuspage.notify import jobs
-from statuspage.notify.samples import KINDS
+from statuspage.domain.incidents import corrections
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Role
+from statuspage.notify.email_examples import KINDS
+from statuspage.notify.queue import queue_of
 from tests.admin.conftest import text_of
 from tests.conftest import on_sqlite
 from tests.notify.mailbox import mail_server
@@ -71,7 +72,7 @@ def test_a_test_goes_to_the_one_who_asks_by_the_worker_s_way(
         answer = ann.post("/admin/mails/incident/test")
         assert answer.status_code == 303
         assert "On its way to ann@example.com" in ann.get(answer.location).text
-        queue = jobs.queue_of(app)
+        queue = queue_of(app)
         while job := queue.dequeue():
             queue.execute(job)
     ((_, recipients, content),) = inbox.mails

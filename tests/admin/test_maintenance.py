@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from statuspage import clock
-from statuspage.domain import incidents
 from statuspage.domain.claims import OPERATIONAL
-from statuspage.domain.staff import Role
-from statuspage.domain.status import ComponentStatus, IncidentStatus
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.admin.test_incidents import affected
 from tests.conftest import on_sqlite

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from statuspage.db import db
-from statuspage.domain import components, incidents
-from statuspage.domain.staff import Role
+from statuspage.domain.components import claims_store
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Role
 from tests.admin.conftest import BASE, fields_of, text_of
 from tests.admin.test_incidents import an_opening, an_update
 from tests.conftest import on_sqlite
@@ -95,7 +96,7 @@ def test_two_people_who_post_at_once_are_both_kept(app, person, ann, world, an_i
 
     ann.post(address, an_update(world, status="resolved"))
     open_claims = stored(
-        lambda: [row for row in components.claims_since(updates[0].posted_at) if not row.ends_at]
+        lambda: [row for row in claims_store.claims_since(updates[0].posted_at) if not row.ends_at]
     )
     assert open_claims == [], "nothing stays red after two posts at once"
 

@@ -7,11 +7,14 @@ import pytest
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import events, second_factor, staff, totp
+from statuspage.domain import events
 from statuspage.domain.events import SYSTEM, Actor, ActorKind
-from statuspage.domain.staff import Role
-from statuspage.notify import jobs, notices
-from statuspage.notify.teller import Teller
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, totp
+from statuspage.domain.staff.members import Role
+from statuspage.notify import staff_emails
+from statuspage.notify.dispatcher import Dispatcher
+from statuspage.notify.queue import queue_of
 from tests.admin.conftest import BASE, Browser
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.mailbox import mail_server
@@ -46,8 +49,8 @@ def inbox(app, settings, monkeypatch):
 
 def work(app):
     """One tick of the worker, and every job that is in the queue then."""
-    Teller(app, {}).step(clock.now())
-    queue = jobs.queue_of(app)
+    Dispatcher(app, {}).step(clock.now())
+    queue = queue_of(app)
     while job := queue.dequeue():
         queue.execute(job)
 
@@ -137,7 +140,7 @@ def test_without_a_mail_server_the_change_is_made_and_nobody_is_told_later(app, 
         staff.set_password(person, ANOTHER, by=person.actor, at=clock.now())
     work(app)
     with app.app_context():
-        assert events.to_tell(limit=1) == []
+        assert events.pending_fanout(limit=1) == []
         assert staff.authenticate("bea@example.com", ANOTHER) is not None
 
 
@@ -148,11 +151,11 @@ def test_a_mail_server_that_says_later_is_asked_again(app, bea, inbox, committed
         staff.set_password(person, ANOTHER, by=person.actor, at=clock.now())
     work(app)
     assert read(inbox) == []
-    queue = jobs.queue_of(app)
+    queue = queue_of(app)
     (later,) = queue.scheduled()
-    assert later.eta - datetime.now() == notices.FIRST_RETRY
+    assert later.eta - datetime.now() == staff_emails.FIRST_RETRY
     inbox.mode = "takes"
-    traveller.shift(notices.FIRST_RETRY)
+    traveller.shift(staff_emails.FIRST_RETRY)
     queue.execute(later)
     assert [subject for _, subject, _, _ in read(inbox)] == [
         "[Northwind] Your password was changed"
@@ -163,9 +166,9 @@ def test_while_the_queue_is_away_the_notice_waits(app, bea, inbox, committed):
     with committed():
         person = staff.with_email("bea@example.com")
         staff.set_password(person, ANOTHER, by=person.actor, at=clock.now())
-    queue = jobs.queue_of(app)
+    queue = queue_of(app)
     queue.storage.conn.execute("ALTER TABLE task RENAME TO away")
-    Teller(app, {}).step(clock.now())
+    Dispatcher(app, {}).step(clock.now())
     queue.storage.conn.execute("ALTER TABLE away RENAME TO task")
     work(app)
     assert len(read(inbox)) == 1

@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from statuspage.domain.staff import Permission, Role
+from statuspage.domain.staff.members import Permission, Role
 from statuspage.web.admin.permissions import ANYONE
 from tests.conftest import on_sqlite
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from statuspage.domain import incidents, postmortems
-from statuspage.domain.postmortems import ActionState, PostmortemState
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.incidents import postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.postmortems import ActionState, PostmortemState
+from statuspage.domain.statuses import IncidentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.admin.test_incidents import an_update
 from tests.conftest import on_sqlite

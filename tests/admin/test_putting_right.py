@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 from statuspage import clock
-from statuspage.domain import components, events, incidents
+from statuspage.domain import events
 from statuspage.domain.claims import OPERATIONAL
-from statuspage.domain.staff import Role
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.components import claims_store
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import IncidentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.admin.test_incidents import affected, an_update
 from tests.conftest import on_sqlite
@@ -220,7 +222,7 @@ def test_the_record_of_a_component_can_be_corrected(ann, world, an_incident, sto
     public_id = an_incident()
     ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="resolved"))
     page = ann.get(f"/admin/components/{world.cards}")
-    row = stored(lambda: components.claims_since(at - timedelta(days=1))[0])
+    row = stored(lambda: claims_store.claims_since(at - timedelta(days=1))[0])
     address = f"/admin/components/{world.cards}/claims/{row.id}"
     assert address in page.text
     form = fields_of(ann.get(address))
@@ -229,5 +231,5 @@ def test_the_record_of_a_component_can_be_corrected(ann, world, an_incident, sto
     assert refused.status_code == 422
     answer = ann.post(address, {**form, "share": "40 %", "reason": "Counted anew"})
     assert answer.status_code == 303
-    assert stored(lambda: components.get_claim(row.id).share) == 40
+    assert stored(lambda: claims_store.get_claim(row.id).share) == 40
     assert "Counted anew" in ann.get("/admin/audit").text

@@ -6,13 +6,16 @@ from html import unescape
 
 import pytest
 
-from statuspage import clock, create_app
+from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import db
-from statuspage.domain import events, second_factor, staff, totp
+from statuspage.domain import events
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, totp
+from statuspage.domain.staff.members import Role
 from tests.admin.conftest import Browser, text_of
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 
 PASSWORD = "correct horse battery"
@@ -80,7 +83,7 @@ def test_it_is_set_up_with_a_picture_or_by_typing_and_confirmed_by_a_code(app, b
 
     wrong = here.post(f"{HERE}/confirm", {"one_time_password": "000000"})
     assert wrong.status_code == 422
-    assert "code is not valid" in text_of(wrong)
+    assert "That code is not valid" in text_of(wrong)
     assert written_secret(wrong) == written_secret(page)
 
     code = totp.code(secret, totp.step_at(clock.now()))
@@ -252,7 +255,7 @@ class TestRequired:
         kept = browser.post("/admin/incidents", {"body": "Words that took\nan hour."})
         assert kept.status_code == 403
         assert "Words that took\nan hour." in unescape(kept.text)
-        assert "requires a second factor of everyone" in text_of(browser.get(HERE))
+        assert "requires two-factor sign-in" in text_of(browser.get(HERE))
         assert browser.get("/admin/account").status_code == 200
 
         browser.post(HERE, {"current_password": PASSWORD})

@@ -7,10 +7,12 @@ import sqlalchemy as sa
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import sessions, staff, tokens
+from statuspage.domain import tokens
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.sessions import DeskSession
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import sessions
+from statuspage.domain.staff.members import Role
+from statuspage.domain.staff.sessions import AdminSession
 from tests.admin.conftest import Browser, fields_of, text_of
 from tests.conftest import on_sqlite
 
@@ -136,7 +138,7 @@ def test_being_seen_is_written_down_every_few_minutes_and_no_oftener(bea, app, t
         traveller.shift(100)
         assert is_in(here)
         with app.app_context():
-            seen.append(db.session.scalar(sa.select(DeskSession.last_seen_at)).minute)
+            seen.append(db.session.scalar(sa.select(AdminSession.last_seen_at)).minute)
     assert (seen, len(writes)) == ([0, 0, 5, 5, 5, 10], 2)
 
 

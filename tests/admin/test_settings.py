@@ -3,9 +3,10 @@
 import io
 
 from statuspage import clock
-from statuspage.domain import pages, staff
+from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
 from tests.admin.conftest import BASE, Browser, fields_of, text_of
 from tests.conftest import on_sqlite
 
@@ -25,7 +26,7 @@ def test_settings_are_saved_and_shown(ann, world, stored):
         "support_url": "mailto:help@example.com",
     }
     assert ann.post("/admin/settings", form).status_code == 303
-    page = stored(pages.get)
+    page = stored(page_settings.get)
     assert (page.name, page.time_zone, page.accent) == ("Southwind", "Asia/Tokyo", "#336699")
     assert "Southwind" in ann.get("/admin/").text
 
@@ -39,7 +40,7 @@ def test_wrong_settings_are_refused_by_the_field_and_kept(ann, world, stored):
         assert f'href="#{field}"' in answer.text
     kept = fields_of(answer, "/admin/settings")
     assert (kept["time_zone"], kept["about"]) == ("Mars/Olympus", "Kept.")
-    assert stored(pages.get).time_zone == "Europe/Vienna"
+    assert stored(page_settings.get).time_zone == "Europe/Vienna"
 
 
 def test_a_logo_is_uploaded_shown_and_removed(ann, world, stored):

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from statuspage import clock
-from statuspage.domain import staff
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
 from tests.admin.conftest import Browser, text_of
 from tests.conftest import on_sqlite
 

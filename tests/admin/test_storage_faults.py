@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from statuspage import create_app, integrity
-from statuspage.db import damage_mark, db
-from statuspage.domain import incidents
+from statuspage.db import damage_mark, db, integrity
+from statuspage.domain.incidents import verbs as incidents
 from tests.admin.conftest import fields_of
 from tests.admin.test_incidents import an_update
+from tests.apps import create_app
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite
@@ -156,7 +156,7 @@ def test_a_damaged_file_is_noticed_and_no_half_history_is_shown(
     # A process that starts now looks before it makes a page.
     damage_mark(file).unlink()
     again = create_app(settings, watch=False)
-    integrity.look_at_start(again)
+    integrity.check_at_start(again)
     assert damage_mark(file).exists()
     reader = again.test_client()
     assert reader.get("/").status_code == 200
@@ -177,9 +177,9 @@ def test_a_damaged_file_is_noticed_and_no_half_history_is_shown(
 
 
 def test_a_file_that_is_whole_is_left_alone(app, file):
-    assert integrity.look(app) is None
+    assert integrity.check(app) is None
     damage_mark(file).write_text("an earlier look")
-    assert integrity.look(app) is None
+    assert integrity.check(app) is None
     assert not damage_mark(file).exists()
 
 

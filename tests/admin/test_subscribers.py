@@ -7,16 +7,17 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, subscribers
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.staff import Role
-from statuspage.domain.subscribers import (
+from statuspage.domain.staff.members import Role
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import (
     Channel,
     Choice,
     Contact,
+    NotifyOn,
     Subscriber,
     SubscriberState,
-    Wants,
 )
 from tests.admin.conftest import text_of
 from tests.conftest import on_sqlite
@@ -227,7 +228,7 @@ def test_before_publishing_staff_see_how_many_it_reaches(editor, world, committe
         rows = {one.public_id: one for one in components.listed()}
         for name, choice in (
             ("all@example.com", Choice()),
-            ("api@example.com", Choice([rows[world.api]], wants=Wants.ENDS)),
+            ("api@example.com", Choice([rows[world.api]], wants=NotifyOn.ENDS)),
             ("cards@example.com", Choice([rows[world.cards]])),
         ):
             contact = Contact.of(Channel.EMAIL, name)

@@ -5,10 +5,12 @@ import re
 import pytest
 
 from statuspage import clock
-from statuspage.domain import components, incidents, templates
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
-from statuspage.domain.status import ComponentStatus, IncidentStatus
+from statuspage.domain.incidents import templates as incident_templates
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.admin.conftest import fields_of, text_of
 from tests.conftest import on_sqlite
 
@@ -25,7 +27,7 @@ def a_template(committed, world):
         with committed():
             values = {"title": "Card payments are declined", "body": BODY, **more}
             named = [components.get(world.cards)]
-            return templates.create(
+            return incident_templates.create(
                 name, **values, components=named, by=SYSTEM, at=clock.now()
             ).public_id
 
@@ -51,7 +53,7 @@ def test_a_template_is_written_changed_and_thrown_away(ann, world, stored):
     assert ann.post("/admin/templates", written(world)).status_code == 303
     listed = ann.get("/admin/templates")
     assert "API slow Identified The API is slow: API" in text_of(listed)
-    (public_id,) = stored(lambda: [one.public_id for one in templates.listed()])
+    (public_id,) = stored(lambda: [one.public_id for one in incident_templates.listed()])
     address = f"/admin/templates/{public_id}"
     form = fields_of(ann.get(address), address)
     assert (form["group_name"], form["update_status"]) == ("Platform", "identified")
@@ -77,7 +79,7 @@ def test_a_refused_template_keeps_what_was_typed(ann, world):
 def test_editing_at_the_desk_keeps_what_only_programs_set(ann, a_template, stored):
     address = f"/admin/templates/{a_template(notify=False)}"
     ann.post(address, fields_of(ann.get(address), address))
-    assert stored(lambda: templates.listed()[0].notify) is False
+    assert stored(lambda: incident_templates.listed()[0].notify) is False
 
 
 def test_who_may_not_publish_reads_templates_only(person, a_template):

@@ -10,13 +10,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from statuspage.domain import access, components, incidents, metrics, pages, tokens
+from statuspage.domain import metrics, page_access, page_settings, tokens
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus, IncidentStatus
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.web import openapi
-from statuspage.web.public.shapes import READINGS, PublicIncident, PublicUpdate
+from statuspage.web.public.api_v2_schemas import READINGS, PublicIncident, PublicUpdate
 from tests.conftest import on_sqlite
 
 EXAMPLES = 3
@@ -37,7 +39,7 @@ def settings(settings):
 def known(committed, at):
     """What the described operations are about here: values of path parameters, and a token."""
     with committed():
-        page = pages.create("Brambleway", by=SYSTEM, at=at)
+        page = page_settings.create("Brambleway", by=SYSTEM, at=at)
         component = components.add_component("API", by=SYSTEM, at=at)
         incident = incidents.open_incident(
             "Errors",
@@ -49,8 +51,8 @@ def known(committed, at):
         )
         provider = metrics.add_provider(metrics.SELF, by=SYSTEM, at=at)
         metric = metrics.add(provider, metrics.Facts("Latency"), by=SYSTEM, at=at)
-        user = access.add_user(email="a@example.com", external_login=None, by=SYSTEM, at=at)
-        group = access.add_group("Customers", by=SYSTEM, at=at)
+        user = page_access.add_user(email="a@example.com", external_login=None, by=SYSTEM, at=at)
+        group = page_access.add_group("Customers", by=SYSTEM, at=at)
         _, secret = tokens.create("schemathesis", scopes=[Scope.MANAGE], by=SYSTEM, at=at)
         return {
             "page_id": page.public_id,

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from statuspage.config import PROJECT
-from statuspage.domain import pages
+from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
-from statuspage.web.manage.operations import OPERATIONS
+from statuspage.web.operations import OPERATIONS
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite
@@ -59,7 +59,7 @@ def test_it_may_be_read_from_any_site_and_is_not_sent_twice(client):
 
 def test_people_read_every_operation_on_one_page_without_script(client, committed, at, document):
     with committed():
-        pages.create("Brambleway", by=SYSTEM, at=at)
+        page_settings.create("Brambleway", by=SYSTEM, at=at)
     page = client.get("/api/reference").text
     for one in OPERATIONS:
         assert f"<code>/v1{one.path}</code>" in page

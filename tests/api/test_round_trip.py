@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from statuspage.importing import command
+from statuspage.cli import importing
 from tests.conftest import on_sqlite
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "statuspage"
@@ -46,7 +46,7 @@ def recorded_at(recorded):
 def ask(app, client, sample, recorded_at):
     """What a path answers at the recorded moment, the recording being imported."""
     with time_machine.travel(recorded_at, tick=False):
-        command.run(app, str(sample))
+        importing.run(app, str(sample))
         yield lambda path: json.loads(client.get(path).data)
 
 
@@ -83,7 +83,7 @@ def test_recorded_incidents_come_out_as_they_were(ask, recorded):
 @pytest.mark.parametrize("sample", [SUMMARIES[2]], ids=lambda path: path.stem)
 def test_importing_a_recording_twice_moves_nothing(app, ask, sample):
     before = ask("/api/v2/summary.json")
-    command.run(app, str(sample))
+    importing.run(app, str(sample))
     assert written(ask("/api/v2/summary.json")) == written(before)
 
 

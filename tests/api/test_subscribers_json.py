@@ -3,12 +3,13 @@
 import pytest
 import sqlalchemy as sa
 
-from statuspage import links
 from statuspage.db import db
-from statuspage.domain import components, pages
+from statuspage.domain import page_settings
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.subscribers import Subscriber, SubscriberState
-from statuspage.links import Purpose
+from statuspage.domain.subscribers.subscriptions import Subscriber, SubscriberState
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
 from tests.conftest import SECRET, on_sqlite
 
 pytestmark = on_sqlite
@@ -24,7 +25,7 @@ def settings(settings):
 @pytest.fixture
 def component(committed, at):
     with committed():
-        pages.create("Brambleway", by=SYSTEM, at=at)
+        page_settings.create("Brambleway", by=SYSTEM, at=at)
         return components.add_component("API", by=SYSTEM, at=at).public_id
 
 
@@ -67,7 +68,7 @@ def test_only_the_token_of_a_link_reads_and_leaves(client, component, stored):
         for method in ("GET", "DELETE"):
             answer = client.open(ADDRESS, method=method, query_string={"subscriber[id]": wrong})
             assert answer.status_code == 404
-    token = links.token(SECRET, Purpose.MANAGE, public_id)
+    token = signed_links.token(SECRET, Purpose.MANAGE, public_id)
     asked = client.get(ADDRESS, query_string={"subscriber[id]": token}).json
     assert asked["subscriber"] == {"state": "unconfirmed", "component_ids": []}
     assert client.delete(ADDRESS, json={"subscriber": {"id": token}}).status_code == 200

@@ -11,12 +11,16 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.domain import components, corrections, drafts, incidents, maintenance, pages
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Moment
-from statuspage.importing import history
+from statuspage.domain.incidents import corrections, drafts, maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Moment
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.importers.statuspage import history
 from tests.conftest import on_sqlite
 from tests.public import site
 from tests.test_feeds import queries
@@ -96,13 +100,13 @@ def test_times_are_in_the_page_s_zone_with_three_decimals(ask, committed, world)
 
 def test_utc_is_written_as_z(ask, committed, at):
     with committed():
-        pages.create("Northwind", by=SYSTEM, at=at)
+        page_settings.create("Northwind", by=SYSTEM, at=at)
     assert ask("status")["page"]["updated_at"] == "2026-03-10T12:00:00.000Z"
 
 
 def test_a_page_without_components_is_fine(ask, committed, at):
     with committed():
-        page = pages.create("Northwind", by=SYSTEM, at=at)
+        page = page_settings.create("Northwind", by=SYSTEM, at=at)
     shown = ask("summary")
     assert shown["status"] == {"indicator": "none", "description": "All Systems Operational"}
     assert (shown["components"], shown["incidents"]) == ([], [])
@@ -148,7 +152,7 @@ def test_a_component_that_shows_only_in_trouble_is_hidden_while_it_is_well(ask, 
     assert ask("components")["components"] == []
 
     with committed():
-        components.set_status(shy, site.DEGRADED, by=SYSTEM, at=at)
+        claims_store.set_status(shy, site.DEGRADED, by=SYSTEM, at=at)
     rows = ask("components")["components"]
     assert [(row["name"], row["status"]) for row in rows] == [
         ("Regions", "degraded_performance"),
@@ -182,7 +186,7 @@ def test_the_page_s_status_follows_from_its_components(ask, committed, at):
         with committed():
             for one, status in zip(both, statuses.split(), strict=True):
                 component = components.get(one.public_id)
-                components.set_status(component, Claim(ComponentStatus(status)), by=SYSTEM, at=at)
+                claims_store.set_status(component, Claim(ComponentStatus(status)), by=SYSTEM, at=at)
         assert ask("status")["status"] == {"indicator": indicator, "description": description}
 
 
@@ -548,7 +552,7 @@ def test_any_words_make_valid_json(app, client, committed, name, body, group, at
     app.extensions["published"]._entries.clear()  # Earlier examples would slow this one down.
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)
     with committed():
-        if pages.get() is None:
+        if page_settings.get() is None:
             site.a_page(at)
         one = site.a_component(name, at, group=components.add_group(group, by=SYSTEM, at=at))
         incidents.open_incident(

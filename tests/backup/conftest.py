@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from statuspage.domain import maintenance, staff
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.staff import members as staff
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from tests.public import site
 
 

@@ -13,13 +13,15 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from statuspage import clock, create_app, postgresql
+from statuspage import clock
 from statuspage.backup import age, rows
 from statuspage.config import Settings
-from statuspage.db import db
-from statuspage.domain import incidents, staff
-from statuspage.notify import ledger, teller
-from statuspage.notify.ledger import Delivery, DeliveryState
+from statuspage.db import db, postgresql
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff import members as staff
+from statuspage.notify import deliveries, dispatcher
+from statuspage.notify.deliveries import Delivery, DeliveryState
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 
 PASSPHRASE = "correct horse battery"
@@ -96,20 +98,20 @@ def test_a_restored_copy_sends_nothing_of_what_was_due(
 ):
     """Neither what was waiting, nor what nobody had looked at, nor work that began meanwhile."""
     with app.app_context():
-        teller.enter_waiting(at)
+        dispatcher.fan_out_pending(at)
     flask("backup", tmp_path / "page.backup")
     traveller.shift(timedelta(days=1, minutes=1))
     assert run(elsewhere, "restore", tmp_path / "page.backup").exit_code == 0
     with elsewhere.app_context():
-        waits = ledger.waiting_channels()
+        waits = deliveries.pending_channels()
         states = set(db.session.scalars(sa.select(Delivery.state)))
         titles = {incident.name for incident in incidents.unresolved()}
-        assert teller.enter_waiting(clock.now()) is False
+        assert dispatcher.fan_out_pending(clock.now()) is False
     assert (waits, states) == ([], {DeliveryState.HELD})
     assert "Faster disks" in titles
     with elsewhere.app_context():
         ids = list(db.session.scalars(sa.select(Delivery.id)))
-        assert ledger.replay(ids, at=clock.now()) == len(ids) >= 3
+        assert deliveries.replay(ids, at=clock.now()) == len(ids) >= 3
 
 
 @on_sqlite

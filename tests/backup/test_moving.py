@@ -3,12 +3,12 @@
 import pytest
 import sqlalchemy as sa
 
-from statuspage import create_app, schema
-from statuspage.backup import moving, rows
+from statuspage.backup import move_engine, rows
 from statuspage.config import Settings
-from statuspage.db import db
-from statuspage.domain import components
+from statuspage.db import db, migrate
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 
 NEVER = "postgresql://postgres@127.0.0.1:1/nowhere"
@@ -40,7 +40,7 @@ def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
     moved = create_app(settings, watch=False)
     assert contents_of(moved) == before
     with moved.app_context():
-        assert schema.revision() == schema.newest()
+        assert migrate.revision() == migrate.newest()
         known = {one.id for one in components.listed()}
         new = components.add_component("Search", by=SYSTEM, at=at)
         db.session.commit()
@@ -59,9 +59,9 @@ def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
 @pytest.mark.parametrize(
     "url, sentence",
     [
-        ("mysql://localhost/page", "starts with 'mysql'"),
+        ("mysql://localhost/page", "begins with 'mysql'"),
         (NEVER, "cannot be used: connection failed"),
-        ("the same", "that the page already uses"),
+        ("the same", "that the page has already"),
     ],
 )
 def test_a_move_that_can_not_be_done_says_why(flask, filled, settings, url, sentence):
@@ -83,7 +83,7 @@ def test_a_move_that_is_broken_off_leaves_nothing_in_the_new_database(
 
     url = f"sqlite:///{tmp_path}/moved.db"
     with pytest.raises(Stop):
-        moving.move(app, url, at=at, tell=stop_at_updates)
+        move_engine.move(app, url, at=at, tell=stop_at_updates)
     done = flask("db", "move", url)
     assert done.exit_code == 0, done.output
 
@@ -97,7 +97,7 @@ def test_what_is_written_during_a_move_is_not_lost_in_silence(app, filled, tmp_p
                 db.session.commit()
 
     with pytest.raises(rows.DifferentError):
-        moving.move(app, f"sqlite:///{tmp_path}/moved.db", at=at, tell=write)
+        move_engine.move(app, f"sqlite:///{tmp_path}/moved.db", at=at, tell=write)
 
 
 def test_flask_migrate_has_its_commands_beside_ours(flask):

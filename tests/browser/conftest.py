@@ -23,7 +23,7 @@ def database_url(request, tmp_path) -> str:
 
 @pytest.fixture
 def at():
-    """Now: a browser can not be told another time than its server."""
+    """Now: a browser cannot be told another time than its server."""
     return clock.now().replace(microsecond=0)
 
 

@@ -9,23 +9,20 @@ from playwright.sync_api import expect
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.domain import (
-    components,
-    corrections,
-    incidents,
-    maintenance,
-    pages,
-    postmortems,
-    staff,
-    totp,
-)
+from statuspage.domain import page_settings
 from statuspage.domain.claims import OPERATIONAL, Claim, effective
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.postmortems import Action, Part
-from statuspage.domain.staff import Role
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Facts
-from statuspage.web.admin import proof
+from statuspage.domain.incidents import corrections, maintenance, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.postmortems import Action, Part
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import totp
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.web.admin import reauthentication
 from tests.browser.barriers import barriers
 from tests.conftest import SECRET
 
@@ -49,7 +46,7 @@ def desk(committed, at):
     """Ids by name: a page with an open incident, a resolved one, a maintenance, a draft."""
     with committed():
         by = {"by": SYSTEM, "at": at - timedelta(days=30)}
-        pages.create("Northwind", time_zone="Europe/Vienna", **by)
+        page_settings.create("Northwind", time_zone="Europe/Vienna", **by)
         group = components.add_group("Payments", **by)
         cards = components.add_component("Card payments", group=group, **by)
         components.add_component("Bank transfers", group=group, **by)
@@ -145,7 +142,7 @@ def claim_of(app):
     def ask(public_id):
         with app.app_context():
             component = components.get(public_id)
-            rows = components.claims_since(clock.now())
+            rows = claims_store.claims_since(clock.now())
             spans = [row.span for row in rows if row.component_id == component.id]
             return effective(spans, clock.now())
 
@@ -391,7 +388,7 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
     page.get_by_role("button", name="Save").click()
     found["Someone else changed this first"] = heading_and_barriers(page)
 
-    monkeypatch.setattr(proof, "FRESH", timedelta(0))
+    monkeypatch.setattr(reauthentication, "FRESH", timedelta(0))
     with committed():
         by = {"by": SYSTEM, "at": clock.now()}
         staff.create("ed@example.com", name="Ed", role=Role.VIEWER, password=None, **by)
@@ -414,7 +411,7 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
     outside = open_page()
     for heading, token in [
         ("Sign in to the status page admin", link),
-        ("This link no longer works", "used-up"),
+        ("This link does not work any more", "used-up"),
     ]:
         outside.goto(f"{live_url}/admin/sign-in/{token}")
         found[heading] = heading_and_barriers(outside)

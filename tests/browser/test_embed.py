@@ -11,9 +11,10 @@ from playwright.sync_api import expect
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
-from statuspage.domain import components, incidents
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
 from tests.browser.barriers import barriers
 from tests.domain import let_time_pass
 from tests.public import site

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
-from statuspage import links
 from statuspage.db import db
-from statuspage.domain.subscribers import Subscriber, SubscriberState
-from statuspage.links import Purpose
+from statuspage.domain.subscribers.subscriptions import Subscriber, SubscriberState
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
 from tests.browser.barriers import barriers
 from tests.conftest import SECRET, WITH_WINDOWS, a_program
 from tests.notify.push_service import FakeBrowser
@@ -109,14 +109,14 @@ def test_this_browser_is_offered_by_script_only_and_does_not_disturb_the_form(
 def test_a_browser_subscribes_confirms_by_reading_and_stops(app, page):
     page.evaluate(SUBSCRIBED, FakeBrowser("https://push.example.com").subscription)
     page.get_by_role("radio", name="This browser").check()
-    page.get_by_role("radio", name="Only what I choose").check()
+    page.get_by_role("radio", name="Choose components").check()
     page.get_by_role("checkbox", name="Website").check()
     page.get_by_role("button", name="Notify me in this browser").click()
     expect(page.get_by_text("waits for its first message")).to_be_visible()
     with app.app_context():
         one = db.session.scalars(sa.select(Subscriber)).one()
         assert [each.name for each in one.components] == ["Website"]
-    token = links.token(SECRET, Purpose.CONFIRM, one.public_id)
+    token = signed_links.token(SECRET, Purpose.CONFIRM, one.public_id)
     link = f"https://status.example.com/subscriptions/confirm/{token}"
     told = {"title": "✔ Northwind", "body": "From now on.", "tag": "subscription", "confirm": link}
     deliver(page, told | {"url": "/", "manage": "/subscriptions/x"})

@@ -2,7 +2,7 @@
 
 import logging
 
-from statuspage.web.admin.safety import REPORTS
+from statuspage.web.security import REPORTS
 
 
 def test_a_script_that_somebody_smuggled_in_does_not_run_and_is_reported(

@@ -3,8 +3,9 @@
 import pytest
 from playwright.sync_api import expect
 
-from statuspage.domain import components, incidents
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
 from tests.browser.barriers import barriers
 from tests.public import site
 

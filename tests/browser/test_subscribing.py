@@ -4,10 +4,10 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
-from statuspage import links
 from statuspage.db import db
-from statuspage.domain.subscribers import Subscriber
-from statuspage.links import Purpose
+from statuspage.domain.subscribers.subscriptions import Subscriber
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
 from tests.browser.barriers import barriers
 from tests.conftest import SECRET
 
@@ -28,7 +28,7 @@ def test_a_reader_subscribes_changes_and_leaves_without_script(app, open_page, l
     page.get_by_role("radio", name="Webhook").check()
     expect(page.get_by_label("E-mail address", exact=True)).to_be_hidden()
     page.get_by_label("Webhook address").fill("nothing")
-    page.get_by_role("radio", name="Only what I choose").check()
+    page.get_by_role("radio", name="Choose components").check()
     page.get_by_role("checkbox", name="Website").check()
     page.get_by_role("button", name="Subscribe").click()
     expect(page.get_by_role("alert")).to_contain_text("https://")
@@ -39,11 +39,11 @@ def test_a_reader_subscribes_changes_and_leaves_without_script(app, open_page, l
 
     with app.app_context():
         one = db.session.scalars(sa.select(Subscriber)).one()
-    token = links.token(SECRET, Purpose.CONFIRM, one.public_id)
+    token = signed_links.token(SECRET, Purpose.CONFIRM, one.public_id)
     page.goto(f"{live_url}/subscriptions/confirm/{token}")
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You are subscribed")
-    page.get_by_role("link", name="See or change").click()
+    page.get_by_role("link", name="Manage subscription").click()
     expect(page.get_by_role("checkbox", name="Website")).to_be_checked()
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     page.get_by_role("radio", name="Everything").check()
@@ -58,7 +58,7 @@ def test_axe_finds_no_barrier_on_the_way(app, open_page, live_url, northwind):
     page = open_page()
     page.goto(f"{live_url}/subscribe")
     page.get_by_role("radio", name="Webhook").check()
-    page.get_by_role("radio", name="Only what I choose").check()
+    page.get_by_role("radio", name="Choose components").check()
     assert barriers(page) == [], page.url
     page.get_by_label("Webhook address").fill("nothing")
     page.get_by_role("button", name="Subscribe").click()
@@ -75,6 +75,6 @@ def test_axe_finds_no_barrier_on_the_way(app, open_page, live_url, northwind):
         (Purpose.MANAGE, ""),
         (Purpose.UNSUBSCRIBE, "unsubscribe/"),
     ):
-        token = links.token(SECRET, purpose, one.public_id)
+        token = signed_links.token(SECRET, purpose, one.public_id)
         page.goto(f"{live_url}/subscriptions/{path}{token}")
         assert barriers(page) == [], page.url

@@ -7,14 +7,17 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from statuspage import config, create_app, integrity, mirroring, schema
+from statuspage import config
 from statuspage.config import Settings
-from statuspage.db import damage_mark, db
-from statuspage.domain import second_factor, staff, totp
+from statuspage.db import damage_mark, db, integrity, migrate
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
-from statuspage.mirror.couriers import Standing, Standings
-from statuspage.notify import ledger, pulse, teller
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, totp
+from statuspage.domain.staff.members import Role
+from statuspage.export import runner
+from statuspage.export.uploads import Standing, Standings
+from statuspage.notify import deliveries, dispatcher, heartbeat
+from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.conftest import *  # noqa: F403  a component, subscribers, an incident
 from tests.notify.mailbox import mail_server
@@ -58,8 +61,8 @@ def test_a_page_in_order_passes_with_what_could_be_better(app, check, component)
 def test_a_worker_that_fell_silent_is_a_problem(check, component, committed, at, traveller):
     assert check()[1]["worker"][0][0] == "warn"
     with committed():
-        pulse.show(pulse.Sign.TICK, at=at)
-    assert check()[1]["worker"] == [("ok", "running, last heartbeat 0 s ago")]
+        heartbeat.record(heartbeat.HeartbeatKind.TICK, at=at)
+    assert check()[1]["worker"] == [("ok", "it lives, its last sign is 0 s old")]
     traveller.shift(timedelta(minutes=2))
     code, found = check()
     level, words = found["worker"][0]
@@ -73,7 +76,7 @@ def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, che
     target = f"file:{tmp_path}/copy"
     other = create_app(settings.model_copy(update={"mirror": target}), watch=False)
     assert check(other)[1]["mirror"][0][0] == "warn"
-    folder = mirroring.folder_of(settings)
+    folder = runner.folder_of(settings)
     folder.mkdir(parents=True)
     kept = Standings(folder)
     kept.note(Standing(target, made_at=at.isoformat()))
@@ -90,7 +93,7 @@ def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, che
 @on_sqlite
 def test_the_worker_finds_a_damaged_file_by_itself(app, settings, component):
     damage(app, settings)
-    integrity.look_daily(app)
+    integrity.check_daily(app)
     mark = damage_mark(settings.sqlite_file)
     deadline = time.monotonic() + 10
     while not mark.exists():
@@ -111,7 +114,7 @@ def test_messages_that_are_late_and_held_are_named(
     subscribed(2)
     an_incident()
     with committed():
-        teller.enter_waiting(at)
+        dispatcher.fan_out_pending(at)
     traveller.shift(timedelta(minutes=3))
     code, found = check()
     assert (code, found["deliveries"][0][0]) == (0, "warn")
@@ -120,7 +123,7 @@ def test_messages_that_are_late_and_held_are_named(
     code, found = check()
     assert (code, found["deliveries"][0][0]) == (1, "problem")
     with committed() as session:
-        session.execute(sa.update(ledger.Delivery).values(state=ledger.DeliveryState.HELD))
+        session.execute(sa.update(deliveries.Delivery).values(state=deliveries.DeliveryState.HELD))
     code, found = check()
     assert code == 0
     assert "2 are held until" in found["deliveries"][1][1]
@@ -207,7 +210,7 @@ def test_a_database_file_elsewhere_is_made_for_its_owner_and_watched(
 ):
     (tmp_path / "open").mkdir(mode=0o755)
     new = tmp_path / "open" / "other.db"
-    schema.bring_up_to_date(
+    migrate.bring_up_to_date(
         other := create_app(
             settings.model_copy(update={"database_url": f"sqlite:///{new}"}), watch=False
         )

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from statuspage.config import PROJECT
-from statuspage.domain import components, incidents, pages, tokens
+from statuspage.domain import page_settings, tokens
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus, IncidentStatus
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
 
@@ -30,7 +32,7 @@ installed = pytest.mark.skipif(not PYTHON.exists(), reason="`make clients` insta
 def troubled(committed, at):
     """A page with one of two components down; a token that may do everything."""
     with committed():
-        pages.create("Brambleway", by=SYSTEM, at=at)
+        page_settings.create("Brambleway", by=SYSTEM, at=at)
         payments = components.add_component("Payments", by=SYSTEM, at=at)
         components.add_component("Search", by=SYSTEM, at=at)
         incidents.open_incident(

@@ -5,14 +5,14 @@ import pkgutil
 from datetime import UTC, datetime, timedelta
 
 from statuspage import domain
-from statuspage.domain import maintenance
 from statuspage.domain.claims import Claim
 from statuspage.domain.events import Actor, ActorKind
-from statuspage.domain.status import ComponentStatus
-from statuspage.domain.timeline import Incident
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.statuses import ComponentStatus
 
 # Every table is known before any is made.
-for module in pkgutil.iter_modules(domain.__path__, f"{domain.__name__}."):
+for module in pkgutil.walk_packages(domain.__path__, f"{domain.__name__}."):
     importlib.import_module(module.name)
 
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ from flask import Flask
 from hypothesis import settings
 
 from statuspage.db import db
-from statuspage.domain import components
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from tests.domain import AT
 

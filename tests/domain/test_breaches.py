@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from statuspage.domain import breaches, passwords
-from statuspage.domain.breaches import NotTheList
+from statuspage.domain.staff import breached_passwords, passwords
+from statuspage.domain.staff.breached_passwords import NotTheList
 from statuspage.errors import Invalid
 
 NAMES = ("Northwind", "bea", "example")
@@ -33,10 +33,10 @@ def a_list(tmp_path):
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 299, 300])
 def test_each_hash_of_the_list_is_found_and_no_other(a_list, size, end):
     file = a_list(sorted(line(one, count=10 ** (len(one) % 6)) for one in STOLEN[:size]), end)
-    assert [breaches.holds(file, one) for one in STOLEN] == [
+    assert [breached_passwords.holds(file, one) for one in STOLEN] == [
         number < size for number in range(len(STOLEN))
     ]
-    assert breaches.flaw(file) == (None if size else "is empty")
+    assert breached_passwords.flaw(file) == (None if size else "is empty")
 
 
 def test_a_breached_password_is_refused_in_plain_words(a_list):
@@ -47,7 +47,9 @@ def test_a_breached_password_is_refused_in_plain_words(a_list):
 
 
 def test_a_list_in_another_order_is_noticed(a_list):
-    assert breaches.flaw(a_list([line(one) for one in STOLEN])) == "is not sorted by hash"
+    assert (
+        breached_passwords.flaw(a_list([line(one) for one in STOLEN])) == "is not ordered by hash"
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,14 +63,14 @@ def test_a_list_in_another_order_is_noticed(a_list):
 )
 def test_another_file_is_noticed_and_lets_no_password_pass(a_list, lines):
     file = a_list(lines)
-    assert "has a line" in breaches.flaw(file)
+    assert "holds a line" in breached_passwords.flaw(file)
     with pytest.raises(NotTheList):
-        breaches.holds(file, STOLEN[0])
-    with pytest.raises(Invalid, match="to run flask check"):
+        breached_passwords.holds(file, STOLEN[0])
+    with pytest.raises(Invalid, match="flask check says what is wrong"):
         passwords.check(STOLEN[0], names=NAMES, breached=file)
 
 
 def test_a_list_that_is_gone_lets_no_password_pass(tmp_path):
-    assert breaches.flaw(tmp_path / "gone") == "cannot be read: No such file or directory"
-    with pytest.raises(Invalid, match="to run flask check"):
+    assert breached_passwords.flaw(tmp_path / "gone") == "cannot be read: No such file or directory"
+    with pytest.raises(Invalid, match="flask check says what is wrong"):
         passwords.check(STOLEN[0], names=NAMES, breached=tmp_path / "gone")

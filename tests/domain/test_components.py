@@ -5,15 +5,18 @@ from datetime import date
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import components, events, incidents
+from statuspage.domain import events
 from statuspage.domain.claims import Claim, effective
-from statuspage.domain.status import ComponentStatus, IncidentStatus
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.errors import Invalid
 from tests.domain import ANNA, AT, DEGRADED, HOUR, MAJOR, OPERATIONAL
 
 
 def stands(component, at):
-    rows = components.claims_since(AT - HOUR)
+    rows = claims_store.claims_since(AT - HOUR)
     return effective([row.span for row in rows if row.component_id == component.id], at)
 
 
@@ -54,7 +57,7 @@ def test_a_component_or_group_without_a_good_name_is_refused(session, name):
 
 def test_an_edited_component_keeps_its_address_and_its_history(payments):
     cards = group("Cards")
-    components.set_status(payments, MAJOR, by=ANNA, at=AT)
+    claims_store.set_status(payments, MAJOR, by=ANNA, at=AT)
     before = payments.public_id
     components.edit_component(
         payments,
@@ -143,27 +146,27 @@ def test_an_archived_component_leaves_the_page_and_nothing_claims_it(payments, s
 
 def test_a_status_set_by_hand_stands_until_it_is_taken_away(payments):
     claim = Claim(ComponentStatus.PARTIAL_OUTAGE, None, "EU")
-    components.set_status(payments, claim, by=ANNA, at=AT)
-    assert components.standing(payments) == claim
+    claims_store.set_status(payments, claim, by=ANNA, at=AT)
+    assert claims_store.standing(payments) == claim
     event = events.latest(1)[0]
     assert (event.kind, event.data["scope"], event.notify) == ("component.status_set", "EU", True)
-    components.set_status(payments, OPERATIONAL, by=ANNA, at=AT + HOUR)
-    assert components.standing(payments) is None
+    claims_store.set_status(payments, OPERATIONAL, by=ANNA, at=AT + HOUR)
+    assert claims_store.standing(payments) is None
     assert (stands(payments, AT), stands(payments, AT + HOUR)) == (claim, OPERATIONAL)
 
 
 @pytest.mark.parametrize("claim", [OPERATIONAL, DEGRADED], ids=str)
 def test_setting_the_same_status_again_is_no_news(payments, claim):
-    components.set_status(payments, claim, by=ANNA, at=AT)
+    claims_store.set_status(payments, claim, by=ANNA, at=AT)
     before = events.revision()
-    components.set_status(payments, claim, by=ANNA, at=AT + HOUR)
+    claims_store.set_status(payments, claim, by=ANNA, at=AT + HOUR)
     assert events.revision() == before
 
 
 def test_a_scope_that_is_too_long_is_refused(payments):
     with pytest.raises(Invalid) as invalid:
-        components.set_status(
+        claims_store.set_status(
             payments, Claim(ComponentStatus.MAJOR_OUTAGE, None, "x" * 121), by=ANNA, at=AT
         )
     assert invalid.value.errors.keys() == {"scope"}
-    assert components.standing(payments) is None
+    assert claims_store.standing(payments) is None

@@ -11,26 +11,22 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import (
-    components,
-    corrections,
-    drafts,
-    events,
-    incidents,
-    maintenance,
-    postmortems,
-)
+from statuspage.domain import events
 from statuspage.domain.claims import Claim, effective
-from statuspage.domain.components import ComponentClaim
-from statuspage.domain.postmortems import Action, Part
-from statuspage.domain.status import (
+from statuspage.domain.components import claims_store, models
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Facts, Incident, IncidentUpdate, Moment
+from statuspage.domain.incidents.postmortems import Action, Part
+from statuspage.domain.statuses import (
     ComponentStatus,
     Impact,
     IncidentStatus,
     incident_impact,
     page_status,
 )
-from statuspage.domain.timeline import Facts, Incident, IncidentUpdate, Moment
 from statuspage.errors import Conflict, Invalid
 from tests.conftest import on_postgresql
 from tests.domain import (
@@ -65,7 +61,7 @@ def told(incident, status, claims=None, at=AT + HOUR, **options) -> IncidentUpda
 
 
 def stands(component, at) -> Claim:
-    rows = components.claims_since(AT - timedelta(days=90))
+    rows = claims_store.claims_since(AT - timedelta(days=90))
     return effective([row.span for row in rows if row.component_id == component.id], at)
 
 
@@ -120,17 +116,17 @@ def test_a_second_word_after_the_end_does_not_move_the_end(payments):
 
 
 def test_an_update_that_names_a_component_takes_over_its_standing_status(payments):
-    components.set_status(payments, MAJOR, by=ANNA, at=AT)
+    claims_store.set_status(payments, MAJOR, by=ANNA, at=AT)
     incident = opened({payments: DEGRADED}, at=AT + MINUTE)
     assert stands(payments, AT + MINUTE) == DEGRADED
-    components.set_status(payments, PARTIAL, by=ANNA, at=AT + 2 * MINUTE)
+    claims_store.set_status(payments, PARTIAL, by=ANNA, at=AT + 2 * MINUTE)
     told(incident, S.RESOLVED, {payments: OPERATIONAL})
     assert stands(payments, AT + HOUR) == OPERATIONAL
 
 
 def test_a_status_set_by_hand_outlives_an_incident_that_does_not_name_it(payments, search):
     incident = opened({payments: MAJOR})
-    components.set_status(search, DEGRADED, by=ANNA, at=AT)
+    claims_store.set_status(search, DEGRADED, by=ANNA, at=AT)
     told(incident, S.RESOLVED)
     assert stands(search, AT + HOUR) == DEGRADED
 
@@ -153,7 +149,7 @@ def test_the_same_share_told_again_leaves_one_claim(payments):
     incident = opened({payments: claim})
     db.session.expire_all()
     told(incident, S.IDENTIFIED, {payments: claim})
-    (row,) = components.claims_of([incident.id])
+    (row,) = claims_store.claims_of([incident.id])
     assert (row.share, row.scope, row.starts_at) == (Decimal("33.33"), "EU", AT)
 
 
@@ -474,7 +470,7 @@ def test_a_corrected_end_leaves_no_claim_after_it(payments):
         incident, Moment.RESOLVED, AT + 5 * MINUTE, reason="Logs", by=BEN, at=AT + HOUR
     )
     assert stands(payments, AT + 5 * MINUTE - SECOND) == MAJOR
-    assert all(row.ends_at <= AT + 5 * MINUTE for row in components.claims_of([incident.id]))
+    assert all(row.ends_at <= AT + 5 * MINUTE for row in claims_store.claims_of([incident.id]))
 
 
 def test_a_retracted_incident_leaves_the_lists_and_says_why(payments):
@@ -709,11 +705,11 @@ def test_who_changes_the_page_holds_nobody_up_before_the_commit(app, open_incide
         told(incidents.get(open_incident_id), S.IDENTIFIED)
         turns.wait()  # The other one sets, and gets so far,
         turns.wait()  # before this one goes on to the same component.
-        components.set_status(search(), DEGRADED, by=ANNA, at=AT + HOUR)
+        claims_store.set_status(search(), DEGRADED, by=ANNA, at=AT + HOUR)
 
     def set_alone():
         turns.wait()
-        components.set_status(search(), PARTIAL, by=BEN, at=AT + HOUR)
+        claims_store.set_status(search(), PARTIAL, by=BEN, at=AT + HOUR)
         turns.wait()
 
     assert together(app, tell_then_set, set_alone) == [None, None]
@@ -731,7 +727,7 @@ def test_who_names_the_same_components_in_another_order_waits_in_one_line(app):
 
     def post(public_id, order, status):
         def work():
-            claims = {db.session.get_one(components.Component, one): status for one in order}
+            claims = {db.session.get_one(models.Component, one): status for one in order}
             told(incidents.get(public_id), S.IDENTIFIED, claims)
 
         return work
@@ -739,7 +735,7 @@ def test_who_names_the_same_components_in_another_order_waits_in_one_line(app):
     for status in [PARTIAL, DEGRADED] * 3:
         with app.app_context():
             for component in components.listed():  # Each of them takes this over.
-                components.set_status(component, DEGRADED, by=BEN, at=AT + MINUTE)
+                claims_store.set_status(component, DEGRADED, by=BEN, at=AT + MINUTE)
             db.session.commit()
         works = [post(*one, status) for one in zip(ids, orders, strict=True)]
         assert together(app, *works) == [None] * 4
@@ -772,7 +768,7 @@ def test_maintenance_does_not_mask_a_status_set_by_hand(payments):
         by=ANNA,
         at=AT,
     )
-    components.set_status(payments, MAJOR, by=ANNA, at=AT + MINUTE)
+    claims_store.set_status(payments, MAJOR, by=ANNA, at=AT + MINUTE)
     let_time_pass(AT + HOUR)
     assert planned.status is S.IN_PROGRESS
     assert stands(payments, AT + HOUR) == MAJOR

@@ -6,10 +6,14 @@ from threading import Barrier, Thread
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, drafts, events, incidents, maintenance
+from statuspage.domain import events
 from statuspage.domain.claims import effective
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import Impact, IncidentStatus
+from statuspage.domain.incidents import corrections, drafts, maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import Impact, IncidentStatus
 from statuspage.errors import Invalid
 from tests.domain import (
     ANNA,
@@ -39,7 +43,7 @@ def planned(claims, at=AT, **options):
 
 
 def stands(component, at):
-    rows = components.claims_since(AT - timedelta(days=90))
+    rows = claims_store.claims_since(AT - timedelta(days=90))
     return effective([row.span for row in rows if row.component_id == component.id], at)
 
 
@@ -82,7 +86,7 @@ def test_a_worker_that_was_down_across_both_ends_tells_both(payments):
     db.session.expire_all()
     assert [update.status for update in work.updates] == [S.COMPLETED, S.IN_PROGRESS, S.SCHEDULED]
     assert stands(payments, AT + 5 * HOUR) == OPERATIONAL
-    assert all(row.ends_at is not None for row in components.claims_of([work.id]))
+    assert all(row.ends_at is not None for row in claims_store.claims_of([work.id]))
 
 
 def test_an_outage_during_maintenance_shows_and_stays_after_it(payments):
@@ -124,7 +128,7 @@ def test_an_extended_maintenance_goes_on_until_its_new_end(payments):
     )
     assert let_time_pass(AT + 3 * HOUR) == []
     assert stands(payments, AT + 3 * HOUR) == MAINTENANCE
-    assert len(components.claims_of([work.id])) == 1
+    assert len(claims_store.claims_of([work.id])) == 1
     assert [(c.field, c.new) for c in work.corrections] == [
         ("scheduled_until", (AT + 4 * HOUR).isoformat())
     ]

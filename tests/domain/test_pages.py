@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import events, pages
+from statuspage.domain import events, page_settings
 from statuspage.errors import Invalid
 from tests.domain import ANNA, AT, HOUR
 
@@ -15,28 +15,28 @@ WEBP = b"RIFF\x24\x00\x00\x00WEBPVP8 "
 
 @pytest.fixture
 def page(session):
-    return pages.create("Northwind", by=ANNA, at=AT)
+    return page_settings.create("Northwind", by=ANNA, at=AT)
 
 
 def edited(page, **options):
-    pages.edit(page, **{**GOOD, **options}, by=ANNA, at=AT + HOUR)
+    page_settings.edit(page, **{**GOOD, **options}, by=ANNA, at=AT + HOUR)
     db.session.expire_all()
     return page
 
 
 def test_there_is_no_page_before_the_first_set_up(session):
-    assert pages.get() is None
+    assert page_settings.get() is None
 
 
 def test_a_new_page_has_a_name_and_utc(page):
-    assert pages.get() is page
+    assert page_settings.get() is page
     assert (page.name, page.zone.key, page.version) == ("Northwind", "Etc/UTC", 1)
 
 
 def test_a_page_that_is_refused_is_not_set_up(session):
     with pytest.raises(Invalid):
-        pages.create(" ", by=ANNA, at=AT)
-    assert pages.get() is None
+        page_settings.create(" ", by=ANNA, at=AT)
+    assert page_settings.get() is None
 
 
 def test_settings_are_kept_and_texts_rendered(page):
@@ -103,9 +103,9 @@ def test_every_wrong_setting_is_named_at_once(page):
     ],
 )
 def test_a_small_picture_can_be_the_logo_and_be_removed(page, image, kind):
-    pages.set_logo(page, image, by=ANNA, at=AT)
+    page_settings.set_logo(page, image, by=ANNA, at=AT)
     assert (page.logo, page.logo_type) == (image, kind)
-    pages.set_logo(page, None, by=ANNA, at=AT)
+    page_settings.set_logo(page, None, by=ANNA, at=AT)
     assert (page.logo, page.logo_type) == (None, None)
 
 
@@ -121,7 +121,7 @@ def test_a_small_picture_can_be_the_logo_and_be_removed(page, image, kind):
 )
 def test_what_is_not_a_small_picture_is_refused(page, image):
     with pytest.raises(Invalid) as invalid:
-        pages.set_logo(page, image, by=ANNA, at=AT)
+        page_settings.set_logo(page, image, by=ANNA, at=AT)
     assert invalid.value.errors.keys() == {"logo"}
     assert page.logo is None
 
@@ -145,8 +145,8 @@ HEADS = {
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 def test_a_small_file_that_unfolds_to_a_huge_picture_is_refused(page, head):
-    pages.set_logo(page, head(4000), by=ANNA, at=AT)
+    page_settings.set_logo(page, head(4000), by=ANNA, at=AT)
     with pytest.raises(Invalid) as invalid:
-        pages.set_logo(page, head(4001), by=ANNA, at=AT)
+        page_settings.set_logo(page, head(4001), by=ANNA, at=AT)
     assert "4000 pixels" in invalid.value.errors["logo"]
     assert page.logo == head(4000)

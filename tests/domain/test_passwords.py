@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from statuspage.domain import passwords
+from statuspage.domain.staff import passwords
 from statuspage.errors import Invalid
 
 NAMES = ("Northwind Pay – API", "bo.li", "smithy", "example")

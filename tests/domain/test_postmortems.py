@@ -6,9 +6,11 @@ from threading import Barrier, Thread
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import events, incidents, postmortems
-from statuspage.domain.postmortems import Action, ActionState, Part, PostmortemState
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain import events
+from statuspage.domain.incidents import postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.postmortems import Action, ActionState, Part, PostmortemState
+from statuspage.domain.statuses import IncidentStatus
 from statuspage.errors import Conflict, Invalid
 from tests.domain import ANNA, AT, BEN, HOUR
 

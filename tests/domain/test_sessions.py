@@ -4,10 +4,11 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import sessions, staff
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.sessions import DeskSession
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import sessions
+from statuspage.domain.staff.members import Role
+from statuspage.domain.staff.sessions import AdminSession
 from tests.domain import AT, SECOND
 
 
@@ -21,7 +22,7 @@ def anna(session):
 
 
 def begun(person, browser="Firefox on Linux", at=AT):
-    key = sessions.begin(person.id, browser=browser, at=at)
+    key = sessions.start(person.id, browser=browser, at=at)
     db.session.flush()
     return key
 
@@ -29,7 +30,7 @@ def begun(person, browser="Firefox on Linux", at=AT):
 def test_only_the_key_finds_a_session_and_the_database_has_not_got_it(anna):
     key = begun(anna)
     assert sessions.with_key(key, at=AT).staff_id == anna.id
-    assert key not in str(db.session.execute(sa.select(DeskSession.__table__)).all())
+    assert key not in str(db.session.execute(sa.select(AdminSession.__table__)).all())
     for other in ("", key[:-1], "\ud800"):
         assert sessions.with_key(other, at=AT) is None
 
@@ -53,7 +54,7 @@ def test_a_session_ends_after_thirty_days_however_busy_it_is(anna):
 def test_what_is_over_is_deleted_when_the_next_one_begins(anna):
     begun(anna)
     begun(anna, at=AT + sessions.IDLE)
-    assert db.session.scalar(sa.select(sa.func.count()).select_from(DeskSession)) == 1
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(AdminSession)) == 1
 
 
 def test_a_renewed_session_goes_on_under_another_key(anna):

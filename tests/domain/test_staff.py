@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 
 from statuspage.db import db
-from statuspage.domain import staff
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Permission, Role, SignInLink, Staff
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Permission, Role, SignInLink, Staff
 from statuspage.errors import Invalid
 from tests.domain import AT, HOUR, SECOND
 

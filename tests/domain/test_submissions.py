@@ -7,24 +7,24 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from statuspage.db import db
-from statuspage.domain import submissions
+from statuspage.domain import idempotency
 from tests.domain import AT
 
 
 def test_the_second_sending_is_led_to_the_answer_of_the_first(session):
-    assert submissions.location_of("a1") is None
-    submissions.remember("a1", "/admin/incidents/1", at=AT)
-    assert submissions.location_of("a1") == "/admin/incidents/1"
-    assert submissions.location_of("a2") is None
+    assert idempotency.location_of("a1") is None
+    idempotency.remember("a1", "/admin/incidents/1", at=AT)
+    assert idempotency.location_of("a1") == "/admin/incidents/1"
+    assert idempotency.location_of("a2") is None
 
 
 def test_answers_are_forgotten_after_two_days(session):
-    submissions.remember("a1", "/1", at=AT)
-    submissions.remember("a2", "/2", at=AT + timedelta(days=2))
-    assert submissions.location_of("a1") == "/1"
-    submissions.remember("a3", "/3", at=AT + timedelta(days=2, seconds=1))
-    assert submissions.location_of("a1") is None
-    assert submissions.location_of("a2") == "/2"
+    idempotency.remember("a1", "/1", at=AT)
+    idempotency.remember("a2", "/2", at=AT + timedelta(days=2))
+    assert idempotency.location_of("a1") == "/1"
+    idempotency.remember("a3", "/3", at=AT + timedelta(days=2, seconds=1))
+    assert idempotency.location_of("a1") is None
+    assert idempotency.location_of("a2") == "/2"
 
 
 def test_of_two_sent_at_once_one_is_done(app):
@@ -34,7 +34,7 @@ def test_of_two_sent_at_once_one_is_done(app):
         with app.app_context():
             barrier.wait()
             try:
-                submissions.remember("a1", "/1", at=AT)
+                idempotency.remember("a1", "/1", at=AT)
                 db.session.commit()
                 answers.append("done")
             except IntegrityError:
@@ -50,6 +50,6 @@ def test_of_two_sent_at_once_one_is_done(app):
 
 
 def test_a_twin_is_seen_before_anything_is_kept(session):
-    submissions.remember("a1", "/1", at=AT)
+    idempotency.remember("a1", "/1", at=AT)
     with pytest.raises(IntegrityError):
-        submissions.remember("a1", "/2", at=AT)
+        idempotency.remember("a1", "/2", at=AT)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from statuspage.errors import Invalid
-from statuspage.text import clean, recorded_to_html, redact, to_html, to_plain
+from statuspage.lib.markdown import clean, recorded_to_html, redact, to_html, to_plain
 
 ALLOWED_TAGS = {
     *("a", "abbr", "b", "blockquote", "br", "code", "del", "em", "hr", "i", "li", "ol", "p", "pre"),

@@ -19,26 +19,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from statuspage.db import db
-from statuspage.domain import (
-    components,
-    corrections,
-    drafts,
-    events,
-    incidents,
-    maintenance,
-    postmortems,
-    uptime,
-)
+from statuspage.domain import events, uptime
 from statuspage.domain.claims import Claim, effective, intervals
-from statuspage.domain.postmortems import Part
-from statuspage.domain.status import (
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident, Moment
+from statuspage.domain.incidents.postmortems import Part
+from statuspage.domain.statuses import (
     INCIDENT_STEPS,
     MAINTENANCE_STEPS,
     ComponentStatus,
     IncidentKind,
     IncidentStatus,
 )
-from statuspage.domain.timeline import Incident, Moment
 from statuspage.errors import Conflict, Invalid
 from tests.domain import (
     ANNA,
@@ -519,7 +514,7 @@ class TruthModel(RuleBasedStateMachine):
         self.wait(wait)
         painted = None if claim == OPERATIONAL else claim
         present = self.painted["standing", index][self.now_s]
-        components.set_status(self.component(index), claim, by=ANNA, at=self.at())
+        claims_store.set_status(self.component(index), claim, by=ANNA, at=self.at())
         self.paint("standing", index, painted, self.now_s)
         self.recorded(0 if present == painted else 1)
 
@@ -550,7 +545,7 @@ class TruthModel(RuleBasedStateMachine):
     def correct_claim(self, which, begin_s, length_s, claim):
         rows = [
             row
-            for row in components.claims_since(moment(-1000))
+            for row in claims_store.claims_since(moment(-1000))
             if row.incident_id is None and row.ends_at is not None
         ]
         if not rows:
@@ -571,7 +566,7 @@ class TruthModel(RuleBasedStateMachine):
                 (row.starts_at - FIRST) // second,
                 (row.ends_at - FIRST) // second,
             )
-        components.correct_claim(
+        claims_store.correct_claim(
             row,
             claim=claim,
             starts_at=moment(begin_s),
@@ -614,7 +609,7 @@ class TruthModel(RuleBasedStateMachine):
     def spans(self):
         found = [[], [], []]
         ids = [self.component(index).id for index in range(3)]
-        for row in components.claims_since(moment(-1000)):
+        for row in claims_store.claims_since(moment(-1000)):
             found[ids.index(row.component_id)].append(row.span)
         return found
 
@@ -697,7 +692,7 @@ class TruthModel(RuleBasedStateMachine):
                     at=self.at(),
                 )
         for index in range(3):
-            components.set_status(self.component(index), OPERATIONAL, by=ANNA, at=self.at())
+            claims_store.set_status(self.component(index), OPERATIONAL, by=ANNA, at=self.at())
         db.session.flush()
         for spans in self.spans():
             assert effective(spans, self.at()) == OPERATIONAL

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.domain import components, corrections, incidents, uptime
+from statuspage.domain import uptime
 from statuspage.domain.claims import Claim, Span, effective, in_force_since, intervals
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Moment
+from statuspage.domain.components import claims_store
+from statuspage.domain.incidents import corrections
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Moment
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.uptime import Window
 from statuspage.errors import Invalid
 from tests.domain import ANNA, AT, DEGRADED, HOUR, MAINTENANCE, MAJOR, MINUTE, OPERATIONAL, PARTIAL
@@ -323,7 +326,7 @@ def test_no_interval_lies_in_an_empty_window():
 
 
 def figure(component, day=A_DAY, at=AT) -> Decimal:
-    rows = components.claims_since(MIDNIGHT - timedelta(days=90))
+    rows = claims_store.claims_since(MIDNIGHT - timedelta(days=90))
     spans = [row.span for row in rows if row.component_id == component.id]
     return uptime.percentage([one_day(spans, day, at=at)])
 
@@ -343,17 +346,17 @@ def six_hours_down(component):
 def test_a_corrected_claim_corrects_the_uptime(payments):
     six_hours_down(payments)
     assert figure(payments) == 75
-    (row,) = components.claims_since(MIDNIGHT)
+    (row,) = claims_store.claims_since(MIDNIGHT)
     told = {"by": ANNA, "at": AT, "starts_at": row.starts_at, "ends_at": row.ends_at}
-    components.correct_claim(row, claim=share("50"), reason="Only half failed", **told)
+    claims_store.correct_claim(row, claim=share("50"), reason="Only half failed", **told)
     assert figure(payments) == Decimal("87.5")
-    components.correct_claim(row, claim=OPERATIONAL, reason="Never was", **told)
+    claims_store.correct_claim(row, claim=OPERATIONAL, reason="Never was", **told)
     assert figure(payments) == 100
 
 
 def test_a_correction_needs_a_reason_and_an_order_of_time(payments):
     six_hours_down(payments)
-    (row,) = components.claims_since(MIDNIGHT)
+    (row,) = claims_store.claims_since(MIDNIGHT)
     good = {
         "by": ANNA,
         "at": AT,
@@ -371,7 +374,7 @@ def test_a_correction_needs_a_reason_and_an_order_of_time(payments):
         ("claim", share("101")),
     ]:
         with pytest.raises(Invalid):
-            components.correct_claim(row, **{**good, field: wrong})
+            claims_store.correct_claim(row, **{**good, field: wrong})
     assert figure(payments) == 75
 
 

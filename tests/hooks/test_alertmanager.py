@@ -12,12 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statuspage.db import db
-from statuspage.domain import components, drafts, incidents, monitoring, pages, tokens
+from statuspage.domain import alerts as monitoring
+from statuspage.domain import page_settings, tokens
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Actor, ActorKind, Event
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Incident
+from statuspage.domain.incidents import drafts
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import Scope
-from statuspage.notify.jobs import step
+from statuspage.notify.worker import step
 from statuspage.web.hooks.alertmanager import MOST_ALERTS, parse
 from tests.conftest import on_sqlite
 from tests.hooks.payloads import an_alert, told
@@ -28,7 +32,7 @@ ANN = Actor(ActorKind.STAFF, "Ann")
 @pytest.fixture
 def world(committed, at):
     with committed():
-        pages.create("Brambleway", by=SYSTEM, at=at)
+        page_settings.create("Brambleway", by=SYSTEM, at=at)
         return {
             name: components.add_component(name, by=SYSTEM, at=at).public_id
             for name in ("Payments", "Search")
@@ -279,8 +283,8 @@ def test_two_workers_end_it_once(hook, app, later, traveller):
     with app.app_context():
         now = datetime.now(UTC)
         assert monitoring.due(at=now) == [public_id]
-        assert monitoring.settle(public_id, at=now)
-        assert not monitoring.settle(public_id, at=now)
+        assert monitoring.resolve_quiet(public_id, at=now)
+        assert not monitoring.resolve_quiet(public_id, at=now)
         assert monitoring.due(at=now) == []
 
 

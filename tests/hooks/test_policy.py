@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from statuspage.web.admin.safety import REPORTS
-from statuspage.web.hooks.policy import MAX_BYTES, PER_NETWORK
+from statuspage.web.hooks.csp_reports import MAX_BYTES, PER_NETWORK
+from statuspage.web.security import REPORTS
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite

@@ -2,7 +2,7 @@
 
 import pytest
 
-from statuspage.domain import pages, tokens
+from statuspage.domain import page_settings, tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
 from tests import told
@@ -14,7 +14,7 @@ def page_id(committed, at) -> str:
 
 
 def _a_page(at) -> str:
-    return pages.create("Brambleway", by=SYSTEM, at=at).public_id
+    return page_settings.create("Brambleway", by=SYSTEM, at=at).public_id
 
 
 @pytest.fixture

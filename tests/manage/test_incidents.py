@@ -8,9 +8,11 @@ import sqlalchemy as sa
 
 from statuspage.config import PROJECT
 from statuspage.db import db
-from statuspage.domain import drafts, events, incidents
+from statuspage.domain import events
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.incidents import drafts
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import on_sqlite
 
 RECORDED = json.loads((PROJECT / "tests/samples/statuspage/manage-v1/incident.json").read_text())
@@ -101,9 +103,11 @@ def test_an_update_without_words_says_what_its_status_says(opened):
 @on_sqlite
 def test_times_are_in_the_page_s_zone(program, opened, committed, at):
     with committed():
-        from statuspage.domain import pages
+        from statuspage.domain import page_settings
 
-        pages.edit(pages.get(), name="P", time_zone="America/Chicago", by=SYSTEM, at=at)
+        page_settings.edit(
+            page_settings.get(), name="P", time_zone="America/Chicago", by=SYSTEM, at=at
+        )
     made = opened()
     assert made["created_at"] == "2026-03-10T07:00:00-05:00"
     assert made["incident_updates"][0]["created_at"] == "2026-03-10T07:00:00.000-05:00"

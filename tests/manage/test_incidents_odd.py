@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from statuspage.web.manage.incident_bodies import IncidentFields
-from statuspage.web.manage.incident_updates import UpdateFields
+from statuspage.web.api_v1.incident_requests import IncidentFields
+from statuspage.web.api_v1.incident_updates import UpdateFields
 from tests.conftest import on_sqlite
 
 MOMENTS = ["2026-03-11T10:00:00Z", "2026-03-10T13:00", "2026-03-12", "9999-12-31T23:59:59-23:59"]

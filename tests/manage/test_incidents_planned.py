@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from statuspage.domain import events, maintenance
+from statuspage.domain import events
+from statuspage.domain.incidents import maintenance
 from tests.conftest import on_sqlite
 
 WINDOW = {"scheduled_for": "2026-03-11T10:00:00Z", "scheduled_until": "2026-03-11T12:00:00Z"}
@@ -226,8 +227,8 @@ def test_maintenance_may_be_told_when_it_runs_or_is_over(program, api):
 def test_what_was_called_off_at_the_desk_is_complete_for_programs(
     program, planned, committed, at, change
 ):
-    from statuspage.domain import incidents
     from statuspage.domain.events import SYSTEM
+    from statuspage.domain.incidents import verbs as incidents
 
     made = planned()
     with committed():

@@ -18,9 +18,9 @@ from statuspage.db import BUSY_MS
 from statuspage.domain import events, tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import HOOKS, Scope
-from statuspage.web.manage.answers import Refused
-from statuspage.web.manage.bodies import nested
-from statuspage.web.manage.operations import OPERATIONS, Operation
+from statuspage.web.json_bodies import nested
+from statuspage.web.json_errors import Refused
+from statuspage.web.operations import OPERATIONS, Operation
 from tests.conftest import on_sqlite
 
 TABLE = PROJECT / "tests/samples/statuspage/manage-v1-operations.tsv"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from statuspage.domain import subscribers
+from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
 from tests.public.test_site import counted

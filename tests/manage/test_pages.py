@@ -5,9 +5,9 @@ import json
 import pytest
 
 from statuspage.config import PROJECT
-from statuspage.domain import staff
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
 

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statuspage.domain import events, incidents, postmortems
+from statuspage.domain import events
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.postmortem_text import in_parts, whole
-from statuspage.domain.postmortems import Action, Part
+from statuspage.domain.incidents import postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.postmortem_text import in_parts, whole
+from statuspage.domain.incidents.postmortems import Action, Part
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
 

@@ -6,10 +6,13 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, events, incidents, subscribers
+from statuspage.domain import events
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Contact, Subscriber
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import Channel, Contact, Subscriber
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
 

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from statuspage.domain import components, incidents
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite

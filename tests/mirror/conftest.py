@@ -11,11 +11,13 @@ import pytest
 import time_machine
 from flask import Flask
 
-from statuspage import clock, create_app, mirroring
+from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import db
-from statuspage.mirror.asking import in_process
-from statuspage.mirror.running import Mirror
+from statuspage.export import runner
+from statuspage.export.render import in_process
+from statuspage.export.worker import Mirror
+from tests.apps import create_app
 from tests.public import site
 
 
@@ -54,12 +56,12 @@ def mirror_to(app, tmp_path):
 
 
 def a_mirror(app, work, *targets, **more) -> Mirror:
-    published = mirroring.ask_nothing_twice(app)
+    published = runner.ask_nothing_twice(app)
     return Mirror(
         work,
         targets,
         ask=in_process(app.wsgi_app, app.config["SETTINGS"].base_url),
-        look_since=mirroring.looking(app),
+        look_since=runner.looking(app),
         revision=published.read_revision,
         **more,
     )

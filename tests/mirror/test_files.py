@@ -14,11 +14,14 @@ import feedparser
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, incidents, pages
+from statuspage.domain import page_settings
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
-from statuspage.mirror import addresses
-from statuspage.mirror.stage import Stage
+from statuspage.domain.incidents import corrections
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.export import addresses
+from statuspage.export.staging import Stage
 from tests.public import site
 
 LINK = re.compile(r'<\w+[^>]*?\s(?:href|src)="([^"]*)"')
@@ -374,9 +377,9 @@ def test_the_logo_and_its_name_on_disk(committed, mirror_to, folder, brought, at
             "0000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
         )
         try:
-            pages.set_logo(page, png, by=SYSTEM, at=at)
+            page_settings.set_logo(page, png, by=SYSTEM, at=at)
         except ValueError:
-            pages.set_logo(page, svg, by=SYSTEM, at=at)
+            page_settings.set_logo(page, svg, by=SYSTEM, at=at)
     brought(mirror_to(f"file:{folder}"))
     source = re.search(r'<img src="([^"]+)"', (folder / "index.html").read_text())[1]
     assert source in ("logo.png", "logo.svg")

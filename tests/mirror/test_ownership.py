@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from statuspage.domain import pages
+from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
-from statuspage.mirror.couriers import standings
-from statuspage.mirror.stage import Stage
+from statuspage.export.staging import Stage
+from statuspage.export.uploads import standings
 from tests.mirror.conftest import a_mirror, bring
 from tests.mirror.receivers import bucket
 from tests.mirror.test_targets import SMALL, files_in, target_at, write
@@ -19,7 +19,7 @@ ORIGIN = b'{"origin": "https://status.example.com"}'
 @pytest.fixture
 def begun(committed, at) -> None:
     with committed():
-        pages.create("Example", by=SYSTEM, at=at)
+        page_settings.create("Example", by=SYSTEM, at=at)
 
 
 def flask(app, *words):

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
-from statuspage import create_app
 from statuspage.config import PROJECT
 from statuspage.db import db
-from statuspage.front.kept import VARIES
-from statuspage.mirror import published
-from statuspage.mirror.stage import Stage
+from statuspage.export import published
+from statuspage.export.staging import Stage
+from statuspage.proxy.cache import VARIES
+from tests.apps import create_app
 from tests.mirror.nginx import free_port, nginx
 from tests.test_observatory import META, META_REFERRER, all_of, points
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from statuspage.config import SettingsError, load
-from statuspage.mirror.couriers import Courier, Standings, standings
-from statuspage.mirror.stage import Draft, Stage
-from statuspage.mirror.targets import Keys, TargetError, parse, rsync, sftp
-from statuspage.mirror.targets.sigv4 import signed
+from statuspage.export.staging import Draft, Stage
+from statuspage.export.targets import Keys, TargetError, rsync, sftp
+from statuspage.export.targets.registry import parse
+from statuspage.export.targets.sigv4 import signed
+from statuspage.export.uploads import Courier, Standings, standings
 from tests.mirror.receivers import ACCESS, SECRET, bucket
 
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -385,7 +386,7 @@ def test_the_status_of_the_mirrors_is_printed(app, settings):
 
 @pytest.fixture
 def volume(tmp_path, monkeypatch) -> Path:
-    """A folder that can not be moved: another file system is mounted there."""
+    """A folder that cannot be moved: another file system is mounted there."""
     folder = tmp_path / "volume"
     (folder / "lost+found").mkdir(parents=True)
     usual = Path.is_mount

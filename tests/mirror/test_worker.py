@@ -2,10 +2,12 @@
 
 import time
 
-from statuspage import create_app, mirroring
 from statuspage.db import db
-from statuspage.domain import components, pages
+from statuspage.domain import page_settings
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
+from statuspage.export import runner
+from tests.apps import create_app
 
 
 def until(is_so, seconds: float) -> None:
@@ -19,10 +21,10 @@ def test_a_change_is_in_the_mirror_of_a_worker_within_five_seconds(
     settings, committed, at, tmp_path
 ):
     with committed():
-        pages.create("Example", by=SYSTEM, at=at)
+        page_settings.create("Example", by=SYSTEM, at=at)
     copy = tmp_path / "copy"
     app = create_app(settings.model_copy(update={"mirror": f"file:{copy}"}), watch=False)
-    with mirroring.beside(app):
+    with runner.beside(app):
         until((copy / "index.html").exists, seconds=30)
         with committed():
             components.add_component("Checkout", by=SYSTEM, at=at)

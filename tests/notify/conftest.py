@@ -5,13 +5,15 @@ import threading
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import components, events, incidents, pages
+from statuspage.domain import events, page_settings
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import news
-from statuspage.notify.channels import Way
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.notify import message as news
+from statuspage.notify.channels.base import ChannelSender
 from tests import told as rows
 from tests.conftest import SECRET
 
@@ -25,7 +27,7 @@ def component(committed, at):
 
 
 def _a_component(at):
-    pages.create("Brambleway", by=SYSTEM, at=at)
+    page_settings.create("Brambleway", by=SYSTEM, at=at)
     return components.add_component("API", by=SYSTEM, at=at).public_id
 
 
@@ -114,8 +116,8 @@ class Receiver:
     def told(self) -> list[str]:
         return [public_id for public_id, _ in self.taken]
 
-    def way(self, slots=4) -> Way:
-        return Way(self.send, slots)
+    def way(self, slots=4) -> ChannelSender:
+        return ChannelSender(self.send, slots)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from statuspage.domain.browsers import packed, unpacked
+from statuspage.domain.subscribers.push_subscriptions import packed, unpacked
 
 CURVE = ec.SECP256R1()
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from statuspage.db import db
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.notify.bounces import job, mailbox
 from statuspage.notify.bounces.mailbox import MailboxError
-from statuspage.notify.ledger import Delivery, DeliveryState
-from statuspage.notify.teller import enter_waiting
+from statuspage.notify.deliveries import Delivery, DeliveryState
+from statuspage.notify.dispatcher import fan_out_pending
 from tests.conftest import on_sqlite
 from tests.notify import receivers
 from tests.notify.mailbox import free_port
@@ -110,7 +110,7 @@ def _await(port, log):
 def app(settings, imap, request):
     """With the mailbox in its settings."""
     request.getfixturevalue("traveller")
-    from statuspage import create_app
+    from statuspage.factory import create_app
 
     made = create_app(settings.model_copy(update={"bounce_imap_url": imap}), watch=False)
     yield made
@@ -130,7 +130,7 @@ def test_what_comes_back_to_the_mailbox_is_read_once_and_kept_there(
     ada, bo = subscribed(2, channel=Channel.EMAIL)
     an_incident()
     with committed():
-        enter_waiting(at)
+        fan_out_pending(at)
         for one in db.session.query(Delivery):
             one.state, one.attempts, one.sent_at = DeliveryState.SENT, 1, at
         event_id = one.event_id

@@ -5,15 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from statuspage import links
 from statuspage.db import db
-from statuspage.domain import events, subscribers, tokens
+from statuspage.domain import events, tokens
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.domain.tokens import Scope
-from statuspage.links import Purpose
-from statuspage.notify.ledger import Delivery, DeliveryState
-from statuspage.notify.teller import enter_waiting
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
+from statuspage.notify.deliveries import Delivery, DeliveryState
+from statuspage.notify.dispatcher import fan_out_pending
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.reports import COMPLAINED, report
 
@@ -37,8 +38,8 @@ def tell(committed, app, at, an_incident):
         for _ in range(number):
             an_incident()
             with committed():
-                enter_waiting(at)
-                for one in db.session.query(Delivery).filter_by(state=DeliveryState.WAITING):
+                fan_out_pending(at)
+                for one in db.session.query(Delivery).filter_by(state=DeliveryState.PENDING):
                     one.state, one.attempts, one.sent_at = DeliveryState.SENT, 1, at
         with app.app_context():
             rows = db.session.query(Delivery, Subscriber).filter(
@@ -151,8 +152,8 @@ def test_a_provider_says_that_a_mailbox_is_gone_and_no_more_mail_goes_there(
     assert state_of(ada) is SubscriberState.QUARANTINED
     with app.app_context():
         (one,) = db.session.query(Delivery)
-        assert one.state is DeliveryState.DEAD
-        assert one.last_error == "Bounced: the mailbox does not exist (5.1.1)."
+        assert one.state is DeliveryState.FAILED
+        assert one.last_error == "Came back: there is no such mailbox (5.1.1)."
         # The log names who said it, and no address.
         assert events.latest(1)[0].actor_name == "Mail provider"
 
@@ -291,7 +292,7 @@ def test_amazon_s_first_message_is_left_to_a_person(hook, component, app):
 def test_looking_at_the_link_unsubscribes_nobody_and_one_post_does_at_once(
     ada, tell, client, state_of
 ):
-    token = links.token(SECRET, Purpose.UNSUBSCRIBE, ada)
+    token = signed_links.token(SECRET, Purpose.UNSUBSCRIBE, ada)
     for path in (f"/subscriptions/unsubscribe/{token}", f"/?unsubscribe={ada}"):
         for i in range(150):
             client.open(path, method="HEAD" if i % 2 else "GET")

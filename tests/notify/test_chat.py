@@ -9,20 +9,12 @@ import pytest
 
 from statuspage.db import db
 from statuspage.domain import events
-from statuspage.domain.subscribers import Channel, Subscriber
-from statuspage.notify import ledger, news
-from statuspage.notify.channels import (
-    Failed,
-    discord,
-    google_chat,
-    mattermost,
-    slack,
-    sms,
-    teams,
-    telegram,
-    ways,
-)
-from statuspage.notify.ledger import Claimed, DeliveryState
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
+from statuspage.notify import deliveries, message
+from statuspage.notify.channels import discord, google_chat, mattermost, slack, sms, teams, telegram
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.channels.registry import channel_senders
+from statuspage.notify.deliveries import DeliveryState, LeasedDelivery
 from tests.conftest import SECRET, on_sqlite
 from tests.notify.receivers import answers, receiver
 
@@ -47,8 +39,8 @@ def told(app, subscribed, an_incident, at, settings):
         an_incident(name)
         with app.app_context():
             (event,) = (one for one in events.latest(20) if one.kind == "incident.opened")
-            made = news.of(event, at=at, base_url=settings.base_url)
-            to = news.recipient(
+            made = message.of(event, at=at, base_url=settings.base_url)
+            to = message.recipient(
                 db.session.query(Subscriber).one(),
                 Channel.SLACK,
                 event.id,
@@ -145,7 +137,7 @@ def test_each_answer_of_a_vendor_is_understood(told, settings, channel, status, 
     with receiver(answers(status, body=body)) as url:
         host = f"http://{urlsplit(url).netloc}"
         more = {"telegram_url": host, "sms_url": f"{host}/?to={{to}}&t={{text}}"}
-        send = ways(settings.model_copy(update=more))[channel].send
+        send = channel_senders(settings.model_copy(update=more))[channel].send
         if 200 <= status < 300:
             assert send(one, replace(to, address=url)) == meant
             return
@@ -173,7 +165,7 @@ def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committe
         db.session.flush()
         subscriber = db.session.query(Subscriber).one()
         rows = [
-            ledger.Delivery(
+            deliveries.Delivery(
                 event_id=key,
                 subscriber_id=subscriber.id,
                 channel=Channel.DISCORD,
@@ -186,8 +178,8 @@ def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committe
         ]
         db.session.add_all(rows)
         db.session.flush()
-        claimed = [Claimed(row.id, row.event_id, row.subscriber_id, 1, "") for row in rows]
-        assert ledger.earlier(Channel.DISCORD, claimed) == {rows[1].id: "42"}
+        claimed = [LeasedDelivery(row.id, row.event_id, row.subscriber_id, 1, "") for row in rows]
+        assert deliveries.earlier(Channel.DISCORD, claimed) == {rows[1].id: "42"}
         newest = events.Event(
             kind="incident.updated",
             at=at,
@@ -199,7 +191,7 @@ def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committe
         db.session.add(newest)
         db.session.flush()
         db.session.add(
-            ledger.Delivery(
+            deliveries.Delivery(
                 event_id=newest.id,
                 subscriber_id=subscriber.id,
                 channel=Channel.DISCORD,
@@ -210,4 +202,4 @@ def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committe
             )
         )
         db.session.flush()
-        assert ledger.earlier(Channel.DISCORD, claimed) == {}
+        assert deliveries.earlier(Channel.DISCORD, claimed) == {}

@@ -11,15 +11,20 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, events, incidents, maintenance, reminders
+from statuspage.domain import events
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.postmortems import Part
-from statuspage.domain.postmortems import publish as publish_postmortem
-from statuspage.domain.postmortems import save as save_postmortem
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber
-from statuspage.notify import news
-from statuspage.notify.channels import Failed, ways
+from statuspage.domain.incidents import corrections, maintenance, reminders
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.postmortems import Part
+from statuspage.domain.incidents.postmortems import publish as publish_postmortem
+from statuspage.domain.incidents.postmortems import save as save_postmortem
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
+from statuspage.notify import message as news
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.channels.registry import channel_senders
 from tests.conftest import SECRET, on_sqlite
 from tests.notify import chat_rules
 from tests.notify.conftest import DOWN
@@ -114,7 +119,7 @@ def stories(request):
             "A mistake", status=IncidentStatus.INVESTIGATING, body="-", claims={}, **told
         )
         corrections.retract(withdrawn, reason="Nothing was wrong.", **told)
-        components.set_status(api, DOWN, **told)
+        claims_store.set_status(api, DOWN, **told)
         planned = maintenance.schedule(
             "Upgrade",
             body="The API is away for a minute.",
@@ -175,7 +180,7 @@ def sending(settings, channel):
                 "telegram_url": one.url,
                 "sms_url": f"{one.url.replace('//', '//me:pass%20word@')}/messages{form}",
             }
-            send = ways(settings.model_copy(update=more))[channel].send
+            send = channel_senders(settings.model_copy(update=more))[channel].send
             address = {Channel.SMS: "+15551234567", Channel.TELEGRAM: "-100200"}
             place = address.get(channel, f"{one.url}/{ROOM}?thread_id=7")
             yield one, lambda told, to: send(told, replace(to, address=place, channel=channel))
@@ -306,7 +311,9 @@ def test_a_refusal_is_understood_and_names_no_address(request, channel, sending,
 def test_discord_edits_one_message_and_posts_anew_what_nobody_may_miss(request, settings):
     known = stories(request)
     with vendor() as one:
-        way = ways(settings.model_copy(update={"outgoing_allow": "127.0.0.0/8"}))[Channel.DISCORD]
+        way = channel_senders(settings.model_copy(update={"outgoing_allow": "127.0.0.0/8"}))[
+            Channel.DISCORD
+        ]
         to = replace(known["to"], address=f"{one.url}/hook?thread_id=7", earlier="41")
         edited = ("PATCH", "/hook/messages/41?thread_id=7")
         posted = ("POST", "/hook?thread_id=7&wait=true")
@@ -328,7 +335,7 @@ def test_telegram_follows_a_group_to_its_new_number(request, settings):
     known = stories(request)
     with vendor() as one:
         more = {"telegram_token": "1:abc", "telegram_url": one.url}
-        way = ways(settings.model_copy(update=more))[Channel.TELEGRAM]
+        way = channel_senders(settings.model_copy(update=more))[Channel.TELEGRAM]
         one.answers = [
             (400, b'{"ok": false, "parameters": {"migrate_to_chat_id": -1009}}'),
             (200, b'{"ok": true, "result": {"message_id": 5}}'),

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import ValidationError
 
 from statuspage.config import Settings
-from statuspage.notify.channels import ways
-from statuspage.notify.news import Channel
+from statuspage.notify.channels.registry import channel_senders
+from statuspage.notify.message import Channel
 from tests.conftest import on_sqlite
 from tests.notify.mailbox import mail_server
 
@@ -33,7 +33,7 @@ def received(settings, tmp_path, key, told):
     def send() -> bytes:
         (tmp_path / "dkim.pem").write_bytes(pem(key))
         with mail_server() as inbox:
-            way = ways(
+            way = channel_senders(
                 settings.model_copy(
                     update={
                         "smtp_url": inbox.url,
@@ -96,7 +96,7 @@ def public(key) -> bytes:
 @pytest.mark.parametrize(
     "content, words",
     [
-        (None, "can not be read (No such file or directory)"),
+        (None, "cannot be read (No such file or directory)"),
         (lambda key: b"v=DKIM1; p=abc", "holds no key in PEM format"),
         (public, "holds no RSA private key without password, but this: public key"),
         (locked, "password, but this: encrypted private key"),

@@ -7,16 +7,20 @@ from email.policy import SMTP
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import incidents, maintenance
-from statuspage.domain.components import get as component_of
+from statuspage.domain.components.verbs import get as component_of
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import lanes, ledger, mails
-from statuspage.notify.channels import Failed, email, ways
-from statuspage.notify.ledger import DeliveryState
-from statuspage.notify.news import NewsKind
-from statuspage.notify.teller import enter_waiting
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.notify import deliveries as ledger
+from statuspage.notify import email_message, sender
+from statuspage.notify.channels import email
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.channels.registry import channel_senders
+from statuspage.notify.deliveries import DeliveryState
+from statuspage.notify.dispatcher import fan_out_pending
+from statuspage.notify.message import MessageKind
 from tests.conftest import on_sqlite
 from tests.notify.mailbox import free_port, mail_server
 
@@ -42,8 +46,8 @@ def test_a_mail_says_first_what_is_wrong_and_how_to_leave_last(told):
     text = message.get_body(("plain",)).get_content()
     assert "Some requests fail." in text
     assert "- API: Partial outage" in text
-    assert re.search(r"The whole story: https://status.example.com/incidents/\w{12}", text)
-    assert text.rstrip().splitlines()[-1].startswith("Stop all of it: https://")
+    assert re.search(r"View incident: https://status.example.com/incidents/\w{12}", text)
+    assert text.rstrip().splitlines()[-1].startswith("Unsubscribe from everything: https://")
     html = message.get_body(("html",)).get_content()
     assert "<p>Some requests fail.</p>" in html
     assert "Unsubscribe" in html
@@ -95,10 +99,10 @@ def test_maintenance_names_its_window_and_the_calendar(told, committed, componen
             by=SYSTEM,
             at=at,
         )
-    written = mails.write(*told("maintenance.scheduled"))
+    written = email_message.render(*told("maintenance.scheduled"))
     assert written.subject == "[Brambleway] Scheduled: Database upgrade"
     assert "Planned: 11 Mar, 12:00 UTC until 11 Mar, 14:00 UTC" in written.text
-    assert "What it is about: API" in written.text
+    assert "Affects: API" in written.text
     assert "Operational" not in written.text + written.html
     assert "/maintenance.ics" in written.text
 
@@ -109,22 +113,22 @@ def test_what_is_over_says_so_in_the_subject(told, committed, at):
         incidents.post_update(
             row, status=IncidentStatus.RESOLVED, body="Fixed.", claims={}, by=SYSTEM, at=at
         )
-    written = mails.write(*told("incident.update_posted"))
+    written = email_message.render(*told("incident.update_posted"))
     assert written.subject == "[Brambleway] Resolved: Checkout errors"
     assert "- API: Operational (was: Partial outage)" in written.text
 
 
 @pytest.mark.parametrize(
-    "kind", [NewsKind.CONFIRMATION, NewsKind.LINK, NewsKind.QUARANTINE, NewsKind.TEST]
+    "kind", [MessageKind.CONFIRMATION, MessageKind.LINK, MessageKind.QUARANTINE, MessageKind.TEST]
 )
 def test_each_direct_mail_can_be_written(told, kind):
     from dataclasses import replace
 
     found, to = told()
-    written = mails.write(replace(found, kind=kind, incident=None, update=None), to)
+    written = email_message.render(replace(found, kind=kind, incident=None, update=None), to)
     assert "Brambleway" in written.subject
     assert "https://status.example.com" in written.text
-    if kind is NewsKind.CONFIRMATION:
+    if kind is MessageKind.CONFIRMATION:
         assert to.confirm_url in written.text
         assert to.confirm_url in written.html
         assert to.unsubscribe_url not in written.text
@@ -133,7 +137,7 @@ def test_each_direct_mail_can_be_written(told, kind):
 def test_times_are_told_in_the_zone_that_the_reader_chose(told, committed, at):
     with committed():
         db.session.query(Subscriber).one().time_zone = "Asia/Kolkata"
-    written = mails.write(*told())
+    written = email_message.render(*told())
     assert "Investigating, 10 Mar, 17:30 IST (12:00 UTC)" in written.text
 
 
@@ -142,7 +146,7 @@ def test_times_are_told_in_the_zone_that_the_reader_chose(told, committed, at):
 
 @pytest.fixture
 def send(settings, inbox):
-    way = ways(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
+    way = channel_senders(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
     yield way.send
     way.close()
 
@@ -180,23 +184,23 @@ def test_what_is_refused_for_good_is_not_tried_again(send, inbox, told, mode, co
 @pytest.mark.parametrize(
     "mode, state, deliveries",
     [
-        ("refuses", SubscriberState.QUARANTINED, {DeliveryState.DEAD: 1}),
-        ("blocks us", SubscriberState.ACTIVE, {DeliveryState.DEAD: 1}),
-        ("is full", SubscriberState.ACTIVE, {DeliveryState.LATER: 1}),
-        ("greylists", SubscriberState.ACTIVE, {DeliveryState.LATER: 1}),
+        ("refuses", SubscriberState.QUARANTINED, {DeliveryState.FAILED: 1}),
+        ("blocks us", SubscriberState.ACTIVE, {DeliveryState.FAILED: 1}),
+        ("is full", SubscriberState.ACTIVE, {DeliveryState.RETRYING: 1}),
+        ("greylists", SubscriberState.ACTIVE, {DeliveryState.RETRYING: 1}),
     ],
 )
 def test_only_an_address_that_is_wrong_is_given_up(
     app, settings, inbox, told, at, mode, state, deliveries
 ):
     inbox.mode = mode
-    way = ways(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
+    way = channel_senders(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
     found, to = told()
     with app.app_context():
-        enter_waiting(at)
-        (claimed,) = ledger.claim(Channel.EMAIL, 1, at=at)
+        fan_out_pending(at)
+        (claimed,) = ledger.lease(Channel.EMAIL, 1, at=at)
         db.session.commit()
-    lanes.settle(app, [lanes.attempt(way, claimed, found, to)])
+    sender.record_results(app, [sender.attempt(way, claimed, found, to)])
     way.close()
     with app.app_context():
         assert db.session.query(Subscriber).one().state is state
@@ -219,7 +223,7 @@ def test_a_mail_that_was_lost_after_data_comes_again_with_the_same_id(send, inbo
 def test_a_server_that_is_away_is_tried_again(settings, told):
     away = settings.model_copy(update={"smtp_url": f"smtp://127.0.0.1:{free_port()}"})
     with pytest.raises(Failed, match="nothing listens there") as failed:
-        ways(away)[Channel.EMAIL].send(*told())
+        channel_senders(away)[Channel.EMAIL].send(*told())
     assert not failed.value.is_final
 
 
@@ -232,9 +236,9 @@ def test_a_tarpit_is_left_after_some_seconds(settings, told, monkeypatch):
             update={"smtp_url": url.replace("http", "smtp").rstrip("/hok")}
         )
         with pytest.raises(Failed, match="took more than") as failed:
-            ways(tarpit)[Channel.EMAIL].send(*told())
+            channel_senders(tarpit)[Channel.EMAIL].send(*told())
     assert not failed.value.is_final
 
 
 def test_without_a_mail_server_mail_waits_for_one(settings):
-    assert Channel.EMAIL not in ways(settings)
+    assert Channel.EMAIL not in channel_senders(settings)

@@ -7,12 +7,13 @@ import pytest
 from statuspage.db import db
 from statuspage.domain import tokens
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.subscribers import Channel
+from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.domain.tokens import Scope
-from statuspage.notify import health, jobs, ledger, standing
-from statuspage.notify.ledger import Delivery, DeliveryState
-from statuspage.notify.pulse import Sign
-from statuspage.notify.teller import enter_waiting
+from statuspage.notify import deliveries, delivery_stats, health, worker
+from statuspage.notify.deliveries import Delivery, DeliveryState
+from statuspage.notify.dispatcher import fan_out_pending
+from statuspage.notify.heartbeat import HeartbeatKind
+from statuspage.notify.queue import queue_of
 from tests.conftest import on_sqlite
 
 MINUTE = timedelta(minutes=1)
@@ -26,7 +27,7 @@ def due(app, subscribed, an_incident, at):
         subscribed(number)
         an_incident()
         with app.app_context():
-            while enter_waiting(at):
+            while fan_out_pending(at):
                 pass
 
     return enter
@@ -34,22 +35,22 @@ def due(app, subscribed, an_incident, at):
 
 def look(app, at):
     with app.app_context():
-        return health.look(at=at)
+        return health.check(at=at)
 
 
 def test_signs_of_life_are_kept_one_of_each(app, at):
     for minute in range(3):
-        jobs.show(app, Sign.TICK, at + minute * MINUTE)
-    assert look(app, at + 2 * MINUTE).signs == {Sign.TICK: at + 2 * MINUTE}
+        worker.record_heartbeat(app, HeartbeatKind.TICK, at + minute * MINUTE)
+    assert look(app, at + 2 * MINUTE).signs == {HeartbeatKind.TICK: at + 2 * MINUTE}
 
 
 @on_sqlite
 def test_a_silent_worker_is_told_by_all_three_but_takes_no_server_away(app, client, at, due):
-    jobs.show(app, Sign.TICK, at - 5 * MINUTE)
+    worker.record_heartbeat(app, HeartbeatKind.TICK, at - 5 * MINUTE)
     answer = client.get("/readyz")
     assert answer.status_code == 200
     assert "Warning: The worker has been silent for 5 min" in answer.text
-    jobs.show(app, Sign.TICK, at)
+    worker.record_heartbeat(app, HeartbeatKind.TICK, at)
     assert "Warning" not in client.get("/readyz").text
 
 
@@ -58,9 +59,9 @@ def test_readiness_tells_pulse_lateness_and_failures_by_channel(app, client, at,
     due(3)
     with app.app_context():
         failed, *_ = db.session.query(Delivery).order_by(Delivery.id)
-        failed.state, failed.last_error = DeliveryState.DEAD, "The receiver answered 500."
+        failed.state, failed.last_error = DeliveryState.FAILED, "The receiver answered 500."
         db.session.commit()
-    jobs.show(app, Sign.TICK, at)
+    worker.record_heartbeat(app, HeartbeatKind.TICK, at)
     traveller.move_to(at + timedelta(seconds=20))
     assert client.get("/readyz").text.splitlines()[2:] == [
         "The worker was seen 20 s ago.",
@@ -84,39 +85,39 @@ def test_what_is_late_is_told_from_the_first_minute(app, at, due):
 
 @on_sqlite
 def test_a_canary_that_does_not_come_out_of_the_queue_is_missed(app, at, traveller):
-    jobs.leave_canary(app, at)
+    worker.enqueue_canary(app, at)
     assert not look(app, at).is_canary_lost
     assert look(app, at + 2 * MINUTE).is_canary_lost
-    queue = jobs.queue_of(app)
+    queue = queue_of(app)
     queue.execute(queue.dequeue())
-    assert look(app, at).signs[Sign.CANARY] == at
+    assert look(app, at).signs[HeartbeatKind.CANARY] == at
     assert not look(app, at + 2 * MINUTE).is_canary_lost
 
 
 @on_sqlite
 def test_a_lost_canary_is_logged_once_and_once_when_it_is_found(app, at, traveller, caplog):
-    jobs.leave_canary(app, at)
+    worker.enqueue_canary(app, at)
     for minute in range(1, 5):
-        jobs.show_life(app, at + minute * MINUTE)
-    assert caplog.text.count("canary.lost") == 1
-    queue = jobs.queue_of(app)
+        worker.record_tick(app, at + minute * MINUTE)
+    assert caplog.text.count("The canary is lost") == 1
+    queue = queue_of(app)
     queue.execute(queue.dequeue())
     for minute in range(5, 8):
-        jobs.show_life(app, at + minute * MINUTE)
-    assert caplog.text.count("canary.lost") == 1
-    assert caplog.text.count("canary.recovered") == 1
+        worker.record_tick(app, at + minute * MINUTE)
+    assert caplog.text.count("The canary is lost") == 1
+    assert caplog.text.count("The canary works again") == 1
 
 
 @on_sqlite
 def test_what_failed_weeks_ago_is_listed_and_no_longer_warned_of(app, at, due):
     due()
     with app.app_context():
-        db.session.query(Delivery).one().state = DeliveryState.DEAD
+        db.session.query(Delivery).one().state = DeliveryState.FAILED
         db.session.commit()
         days = timedelta(days=6), timedelta(days=8)
-        assert [health.look(at=at + after).dead for after in days] == [1, 0]
-        assert health.look(at=at + days[1]).troubles() == ()
-        assert len(standing.stuck()) == 1
+        assert [health.check(at=at + after).dead for after in days] == [1, 0]
+        assert health.check(at=at + days[1]).troubles() == ()
+        assert len(delivery_stats.undelivered()) == 1
 
 
 def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, due):
@@ -126,19 +127,25 @@ def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, du
         one.state, two.state, three.state = (
             DeliveryState.HELD,
             DeliveryState.HELD,
-            DeliveryState.DEAD,
+            DeliveryState.FAILED,
         )
         db.session.commit()
-        (dead, held) = standing.stuck()
+        (dead, held) = delivery_stats.undelivered()
         assert (dead.number, held.number) == (1, 2)
         decided = {"by": SYSTEM, "at": at + MINUTE}
-        assert standing.decide(held.event, held.channel, held.state, send=True, **decided) == 2
-        assert standing.decide(dead.event, dead.channel, dead.state, send=False, **decided) == 1
-        assert standing.decide(dead.event, dead.channel, dead.state, send=False, **decided) == 0
+        assert (
+            delivery_stats.decide(held.event, held.channel, held.state, send=True, **decided) == 2
+        )
+        assert (
+            delivery_stats.decide(dead.event, dead.channel, dead.state, send=False, **decided) == 1
+        )
+        assert (
+            delivery_stats.decide(dead.event, dead.channel, dead.state, send=False, **decided) == 0
+        )
         db.session.commit()
-        assert ledger.counts() == {
-            (Channel.WEBHOOK, DeliveryState.WAITING): 2,
-            (Channel.WEBHOOK, DeliveryState.DROPPED): 1,
+        assert deliveries.counts() == {
+            (Channel.WEBHOOK, DeliveryState.PENDING): 2,
+            (Channel.WEBHOOK, DeliveryState.CANCELLED): 1,
         }
         kinds = [event.kind for event in db.session.query(Event).order_by(Event.id.desc())][:2]
         assert kinds == ["delivery.dropped", "delivery.let_go"]
@@ -152,13 +159,13 @@ def test_what_was_sent_already_can_not_be_sent_again_by_a_decision(app, at, due)
         db.session.commit()
         event = db.session.get(Event, delivery.event_id)
         sent = DeliveryState.SENT
-        assert not standing.decide(event, delivery.channel, sent, send=True, by=SYSTEM, at=at)
+        assert not delivery_stats.decide(event, delivery.channel, sent, send=True, by=SYSTEM, at=at)
 
 
 @on_sqlite
 def test_metrics_are_for_tokens_and_follow_the_ledger(app, client, committed, at, due, traveller):
     due(2)
-    jobs.show(app, Sign.TICK, at)
+    worker.record_heartbeat(app, HeartbeatKind.TICK, at)
     with committed():
         _, secret = tokens.create("Prometheus", scopes=[Scope.READ], by=SYSTEM, at=at)
     assert client.get("/metrics").status_code == 401

@@ -9,16 +9,19 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import components, incidents
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber, Wants
-from statuspage.notify import brakes, fanout, jobs, ledger
-from statuspage.notify.channels import Failed
-from statuspage.notify.lanes import Preparation, attempt, settle
-from statuspage.notify.ledger import Delivery, DeliveryState
-from statuspage.notify.teller import PIECES_PER_STEP, Teller, enter_waiting
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel, NotifyOn, Subscriber
+from statuspage.notify import deliveries, fanout, send_limits
+from statuspage.notify import worker as jobs
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.deliveries import Delivery, DeliveryState
+from statuspage.notify.dispatcher import PIECES_PER_STEP, Dispatcher, fan_out_pending
+from statuspage.notify.sender import Preparation, attempt, record_results
 from tests.conftest import on_sqlite
 
 
@@ -28,7 +31,7 @@ def entered(app, at):
 
     def enter(moment=at):
         with app.app_context():
-            while enter_waiting(moment):
+            while fan_out_pending(moment):
                 pass
 
     return enter
@@ -53,17 +56,17 @@ def drained(app, at, receiver):
     def drain(channel=Channel.WEBHOOK, *, limit=100):
         while True:
             with app.app_context():
-                claimed = ledger.claim(channel, limit, at=at)
+                claimed = deliveries.lease(channel, limit, at=at)
                 db.session.commit()
             if not claimed:
                 return
             outcomes = []
             for one, prepared in zip(claimed, Preparation(app)(channel, claimed), strict=True):
                 if isinstance(prepared, str):
-                    outcomes.append(ledger.Outcome(one, DeliveryState.DROPPED, prepared))
+                    outcomes.append(deliveries.Outcome(one, DeliveryState.CANCELLED, prepared))
                 else:
                     outcomes.append(attempt(receiver.way(), one, *prepared))
-            settle(app, outcomes)
+            record_results(app, outcomes)
 
     return drain
 
@@ -87,7 +90,7 @@ def test_every_active_subscriber_is_entered_once_however_often_it_is_tried(
 def test_a_long_list_is_entered_piece_by_piece(
     app, subscribed, an_incident, entered, states, monkeypatch
 ):
-    monkeypatch.setattr(fanout, "PIECE", 3)
+    monkeypatch.setattr(fanout, "SUBSCRIBERS_PER_STEP", 3)
     subscribed(20)
     an_incident()
     entered()
@@ -97,11 +100,11 @@ def test_a_long_list_is_entered_piece_by_piece(
 @on_sqlite
 @pytest.mark.usefixtures("traveller")
 def test_time_passes_while_a_long_list_is_entered(app, subscribed, an_incident, monkeypatch):
-    monkeypatch.setattr(fanout, "PIECE", 1)
+    monkeypatch.setattr(fanout, "SUBSCRIBERS_PER_STEP", 1)
     monkeypatch.setattr(jobs, "TICK_S", 0.01)
     subscribed(3 * PIECES_PER_STEP)
     an_incident()
-    app.extensions["teller"] = Teller(app, {})
+    app.extensions["teller"] = Dispatcher(app, {})
     stopping, asked = threading.Event(), []
 
     def note(connection, cursor, statement, *_):
@@ -122,7 +125,7 @@ def test_time_passes_while_a_long_list_is_entered(app, subscribed, an_incident, 
 def test_several_workers_enter_everybody_once(
     app, subscribed, an_incident, states, at, monkeypatch
 ):
-    monkeypatch.setattr(fanout, "PIECE", 2)
+    monkeypatch.setattr(fanout, "SUBSCRIBERS_PER_STEP", 2)
     subscribed(15)
     an_incident()
     together = threading.Barrier(3)
@@ -130,7 +133,7 @@ def test_several_workers_enter_everybody_once(
     def worker(_):
         together.wait()
         with app.app_context():
-            while enter_waiting(at):
+            while fan_out_pending(at):
                 pass
 
     with ThreadPoolExecutor(3) as pool:
@@ -183,7 +186,7 @@ def test_who_was_told_of_trouble_is_told_of_its_end_whatever_was_chosen_since(
 def test_who_wants_start_and_end_only_is_spared_what_lies_between(
     committed, subscribed, an_incident, entered, drained, receiver, component, at
 ):
-    (brief,) = subscribed(wants=Wants.ENDS)
+    (brief,) = subscribed(wants=NotifyOn.ENDS)
     incident = an_incident()
     for status in (IncidentStatus.IDENTIFIED, IncidentStatus.MONITORING, IncidentStatus.RESOLVED):
         with committed():
@@ -218,7 +221,7 @@ def test_a_status_set_by_hand_is_told_to_programs_only(
     subscribed(channel=Channel.EMAIL)
     with committed():
         row = components.get(component)
-        components.set_status(row, Claim(ComponentStatus.MAJOR_OUTAGE), by=SYSTEM, at=at)
+        claims_store.set_status(row, Claim(ComponentStatus.MAJOR_OUTAGE), by=SYSTEM, at=at)
     entered()
     with app.app_context():
         assert list(db.session.scalars(sa.select(Delivery.channel))) == [Channel.WEBHOOK]
@@ -237,7 +240,7 @@ def test_two_workers_never_get_the_same_delivery(app, subscribed, an_incident, e
         together.wait()
         mine = []
         with app.app_context():
-            while claimed := ledger.claim(Channel.WEBHOOK, 3, at=at):
+            while claimed := deliveries.lease(Channel.WEBHOOK, 3, at=at):
                 db.session.commit()
                 mine += claimed
         return mine
@@ -254,17 +257,19 @@ def test_what_a_killed_worker_had_claimed_is_sent_by_another_with_the_same_key(
     an_incident()
     entered()
     with app.app_context():
-        lost = ledger.claim(Channel.WEBHOOK, 2, at=at)
+        lost = deliveries.lease(Channel.WEBHOOK, 2, at=at)
         db.session.commit()
     drained()
     assert receiver.taken == []
     with app.app_context():
-        ledger.wake_due(at=at + ledger.LEASE)
+        deliveries.requeue_due(at=at + deliveries.LEASE)
         db.session.commit()
     drained()
     assert len(receiver.taken) == 2
     # The one that was thought dead comes back: it may not overwrite what followed.
-    settle(app, [ledger.Outcome(one, DeliveryState.DEAD, "Too late.") for one in lost])
+    record_results(
+        app, [deliveries.Outcome(one, DeliveryState.FAILED, "Too late.") for one in lost]
+    )
     assert states() == {"sent": 2}
 
 
@@ -276,15 +281,17 @@ def test_what_killed_workers_had_claimed_is_not_held_against_the_receiver(
     an_incident()
     entered()
     with app.app_context():
-        for _ in range(ledger.MAX_ATTEMPTS):
-            at += ledger.LEASE
-            assert len(ledger.claim(Channel.WEBHOOK, 1, at=at)) == 1
-            ledger.wake_due(at=at + ledger.LEASE)
-        [one] = ledger.claim(Channel.WEBHOOK, 1, at=at)
-        ledger.settle([ledger.Outcome(one, DeliveryState.LATER, "It was cut.")], at=at)
+        for _ in range(deliveries.MAX_ATTEMPTS):
+            at += deliveries.LEASE
+            assert len(deliveries.lease(Channel.WEBHOOK, 1, at=at)) == 1
+            deliveries.requeue_due(at=at + deliveries.LEASE)
+        [one] = deliveries.lease(Channel.WEBHOOK, 1, at=at)
+        deliveries.record_results(
+            [deliveries.Outcome(one, DeliveryState.RETRYING, "It was cut.")], at=at
+        )
         row = db.session.get_one(Delivery, one.id)
-    assert (row.state, row.attempts) == (DeliveryState.LATER, 1)
-    assert row.due_at - at <= 1.25 * ledger.FIRST_RETRY
+    assert (row.state, row.attempts) == (DeliveryState.RETRYING, 1)
+    assert row.due_at - at <= 1.25 * deliveries.FIRST_RETRY
 
 
 def test_a_message_that_ends_one_worker_after_the_other_is_put_aside(
@@ -295,18 +302,18 @@ def test_a_message_that_ends_one_worker_after_the_other_is_put_aside(
     entered()
     with app.app_context():
         lost = 0
-        while ledger.claim(Channel.WEBHOOK, 1, at=at):
+        while deliveries.lease(Channel.WEBHOOK, 1, at=at):
             lost += 1
-            at += ledger.LEASE
-            ledger.wake_due(at=at)
+            at += deliveries.LEASE
+            deliveries.requeue_due(at=at)
         row = db.session.scalars(sa.select(Delivery)).one()
-        assert (lost, row.state) == (ledger.MAX_LOST_LEASES, DeliveryState.DEAD)
-        assert row.last_error.startswith("20 workers died")
+        assert (lost, row.state) == (deliveries.MAX_LOST_LEASES, DeliveryState.FAILED)
+        assert row.last_error.startswith("20 workers ended")
         assert row.failed_at == at
         # Staff may try it again, as often as before.
-        ledger.replay([row.id], at=at)
+        deliveries.replay([row.id], at=at)
         db.session.refresh(row)
-        assert (row.state, row.lost_leases) == (DeliveryState.WAITING, 0)
+        assert (row.state, row.lost_leases) == (DeliveryState.PENDING, 0)
 
 
 @on_sqlite
@@ -318,7 +325,7 @@ def test_what_many_events_tell_at_once_is_read_once_each_and_the_page_once(
         an_incident(f"Incident {number}")
     entered()
     with app.app_context():
-        claimed = [ledger.claim(Channel.WEBHOOK, 12, at=at) for _ in range(2)]
+        claimed = [deliveries.lease(Channel.WEBHOOK, 12, at=at) for _ in range(2)]
         db.session.commit()
     prepare = Preparation(app)
     told = [news for some in claimed for news, _ in prepare(Channel.WEBHOOK, some)]
@@ -334,9 +341,9 @@ def test_news_of_today_overtake_a_mass_send_and_nobody_hears_things_out_of_order
     first = an_incident("First")
     entered()
     with app.app_context():
-        half = ledger.claim(Channel.WEBHOOK, 5, at=at)
+        half = deliveries.lease(Channel.WEBHOOK, 5, at=at)
         db.session.commit()
-    settle(app, [ledger.Outcome(one, DeliveryState.SENT) for one in half])
+    record_results(app, [deliveries.Outcome(one, DeliveryState.SENT) for one in half])
     second = an_incident("Second")
     entered()
     drained(limit=1)
@@ -364,18 +371,18 @@ def test_a_failure_is_tried_again_later_and_later_and_ends_dead(
 
     receiver.answer = fail
     waits, now = [], at
-    for _ in range(ledger.MAX_ATTEMPTS):
+    for _ in range(deliveries.MAX_ATTEMPTS):
         drained()
         with app.app_context():
             row = db.session.scalar(sa.select(Delivery))
             waits.append(row.due_at - at)
-            ledger.wake_due(at=row.due_at)
+            deliveries.requeue_due(at=row.due_at)
             db.session.commit()
             now = row.due_at
     assert now > at
     assert states() == {"dead": 1}
     assert timedelta(seconds=20) < waits[0] < timedelta(seconds=40)
-    assert all(wait <= ledger.LONGEST_RETRY * 1.25 for wait in waits)
+    assert all(wait <= deliveries.LONGEST_RETRY * 1.25 for wait in waits)
     assert waits[5] > 8 * waits[0]
 
 
@@ -387,9 +394,9 @@ def test_what_is_dead_can_be_replayed_by_staff(
     an_incident()
     entered()
     with app.app_context():
-        (one,) = ledger.claim(Channel.WEBHOOK, 1, at=at)
-        ledger.settle([ledger.Outcome(one, DeliveryState.DEAD, "No.")], at=at)
-        assert ledger.replay([one.id], at=at) == 1
+        (one,) = deliveries.lease(Channel.WEBHOOK, 1, at=at)
+        deliveries.record_results([deliveries.Outcome(one, DeliveryState.FAILED, "No.")], at=at)
+        assert deliveries.replay([one.id], at=at) == 1
         db.session.commit()
     drained()
     assert states() == {"sent": 1}
@@ -398,16 +405,16 @@ def test_what_is_dead_can_be_replayed_by_staff(
 @on_sqlite
 def test_what_the_other_side_asked_for_is_waited(app, at):
     asked = timedelta(hours=8)
-    assert ledger.backoff(1, asked) == asked
-    assert ledger.backoff(1, timedelta(days=300)) == timedelta(days=1)
-    assert ledger.backoff(1, timedelta(0)) > timedelta(seconds=20)
+    assert deliveries.backoff(1, asked) == asked
+    assert deliveries.backoff(1, timedelta(days=300)) == timedelta(days=1)
+    assert deliveries.backoff(1, timedelta(0)) > timedelta(seconds=20)
 
 
 @on_sqlite
 def test_what_was_taken_back_meanwhile_is_not_told(
     committed, subscribed, an_incident, entered, drained, receiver, states, at
 ):
-    from statuspage.domain import corrections
+    from statuspage.domain.incidents import corrections
 
     subscribed()
     incident = an_incident()
@@ -428,7 +435,7 @@ def test_a_program_in_a_loop_is_braked_and_staff_are_asked(
 ):
     subscribed()
     incident = an_incident()
-    for minute in range(brakes.MOST_OF_ONE + 1):
+    for minute in range(send_limits.MOST_OF_ONE + 1):
         with committed():
             incidents.post_update(
                 incidents.get(incident),
@@ -438,8 +445,8 @@ def test_a_program_in_a_loop_is_braked_and_staff_are_asked(
                 by=SYSTEM,
                 at=at + timedelta(minutes=minute),
             )
-    entered(at + timedelta(minutes=brakes.MOST_OF_ONE + 1))
-    assert states() == {"waiting": brakes.MOST_OF_ONE, "held": 2}
+    entered(at + timedelta(minutes=send_limits.MOST_OF_ONE + 1))
+    assert states() == {"waiting": send_limits.MOST_OF_ONE, "held": 2}
 
 
 @on_sqlite
@@ -465,7 +472,7 @@ def test_a_worker_tells_everybody_once_and_stops_cleanly(
             everyone.set()
 
     receiver.answer = note
-    teller = Teller(app, {Channel.WEBHOOK: receiver.way()})
+    teller = Dispatcher(app, {Channel.WEBHOOK: receiver.way()})
     from statuspage import clock
 
     while teller.step(clock.now()):
@@ -490,7 +497,7 @@ def test_a_stopping_worker_gives_back_what_it_has_not_sent(
         may_end.wait(10)
 
     receiver.answer = slow
-    teller = Teller(app, {Channel.WEBHOOK: receiver.way(slots=2)})
+    teller = Dispatcher(app, {Channel.WEBHOOK: receiver.way(slots=2)})
     teller.step(clock.now())
     assert started.wait(10)
     stopping = threading.Thread(target=teller.stop)

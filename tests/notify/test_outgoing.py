@@ -6,9 +6,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from statuspage.notify.channels import Failed
-from statuspage.notify.channels.answers import judge
-from statuspage.notify.outgoing import MOST_ANSWERED, Answered, Outgoing
+from statuspage.lib.http_client import MAX_RESPONSE_BYTES, HttpClient, RequestError, Response
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.channels.http import judge
 from tests.notify import receivers
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -20,8 +20,8 @@ def sent_to(behave):
     with receivers.receiver(behave) as url:
         began = time.monotonic()
         try:
-            answered, failed = Outgoing(LOOPBACK, total_s=SHORT_S).post(url, b"{}", {}), None
-        except Failed as error:
+            answered, failed = HttpClient(LOOPBACK, total_s=SHORT_S).post(url, b"{}", {}), None
+        except RequestError as error:
             answered, failed = None, error
         return answered, failed, time.monotonic() - began
 
@@ -48,7 +48,7 @@ def test_a_message_was_taken_once_the_status_says_so_however_slow_the_rest_comes
 
 def test_an_endless_answer_is_read_to_its_limit():
     answered, _, seconds = sent_to(receivers.never_ends)
-    assert len(answered.body) == MOST_ANSWERED
+    assert len(answered.body) == MAX_RESPONSE_BYTES
     assert seconds < SHORT_S + 1
 
 
@@ -96,27 +96,27 @@ INNER = [
 
 @pytest.mark.parametrize("url", INNER)
 def test_an_inner_address_is_never_connected_to(url):
-    with pytest.raises(Failed) as refused:
-        Outgoing(total_s=1).post(url, b"", {})
+    with pytest.raises(RequestError) as refused:
+        HttpClient(total_s=1).post(url, b"", {})
     assert refused.value.is_final or "not known" in refused.value.sentence
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.com/", "x", "http://", ""])
 def test_what_is_no_web_address_is_refused_for_good(url):
-    with pytest.raises(Failed) as refused:
-        Outgoing().post(url, b"", {})
+    with pytest.raises(RequestError) as refused:
+        HttpClient().post(url, b"", {})
     assert refused.value.is_final
 
 
 @pytest.mark.parametrize("text", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"])
 def test_public_addresses_may_be_reached(text):
-    assert Outgoing().may_reach(text)
+    assert HttpClient().may_reach(text)
 
 
 def test_an_operator_can_open_an_inner_network():
-    assert Outgoing([ip_network("10.1.0.0/16")]).may_reach("10.1.2.3")
-    assert Outgoing([ip_network("10.1.0.0/16")]).may_reach("::ffff:10.1.2.3")
-    assert not Outgoing([ip_network("10.1.0.0/16")]).may_reach("10.2.0.1")
+    assert HttpClient([ip_network("10.1.0.0/16")]).may_reach("10.1.2.3")
+    assert HttpClient([ip_network("10.1.0.0/16")]).may_reach("::ffff:10.1.2.3")
+    assert not HttpClient([ip_network("10.1.0.0/16")]).may_reach("10.2.0.1")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_an_operator_can_open_an_inner_network():
     ],
 )
 def test_a_status_is_judged_once_for_every_channel(status, is_final, is_gone):
-    answered = Answered(status, {"retry-after": "120"}, b"")
+    answered = Response(status, {"retry-after": "120"}, b"")
     if is_final is None:
         judge(answered)
         return

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings, strategies
 
 from statuspage.db import db
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import ledger, pace
-from statuspage.notify.ledger import Delivery, DeliveryState, Outcome, Priority
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.notify import deliveries, recipient_limits
+from statuspage.notify.deliveries import Delivery, DeliveryState, Outcome, Priority
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite
@@ -51,24 +51,24 @@ class World:
         db.session.add(event)
         db.session.flush()
         chosen = sa.select(Subscriber.id, Subscriber.channel)
-        ledger.enter(event, chosen, Priority.NEWS, DeliveryState.WAITING, at=self.at)
+        deliveries.enter(event, chosen, Priority.NEWS, DeliveryState.PENDING, at=self.at)
         return event.id
 
     def sends(self, limit=4, *, fails=False) -> None:
         """As a lane: claim, restrain, send, settle."""
-        ledger.wake_due(at=self.at)
-        claimed = ledger.claim(Channel.EMAIL, limit, at=self.at)
+        deliveries.requeue_due(at=self.at)
+        claimed = deliveries.lease(Channel.EMAIL, limit, at=self.at)
         outcomes = []
-        for one in pace.restrain(Channel.EMAIL, claimed, at=self.at):
-            state = DeliveryState.LATER if fails else DeliveryState.SENT
+        for one in recipient_limits.apply_limits(Channel.EMAIL, claimed, at=self.at):
+            state = DeliveryState.RETRYING if fails else DeliveryState.SENT
             outcomes.append(Outcome(one, state))
             if not fails:
                 event = db.session.get_one(Event, one.event_id)
                 self.got.append((self.at, event.id, event.subject))
-        ledger.settle(outcomes, at=self.at)
+        deliveries.record_results(outcomes, at=self.at)
 
     def unsent(self) -> int:
-        going = (DeliveryState.WAITING, DeliveryState.LATER, DeliveryState.SENDING)
+        going = (DeliveryState.PENDING, DeliveryState.RETRYING, DeliveryState.SENDING)
         return db.session.scalar(
             sa.select(sa.func.count(Delivery.id)).where(Delivery.state.in_(going))
         )
@@ -103,8 +103,8 @@ steps = strategies.lists(
 def test_the_last_state_of_each_incident_arrives_and_no_hour_holds_too_many(world, steps):
     one, newest = world(), {}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pace, "MOST_OF_ONE", 2)
-        patched.setattr(pace, "MOST_OF_ALL", 3)
+        patched.setattr(recipient_limits, "MOST_OF_ONE", 2)
+        patched.setattr(recipient_limits, "MOST_OF_ALL", 3)
         for step, value in steps:
             match step:
                 case "happens":
@@ -124,14 +124,14 @@ def test_the_last_state_of_each_incident_arrives_and_no_hour_holds_too_many(worl
     assert one.unsent() == 0
     assert set(newest.values()) <= told
     for i, (moment, _, subject) in enumerate(one.got):
-        hour = [entry for entry in one.got[i:] if entry[0] < moment + pace.WINDOW]
+        hour = [entry for entry in one.got[i:] if entry[0] < moment + recipient_limits.WINDOW]
         assert len(hour) <= 3
         assert sum(entry[2] == subject for entry in hour) <= 2
 
 
 def test_what_was_overtaken_is_dropped_with_the_reason_and_the_last_one_waits_for_room(world):
     one = world()
-    for _ in range(pace.MOST_OF_ONE):
+    for _ in range(recipient_limits.MOST_OF_ONE):
         one.happens("first")
     one.sends(20)
     for _ in range(3):
@@ -139,8 +139,8 @@ def test_what_was_overtaken_is_dropped_with_the_reason_and_the_last_one_waits_fo
     one.sends(20)
     query = sa.select(Delivery.state, Delivery.last_error).order_by(Delivery.event_id.desc())
     newest, *overtaken = db.session.execute(query.limit(3)).all()
-    assert newest == (DeliveryState.LATER, None)
-    assert overtaken == [(DeliveryState.DROPPED, pace.SUPERSEDED)] * 2
+    assert newest == (DeliveryState.RETRYING, None)
+    assert overtaken == [(DeliveryState.CANCELLED, recipient_limits.SUPERSEDED)] * 2
     one.at += timedelta(hours=1)
     one.sends()
     assert one.got[-1][1] == last
@@ -148,11 +148,11 @@ def test_what_was_overtaken_is_dropped_with_the_reason_and_the_last_one_waits_fo
 
 def test_what_one_person_asked_for_and_what_programs_are_told_is_never_held_up(world):
     one = world()
-    for _ in range(pace.MOST_OF_ONE + 5):
+    for _ in range(recipient_limits.MOST_OF_ONE + 5):
         one.happens(one.person.public_id, "subscriber.test_wanted")
     one.sends(50)
-    assert len(one.got) == pace.MOST_OF_ONE + 5
-    for _ in range(pace.MOST_OF_ONE + 5):
+    assert len(one.got) == recipient_limits.MOST_OF_ONE + 5
+    for _ in range(recipient_limits.MOST_OF_ONE + 5):
         one.happens("first")
-    claimed = ledger.claim(Channel.EMAIL, 50, at=one.at)
-    assert pace.restrain(Channel.WEBHOOK, claimed, at=one.at) == claimed
+    claimed = deliveries.lease(Channel.EMAIL, 50, at=one.at)
+    assert recipient_limits.apply_limits(Channel.WEBHOOK, claimed, at=one.at) == claimed

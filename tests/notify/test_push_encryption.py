@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from statuspage.domain.browsers import unpacked
-from statuspage.domain.push import Access
+from statuspage.domain.subscribers.push_keys import Access
+from statuspage.domain.subscribers.push_subscriptions import unpacked
 from statuspage.notify.push_encryption import authorization, encrypt
 from tests.notify.push_service import FakeBrowser, claims
 

@@ -12,11 +12,12 @@ import brotli
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from statuspage import reporting, tracing
 from statuspage.config import PROJECT
-from statuspage.notify import channels, lanes
-from statuspage.notify.channels import Failed
-from statuspage.notify.ledger import Claimed, DeliveryState
+from statuspage.notify import sender
+from statuspage.notify.channels import base
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.deliveries import DeliveryState, LeasedDelivery
+from statuspage.observability import error_reporting, tracing
 from tests.conftest import on_sqlite
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -57,7 +58,7 @@ def reported(settings, receiver):
     import sentry_sdk
 
     dsn = f"http://a1b2c3@{receiver.url}/42"
-    reporting.begin(settings.model_copy(update={"sentry_dsn": dsn}), "web")
+    error_reporting.begin(settings.model_copy(update={"sentry_dsn": dsn}), "web")
 
     def events():
         sentry_sdk.flush(5)
@@ -73,7 +74,9 @@ def reported(settings, receiver):
     sentry_sdk.get_client().close()
     sentry_sdk.init()
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, reporting.ErrorReports)]
+    root.handlers = [
+        one for one in root.handlers if not isinstance(one, error_reporting.ErrorReports)
+    ]
 
 
 @on_sqlite
@@ -116,9 +119,9 @@ def test_requests_and_deliveries_are_traced(client, receiver, monkeypatch, told)
     def refuse(*_):
         raise Failed("The address was rejected.", is_final=True)
 
-    claimed = Claimed(7, news.event_id, 1, 1, "lease")
-    outcome = lanes.attempt(channels.Way(refuse, 1), claimed, news, to)
-    assert outcome.state is DeliveryState.DEAD
+    claimed = LeasedDelivery(7, news.event_id, 1, 1, "lease")
+    outcome = sender.attempt(base.ChannelSender(refuse, 1), claimed, news, to)
+    assert outcome.state is DeliveryState.FAILED
     tracing.stop()
     spans = []
     for path, body in receiver.bodies:
@@ -142,7 +145,7 @@ def test_requests_and_deliveries_are_traced(client, receiver, monkeypatch, told)
 
 def test_nothing_of_both_is_loaded_where_nobody_asked(tmp_path):
     program = (
-        "import sys; from statuspage import reporting, tracing\n"
+        "import sys; from statuspage.observability import error_reporting as reporting, tracing\n"
         "from statuspage.config import Settings\n"
         "settings = Settings(data_dir=sys.argv[1], secret_key='x' * 16)\n"
         "reporting.begin(settings, 'web')\n"

@@ -5,13 +5,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import incidents, subscribers
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel
-from statuspage.notify import ledger
-from statuspage.notify.lanes import Preparation, attempt, settle
-from statuspage.notify.teller import enter_waiting
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import Channel
+from statuspage.notify import deliveries
+from statuspage.notify.dispatcher import fan_out_pending
+from statuspage.notify.sender import Preparation, attempt, record_results
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite
@@ -26,9 +27,9 @@ def sent(app, at, receiver):
     def send():
         found.clear()
         with app.app_context():
-            while enter_waiting(at):
+            while fan_out_pending(at):
                 pass
-            claimed = ledger.claim(Channel.WEBHOOK, 100, at=at)
+            claimed = deliveries.lease(Channel.WEBHOOK, 100, at=at)
             db.session.commit()
         prepared = Preparation(app)(Channel.WEBHOOK, claimed) if claimed else []
         outcomes = [
@@ -36,7 +37,7 @@ def sent(app, at, receiver):
             for one, what in zip(claimed, prepared, strict=True)
             if not isinstance(what, str)
         ]
-        settle(app, outcomes)
+        record_results(app, outcomes)
         return list(found)
 
     return send

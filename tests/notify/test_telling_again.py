@@ -5,12 +5,15 @@ from datetime import timedelta
 import pytest
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, events, incidents, maintenance
+from statuspage.domain import events
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.subscribers import Channel, Subscriber, Wants
-from statuspage.notify import audience, fanout, ledger, news
-from statuspage.notify.jobs import step
-from statuspage.notify.ledger import Delivery, DeliveryState
+from statuspage.domain.incidents import corrections, maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.subscribers.subscriptions import Channel, NotifyOn, Subscriber
+from statuspage.notify import audience, deliveries, fanout, message
+from statuspage.notify.deliveries import Delivery, DeliveryState
+from statuspage.notify.worker import step
 from tests.conftest import on_sqlite
 from tests.notify.conftest import DOWN
 
@@ -91,7 +94,7 @@ def test_a_reminder_goes_to_people_and_says_nothing_once_the_window_has_moved(
         told = db.session.execute(audience.of(event)).all()
         person = db.session.query(Subscriber).filter_by(public_id=mail).one()
         assert told == [(person.id, Channel.EMAIL)]
-        made = news.of(event, at=at + HOUR, base_url="https://status.example.com")
+        made = message.of(event, at=at + HOUR, base_url="https://status.example.com")
         assert made.is_reminder
     with committed():
         window = {"scheduled_for": at + 5 * HOUR, "scheduled_until": at + 6 * HOUR}
@@ -99,18 +102,18 @@ def test_a_reminder_goes_to_people_and_says_nothing_once_the_window_has_moved(
         maintenance.reschedule(one, body="Later.", **window, by=SYSTEM, at=at + HOUR)
     with app.app_context():
         event = next(one for one in events.latest(9) if one.kind == "maintenance.reminded")
-        assert news.of(event, at=at + HOUR, base_url="https://status.example.com") is None
+        assert message.of(event, at=at + HOUR, base_url="https://status.example.com") is None
 
 
 @on_sqlite
 def test_a_correction_goes_to_who_was_sent_the_wrong_words_and_a_typo_to_nobody(
     app, subscribed, an_incident, committed, at
 ):
-    (reader,) = subscribed(channel=Channel.EMAIL, wants=Wants.ENDS)
+    (reader,) = subscribed(channel=Channel.EMAIL, wants=NotifyOn.ENDS)
     public_id = an_incident()
     with committed():
         event = events.latest(1)[0]
-        fanout.enter_next(event, at=at)
+        fanout.fan_out_next(event, at=at)
         db.session.query(Delivery).update({"state": DeliveryState.SENT, "sent_at": at})
     subscribed(channel=Channel.EMAIL)
 
@@ -133,5 +136,5 @@ def test_a_correction_goes_to_who_was_sent_the_wrong_words_and_a_typo_to_nobody(
 @on_sqlite
 def test_only_channels_that_name_their_messages_are_asked_for_an_earlier_one(app):
     with app.app_context():
-        assert ledger.earlier(Channel.EMAIL, []) == {}
-    assert {Channel.DISCORD, Channel.TELEGRAM} == ledger.REMEMBERING
+        assert deliveries.earlier(Channel.EMAIL, []) == {}
+    assert {Channel.DISCORD, Channel.TELEGRAM} == deliveries.REMEMBERING

@@ -9,17 +9,22 @@ import pytest
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import incidents, push, subscribers
-from statuspage.domain.browsers import unpacked
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Subscriber, SubscriberState
-from statuspage.notify import ledger, outgoing
-from statuspage.notify.channels import Failed, Way, web_push
-from statuspage.notify.lanes import Preparation, attempt, settle
-from statuspage.notify.ledger import DeliveryState
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers import push_keys
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.push_subscriptions import unpacked
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.lib import http_client
+from statuspage.lib.http_client import RequestError
+from statuspage.notify import deliveries
+from statuspage.notify.channels import web_push
+from statuspage.notify.channels.base import ChannelSender, Failed
+from statuspage.notify.deliveries import DeliveryState
+from statuspage.notify.dispatcher import fan_out_pending
 from statuspage.notify.push_encryption import MOST_BYTES
-from statuspage.notify.teller import enter_waiting
+from statuspage.notify.sender import Preparation, attempt, record_results
 from tests.conftest import on_sqlite
 from tests.notify.push_service import FakeBrowser, claims, push_service
 from tests.test_observatory import META
@@ -37,9 +42,9 @@ def service(tmp_path, monkeypatch):
     """A push service whose certificate this machine trusts."""
     with push_service(tmp_path) as made:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
-        outgoing._tls.cache_clear()
+        http_client._tls.cache_clear()
         yield made
-        outgoing._tls.cache_clear()
+        http_client._tls.cache_clear()
 
 
 @pytest.fixture
@@ -62,14 +67,14 @@ def subscribe(client, fake):
 @pytest.fixture
 def sent(app, at, service, fake, settings):
     """`sent()`: what the browser reads of all that waits, sent by the real channel."""
-    way = Way(web_push.sender(settings), slots=1)
+    way = ChannelSender(web_push.sender(settings), slots=1)
 
     def send():
         before = len(service.taken)
         with app.app_context():
-            while enter_waiting(at):
+            while fan_out_pending(at):
                 pass
-            claimed = ledger.claim(Channel.WEB_PUSH, 100, at=at)
+            claimed = deliveries.lease(Channel.WEB_PUSH, 100, at=at)
             db.session.commit()
         prepared = Preparation(app)(Channel.WEB_PUSH, claimed) if claimed else []
         outcomes = [
@@ -77,7 +82,7 @@ def sent(app, at, service, fake, settings):
             for one, what in zip(claimed, prepared, strict=True)
             if not isinstance(what, str)
         ]
-        settle(app, outcomes)
+        record_results(app, outcomes)
         return [json.loads(fake.read(one.body)) for one in service.taken[before:]]
 
     return send
@@ -178,11 +183,11 @@ def test_the_longest_news_fit_into_one_record(subscribed, sent, an_incident, ser
 @pytest.mark.parametrize(
     ("status", "more", "state", "delivery"),
     [
-        (404, {}, SubscriberState.UNSUBSCRIBED, DeliveryState.DEAD),
-        (410, {}, SubscriberState.UNSUBSCRIBED, DeliveryState.DEAD),
-        (429, {"Retry-After": "7200"}, SubscriberState.ACTIVE, DeliveryState.LATER),
-        (403, {}, SubscriberState.ACTIVE, DeliveryState.LATER),
-        (500, {}, SubscriberState.ACTIVE, DeliveryState.LATER),
+        (404, {}, SubscriberState.UNSUBSCRIBED, DeliveryState.FAILED),
+        (410, {}, SubscriberState.UNSUBSCRIBED, DeliveryState.FAILED),
+        (429, {"Retry-After": "7200"}, SubscriberState.ACTIVE, DeliveryState.RETRYING),
+        (403, {}, SubscriberState.ACTIVE, DeliveryState.RETRYING),
+        (500, {}, SubscriberState.ACTIVE, DeliveryState.RETRYING),
     ],
 )
 def test_what_a_push_service_answers_is_understood(
@@ -193,7 +198,9 @@ def test_what_a_push_service_answers_is_understood(
     sent()
     assert stored()[0].state is state
     with app.app_context():
-        row = db.session.scalars(sa.select(ledger.Delivery).order_by(ledger.Delivery.id)).all()[-1]
+        row = db.session.scalars(
+            sa.select(deliveries.Delivery).order_by(deliveries.Delivery.id)
+        ).all()[-1]
         assert row.state is delivery
         if more:
             assert row.due_at - at >= timedelta(seconds=7200)
@@ -204,13 +211,13 @@ def test_a_service_on_an_inner_network_is_not_reached(app, subscribed, settings,
     with app.app_context():
         subscribers.test(db.session.get(Subscriber, subscribed.id), by=SYSTEM, at=at)
         db.session.commit()
-        while enter_waiting(at):
+        while fan_out_pending(at):
             pass
-        claimed = ledger.claim(Channel.WEB_PUSH, 1, at=at)
+        claimed = deliveries.lease(Channel.WEB_PUSH, 1, at=at)
         db.session.commit()
     ((told, to),) = Preparation(app)(Channel.WEB_PUSH, claimed)
     before = len(service.taken)
-    with pytest.raises(Failed) as failed:
+    with pytest.raises(RequestError) as failed:
         way(told, to)
     assert failed.value.is_final
     with pytest.raises(Failed):
@@ -305,14 +312,14 @@ def test_another_site_a_form_and_a_flood_subscribe_nobody(client, component, sto
 def test_an_installation_has_one_key_pair_that_outlives_its_secret_key(app, at, client, component):
     first = client.get("/subscribe").text.partition('data-push-key="')[2][:87]
     with app.app_context():
-        assert push.key().public_key == first
+        assert push_keys.key().public_key == first
         with pytest.raises(sa.exc.IntegrityError):
             db.session.execute(
-                sa.insert(push.PushKey).values(
-                    id=push.THE_ONE,
+                sa.insert(push_keys.PushKey).values(
+                    id=push_keys.THE_ONE,
                     private_key=b"",
                     public_key="",
-                    created_at=push.key().created_at,
+                    created_at=push_keys.key().created_at,
                 )
             )
     assert len(unpacked(first)) == 65

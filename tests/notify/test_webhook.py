@@ -10,11 +10,14 @@ from standardwebhooks import Webhook
 
 from statuspage.config import PROJECT, Settings
 from statuspage.db import db
-from statuspage.domain import components, events, maintenance
+from statuspage.domain import events
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.subscribers import Channel, Subscriber
-from statuspage.notify import news
-from statuspage.notify.channels import ways, webhook
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
+from statuspage.notify import message
+from statuspage.notify.channels import webhook
+from statuspage.notify.channels.registry import channel_senders
 from tests.conftest import SECRET, on_sqlite
 
 RECORDED = PROJECT / "tests/samples/statuspage/webhooks/incident_update.json"
@@ -66,11 +69,11 @@ def tell(app, settings, hook, at):
         subscriber = db.session.query(Subscriber).one()
         subscriber.address = hook.url
         (event,) = (one for one in events.latest(20) if one.kind == "incident.opened")
-        told = news.of(event, at=at, base_url=settings.base_url)
-        to = news.recipient(
+        told = message.of(event, at=at, base_url=settings.base_url)
+        to = message.recipient(
             subscriber, Channel.WEBHOOK, event.id, secret=SECRET, base_url=told.page.url
         )
-    ways(settings)[Channel.WEBHOOK].send(told, to)
+    channel_senders(settings)[Channel.WEBHOOK].send(told, to)
     return hook.taken.pop()
 
 
@@ -132,8 +135,8 @@ def test_a_maintenance_that_was_called_off_is_told_in_a_word_that_clients_know(
         maintenance.cancel(row, body="Not today.", by=SYSTEM, at=at)
     with app.app_context():
         (event,) = events.latest(1)
-        told = news.of(event, at=at, base_url=settings.base_url)
-    stranger = news.Recipient("x", "1-x", Channel.WEBHOOK, "https://x.example", None, "", "", "")
+        told = message.of(event, at=at, base_url=settings.base_url)
+    stranger = message.Recipient("x", "1-x", Channel.WEBHOOK, "https://x.example", None, "", "", "")
     incident = webhook.payload(told, stranger)["incident"]
     assert incident["status"] == incident["incident_updates"][0]["status"] == "completed"
     assert incident["incident_updates"][0]["body"] == "Not today."

@@ -7,12 +7,15 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 
-from statuspage.domain import components, corrections, incidents, maintenance, pages, postmortems
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.postmortems import Action, ActionState, Part
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Facts
+from statuspage.domain.incidents import corrections, maintenance, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.postmortems import Action, ActionState, Part
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests import told
 
 PARTIAL = Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(12), "EU")
@@ -27,7 +30,7 @@ SAID = (
 
 
 def a_page(at, **more):
-    return pages.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at, **more)
+    return page_settings.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at, **more)
 
 
 def a_component(name, at, **more):

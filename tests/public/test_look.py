@@ -3,7 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from statuspage.domain.pages import Page
+from statuspage.domain.page_settings import Page
 from tests.conftest import on_sqlite
 
 

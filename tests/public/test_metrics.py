@@ -10,7 +10,7 @@ from statuspage.db import db
 from statuspage.domain import metrics
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.metrics import Facts, Point
-from statuspage.notify import jobs
+from statuspage.notify import worker
 from tests.conftest import on_sqlite
 from tests.public import site
 from tests.public.site import text_of
@@ -172,7 +172,7 @@ def test_figures_of_more_than_90_days_ago_are_let_go(measured, app, at, monkeypa
         with app.app_context():
             return db.session.scalar(sa.select(sa.func.count()).select_from(metrics.metric_point))
 
-    jobs.keep_house(app, at + timedelta(days=90, minutes=-10))
+    worker.delete_expired(app, at + timedelta(days=90, minutes=-10))
     assert kept() == 7
-    jobs.keep_house(app, at + timedelta(days=90, minutes=10))
+    worker.delete_expired(app, at + timedelta(days=90, minutes=10))
     assert kept() == 1

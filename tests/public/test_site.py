@@ -12,12 +12,16 @@ import brotli
 import pytest
 import sqlalchemy as sa
 
-from statuspage import create_app
 from statuspage.db import db
-from statuspage.domain import components, corrections, incidents, pages
+from statuspage.domain import page_settings
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.status import ComponentStatus, IncidentStatus
-from statuspage.domain.timeline import Moment
+from statuspage.domain.incidents import corrections
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Moment
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from tests.apps import create_app
 from tests.conftest import on_sqlite
 from tests.public import site
 from tests.public.site import Page, text_of
@@ -41,10 +45,10 @@ def test_the_front_page_says_what_is_wrong_since_when_and_what_is_fine(client, w
 def test_an_incident_does_not_answer_for_trouble_that_is_not_its_own(client, committed, world, at):
     with committed():
         webhooks = components.get(world.webhooks)
-        components.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=3))
+        claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=3))
     answer = client.get("/")
     assert (
-        "Partial outage since 12:22 CET. Besides, Webhooks is down."
+        "Partial outage since 12:22 CET. Also, Webhooks is down."
         " Everything else is operational." in text_of(answer)
     )
     assert 'class="state major"' in answer.text
@@ -57,7 +61,7 @@ def test_lesser_trouble_is_not_called_operational(client, committed, at):
         for name, claim in (("Mail", site.MAJOR), ("Search", site.DEGRADED), ("API", None)):
             component = site.a_component(name, at)
             if claim:
-                components.set_status(component, claim, by=SYSTEM, at=at - timedelta(hours=1))
+                claims_store.set_status(component, claim, by=SYSTEM, at=at - timedelta(hours=1))
     assert (
         "Mail is down Major outage since 12:00 CET."
         " 1 other component is affected less. Everything else is operational."
@@ -154,7 +158,7 @@ def test_without_trouble_the_page_says_so(client, committed, at):
     with committed():
         site.a_page(at)
         site.a_component("Website", at)
-    assert "All systems operational No incident is open." in text_of(client.get("/"))
+    assert "All systems operational No open incidents." in text_of(client.get("/"))
 
 
 @on_sqlite
@@ -174,10 +178,10 @@ def test_an_incident_tells_its_figures_and_its_moments(client, committed, world,
         site.resolve(incidents.get(world.open), at + timedelta(minutes=40))
     words = text_of(client.get(f"/incidents/{world.open}"))
     assert "10 Mar, 12:22–13:40 CET · 1 h 18 min" in words
-    assert "Until detected 4 min" in words
-    assert "Until first update 6 min" in words
-    assert "Until restored 1 h 18 min" in words
-    assert "Updates kept on time 1 of 2" in words
+    assert "Detected after 4 min" in words
+    assert "First update after 6 min" in words
+    assert "Restored after 1 h 18 min" in words
+    assert "Promised updates on time 1 of 2" in words
     assert "Card payments: Partial outage, 12 %, EU → Operational" in words
 
 
@@ -341,10 +345,10 @@ def test_the_calendar_has_a_figure_for_each_month(client, world):
 def test_a_status_set_by_hand_is_explained_as_such(client, committed, world, at):
     with committed():
         webhooks = components.get(world.webhooks)
-        components.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=1))
+        claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=1))
     words = text_of(client.get(f"/components/{world.webhooks}"))
     assert "Major outage" in words
-    assert "Set by hand" in words
+    assert "Set manually" in words
     assert "since 12:00 CET" in words
 
 
@@ -460,8 +464,8 @@ def test_texts_of_staff_can_not_break_out_of_the_page(client, committed, at):
 def test_the_page_wears_the_colours_and_the_logo_it_was_given(client, committed, world, at):
     before = META.findall(client.get("/").text)
     with committed():
-        page = pages.get()
-        pages.edit(
+        page = page_settings.get()
+        page_settings.edit(
             page,
             name=page.name,
             time_zone=page.time_zone,
@@ -472,7 +476,7 @@ def test_the_page_wears_the_colours_and_the_logo_it_was_given(client, committed,
             by=SYSTEM,
             at=at,
         )
-        pages.set_logo(page, PNG, by=SYSTEM, at=at)
+        page_settings.set_logo(page, PNG, by=SYSTEM, at=at)
     answer = client.get("/")
     assert ":root{--accent:#aa00aa}" in answer.text
     assert ":root{--accent:#ffaaff}" in answer.text
@@ -608,7 +612,7 @@ def test_a_miss_asks_the_same_number_of_queries_however_much_there_is(
             else:
                 incident = site.an_open_incident(row, at)
                 site.say(incident, "More.", at, row, status=IncidentStatus.MONITORING)
-            components.set_status(rows[-n - 1], site.DEGRADED, by=SYSTEM, at=at)
+            claims_store.set_status(rows[-n - 1], site.DEGRADED, by=SYSTEM, at=at)
         site.a_past_incident(components.get(world.cards), at - timedelta(days=8), at)
         busy = incidents.get(world.open)
         for n, row in enumerate(rows[:30]):
@@ -633,7 +637,7 @@ def test_statuses_are_told_in_words_beside_their_colours(client, committed, at):
         site.a_page(at)
         for status in ComponentStatus:
             row = site.a_component(f"With {status.value}", at)
-            components.set_status(row, site.Claim(status), by=SYSTEM, at=at)
+            claims_store.set_status(row, site.Claim(status), by=SYSTEM, at=at)
     words = text_of(client.get("/"))
     for status in ComponentStatus:
         assert f"With {status.value} {status.label}" in words

@@ -9,14 +9,20 @@ from urllib.parse import urlsplit
 import pytest
 import sqlalchemy as sa
 
-from statuspage import links
 from statuspage.db import db
-from statuspage.domain import incidents, subscribers
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Contact, Subscriber, SubscriberState
-from statuspage.links import Purpose
-from statuspage.notify import jobs
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import (
+    Channel,
+    Contact,
+    Subscriber,
+    SubscriberState,
+)
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
+from statuspage.notify import worker
 from tests.conftest import SECRET, on_sqlite
 from tests.public import site
 
@@ -77,7 +83,7 @@ def link(one: Subscriber, purpose: Purpose) -> str:
         Purpose.UNSUBSCRIBE: "/subscriptions/unsubscribe/",
         Purpose.MANAGE: "/subscriptions/",
     }
-    return paths[purpose] + links.token(SECRET, purpose, one.public_id)
+    return paths[purpose] + signed_links.token(SECRET, purpose, one.public_id)
 
 
 @pytest.fixture
@@ -392,12 +398,12 @@ def test_an_address_that_nobody_confirms_is_erased_after_two_days(
     soon = at + subscribers.CONFIRM_WITHIN
     traveller.move_to(soon - timedelta(seconds=1))
     assert client.get(path).status_code == 200
-    jobs.keep_house(app, soon - timedelta(seconds=1))
+    worker.delete_expired(app, soon - timedelta(seconds=1))
     assert len(stored()) == 1
     # Nobody can confirm any more, whether or not the worker was there.
     traveller.move_to(soon)
     assert client.get(path).status_code == 404
-    jobs.keep_house(app, soon)
+    worker.delete_expired(app, soon)
     assert stored() == []
     assert client.post(path).status_code == 404
 

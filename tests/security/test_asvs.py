@@ -5,13 +5,17 @@ import re
 
 import pytest
 
-from statuspage import links, logs
 from statuspage.config import PROJECT
-from statuspage.domain import incidents, pages, sessions, staff, tokens
+from statuspage.domain import page_settings, tokens
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import sessions
+from statuspage.domain.staff.members import Role
 from statuspage.domain.tokens import Scope
-from statuspage.links import Purpose
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
+from statuspage.observability import logging as logs
 from tests.admin.conftest import Browser
 from tests.conftest import SECRET, on_sqlite
 
@@ -46,7 +50,7 @@ def test_every_row_of_levels_1_and_2_is_told_once_and_with_what_holds_it():
 def ada(app, committed, at):
     """The browser of an owner."""
     with committed():
-        pages.create("Northwind", by=SYSTEM, at=at)
+        page_settings.create("Northwind", by=SYSTEM, at=at)
         staff.create(
             "ada@example.com", name="Ada", role=Role.OWNER, password=PASSWORD, by=SYSTEM, at=at
         )
@@ -83,7 +87,7 @@ def test_trace_is_refused(client, address):
 @on_sqlite
 def test_a_query_is_never_taken_for_a_form(app, committed, at):
     with committed():
-        pages.create("Northwind", by=SYSTEM, at=at)
+        page_settings.create("Northwind", by=SYSTEM, at=at)
         staff.create(
             "bea@example.com", name="Bea", role=Role.EDITOR, password=PASSWORD, by=SYSTEM, at=at
         )
@@ -99,7 +103,7 @@ def test_a_query_is_never_taken_for_a_form(app, committed, at):
 @on_sqlite
 def test_what_must_not_be_guessed_is_long_enough(app, committed, at):
     with committed():
-        pages.create("Northwind", by=SYSTEM, at=at)
+        page_settings.create("Northwind", by=SYSTEM, at=at)
         person = staff.create(
             "bea@example.com", name="Bea", role=Role.EDITOR, password=None, by=SYSTEM, at=at
         )
@@ -107,8 +111,8 @@ def test_what_must_not_be_guessed_is_long_enough(app, committed, at):
         found = [
             token.removeprefix(tokens.PREFIX),
             staff.create_sign_in_link(person, at=at),
-            sessions.begin(person.id, browser="", at=at),
-            links.token(SECRET, Purpose.MANAGE, "k").partition(".")[2],
+            sessions.start(person.id, browser="", at=at),
+            signed_links.token(SECRET, Purpose.MANAGE, "k").partition(".")[2],
         ]
     for text in found:
         assert len(text) * 6 >= 160, "letters of base64, six bits each"
@@ -136,7 +140,7 @@ def test_no_check_of_a_certificate_is_switched_off():
 @on_sqlite
 def test_fields_that_are_not_declared_change_nothing(app, client, committed, at):
     with committed():
-        page = pages.create("Northwind", by=SYSTEM, at=at)
+        page = page_settings.create("Northwind", by=SYSTEM, at=at)
         _, token = tokens.create("CI", scopes=list(Scope), by=SYSTEM, at=at)
         page_id = page.public_id
     asked = {"name": "Cards declined", "status": "investigating", "body": "Some are."}

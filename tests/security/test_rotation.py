@@ -3,13 +3,15 @@
 import pytest
 from pydantic import ValidationError
 
-from statuspage import links
 from statuspage.config import Settings
-from statuspage.domain import pages, staff, subscribers
+from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.staff import Role
-from statuspage.domain.subscribers import Channel, Contact
-from statuspage.links import Purpose
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import Channel, Contact
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
 from tests.admin.conftest import Browser
 from tests.conftest import SECRET, on_sqlite
 
@@ -21,7 +23,7 @@ PASSWORD = "five words nobody would guess"
 
 def test_sessions_end_with_their_key_and_links_live_while_it_is_listed(app, another, committed, at):
     with committed():
-        pages.create("Northwind", time_zone="UTC", by=SYSTEM, at=at)
+        page_settings.create("Northwind", time_zone="UTC", by=SYSTEM, at=at)
         staff.create(
             "ada@example.com", name="Ada", role=Role.OWNER, password=PASSWORD, by=SYSTEM, at=at
         )
@@ -30,7 +32,7 @@ def test_sessions_end_with_their_key_and_links_live_while_it_is_listed(app, anot
     browser = Browser(app)
     browser.sign_in("ada@example.com", PASSWORD)
     assert browser.get("/admin/").status_code == 200
-    link = f"/subscriptions/{links.token(SECRET, Purpose.MANAGE, reader)}"
+    link = f"/subscriptions/{signed_links.token(SECRET, Purpose.MANAGE, reader)}"
 
     for listed, status in ((SECRET, 200), (f"a-key-of-long-ago-1 {SECRET}", 200), ("", 404)):
         client = another(secret_key=NEW, old_secret_keys=listed).test_client()

@@ -10,16 +10,20 @@ import sqlalchemy as sa
 from lxml import etree
 
 from statuspage.db import db
-from statuspage.domain import components, corrections, incidents, pages, postmortems, subscribers
+from statuspage.domain import page_settings
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.postmortems import Action, Part
-from statuspage.domain.status import IncidentStatus
-from statuspage.domain.subscribers import Channel, Contact
-from statuspage.domain.timeline import Facts
-from statuspage.mirror.addresses import CONSTANT, of_component
-from statuspage.notify import news, samples
+from statuspage.domain.incidents import corrections, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.postmortems import Action, Part
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import Channel, Contact
+from statuspage.export.addresses import CONSTANT, of_component
+from statuspage.notify import email_examples, message
 from statuspage.notify.channels import email
-from statuspage.notify.news import NewsKind
+from statuspage.notify.message import MessageKind
 from tests.conftest import on_sqlite
 from tests.mirror.conftest import a_mirror, bring
 from tests.public import site
@@ -78,7 +82,7 @@ def texts(answer):
 
 
 def evil_world(at):
-    pages.create(SHORT, time_zone="UTC", by=SYSTEM, at=at)
+    page_settings.create(SHORT, time_zone="UTC", by=SYSTEM, at=at)
     group = components.add_group(EVIL, description=EVIL, by=SYSTEM, at=at)
     one = site.a_component(EVIL, at, group=group, description=EVIL)
     opened = incidents.open_incident(
@@ -142,12 +146,12 @@ def test_nothing_that_is_typed_runs_in_a_mail_or_adds_a_header(app, committed, a
     with committed():
         evil_world(at)
     base = app.config["SETTINGS"].base_url
-    reader = samples.reader("bea@example.com", base)
+    reader = email_examples.reader("bea@example.com", base)
     walked = 0
     with app.app_context():
         for event in db.session.scalars(sa.select(Event)):
-            told = news.of(event, at=at, base_url=base)
-            if told is None or told.kind is NewsKind.COMPONENT:
+            told = message.of(event, at=at, base_url=base)
+            if told is None or told.kind is MessageKind.COMPONENT:
                 continue
             composed = email.compose(told, reader, sender="status@example.com", host="example.com")
             mail = message_from_bytes(composed.as_bytes(), policy=policy.default)

@@ -14,11 +14,11 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from statuspage.db import db
-from statuspage.domain import subscribers
 from statuspage.domain.events import Actor
-from statuspage.domain.subscribers import Channel, Subscriber
-from statuspage.notify import ledger
-from statuspage.notify.ledger import Delivery
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
+from statuspage.notify import deliveries
+from statuspage.notify.deliveries import Delivery
 
 MOST_SOFT = 5
 """So many of the last mails came back, each for a reason that may pass: no more are sent."""
@@ -56,7 +56,7 @@ def key_in(text: str | None) -> str | None:
     return found[0] if found else None
 
 
-def take(found: Iterable[Bounce], *, by: Actor, at: datetime) -> int:
+def record(found: Iterable[Bounce], *, by: Actor, at: datetime) -> int:
     """Write down what came back and draw the consequence; returns how many were ours.
 
     A bounce that is told twice counts once. The caller commits.
@@ -66,7 +66,7 @@ def take(found: Iterable[Bounce], *, by: Actor, at: datetime) -> int:
 
 def _take(bounce: Bounce, by: Actor, at: datetime) -> bool:
     sent = _by_key(bounce.key) if bounce.key else _by_address(bounce.address, at)
-    news = [one for one in sent if ledger.come_back(one, bounce.reason, at=at)]
+    news = [one for one in sent if deliveries.mark_bounced(one, bounce.reason, at=at)]
     for delivery in sent if bounce.verdict is Verdict.COMPLAINT else news:
         subscriber = db.session.get_one(Subscriber, delivery.subscriber_id)
         if subscriber.channel is Channel.EMAIL:
@@ -77,7 +77,7 @@ def _take(bounce: Bounce, by: Actor, at: datetime) -> bool:
 def _conclude(verdict: Verdict, subscriber: Subscriber, by: Actor, at: datetime) -> None:
     if verdict is Verdict.COMPLAINT:
         subscribers.unsubscribe(subscriber, by=by, at=at)
-    elif verdict is Verdict.HARD or ledger.came_back_in_a_row(subscriber, MOST_SOFT):
+    elif verdict is Verdict.HARD or deliveries.came_back_in_a_row(subscriber, MOST_SOFT):
         subscribers.quarantine(subscriber, by=by, at=at)
 
 

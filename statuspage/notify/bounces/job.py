@@ -13,13 +13,13 @@ from statuspage.db import db
 from statuspage.domain.events import SYSTEM
 from statuspage.notify import bounces
 from statuspage.notify.bounces import mailbox, reports
-from statuspage.notify.troubles import Troubles
+from statuspage.notify.failure_log import FailureLog
 
-troubles = Troubles()
+troubles = FailureLog()
 log = structlog.get_logger(__name__)
 
 
-def schedule(queue: Huey, app: Flask) -> None:
+def register(queue: Huey, app: Flask) -> None:
     """Have the mailbox that the settings name read by this queue."""
     queue.periodic_task(crontab(minute="*/5"), name="fetch_bounces")(partial(_run, app))
 
@@ -33,7 +33,7 @@ def fetch(app: Flask, at: datetime) -> int:
     taken = 0
     for mail in mailbox.unread(app.config["SETTINGS"].bounce_imap_url):
         with app.app_context():
-            taken += bounces.take(reports.read(mail), by=SYSTEM, at=at)
+            taken += bounces.record(reports.read(mail), by=SYSTEM, at=at)
             db.session.commit()
     if taken:
         log.info("bounces.processed", number=taken)

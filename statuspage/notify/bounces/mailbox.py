@@ -14,7 +14,7 @@ MAX_BYTES = 256 * 1024
 
 
 class MailboxError(Exception):
-    """The mailbox can not be read now; one sentence without a password."""
+    """The mailbox cannot be read now; one sentence without a password."""
 
 
 def unread(url: str) -> Iterator[bytes]:

@@ -10,27 +10,27 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped, unmentioned
-from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import body_of, judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Answered, Outgoing
+from statuspage.lib.http_client import HttpClient, Response
+from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.http import body_of, judge, post_json
+from statuspage.notify.chat_message import chat_message, clipped, unmentioned
+from statuspage.notify.message import Message, Recipient
 
 Json = dict[str, Any]
 UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK = 10008, 10015
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = Outgoing(settings.outgoing_networks)
+    outgoing = HttpClient(settings.outgoing_networks)
 
-    def send(news: News, to: Recipient) -> str | None:
+    def send(news: Message, to: Recipient) -> str | None:
         told = message(news, to)
         if to.earlier and to.earlier.isascii() and to.earlier.isdecimal():
             edited = post_json(outgoing, _address(to, to.earlier), told, method="PATCH")
             if body_of(edited).get("code") != UNKNOWN_MESSAGE:
                 _judge(edited)
                 # Nobody is notified of an edit: an end and a reminder are posted too.
-                if not brief(news, to).wants_notice:
+                if not chat_message(news, to).wants_notice:
                     return to.earlier
         answered = post_json(outgoing, _address(to), told)
         _judge(answered)
@@ -40,8 +40,8 @@ def sender(settings: Settings) -> Send:
     return send
 
 
-def message(news: News, to: Recipient) -> Json:
-    one = brief(news, to)
+def message(news: Message, to: Recipient) -> Json:
+    one = chat_message(news, to)
     room = one.room(2800, 1000)
     embed = {
         "title": clipped(one.headline, 256, shown=escape),
@@ -71,7 +71,7 @@ def _address(to: Recipient, message_id: str | None = None) -> str:
     return urlunsplit(parts._replace(path=path, query=query))
 
 
-def _judge(answered: Answered) -> None:
+def _judge(answered: Response) -> None:
     if answered.status == 404 and body_of(answered).get("code") == UNKNOWN_WEBHOOK:
         raise Failed("Discord: the webhook was deleted.", is_gone=True)
     judge(answered)

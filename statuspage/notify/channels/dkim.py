@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
-from statuspage import rsa_key
+import dkim
+
 from statuspage.config import Settings
+from statuspage.lib import rsa_key
 
 Sign = Callable[[bytes], bytes]
 """A mail with its signature before it."""
@@ -32,8 +34,6 @@ def signer(settings: Settings) -> Sign:
     if settings.dkim_key is None:
         return lambda mail: mail
     # Only a worker that signs needs it.
-    import dkim
-
     key = rsa_key.read(settings.dkim_key).encode()
     selector, domain = settings.dkim_selector.encode(), settings.dkim_domain.encode()
     headers = [name.lower().encode() for name in SIGNED + ONLY_ONCE]

@@ -20,11 +20,11 @@ from functools import cached_property
 from urllib.parse import unquote, urlsplit
 
 from statuspage.config import Settings
-from statuspage.notify import mails
+from statuspage.notify import email_message
 from statuspage.notify.bounces import reports
-from statuspage.notify.channels import Failed, Way
+from statuspage.notify.channels.base import ChannelSender, Failed
 from statuspage.notify.channels.dkim import Sign, signer
-from statuspage.notify.news import News, Recipient
+from statuspage.notify.message import Message, Recipient
 
 STEP_S = 8.0
 """How long a server may take for one step of the conversation."""
@@ -50,15 +50,15 @@ for _name in ("References", "List-Id", "List-Unsubscribe"):
 POLICY = default.clone(header_factory=_HEADERS)
 
 
-def way(settings: Settings, *, slots: int) -> Way:
+def channel_sender(settings: Settings, *, slots: int) -> ChannelSender:
     post = Post(settings)
     host = urlsplit(settings.base_url).hostname or "localhost"
 
-    def send(news: News, to: Recipient) -> None:
+    def send(news: Message, to: Recipient) -> None:
         message = compose(news, to, sender=settings.mail_from, host=host)
         post.send(message, to.key, to.address)
 
-    return Way(send, slots, post.close)
+    return ChannelSender(send, slots, post.close)
 
 
 class Post:
@@ -85,9 +85,9 @@ class Post:
         return signer(self._settings)
 
 
-def compose(news: News, to: Recipient, *, sender: str, host: str) -> EmailMessage:
+def compose(news: Message, to: Recipient, *, sender: str, host: str) -> EmailMessage:
     """The mail with all its headers."""
-    written = mails.write(news, to)
+    written = email_message.render(news, to)
     message = EmailMessage(POLICY)
     message["From"] = Address(news.page.name, addr_spec=sender)
     message["To"] = Address(addr_spec=to.address)

@@ -10,19 +10,19 @@ from html import escape
 from typing import Any
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped
-from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import body_of, judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.lib.http_client import HttpClient
+from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.http import body_of, judge, post_json
+from statuspage.notify.chat_message import chat_message, clipped
+from statuspage.notify.message import Message, Recipient
 
 Json = dict[str, Any]
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = Outgoing(settings.outgoing_networks)
+    outgoing = HttpClient(settings.outgoing_networks)
 
-    def send(news: News, to: Recipient) -> None:
+    def send(news: Message, to: Recipient) -> None:
         joint = "&" if "?" in to.address else "?"
         option = f"{joint}messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"
         answered = post_json(outgoing, to.address + option, message(news, to))
@@ -33,8 +33,8 @@ def sender(settings: Settings) -> Send:
     return send
 
 
-def message(news: News, to: Recipient) -> Json:
-    one = brief(news, to)
+def message(news: Message, to: Recipient) -> Json:
+    one = chat_message(news, to)
     widgets = [_paragraph(one.body, 9000)]
     for label, text in one.rows:
         widgets.append(_paragraph(text, one.room(14_000, 5000), before=f"<b>{label}</b><br>"))

@@ -8,20 +8,20 @@ import re
 from typing import Any
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped, unmentioned
-from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import body_of, judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.lib.http_client import HttpClient
+from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.http import body_of, judge, post_json
+from statuspage.notify.chat_message import chat_message, clipped, unmentioned
+from statuspage.notify.message import Message, Recipient
 
 Json = dict[str, Any]
 GONE = {"web.incoming_webhook.invalid.app_error", "store.sql_webhooks.get_incoming.app_error"}
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = Outgoing(settings.outgoing_networks)
+    outgoing = HttpClient(settings.outgoing_networks)
 
-    def send(news: News, to: Recipient) -> None:
+    def send(news: Message, to: Recipient) -> None:
         answered = post_json(outgoing, to.address, message(news, to))
         # What else is not found may be a proxy whose server is away.
         if answered.status in (400, 404) and body_of(answered).get("id") in GONE:
@@ -31,8 +31,8 @@ def sender(settings: Settings) -> Send:
     return send
 
 
-def message(news: News, to: Recipient) -> Json:
-    one = brief(news, to)
+def message(news: Message, to: Recipient) -> Json:
+    one = chat_message(news, to)
     room = one.room(8000, 3000)
     said = "\n\n".join(filter(None, (escape(one.state), clipped(one.body, 5000, shown=escape))))
     links = f"[{one.link_label}]({one.link}) · [Change or stop]({one.manage_url})"

@@ -8,20 +8,20 @@ blocks. All texts of a message together are refused from about 13,000 on, so our
 from typing import Any
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped
-from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.lib.http_client import HttpClient
+from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.http import judge, post_json
+from statuspage.notify.chat_message import chat_message, clipped
+from statuspage.notify.message import Message, Recipient
 
 Json = dict[str, Any]
 GONE = {b"no_service", b"no_team", b"channel_is_archived", b"channel_not_found"}
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = Outgoing(settings.outgoing_networks)
+    outgoing = HttpClient(settings.outgoing_networks)
 
-    def send(news: News, to: Recipient) -> None:
+    def send(news: Message, to: Recipient) -> None:
         answered = post_json(outgoing, to.address, message(news, to))
         if answered.status in (403, 404, 410) and answered.body.strip() in GONE:
             raise Failed("Slack: the webhook or its channel is gone.", is_gone=True)
@@ -30,9 +30,9 @@ def sender(settings: Settings) -> Send:
     return send
 
 
-def message(news: News, to: Recipient) -> Json:
+def message(news: Message, to: Recipient) -> Json:
     """`text` is what notifications show; the blocks are the message."""
-    one = brief(news, to)
+    one = chat_message(news, to)
     blocks: list[Json] = [{"type": "header", "text": _plain(one.headline, 150)}]
     if one.state:
         blocks.append({"type": "context", "elements": [_plain(one.state, 300)]})

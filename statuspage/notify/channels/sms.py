@@ -10,12 +10,12 @@ import json
 from urllib.parse import quote, unquote, urlsplit
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped
-from statuspage.notify.channels import Send
-from statuspage.notify.channels.answers import judge
-from statuspage.notify.mails import step
-from statuspage.notify.news import News, NewsKind, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.lib.http_client import HttpClient
+from statuspage.notify.channels.base import Send
+from statuspage.notify.channels.http import judge
+from statuspage.notify.chat_message import chat_message, clipped
+from statuspage.notify.email_message import step
+from statuspage.notify.message import Message, MessageKind, Recipient
 
 MOST = 160
 """Characters of one message."""
@@ -23,9 +23,9 @@ MOST = 160
 
 def sender(settings: Settings) -> Send:
     gateway = settings.sms_url or ""
-    outgoing = Outgoing(settings.outgoing_networks, trusted=urlsplit(gateway).hostname)
+    outgoing = HttpClient(settings.outgoing_networks, trusted=urlsplit(gateway).hostname)
 
-    def send(news: News, to: Recipient) -> None:
+    def send(news: Message, to: Recipient) -> None:
         text = message(news, to)
         if text is None:
             return
@@ -47,11 +47,11 @@ def sender(settings: Settings) -> Send:
     return send
 
 
-def message(news: News, to: Recipient) -> str | None:
+def message(news: Message, to: Recipient) -> str | None:
     """At most `MOST` characters with the link; None for what a phone is not told."""
     if not _is_told(news):
         return None
-    one = brief(news, to)
+    one = chat_message(news, to)
     link = one.link.partition("#")[0]
     said = " ".join(f"{one.page_name}: {step(news)} {one.headline}".split())
     room = MOST - len(link) - 1
@@ -69,15 +69,15 @@ def _headers(gateway: str, kind: str) -> dict[str, str]:
     return headers
 
 
-def _is_told(news: News) -> bool:
+def _is_told(news: Message) -> bool:
     incident, update = news.incident, news.update
     if incident is None:
         return True
-    if update is None or news.kind is NewsKind.CORRECTION:
+    if update is None or news.kind is MessageKind.CORRECTION:
         return False
     if news.is_reminder:
         return True
-    if news.kind is NewsKind.MAINTENANCE:
+    if news.kind is MessageKind.MAINTENANCE:
         begins = update.status.value == "in_progress" and update.is_first_of_status
         return begins or update.status.is_over
     first = incident.updates[-1]

@@ -9,20 +9,20 @@ import json
 from typing import Any
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped
-from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import body_of, judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Answered, Outgoing
+from statuspage.lib.http_client import HttpClient, Response
+from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.http import body_of, judge, post_json
+from statuspage.notify.chat_message import chat_message, clipped
+from statuspage.notify.message import Message, Recipient
 
 Json = dict[str, Any]
 COLOURS = {"ok": "Good", "maint": "Accent", "degraded": "Warning", "partial": "Warning"}
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = Outgoing(settings.outgoing_networks)
+    outgoing = HttpClient(settings.outgoing_networks)
 
-    def send(news: News, to: Recipient) -> None:
+    def send(news: Message, to: Recipient) -> None:
         answered = post_json(outgoing, to.address, message(news, to))
         if answered.status == 404 and _code(answered) == "WorkflowNotFound":
             raise Failed("Microsoft Teams: the workflow was deleted.", is_gone=True)
@@ -31,8 +31,8 @@ def sender(settings: Settings) -> Send:
     return send
 
 
-def message(news: News, to: Recipient) -> Json:
-    one = brief(news, to)
+def message(news: Message, to: Recipient) -> Json:
+    one = chat_message(news, to)
     colour = COLOURS.get(one.tone, "Attention" if one.tone == "major" else "Default")
     body = [_text(_run(one.headline, 600, weight="Bolder", size="Large", color=colour))]
     if one.state:
@@ -72,6 +72,6 @@ def _weight(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode())
 
 
-def _code(answered: Answered) -> object:
+def _code(answered: Response) -> object:
     error = body_of(answered).get("error")
     return error.get("code") if isinstance(error, dict) else None

@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from statuspage.config import Settings
-from statuspage.notify.brief import brief, clipped, units, unmentioned
-from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import body_of, judge, post_json
-from statuspage.notify.news import News, Recipient
-from statuspage.notify.outgoing import Answered, Outgoing
+from statuspage.lib.http_client import HttpClient, Response
+from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.http import body_of, judge, post_json
+from statuspage.notify.chat_message import chat_message, clipped, units, unmentioned
+from statuspage.notify.message import Message, Recipient
 
 Json = dict[str, Any]
 _COMMAND = re.compile(r"(?<![\w/<])/(?=\w)")
@@ -24,10 +24,10 @@ _COMMAND = re.compile(r"(?<![\w/<])/(?=\w)")
 
 def sender(settings: Settings) -> Send:
     base = settings.telegram_url
-    outgoing = Outgoing(settings.outgoing_networks, trusted=urlsplit(base).hostname)
+    outgoing = HttpClient(settings.outgoing_networks, trusted=urlsplit(base).hostname)
     url = f"{base.rstrip('/')}/bot{settings.telegram_token}/sendMessage"
 
-    def send(news: News, to: Recipient) -> str | None:
+    def send(news: Message, to: Recipient) -> str | None:
         told = message(news, to)
         answered = post_json(outgoing, url, told)
         if answered.status == 400 and (moved := _moved_to(answered)) is not None:
@@ -40,8 +40,8 @@ def sender(settings: Settings) -> Send:
     return send
 
 
-def message(news: News, to: Recipient) -> Json:
-    one = brief(news, to)
+def message(news: Message, to: Recipient) -> Json:
+    one = chat_message(news, to)
     room = one.room(1600, 900)
     said = [f"<b>{_typed(one.headline, 300)}</b>", _typed(one.state, 200), _typed(one.body, 1700)]
     said += [f"<b>{label}</b>: {_typed(text, room)}" for label, text in one.rows]
@@ -69,13 +69,13 @@ def _typed(text: str, most: int) -> str:
     )
 
 
-def _moved_to(answered: Answered) -> int | None:
+def _moved_to(answered: Response) -> int | None:
     parameters = body_of(answered).get("parameters")
     found = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
     return found if isinstance(found, int) else None
 
 
-def _judge(answered: Answered) -> None:
+def _judge(answered: Response) -> None:
     if answered.status == 403:
         raise Failed("Telegram: the bot was blocked or removed.", is_gone=True)
     if answered.status in (401, 404):

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.notify.brief import Brief, brief, clipped
-from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import judge
-from statuspage.notify.news import News, NewsKind, Recipient
-from statuspage.notify.outgoing import Outgoing
+from statuspage.lib.http_client import HttpClient
+from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.http import judge
+from statuspage.notify.chat_message import ChatMessage, chat_message, clipped
+from statuspage.notify.message import Message, MessageKind, Recipient
 from statuspage.notify.push_encryption import MOST_BYTES, authorization, encrypt
 
 GLYPHS = {
@@ -35,20 +35,20 @@ WORTH_READING = timedelta(days=7)
 """A postmortem is as good next week."""
 
 URGENCY = {
-    NewsKind.INCIDENT: "high",
-    NewsKind.CONFIRMATION: "high",
-    NewsKind.TEST: "high",
-    NewsKind.POSTMORTEM: "low",
+    MessageKind.INCIDENT: "high",
+    MessageKind.CONFIRMATION: "high",
+    MessageKind.TEST: "high",
+    MessageKind.POSTMORTEM: "low",
 }
 """RFC 8030 §5.3; `normal` for all else. A phone that saves its battery waits with the others."""
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = Outgoing(settings.outgoing_networks)
+    outgoing = HttpClient(settings.outgoing_networks)
     is_secure = settings.base_url.startswith("https://")
     contact = settings.base_url if is_secure else f"mailto:{settings.mail_from}"
 
-    def send(news: News, to: Recipient) -> None:
+    def send(news: Message, to: Recipient) -> None:
         service = urlsplit(to.address)
         if to.push is None or service.scheme != "https":
             raise Failed("This browser cannot receive messages.", is_final=True)
@@ -74,13 +74,13 @@ def sender(settings: Settings) -> Send:
     return send
 
 
-def lifetime(news: News) -> timedelta:
-    return WORTH_READING if news.kind is NewsKind.POSTMORTEM else WORTH_TELLING
+def lifetime(news: Message) -> timedelta:
+    return WORTH_READING if news.kind is MessageKind.POSTMORTEM else WORTH_TELLING
 
 
-def message(news: News, to: Recipient) -> dict[str, str]:
+def message(news: Message, to: Recipient) -> dict[str, str]:
     """What the browser's worker reads: words, and where they lead."""
-    if news.kind is NewsKind.CONFIRMATION:
+    if news.kind is MessageKind.CONFIRMATION:
         return {
             "title": f"{GLYPHS['ok']} {clipped(news.page.name, MOST_HEADLINE)}",
             "body": "From now on you are told here. Press to choose what you hear of.",
@@ -90,7 +90,7 @@ def message(news: News, to: Recipient) -> dict[str, str]:
             "confirm": to.confirm_url,
             "tag": "subscription",
         }
-    one = brief(news, to)
+    one = chat_message(news, to)
     glyph = GLYPHS.get(one.tone)
     headline = clipped(one.headline, MOST_HEADLINE)
     return {
@@ -109,7 +109,7 @@ def _packed(told: dict[str, str]) -> bytes:
     return sent
 
 
-def _lines(one: Brief) -> list[str]:
+def _lines(one: ChatMessage) -> list[str]:
     """First what is wrong and for whom, as only the first lines are sure to be read."""
     affected = ", ".join(f"{name}: {stands}" for name, stands in one.components)
     facts = [clipped(f"{label}: {text}", MOST_FACT) for label, text in one.facts]
@@ -117,7 +117,7 @@ def _lines(one: Brief) -> list[str]:
     return [line for line in lines if line]
 
 
-def _topic(news: News) -> str | None:
+def _topic(news: Message) -> str | None:
     """The same for all news of an incident: what was not delivered yet is replaced.
 
     RFC 8030 §5.4: 32 characters of base64url at most. Hashed, as the service reads it.

@@ -14,13 +14,13 @@ from typing import Any
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.notify.channels import Failed, Send
-from statuspage.notify.channels.answers import judge
-from statuspage.notify.news import News, NewsKind, Recipient
-from statuspage.notify.outgoing import Outgoing
-from statuspage.page import statuspage
-from statuspage.page.statuspage import moment
-from statuspage.page.views import IncidentView
+from statuspage.lib.http_client import HttpClient
+from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.http import judge
+from statuspage.notify.message import Message, MessageKind, Recipient
+from statuspage.page import api_v2
+from statuspage.page.api_v2 import moment
+from statuspage.page.snapshot.values import IncidentView
 
 Json = dict[str, Any]
 
@@ -28,9 +28,9 @@ AGENT = "Statuspage-Webhook/1"
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = Outgoing(settings.outgoing_networks)
+    outgoing = HttpClient(settings.outgoing_networks)
 
-    def send(news: News, to: Recipient) -> None:
+    def send(news: Message, to: Recipient) -> None:
         body = json.dumps(payload(news, to), ensure_ascii=False, separators=(",", ":")).encode()
         at = clock.now()
         # While a receiver still has the secret of an earlier key, its signature goes along.
@@ -63,7 +63,7 @@ def sign(signing_secret: str, message_id: str, at: datetime, body: bytes) -> str
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
-def payload(news: News, to: Recipient) -> Json:
+def payload(news: Message, to: Recipient) -> Json:
     """What Statuspage sends: `meta`, `page`, then an incident or a component."""
     zone = news.page.zone
     told: Json = {
@@ -86,16 +86,16 @@ def payload(news: News, to: Recipient) -> Json:
         one = news.retracted
         retracted = {"id": one.id, "name": one.name, "status": "retracted", "reason": one.reason}
         return told | {"incident": retracted | {"retracted_at": moment(one.at, zone)}}
-    if news.kind is NewsKind.TEST:
+    if news.kind is MessageKind.TEST:
         return told | {"test": {"message": "This is a test. Nothing happened."}}
-    if news.kind is NewsKind.LINK:
+    if news.kind is MessageKind.LINK:
         return told | {"subscription": {"url": to.manage_url}}
-    if news.kind is NewsKind.CONFIRMATION:
+    if news.kind is MessageKind.CONFIRMATION:
         return told | {"confirm": {"url": to.confirm_url}}
     raise Failed(f"There is no payload for {news.kind}.", is_final=True)
 
 
-def _component(news: News) -> Json:
+def _component(news: Message) -> Json:
     one = news.component
     assert one is not None
     row = _row(news, one.id)
@@ -110,8 +110,8 @@ def _component(news: News) -> Json:
     return {"component": row, "component_update": update}
 
 
-def _incident(news: News, one: IncidentView) -> Json:
-    public = statuspage.told(news.present, one)
+def _incident(news: Message, one: IncidentView) -> Json:
+    public = api_v2.told(news.present, one)
     postmortem = one.postmortem
     published_at = postmortem.published_at if postmortem else None
     edited_at = (postmortem.edited_at if postmortem else None) or published_at
@@ -121,7 +121,7 @@ def _incident(news: News, one: IncidentView) -> Json:
         "postmortem_body": postmortem.source if postmortem else None,
         "postmortem_body_last_updated_at": _optional(edited_at, news),
         "postmortem_published_at": _optional(published_at, news),
-        "postmortem_notified_subscribers": news.kind is NewsKind.POSTMORTEM,
+        "postmortem_notified_subscribers": news.kind is MessageKind.POSTMORTEM,
         "postmortem_notified_twitter": False,
         "backfilled": one.is_backfilled,
         "scheduled_for": public.get("scheduled_for"),
@@ -156,8 +156,8 @@ def _update(public: Json) -> Json:
     }
 
 
-def _row(news: News, component_id: str) -> Json:
-    one = statuspage.component(news.page, news.present.components[component_id])
+def _row(news: Message, component_id: str) -> Json:
+    one = api_v2.component(news.page, news.present.components[component_id])
     order = (
         "status",
         "name",
@@ -173,5 +173,5 @@ def _row(news: News, component_id: str) -> Json:
     return {name: one[name] for name in order}
 
 
-def _optional(at: datetime | None, news: News) -> str | None:
+def _optional(at: datetime | None, news: Message) -> str | None:
     return None if at is None else moment(at, news.page.zone)

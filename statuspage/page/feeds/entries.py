@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from statuspage.page.views import PageView
-from statuspage.text import clean
+from statuspage.lib.markdown import clean
+from statuspage.page.snapshot.values import PageView
 
 LANGUAGE = "en-US"
 

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import escape
 
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.lib.markdown import clean
 from statuspage.page.feeds.entries import Entry, Feed, newest_change, one_line
-from statuspage.page.views import IncidentView, PageView, Recent
-from statuspage.text import clean
+from statuspage.page.snapshot.values import IncidentView, PageView, Recent
 
 MAX_ENTRIES = 25
 

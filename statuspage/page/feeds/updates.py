@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import escape
 
-from statuspage.domain.status import IncidentStatus
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.lib.markdown import clean, to_plain
 from statuspage.page.feeds.entries import Entry, Feed, newest_change, one_line
-from statuspage.page.views import (
+from statuspage.page.snapshot.values import (
     ChangeView,
     EditView,
     IncidentPage,
@@ -28,7 +29,6 @@ from statuspage.page.views import (
     Recent,
     UpdateView,
 )
-from statuspage.text import clean, to_plain
 
 MAX_ENTRIES = 50
 

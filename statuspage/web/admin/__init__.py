@@ -18,35 +18,35 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from statuspage import clock
-from statuspage.db import crossed, db
-from statuspage.domain.staff import Permission
-from statuspage.domain.status import ComponentStatus
-from statuspage.page import drawings
+from statuspage.db import db, is_deadlock
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.statuses import ComponentStatus
+from statuspage.page.html import charts
+from statuspage.web import security
 from statuspage.web.admin import (
     account,
-    again,
     audit,
     auth,
     components,
     corrections,
     deliveries,
+    email_previews,
     groups,
     incidents,
-    local,
-    mails,
+    local_time,
+    login_session,
     maintenance,
-    outage,
     overview,
     permissions,
     postmortems,
-    safety,
+    resubmit,
     second_factor,
     settings,
-    signing_in,
     subscribers,
     team,
     templates,
     tokens,
+    unavailable,
 )
 from statuspage.web.admin.forms import show_share
 
@@ -56,7 +56,7 @@ log = structlog.get_logger()
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 bp.before_request(permissions.gate)
-bp.teardown_request(signing_in.note)
+bp.teardown_request(login_session.note)
 for child in (
     overview.bp,
     auth.bp,
@@ -70,7 +70,7 @@ for child in (
     postmortems.bp,
     templates.bp,
     subscribers.bp,
-    mails.bp,
+    email_previews.bp,
     deliveries.bp,
     settings.bp,
     team.bp,
@@ -82,7 +82,7 @@ for child in (
 
 def init_app(app: Flask) -> None:
     """Put the desk on an application."""
-    safety.init_app(app)
+    security.init_app(app)
     app.register_blueprint(bp)
 
 
@@ -94,20 +94,20 @@ def _for_every_screen() -> dict[str, object]:
         "may": _may,
         "show_share": show_share,
         "statuses": list(ComponentStatus),
-        "zone_name": lambda: local.zone().key,
+        "zone_name": lambda: local_time.zone().key,
     }
 
 
 @bp.app_template_filter("outline")
 def _outline(tone: str) -> str:
     """The sign of a tone, the same as on the public page."""
-    return drawings.GLYPHS[tone]
+    return charts.GLYPHS[tone]
 
 
 @bp.app_template_filter("short")
 def _short(moment: object) -> str:
     """A moment in the page's zone, as short as it can be said."""
-    return local.short(moment, local.zone(), now=clock.now())  # type: ignore[arg-type]
+    return local_time.short(moment, local_time.zone(), now=clock.now())  # type: ignore[arg-type]
 
 
 @bp.app_template_filter("until")
@@ -115,8 +115,8 @@ def _until(moment: object) -> str:
     """`in 3 minutes` or `3 minutes ago`."""
     length = moment - clock.now()  # type: ignore[operator]
     if length.total_seconds() < 0:
-        return f"{local.in_words(-length)} ago"
-    return f"in {local.in_words(length)}"
+        return f"{local_time.in_words(-length)} ago"
+    return f"in {local_time.in_words(length)}"
 
 
 @bp.app_template_filter("event_words")
@@ -127,7 +127,7 @@ def _event_words(kind: str) -> str:
 
 
 def _desk_name() -> str:
-    page = local.page()
+    page = local_time.page()
     return page.name if page else "Status page"
 
 
@@ -152,10 +152,10 @@ def _mark(file: Path) -> str:
 
 @bp.errorhandler(CSRFError)
 def _refuse_forgery(_error: CSRFError) -> ResponseReturnValue:
-    return again.page(
+    return resubmit.page(
         "This form has expired",
-        "It was opened before you signed in or out, so we cannot be sure that you sent it."
-        " Nothing was saved. Check it and send it again.",
+        "It was opened before you signed in or out, so we cannot be sure that"
+        " you sent it. Nothing was saved. Check it and send it again.",
         400,
     )
 
@@ -164,14 +164,14 @@ def _refuse_forgery(_error: CSRFError) -> ResponseReturnValue:
 @bp.errorhandler(exc.InterfaceError)
 @bp.errorhandler(exc.TimeoutError)
 def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
-    if crossed(error):
+    if is_deadlock(error):
         return _crossed(error)
     log.error("admin.database_unavailable", error=str(getattr(error, "orig", error)))
     _roll_back()
     if "_login_user" not in g:
         # Flask-Login would ask the database who this is when the page is rendered.
         g._login_user = AnonymousUserMixin()
-    response = again.page(*outage.in_words(getattr(error, "orig", None)), 503)
+    response = resubmit.page(*unavailable.in_words(getattr(error, "orig", None)), 503)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
@@ -181,10 +181,11 @@ def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
 def _crossed(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     log.warning("admin.write_conflict", error=_kind(error))
     _roll_back()
-    return again.page(
+    return resubmit.page(
         "Someone else changed this first",
-        "They changed or removed the same thing at the same moment, so yours was not saved."
-        " Check the current version, then send yours again if it is still right.",
+        "They changed or removed the same thing at the same moment, so yours"
+        " was not saved. Check the current version, then send yours again if it"
+        " is still right.",
         409,
     )
 
@@ -196,9 +197,9 @@ def _unstorable(error: exc.DataError) -> ResponseReturnValue:
     _roll_back()
     if request.method != "POST":
         return _not_found()
-    return again.page(
+    return resubmit.page(
         "This cannot be saved",
-        "It contains characters or numbers that we can't store. Nothing was saved.",
+        "Contains characters we can't store. Nothing was saved.",
         422,
     )
 

@@ -6,22 +6,23 @@ from flask_login import current_user
 from wtforms import PasswordField
 
 from statuspage import clock
-from statuspage.domain import second_factor, sessions, staff
-from statuspage.domain.passwords import MAX_PASSWORD, MIN_PASSWORD
-from statuspage.domain.staff import Permission, Staff
-from statuspage.web.admin import proof, signing_in
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, sessions
+from statuspage.domain.staff.members import Permission, Staff
+from statuspage.domain.staff.passwords import MAX_PASSWORD, MIN_PASSWORD
+from statuspage.web.admin import login_session, reauthentication
 from statuspage.web.admin.permissions import requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 
 
-class PasswordForm(proof.ProofForm):
+class PasswordForm(reauthentication.ProofForm):
     current_password = PasswordField("Current password")
     password = PasswordField("New password")
 
 
-class EndForm(proof.ProofForm):
+class EndForm(reauthentication.ProofForm):
     """Ends sessions. It stands on one screen with the other form, so its field has an id of
     its own."""
 
@@ -36,22 +37,22 @@ def show() -> ResponseReturnValue:
 
 @bp.post("")
 @requires(Permission.VIEW)
-@proof.slowed
+@reauthentication.slowed
 def change_password() -> ResponseReturnValue:
     form = PasswordForm(request.form)
 
     def act() -> str:
         if not _forgot_it():
-            proof.prove(form)
+            reauthentication.prove(form)
         staff.set_password(
             _oneself(),
             form.password.data or "",
             by=current_user.actor,
             at=clock.now(),
-            keep=signing_in.present(),
+            keep=login_session.present(),
             breached=current_app.config["SETTINGS"].breached_passwords,
         )
-        signing_in.renew()
+        login_session.renew()
         return url_for("admin.account.show")
 
     said = "Your password has been changed. All your other sessions have ended."
@@ -60,15 +61,15 @@ def change_password() -> ResponseReturnValue:
 
 @bp.post("/sessions/end-others")
 @requires(Permission.VIEW)
-@proof.slowed
+@reauthentication.slowed
 def end_other_sessions() -> ResponseReturnValue:
     form = EndForm(request.form)
 
     def act() -> str:
-        proof.prove(form)
-        here = signing_in.present()
+        reauthentication.prove(form)
+        here = login_session.present()
         staff.end_sessions(_oneself(), by=current_user.actor, at=clock.now(), keep=here)
-        signing_in.renew()
+        login_session.renew()
         return url_for("admin.account.show", _anchor="sessions")
 
     said = "You are now signed out everywhere else."
@@ -77,7 +78,7 @@ def end_other_sessions() -> ResponseReturnValue:
 
 @bp.post("/sessions/<public_id>/end")
 @requires(Permission.VIEW)
-@proof.slowed
+@reauthentication.slowed
 def end_session(public_id: str) -> ResponseReturnValue:
     """One of one's own; nobody ends another's here."""
     found = next((one for one in _sessions() if one.public_id == public_id), None)
@@ -86,7 +87,7 @@ def end_session(public_id: str) -> ResponseReturnValue:
     form = EndForm(request.form)
 
     def act() -> str:
-        proof.prove(form)
+        reauthentication.prove(form)
         sessions.end(found)
         return url_for("admin.account.show", _anchor="sessions")
 
@@ -97,7 +98,7 @@ def end_session(public_id: str) -> ResponseReturnValue:
 
 def _forgot_it() -> bool:
     """A link that an owner made just now is proof enough: it is the way back in."""
-    return signing_in.came_by_link_within(proof.FRESH)
+    return login_session.came_by_link_within(reauthentication.FRESH)
 
 
 def _oneself() -> Staff:
@@ -105,7 +106,7 @@ def _oneself() -> Staff:
     return person
 
 
-def _sessions() -> list[sessions.DeskSession]:
+def _sessions() -> list[sessions.AdminSession]:
     return sessions.of(current_user.id, at=clock.now())
 
 
@@ -117,7 +118,7 @@ def _page(form: PasswordForm, ending: EndForm | None = None) -> str:
         is_present_asked=current_user.password_hash is not None and not _forgot_it(),
         has_second_factor=second_factor.is_on(_oneself()),
         sessions=_sessions(),
-        present=signing_in.present(),
+        present=login_session.present(),
         idle_days=sessions.IDLE.days,
         longest_days=sessions.LONGEST.days,
         shortest=MIN_PASSWORD,

@@ -4,7 +4,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from statuspage.domain import events
-from statuspage.domain.staff import Permission
+from statuspage.domain.staff.members import Permission
 from statuspage.web.admin.permissions import requires
 
 bp = Blueprint("audit", __name__, url_prefix="/audit")

@@ -10,12 +10,13 @@ from wtforms import EmailField, PasswordField, StringField
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import second_factor, staff
-from statuspage.domain.staff import Staff
-from statuspage.web.admin import signing_in
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor
+from statuspage.domain.staff.members import Staff
+from statuspage.web.admin import login_session
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import open_to_anyone
-from statuspage.web.admin.safety import limiter, network
+from statuspage.web.security import limiter, network
 
 bp = Blueprint("auth", __name__)
 log = structlog.get_logger()
@@ -44,7 +45,7 @@ def _account() -> str:
 
 
 def _waiting() -> str:
-    halfway = signing_in.halfway()
+    halfway = login_session.pending_login()
     return f"code:{halfway.person.id if halfway else network()}"
 
 
@@ -77,7 +78,7 @@ def check_password() -> ResponseReturnValue:
 @open_to_anyone
 def ask_code() -> ResponseReturnValue:
     """The second step, for those whose second factor is on."""
-    if signing_in.halfway() is None:
+    if login_session.pending_login() is None:
         return redirect(url_for("admin.auth.sign_in", next=_next()))
     return _code_page(CodeForm())
 
@@ -87,7 +88,7 @@ def ask_code() -> ResponseReturnValue:
 @limiter.limit(PER_ADDRESS, deduct_when=_was_refused)
 @limiter.limit(PER_CODE, key_func=_waiting, deduct_when=_was_refused)
 def check_code() -> ResponseReturnValue:
-    halfway = signing_in.halfway()
+    halfway = login_session.pending_login()
     if halfway is None:
         flash("That took too long. Sign in again.")
         return redirect(url_for("admin.auth.sign_in", next=_next()), 303)
@@ -99,7 +100,7 @@ def check_code() -> ResponseReturnValue:
             form.recovery_code.errors = ["That recovery code is not valid, or was already used."]
     else:
         typed = form.one_time_password.data or ""
-        is_right = second_factor.accept_code(person, typed, keys=signing_in.keys(), at=at)
+        is_right = second_factor.accept_code(person, typed, keys=login_session.keys(), at=at)
         if not is_right:
             form.one_time_password.errors = [
                 "That code is not valid, or was already used. Enter the next one."
@@ -108,7 +109,7 @@ def check_code() -> ResponseReturnValue:
         db.session.rollback()
         log.warning("staff.second_factor_refused", staff_id=person.id)
         return _code_page(form), 422
-    signing_in.begin(person, f"{halfway.how} and code")
+    login_session.begin(person, f"{halfway.how} and code")
     db.session.commit()
     return _go_on(person, _next())
 
@@ -129,13 +130,13 @@ def use_link(token: str) -> ResponseReturnValue:
     person = staff.use_sign_in_link(token, at=clock.now())
     if person is None:
         return _link_page(is_good=False)
-    return _let_in(person, signing_in.LINK, url_for("admin.overview.show"))
+    return _let_in(person, login_session.LINK, url_for("admin.overview.show"))
 
 
 @bp.post("/sign-out")
 @open_to_anyone
 def sign_out() -> ResponseReturnValue:
-    signing_in.end()
+    login_session.end()
     flash("You are signed out.")
     response = redirect(url_for("admin.auth.sign_in"), 303)
     # Not "storage": the browser of somebody who follows the page keeps its push messages.
@@ -146,11 +147,11 @@ def sign_out() -> ResponseReturnValue:
 def _let_in(person: Staff, how: str, next_: str) -> ResponseReturnValue:
     """Begin the session, or ask for the code first."""
     if second_factor.is_on(person):
-        signing_in.wait_for_code(person, how)
+        login_session.wait_for_code(person, how)
         # The link is used up, whatever becomes of the code.
         db.session.commit()
         return redirect(url_for("admin.auth.ask_code", next=next_), 303)
-    signing_in.begin(person, how)
+    login_session.begin(person, how)
     db.session.commit()
     return _go_on(person, next_)
 

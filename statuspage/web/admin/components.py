@@ -8,13 +8,16 @@ from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, SelectField, StringField, TextAreaField, ValidationError
 
 from statuspage import clock
-from statuspage.domain import components, incidents
 from statuspage.domain.claims import OPERATIONAL, Claim, Span, effective
-from statuspage.domain.components import Component, ComponentClaim, ComponentGroup
-from statuspage.domain.staff import Permission
-from statuspage.domain.status import ComponentStatus
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.components.models import Component, ComponentGroup
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.statuses import ComponentStatus
 from statuspage.errors import Invalid
-from statuspage.web.admin import arranging
+from statuspage.web.admin import ordering
 from statuspage.web.admin.forms import (
     Form,
     MomentField,
@@ -24,7 +27,7 @@ from statuspage.web.admin.forms import (
     words,
 )
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("components", __name__, url_prefix="/components")
 
@@ -99,11 +102,11 @@ def arrange() -> ResponseReturnValue:
     moved, _, way = request.form.get("move", "").partition(":")
 
     def act() -> str:
-        top, children = arranging.present()
+        top, children = ordering.present()
         if moved:
-            arranging.move(top, children, moved, -1 if way == "up" else 1)
+            ordering.move(top, children, moved, -1 if way == "up" else 1)
         else:
-            top, children = arranging.dragged(request.form.get("order", ""))
+            top, children = ordering.dragged(request.form.get("order", ""))
         components.arrange(top, children, by=current_actor(), at=clock.now())
         # The browser puts the focus on the button that was pressed.
         anchor = f"{moved}-{way}" if moved and way in {"up", "down"} else None
@@ -113,9 +116,9 @@ def arrange() -> ResponseReturnValue:
 
 
 def _list_page(form: Form) -> str:
-    top, children = arranging.present()
+    top, children = ordering.present()
     now = clock.now()
-    rows = components.claims_since(now)
+    rows = claims_store.claims_since(now)
     spans: dict[int, list[Span]] = {}
     for row in rows:
         spans.setdefault(row.component_id, []).append(row.span)
@@ -123,14 +126,14 @@ def _list_page(form: Form) -> str:
     return render_template(
         "admin/components.html",
         form=form,
-        top=[item for item in top if not arranging.is_archived(item)],
+        top=[item for item in top if not ordering.is_archived(item)],
         children={
-            group.id: [one for one in members if not arranging.is_archived(one)]
+            group.id: [one for one in members if not ordering.is_archived(one)]
             for group, members in children.items()
         },
         archived=[one for one in everything if one.archived_at],
         claims={one.id: effective(spans.get(one.id, []), now) for one in everything},
-        item_name=arranging.name,
+        item_name=ordering.name,
         is_group=lambda item: isinstance(item, ComponentGroup),
     )
 
@@ -201,7 +204,7 @@ def set_status(public_id: str) -> ResponseReturnValue:
     form = StatusForm(request.form)
 
     def act() -> str:
-        components.set_status(component, form.claim, by=current_actor(), at=clock.now())
+        claims_store.set_status(component, form.claim, by=current_actor(), at=clock.now())
         return url_for("admin.components.show", public_id=public_id)
 
     return save(form, act, said="Status set.", again=lambda: _page(component, status_form=form))
@@ -281,7 +284,7 @@ def _page(
 ) -> str:
     now = clock.now()
     rows = [
-        row for row in components.claims_since(now - HISTORY) if row.component_id == component.id
+        row for row in claims_store.claims_since(now - HISTORY) if row.component_id == component.id
     ]
     names = {
         row_id: (public_id, name)
@@ -289,7 +292,7 @@ def _page(
             [row.incident_id for row in rows if row.incident_id is not None]
         )
     }
-    standing = components.standing(component) or OPERATIONAL
+    standing = claims_store.standing(component) or OPERATIONAL
     return render_template(
         "admin/component.html",
         component=component,
@@ -327,7 +330,7 @@ def correct_claim(public_id: str, claim_id: int) -> ResponseReturnValue:
     form = _correction_form(request.form, row)
 
     def act() -> str:
-        components.correct_claim(
+        claims_store.correct_claim(
             row,
             by=current_actor(),
             at=clock.now(),
@@ -353,7 +356,7 @@ def _correction_form(formdata: Any, row: ComponentClaim) -> CorrectionForm:
 
 
 def _found_claim(public_id: str, claim_id: int) -> tuple[Component, ComponentClaim]:
-    component, row = _found(public_id), components.get_claim(claim_id)
+    component, row = _found(public_id), claims_store.get_claim(claim_id)
     if row is None or row.component_id != component.id:
         abort(404)
     return component, row

@@ -6,7 +6,7 @@ from flask import Response, make_response, render_template, request
 
 from statuspage.db import db
 from statuspage.errors import Conflict
-from statuspage.text import clean
+from statuspage.lib.markdown import clean
 
 _OURS = {"csrf_token", "nonce", "expected_version"}
 

@@ -8,13 +8,12 @@ from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, SelectField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import corrections
-from statuspage.domain.staff import Permission
-from statuspage.domain.timeline import Incident, IncidentUpdate, Moment
+from statuspage.domain.incidents import corrections
+from statuspage.domain.incidents.models import Incident, IncidentUpdate, Moment
+from statuspage.domain.staff.members import Permission
 from statuspage.errors import Conflict, Invalid
 from statuspage.web.admin import preview
 from statuspage.web.admin.conflict import conflict_page
-from statuspage.web.admin.finding import found
 from statuspage.web.admin.forms import (
     IMPACTS,
     FactsForm,
@@ -24,8 +23,9 @@ from statuspage.web.admin.forms import (
     parse_impact,
     words,
 )
+from statuspage.web.admin.lookup import get_or_404
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("corrections", __name__, url_prefix="/incidents")
 
@@ -49,14 +49,14 @@ class EditForm(FactsForm):
 @bp.get("/<public_id>/edit")
 @requires(Permission.PUBLISH)
 def edit(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id)
+    incident = get_or_404(public_id)
     return _edit_page(incident, _edit_form(None, incident))
 
 
 @bp.post("/<public_id>/edit")
 @requires(Permission.PUBLISH)
 def save_edit(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id, lock=True)
+    incident = get_or_404(public_id, lock=True)
     form = _edit_form(request.form, incident)
 
     def act() -> str:
@@ -109,7 +109,7 @@ class EditUpdateForm(Form):
 @bp.get("/<public_id>/updates/<update_id>/edit")
 @requires(Permission.PUBLISH)
 def edit_update(public_id: str, update_id: str) -> ResponseReturnValue:
-    incident = found(public_id)
+    incident = get_or_404(public_id)
     update = _found_update(incident, update_id)
     form = EditUpdateForm(body=update.body, expected_version=update.version)
     return _edit_update_page(incident, update, form)
@@ -118,7 +118,7 @@ def edit_update(public_id: str, update_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/updates/<update_id>/edit")
 @requires(Permission.PUBLISH)
 def save_edited_update(public_id: str, update_id: str) -> ResponseReturnValue:
-    incident = found(public_id, lock=True)
+    incident = get_or_404(public_id, lock=True)
     update = _found_update(incident, update_id)
     form = EditUpdateForm(request.form)
 
@@ -167,7 +167,7 @@ class MomentForm(Form):
 @bp.get("/<public_id>/moments/<moment>")
 @requires(Permission.PUBLISH)
 def moment(public_id: str, moment: str) -> ResponseReturnValue:
-    incident, which = found(public_id), _moment(moment)
+    incident, which = get_or_404(public_id), _moment(moment)
     form = MomentForm(value=getattr(incident, which.value))
     return _moment_page(incident, which, form)
 
@@ -175,7 +175,7 @@ def moment(public_id: str, moment: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/moments/<moment>")
 @requires(Permission.PUBLISH)
 def correct_moment(public_id: str, moment: str) -> ResponseReturnValue:
-    incident, which = found(public_id, lock=True), _moment(moment)
+    incident, which = get_or_404(public_id, lock=True), _moment(moment)
     form = MomentForm(request.form, value=getattr(incident, which.value))
 
     def act() -> str:
@@ -232,13 +232,13 @@ class RetractForm(Form):
 @bp.get("/<public_id>/retract")
 @requires(Permission.PUBLISH)
 def ask_to_retract(public_id: str) -> ResponseReturnValue:
-    return _retract_page(found(public_id), RetractForm())
+    return _retract_page(get_or_404(public_id), RetractForm())
 
 
 @bp.post("/<public_id>/retract")
 @requires(Permission.PUBLISH)
 def retract(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id, lock=True)
+    incident = get_or_404(public_id, lock=True)
     form = RetractForm(request.form)
 
     def act() -> str:
@@ -266,14 +266,14 @@ class RedactForm(Form):
 @bp.get("/<public_id>/redact")
 @requires(Permission.PUBLISH)
 def ask_to_redact(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id)
+    incident = get_or_404(public_id)
     return render_template("admin/redact.html", incident=incident, form=RedactForm())
 
 
 @bp.post("/<public_id>/redact")
 @requires(Permission.PUBLISH)
 def redact(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id, lock=True)
+    incident = get_or_404(public_id, lock=True)
     form = RedactForm(request.form)
 
     def act() -> str:

@@ -6,13 +6,13 @@ from flask.typing import ResponseReturnValue
 from statuspage import clock
 from statuspage.db import db
 from statuspage.domain.events import Event
-from statuspage.domain.staff import Permission
-from statuspage.domain.subscribers import Channel
-from statuspage.notify import health, standing
-from statuspage.notify.ledger import DeliveryState
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.subscribers.subscriptions import Channel
+from statuspage.notify import delivery_stats, health
+from statuspage.notify.deliveries import DeliveryState
 from statuspage.web.admin.forms import Form
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("deliveries", __name__, url_prefix="/deliveries")
 
@@ -57,12 +57,12 @@ def _channel(name: str) -> Channel:
 def _decide(
     event: Event | None, channel: Channel | None, state: str, decision: str
 ) -> ResponseReturnValue:
-    if state not in standing.UNDECIDED or decision not in ("send", "drop"):
+    if state not in delivery_stats.UNDECIDED or decision not in ("send", "drop"):
         abort(404)
     form = Form(request.form)
 
     def act() -> str:
-        standing.decide(
+        delivery_stats.decide(
             event,
             channel,
             DeliveryState(state),
@@ -78,7 +78,7 @@ def _decide(
 
 def _page(form: Form) -> str:
     at = clock.now()
-    now = health.look(at=at)
+    now = health.check(at=at)
     rows: dict[Channel, dict[DeliveryState, int]] = {}
     for (channel, state), number in sorted(now.counts.items()):
         rows.setdefault(channel, {})[state] = number
@@ -86,11 +86,11 @@ def _page(form: Form) -> str:
         "admin/deliveries.html",
         form=form,
         health=now,
-        stuck=standing.stuck(),
-        later=standing.later(),
-        last_sent=standing.last_sent(),
-        by_hour=standing.failures_by_hour(at=at),
+        stuck=delivery_stats.undelivered(),
+        later=delivery_stats.retrying(),
+        last_sent=delivery_stats.last_sent(),
+        by_hour=delivery_stats.failures_by_hour(at=at),
         rows=rows,
         states=list(DeliveryState),
-        undecided=standing.UNDECIDED,
+        undecided=delivery_stats.UNDECIDED,
     )

@@ -18,12 +18,12 @@ from wtforms import Form as WTForm
 from wtforms.widgets import DateTimeLocalInput, HiddenInput
 
 from statuspage.domain.claims import Claim
-from statuspage.domain.components import Component
-from statuspage.domain.status import ComponentStatus, Impact, IncidentStatus
-from statuspage.domain.timeline import Facts
+from statuspage.domain.components.models import Component
+from statuspage.domain.incidents.models import Facts
+from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
 from statuspage.errors import Invalid
-from statuspage.text import clean
-from statuspage.web.admin import local
+from statuspage.lib.markdown import clean
+from statuspage.web.admin import local_time
 
 _SHARE = re.compile(r"(\d{1,3})(?:[.,](\d{1,2}))?\s*%?")
 
@@ -81,7 +81,7 @@ class MomentField(Field):
     """A local time in the page's zone ↔ an aware UTC moment, None when blank.
 
     When the clock shows it twice, `name-fold` (0 or 1) says which one is meant. A
-    time that was not touched keeps the seconds that the input can not show.
+    time that was not touched keeps the seconds that the input cannot show.
     """
 
     widget = DateTimeLocalInput()
@@ -101,18 +101,22 @@ class MomentField(Field):
         if not valuelist:
             return
         self.data = None
-        text, zone = valuelist[0].strip(), local.zone()
+        text, zone = valuelist[0].strip(), local_time.zone()
         if not text:
             if self.required:
                 raise ValueError("Enter a date and a time.")
             return
         known = self.object_data
-        if isinstance(known, datetime) and local.typed(known, zone) == text and self.fold is None:
+        if (
+            isinstance(known, datetime)
+            and local_time.typed(known, zone) == text
+            and self.fold is None
+        ):
             self.data = known
             return
         try:
-            self.data = local.parse(text, zone, fold=self.fold)
-        except local.TwoMomentsError:
+            self.data = local_time.parse(text, zone, fold=self.fold)
+        except local_time.AmbiguousTimeError:
             self.is_twice = True
             raise
         self.is_twice = self.fold is not None
@@ -120,7 +124,7 @@ class MomentField(Field):
     def _value(self) -> str:
         if self.raw_data:
             return str(self.raw_data[0])
-        return local.typed(self.data, local.zone()) if self.data else ""
+        return local_time.typed(self.data, local_time.zone()) if self.data else ""
 
 
 class VersionField(Field):
@@ -195,7 +199,7 @@ class ClaimRows:
         return [row for row in self.rows if row not in self.first]
 
     def validate(self) -> bool:
-        """Read the rows into `data`; false when one of them can not be read."""
+        """Read the rows into `data`; false when one of them cannot be read."""
         self.data = {}
         for row in self.rows:
             share: Decimal | None = None
@@ -275,7 +279,7 @@ def show_share(share: Decimal) -> str:
 
 # ── incidents ──────────────────────────────────────────────────────────────────
 
-PROMISES = {"15": "15 min", "30": "30 min", "60": "1 h", "120": "2 h", "": "None"}
+NEXT_UPDATE_CHOICES = {"15": "15 min", "30": "30 min", "60": "1 h", "120": "2 h", "": "None"}
 
 
 class ClaimsForm(Form):
@@ -319,12 +323,12 @@ class FactsForm(Form):
         )
 
 
-class TellForm(ClaimsForm, FactsForm):
+class UpdateFieldsForm(ClaimsForm, FactsForm):
     """Where it stands, the message, the promise: what every post to a timeline says."""
 
     status = StepsField("Status")
     body = TextAreaField("Message", filters=[words])
-    promise = StepsField("Next update by", choices=PROMISES, default="30")
+    promise = StepsField("Next update by", choices=NEXT_UPDATE_CHOICES, default="30")
 
     def validate_status(self, chosen: StepsField) -> None:
         """Refuse words that are no step of this kind."""
@@ -333,7 +337,7 @@ class TellForm(ClaimsForm, FactsForm):
 
     def validate_promise(self, chosen: StepsField) -> None:
         """Refuse lengths that are not offered."""
-        if (chosen.data or "") not in PROMISES:
+        if (chosen.data or "") not in NEXT_UPDATE_CHOICES:
             raise ValidationError("Choose when the next update is due.")
 
     @property

@@ -5,12 +5,12 @@ from flask.typing import ResponseReturnValue
 from wtforms import StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import components
-from statuspage.domain.components import ComponentGroup
-from statuspage.domain.staff import Permission
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.models import ComponentGroup
+from statuspage.domain.staff.members import Permission
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("groups", __name__, url_prefix="/components/groups")
 

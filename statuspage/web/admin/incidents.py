@@ -19,35 +19,38 @@ from flask.typing import ResponseReturnValue
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import components, drafts, events, incidents, monitoring, postmortems
+from statuspage.domain import alerts, events
 from statuspage.domain.claims import Claim
-from statuspage.domain.components import Component
-from statuspage.domain.staff import Permission
-from statuspage.domain.status import (
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.models import Component
+from statuspage.domain.incidents import drafts, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident, IncidentUpdate, Moment
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.statuses import (
     INCIDENT_STEPS,
     MAINTENANCE_STEPS,
     IncidentKind,
     IncidentStatus,
 )
-from statuspage.domain.timeline import Incident, IncidentUpdate, Moment
-from statuspage.notify import standing
+from statuspage.notify import delivery_stats
 from statuspage.web.admin import preview, templates
 from statuspage.web.admin.corrections import MOMENTS
-from statuspage.web.admin.finding import found
 from statuspage.web.admin.forms import (
     IMPACTS,
-    PROMISES,
+    NEXT_UPDATE_CHOICES,
     ClaimRows,
     ClaimsForm,
     FactsForm,
     Form,
     MomentField,
-    TellForm,
+    UpdateFieldsForm,
     parse_impact,
     words,
 )
+from statuspage.web.admin.lookup import get_or_404
 from statuspage.web.admin.permissions import current_actor, only_reads, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("incidents", __name__, url_prefix="/incidents")
 
@@ -78,7 +81,7 @@ def index() -> ResponseReturnValue:
 # ── opening ────────────────────────────────────────────────────────────────────
 
 
-class OpenForm(TellForm):
+class OpenForm(UpdateFieldsForm):
     name = StringField("Name", filters=[words])
     started_at = MomentField("Started at")
     impact_override = SelectField("Impact", choices=IMPACTS, validate_choice=False)
@@ -127,7 +130,7 @@ def preview_new() -> ResponseReturnValue:
 @bp.post("/<public_id>/draft")
 @requires(Permission.PUBLISH)
 def save_draft(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id, lock=True)
+    incident = get_or_404(public_id, lock=True)
     form = _open_form(request.form, incident)
     is_published = request.form.get("action") == "publish"
 
@@ -158,14 +161,14 @@ def save_draft(public_id: str) -> ResponseReturnValue:
 @requires(Permission.VIEW)
 @only_reads
 def preview_draft(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id)
+    incident = get_or_404(public_id)
     return _new_page(templates.filled(_open_form(request.form, incident)), incident)
 
 
 @bp.post("/<public_id>/discard")
 @requires(Permission.PUBLISH)
 def discard(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id, lock=True)
+    incident = get_or_404(public_id, lock=True)
     form = Form(request.form)
 
     def act() -> str:
@@ -210,7 +213,7 @@ def _new_page(form: OpenForm, incident: Incident | None = None) -> str:
 # ── one incident ───────────────────────────────────────────────────────────────
 
 
-class UpdateForm(TellForm):
+class UpdateForm(UpdateFieldsForm):
     seen = HiddenField()
     """The newest update that the writer had on the screen."""
 
@@ -218,7 +221,7 @@ class UpdateForm(TellForm):
 @bp.get("/<public_id>")
 @requires(Permission.VIEW)
 def show(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id)
+    incident = get_or_404(public_id)
     if incident.is_draft and incident.kind is IncidentKind.MAINTENANCE:
         return redirect(url_for("admin.maintenance.edit_draft", public_id=public_id))
     if incident.is_draft:
@@ -229,7 +232,7 @@ def show(public_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/updates")
 @requires(Permission.PUBLISH)
 def post_update(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id, lock=True)
+    incident = get_or_404(public_id, lock=True)
     form = _update_form(request.form, incident)
     if request.form.get("action") == "save":
         return _save_draft_update(incident, form)
@@ -286,14 +289,14 @@ def _save_draft_update(incident: Incident, form: UpdateForm) -> Response:
 @requires(Permission.VIEW)
 @only_reads
 def preview_update(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id)
+    incident = get_or_404(public_id)
     return _page(incident, templates.filled(_update_form(request.form, incident)))
 
 
 @bp.post("/<public_id>/updates/discard")
 @requires(Permission.PUBLISH)
 def discard_update(public_id: str) -> ResponseReturnValue:
-    incident = found(public_id, lock=True)
+    incident = get_or_404(public_id, lock=True)
     form = Form(request.form)
 
     def act() -> str:
@@ -343,7 +346,7 @@ def _suggested(incident: Incident) -> IncidentStatus:
 
 def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None = None) -> str:
     # Read anew: what a refused verb had begun is rolled back.
-    incident = found(incident.public_id)
+    incident = get_or_404(incident.public_id)
     form = form or _update_form(None, incident)
     now = clock.now()
     return render_template(
@@ -361,7 +364,7 @@ def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None
         postmortem=postmortems.of(incident),
         moments=[(moment, *MOMENTS[moment], getattr(incident, moment.value)) for moment in Moment],
         log=events.about(incident.public_id, limit=20),
-        telling=standing.of_incident(incident.public_id, at=now),
+        telling=delivery_stats.of_incident(incident.public_id, at=now),
         **_alerts(incident),
     )
 
@@ -370,8 +373,8 @@ def _alerts(incident: Incident | None) -> dict[str, object]:
     if incident is None:
         return {"alerts": []}
     return {
-        "alerts": monitoring.of_incident(incident),
-        "ends_by_itself": monitoring.ends_by_itself(incident),
+        "alerts": alerts.of_incident(incident),
+        "ends_by_itself": alerts.ends_by_itself(incident),
     }
 
 
@@ -438,9 +441,13 @@ def _newest(incident: Incident) -> IncidentUpdate | None:
     return next((update for update in incident.updates if not update.is_draft), None)
 
 
-def _promise(form: TellForm, now: datetime) -> datetime | None:
+def _promise(form: UpdateFieldsForm, now: datetime) -> datetime | None:
     minutes = form.promise.data
-    return now + timedelta(minutes=int(minutes)) if minutes and minutes in PROMISES else None
+    return (
+        now + timedelta(minutes=int(minutes))
+        if minutes and minutes in NEXT_UPDATE_CHOICES
+        else None
+    )
 
 
 def _nearest_promise(promised: datetime | None, said_at: datetime) -> str:
@@ -451,7 +458,7 @@ def _nearest_promise(promised: datetime | None, said_at: datetime) -> str:
 
 
 def _preview(
-    form: TellForm, kind: IncidentKind, name: str, incident: Incident | None
+    form: UpdateFieldsForm, kind: IncidentKind, name: str, incident: Incident | None
 ) -> preview.Preview:
     now = clock.now()
     form.rows.validate()

@@ -8,15 +8,17 @@ from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import components, drafts, incidents, maintenance
-from statuspage.domain.staff import Permission
-from statuspage.domain.status import IncidentKind, IncidentStatus
-from statuspage.domain.timeline import Incident
-from statuspage.web.admin import local
-from statuspage.web.admin.finding import found
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import drafts, maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.statuses import IncidentKind, IncidentStatus
+from statuspage.web.admin import local_time
 from statuspage.web.admin.forms import ClaimRows, ClaimsForm, FactsForm, Form, MomentField, words
+from statuspage.web.admin.lookup import get_or_404
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("maintenance", __name__, url_prefix="/maintenance")
 
@@ -98,7 +100,7 @@ def schedule() -> ResponseReturnValue:
 @bp.get("/<public_id>/draft")
 @requires(Permission.VIEW)
 def edit_draft(public_id: str) -> ResponseReturnValue:
-    draft = found(public_id, kind=IncidentKind.MAINTENANCE)
+    draft = get_or_404(public_id, kind=IncidentKind.MAINTENANCE)
     if not draft.is_draft:
         return redirect(url_for("admin.incidents.show", public_id=public_id))
     return _schedule_page(_schedule_form(None, draft), draft)
@@ -107,7 +109,7 @@ def edit_draft(public_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/draft")
 @requires(Permission.PUBLISH)
 def save_draft(public_id: str) -> ResponseReturnValue:
-    draft = found(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
+    draft = get_or_404(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
     form = _schedule_form(request.form, draft)
     is_published = request.form.get("action") == "publish"
 
@@ -138,7 +140,7 @@ def save_draft(public_id: str) -> ResponseReturnValue:
 @bp.get("/<public_id>/reschedule")
 @requires(Permission.PUBLISH)
 def ask_to_reschedule(public_id: str) -> ResponseReturnValue:
-    one = found(public_id, kind=IncidentKind.MAINTENANCE)
+    one = get_or_404(public_id, kind=IncidentKind.MAINTENANCE)
     form = RescheduleForm(obj=one)
     return _reschedule_page(one, form)
 
@@ -146,7 +148,7 @@ def ask_to_reschedule(public_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/reschedule")
 @requires(Permission.PUBLISH)
 def reschedule(public_id: str) -> ResponseReturnValue:
-    one = found(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
+    one = get_or_404(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
     form = RescheduleForm(request.form, obj=one)
 
     def act() -> str:
@@ -168,13 +170,13 @@ def reschedule(public_id: str) -> ResponseReturnValue:
 @bp.get("/<public_id>/cancel")
 @requires(Permission.PUBLISH)
 def ask_to_cancel(public_id: str) -> ResponseReturnValue:
-    return _cancel_page(found(public_id, kind=IncidentKind.MAINTENANCE), CancelForm())
+    return _cancel_page(get_or_404(public_id, kind=IncidentKind.MAINTENANCE), CancelForm())
 
 
 @bp.post("/<public_id>/cancel")
 @requires(Permission.PUBLISH)
 def cancel(public_id: str) -> ResponseReturnValue:
-    one = found(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
+    one = get_or_404(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
     form = CancelForm(request.form)
 
     def act() -> str:
@@ -205,7 +207,7 @@ def _schedule_form(formdata: Any, draft: Incident | None) -> ScheduleForm:
 
 def _schedule_page(form: ScheduleForm, draft: Incident | None) -> str:
     return render_template(
-        "admin/maintenance_new.html", form=form, draft=draft, zone=local.zone().key
+        "admin/maintenance_new.html", form=form, draft=draft, zone=local_time.zone().key
     )
 
 
@@ -214,7 +216,7 @@ def _reschedule_page(one: Incident, form: RescheduleForm) -> str:
         "admin/reschedule.html",
         incident=one,
         form=form,
-        zone=local.zone().key,
+        zone=local_time.zone().key,
         has_begun=one.status is not IncidentStatus.SCHEDULED,
     )
 

@@ -6,14 +6,15 @@ from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
-from statuspage.domain import drafts, incidents, maintenance, postmortems
-from statuspage.domain.postmortems import ActionState
-from statuspage.domain.staff import Permission
-from statuspage.domain.status import IncidentKind
+from statuspage.domain.incidents import drafts, maintenance, postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.postmortems import ActionState
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.statuses import IncidentKind
 from statuspage.notify import health
-from statuspage.page import snapshot
-from statuspage.page.views import Snapshot
-from statuspage.web.admin import local
+from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot.values import Snapshot
+from statuspage.web.admin import local_time
 from statuspage.web.admin.permissions import requires
 
 bp = Blueprint("overview", __name__)
@@ -28,13 +29,13 @@ def show() -> ResponseReturnValue:
     now = clock.now()
     unresolved = incidents.unresolved()
     live = [one for one in unresolved if not one.is_draft]
-    today = now.astimezone(local.zone()).date()
+    today = now.astimezone(local_time.zone()).date()
     written = postmortems.listed()
     return render_template(
         "admin/overview.html",
         now=now,
         seen=_seen(),
-        delivery_troubles=health.look(at=now).troubles(),
+        delivery_troubles=health.check(at=now).troubles(),
         trouble=[one for one in live if one.kind is IncidentKind.INCIDENT],
         planned=[one for one in live if one.kind is IncidentKind.MAINTENANCE],
         drafts=[one for one in unresolved if one.is_draft],

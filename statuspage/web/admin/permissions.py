@@ -7,12 +7,12 @@ from flask import abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from statuspage.db import reading
-from statuspage.domain import second_factor
+from statuspage.db import read_only
 from statuspage.domain.events import Actor
-from statuspage.domain.staff import Permission
-from statuspage.web.admin import again
-from statuspage.web.admin.safety import csrf
+from statuspage.domain.staff import second_factor
+from statuspage.domain.staff.members import Permission
+from statuspage.web.admin import resubmit
+from statuspage.web.security import csrf
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -59,7 +59,7 @@ def gate() -> ResponseReturnValue | None:
         return None
     view = current_app.view_functions[request.endpoint]
     if request.method in {"GET", "HEAD"} or getattr(view, "only_reads", False):
-        reading()
+        read_only()
     needs = declared(request.endpoint)
     if needs is None:
         abort(403)
@@ -82,7 +82,7 @@ def current_actor() -> Actor:
 
 def _sign_in_first() -> ResponseReturnValue:
     if request.method not in {"GET", "HEAD"}:
-        return again.page(
+        return resubmit.page(
             "You are signed out",
             "Your session has ended, so nothing was saved. Sign in again in a new tab, then"
             " come back here and send it again.",
@@ -103,7 +103,7 @@ def _owes_second_factor(endpoint: str) -> bool:
 
 def _set_up_first() -> ResponseReturnValue:
     if request.method not in {"GET", "HEAD"}:
-        return again.page(
+        return resubmit.page(
             "Set up your second factor first",
             "Nothing was saved. Set up your second factor in a new tab, then come back here and"
             " send it again.",

@@ -9,17 +9,23 @@ from wtforms import Form as WTForm
 from wtforms import HiddenField, SelectField, StringField, TextAreaField, ValidationError
 
 from statuspage import clock
-from statuspage.domain import postmortems
-from statuspage.domain.postmortems import Action, ActionItem, ActionState, Part, Postmortem
-from statuspage.domain.staff import Permission
-from statuspage.domain.status import IncidentKind
-from statuspage.domain.timeline import Incident
+from statuspage.domain.incidents import postmortems
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.incidents.postmortems import (
+    Action,
+    ActionItem,
+    ActionState,
+    Part,
+    Postmortem,
+)
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.statuses import IncidentKind
 from statuspage.errors import Conflict
 from statuspage.web.admin.conflict import conflict_page
-from statuspage.web.admin.finding import found
 from statuspage.web.admin.forms import Form, VersionField, words
+from statuspage.web.admin.lookup import get_or_404 as found
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("postmortems", __name__)
 

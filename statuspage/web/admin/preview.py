@@ -6,17 +6,17 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from statuspage.domain import components
 from statuspage.domain.claims import Claim, effective
-from statuspage.domain.components import Component
-from statuspage.domain.status import ComponentStatus, IncidentKind, IncidentStatus, worst
-from statuspage.domain.timeline import Facts, Incident
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.models import Component
+from statuspage.domain.incidents.models import Facts, Incident
+from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus, worst
 from statuspage.errors import Invalid
-from statuspage.notify import audience, mails, samples
-from statuspage.notify.mails import Written
-from statuspage.notify.samples import Draft
-from statuspage.page.snapshot import NoPageError
-from statuspage.text import to_html
+from statuspage.lib.markdown import to_html
+from statuspage.notify import audience, email_examples, email_message
+from statuspage.notify.email_examples import Draft
+from statuspage.notify.email_message import RenderedEmail
+from statuspage.page.snapshot.build import NoPageError
 
 FEW_WORDS = 6
 """A message with fewer words hardly says what customers notice."""
@@ -32,7 +32,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Preview:
-    """An update that does not exist yet. `problem` says why it can not be rendered."""
+    """An update that does not exist yet. `problem` says why it cannot be rendered."""
 
     status: IncidentStatus
     html: Markup
@@ -42,8 +42,8 @@ class Preview:
     next_update_by: datetime | None
     facts: Facts
     checks: list[Check]
-    mail: Written | None
-    """As subscribers would get it; None while it can not be written."""
+    mail: RenderedEmail | None
+    """As subscribers would get it; None while it cannot be written."""
     problem: str | None = None
 
     @property
@@ -100,17 +100,17 @@ def of(
     )
 
 
-def _mail(draft: Draft, at: datetime, base_url: str) -> Written | None:
+def _mail(draft: Draft, at: datetime, base_url: str) -> RenderedEmail | None:
     try:
-        told = samples.composed(draft, at=at, base_url=base_url)
+        told = email_examples.composed(draft, at=at, base_url=base_url)
     except NoPageError:
         return None
-    return mails.write(told, samples.reader("", base_url))
+    return email_message.render(told, email_examples.reader("", base_url))
 
 
 def released(incident: Incident, *, at: datetime) -> list[tuple[Component, Claim]]:
     """What this incident holds now, and how each stands once it lets go."""
-    rows = components.claims_since(at)
+    rows = claims_store.claims_since(at)
     held = {row.component_id for row in rows if row.incident_id == incident.id and not row.ends_at}
     others = [row for row in rows if row.incident_id != incident.id]
     return [

@@ -7,13 +7,14 @@ from wtforms import StringField
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import second_factor, staff, totp
-from statuspage.domain.staff import Permission, Staff
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, totp
+from statuspage.domain.staff.members import Permission, Staff
 from statuspage.errors import Invalid
-from statuspage.web.admin import drawn, local, permissions, proof, signing_in
+from statuspage.web.admin import local_time, login_session, permissions, qr_code, reauthentication
 from statuspage.web.admin.forms import Form
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("second_factor", __name__, url_prefix="/account/second-factor")
 
@@ -30,13 +31,13 @@ def show() -> ResponseReturnValue:
 
 @bp.post("")
 @requires(Permission.VIEW)
-@proof.slowed
+@reauthentication.slowed
 def set_up() -> ResponseReturnValue:
-    form = proof.ProofForm(request.form)
+    form = reauthentication.ProofForm(request.form)
 
     def act() -> str:
-        proof.prove(form)
-        second_factor.set_up(_oneself(), keys=signing_in.keys(), at=clock.now())
+        reauthentication.prove(form)
+        second_factor.set_up(_oneself(), keys=login_session.keys(), at=clock.now())
         return url_for("admin.second_factor.show")
 
     return save(form, act, said="Now scan the code with your app.", again=lambda: _page(form))
@@ -51,12 +52,12 @@ def confirm() -> ResponseReturnValue:
         codes = second_factor.confirm(
             _oneself(),
             form.one_time_password.data or "",
-            keys=signing_in.keys(),
+            keys=login_session.keys(),
             by=current_actor(),
             at=clock.now(),
         )
-        staff.end_ways_in(_oneself(), keep=signing_in.present())
-        signing_in.renew()
+        staff.end_ways_in(_oneself(), keep=login_session.present())
+        login_session.renew()
     except Invalid as invalid:
         db.session.rollback()
         form.show(invalid)
@@ -67,12 +68,12 @@ def confirm() -> ResponseReturnValue:
 
 @bp.post("/recovery-codes")
 @requires(Permission.VIEW)
-@proof.slowed
+@reauthentication.slowed
 def renew_recovery_codes() -> ResponseReturnValue:
     """Shown once, here; those from before are worth nothing any more."""
-    form = proof.ProofForm(request.form)
+    form = reauthentication.ProofForm(request.form)
     try:
-        proof.prove(form)
+        reauthentication.prove(form)
         codes = second_factor.renew_recovery_codes(_oneself(), by=current_actor(), at=clock.now())
     except Invalid as invalid:
         db.session.rollback()
@@ -84,15 +85,15 @@ def renew_recovery_codes() -> ResponseReturnValue:
 
 @bp.post("/off")
 @requires(Permission.VIEW)
-@proof.slowed
+@reauthentication.slowed
 def switch_off() -> ResponseReturnValue:
-    form = proof.ProofForm(request.form)
+    form = reauthentication.ProofForm(request.form)
 
     def act() -> str:
-        proof.prove(form)
+        reauthentication.prove(form)
         second_factor.remove(_oneself(), by=current_actor(), at=clock.now())
-        staff.end_ways_in(_oneself(), keep=signing_in.present())
-        signing_in.renew()
+        staff.end_ways_in(_oneself(), keep=login_session.present())
+        login_session.renew()
         return url_for("admin.second_factor.show")
 
     said = "Your second factor is off. All your other sessions have ended."
@@ -112,26 +113,26 @@ def _page(form: Form | None = None) -> str:
         return render_template(
             "admin/second_factor_on.html", form=form, since=since, left=left, asks=_asks(form)
         )
-    secret = second_factor.secret_to_confirm(person, keys=signing_in.keys(), at=clock.now())
+    secret = second_factor.secret_to_confirm(person, keys=login_session.keys(), at=clock.now())
     is_required = permissions.second_factor_is_required()
     if secret is None:
         return render_template(
             "admin/second_factor_off.html", form=form, asks=_asks(form), is_required=is_required
         )
-    page = local.page()
+    page = local_time.page()
     address = totp.address(secret, issuer=page.name if page else "Status", account=person.email)
     return render_template(
         "admin/second_factor_new.html",
         form=form,
         confirm=form if isinstance(form, ConfirmForm) else ConfirmForm(),
         secret=totp.as_text(secret),
-        drawing=drawn.qr_code(address),
+        drawing=qr_code.qr_code(address),
         is_required=is_required,
     )
 
 
-def _asks(form: Form | None) -> proof.ProofForm:
-    return form if isinstance(form, proof.ProofForm) else proof.ProofForm()
+def _asks(form: Form | None) -> reauthentication.ProofForm:
+    return form if isinstance(form, reauthentication.ProofForm) else reauthentication.ProofForm()
 
 
 def _codes_page(codes: list[str], *, is_new: bool) -> str:

@@ -5,12 +5,12 @@ from flask.typing import ResponseReturnValue
 from wtforms import FileField, StringField, TextAreaField
 
 from statuspage import clock
-from statuspage.domain import pages
-from statuspage.domain.pages import Page
-from statuspage.domain.staff import Permission
+from statuspage.domain import page_settings
+from statuspage.domain.page_settings import Page
+from statuspage.domain.staff.members import Permission
 from statuspage.web.admin.forms import Form, optional, words
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("settings", __name__, url_prefix="/settings")
 
@@ -33,7 +33,7 @@ class LogoForm(Form):
 @bp.get("")
 @requires(Permission.VIEW)
 def show() -> ResponseReturnValue:
-    return _page(PageForm(obj=pages.get()))
+    return _page(PageForm(obj=page_settings.get()))
 
 
 @bp.post("")
@@ -43,10 +43,10 @@ def edit() -> ResponseReturnValue:
 
     def act() -> str:
         now = clock.now()
-        page = pages.get()
+        page = page_settings.get()
         if page is None:
-            page = pages.create(form.name.data or "", by=current_actor(), at=now)
-        pages.edit(
+            page = page_settings.create(form.name.data or "", by=current_actor(), at=now)
+        page_settings.edit(
             page,
             by=current_actor(),
             at=now,
@@ -67,25 +67,25 @@ def edit() -> ResponseReturnValue:
 @bp.post("/logo")
 @requires(Permission.CONFIGURE)
 def set_logo() -> ResponseReturnValue:
-    page = pages.get() or abort(404)
+    page = page_settings.get() or abort(404)
     form = LogoForm(request.form)
     upload = request.files.get("logo")
-    image = upload.read(pages.MAX_LOGO_BYTES + 1) if upload and upload.filename else None
+    image = upload.read(page_settings.MAX_LOGO_BYTES + 1) if upload and upload.filename else None
     if image is None and "remove" not in request.form:
         return redirect(url_for("admin.settings.show"), 303)
 
     def act() -> str:
-        pages.set_logo(page, image, by=current_actor(), at=clock.now())
+        page_settings.set_logo(page, image, by=current_actor(), at=clock.now())
         return url_for("admin.settings.show")
 
     said = "Logo saved." if image is not None else "Logo removed."
-    return save(form, act, said=said, again=lambda: _page(PageForm(obj=pages.get()), form))
+    return save(form, act, said=said, again=lambda: _page(PageForm(obj=page_settings.get()), form))
 
 
 @bp.get("/logo")
 @requires(Permission.VIEW)
 def logo() -> ResponseReturnValue:
-    page: Page = pages.get() or abort(404)
+    page: Page = page_settings.get() or abort(404)
     if page.logo is None:
         abort(404)
     return Response(page.logo, mimetype=page.logo_type)
@@ -96,6 +96,6 @@ def _page(form: PageForm, logo_form: LogoForm | None = None) -> str:
         "admin/settings.html",
         form=form,
         logo_form=logo_form or LogoForm(),
-        page=pages.get(),
+        page=page_settings.get(),
         zones=sorted(zone for zone in clock.time_zones() if "/" in zone),
     )

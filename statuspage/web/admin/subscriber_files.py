@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from statuspage.domain.subscribers import Channel, Contact, Subscriber
+from statuspage.domain.subscribers.subscriptions import Channel, Contact, Subscriber
 from statuspage.errors import Invalid
 
 MOST_ROWS = 5_000

@@ -10,17 +10,25 @@ from wtforms import BooleanField, FileField, SelectField, StringField, TextAreaF
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import components, subscriber_list, subscribers
+from statuspage.domain.components import verbs as components
 from statuspage.domain.events import Actor
-from statuspage.domain.staff import Permission
-from statuspage.domain.subscriber_list import PRESENT, Order, Search
-from statuspage.domain.subscribers import Channel, Choice, Contact, Subscriber, Wants
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.subscribers import queries as subscriber_queries
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.queries import PRESENT, Order, Search
+from statuspage.domain.subscribers.subscriptions import (
+    Channel,
+    Choice,
+    Contact,
+    NotifyOn,
+    Subscriber,
+)
 from statuspage.errors import Invalid
-from statuspage.notify import ledger
+from statuspage.notify import deliveries
 from statuspage.web.admin import subscriber_files
 from statuspage.web.admin.forms import Form, StepsField, words
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("subscribers", __name__, url_prefix="/subscribers")
 
@@ -30,8 +38,8 @@ BY_ADDRESS = [
     channel for channel in Channel if channel not in (Channel.INTEGRATION_PARTNER, Channel.WEB_PUSH)
 ]
 WANTS = {
-    Wants.EVERY.value: "Every update",
-    Wants.ENDS.value: "Start and end only",
+    NotifyOn.EVERY.value: "Every update",
+    NotifyOn.ENDS.value: "Start and end only",
 }
 
 
@@ -86,9 +94,9 @@ def create() -> ResponseReturnValue:
 def export() -> ResponseReturnValue:
     """All of them as CSV. That somebody took the addresses stands in the log."""
     search = _search()
-    subscribers.note_export(subscriber_list.number(search), by=current_actor(), at=clock.now())
+    subscribers.note_export(subscriber_queries.number(search), by=current_actor(), at=clock.now())
     db.session.commit()
-    lines = subscriber_files.write(subscriber_list.every(search))
+    lines = subscriber_files.write(subscriber_queries.every(search))
     response = Response(stream_with_context(lines), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = 'attachment; filename="subscribers.csv"'
     return response
@@ -166,7 +174,7 @@ def edit(public_id: str) -> ResponseReturnValue:
         if form.wants.data not in WANTS:
             raise Invalid(wants="Choose which updates they get.")
         chosen = [each for each in components.listed() if each.public_id in ids]
-        choice: Choice = replace(one.choice, components=chosen, wants=Wants(form.wants.data))
+        choice: Choice = replace(one.choice, components=chosen, wants=NotifyOn(form.wants.data))
         subscribers.choose(one, choice, by=current_actor(), at=clock.now())
         return url_for("admin.subscribers.show", public_id=public_id)
 
@@ -247,15 +255,15 @@ def _search() -> Search:
 def _list(form: AddForm) -> str:
     search = _search()
     number = min(max(request.args.get("page", 1, type=int), 1), 100_000)
-    total = subscriber_list.number(search)
-    found = subscriber_list.find(
+    total = subscriber_queries.number(search)
+    found = subscriber_queries.find(
         search,
         offset=(number - 1) * PAGE_SIZE,
         limit=PAGE_SIZE,
         order=Order.PRIMARY if search.text else Order.CREATED_AT,
         descending=not search.text,
     )
-    tally = subscriber_list.tally(Search())
+    tally = subscriber_queries.tally(Search())
     return render_template(
         "admin/subscribers.html",
         form=form,
@@ -290,5 +298,5 @@ def _show(one: Subscriber, form: Form) -> str:
         other=None if form is scope else form,
         components=components.listed(),
         chosen=set(ids),
-        sent=ledger.to_subscriber(one),
+        sent=deliveries.to_subscriber(one),
     )

@@ -6,13 +6,14 @@ from wtforms import EmailField, SelectField, StringField
 
 from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import second_factor, staff
-from statuspage.domain.staff import Permission, Role, Staff
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor
+from statuspage.domain.staff.members import Permission, Role, Staff
 from statuspage.errors import Invalid
-from statuspage.web.admin import proof
+from statuspage.web.admin import reauthentication
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("team", __name__, url_prefix="/team")
 
@@ -23,13 +24,13 @@ ROLES = {
 }
 
 
-class PersonForm(proof.ProofForm):
+class PersonForm(reauthentication.ProofForm):
     email = EmailField("E-mail", filters=[words])
     name = StringField("Name", filters=[words])
     role = SelectField("Role", choices=ROLES)
 
 
-class RoleForm(proof.ProofForm):
+class RoleForm(reauthentication.ProofForm):
     role = SelectField("Role", choices=ROLES)
 
 
@@ -41,12 +42,12 @@ def show() -> ResponseReturnValue:
 
 @bp.post("")
 @requires(Permission.MANAGE_STAFF)
-@proof.slowed
+@reauthentication.slowed
 def create() -> ResponseReturnValue:
     form = PersonForm(request.form)
 
     def act() -> str:
-        proof.prove_lately(form)
+        reauthentication.prove_lately(form)
         person = staff.create(
             form.email.data or "",
             name=form.name.data or "",
@@ -62,13 +63,13 @@ def create() -> ResponseReturnValue:
 
 @bp.post("/<int(max=2147483647):staff_id>/role")
 @requires(Permission.MANAGE_STAFF)
-@proof.slowed
+@reauthentication.slowed
 def set_role(staff_id: int) -> ResponseReturnValue:
     person = _found(staff_id)
     form = RoleForm(request.form)
 
     def act() -> str:
-        proof.prove_lately(form)
+        reauthentication.prove_lately(form)
         staff.set_role(person, Role(form.role.data), by=current_actor(), at=clock.now())
         return url_for("admin.team.show")
 
@@ -78,21 +79,21 @@ def set_role(staff_id: int) -> ResponseReturnValue:
 @bp.get("/<int(max=2147483647):staff_id>/link")
 @requires(Permission.MANAGE_STAFF)
 def ask_link(staff_id: int) -> ResponseReturnValue:
-    return _link_page(_found(staff_id), proof.ProofForm())
+    return _link_page(_found(staff_id), reauthentication.ProofForm())
 
 
 @bp.post("/<int(max=2147483647):staff_id>/link")
 @requires(Permission.MANAGE_STAFF)
-@proof.slowed
+@reauthentication.slowed
 def make_link(staff_id: int) -> ResponseReturnValue:
     """The link is shown once, here; only its hash is kept.
 
     A stolen session must not make a way in that outlives it.
     """
     person = _found(staff_id)
-    form = proof.ProofForm(request.form)
+    form = reauthentication.ProofForm(request.form)
     try:
-        proof.prove(form)
+        reauthentication.prove(form)
     except Invalid as invalid:
         db.session.rollback()
         form.show(invalid)
@@ -110,13 +111,13 @@ def make_link(staff_id: int) -> ResponseReturnValue:
 
 @bp.post("/<int(max=2147483647):staff_id>/disable")
 @requires(Permission.MANAGE_STAFF)
-@proof.slowed
+@reauthentication.slowed
 def disable(staff_id: int) -> ResponseReturnValue:
     person = _found(staff_id)
-    form = proof.ProofForm(request.form)
+    form = reauthentication.ProofForm(request.form)
 
     def act() -> str:
-        proof.prove_lately(form)
+        reauthentication.prove_lately(form)
         staff.disable(person, by=current_actor(), at=clock.now())
         return url_for("admin.team.show")
 
@@ -162,19 +163,19 @@ def end_sessions(staff_id: int) -> ResponseReturnValue:
 @bp.get("/<int(max=2147483647):staff_id>/second-factor")
 @requires(Permission.MANAGE_STAFF)
 def ask_second_factor(staff_id: int) -> ResponseReturnValue:
-    return _second_factor_page(_found(staff_id), proof.ProofForm())
+    return _second_factor_page(_found(staff_id), reauthentication.ProofForm())
 
 
 @bp.post("/<int(max=2147483647):staff_id>/second-factor")
 @requires(Permission.MANAGE_STAFF)
-@proof.slowed
+@reauthentication.slowed
 def reset_second_factor(staff_id: int) -> ResponseReturnValue:
     """For somebody whose phone is gone: their password is enough again, everywhere anew."""
     person = _found(staff_id)
-    form = proof.ProofForm(request.form)
+    form = reauthentication.ProofForm(request.form)
 
     def act() -> str:
-        proof.prove(form)
+        reauthentication.prove(form)
         second_factor.reset(person, by=current_actor(), at=clock.now())
         return url_for("admin.team.show", _anchor=f"person-{person.id}")
 
@@ -194,20 +195,20 @@ def _page(form: PersonForm, other: Form | None = None) -> str:
         people=staff.listed(),
         with_second_factor=second_factor.who_has_one(),
         roles=ROLES,
-        is_proof_asked=not proof.is_fresh(),
+        is_proof_asked=not reauthentication.is_fresh(),
     )
 
 
-def _ask_page(person: Staff, form: proof.ProofForm) -> str:
+def _ask_page(person: Staff, form: reauthentication.ProofForm) -> str:
     """The button of one person, once more with what it lacks; the team where that is no proof."""
-    if proof.is_fresh():
+    if reauthentication.is_fresh():
         return _page(PersonForm(), form)
     return render_template("admin/team_ask.html", form=form, person=person)
 
 
-def _link_page(person: Staff, form: proof.ProofForm) -> str:
+def _link_page(person: Staff, form: reauthentication.ProofForm) -> str:
     return render_template("admin/team_ask_link.html", form=form, person=person)
 
 
-def _second_factor_page(person: Staff, form: proof.ProofForm) -> str:
+def _second_factor_page(person: Staff, form: reauthentication.ProofForm) -> str:
     return render_template("admin/team_second_factor.html", form=form, person=person)

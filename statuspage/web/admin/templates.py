@@ -9,19 +9,20 @@ from wtforms import SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from statuspage import clock
-from statuspage.domain import components, templates
-from statuspage.domain.components import Component
-from statuspage.domain.staff import Permission
-from statuspage.domain.status import (
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.models import Component
+from statuspage.domain.incidents import templates as incident_templates
+from statuspage.domain.incidents.templates import IncidentTemplate
+from statuspage.domain.staff.members import Permission
+from statuspage.domain.statuses import (
     INCIDENT_STEPS,
     MAINTENANCE_STEPS,
     ComponentStatus,
     IncidentStatus,
 )
-from statuspage.domain.templates import IncidentTemplate
-from statuspage.web.admin.forms import Form, TellForm, optional, words
+from statuspage.web.admin.forms import Form, UpdateFieldsForm, optional, words
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("templates", __name__, url_prefix="/templates")
 
@@ -63,7 +64,7 @@ class TemplateForm(Form):
 @requires(Permission.VIEW)
 def index() -> ResponseReturnValue:
     kinds: dict[str, list[IncidentTemplate]] = {}
-    for one in templates.listed():
+    for one in incident_templates.listed():
         kinds.setdefault(one.group_name or "", []).append(one)
     return render_template(
         "admin/templates.html", kinds=sorted(kinds.items()), opens=opens_an_incident
@@ -90,7 +91,7 @@ def create() -> ResponseReturnValue:
     form = _form(None, request.form)
 
     def act() -> str:
-        templates.create(
+        incident_templates.create(
             form.name.data or "",
             **form.values(components.listed()),
             by=current_actor(),
@@ -115,7 +116,7 @@ def edit(public_id: str) -> ResponseReturnValue:
     form = _form(template, request.form)
 
     def act() -> str:
-        templates.edit(
+        incident_templates.edit(
             template,
             name=form.name.data or "",
             **form.values(components.listed()),
@@ -135,7 +136,7 @@ def remove(public_id: str) -> ResponseReturnValue:
     form = Form(request.form)
 
     def act() -> str:
-        templates.remove(template, by=current_actor(), at=clock.now())
+        incident_templates.remove(template, by=current_actor(), at=clock.now())
         return url_for("admin.templates.index")
 
     return save(
@@ -147,7 +148,7 @@ def remove(public_id: str) -> ResponseReturnValue:
 
 
 def _found(public_id: str) -> IncidentTemplate:
-    return templates.get(public_id) or abort(404)
+    return incident_templates.get(public_id) or abort(404)
 
 
 def _form(template: IncidentTemplate | None, formdata: Any = None) -> TemplateForm:
@@ -175,26 +176,26 @@ def _place(component: Component) -> tuple[int, int]:
 
 
 def _page(form: TemplateForm, template: IncidentTemplate | None = None) -> str:
-    kinds = sorted({one.group_name for one in templates.listed() if one.group_name})
+    kinds = sorted({one.group_name for one in incident_templates.listed() if one.group_name})
     return render_template("admin/template.html", form=form, template=template, kinds=kinds)
 
 
 # ── filling a form with one ────────────────────────────────────────────────────
 
-Telling = TypeVar("Telling", bound=TellForm)
+FormWithTemplate = TypeVar("FormWithTemplate", bound=UpdateFieldsForm)
 
 
-def offered(form: TellForm) -> list[IncidentTemplate]:
+def offered(form: UpdateFieldsForm) -> list[IncidentTemplate]:
     """The templates that this form can be filled with, by name."""
     steps = form.status.choices
     return [
         one
-        for one in templates.listed()
+        for one in incident_templates.listed()
         if one.update_status is None or one.update_status.value in steps
     ]
 
 
-def filled(form: Telling) -> Telling:
+def filled(form: FormWithTemplate) -> FormWithTemplate:
     """The form, filled with the template that the request names by `template`, if any.
 
     What somebody typed stays: words of another template are replaced, others added to.
@@ -207,7 +208,9 @@ def filled(form: Telling) -> Telling:
     return form
 
 
-def _fill(form: TellForm, template: IncidentTemplate, known: Sequence[IncidentTemplate]) -> None:
+def _fill(
+    form: UpdateFieldsForm, template: IncidentTemplate, known: Sequence[IncidentTemplate]
+) -> None:
     if "name" in form:
         name = form["name"]
         typed = (name.data or "").strip()

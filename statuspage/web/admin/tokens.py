@@ -10,13 +10,13 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from statuspage import clock
 from statuspage.db import db
 from statuspage.domain import tokens
-from statuspage.domain.staff import Permission
+from statuspage.domain.staff.members import Permission
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
-from statuspage.web.admin import local, proof
+from statuspage.web.admin import local_time, reauthentication
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import current_actor, requires
-from statuspage.web.admin.saving import save
+from statuspage.web.admin.submit import save
 
 bp = Blueprint("tokens", __name__, url_prefix="/tokens")
 
@@ -32,7 +32,7 @@ SCOPES = {
 }
 
 
-class TokenForm(proof.ProofForm):
+class TokenForm(reauthentication.ProofForm):
     name = StringField("Which program will use it", filters=[words])
     scopes = SelectMultipleField(
         "What it may do",
@@ -46,7 +46,7 @@ class TokenForm(proof.ProofForm):
         """The end of the chosen day in the page's zone."""
         if self.expires_on.data is None:
             return None
-        end = datetime.combine(self.expires_on.data, time.max, tzinfo=local.zone())
+        end = datetime.combine(self.expires_on.data, time.max, tzinfo=local_time.zone())
         return end.astimezone(UTC)
 
 
@@ -58,14 +58,14 @@ def index() -> ResponseReturnValue:
 
 @bp.post("")
 @requires(Permission.MANAGE_STAFF)
-@proof.slowed
+@reauthentication.slowed
 def create() -> ResponseReturnValue:
     """The token is shown once, here; only its hash is kept."""
     form = TokenForm(request.form)
     if not form.validate():
         return _page(form), 422
     try:
-        proof.prove(form)
+        reauthentication.prove(form)
         token, secret = tokens.create(
             form.name.data or "",
             scopes=[Scope(scope) for scope in form.scopes.data or ()],
@@ -91,7 +91,7 @@ def revoke(public_id: str) -> ResponseReturnValue:
         tokens.revoke(token, by=current_actor(), at=clock.now())
         return url_for("admin.tokens.index")
 
-    return save(form, act, said=f"{token.name} has been revoked.", again=lambda: _page(TokenForm()))
+    return save(form, act, said=f"{token.name} is revoked.", again=lambda: _page(TokenForm()))
 
 
 def _by_field(errors: dict[str, str]) -> dict[str, str]:

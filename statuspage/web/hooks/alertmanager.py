@@ -20,20 +20,20 @@ from limits import RateLimitItemPerMinute
 from sqlalchemy import exc
 
 from statuspage import clock
-from statuspage.db import db, reading
-from statuspage.domain import monitoring
-from statuspage.domain.monitoring import Notice, Report, TooManyOpenError
-from statuspage.domain.status import ComponentStatus
-from statuspage.domain.timeline import MAX_NAME, Incident
+from statuspage.db import db, read_only
+from statuspage.domain import alerts as monitoring
+from statuspage.domain.alerts import AlertGroup, AlertReport, TooManyOpenError
+from statuspage.domain.incidents.models import MAX_NAME, Incident
+from statuspage.domain.statuses import ComponentStatus
 from statuspage.domain.tokens import ApiToken, Scope
-from statuspage.text import clean
-from statuspage.web.admin.safety import limiter
+from statuspage.lib.markdown import clean
 from statuspage.web.authorization import sent_token
-from statuspage.web.hooks import answering
-from statuspage.web.hooks.answering import answer
+from statuspage.web.hooks import common
+from statuspage.web.hooks.common import answer
+from statuspage.web.security import limiter
 
 bp = Blueprint("alertmanager", __name__, url_prefix="/hooks/alertmanager")
-answering.ask_again_where_the_database_is_gone(bp)
+common.ask_again_where_the_database_is_gone(bp)
 
 PER_TOKEN = RateLimitItemPerMinute(300)
 MOST_ALERTS = 500
@@ -63,19 +63,19 @@ class UnreadableError(Exception):
 
 @bp.post("/<token>")
 def take_at(token: str) -> ResponseReturnValue:
-    return _take(token) or answering.nothing_here()
+    return _take(token) or common.nothing_here()
 
 
 @bp.post("")
 def take() -> ResponseReturnValue:
-    return _take(sent_token("bearer")) or answering.no_token()
+    return _take(sent_token("bearer")) or common.no_token()
 
 
 def _take(secret: str) -> ResponseReturnValue | None:
     """None where the token may not report alerts."""
     at = clock.now()
-    reading()
-    found = answering.token_of(secret, Scope.ALERTS, at=at)
+    read_only()
+    found = common.token_of(secret, Scope.ALERTS, at=at)
     if found is None:
         return None
     if not limiter.limiter.hit(PER_TOKEN, "alerts", str(found.id)):
@@ -94,9 +94,9 @@ def _take(secret: str) -> ResponseReturnValue | None:
     return answer(200, alerts=len(notice.reports), incident=incident and incident.public_id)
 
 
-def _receive(secret: str, notice: Notice, at: datetime) -> Incident | None:
+def _receive(secret: str, notice: AlertGroup, at: datetime) -> Incident | None:
     for left in reversed(range(TRIES)):
-        found = answering.token_of(secret, Scope.ALERTS, at=at)
+        found = common.token_of(secret, Scope.ALERTS, at=at)
         if found is None:
             return None  # It was revoked this very moment.
         try:
@@ -108,9 +108,9 @@ def _receive(secret: str, notice: Notice, at: datetime) -> Incident | None:
     return None
 
 
-def _write(token: ApiToken, notice: Notice, at: datetime) -> Incident | None:
+def _write(token: ApiToken, notice: AlertGroup, at: datetime) -> Incident | None:
     incident = monitoring.receive(notice, token=token, at=at)
-    answering.note_use(token, at=at)
+    common.note_use(token, at=at)
     db.session.commit()
     return incident
 
@@ -124,7 +124,7 @@ def _too_many(sentence: str) -> Response:
 # ── reading ────────────────────────────────────────────────────────────────────
 
 
-def parse(body: bytes) -> Notice:
+def parse(body: bytes) -> AlertGroup:
     """What is told, bounded. Raises `UnreadableError` with a sentence."""
     try:
         told = json.loads(body)
@@ -143,7 +143,7 @@ def parse(body: bytes) -> Notice:
         raise UnreadableError("Each of the `alerts` must be an object with labels.")
     reports = tuple(map(_report, alerts))
     shared = _words_of(told, "commonAnnotations")
-    return Notice(
+    return AlertGroup(
         group_key=_digest(_text(told.get("groupKey")) or "".join(r.fingerprint for r in reports)),
         name=_line(shared.get("summary", "")),
         body=shared.get("description", ""),
@@ -151,14 +151,14 @@ def parse(body: bytes) -> Notice:
     )
 
 
-def _report(alert: dict[str, Any]) -> Report:
+def _report(alert: dict[str, Any]) -> AlertReport:
     labels, annotations = _words_of(alert, "labels"), _words_of(alert, "annotations")
     fingerprint = _text(alert.get("fingerprint"))
     if not 0 < len(fingerprint) <= monitoring.MAX_FINGERPRINT:
         fingerprint = _digest(json.dumps(labels, sort_keys=True))
     named = labels.get("components") or labels.get("component", "")
     words = [word.strip()[:MAX_NAME] for word in named.split(",") if word.strip()]
-    return Report(
+    return AlertReport(
         fingerprint=fingerprint,
         name=_line(annotations.get("summary") or labels.get("alertname", "")) or "Alert",
         body=annotations.get("description", ""),

@@ -1,6 +1,6 @@
 """`/hooks/bounces/<token>`: a mail provider says what came back.
 
-What can not be read is refused with a sentence, as whoever sets the hook up reads it.
+What cannot be read is refused with a sentence, as whoever sets the hook up reads it.
 """
 
 import json
@@ -16,11 +16,11 @@ from statuspage.domain.tokens import ApiToken, Scope
 from statuspage.notify import bounces
 from statuspage.notify.bounces import Bounce, providers, reports
 from statuspage.notify.bounces.providers import ToConfirm, UnreadableError
-from statuspage.web.hooks import answering
-from statuspage.web.hooks.answering import answer
+from statuspage.web.hooks import common
+from statuspage.web.hooks.common import answer
 
 bp = Blueprint("bounces", __name__, url_prefix="/hooks/bounces")
-answering.ask_again_where_the_database_is_gone(bp)
+common.ask_again_where_the_database_is_gone(bp)
 
 log = structlog.get_logger()
 
@@ -28,17 +28,17 @@ log = structlog.get_logger()
 @bp.post("/<token>")
 def take(token: str) -> ResponseReturnValue:
     at = clock.now()
-    found = answering.token_of(token, Scope.BOUNCES, at=at)
+    found = common.token_of(token, Scope.BOUNCES, at=at)
     if found is None:
-        return answering.nothing_here()
+        return common.nothing_here()
     try:
         reported = _read()
     except ToConfirm as asked:
         return _ask_a_person(found, asked.url)
     except UnreadableError as unreadable:
         return answer(400, error=str(unreadable))
-    number = bounces.take(reported, by=found.actor, at=at)
-    answering.note_use(found, at=at)
+    number = bounces.record(reported, by=found.actor, at=at)
+    common.note_use(found, at=at)
     db.session.commit()
     return answer(200, reported=len(reported), taken=number)
 

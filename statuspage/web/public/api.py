@@ -13,15 +13,17 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from statuspage import clock
-from statuspage.domain.status import IncidentKind
-from statuspage.page import html, snapshot, statuspage
-from statuspage.page.answers import Rendering
-from statuspage.page.format import Times
-from statuspage.page.snapshot import NoPageError, unfinished
-from statuspage.page.statuspage import MAX_LISTED, active, unresolved_first, upcoming
-from statuspage.page.views import IncidentPage, Present
-from statuspage.web.edge import publish
-from statuspage.web.public.site import page_number
+from statuspage.domain.statuses import IncidentKind
+from statuspage.page import api_v2
+from statuspage.page.api_v2 import MAX_LISTED, active, unresolved_first, upcoming
+from statuspage.page.html import pages as pages_html
+from statuspage.page.html.formatting import Times
+from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot.build import NoPageError, unfinished
+from statuspage.page.snapshot.values import IncidentPage, Present
+from statuspage.serving.middleware import publish
+from statuspage.serving.response import Rendering
+from statuspage.web.public.pages import page_number
 
 JSON = "application/json; charset=utf-8"
 ANY_SITE = (("Access-Control-Allow-Origin", "*"),)
@@ -40,37 +42,37 @@ bp = Blueprint("status_api", __name__)
 
 
 def _summary(present: Present, at: datetime) -> bytes:
-    return statuspage.summary(present, unfinished(at=at))
+    return api_v2.summary(present, unfinished(at=at))
 
 
 def _status(present: Present, _at: datetime) -> bytes:
-    return statuspage.status(present)
+    return api_v2.status(present)
 
 
 def _components(present: Present, _at: datetime) -> bytes:
-    return statuspage.components(present)
+    return api_v2.components(present)
 
 
 def _incidents(present: Present, at: datetime) -> bytes:
     shown = snapshot.latest(IncidentKind.INCIDENT, MAX_LISTED, at=at)
-    return statuspage.incidents(present, shown)
+    return api_v2.incidents(present, shown)
 
 
 def _unresolved(present: Present, at: datetime) -> bytes:
-    return statuspage.incidents(present, unresolved_first(unfinished(at=at)))
+    return api_v2.incidents(present, unresolved_first(unfinished(at=at)))
 
 
 def _maintenances(present: Present, at: datetime) -> bytes:
     shown = snapshot.latest(IncidentKind.MAINTENANCE, MAX_LISTED, at=at)
-    return statuspage.scheduled_maintenances(present, shown)
+    return api_v2.scheduled_maintenances(present, shown)
 
 
 def _upcoming(present: Present, at: datetime) -> bytes:
-    return statuspage.scheduled_maintenances(present, upcoming(unfinished(at=at)))
+    return api_v2.scheduled_maintenances(present, upcoming(unfinished(at=at)))
 
 
 def _active(present: Present, at: datetime) -> bytes:
-    return statuspage.scheduled_maintenances(present, active(unfinished(at=at)))
+    return api_v2.scheduled_maintenances(present, active(unfinished(at=at)))
 
 
 DOCUMENTS: dict[str, Callable[[Present, datetime], bytes]] = {
@@ -115,7 +117,7 @@ def incident(public_id: str) -> ResponseReturnValue:
         if not isinstance(shown, IncidentPage):
             return None
         present = snapshot.present(at=at, base_url=_base_url())
-        return _found(statuspage.incident(present, shown.incident))
+        return _found(api_v2.incident(present, shown.incident))
 
     return _publish(f"/api/v2/incidents/{public_id}.json", render)
 
@@ -126,7 +128,7 @@ def history() -> ResponseReturnValue:
 
     def render() -> Rendering | None:
         shown = snapshot.history(number, at=clock.now(), base_url=_base_url(), to_the_oldest=False)
-        return _found(statuspage.history(shown)) if shown else None
+        return _found(api_v2.history(shown)) if shown else None
 
     return _publish("/history.json" if number == 1 else f"/history.json?page={number}", render)
 
@@ -138,12 +140,12 @@ def about() -> ResponseReturnValue:
         try:
             present = snapshot.present(at=at, base_url=_base_url())
         except NoPageError:
-            return html.not_ready()
+            return pages_html.not_ready()
         newest = next(iter(snapshot.latest(IncidentKind.INCIDENT, 1, at=at)), None)
-        return html.api(
+        return pages_html.api(
             present.page,
             Times(present.page.zone, at),
-            statuspage.examples(present, newest),
+            api_v2.examples(present, newest),
             newest.id if newest else None,
         )
 
@@ -192,7 +194,7 @@ def _unavailable() -> Response:
     answer = _refusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Not available",
-        "We can not reach our own records at the moment. Please try again in half a minute.",
+        "We cannot reach our own records at the moment. Please try again in half a minute.",
     )
     answer.headers["Retry-After"] = str(RETRY_AFTER_S)
     return answer
@@ -221,7 +223,7 @@ def _found(body: bytes) -> Rendering:
 
 
 def _refusal(status: HTTPStatus, words: str, message: str) -> Response:
-    answer = Response(statuspage.error(words, message), status, dict(ANY_SITE))
+    answer = Response(api_v2.error(words, message), status, dict(ANY_SITE))
     answer.headers["Content-Type"] = JSON
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Content-Type-Options"] = "nosniff"

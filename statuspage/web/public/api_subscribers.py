@@ -10,30 +10,42 @@ from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import exc
 
-from statuspage import clock, links
+from statuspage import clock
 from statuspage.db import db
-from statuspage.domain import components, incidents, pages, subscribers
-from statuspage.domain.subscribers import THEMSELVES, Channel, Choice, Contact, Subscriber
-from statuspage.domain.timeline import Incident
+from statuspage.domain import page_settings
+from statuspage.domain.components import models
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import (
+    THEMSELVES,
+    Channel,
+    Choice,
+    Contact,
+    Subscriber,
+)
 from statuspage.errors import Invalid
-from statuspage.links import Purpose
-from statuspage.notify import channels
-from statuspage.page import snapshot, subscribing
-from statuspage.web.admin.safety import limiter, network
-from statuspage.web.manage import answers, bodies
-from statuspage.web.manage.answers import Refused
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
+from statuspage.notify.channels import registry
+from statuspage.page.html import subscription_pages
+from statuspage.page.snapshot import build as snapshot
+from statuspage.web import json_bodies, json_errors
+from statuspage.web.json_errors import Refused
 from statuspage.web.public.api import PREFLIGHT
 from statuspage.web.public.subscriptions import (
     LINKS_PER_NETWORK,
     PER_NETWORK,
     TEXTS_PER_NETWORK,
 )
+from statuspage.web.security import limiter, network
 
 ADDRESS = "/api/v2/subscribers.json"
 RETRY_AFTER_S = 600
 
 bp = Blueprint("api_subscribers", __name__)
-answers.init(bp)
+json_errors.init(bp)
 
 
 def _is_no_text() -> bool:
@@ -49,7 +61,7 @@ def subscribe() -> ResponseReturnValue:
     said = _said()
     contact = _contact(said)
     choice = Choice(components=_components(said), incident=_incident(said))
-    wording = subscribing.wording(snapshot.describe(base_url=_settings().base_url))
+    wording = subscription_pages.wording(snapshot.describe(base_url=_settings().base_url))
     try:
         subscribers.ask(contact, choice, wording=wording, at=clock.now())
         db.session.commit()
@@ -81,7 +93,7 @@ def leave() -> ResponseReturnValue:
 @bp.after_request
 def _open_to_any_site(response: Response) -> Response:
     response.headers["Access-Control-Allow-Origin"] = "*"
-    return answers.harden(response)
+    return json_errors.harden(response)
 
 
 @bp.route(ADDRESS, methods=["OPTIONS"])
@@ -92,7 +104,7 @@ def preflight() -> ResponseReturnValue:
 
 @bp.errorhandler(429)
 def _too_many(_error: Exception) -> ResponseReturnValue:
-    response = answers.error(429, "Too many requests from this network. Nothing was saved.")
+    response = json_errors.error(429, "Too many requests from this network. Nothing was saved.")
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
@@ -101,8 +113,8 @@ def _too_many(_error: Exception) -> ResponseReturnValue:
 
 
 def _said() -> dict[str, Any]:
-    """What stands below `subscriber`. Raises `Refused` (400) for what can not be read."""
-    said = bodies.given(request).get("subscriber", {})
+    """What stands below `subscriber`. Raises `Refused` (400) for what cannot be read."""
+    said = json_bodies.given(request).get("subscriber", {})
     if not isinstance(said, dict):
         raise Refused(400, 'Send an object below "subscriber".')
     return said
@@ -128,12 +140,12 @@ def _contact(said: dict[str, Any]) -> Contact:
         contact = Contact.of(Channel.EMAIL, email)
     else:
         raise Invalid(subscriber="Send an email, an endpoint or a phone_number.")
-    if contact.channel not in channels.ways(_settings()):
-        raise Invalid(subscriber=f"This page can not send by {contact.channel.value}.")
+    if contact.channel not in registry.channel_senders(_settings()):
+        raise Invalid(subscriber=f"This page cannot send by {contact.channel.value}.")
     return contact
 
 
-def _components(said: dict[str, Any]) -> list[components.Component]:
+def _components(said: dict[str, Any]) -> list[models.Component]:
     """Raises `Invalid` for one that is not on the page."""
     ids = said.get("component_ids") or []
     if not isinstance(ids, list):
@@ -159,7 +171,7 @@ def _owner(*purposes: Purpose) -> Subscriber:
     """Who has the link whose token was sent as `id`. Raises `Refused` (404)."""
     token = _text(_said(), "id") or ""
     for purpose in purposes:
-        public_id = links.subject_of(_settings().link_keys, purpose, token)
+        public_id = signed_links.subject_of(_settings().link_keys, purpose, token)
         one = subscribers.get(public_id) if public_id else None
         if one is not None:
             return one
@@ -169,14 +181,14 @@ def _owner(*purposes: Purpose) -> Subscriber:
 # ── what is answered ───────────────────────────────────────────────────────────
 
 
-def _page() -> pages.Page:
-    page = pages.get()
+def _page() -> page_settings.Page:
+    page = page_settings.get()
     if page is None:
         raise Refused(404, "There is no page yet.")
     return page
 
 
-def _told(page: pages.Page, channel: Channel) -> dict[str, Any]:
+def _told(page: page_settings.Page, channel: Channel) -> dict[str, Any]:
     by_mail_or_text = channel in (Channel.EMAIL, Channel.SMS)
     return {
         "page": {"id": page.public_id, "name": page.name},

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, current_app
 
 from statuspage import clock
-from statuspage.page.cache import Published
+from statuspage.serving.cache import ResponseCache
 
 TOO_OLD = timedelta(minutes=5)
 """A page older than this is no better than a mirror."""
@@ -22,7 +22,7 @@ bp = Blueprint("beacon", __name__)
 @bp.get("/beacon.json")
 def beacon() -> Response:
     """200 while the page is at most `TOO_OLD` behind the records, else 503."""
-    published: Published = current_app.extensions["published"]
+    published: ResponseCache = current_app.extensions["published"]
     revision, verified_at = published.verified()
     is_fresh = verified_at is not None and clock.now() - verified_at <= TOO_OLD
     told = {

@@ -12,14 +12,14 @@ from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
-from statuspage.page import snapshot
-from statuspage.page.answers import Rendering
-from statuspage.page.feeds import history, jsonfeed, updates
+from statuspage.page.feeds import history, jsonfeed, updates, xml
 from statuspage.page.feeds.entries import Feed, Form
-from statuspage.page.once import shared
-from statuspage.page.snapshot import NoPageError
-from statuspage.page.views import IncidentPage, Retracted
-from statuspage.web.edge import publish
+from statuspage.page.memo import shared
+from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot.build import NoPageError
+from statuspage.page.snapshot.values import IncidentPage, Retracted
+from statuspage.serving.middleware import publish
+from statuspage.serving.response import Rendering
 
 bp = Blueprint("feeds", __name__)
 
@@ -123,9 +123,6 @@ def _written(feed: Feed, form: Form) -> Rendering:
 def _bytes(feed: Feed, form: Form) -> bytes:
     if form is Form.JSON:
         return jsonfeed.render(feed)
-    # Imported when asked: feedgen and lxml would take a tenth of a second at each start.
-    from statuspage.page.feeds import xml
-
     return xml.rss(feed) if form is Form.RSS else xml.atom(feed)
 
 

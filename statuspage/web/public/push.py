@@ -15,20 +15,23 @@ from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy import exc
 from werkzeug.datastructures import MultiDict
 
-from statuspage import clock, links
-from statuspage.db import db, reading
-from statuspage.domain import incidents, push
-from statuspage.domain.browsers import Browser
-from statuspage.domain.subscribers import Subscriber
+from statuspage import clock
+from statuspage.db import db, read_only
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.subscribers import push_keys
+from statuspage.domain.subscribers.push_subscriptions import Browser
+from statuspage.domain.subscribers.subscriptions import Subscriber
 from statuspage.errors import Invalid
-from statuspage.links import Purpose
-from statuspage.notify.outgoing import Outgoing
-from statuspage.page import notifying, snapshot, subscribing
-from statuspage.page.answers import Rendering
-from statuspage.page.snapshot import NoPageError
-from statuspage.web.admin.safety import came_from_elsewhere, limiter, network
-from statuspage.web.edge import publish
-from statuspage.web.public import choosing
+from statuspage.lib import signed_links
+from statuspage.lib.http_client import HttpClient
+from statuspage.lib.signed_links import Purpose
+from statuspage.page import push_assets
+from statuspage.page.html import subscription_pages
+from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot.build import NoPageError
+from statuspage.serving.middleware import publish
+from statuspage.serving.response import Rendering
+from statuspage.web.public import subscription_forms
 from statuspage.web.public.subscriptions import (
     LINKS_PER_NETWORK,
     PER_ADDRESS,
@@ -36,6 +39,7 @@ from statuspage.web.public.subscriptions import (
     PRIVATE,
     open_incident,
 )
+from statuspage.web.security import is_cross_site, limiter, network
 
 RETRY_AFTER_S = 3600
 
@@ -107,10 +111,10 @@ def subscribe() -> ResponseReturnValue:
     sent = MultiDict(wanted.model_dump(exclude={"subscription", "incident"}))
     page = snapshot.describe(base_url=current_app.config["SETTINGS"].base_url)
     try:
-        one = push.subscribe(
+        one = push_keys.subscribe(
             browser,
-            choosing.choice_of(sent, incident),
-            wording=subscribing.wording(page),
+            subscription_forms.choice_of(sent, incident),
+            wording=subscription_pages.wording(page),
             at=clock.now(),
         )
         db.session.commit()
@@ -125,10 +129,10 @@ def subscribe() -> ResponseReturnValue:
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def known() -> ResponseReturnValue:
     """How this browser stands; 404 where it is not subscribed. Changes nothing."""
-    reading()
+    read_only()
     asked = _read(_Known)
     incident = incidents.get(asked.incident) if asked.incident else None
-    one = push.find(asked.subscription.browser(), incident)
+    one = push_keys.find(asked.subscription.browser(), incident)
     if one is None or (one.purge_at is not None and one.purge_at <= clock.now()):
         return _refuse("This browser is not subscribed.", 404)
     return _told(one)
@@ -141,7 +145,7 @@ def moved() -> ResponseReturnValue:
     said = _read(_Moved)
     new = said.subscription.browser()
     _check_reachable(new)
-    number = push.move(said.old.browser(), new)
+    number = push_keys.move(said.old.browser(), new)
     db.session.commit()
     return _answer({"moved": number})
 
@@ -169,17 +173,17 @@ def _too_many(_error: Exception) -> ResponseReturnValue:
 
 @bp.get("/push-worker.js")
 def worker() -> ResponseReturnValue:
-    return publish("/push-worker.js", notifying.worker)
+    return publish("/push-worker.js", push_assets.worker)
 
 
 @bp.get("/subscribe.js")
 def script() -> ResponseReturnValue:
-    return publish("/subscribe.js", notifying.script)
+    return publish("/subscribe.js", push_assets.script)
 
 
 @bp.get("/icon.png")
 def icon() -> ResponseReturnValue:
-    return publish("/icon.png", notifying.icon)
+    return publish("/icon.png", push_assets.icon)
 
 
 @bp.get("/site.webmanifest")
@@ -187,7 +191,7 @@ def manifest() -> ResponseReturnValue:
     def render() -> Rendering | None:
         base_url = current_app.config["SETTINGS"].base_url
         try:
-            return notifying.manifest(snapshot.describe(base_url=base_url))
+            return push_assets.manifest(snapshot.describe(base_url=base_url))
         except NoPageError:
             return None
 
@@ -199,7 +203,7 @@ def manifest() -> ResponseReturnValue:
 
 def _read(shape: type[Shape]) -> Shape:
     """What was sent. Raises `Invalid` for another shape, or where another site sends it."""
-    if came_from_elsewhere():
+    if is_cross_site():
         raise Invalid(subscription="Subscribe from the page itself.")
     try:
         return shape.model_validate(request.get_json(silent=True))
@@ -219,7 +223,7 @@ def _check_reachable(browser: Browser) -> None:
         is_public = "." in host.strip(".")
     else:
         networks = current_app.config["SETTINGS"].outgoing_networks
-        is_public = Outgoing(networks).may_reach(host)
+        is_public = HttpClient(networks).may_reach(host)
     if not is_public:
         raise Invalid(endpoint="This is not the address of a push service.")
 
@@ -229,7 +233,7 @@ def _told(one: Subscriber) -> Response:
 
     def link(purpose: Purpose, view: str) -> str:
         secret = current_app.config["SETTINGS"].secret_key
-        token = links.token(secret, purpose, one.public_id)
+        token = signed_links.token(secret, purpose, one.public_id)
         return url_for(f"subscriptions.{view}", token=token)
 
     return _answer(

@@ -9,13 +9,15 @@ from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
-from statuspage.page import html, snapshot
-from statuspage.page.answers import Rendering
-from statuspage.page.format import Times
-from statuspage.page.snapshot import NoPageError
+from statuspage.page.html import pages as pages_html
+from statuspage.page.html.formatting import Times
+from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot.build import NoPageError
+from statuspage.serving.middleware import publish
+from statuspage.serving.response import Rendering
 from statuspage.web import openapi
-from statuspage.web.edge import publish
 from statuspage.web.openapi import Json
+from statuspage.web.public.api_v2_schemas import READINGS
 
 ADDRESS = "/api/openapi.json"
 
@@ -41,9 +43,9 @@ def reference() -> ResponseReturnValue:
         try:
             page = snapshot.describe(base_url=_base_url())
         except NoPageError:
-            return html.not_ready()
+            return pages_html.not_ready()
         told = sections(json.loads(_document(_base_url())))
-        return html.reference(page, Times(page.zone, clock.now()), told)
+        return pages_html.reference(page, Times(page.zone, clock.now()), told)
 
     return publish("/api/reference", render)
 
@@ -51,7 +53,7 @@ def reference() -> ResponseReturnValue:
 @cache
 def _document(base_url: str) -> bytes:
     """It changes with the program only, and takes a while to make. As JSON, a tenth of its size."""
-    return json.dumps(openapi.document(base_url), ensure_ascii=False).encode()
+    return json.dumps(openapi.document(base_url, READINGS), ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import exc
 from werkzeug.exceptions import HTTPException
 
-from statuspage import clock, links
+from statuspage import clock
 from statuspage.config import Settings
-from statuspage.db import db, reading
-from statuspage.domain import push, subscribers
-from statuspage.domain.subscribers import (
+from statuspage.db import db, read_only
+from statuspage.domain.subscribers import push_keys
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import (
     THEMSELVES,
     Channel,
     Choice,
@@ -28,16 +29,20 @@ from statuspage.domain.subscribers import (
     SubscriberState,
 )
 from statuspage.errors import Invalid
-from statuspage.links import Purpose
-from statuspage.page import html, snapshot, subscribing
-from statuspage.page.answers import HTML_POLICY, Rendering
-from statuspage.page.format import Times
-from statuspage.page.snapshot import NoPageError
-from statuspage.page.subscribing import Typed
-from statuspage.page.views import IncidentPage, IncidentView, PageView, Snapshot
-from statuspage.web.admin.safety import came_from_elsewhere, limiter, network
-from statuspage.web.edge import publish, sorry
-from statuspage.web.public import choosing
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
+from statuspage.notify.channels.webhook import signing_secret
+from statuspage.page.html import pages as pages_html
+from statuspage.page.html import subscription_pages
+from statuspage.page.html.formatting import Times
+from statuspage.page.html.subscription_pages import FormValues
+from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot.build import NoPageError
+from statuspage.page.snapshot.values import IncidentPage, IncidentView, PageView, Snapshot
+from statuspage.serving.middleware import error_response, publish
+from statuspage.serving.response import HTML_POLICY, Rendering
+from statuspage.web.public import subscription_forms
+from statuspage.web.security import is_cross_site, limiter, network
 
 PER_NETWORK = "20 per 10 minutes; 60 per hour"
 PER_ADDRESS = "6 per day"
@@ -80,28 +85,33 @@ def form_of_incident(public_id: str) -> ResponseReturnValue:
 
 def _form(
     incident: IncidentView | None = None,
-    typed: Typed | None = None,
+    typed: FormValues | None = None,
     errors: dict[str, str] | None = None,
 ) -> Rendering:
     taken, key = _take(), _push_key()
-    return subscribing.form(
-        taken, choosing.offered(), push_key=key, incident=incident, typed=typed, errors=errors
+    return subscription_pages.form(
+        taken,
+        subscription_forms.offered(),
+        push_key=key,
+        incident=incident,
+        typed=typed,
+        errors=errors,
     )
 
 
 def _push_key() -> str:
     """Ours, by which browsers know us; made when somebody first looks at the form."""
-    found = push.key()
+    found = push_keys.key()
     if found is None:
-        # A transaction of its own: that of a reader can not begin to write half-way.
+        # A transaction of its own: that of a reader cannot begin to write half-way.
         db.session.rollback()
         try:
-            found = push.make_key(at=clock.now())
+            found = push_keys.make_key(at=clock.now())
             db.session.commit()
         except exc.IntegrityError:
             # Another process was first: its pair is the one.
             db.session.rollback()
-            found = push.key()
+            found = push_keys.key()
             assert found is not None
     return found.public_key
 
@@ -123,7 +133,7 @@ def _is_no_text() -> bool:
 @limiter.limit(TEXTS_PER_NETWORK, key_func=network, exempt_when=_is_no_text)
 def subscribe() -> ResponseReturnValue:
     """The same answer for every address, known or not."""
-    if came_from_elsewhere():
+    if is_cross_site():
         return _refuse(
             "This form came from another site",
             "Nothing was saved. Subscribe from this page itself.",
@@ -142,7 +152,7 @@ def subscribe() -> ResponseReturnValue:
         db.session.commit()
     except Invalid as invalid:
         db.session.rollback()
-        return _private(_form(incident, choosing.typed(), invalid.errors))
+        return _private(_form(incident, subscription_forms.typed(), invalid.errors))
     except exc.IntegrityError:
         # The same address at the same moment: the other request has asked.
         db.session.rollback()
@@ -151,14 +161,14 @@ def subscribe() -> ResponseReturnValue:
 
 @bp.get("/subscriptions/asked")
 def asked() -> ResponseReturnValue:
-    return publish("/subscriptions/asked", _ready(lambda: subscribing.asked(*_page())))
+    return publish("/subscriptions/asked", _ready(lambda: subscription_pages.asked(*_page())))
 
 
 def _ask(incident: IncidentView | None) -> None:
     """Raises `Invalid`."""
-    choice = choosing.choice_of(request.form, incident)
-    wording = subscribing.wording(_page()[0])
-    subscribers.ask(choosing.contact(), choice, wording=wording, at=clock.now())
+    choice = subscription_forms.choice_of(request.form, incident)
+    wording = subscription_pages.wording(_page()[0])
+    subscribers.ask(subscription_forms.contact(), choice, wording=wording, at=clock.now())
 
 
 # ── confirming ─────────────────────────────────────────────────────────────────
@@ -168,16 +178,16 @@ def _ask(incident: IncidentView | None) -> None:
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def confirm_page(token: str) -> ResponseReturnValue:
     """Mail scanners follow links: this shows a button and changes nothing."""
-    reading()
+    read_only()
     one = _owner(Purpose.CONFIRM, token)
     if one is None:
-        return _private(subscribing.ended(*_page()))
+        return _private(subscription_pages.ended(*_page()))
     match one.state:
         case SubscriberState.UNCONFIRMED:
-            return _private(subscribing.confirm(*_page(), one))
+            return _private(subscription_pages.confirm(*_page(), one))
         case SubscriberState.QUARANTINED:
             return redirect(_path(Purpose.MANAGE, one), 303)
-    return _private(subscribing.confirmed(*_page(), _path(Purpose.MANAGE, one)))
+    return _private(subscription_pages.confirmed(*_page(), _path(Purpose.MANAGE, one)))
 
 
 @bp.post("/subscriptions/confirm/<token>")
@@ -185,7 +195,7 @@ def confirm_page(token: str) -> ResponseReturnValue:
 def confirm(token: str) -> ResponseReturnValue:
     one = _owner(Purpose.CONFIRM, token)
     if one is None:
-        return _private(subscribing.ended(*_page()))
+        return _private(subscription_pages.ended(*_page()))
     subscribers.confirm(one, by=THEMSELVES, at=clock.now())
     db.session.commit()
     return redirect(_path(Purpose.CONFIRM, one), 303)
@@ -198,14 +208,14 @@ def confirm(token: str) -> ResponseReturnValue:
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def unsubscribe_page(token: str) -> ResponseReturnValue:
     """Asks. Only POST unsubscribes (RFC 8058)."""
-    reading()
+    read_only()
     one = _owner(Purpose.UNSUBSCRIBE, token)
     if one is not None:
-        return _private(subscribing.unsubscribe(*_page(), one, _path(Purpose.MANAGE, one)))
+        return _private(subscription_pages.unsubscribe(*_page(), one, _path(Purpose.MANAGE, one)))
     one = _owner(Purpose.LEAVE, token)
     if one is not None:
-        return _private(subscribing.unsubscribe(*_page(), one, None))
-    return _private(subscribing.left(*_page()) if _is_ours(token) else _gone())
+        return _private(subscription_pages.unsubscribe(*_page(), one, None))
+    return _private(subscription_pages.left(*_page()) if _is_ours(token) else _gone())
 
 
 @bp.post("/subscriptions/unsubscribe/<token>")
@@ -217,7 +227,7 @@ def unsubscribe(token: str) -> ResponseReturnValue:
         db.session.commit()
     elif not _is_ours(token):
         return _private(_gone())
-    return _private(subscribing.left(*_page()))
+    return _private(subscription_pages.left(*_page()))
 
 
 def lead_out(public_id: str) -> ResponseReturnValue:
@@ -225,7 +235,7 @@ def lead_out(public_id: str) -> ResponseReturnValue:
 
     An id stands in the Message-ID of each mail, so it opens nothing else.
     """
-    token = links.token(_secret(), Purpose.LEAVE, public_id[:64])
+    token = signed_links.token(_secret(), Purpose.LEAVE, public_id[:64])
     response = redirect(url_for("subscriptions.unsubscribe_page", token=token), 303)
     response.headers.update(PRIVATE)
     return response
@@ -237,7 +247,7 @@ def lead_out(public_id: str) -> ResponseReturnValue:
 @bp.get("/subscriptions/<token>")
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def show(token: str) -> ResponseReturnValue:
-    reading()
+    read_only()
     one = _owner(Purpose.MANAGE, token)
     if one is None:
         return _private(_gone())
@@ -251,13 +261,16 @@ def save(token: str) -> ResponseReturnValue:
     if one is None:
         return _private(_gone())
     shown = {each.id for each in _take().components}
-    # What the page does not show now can not be ticked off there.
+    # What the page does not show now cannot be ticked off there.
     unseen = [each for each in one.components if each.public_id not in shown]
     try:
-        chosen = [] if one.incident else choosing.chosen(request.form)
+        chosen = [] if one.incident else subscription_forms.chosen(request.form)
         if request.form.get("scope") == "some":
             chosen += unseen
-        wants, zone = choosing.wants(request.form), choosing.time_zone(request.form)
+        wants, zone = (
+            subscription_forms.wants(request.form),
+            subscription_forms.time_zone(request.form),
+        )
         choice = Choice(chosen, one.incident, wants, one.language, zone)
         subscribers.choose(one, choice, by=THEMSELVES, at=clock.now())
         db.session.commit()
@@ -286,14 +299,14 @@ def leave(token: str) -> ResponseReturnValue:
     if one is not None:
         subscribers.unsubscribe(one, by=THEMSELVES, at=clock.now())
         db.session.commit()
-    return _private(subscribing.left(*_page()))
+    return _private(subscription_pages.left(*_page()))
 
 
 @bp.get("/subscriptions/<token>/data.json")
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def export(token: str) -> ResponseReturnValue:
     """Everything that is kept about them."""
-    reading()
+    read_only()
     one = _owner(Purpose.MANAGE, token)
     if one is None:
         return _private(_gone())
@@ -319,10 +332,8 @@ def _managing(
 ) -> Rendering:
     secret = None
     if one.channel is Channel.WEBHOOK:
-        from statuspage.notify.channels.webhook import signing_secret
-
         secret = signing_secret(_secret(), one.public_id)
-    return subscribing.manage(
+    return subscription_pages.manage(
         _take(),
         one,
         link=url_for(".show", token=token),
@@ -347,7 +358,7 @@ def _zones() -> list[str]:
 
 @bp.errorhandler(NoPageError)
 def not_ready(_error: NoPageError) -> ResponseReturnValue:
-    return _private(html.not_ready())
+    return _private(pages_html.not_ready())
 
 
 @bp.errorhandler(exc.OperationalError)
@@ -356,9 +367,9 @@ def not_ready(_error: NoPageError) -> ResponseReturnValue:
 def database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
     log.error("subscribing.database_unavailable", error=str(getattr(lost, "orig", lost)))
     db.session.remove()
-    return sorry(
+    return error_response(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "We can not reach our own records at the moment. Nothing was changed; try again soon.",
+        "We cannot reach our own records at the moment. Nothing was changed; try again soon.",
     )
 
 
@@ -379,7 +390,7 @@ def too_many(_error: HTTPException) -> ResponseReturnValue:
 
 def _owner(purpose: Purpose, token: str) -> Subscriber | None:
     """Who has this link; None for a wrong one, and where they left or did not confirm in time."""
-    public_id = links.subject_of(_link_keys(), purpose, token)
+    public_id = signed_links.subject_of(_link_keys(), purpose, token)
     one = subscribers.get(public_id) if public_id else None
     is_late = one is not None and one.purge_at is not None and one.purge_at <= clock.now()
     return None if is_late else one
@@ -387,11 +398,11 @@ def _owner(purpose: Purpose, token: str) -> Subscriber | None:
 
 def _is_ours(token: str) -> bool:
     ways_out = (Purpose.UNSUBSCRIBE, Purpose.LEAVE)
-    return any(links.subject_of(_link_keys(), one, token) is not None for one in ways_out)
+    return any(signed_links.subject_of(_link_keys(), one, token) is not None for one in ways_out)
 
 
 def _path(purpose: Purpose, one: Subscriber) -> str:
-    token = links.token(_secret(), purpose, one.public_id)
+    token = signed_links.token(_secret(), purpose, one.public_id)
     views = {Purpose.CONFIRM: ".confirm_page", Purpose.MANAGE: ".show"}
     return url_for(views[purpose], token=token)
 
@@ -410,11 +421,11 @@ def _page() -> tuple[PageView, Times]:
 
 
 def _gone() -> Rendering:
-    return subscribing.ended(*_page())
+    return subscription_pages.ended(*_page())
 
 
 def _refuse(heading: str, words: str, status: HTTPStatus) -> Response:
-    return _private(subscribing.refused(*_page(), heading, words, status))
+    return _private(subscription_pages.refused(*_page(), heading, words, status))
 
 
 def _private(rendering: Rendering) -> Response:
@@ -431,7 +442,7 @@ def _ready(render: Callable[[], Rendering | None]) -> Callable[[], Rendering | N
         try:
             return render()
         except NoPageError:
-            return html.not_ready()
+            return pages_html.not_ready()
 
     return rendered
 

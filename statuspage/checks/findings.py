@@ -1,0 +1,79 @@
+"""One line for each thing that was looked at."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from flask import Flask
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    """It works, and will not for long or not for everybody."""
+    PROBLEM = "problem"
+    """Something that people rely on does not work."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, how it is, and in plain words what to do."""
+
+    what: str
+    level: Level
+    words: str
+
+
+CheckFunction = Callable[[Flask, datetime], Iterator[Finding]]
+
+
+def ok(what: str, words: str) -> Finding:
+    return Finding(what, Level.OK, words)
+
+
+def warn(what: str, words: str) -> Finding:
+    return Finding(what, Level.WARN, words)
+
+
+def problem(what: str, words: str) -> Finding:
+    return Finding(what, Level.PROBLEM, words)
+
+
+class ClosedError(Exception):
+    """The database cannot be read; `finding` says why and what to do."""
+
+    def __init__(self, finding: Finding, state: str) -> None:
+        """`state` goes on after "the database"."""
+        super().__init__(state)
+        self.finding = finding
+
+
+def collect(
+    looks: Mapping[str, CheckFunction], app: Flask, *, behind: Collection[str], at: datetime
+) -> list[Finding]:
+    """All findings. A look that fails is a finding itself: the others go on.
+
+    `behind` names those that read the database: once one look finds it closed, they are left out.
+    """
+    found: list[Finding] = []
+    closed: ClosedError | None = None
+    for what, look in looks.items():
+        if closed and what in behind:
+            found.append(warn(what, f"not checked, since the database {closed}"))
+            continue
+        try:
+            found += look(app, at)
+        except ClosedError as error:
+            closed = error
+            found.append(error.finding)
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), "").rstrip(".")
+            found.append(
+                problem(
+                    what,
+                    f"could not be checked ({type(error).__name__}: {reason}). Try again; if it"
+                    " persists, see the log of the status page.",
+                )
+            )
+    return found

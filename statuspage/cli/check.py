@@ -1,0 +1,45 @@
+"""`flask check`."""
+
+import json
+import sys
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from statuspage import clock
+from statuspage.checks import data, people, service
+from statuspage.checks.findings import Level, collect
+
+
+@click.command("check")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@with_appcontext
+def check(as_json: bool) -> None:
+    """Check everything the page needs, and say what to do. Exits with 1 on a problem."""
+    looks = {
+        "settings": service.settings,
+        "database": data.database,
+        "disk": data.disk,
+        "rights": data.rights,
+        "clock": data.clock,
+        "owners": people.owners,
+        "passwords": people.passwords,
+        "queue": service.queue,
+        "worker": service.worker,
+        "deliveries": service.deliveries,
+        "mail": service.mail,
+        "mirror": service.mirror,
+        "backup": data.backup,
+    }
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    at = clock.now()
+    missing = data.missing(app)
+    behind = ("clock", "owners", "worker", "deliveries")
+    found = [missing] if missing else collect(looks, app, behind=behind, at=at)
+    if as_json:
+        click.echo(json.dumps([vars(one) for one in found], ensure_ascii=False, indent=1))
+    else:
+        for one in found:
+            click.echo(f"{one.level:<8} {one.what:<11} {one.words}")
+    sys.exit(any(one.level is Level.PROBLEM for one in found))

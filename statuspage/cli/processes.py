@@ -1,0 +1,217 @@
+"""What the processes of a group do: `proxy`, `web` and `worker`.
+
+Each runs in a fork of the leader (`run`), after `load` and `prepare`. If the leader is
+killed outright, each notices within a second or so and ends.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import click
+import structlog
+import uvloop
+from flask import Flask
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import MPServer
+from sqlalchemy import orm
+from sqlalchemy.exc import OperationalError
+
+from statuspage import clock
+from statuspage.config import Settings
+from statuspage.db import integrity, migrate
+from statuspage.demo import first_start
+from statuspage.export import runner
+from statuspage.factory import WEB_SOCKET, create_app
+from statuspage.notify import worker as notify_worker
+from statuspage.observability import error_reporting, logging, metrics
+from statuspage.proxy.server import Proxy
+from statuspage.web import headers
+
+PROXY, WEB, WORKER = PARTS = ("proxy", "web", "worker")
+
+LEADER = "STATUSPAGE_GROUP"
+"""In the environment: the process id of the leader, if there is one."""
+
+WEB_THREADS = 4
+BACKLOG = 2048
+MAX_CONNECTIONS = 4096
+"""Includes kept-alive ones: with the server's default, sixteen idle browsers stop the page."""
+HEADER_TIMEOUT_MS = 10_000
+STOP_TIMEOUT_S = 12
+"""How long a process that is told to stop may take: the worker finishes what it sends."""
+DATABASE_RETRY_S = 5.0
+LEADER_CHECK_S = 1.0
+EXIT_GRACE_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+def print_start(
+    name: str, process_id: int | None, *, previous_exit_code: int | None = None
+) -> None:
+    """Print the process id, and the exit code of the process before it (minus the signal that
+    killed it)."""
+    before = "" if previous_exit_code is None else f", exit code before: {previous_exit_code}"
+    # The reader of our output may be gone.
+    with contextlib.suppress(OSError):
+        # In one write: other processes print here, too.
+        print(f"{name} started (pid={process_id}){before}\n", end="", flush=True)
+
+
+def load(settings: Settings) -> Flask:
+    """The application that web and worker share; it has no connection and no thread yet."""
+    hops = settings.proxy_hops + (1 if settings.front else 0)
+    app = create_app(settings.model_copy(update={"proxy_hops": hops}))
+    orm.configure_mappers()
+    app.url_map.update()
+    return app
+
+
+def prepare(app: Flask) -> None:
+    """Migrate and fill the database where that is needed.
+
+    An unavailable database does not stop the start: readers get the last good copies.
+    """
+    integrity.check_at_start(app)
+    try:
+        migrate.bring_up_to_date(app)
+        first_start.fill(app, at=clock.now())
+    except OperationalError as error:
+        log.error("start.database_unavailable", reason=_first_line(error))
+
+
+def proxy(settings: Settings, web_socket: Path) -> None:
+    """Answer readers from memory; forward the rest to the web process at `web_socket`."""
+    logging.configure(settings.log_format)
+    error_reporting.begin(settings, PROXY)
+    _end_with_leader()
+    # The name of the label value in dashboards.
+    metrics.share(settings.data_dir / "counters", "front")
+
+    async def serve() -> None:
+        threads = WEB_THREADS * settings.web_processes
+        is_https = settings.base_url.startswith("https://")
+        server = Proxy(
+            web_socket,
+            threads=threads,
+            is_https=is_https,
+            # Behind another proxy every connection comes from one address.
+            by_network=not settings.proxy_hops,
+        )
+        await server.serve(settings.host, settings.port)
+
+    try:
+        uvloop.run(serve())
+    except OSError as error:
+        sys.exit(f"The status page cannot listen: {error}")
+
+
+def web(app: Flask) -> Flask:
+    """What a web process does before it serves the application that is returned."""
+    # Away from the terminal's Ctrl-C: the leader tells us when to stop.
+    os.setsid()
+    print_start(WEB, os.getpid())
+    begin_web(app)
+    return app
+
+
+def begin_web(app: Flask) -> None:
+    """What a process does before it serves the application, in any WSGI server."""
+    _end_with_leader()
+    if not os.environ.get(WEB_SOCKET):
+        app.wsgi_app = headers.unnamed(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    metrics.share(app.config["SETTINGS"].data_dir / "counters", "web")
+    error_reporting.begin(app.config["SETTINGS"], WEB)
+    integrity.check_at_start(app)
+
+
+def web_server(settings: Settings, web_socket: Path | None) -> MPServer:
+    """The server of the `web` processes, behind the proxy at `web_socket` or by itself."""
+    multiprocessing.set_start_method("fork", force=True)
+    return MPServer(
+        "app:app",
+        address=settings.host,
+        port=settings.port,
+        uds=web_socket,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
+        websockets=False,
+        workers=settings.web_processes,
+        workers_kill_timeout=STOP_TIMEOUT_S,
+        respawn_failed_workers=True,
+        blocking_threads=WEB_THREADS,
+        backlog=BACKLOG,
+        backpressure=MAX_CONNECTIONS,
+        log_level=LogLevels.warning,
+    )
+
+
+def worker(app: Flask, *, is_announced: bool = False) -> None:
+    """Run jobs and everything that is due; print the address of the page when announced."""
+    _end_with_leader()
+    error_reporting.begin(app.config["SETTINGS"], WORKER)
+    _wait_for_the_database(app)
+    integrity.check_daily(app)
+    if is_announced:
+        # The reader of our output may be gone.
+        with contextlib.suppress(OSError):
+            click.echo(first_start.welcome(app, at=clock.now()))
+    with runner.beside(app):
+        notify_worker.work(app)
+
+
+def _wait_for_the_database(app: Flask) -> None:
+    """A worker that exited while the database is unavailable would stop the whole group."""
+    is_logged = False
+    integrity.check(app)
+    while True:
+        try:
+            migrate.bring_up_to_date(app)
+            first_start.fill(app, at=clock.now())
+        except OperationalError as error:
+            if not is_logged:
+                log.error("worker.database_unavailable", reason=_first_line(error))
+            is_logged = True
+            time.sleep(DATABASE_RETRY_S)
+            integrity.check(app)
+        else:
+            return
+
+
+def _end_with_leader() -> None:
+    """Let this process end soon after its server's parent or its leader."""
+    parent = multiprocessing.parent_process()
+    leader = int(os.environ.get(LEADER) or 0)
+    if parent is not None or leader:
+        threading.Thread(target=_watch, args=(parent, leader), daemon=True).start()
+
+
+def _watch(parent: multiprocessing.process.BaseProcess | None, leader: int) -> None:
+    while (parent is None or parent.is_alive()) and (not leader or _exists(leader)):
+        time.sleep(LEADER_CHECK_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(EXIT_GRACE_S)
+    os._exit(1)
+
+
+def _exists(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

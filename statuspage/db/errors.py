@@ -1,0 +1,86 @@
+"""What it means for an operator that the database did not do as it was asked: plain words."""
+
+import copy
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from statuspage.db import DamagedError
+
+FAILURES = (OperationalError, ProgrammingError)
+UNDEFINED_TABLE = "42P01"
+"""https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+SET = "STATUSPAGE_DATABASE_URL and STATUSPAGE_DATA_DIR"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How the database is, and one or two sentences: what is wrong, what to do."""
+
+    state: str
+    words: str
+
+
+DAMAGED = Explanation(
+    "is damaged",
+    "The database file is damaged. Stop the status page and restore the last backup: flask restore"
+    " --replace FILE",
+)
+EMPTY = Explanation(
+    "is empty", "The database is empty. Start the status page once, or restore a backup."
+)
+OF_SQLITE = {
+    sqlite3.SQLITE_BUSY: Explanation(
+        "is busy",
+        "The database is busy: another program has held it for several seconds. Try again.",
+    ),
+    sqlite3.SQLITE_FULL: Explanation("is full", "The database’s disk is full. Free some space."),
+    sqlite3.SQLITE_READONLY: Explanation(
+        "is read-only",
+        "The database file is read-only. Check the disk, and run this as the"
+        " user that runs the status page or make that user the owner of the"
+        " file.",
+    ),
+    sqlite3.SQLITE_CANTOPEN: Explanation(
+        "is unavailable",
+        f"The database file cannot be opened. Check {SET}, and that the folder belongs to"
+        " the user that runs the status page.",
+    ),
+}
+
+
+def explain(error: OperationalError | ProgrammingError) -> Explanation:
+    """What SQLAlchemy reports, in words without a secret."""
+    said = error.orig
+    reason = next(iter(str(said).splitlines()), "").rstrip(".")
+    if isinstance(said, DamagedError):
+        return DAMAGED
+    if isinstance(said, sqlite3.Error):
+        if reason.startswith("no such table"):
+            return EMPTY
+        other = Explanation("is unavailable", f"The database file cannot be used ({reason}).")
+        return OF_SQLITE.get(getattr(said, "sqlite_errorcode", 0) & 0xFF, other)
+    if getattr(said, "sqlstate", None) == UNDEFINED_TABLE:
+        return EMPTY
+    return Explanation(
+        "is unavailable",
+        f"PostgreSQL cannot be used ({reason}). Check that it runs, that this machine can reach it,"
+        " and that STATUSPAGE_DATABASE_URL is right.",
+    )
+
+
+def with_plain_errors(command: click.Command) -> click.Command:
+    """The command; where the database fails under it, it ends with a sentence."""
+    plain = copy.copy(command)
+
+    def invoke(ctx: click.Context) -> Any:
+        try:
+            return command.invoke(ctx)
+        except FAILURES as error:
+            raise click.ClickException(explain(error).words) from error
+
+    plain.invoke = invoke  # type: ignore[method-assign]
+    return plain

@@ -1,0 +1,222 @@
+"""Components and component groups: the parts of the service that customers know.
+
+Owns the rules about their names, order and groups. Their status is in `claims_store`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from statuspage.db import db
+from statuspage.domain import events
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.models import Component, ComponentGroup
+from statuspage.domain.events import Actor
+from statuspage.errors import Invalid
+from statuspage.lib.markdown import clean
+
+MAX_NAME = 255
+
+
+def add_component(
+    name: str,
+    *,
+    by: Actor,
+    at: datetime,
+    group: ComponentGroup | None = None,
+    description: str | None = None,
+    start_date: date | None = None,
+    showcase: bool = True,
+    only_show_if_degraded: bool = False,
+) -> Component:
+    """A new operational component, last in its group. Raises `Invalid` on an empty name."""
+    component = Component(created_at=at, updated_at=at, group=group)
+    _describe(component, name, description)
+    component.group_id = group.id if group else None
+    component.start_date = start_date
+    component.showcase = showcase
+    component.only_show_if_degraded = only_show_if_degraded
+    component.position = _next_position(group)
+    db.session.add(component)
+    _record("component.added", component, by, at)
+    return component
+
+
+def edit_component(
+    component: Component,
+    *,
+    by: Actor,
+    at: datetime,
+    name: str,
+    description: str | None,
+    group: ComponentGroup | None,
+    start_date: date | None,
+    showcase: bool,
+    only_show_if_degraded: bool,
+) -> None:
+    """Change what a component is called and where it stands. Raises `Invalid`."""
+    _describe(component, name, description)
+    if component.group_id != (group.id if group else None):
+        component.position = _next_position(group)
+        component.group = group
+        component.group_id = group.id if group else None
+    component.start_date = start_date
+    component.showcase = showcase
+    component.only_show_if_degraded = only_show_if_degraded
+    component.updated_at = at
+    _record("component.edited", component, by, at)
+
+
+def archive(component: Component, *, by: Actor, at: datetime) -> None:
+    """Take a component off the page; its history stays. Its claims in force end."""
+    component.archived_at = component.updated_at = at
+    claims_store.release(component, at=at)
+    _record("component.archived", component, by, at)
+
+
+def restore(component: Component, *, by: Actor, at: datetime) -> None:
+    """Put an archived component back on the page."""
+    component.archived_at = None
+    component.updated_at = at
+    _record("component.restored", component, by, at)
+
+
+def add_group(
+    name: str, *, by: Actor, at: datetime, description: str | None = None
+) -> ComponentGroup:
+    """A new empty group, last on the page. Raises `Invalid` on an empty name."""
+    group = ComponentGroup(created_at=at, updated_at=at, position=_next_position(None))
+    _describe(group, name, description)
+    db.session.add(group)
+    _record("group.added", group, by, at)
+    return group
+
+
+def edit_group(
+    group: ComponentGroup,
+    *,
+    by: Actor,
+    at: datetime,
+    name: str,
+    description: str | None,
+) -> None:
+    """Rename or describe a group. Raises `Invalid` on an empty name."""
+    _describe(group, name, description)
+    group.updated_at = at
+    _record("group.edited", group, by, at)
+
+
+def remove_group(group: ComponentGroup, *, by: Actor, at: datetime) -> None:
+    """Dissolve a group; its components move to the top level, at the end."""
+    for component in listed(archived=True):
+        if component.group_id == group.id:
+            component.position = _next_position(None)
+            component.group = None
+            component.group_id = None
+            db.session.flush()
+    _record("group.removed", group, by, at)
+    db.session.delete(group)
+
+
+def set_members(
+    group: ComponentGroup, members: Sequence[Component], *, by: Actor, at: datetime
+) -> None:
+    """The group holds exactly these, in this order; whom it held besides goes to the top level."""
+    chosen = {component.id for component in members}
+    for component in listed(archived=True):
+        if component.group_id == group.id and component.id not in chosen:
+            component.position = _next_position(None)
+            component.group, component.group_id = None, None
+            db.session.flush()
+    for position, component in enumerate(members, start=1):
+        component.position = position
+        component.group, component.group_id = group, group.id
+    group.updated_at = at
+    _record("group.members_set", group, by, at)
+
+
+def arrange(
+    order: Sequence[Component | ComponentGroup],
+    children: Mapping[ComponentGroup, Sequence[Component]],
+    *,
+    by: Actor,
+    at: datetime,
+) -> None:
+    """Order the page: the top level, and the components of each group.
+
+    A component moves to where it is named. Raises `Invalid` when something is
+    named twice.
+    """
+    named = [*order, *(child for group in children.values() for child in group)]
+    if len(set(map(id, named))) != len(named):
+        raise Invalid(order="Each component can be listed only once.")
+    for position, item in enumerate(order, start=1):
+        item.position = position
+        if isinstance(item, Component):
+            item.group, item.group_id = None, None
+    for group, members in children.items():
+        for position, component in enumerate(members, start=1):
+            component.position = position
+            component.group, component.group_id = group, group.id
+    events.record("components.arranged", subject="components", title="Components", by=by, at=at)
+
+
+def get(public_id: str) -> Component | None:
+    return db.session.scalar(sa.select(Component).where(Component.public_id == public_id))
+
+
+def get_group(public_id: str) -> ComponentGroup | None:
+    return db.session.scalar(sa.select(ComponentGroup).where(ComponentGroup.public_id == public_id))
+
+
+def listed(*, archived: bool = False) -> list[Component]:
+    """Components by position with their groups loaded; archived ones too when asked."""
+    query = sa.select(Component).order_by(Component.position, Component.id)
+    if not archived:
+        query = query.where(Component.archived_at.is_(None))
+    return list(db.session.scalars(query))
+
+
+def groups() -> list[ComponentGroup]:
+    """Groups by position."""
+    query = sa.select(ComponentGroup).order_by(ComponentGroup.position, ComponentGroup.id)
+    return list(db.session.scalars(query))
+
+
+def _describe(item: Component | ComponentGroup, name: str, description: str | None) -> None:
+    name = clean(name).strip()
+    if not name or len(name) > MAX_NAME:
+        raise Invalid(name=f"Enter a name of 1 to {MAX_NAME} characters.")
+    item.name = name
+    item.description = clean(description).strip() or None if description else None
+
+
+def _next_position(group: ComponentGroup | None) -> int:
+    taken = sa.select(sa.func.max(Component.position)).where(
+        Component.group_id == (group.id if group else None)
+    )
+    highest = [db.session.scalar(taken) or 0]
+    if group is None:
+        highest.append(db.session.scalar(sa.select(sa.func.max(ComponentGroup.position))) or 0)
+    return max(highest) + 1
+
+
+def _record(
+    kind: str,
+    item: Component | ComponentGroup,
+    by: Actor,
+    at: datetime,
+    data: dict[str, object] | None = None,
+    notify: bool = False,
+) -> None:
+    db.session.flush()
+    events.record(
+        kind,
+        subject=item.public_id,
+        title=item.name,
+        by=by,
+        at=at,
+        data=data,
+        notify=notify,
+    )

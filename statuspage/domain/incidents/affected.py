@@ -1,0 +1,156 @@
+"""Amendments: what of an incident changes without an update.
+
+Which components it names and what it says of them, what API clients attach to it, and
+when staff are reminded of it. Knows nothing of HTTP.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from statuspage.domain import events
+from statuspage.domain.claims import OPERATIONAL, Claim
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.models import Component
+from statuspage.domain.events import Actor
+from statuspage.domain.incidents import updates
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.statuses import ComponentStatus
+from statuspage.errors import Invalid
+
+MAX_REMINDERS = 24
+MAX_REMINDER_H = 24 * 365
+
+
+def set_affected_components(
+    incident: Incident, claims: Mapping[Component, Claim], *, by: Actor, at: datetime
+) -> None:
+    """From `at` on the incident claims exactly this, and nobody writes a word.
+
+    What has not begun or is over remembers it and claims nothing. Raises `Invalid` on a
+    draft, on what was retracted, and on a share out of 0–100.
+    """
+    claims_store.check_claims(claims)
+    updates.lock(incident)
+    _refuse_untold(incident)
+    before = incident.claims
+    if before == claims:
+        return
+    updates.set_affected(incident, claims)
+    claims_store.replace_claims(incident, claims if incident.status.claims else {}, at=at)
+    if not incident.is_over:
+        updates.recompute_impact(incident, claims)
+    incident.updated_at = at
+    told: dict[str, object] = {
+        component.full_name: claims.get(component, OPERATIONAL).status.value
+        for component in {**before, **claims}
+        if before.get(component) != claims.get(component, OPERATIONAL)
+    }
+    updates.record(f"{incident.kind}.components_changed", incident, by=by, at=at, data=told)
+
+
+def remove_components(
+    incident: Incident, gone: Collection[Component], *, by: Actor, at: datetime
+) -> None:
+    """The incident does not name these components any more; what it claimed of them ends.
+
+    What its updates said of them stays, and a correction tells of it. Raises `Invalid`.
+    """
+    updates.lock(incident)
+    _refuse_untold(incident)
+    before = incident.claims
+    kept = {component: claim for component, claim in before.items() if component not in gone}
+    if kept == before:
+        return
+    incident.affected = [row for row in incident.affected if row.component in kept]
+    claims_store.replace_claims(incident, kept if incident.status.claims else {}, at=at)
+    incident.updated_at = at
+    updates.note_correction(incident, "components", _names(before), _names(kept), None, by, at)
+    told: dict[str, object] = {"components": _names(gone)}
+    updates.record(f"{incident.kind}.components_left_out", incident, by=by, at=at, data=told)
+
+
+def set_metadata(
+    incident: Incident, details: Mapping[str, Any], *, by: Actor, at: datetime
+) -> None:
+    """Keep what an API client attached, beside what is kept already. The public sees nothing."""
+    updates.lock(incident)
+    merged = {**(incident.details or {}), **details}
+    if merged == incident.details:
+        return
+    incident.details = merged
+    events.record(
+        f"{incident.kind}.details_attached",
+        subject=incident.public_id,
+        title=incident.name,
+        by=by,
+        at=at,
+        data={"details": sorted(details)},
+        is_public=False,
+    )
+
+
+def set_reminders(
+    incident: Incident, hours: int | Sequence[int] | None, *, by: Actor, at: datetime
+) -> None:
+    """When staff are reminded of it: every so many hours, or after each of these.
+
+    None: as the page does; an empty sequence: never. Stored as Statuspage writes it.
+    Raises `Invalid`.
+    """
+    several = [hours] if isinstance(hours, int) else hours or []
+    if len(several) > MAX_REMINDERS or not all(1 <= one <= MAX_REMINDER_H for one in several):
+        raise Invalid(
+            reminder_intervals=f"Enter at most {MAX_REMINDERS} hours from 1 to {MAX_REMINDER_H}."
+        )
+    words = None if hours is None else json.dumps(hours if isinstance(hours, int) else several)
+    updates.lock(incident)
+    if words == incident.reminder_intervals:
+        return
+    incident.reminder_intervals = words
+    incident.updated_at = at
+    told: dict[str, object] = {"hours": words}
+    updates.record(f"{incident.kind}.reminders_set", incident, by=by, at=at, data=told)
+
+
+def claims_with(
+    incident: Incident | None,
+    *,
+    said: Mapping[Component, ComponentStatus],
+    only: Collection[Component] | None,
+    otherwise: Claim | None = None,
+    reopens: bool = False,
+) -> dict[Component, Claim]:
+    """What an incident (None: a new one) claims once somebody `said` this of some components.
+
+    The others keep what it claims of them, nothing where it `reopens`; `only` says which
+    it names at all (None: as before). A component that is new to it has `otherwise`, or
+    the status that was set by hand.
+    """
+    present = dict(incident.claims) if incident else {}
+    if reopens:
+        present = dict.fromkeys(present, OPERATIONAL)
+    named = [*(present if only is None else only), *said]
+    found = {}
+    for component in dict.fromkeys(named):
+        claim = present.get(component)
+        if claim is None:
+            claim = otherwise or claims_store.standing(component) or OPERATIONAL
+        wanted = said.get(component, claim.status)
+        found[component] = claim if claim.status is wanted else Claim(wanted)
+    return found
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _refuse_untold(incident: Incident) -> None:
+    if incident.is_draft:
+        raise Invalid(components="Publish the incident before you change it.")
+    if incident.retracted_at is not None:
+        raise Invalid(components="This incident was retracted. Open a new one.")
+
+
+def _names(named: Collection[Component]) -> str | None:
+    return ", ".join(sorted(component.full_name for component in named)) or None

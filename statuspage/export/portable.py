@@ -1,0 +1,154 @@
+"""A public answer as a file that works anywhere: relative links, no form, the age in sight.
+
+Pure, on the HTML that our own templates write. Times stand as `STAMP` until the file is
+written, so that an unchanged page is told from a changed one.
+"""
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from posixpath import relpath
+from urllib.parse import urlsplit
+
+from statuspage.export.render import Reply
+from statuspage.page.html import assets
+from statuspage.serving.conditional import canonical
+from statuspage.serving.response import AS_OF
+
+OLD_AFTER = timedelta(minutes=15)
+"""From then on a copy says that newer information may be missing."""
+SCRIPT = "mirror.js"
+STAMP = b"<!--made-at-->"
+
+# Text cannot hold `<`, so that what looks like a tag is one.
+TAG = re.compile(r'<([a-z][a-z0-9]*)((?:\s+[^\s=>"]+(?:="[^"]*")?)*)\s*/?>')
+LINK = re.compile(r'(\s)(href|src)="([^"]*)"')
+FORM = re.compile(r"<form\b.*?</form>", re.S)
+SHEET = re.compile(rb'(<\?xml-stylesheet[^>]*\shref=")/([^"]*)"')
+LOADED = ("link", "script", "img", "iframe")
+"""What a browser asks for by itself."""
+KEPT = ("canonical",)
+"""Relations whose link goes on naming the original page."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file stands: its path, the original page, and the file of each address."""
+
+    path: str
+    origin: str
+    files: Mapping[str, str]
+
+    def to_file(self, path: str) -> str:
+        return relpath(path, self.path.rpartition("/")[0] or ".")
+
+    def to(self, link: str) -> str:
+        """`link` as it is to stand here: to the file, else to the original page."""
+        local = self._local(link)
+        if local is None:
+            return link
+        before, mark, fragment = local.partition("#")
+        address = _address(before)
+        if address.endswith("/postmortem") and address in self.files:
+            address, mark, fragment = address.removesuffix("/postmortem"), "#", "postmortem"
+        if address not in self.files:
+            return f"{self.origin}{local}"
+        return f"{self.to_file(self.files[address])}{mark}{fragment}"
+
+    def has(self, link: str) -> bool:
+        """Whether `link` leads to a file, or out of the site."""
+        local = self._local(link)
+        if local is None:
+            return True
+        return _address(local.partition("#")[0]) in self.files
+
+    def _local(self, link: str) -> str | None:
+        """Path, query and fragment of a link within the site; None for all others."""
+        host = self.origin.partition("://")[2]
+        for start in (self.origin, f"webcal://{host}"):
+            if link == start or link.startswith((f"{start}/", f"{start}?", f"{start}#")):
+                rest = link.removeprefix(start)
+                return rest if rest.startswith("/") else f"/{rest}"
+        return link if link.startswith("/") and not link.startswith("//") else None
+
+
+def _address(link: str) -> str:
+    path, _, query = link.partition("?")
+    return canonical(path, query) if query else path
+
+
+def body_of(reply: Reply, place: Place) -> bytes:
+    """The bytes of the file, with `STAMP` where the time of making belongs."""
+    if 300 <= reply.status < 400:
+        return _leads_on(reply, place)
+    if reply.is_html:
+        return page(reply, place)
+    return SHEET.sub(
+        lambda found: found[1] + place.to("/" + found[2].decode()).encode() + b'"', reply.body
+    )
+
+
+def page(reply: Reply, place: Place) -> bytes:
+    text = TAG.sub(lambda tag: _with_links(tag, place), reply.body.decode())
+    text = FORM.sub(lambda _: _no_form(place), text)
+    line = f'<script src="{place.to_file(SCRIPT)}" defer></script>\n</head>'
+    text = text.replace("</head>", line, 1)
+    body = text.encode()
+    return body.replace(AS_OF, _note(place).encode().replace(b"{}", STAMP), 1)
+
+
+def _with_links(tag: re.Match[str], place: Place) -> str:
+    name, attributes = tag[1], tag[2]
+    if name == "link" and any(f'rel="{one}"' in attributes for one in KEPT):
+        return tag[0]
+    links = [html.unescape(link[3]) for link in LINK.finditer(attributes)]
+    if name in LOADED and not all(map(place.has, links)):
+        # What belongs to a form, or has no file, is not asked of the original page.
+        return '<script type="text/plain">' if name == "script" else ""
+
+    def moved(link: re.Match[str]) -> str:
+        target = place.to(html.unescape(link[3]))
+        return f'{link[1]}{link[2]}="{html.escape(target)}"'
+
+    return tag[0].replace(attributes, LINK.sub(moved, attributes), 1) if attributes else tag[0]
+
+
+def _note(place: Place) -> str:
+    # In a tab of its own: it lets nobody frame it, as the card is, and it may be gone.
+    return (
+        f'<p class="stale" id="copy" role="status">This is a copy, made on <b>{{}}</b>.'
+        f' What is newer stands on <a href="{html.escape(place.origin)}/" target="_blank">'
+        f"{html.escape(urlsplit(place.origin).netloc)}</a>.</p>"
+    )
+
+
+def _no_form(place: Place) -> str:
+    return (
+        '<p class="intro">This form works on the original page only: <a'
+        f' href="{html.escape(place.origin)}/subscribe">'
+        f"{html.escape(urlsplit(place.origin).netloc)}/subscribe</a></p>"
+    )
+
+
+def _leads_on(reply: Reply, place: Place) -> bytes:
+    target = html.escape(place.to(reply.headers.get("location", "/")))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>It stands elsewhere</title>\n"
+        f'<meta http-equiv="refresh" content="0; url={target}">\n</head>\n'
+        f'<body><p><a href="{target}">Go on</a></p></body>\n</html>\n'
+    ).encode()
+
+
+def stamp(at: datetime) -> str:
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def script(at: datetime) -> bytes:
+    """Says how old the copy is, and plainly once it is old. It is new with every making,
+    which the pages are not."""
+    made = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    old = str(int(OLD_AFTER.total_seconds()))
+    return assets.script(SCRIPT).replace("{made}", made).replace("{old}", old).encode()

@@ -1,0 +1,153 @@
+"""The mirror of a worker: makes files within seconds of a change, and couriers carry them.
+
+A job outside any transaction, in threads of its own. Only one process on a data folder
+mirrors at a time; another one waits for its turn.
+"""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from statuspage import clock
+from statuspage.export.builder import LookSince, Maker, Stages
+from statuspage.export.render import Ask, Together, alone
+from statuspage.export.targets import Keys
+from statuspage.export.targets.registry import is_published, parse
+from statuspage.export.uploads import Courier, Standings
+from statuspage.page.snapshot.build import NoPageError
+
+log = structlog.get_logger(__name__)
+
+CHECK_EVERY_S = 0.5
+REMAKE_EVERY = timedelta(minutes=5)
+"""What depends on the time of day is made again so often while nothing changes."""
+STOP_S = 4.0
+
+
+class Mirror:
+    """The mirror in `folder`, for these targets.
+
+    `revision` reads the number that every change raises; `look_since` what there is.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        targets: Sequence[str],
+        *,
+        ask: Ask,
+        look_since: LookSince,
+        revision: Callable[[], int],
+        together: Together = alone,
+        keys: Keys = Keys(),  # noqa: B008  frozen
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._revision = revision
+        self._now = now
+        stages = Stages.within(folder, {is_published(one) for one in targets})
+        self.maker = Maker(ask, look_since, stages, together)
+        told = Standings(folder)
+        self.couriers: list[Courier] = []
+        for text in targets:
+            stage = stages.published if is_published(text) else stages.portable
+            assert stage is not None
+            self.couriers.append(Courier(parse(text, folder, keys), stage, told, now))
+        self._made: int | None = None
+        self._made_at: datetime | None = None
+        self._looked_at = 0.0
+        """By the steady clock: when the revision was last asked for."""
+        self._is_failing = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for courier in self.couriers:
+            courier.stop()
+        self._thread.join(STOP_S)
+
+    def step(self, *, at: datetime) -> bool:
+        """Make what is due at `at`. True when there is something new to carry.
+
+        Raises what the database raises, and `MirrorError`.
+        """
+        number = self._revision()
+        if number != self._made or clock.is_due(self._made_at, REMAKE_EVERY, at):
+            self.maker.begin(at)
+            self._made, self._made_at = number, at
+            return True
+        if self.maker.later:
+            self.maker.go_on(at, until=self._is_urgent)
+            return all(stage.manifest.is_whole for stage in self.maker.stages)
+        return False
+
+    def _is_urgent(self) -> bool:
+        """Asked before each address; the revision is looked at now and then."""
+        if self._stopping.is_set():
+            return True
+        moment = time.monotonic()
+        if moment - self._looked_at < CHECK_EVERY_S:
+            return False
+        self._looked_at = moment
+        return self._revision() != self._made
+
+    def _run(self) -> None:
+        with _turn(self._folder / "lock", self._stopping) as is_ours:
+            if not is_ours:
+                return
+            for courier in self.couriers:
+                courier.start()
+            while not self._stopping.wait(0 if self.maker.later else CHECK_EVERY_S):
+                self._try()
+
+    def _try(self) -> None:
+        try:
+            is_new = self.step(at=self._now())
+        except NoPageError:
+            return  # Nothing to mirror before the first set-up.
+        except Exception as error:
+            if not self._is_failing:
+                log.error("export.failed", reason=str(error))
+            self._is_failing = True
+            self._stopping.wait(2.0)
+            return
+        if self._is_failing:
+            log.warning("export.recovered")
+        self._is_failing = False
+        if is_new:
+            for courier in self.couriers:
+                courier.wake()
+
+
+class _turn(AbstractContextManager[bool]):  # noqa: N801  used as a function
+    """Waits for the lock file; True when it is ours, False when stopped meanwhile."""
+
+    def __init__(self, path: Path, stopping: threading.Event) -> None:
+        self._path = path
+        self._stopping = stopping
+
+    def __enter__(self) -> bool:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        while not self._stopping.is_set():
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._stopping.wait(1.0)
+            else:
+                return True
+        return False
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)

@@ -1,0 +1,110 @@
+"""Writes for how long each component was held in which status."""
+
+from dataclasses import replace
+
+from statuspage.db import db
+from statuspage.domain.claims import Claim, Span
+from statuspage.domain.components import claims_store
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.incidents.models import Incident
+from statuspage.importers.statuspage import documents, existing, spans
+from statuspage.importers.statuspage.context import ImportContext
+from statuspage.importers.statuspage.spans import Held
+
+
+def write(work: ImportContext) -> None:
+    """Bring the spans of all components to what the incidents and the newest list say."""
+    db.session.flush()
+    public_ids = {row.id: public_id for public_id, row in work.rows.items()}
+    wanted: list[Held] = []
+    for public_id, row in work.incident_rows.items():
+        known = existing.held(row, work.claim_rows.get(row.id, []), public_ids)
+        wanted += _held(work, public_id, known)
+    wanted = [one for one in wanted if one.component_id in work.rows]
+    wanted = spans.lasting(_until_archived(work, one) for one in wanted)
+    if work.is_newest_list:
+        wanted = spans.reconciled(
+            _followed(work), wanted, work.told, work.wanted.listed_at or work.at
+        )
+    by_incident: dict[str | None, list[Held]] = {}
+    for one in wanted:
+        by_incident.setdefault(one.incident_id, []).append(one)
+    for public_id, row in work.incident_rows.items():
+        if public_id in work.told:
+            _replace(work, row, by_incident.get(public_id, []))
+    if work.is_newest_list:
+        _stand(work, by_incident.get(None, []))
+
+
+def _held(work: ImportContext, public_id: str, known: list[Held]) -> list[Held]:
+    one = work.told.get(public_id)
+    if one is None:  # Over long since, or changed here.
+        return known
+    before = work.ended_before.get(public_id)
+    guessed = before if before != one.resolved_at else None
+    return spans.with_known(spans.of_incident(one), known, one, guessed)
+
+
+def _followed(work: ImportContext) -> list[documents.Component]:
+    """The listed components whose status nobody changed here."""
+    return [
+        one
+        for one in work.wanted.components or ()
+        if not one.group and one.id not in work.earlier.touched
+    ]
+
+
+def _until_archived(work: ImportContext, one: Held) -> Held:
+    end = work.rows[one.component_id].archived_at
+    if end is None or (one.ends_at is not None and one.ends_at <= end):
+        return one
+    return replace(one, ends_at=end)
+
+
+def _replace(work: ImportContext, incident: Incident, wanted: list[Held]) -> None:
+    rows = work.claim_rows.get(incident.id, [])
+    ids = {component.public_id: component.id for component in work.rows.values()}
+    present = {_claiming(row) for row in rows}
+    told = {(ids[one.component_id], one.status, one.starts_at, one.ends_at) for one in wanted}
+    if present == told:
+        return
+    for row in rows:
+        if _claiming(row) not in told:
+            db.session.delete(row)
+    for one in wanted:
+        if (ids[one.component_id], one.status, one.starts_at, one.ends_at) not in present:
+            _claim(work, one, incident)
+    work.report.written["claim"] += len(told ^ present)
+
+
+def _stand(work: ImportContext, wanted: list[Held]) -> None:
+    """Statuses that no incident speaks for, exactly where they are listed."""
+    by_component = {one.component_id: one for one in wanted}
+    rows: dict[int, list[ComponentClaim]] = {}
+    for row in work.claim_rows.get(None, []):
+        if row.ends_at is None:
+            rows.setdefault(row.component_id, []).append(row)
+    for one in _followed(work):
+        present = rows.get(work.rows[one.id].id, [])
+        new = by_component.get(one.id)
+        if [row.status for row in present] == ([new.status] if new else []):
+            continue
+        changed_at = min(one.updated_at, work.wanted.listed_at or work.at)
+        for row in present:
+            if changed_at > row.starts_at:
+                row.ends_at = changed_at
+            else:
+                db.session.delete(row)
+            work.report.written["claim"] += 1
+        if new is not None:
+            _claim(work, new, None)
+            work.report.written["claim"] += 1
+
+
+def _claim(work: ImportContext, one: Held, incident: Incident | None) -> None:
+    span = Span(Claim(one.status), one.starts_at, one.ends_at)
+    claims_store.record_spans(work.rows[one.component_id], incident, [span])
+
+
+def _claiming(row: ComponentClaim) -> tuple[object, ...]:
+    return row.component_id, row.status, row.starts_at, row.ends_at

@@ -1,0 +1,134 @@
+"""Writes the groups and components of a recording."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from statuspage.db import db
+from statuspage.domain.components.models import Component, ComponentGroup
+from statuspage.importers.statuspage import documents
+from statuspage.importers.statuspage.context import CHANGED_HERE, ImportContext
+
+
+def write(work: ImportContext) -> None:
+    """Bring groups and components to what is listed; what a newer list omits is archived."""
+    listed = work.wanted.components or ()
+    work.report.read["component"] = sum(not one.group for one in listed)
+    work.report.read["group"] = sum(one.group for one in listed)
+    for one in listed:
+        if one.group and (work.is_newest_list or one.id not in work.groups):
+            _group(work, one)
+    db.session.flush()
+    for one in listed:
+        if not one.group:
+            _listed(work, one)
+    for one in work.wanted.older_components:
+        if not one.group:
+            _older(work, one)
+    for incident in work.wanted.incidents:
+        for update in incident.incident_updates:
+            for change in update.changes:
+                _named(work, change, update, incident)
+    if work.is_newest_list:
+        _take_off(work, listed)
+    db.session.flush()
+
+
+def _group(work: ImportContext, one: documents.Component) -> None:
+    row = work.groups.get(one.id)
+    if row is None:
+        row = work.groups[one.id] = ComponentGroup(public_id=one.id)
+        work.add(row, "group")
+    elif one.id in work.earlier.touched:
+        work.report.note(CHANGED_HERE, one.id)
+        return
+    work.set(
+        row,
+        "group",
+        name=one.name,
+        description=one.description,
+        position=one.position,
+        created_at=one.created_at,
+        updated_at=one.updated_at,
+    )
+
+
+def _listed(work: ImportContext, one: documents.Component) -> None:
+    if work.is_newest_list:
+        _component(work, one, archived_at=None)
+    else:
+        _older(work, one)
+
+
+def _older(work: ImportContext, one: documents.Component) -> None:
+    if one.id in work.rows:
+        return
+    hidden = one.only_show_if_degraded  # Such a one is listed only while it is in trouble.
+    _component(work, one, archived_at=None if hidden else work.listed_at)
+
+
+def _component(
+    work: ImportContext, one: documents.Component, *, archived_at: datetime | None
+) -> None:
+    row = work.rows.get(one.id)
+    if row is None:
+        row = work.rows[one.id] = Component(public_id=one.id)
+        work.add(row, "component")
+    elif one.id in work.earlier.touched:
+        work.report.note(CHANGED_HERE, one.id)
+        return
+    group = work.groups.get(one.group_id or "")
+    if one.group_id and group is None:
+        work.report.note(f"its group {one.group_id} is not in the source", one.id)
+    work.set(
+        row,
+        "component",
+        name=one.name,
+        description=one.description,
+        group_id=group.id if group else None,
+        position=one.position,
+        showcase=one.showcase,
+        only_show_if_degraded=one.only_show_if_degraded,
+        start_date=one.start_date,
+        archived_at=archived_at,
+        created_at=one.created_at,
+        updated_at=one.updated_at,
+    )
+    row.group = group
+
+
+def _named(
+    work: ImportContext,
+    change: documents.Change,
+    update: documents.Update,
+    incident: documents.Incident,
+) -> None:
+    if change.code in work.rows or change.code in work.groups:
+        return
+    row = work.rows[change.code] = Component(public_id=change.code)
+    work.add(row, "component")
+    at = update.display_at
+    work.set(
+        row, "component", name=change.name, created_at=at, updated_at=at,
+        archived_at=work.listed_at,
+    )  # fmt: skip
+    work.report.note(f"only its name is known, from incident {incident.id}", change.code)
+
+
+def _take_off(work: ImportContext, listed: Sequence[documents.Component]) -> None:
+    """Archive what the newest list does not show any more."""
+    present = {one.id for one in listed}
+    for public_id, row in work.rows.items():
+        if public_id in present or public_id in work.earlier.touched:
+            continue
+        if row.archived_at is None and not row.only_show_if_degraded:
+            work.set(row, "component", archived_at=work.wanted.listed_at)
+    for public_id, group in list(work.groups.items()):
+        if public_id not in present and public_id not in work.earlier.touched:
+            for row in work.rows.values():
+                if row.group_id == group.id:
+                    work.set(row, "component", group_id=None)
+                    row.group = None
+            db.session.flush()
+            db.session.delete(group)
+            del work.groups[public_id]
+            work.report.written["group"] += 1

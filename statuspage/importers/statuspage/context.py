@@ -1,0 +1,84 @@
+"""One import under way: the rows by public id, and what was found so far."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from statuspage.db import Model, db
+from statuspage.domain.components import verbs as parts
+from statuspage.importers.statuspage import documents, existing
+from statuspage.importers.statuspage.documents import Recording, added
+from statuspage.importers.statuspage.existing import Earlier
+
+CHANGED_HERE = "changed here since the import; not overwritten"
+
+
+@dataclass
+class Report:
+    """Rows by kind: how many there are in the recording, and how many were written.
+
+    `notes` tells what could not be placed: reason → ids.
+    """
+
+    page: str
+    address: str | None = None
+    read: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def note(self, reason: str, place: str) -> None:
+        self.notes = added(self.notes, {reason: (place,)})
+
+
+class ImportContext:
+    """What `write` and its parts share; `add` and `set` count what they write."""
+
+    def __init__(self, wanted: Recording, earlier: Earlier | None, at: datetime) -> None:
+        self.wanted = wanted
+        self.is_first = earlier is None
+        self.earlier = earlier or Earlier()
+        self.at = at
+        self.rows = {row.public_id: row for row in parts.listed(archived=True)}
+        self.groups = {row.public_id: row for row in parts.groups()}
+        self.incident_rows = existing.incidents()
+        self.ended_before = {key: row.resolved_at for key, row in self.incident_rows.items()}
+        self.claim_rows = existing.claims()
+        self.told: dict[str, documents.Incident] = {}
+        self.report = Report(page="", address=wanted.page.url if wanted.page else None)
+        self.is_newest_list = wanted.components is not None and is_as_new(
+            wanted.listed_at, self.earlier.listed_at
+        )
+        self.is_current = is_as_new(wanted.summarised_at, self.earlier.summarised_at)
+        self.is_newest_summary = wanted.open_ids is not None and self.is_current
+
+    @property
+    def listed_at(self) -> datetime | None:
+        """When components were last listed, in this import or before."""
+        return later(self.wanted.listed_at, self.earlier.listed_at)
+
+    @property
+    def summarised_at(self) -> datetime | None:
+        """When open incidents were last listed, in this import or before."""
+        return later(self.wanted.summarised_at, self.earlier.summarised_at)
+
+    def add(self, row: Model, kind: str) -> None:
+        db.session.add(row)
+        self.report.written[str(kind)] += 1
+
+    def set(self, row: Model, what: str | None, **values: object) -> None:
+        """Write what differs; an existing row that changes counts as written."""
+        is_new = row.id is None
+        changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+        for name, value in changed.items():
+            setattr(row, name, value)
+        if changed and not is_new and what is not None:
+            self.report.written[str(what)] += 1
+
+
+def is_as_new(moment: datetime | None, known: datetime | None) -> bool:
+    return known is None or (moment is not None and moment >= known)
+
+
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The later of two moments, as far as they are known."""
+    return max((moment for moment in (one, other) if moment), default=None)

@@ -1,0 +1,478 @@
+"""Recordings of a Statuspage page: what its JSON says, as checked values.
+
+Pure: no database, no network. One document becomes one `Recording`; `merged`
+makes one of several. The keys are those of Statuspage's public API v2.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from statuspage import clock
+from statuspage.db import PUBLIC_ID_ALPHABET, PUBLIC_ID_LENGTH
+from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
+from statuspage.importers.statuspage.errors import RefusedError
+from statuspage.lib.markdown import clean
+
+MAX_INTEGER = 2**31 - 1
+MAX_TWEET_ID = 2**63 - 1
+MAINTENANCE_WORDS = frozenset({"scheduled", "in_progress", "verifying", "completed"})
+
+
+# ── checked values ─────────────────────────────────────────────────────────────
+
+
+def _cleaned(value: object) -> object:
+    return clean(value) if isinstance(value, str) else value
+
+
+def _named(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is blank")
+    return value
+
+
+def _written(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("is not a time")  # noqa: TRY004  pydantic tells of ValueError only
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("has no time zone")
+    if not 1970 < value.year < 2200:
+        raise ValueError("is outside the years 1971 to 2199")
+    return value.astimezone(UTC)
+
+
+def _known_zone(value: str) -> str:
+    if value not in clock.time_zones():
+        raise ValueError("is not a known time zone")
+    return value
+
+
+def _day_in_reach(value: date | None) -> date | None:
+    if value is not None and not 1970 < value.year < 2200:
+        raise ValueError("is outside the years 1971 to 2199")
+    return value
+
+
+Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+Text = Annotated[str, BeforeValidator(_cleaned)]
+Name = Annotated[str, BeforeValidator(_cleaned), AfterValidator(_named), Field(max_length=1000)]
+Moment = Annotated[datetime, BeforeValidator(_written), AfterValidator(_in_utc)]
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Day = Annotated[date, BeforeValidator(_written), AfterValidator(_day_in_reach)]
+
+
+class Part(BaseModel):
+    """One object of a document; what we have no place for stays in `model_extra`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Page(Part):
+    id: Id | None = None
+    name: Name
+    url: Text | None = None
+    time_zone: Zone = "Etc/UTC"
+    updated_at: Moment
+
+    @property
+    def host(self) -> str | None:
+        return host_of(self.url)
+
+
+class Component(Part):
+    """A component, or a group of components where `group` is set."""
+
+    id: Id
+    name: Name
+    status: ComponentStatus
+    created_at: Moment
+    updated_at: Moment
+    position: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 1
+    description: Text | None = None
+    showcase: bool = True
+    start_date: Day | None = None
+    group_id: Id | None = None
+    page_id: Id | None = None
+    group: bool = False
+    only_show_if_degraded: bool = False
+    components: tuple[Id, ...] = ()
+
+
+class Change(Part):
+    """What an update says of a component, `code` being the component's id."""
+
+    code: Id
+    name: Name
+    old_status: ComponentStatus
+    new_status: ComponentStatus
+
+
+class Update(Part):
+    id: Id
+    status: IncidentStatus
+    body: Text
+    incident_id: Id | None = None
+    created_at: Moment
+    updated_at: Moment
+    display_at: Moment
+    affected_components: tuple[Change, ...] | None = None
+    deliver_notifications: bool = True
+    custom_tweet: Text | None = None
+    tweet_id: Annotated[int, Field(ge=0, le=MAX_TWEET_ID)] | None = None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return self.affected_components or ()
+
+
+class Incident(Part):
+    """An incident or a scheduled maintenance, its updates newest first.
+
+    `impact` is None and `is_full` false where it comes from a feed or the history,
+    which tell less.
+    """
+
+    id: Id
+    name: Name
+    status: IncidentStatus
+    created_at: Moment
+    updated_at: Moment
+    monitoring_at: Moment | None = None
+    resolved_at: Moment | None = None
+    impact: Impact | None
+    shortlink: Text | None = None
+    started_at: Moment | None = None
+    page_id: Id | None = None
+    incident_updates: tuple[Update, ...]
+    components: tuple[Component, ...] = ()
+    reminder_intervals: Text | None = None
+    scheduled_for: Moment | None = None
+    scheduled_until: Moment | None = None
+    is_full: bool = Field(default=True, init=False)
+
+    @property
+    def kind(self) -> IncidentKind:
+        planned = self.scheduled_for is not None or self.status.value in MAINTENANCE_WORDS
+        return IncidentKind.MAINTENANCE if planned else IncidentKind.INCIDENT
+
+    @property
+    def began_at(self) -> datetime:
+        """As stated; else when it was created."""
+        return self.started_at or self.created_at
+
+    @property
+    def last_word_at(self) -> datetime:
+        return max((update.display_at for update in self.incident_updates), default=self.created_at)
+
+
+Kind = TypeVar("Kind", bound=Part)
+
+
+# ── a recording ────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one document, or several of one page, tell.
+
+    `components` is None where no document lists them; `listed_at` is when the list
+    was made. `open_ids` are the incidents a summary shows as not over, made at
+    `summarised_at`; what is not among them was over then. `seen_open_at` tells when
+    a summary last showed an incident as not over. `notes` tells what has no
+    place here: reason → where it stood.
+    """
+
+    page: Page | None = None
+    page_id: str | None = None
+    host: str | None = None
+    components: tuple[Component, ...] | None = None
+    older_components: tuple[Component, ...] = ()
+    listed_at: datetime | None = None
+    open_ids: frozenset[str] | None = None
+    summarised_at: datetime | None = None
+    seen_open_at: dict[str, datetime] = field(default_factory=dict)
+    incidents: tuple[Incident, ...] = ()
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def parse(document: Any, name: str) -> Recording | None:
+    """The recording that a JSON document holds; None when it is of no known kind.
+
+    Raises `RefusedError` with one sentence that names the document and the place.
+    """
+    if not isinstance(document, dict) or not _KINDS & document.keys():
+        return None
+    page = None
+    if isinstance(document.get("page"), dict):
+        page = _checked(Page, document["page"], name, "page")
+    listed = _many(Component, document, "components", name)
+    incidents = _many(Incident, document, "incidents", name)
+    incidents += _many(Incident, document, "scheduled_maintenances", name)
+    if "incident" in document and page is not None:
+        incidents.append(_checked(Incident, document["incident"], name, "incident"))
+    _refuse_twice([component.id for component in listed], f"{name}: components")
+    has_list = page is not None and "components" in document
+    is_summary = has_list and "incidents" in document
+    ids = {page.id} if page else {incident.page_id for incident in incidents}
+    return Recording(
+        page=page,
+        page_id=min((one for one in ids if one), default=None),
+        host=page.host if page else None,
+        components=tuple(listed) if has_list else None,
+        listed_at=page.updated_at if page and has_list else None,
+        open_ids=frozenset(one.id for one in incidents) if is_summary else None,
+        summarised_at=page.updated_at if page and is_summary else None,
+        seen_open_at={
+            one.id: page.updated_at for one in incidents if page is not None and is_summary
+        },
+        incidents=tuple(incidents),
+        notes=_unplaced(page, listed, incidents),
+    )
+
+
+_KINDS = {"page", "components", "incidents", "scheduled_maintenances"}
+
+
+def merged(recordings: Iterable[Recording]) -> Recording:
+    """All of them as one: of page and components the newest, of incidents everything.
+
+    Raises `RefusedError` when they are of two pages.
+    """
+    whole = Recording()
+    incidents: dict[str, Incident] = {}
+    older: dict[str, Component] = {}
+    for one in sorted(recordings, key=_made_at):
+        _refuse_another_page(whole, one)
+        for incident in one.incidents:
+            known = incidents.get(incident.id)
+            incidents[incident.id] = merge_incident(known, incident) if known else incident
+        older |= {component.id: component for component in one.components or ()}
+        is_list = one.components is not None
+        is_summary = one.open_ids is not None
+        whole = Recording(
+            page=one.page if one.page and (one.page.id or not whole.page) else whole.page,
+            page_id=one.page_id or whole.page_id,
+            host=one.host or whole.host,
+            components=one.components if is_list else whole.components,
+            listed_at=one.listed_at if is_list else whole.listed_at,
+            open_ids=one.open_ids if is_summary else whole.open_ids,
+            summarised_at=one.summarised_at if is_summary else whole.summarised_at,
+            seen_open_at=whole.seen_open_at | one.seen_open_at,
+            notes=added(whole.notes, one.notes),
+        )
+    for incident in incidents.values():
+        for component in incident.components:
+            if component.id not in older:
+                older[component.id] = component
+    present = {component.id for component in whole.components or ()}
+    return replace(
+        whole,
+        incidents=tuple(sorted(incidents.values(), key=lambda one: (one.created_at, one.id))),
+        older_components=tuple(one for one in older.values() if one.id not in present),
+    )
+
+
+def merge_incident(older: Incident, newer: Incident) -> Incident:
+    """Both accounts of one incident as one; where they differ the later one is believed.
+
+    Updates are put together by id. One that a feed told is dropped when the JSON
+    tells the same one under its real id. `newer` wins between equals.
+    """
+    first, second = sorted((older, newer), key=_standing)
+    told = second.model_dump(exclude_none=True, exclude={"incident_updates", "components"})
+    updates = _merge_updates(older, newer)
+    by_id = {component.id: component for component in (*first.components, *second.components)}
+    same = {name: getattr(first, name) for name in Incident.model_fields} | {
+        name: getattr(second, name) for name in told if name in Incident.model_fields
+    }
+    newest = max(first, second, key=lambda one: (one.last_word_at, one.is_full, one is second))
+    same |= {
+        "status": newest.status,
+        "resolved_at": newest.resolved_at,
+        "updated_at": max(first.updated_at, second.updated_at),
+        "created_at": _full(first, second).created_at,
+        "started_at": _full(first, second).started_at,
+        "name": newest.name,
+        "impact": second.impact or first.impact,
+        "incident_updates": updates,
+        "components": tuple(by_id.values()),
+        "is_full": first.is_full or second.is_full,
+    }
+    return Incident.model_construct(**same)
+
+
+def derived_id(incident_id: str, status: IncidentStatus, at: datetime, number: int = 0) -> str:
+    """An id for an update that came without one: the same for the same update.
+
+    `number` counts updates of one status in the same minute, the oldest being 0.
+    """
+    words = f"{incident_id} {at.astimezone(UTC):%Y-%m-%dT%H:%M} {status.value} {number}"
+    value = int.from_bytes(hashlib.sha256(words.encode()).digest(), "big")
+    letters = []
+    for _ in range(PUBLIC_ID_LENGTH):
+        value, letter = divmod(value, len(PUBLIC_ID_ALPHABET))
+        letters.append(PUBLIC_ID_ALPHABET[letter])
+    return "".join(letters)
+
+
+def is_derived(incident_id: str, update: Update) -> bool:
+    return any(
+        update.id == derived_id(incident_id, update.status, update.display_at, number)
+        for number in range(_SAME_MINUTE)
+    )
+
+
+_SAME_MINUTE = 5
+
+
+def host_of(url: str | None) -> str | None:
+    """The host of an address in lower case; None when there is none."""
+    try:
+        return urlsplit(url or "").hostname
+    except ValueError:
+        return None
+
+
+def added(
+    notes: dict[str, tuple[str, ...]], more: dict[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """The notes of both, each place once."""
+    both = dict(notes)
+    for reason, places in more.items():
+        both[reason] = tuple(dict.fromkeys((*both.get(reason, ()), *places)))
+    return both
+
+
+def checked_incident(values: dict[str, Any], name: str) -> Incident:
+    """An incident that was read from a feed or the history. Raises `RefusedError`."""
+    incident = _checked(Incident, values, name, "incident")
+    return incident.model_copy(update={"is_full": False})
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _checked(kind: type[Kind], value: Any, name: str, place: str) -> Kind:
+    try:
+        return kind.model_validate(value)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_context=False)[0]
+        where = ".".join([place, *map(str, first["loc"])])
+        raise RefusedError(f"{name}: {where}: {first['msg']}.") from invalid
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise RefusedError(f"{name}: {place} cannot be read.") from error
+
+
+def _many(kind: type[Kind], document: Any, key: str, name: str) -> list[Kind]:
+    rows = document.get(key, [])
+    if not isinstance(rows, list):
+        raise RefusedError(f"{name}: {key} is not a list.")
+    return [_checked(kind, row, name, f"{key}.{number}") for number, row in enumerate(rows)]
+
+
+def _refuse_twice(ids: list[str], place: str) -> None:
+    seen: set[str] = set()
+    for one in ids:
+        if one in seen:
+            raise RefusedError(f"{place} name {one} twice.")
+        seen.add(one)
+
+
+def _refuse_another_page(whole: Recording, one: Recording) -> None:
+    pairs = [(whole.page_id, one.page_id)]
+    if not (whole.page_id and one.page_id):
+        pairs.append((whole.host, one.host))
+    for mine, theirs in pairs:
+        if mine and theirs and mine != theirs:
+            raise RefusedError(f"These files belong to two pages: {mine} and {theirs}.")
+
+
+def _made_at(one: Recording) -> datetime:
+    if one.page is not None:
+        return one.page.updated_at
+    return max(
+        (incident.updated_at for incident in one.incidents),
+        default=_LONG_AGO,
+    )
+
+
+_LONG_AGO = datetime(1971, 1, 1, tzinfo=UTC)
+
+
+def _standing(incident: Incident) -> tuple[datetime, bool]:
+    # Feeds tell times to the second: a full account of the same second is worth more.
+    return (incident.updated_at.replace(microsecond=0), incident.is_full)
+
+
+def _full(first: Incident, second: Incident) -> Incident:
+    return second if second.is_full or not first.is_full else first
+
+
+def _merge_updates(older: Incident, newer: Incident) -> tuple[Update, ...]:
+    by_id: dict[str, Update] = {}
+    for update in (*older.incident_updates, *newer.incident_updates):
+        known = by_id.get(update.id)
+        if known is None or (known.updated_at, known.display_at) <= (
+            update.updated_at,
+            update.display_at,
+        ):
+            by_id[update.id] = update
+    derived = {one.id for one in by_id.values() if is_derived(newer.id, one)}
+    told = {(_minute(one), one.status) for one in by_id.values() if one.id not in derived}
+    # A feed tells every update there is: one older than what the JSON tells is one of those.
+    newest = max((minute for minute, _ in told), default=None)
+    kept = [
+        one
+        for one in by_id.values()
+        if one.id not in derived
+        or newest is None
+        or ((_minute(one), one.status) not in told and _minute(one) >= newest)
+    ]
+    return newest_first(kept)
+
+
+def newest_first(updates: Iterable[Update]) -> tuple[Update, ...]:
+    """By `display_at`; what stood first stays first among equals."""
+    return tuple(sorted(updates, key=lambda one: one.display_at, reverse=True))
+
+
+def _minute(update: Update) -> datetime:
+    return update.display_at.replace(second=0, microsecond=0)
+
+
+def _unplaced(
+    page: Page | None, components: list[Component], incidents: list[Incident]
+) -> dict[str, tuple[str, ...]]:
+    """Keys that we have no place for, and what of a group has none: reason → ids."""
+    notes: dict[str, list[str]] = {}
+    for place, one_id, part in _parts(page, components, incidents):
+        for key, value in (part.model_extra or {}).items():
+            if value not in (None, "", [], {}):
+                notes.setdefault(f"{place} field {clean(key)!r} is not imported", []).append(one_id)
+    for one in components:
+        if one.group and (one.start_date or one.only_show_if_degraded):
+            notes.setdefault("a group has no start date and is always shown", []).append(one.id)
+    return {reason: tuple(ids) for reason, ids in notes.items()}
+
+
+def _parts(
+    page: Page | None, components: list[Component], incidents: list[Incident]
+) -> Iterator[tuple[str, str, Part]]:
+    if page is not None:
+        yield "page", page.id or "-", page
+    for component in components:
+        yield "component", component.id, component
+    for incident in incidents:
+        yield "incident", incident.id, incident
+        for update in incident.incident_updates:
+            yield "update", update.id, update

@@ -1,5 +1,0 @@
-"""What an import says when it can not go on."""
-
-
-class RefusedError(Exception):
-    """One sentence for the person who runs the import. Nothing was written."""

@@ -1,0 +1,210 @@
+"""What a chat message says, before any vendor's format: a headline, facts, links. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from statuspage.domain.statuses import ComponentStatus, worst
+from statuspage.lib.markdown import to_plain
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.email_message import step
+from statuspage.notify.message import Message, MessageKind, Recipient
+from statuspage.page.html import formatting as wording
+from statuspage.page.html.formatting import Times
+from statuspage.page.snapshot.values import IncidentView
+
+COLOURS = {
+    "ok": 0x2E7D32,
+    "maint": 0x1565C0,
+    "degraded": 0xB7791F,
+    "partial": 0xD9730D,
+    "major": 0xC62828,
+    "none": 0x6B7280,
+}
+"""Tone → RGB, for the stripe beside a message."""
+MOST_COMPONENTS = 10
+
+
+@dataclass(frozen=True)
+class ChatMessage:
+    """Plain texts: each format escapes them its own way."""
+
+    headline: str
+    state: str
+    """`Investigating, 21 Nov, 14:02 CET (13:02 UTC)`; empty where nothing has one."""
+    tone: str
+    body: str
+    facts: tuple[tuple[str, str], ...]
+    """(label, text), in the order in which readers need them."""
+    components: tuple[tuple[str, str], ...]
+    """(name, how it stands)."""
+    link: str
+    link_label: str
+    manage_url: str
+    page_name: str
+    thread: str | None
+    """Public id of the incident that it belongs to."""
+    wants_notice: bool = False
+    """A reminder, or an end: where earlier messages are edited, a new one is posted too."""
+
+    @property
+    def colour(self) -> int:
+        return COLOURS[self.tone]
+
+    @property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """Components and facts in one list."""
+        listed = "\n".join(f"{name}: {stands}" for name, stands in self.components)
+        return ((("Affected", listed),) if listed else ()) + self.facts
+
+    def room(self, total: int, most: int) -> int:
+        """What each row may cost where all of them may cost `total`, and one `most`."""
+        return min(most, total // max(len(self.rows), 1))
+
+
+def chat_message(news: Message, to: Recipient) -> ChatMessage:
+    """Raises `Failed` for news that no chat is told."""
+    if news.incident is not None:
+        return _of_incident(news, news.incident, to)
+    name, url = news.page.name, news.page.url
+    match news.kind:
+        case MessageKind.RETRACTION if news.retracted is not None:
+            one = news.retracted
+            facts = (("Why", one.reason),)
+            link = f"{url}/incidents/{one.id}"
+            said = "We have withdrawn this incident."
+            return _plain(news, to, one.name, said, link, "Details", facts, one.id)
+        case MessageKind.COMPONENT if news.component is not None:
+            found = news.component
+            said = f"{found.full_name}: {found.status.label}."
+            return _plain(news, to, found.full_name, said, f"{url}{found.path}", "Details")
+        case MessageKind.CONFIRMATION:
+            said = (
+                f"Somebody asked for news of {name} ({url}) in this chat. Confirm to get"
+                " them. If it was not you, do nothing: nothing more comes."
+            )
+            return _plain(news, to, f"Confirm: news of {name}", said, to.confirm_url, "Confirm")
+        case MessageKind.LINK:
+            said = "This chat gets the news already. See or change what it hears of, or leave."
+            return _plain(news, to, f"News of {name}", said, to.manage_url, "Subscription")
+        case MessageKind.TEST:
+            said = f"This is a test of the news of {name}. Nothing happened."
+            return _plain(news, to, f"Test: {name}", said, url, "Status page")
+    raise Failed(f"There is no chat message for {news.kind}.", is_final=True)
+
+
+def units(text: str) -> int:
+    """Length in UTF-16 code units, which is how most vendors count; never less than characters."""
+    return len(text) + sum(1 for sign in text if sign > "\uffff")
+
+
+def clipped(
+    text: str,
+    most: int,
+    *,
+    shown: Callable[[str], str] = str,
+    cost: Callable[[str], int] = units,
+) -> str:
+    """The longest beginning that costs `most` at most as it is `shown` (escaped), so shown.
+
+    An ellipsis stands where some is missing. No escape is ever cut in two.
+    """
+    if cost(shown(text)) <= most:
+        return shown(text)
+    fits, too_long = 0, min(len(text), most)
+    while fits < too_long:
+        middle = (fits + too_long + 1) // 2
+        if cost(shown(f"{text[:middle].rstrip()}…")) <= most:
+            fits = middle
+        else:
+            too_long = middle - 1
+    return shown(f"{text[:fits].rstrip()}…")
+
+
+def unmentioned(text: str) -> str:
+    """With a space of no width after each `@`, which keeps it from being a mention."""
+    return text.replace("@", "@\u200b")
+
+
+def _plain(
+    news: Message,
+    to: Recipient,
+    headline: str,
+    body: str,
+    link: str,
+    label: str,
+    facts: tuple[tuple[str, str], ...] = (),
+    thread: str | None = None,
+) -> ChatMessage:
+    name = news.page.name
+    return ChatMessage(
+        headline, "", "none", body, facts, (), link, label, to.manage_url, name, thread
+    )
+
+
+def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage:
+    times = Times(news.page.zone, news.at)
+    update = news.update
+    link = f"{news.page.url}{one.path}"
+    changes = update.changes if update else ()
+    stands = [
+        (change.full_name, wording.claim(change.claim)) for change in changes[:MOST_COMPONENTS]
+    ]
+    if len(changes) > MOST_COMPONENTS:
+        stands.append(("More", f"{len(changes) - MOST_COMPONENTS} other components"))
+    if news.kind is MessageKind.POSTMORTEM or update is None:
+        body = "We published what we learned from this incident."
+        state, tone, link = "Postmortem", "ok", f"{link}#postmortem"
+    else:
+        body = to_plain(update.html)
+        said = "Corrected" if news.kind is MessageKind.CORRECTION else step(news)
+        if news.is_reminder:
+            said = "Reminder, announced"
+        state = f"{said}, {_when(update.posted_at, times)}"
+        status = worst(change.claim.status for change in changes) if changes else one.worst.status
+        tone = wording.tone_of_step(update.status, status or ComponentStatus.OPERATIONAL)
+    return ChatMessage(
+        headline=one.name,
+        state=state,
+        tone=tone,
+        body=body,
+        facts=tuple(_facts(news, one, times)),
+        components=tuple(stands),
+        link=link,
+        link_label="View incident",
+        manage_url=to.manage_url,
+        page_name=news.page.name,
+        thread=one.id,
+        wants_notice=news.is_reminder or _is_end(news),
+    )
+
+
+def _is_end(news: Message) -> bool:
+    update = news.update
+    return update is not None and update.status.is_over and news.kind is not MessageKind.CORRECTION
+
+
+def _facts(news: Message, one: IncidentView, times: Times) -> list[tuple[str, str]]:
+    if news.kind is MessageKind.POSTMORTEM:
+        return []
+    if news.said_before is not None:
+        reason = [("Why", news.reason)] if news.reason else []
+        return [("It said before", news.said_before), *reason]
+    planned = ""
+    if one.scheduled_for and one.scheduled_until and not one.is_over:
+        planned = f"{_when(one.scheduled_for, times)} until {_when(one.scheduled_until, times)}"
+    due = _when(one.next_update_by, times) if one.next_update_by else ""
+    found = (
+        ("Who is affected", one.who_is_affected),
+        ("What still works", one.what_still_works),
+        ("What you can do", one.what_you_can_do),
+        ("Planned", planned),
+        ("Next update by", due),
+    )
+    return [(label, text) for label, text in found if text]
+
+
+def _when(moment: datetime, times: Times) -> str:
+    zone = times.zone_at(moment)
+    utc = "" if zone == "UTC" else f" ({moment.astimezone(UTC):%H:%M} UTC)"
+    return f"{times.full(moment)} {zone}{utc}"

@@ -1,0 +1,427 @@
+"""The ledger: one row for each subscriber that an event concerns, until they were told.
+
+Owns the delivery table and every step of a delivery. Each step is a compare-and-set
+that the caller commits; sending happens between two of them, in no transaction.
+"""
+
+import random
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, aliased, mapped_column
+
+from statuspage.db import Model, db
+from statuspage.domain.events import Event
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
+
+LEASE = timedelta(seconds=60)
+"""A claimed delivery that is not settled by then is tried again."""
+MAX_ATTEMPTS = 12
+MAX_LOST_LEASES = 20
+"""A message whose worker ended so often may be what ends it: staff have a look first."""
+POISON = (
+    f"{MAX_LOST_LEASES} workers died while sending this. Check their logs before sending it again."
+)
+FIRST_RETRY = timedelta(seconds=30)
+LONGEST_RETRY = timedelta(hours=6)
+KEPT_FOR = timedelta(days=90)
+REMEMBERING = {Channel.DISCORD, Channel.TELEGRAM}
+"""Channels whose other side names a message, so that it can be edited or answered."""
+
+
+class DeliveryState(StrEnum):
+    PENDING = "waiting"
+    SENDING = "sending"
+    RETRYING = "later"
+    """Failed, to be tried again at `due_at`."""
+    SENT = "sent"
+    FAILED = "dead"
+    """Failed for good; staff can replay it."""
+    HELD = "held"
+    """An unusually large or repeated send: staff are asked first."""
+    CANCELLED = "dropped"
+    """There was nothing to tell any more, or nobody."""
+
+
+class Priority:
+    """Lower goes first."""
+
+    DIRECT = 0
+    """Asked for by one person: a confirmation, a test."""
+    NEWS = 1
+    BACKGROUND = 2
+    """Nobody acts on it at once: postmortems, corrections."""
+
+
+class Delivery(Model):
+    __table_args__ = (
+        sa.UniqueConstraint("event_id", "subscriber_id"),
+        sa.Index("ix_delivery_next", "state", "channel", "priority", "subscriber_id", "event_id"),
+        sa.Index("ix_delivery_due", "state", "due_at"),
+    )
+
+    event_id: Mapped[int] = mapped_column(sa.ForeignKey("event.id", ondelete="CASCADE"))
+    subscriber_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("subscriber.id", ondelete="CASCADE"), index=True
+    )
+    channel: Mapped[Channel]
+    state: Mapped[DeliveryState]
+    priority: Mapped[int] = mapped_column(sa.SmallInteger)
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime]
+    """`later`: when it is tried again; `sending`: when the lease runs out."""
+    lease: Mapped[str | None] = mapped_column(sa.String(16))
+    lost_leases: Mapped[int] = mapped_column(sa.SmallInteger, server_default="0")
+    """How often it ran out: its worker ended."""
+    sent_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+    """When it failed last."""
+    last_error: Mapped[str | None]
+    """Without addresses: what the other side answered, in our words."""
+    remote_id: Mapped[str | None]
+    """What the other side calls the message, where it can be edited or answered."""
+
+
+@dataclass(frozen=True)
+class LeasedDelivery:
+    """A delivery that this worker, and no other, may send until its lease runs out."""
+
+    id: int
+    event_id: int
+    subscriber_id: int
+    attempts: int
+    lease: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a claimed delivery."""
+
+    claimed: LeasedDelivery
+    state: DeliveryState
+    error: str | None = None
+    retry_after: timedelta | None = None
+    remote_id: str | None = None
+    is_gone: bool = False
+    """The receiver wants nothing any more."""
+    is_ours: bool = False
+    """The refusal is about us, or about this text: nobody is put in quarantine for it."""
+
+
+# ── steps ──────────────────────────────────────────────────────────────────────
+
+
+def enter(
+    event: Event,
+    chosen: sa.Select[int, Channel],
+    priority: int,
+    state: DeliveryState,
+    *,
+    at: datetime,
+) -> int:
+    """Enter a delivery for each (subscriber id, channel) that has none of this event yet.
+
+    Returns how many were new.
+    """
+    found = chosen.subquery()
+    is_entered = sa.exists().where(
+        Delivery.event_id == event.id, Delivery.subscriber_id == found.c[0]
+    )
+    values: list[sa.ColumnElement[object]] = [
+        sa.literal(event.id),
+        found.c[0],
+        found.c[1],
+        sa.literal(state.value),
+        sa.literal(priority),
+        sa.literal(0),
+        sa.literal(at, Delivery.due_at.type),
+    ]
+    columns = ("event_id", "subscriber_id", "channel", "state", "priority", "attempts", "due_at")
+    entered = db.session.execute(
+        sa.insert(Delivery).from_select(
+            columns, sa.select(*values).select_from(found).where(~is_entered)
+        )
+    )
+    return entered.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def lease(channel: Channel, limit: int, *, at: datetime) -> list[LeasedDelivery]:
+    """Take up to `limit` waiting deliveries, the most urgent first; nobody else gets them."""
+    lease = secrets.token_hex(8)
+    chosen = (
+        sa.select(Delivery.id)
+        .where(Delivery.state == DeliveryState.PENDING, Delivery.channel == channel)
+        .order_by(Delivery.priority, Delivery.subscriber_id, Delivery.event_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = db.session.execute(
+        sa.update(Delivery)
+        .where(Delivery.id.in_(chosen), Delivery.state == DeliveryState.PENDING)
+        .values(
+            state=DeliveryState.SENDING,
+            lease=lease,
+            due_at=at + LEASE,
+            attempts=Delivery.attempts + 1,
+        )
+        .returning(Delivery.id, Delivery.event_id, Delivery.subscriber_id, Delivery.attempts)
+        .execution_options(synchronize_session=False)
+    )
+    claimed = [LeasedDelivery(*row, lease) for row in rows]
+    # `RETURNING` has no order.
+    return sorted(claimed, key=lambda one: (one.subscriber_id, one.event_id))
+
+
+def record_results(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome]:
+    """Write down what became of claimed deliveries.
+
+    Returns those that were: a delivery whose lease was lost is somebody else's now.
+    """
+    settled = []
+    for outcome in outcomes:
+        claimed = outcome.claimed
+        values: dict[str, object] = {
+            "state": outcome.state,
+            "lease": None,
+            "last_error": outcome.error,
+        }
+        if outcome.state is DeliveryState.SENT:
+            values |= {"sent_at": at, "remote_id": outcome.remote_id}
+        if outcome.state in (DeliveryState.RETRYING, DeliveryState.FAILED):
+            values["failed_at"] = at
+        if outcome.state is DeliveryState.RETRYING:
+            if claimed.attempts >= MAX_ATTEMPTS:
+                values["state"] = DeliveryState.FAILED
+            values["due_at"] = at + backoff(claimed.attempts, outcome.retry_after)
+        if outcome.state is DeliveryState.PENDING:
+            values["attempts"] = claimed.attempts - 1
+        written = db.session.execute(
+            sa.update(Delivery)
+            .where(Delivery.id == claimed.id, Delivery.lease == claimed.lease)
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
+        if written.rowcount == 1:  # type: ignore[attr-defined]
+            settled.append(outcome)
+    return settled
+
+
+def release(
+    claimed: LeasedDelivery, state: DeliveryState, due_at: datetime, reason: str | None
+) -> None:
+    """Take a claim back unsent; it does not count as an attempt."""
+    db.session.execute(
+        sa.update(Delivery)
+        .where(Delivery.id == claimed.id, Delivery.lease == claimed.lease)
+        .values(
+            state=state,
+            due_at=due_at,
+            lease=None,
+            last_error=reason,
+            attempts=claimed.attempts - 1,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def requeue_due(*, at: datetime, spare_leases: bool = False) -> int:
+    """What is to be tried again, and what a dead worker had claimed, waits from now on.
+
+    A claim that died with its worker does not count as an attempt: the receiver failed
+    nothing, and would be tried again later and later. After `MAX_LOST_LEASES` of them it is
+    dead: it must not end one worker after the other for ever.
+    `spare_leases`: the clock was set, so that no lease tells anything for a while.
+    """
+    is_claimed = Delivery.state == DeliveryState.SENDING
+    is_poison = sa.and_(is_claimed, Delivery.lost_leases >= MAX_LOST_LEASES - 1)
+    state = Delivery.state.type
+    woken = db.session.execute(
+        sa.update(Delivery)
+        .where(_is_due(at, spare_leases))
+        .values(
+            state=sa.case(
+                (is_poison, sa.literal(DeliveryState.FAILED, state)),
+                else_=sa.literal(DeliveryState.PENDING, state),
+            ),
+            lease=None,
+            attempts=Delivery.attempts - sa.case((is_claimed, 1), else_=0),
+            lost_leases=Delivery.lost_leases + sa.case((is_claimed, 1), else_=0),
+            failed_at=sa.case((is_poison, at), else_=Delivery.failed_at),
+            last_error=sa.case((is_poison, POISON), else_=Delivery.last_error),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return woken.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def replay(ids: Collection[int], *, at: datetime) -> int:
+    """Staff: let dead, held or dropped deliveries be tried again from the first attempt."""
+    ended = (DeliveryState.FAILED, DeliveryState.HELD, DeliveryState.CANCELLED)
+    return _move(ids, ended, DeliveryState.PENDING, at, attempts=0, lost_leases=0, last_error=None)
+
+
+def cancel(ids: Collection[int], reason: str, *, at: datetime) -> int:
+    """Staff: give up what is not sent yet."""
+    unsent = [
+        state for state in DeliveryState if state not in (DeliveryState.SENT, DeliveryState.SENDING)
+    ]
+    return _move(ids, unsent, DeliveryState.CANCELLED, at, last_error=reason)
+
+
+def mark_bounced(delivery: Delivery, reason: str, *, at: datetime) -> bool:
+    """What was handed over came back: it is dead. False where that was known already."""
+    ended = (DeliveryState.FAILED, DeliveryState.CANCELLED)
+    written = db.session.execute(
+        sa.update(Delivery)
+        .where(Delivery.id == delivery.id, Delivery.state.not_in(ended))
+        .values(
+            state=DeliveryState.FAILED,
+            lease=None,
+            last_error=reason,
+            failed_at=at,
+            sent_at=sa.func.coalesce(Delivery.sent_at, sa.literal(at, Delivery.sent_at.type)),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return written.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+
+
+def delete_old(*, at: datetime) -> int:
+    """Delete what ended `KEPT_FOR` ago."""
+    ended = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.CANCELLED)
+    gone = db.session.execute(
+        sa.delete(Delivery)
+        .where(Delivery.state.in_(ended), Delivery.due_at < at - KEPT_FOR)
+        .execution_options(synchronize_session=False)
+    )
+    return gone.rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def backoff(attempts: int, asked: timedelta | None = None) -> timedelta:
+    """How long to wait after so many failures: doubling, a quarter more or less by chance.
+
+    What the other side asked for (`Retry-After`) is the least, a day the most.
+    """
+    exponent = min(attempts - 1, 20)
+    length: timedelta = min(FIRST_RETRY * 2**exponent, LONGEST_RETRY)
+    wait = length * random.uniform(0.75, 1.25)  # noqa: S311  not a secret
+    return max(wait, min(asked or wait, timedelta(days=1)))
+
+
+# ── finders ────────────────────────────────────────────────────────────────────
+
+
+def has_due(*, at: datetime, spare_leases: bool = False) -> bool:
+    """Whether `wake_due` would find something."""
+    query = sa.select(Delivery.id).where(_is_due(at, spare_leases))
+    return db.session.scalar(query.limit(1)) is not None
+
+
+def pending_channels() -> list[Channel]:
+    """The channels with something to send now."""
+    query = sa.select(Delivery.channel).where(Delivery.state == DeliveryState.PENDING).distinct()
+    return list(db.session.scalars(query))
+
+
+def oldest_due(*, at: datetime) -> datetime | None:
+    """Since when the oldest delivery that should be on its way has been due."""
+    due = (DeliveryState.PENDING, DeliveryState.RETRYING, DeliveryState.SENDING)
+    query = sa.select(sa.func.min(Delivery.due_at)).where(
+        Delivery.state.in_(due), Delivery.due_at <= at
+    )
+    return db.session.scalar(query)
+
+
+def counts() -> dict[tuple[Channel, DeliveryState], int]:
+    """How many deliveries stand where."""
+    query = sa.select(Delivery.channel, Delivery.state, sa.func.count()).group_by(
+        Delivery.channel, Delivery.state
+    )
+    return {(channel, state): number for channel, state, number in db.session.execute(query)}
+
+
+def earlier(channel: Channel, claimed: Collection[LeasedDelivery]) -> dict[int, str]:
+    """Claimed delivery → what the other side calls the last message of the same incident.
+
+    Not one that comes late, after newer news: it must not be written over those.
+    """
+    if channel not in REMEMBERING:
+        return {}
+    told, now = aliased(Delivery), aliased(Delivery)
+    before, event = aliased(Event), aliased(Event)
+    query = (
+        sa.select(now.id, now.event_id, told.event_id, told.remote_id)
+        .join(event, event.id == now.event_id)
+        .join(told, told.subscriber_id == now.subscriber_id)
+        .join(before, before.id == told.event_id)
+        .where(
+            now.id.in_([one.id for one in claimed]),
+            before.subject == event.subject,
+            told.channel == channel,
+            told.remote_id.is_not(None),
+            told.event_id != now.event_id,
+            event.kind.not_like("subscriber.%"),
+        )
+        .order_by(told.event_id)
+    )
+    found: dict[int, str] = {}
+    for key, event_id, told_id, remote_id in db.session.execute(query):
+        if told_id > event_id:
+            found.pop(key, None)
+        elif remote_id:
+            found[key] = remote_id
+    return found
+
+
+def to_subscriber(subscriber: Subscriber, limit: int = 50) -> list[tuple[Delivery, Event]]:
+    """What a subscriber was sent or is to be sent, newest first."""
+    query = sa.select(Delivery, Event).join(Event, Event.id == Delivery.event_id)
+    query = query.where(Delivery.subscriber_id == subscriber.id).order_by(Delivery.id.desc())
+    return [(delivery, event) for delivery, event in db.session.execute(query.limit(limit))]
+
+
+def came_back_in_a_row(subscriber: Subscriber, number: int) -> bool:
+    """Whether the last so many messages to them were all taken and came back."""
+    query = sa.select(Delivery.state).where(
+        Delivery.subscriber_id == subscriber.id,
+        Delivery.channel == subscriber.channel,
+        Delivery.sent_at.is_not(None),
+    )
+    last = db.session.scalars(query.order_by(Delivery.id.desc()).limit(number)).all()
+    return len(last) == number and set(last) == {DeliveryState.FAILED}
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _is_due(at: datetime, spare_leases: bool) -> sa.ColumnElement[bool]:
+    """To be tried again by now, or claimed by a worker whose lease ran out.
+
+    A lease that ends later than any could is one from before the clock was set back; clocks
+    of several machines may differ by a little.
+    """
+    is_due = sa.and_(Delivery.state == DeliveryState.RETRYING, Delivery.due_at <= at)
+    if spare_leases:
+        return is_due
+    has_run_out = sa.or_(Delivery.due_at <= at, Delivery.due_at > at + 2 * LEASE)
+    return sa.or_(is_due, sa.and_(Delivery.state == DeliveryState.SENDING, has_run_out))
+
+
+def _move(
+    ids: Collection[int],
+    states: Collection[DeliveryState],
+    to: DeliveryState,
+    at: datetime,
+    **values: object,
+) -> int:
+    moved = db.session.execute(
+        sa.update(Delivery)
+        .where(Delivery.id.in_(ids), Delivery.state.in_(states))
+        .values(state=to, due_at=at, lease=None, **values)
+        .execution_options(synchronize_session=False)
+    )
+    return moved.rowcount  # type: ignore[attr-defined, no-any-return]

@@ -1,0 +1,257 @@
+"""Mails to look at: of each kind the last one that there was reason for, or an example.
+
+Nothing here is sent to subscribers. An example says that it is one, in its name.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from statuspage.domain import events
+from statuspage.domain.claims import Claim
+from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.postmortems import ActionState
+from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel
+from statuspage.lib.markdown import to_html
+from statuspage.notify import message as news
+from statuspage.notify.message import Message, MessageKind, Recipient
+from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot.values import (
+    ActionView,
+    ChangeView,
+    EditView,
+    IncidentView,
+    PostmortemView,
+    Present,
+    Retracted,
+    UpdateView,
+)
+
+KINDS = {
+    MessageKind.INCIDENT: "A problem, an update about it, or its end.",
+    MessageKind.MAINTENANCE: "Maintenance that is planned, starts or ends.",
+    MessageKind.POSTMORTEM: "What we learned from an incident.",
+    MessageKind.CORRECTION: "A correction of an earlier update.",
+    MessageKind.RETRACTION: "An incident published by mistake.",
+    MessageKind.CONFIRMATION: "Someone subscribed: they confirm that it was them.",
+    MessageKind.LINK: "A subscriber filled in the form again.",
+    MessageKind.QUARANTINE: "To the owner of a webhook that does not respond.",
+    MessageKind.TEST: "A test message.",
+}
+"""Each kind of mail, and when it goes out. Of a component alone only programs are told."""
+
+_OF_EVENTS = {
+    MessageKind.INCIDENT: ("incident.opened", "incident.update_posted", "incident.reopened"),
+    MessageKind.MAINTENANCE: (
+        "maintenance.scheduled",
+        "maintenance.update_posted",
+        "maintenance.reopened",
+    ),
+    MessageKind.POSTMORTEM: ("postmortem.published",),
+    MessageKind.CORRECTION: ("incident.update_edited", "maintenance.update_edited"),
+    MessageKind.RETRACTION: ("incident.retracted", "maintenance.retracted"),
+}
+_LOOKED_AT = 20
+NOT_SAVED = "example"
+"""Stands for the id of what there is no row of."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """News to show; `is_example` where the page has had none of this kind."""
+
+    news: Message
+    is_example: bool
+
+
+def of(kind: MessageKind, *, at: datetime, base_url: str) -> Sample:
+    """The last news of a kind as they would be told now. Raises `NoPageError`."""
+    for event in events.latest_of(_OF_EVENTS.get(kind, ()), _LOOKED_AT):
+        found = news.of(event, at=at, base_url=base_url)
+        if found is not None and found.kind is kind:
+            return Sample(found, is_example=False)
+    present = snapshot.present(at=at, base_url=base_url)
+    return Sample(_example(kind, present, at), kind in _OF_EVENTS)
+
+
+def reader(address: str, base_url: str) -> Recipient:
+    """Somebody of the staff. Their links lead to the form: there is no subscription."""
+    form = f"{base_url}/subscribe"
+    key = f"look-{secrets.token_hex(8)}"
+    return Recipient(NOT_SAVED, key, Channel.EMAIL, address, None, form, form, form)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What stands in the composer. `claims` are (public id, full name, claim)."""
+
+    name: str
+    kind: IncidentKind
+    status: IncidentStatus
+    is_first_of_status: bool
+    body: str
+    claims: Sequence[tuple[str, str, Claim]]
+    facts: Facts
+    next_update_by: datetime | None = None
+    scheduled_for: datetime | None = None
+    scheduled_until: datetime | None = None
+
+
+def composed(draft: Draft, *, at: datetime, base_url: str) -> Message:
+    """A draft as it would be told now. Raises `NoPageError`, and `Invalid` for its text."""
+    return _told(draft, snapshot.present(at=at, base_url=base_url), at)
+
+
+# ── examples ───────────────────────────────────────────────────────────────────
+
+
+def _example(kind: MessageKind, present: Present, at: datetime) -> Message:
+    if kind not in _OF_EVENTS:
+        return Message(kind, 0, at, present)
+    named = next(iter(present.components.values()), None)
+    component = (named.id, named.full_name) if named else (NOT_SAVED, "API")
+    if kind is MessageKind.RETRACTION:
+        gone = Retracted(NOT_SAVED, _NAME, at, "A monitor of ours was wrong; nothing was down.")
+        return Message(kind, 0, at, present, retracted=gone)
+    if kind is MessageKind.MAINTENANCE:
+        return _told(_work(component, at), present, at)
+    told = _told(_trouble(component, at), present, at)
+    incident, update = told.incident, told.update
+    assert incident is not None
+    assert update is not None
+    if kind is MessageKind.CORRECTION:
+        edit = EditView(at, "The share was twice as high as it is.", ())
+        return Message(kind, 0, at, present, incident, replace(update, edits=(edit,)))
+    if kind is MessageKind.POSTMORTEM:
+        learned = replace(incident, postmortem=_postmortem(at))
+        return Message(kind, 0, at, present, learned)
+    return told
+
+
+_NAME = "Example: card payments fail for some customers"
+
+
+def _trouble(component: tuple[str, str], at: datetime) -> Draft:
+    return Draft(
+        name=_NAME,
+        kind=IncidentKind.INCIDENT,
+        status=IncidentStatus.IDENTIFIED,
+        is_first_of_status=True,
+        body="A bank that we work with refuses about one in ten card payments. We are moving"
+        " them to another bank.",
+        claims=[(*component, Claim(ComponentStatus.PARTIAL_OUTAGE))],
+        facts=Facts(
+            "Customers who pay by card", "Bank transfer, and every other page", "Try again"
+        ),
+        next_update_by=at + timedelta(minutes=30),
+    )
+
+
+def _work(component: tuple[str, str], at: datetime) -> Draft:
+    return Draft(
+        name="Example: database upgrade",
+        kind=IncidentKind.MAINTENANCE,
+        status=IncidentStatus.SCHEDULED,
+        is_first_of_status=True,
+        body="There may be interruptions of up to a minute.",
+        claims=[(*component, Claim(ComponentStatus.UNDER_MAINTENANCE))],
+        facts=Facts(),
+        scheduled_for=at + timedelta(days=1),
+        scheduled_until=at + timedelta(days=1, hours=2),
+    )
+
+
+def _postmortem(at: datetime) -> PostmortemView:
+    action = ActionView(
+        NOT_SAVED,
+        "Watch the share of refused payments",
+        None,
+        ActionState.IN_PROGRESS,
+        (at + timedelta(days=7)).date(),
+        None,
+        is_late=False,
+    )
+    parts = (("summary", "Summary", to_html("One in ten card payments failed for 48 minutes.")),)
+    return PostmortemView(NOT_SAVED, parts, (action,), at, None, 1, (), "")
+
+
+# ── views of what has no row ───────────────────────────────────────────────────
+
+
+def _told(draft: Draft, present: Present, at: datetime) -> Message:
+    update = _update(draft, present, at)
+    is_work = draft.kind is IncidentKind.MAINTENANCE
+    kind = MessageKind.MAINTENANCE if is_work else MessageKind.INCIDENT
+    return Message(kind, 0, at, present, incident=_incident(draft, update, at), update=update)
+
+
+def _update(draft: Draft, present: Present, at: datetime) -> UpdateView:
+    return UpdateView(
+        id=NOT_SAVED,
+        status=draft.status,
+        is_first_of_status=draft.is_first_of_status,
+        body=draft.body,
+        html=to_html(draft.body),
+        posted_at=at,
+        updated_at=at,
+        created_at=at,
+        edited_at=None,
+        edits=(),
+        changes=tuple(
+            ChangeView(public_id, name, name, _stood(present, public_id), claim)
+            for public_id, name, claim in draft.claims
+        ),
+        next_update_by=draft.next_update_by,
+        is_automatic=False,
+        notify=True,
+        custom_tweet=None,
+        tweet_id=None,
+    )
+
+
+def _incident(draft: Draft, update: UpdateView, at: datetime) -> IncidentView:
+    is_work = draft.kind is IncidentKind.MAINTENANCE
+    return IncidentView(
+        id=NOT_SAVED,
+        row_id=0,
+        kind=draft.kind,
+        name=draft.name,
+        status=draft.status,
+        impact=Impact.MAINTENANCE if is_work else Impact.NONE,
+        who_is_affected=draft.facts.who_is_affected,
+        what_still_works=draft.facts.what_still_works,
+        what_you_can_do=draft.facts.what_you_can_do,
+        next_update_by=draft.next_update_by,
+        is_overdue=False,
+        started_at=at,
+        detected_at=None,
+        told_at=at,
+        mitigated_at=None,
+        resolved_at=at if draft.status.is_over else None,
+        scheduled_for=draft.scheduled_for,
+        scheduled_until=draft.scheduled_until,
+        is_backfilled=False,
+        created_at=at,
+        updated_at=at,
+        updates=(update,),
+        components=tuple((public_id, name) for public_id, name, _ in draft.claims),
+        worst=max(
+            (claim for _, _, claim in draft.claims),
+            key=lambda claim: claim.status.severity,
+            default=Claim(ComponentStatus.OPERATIONAL),
+        ),
+        promises_kept=0,
+        promises_made=0,
+        corrections=(),
+        postmortem=None,
+        shortlink=None,
+        reminder_intervals=None,
+        announced_at=at,
+    )
+
+
+def _stood(present: Present, public_id: str) -> ComponentStatus:
+    known = present.components.get(public_id)
+    return known.status if known else ComponentStatus.OPERATIONAL

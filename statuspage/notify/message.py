@@ -1,0 +1,228 @@
+"""What there is to tell: an event as the public may see it now, and whom it is told to.
+
+Made when it is sent, from the same snapshot as the page. What was retracted,
+redacted or edited since is told as it stands.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from statuspage.domain.events import Event
+from statuspage.domain.statuses import IncidentKind, IncidentStatus
+from statuspage.domain.subscribers import push_keys as push
+from statuspage.domain.subscribers.push_keys import Access
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
+from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot.build import NoPageError
+from statuspage.page.snapshot.values import (
+    ComponentView,
+    IncidentPage,
+    IncidentView,
+    PageView,
+    Present,
+    Retracted,
+    UpdateView,
+)
+
+
+class MessageKind(StrEnum):
+    """What is told; the name of its templates."""
+
+    INCIDENT = "incident"
+    MAINTENANCE = "maintenance"
+    POSTMORTEM = "postmortem"
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+    COMPONENT = "component"
+    CONFIRMATION = "confirmation"
+    LINK = "link"
+    """Somebody who is subscribed filled in the form again: the way to their own page."""
+    QUARANTINE = "quarantine"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Message:
+    """One event, the same for everybody who is told."""
+
+    kind: MessageKind
+    event_id: int
+    at: datetime
+    """When it happened."""
+    present: Present
+    """How everything stands now."""
+    incident: IncidentView | None = None
+    update: UpdateView | None = None
+    retracted: Retracted | None = None
+    component: ComponentView | None = None
+    old_status: str | None = None
+    """Of the component, where that is what happened."""
+    is_reminder: bool = False
+    """Of maintenance that begins soon: nothing new, told once more."""
+
+    @property
+    def said_before(self) -> str | None:
+        """Of a correction: the words that stood there, as they were typed."""
+        if self.kind is not MessageKind.CORRECTION or self.update is None or not self.update.edits:
+            return None
+        return "".join(text for kind, text in self.update.edits[-1].words if kind != "new")
+
+    @property
+    def reason(self) -> str | None:
+        """Of a correction: why, where staff said it."""
+        if self.said_before is None or self.update is None:
+            return None
+        return self.update.edits[-1].reason
+
+    @property
+    def page(self) -> PageView:
+        return self.present.page
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Somebody who is told, and the links that only they get."""
+
+    id: str
+    key: str
+    """Of this delivery: the same at each attempt, so that receivers recognise a repetition."""
+    channel: Channel
+    address: str
+    email: str | None
+    confirm_url: str
+    manage_url: str
+    unsubscribe_url: str
+    """A page that asks; POST to it unsubscribes at once (RFC 8058)."""
+    earlier: str | None = None
+    """What the other side calls the last message of this incident that they got."""
+    zone: ZoneInfo | None = None
+    """In which they want to read times; None: the page's."""
+    push: Access | None = field(default=None, repr=False)
+    """How to write to a browser."""
+
+
+def of(
+    event: Event, *, at: datetime, base_url: str, present: Present | None = None
+) -> Message | None:
+    """What the event says to the public now; None when there is nothing to tell any more.
+
+    `present` is the page as it is, for who has it at hand: to read it takes the longest.
+    """
+    try:
+        now = present or snapshot.present(at=at, base_url=base_url)
+    except NoPageError:
+        return None
+    noun, _, happened = event.kind.partition(".")
+    match noun:
+        case "incident" | "maintenance" | "postmortem":
+            found = snapshot.incident(event.subject, at=at, base_url=base_url)
+            match found:
+                case IncidentPage():
+                    return _of_incident(event, noun, happened, found.incident, now)
+                case Retracted() if happened == "retracted":
+                    kind = MessageKind.RETRACTION
+                    return Message(kind, event.id, event.at, now, retracted=found)
+        case "component":
+            component = now.components.get(event.subject)
+            if component is None:
+                return None
+            return Message(
+                MessageKind.COMPONENT,
+                event.id,
+                event.at,
+                now,
+                component=component,
+                old_status=event.data.get("old_status", "operational"),
+            )
+        case "subscriber":
+            if happened in _DIRECT:
+                return Message(_DIRECT[happened], event.id, event.at, now)
+    return None
+
+
+_DIRECT = {
+    "confirmation_wanted": MessageKind.CONFIRMATION,
+    "link_wanted": MessageKind.LINK,
+    "quarantined": MessageKind.QUARANTINE,
+    "test_wanted": MessageKind.TEST,
+}
+
+
+def _of_incident(
+    event: Event,
+    noun: str,
+    happened: str,
+    incident: IncidentView,
+    now: Present,
+) -> Message | None:
+    if noun == "postmortem":
+        if incident.postmortem is None:
+            return None
+        kind = MessageKind.POSTMORTEM
+        return Message(kind, event.id, event.at, now, incident=incident)
+    wanted = event.data.get("update")
+    update = next((one for one in incident.updates if one.id == wanted), None)
+    if update is None:
+        return None
+    is_work = incident.kind is IncidentKind.MAINTENANCE
+    kind = MessageKind.MAINTENANCE if is_work else MessageKind.INCIDENT
+    is_reminder = happened == "reminded"
+    if is_reminder and not _is_still_ahead(event, incident):
+        return None
+    if happened == "update_edited":
+        kind = MessageKind.CORRECTION
+    return Message(
+        kind,
+        event.id,
+        event.at,
+        now,
+        incident=incident,
+        update=update,
+        is_reminder=is_reminder,
+    )
+
+
+def _is_still_ahead(event: Event, incident: IncidentView) -> bool:
+    """Whether what was reminded of has not begun, moved or been called off since."""
+    window = incident.scheduled_for.isoformat() if incident.scheduled_for else None
+    return incident.status is IncidentStatus.SCHEDULED and window == event.data["scheduled_for"]
+
+
+def recipient(
+    subscriber: Subscriber,
+    channel: Channel,
+    event_id: int,
+    *,
+    secret: str,
+    base_url: str,
+    earlier: str | None = None,
+) -> Recipient:
+    """Who they are and their links.
+
+    A mail to a subscriber by another channel goes to the person who answers for it.
+    """
+    address = subscriber.address if channel is subscriber.channel else subscriber.email
+    assert address is not None
+
+    def link(purpose: Purpose, path: str) -> str:
+        token = signed_links.token(secret, purpose, subscriber.public_id)
+        return f"{base_url}{path}{quote(token)}"
+
+    return Recipient(
+        id=subscriber.public_id,
+        key=f"{event_id}-{subscriber.public_id}",
+        channel=channel,
+        address=address,
+        email=subscriber.email,
+        confirm_url=link(Purpose.CONFIRM, "/subscriptions/confirm/"),
+        manage_url=link(Purpose.MANAGE, "/subscriptions/"),
+        unsubscribe_url=link(Purpose.UNSUBSCRIBE, "/subscriptions/unsubscribe/"),
+        earlier=earlier,
+        zone=ZoneInfo(subscriber.time_zone) if subscriber.time_zone else None,
+        push=push.access(subscriber) if channel is Channel.WEB_PUSH else None,
+    )

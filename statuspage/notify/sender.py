@@ -1,0 +1,320 @@
+"""Lanes: each channel sends by itself, so that a slow one never holds up another.
+
+A lane claims what waits for its channel, sends with a few threads, and settles what
+came of it. What it holds when it stops it gives back; what it holds when it is
+killed comes back when the lease runs out.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+from flask import Flask
+from structlog.contextvars import bound_contextvars
+
+from statuspage import clock
+from statuspage.config import Settings
+from statuspage.db import db, read_only
+from statuspage.domain import events
+from statuspage.domain.events import SYSTEM, Event
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.lib.http_client import RequestError
+from statuspage.notify import deliveries, message, recipient_limits
+from statuspage.notify.channels.base import ChannelSender, Failed
+from statuspage.notify.deliveries import DeliveryState, LeasedDelivery, Outcome
+from statuspage.notify.failure_log import FailureLog
+from statuspage.notify.message import Message, MessageKind, Recipient
+from statuspage.observability import tracing
+from statuspage.observability.logging import LogThrottle
+from statuspage.observability.metrics import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
+
+IDLE_S = 0.5
+SETTLED_EVERY_S = 0.2
+USABLE = deliveries.LEASE * 0.6
+"""A claim older than this is given back unsent: its lease could end while it is sent."""
+KEPT_NEWS = 128
+"""Of so many events at once what is told is kept; each holds little besides its own words."""
+MOST_FAILURES = 10
+FAILING_FOR = timedelta(hours=1)
+"""So many failures in a row over so long, and a receiver is quarantined, as Statuspage does."""
+
+log = structlog.get_logger(__name__)
+_may_tell = LogThrottle(60)
+
+
+class ChannelWorker:
+    """One channel of this worker."""
+
+    def __init__(self, app: Flask, channel: Channel, way: ChannelSender) -> None:
+        self._app = app
+        self.channel = channel
+        self._way = way
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"The lane {channel}", daemon=True)
+        self._prepare = Preparation(app)
+        self._troubles = FailureLog()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something waits: look now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Claim nothing more; what is being sent is finished."""
+        self._stopping.set()
+        self._wake.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end of what is being sent. False when it took too long."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        with ThreadPoolExecutor(self._way.slots, f"send-{self.channel}") as pool:
+            flying: dict[Future[Outcome], LeasedDelivery] = {}
+            while flying or not self._stopping.is_set():
+                try:
+                    with self._troubles.watch(
+                        "lane", outages=(sa.exc.DBAPIError,), channel=self.channel
+                    ):
+                        self._turn(pool, flying)
+                except Exception:
+                    # The database may be away; what was claimed comes back by its lease.
+                    time.sleep(IDLE_S)
+        self._way.close()
+
+    def _turn(
+        self, pool: ThreadPoolExecutor, flying: dict[Future[Outcome], LeasedDelivery]
+    ) -> None:
+        """Fill the free slots, wait a moment, settle what is through."""
+        room = 2 * self._way.slots - len(flying)
+        if room >= self._way.slots and not self._stopping.is_set():
+            for claimed, job in self._claim(room):
+                flying[pool.submit(job)] = claimed
+        if not flying:
+            self._wake.wait(IDLE_S)
+            self._wake.clear()
+            return
+        done, _ = wait(flying, timeout=SETTLED_EVERY_S, return_when=FIRST_COMPLETED)
+        if len(done) < len(flying):
+            # A few more may be through in a moment: one commit for all of them.
+            time.sleep(0.01)
+            done = {future for future in flying if future.done()}
+        outcomes = [future.result() for future in done]
+        record_results(self._app, outcomes)
+        for future in done:
+            del flying[future]
+
+    def _claim(self, room: int) -> list[tuple[LeasedDelivery, Callable[[], Outcome]]]:
+        with self._app.app_context():
+            at = clock.now()
+            claimed = recipient_limits.apply_limits(
+                self.channel, deliveries.lease(self.channel, room, at=at), at=at
+            )
+            db.session.commit()
+        if not claimed:
+            return []
+        until = time.monotonic() + USABLE.total_seconds()
+        jobs = []
+        for one, prepared in zip(claimed, self._prepare(self.channel, claimed), strict=True):
+            jobs.append((one, self._job(one, prepared, until)))
+        return jobs
+
+    def _job(
+        self, claimed: LeasedDelivery, prepared: tuple[Message, Recipient] | str, until: float
+    ) -> Callable[[], Outcome]:
+        def job() -> Outcome:
+            if isinstance(prepared, str):
+                return Outcome(claimed, DeliveryState.CANCELLED, prepared)
+            if self._stopping.is_set() or time.monotonic() > until:
+                return Outcome(claimed, DeliveryState.PENDING)
+            return attempt(self._way, claimed, *prepared)
+
+        return job
+
+
+def attempt(way: ChannelSender, claimed: LeasedDelivery, told: Message, to: Recipient) -> Outcome:
+    """Send once. A fault of ours counts as a failure that may pass."""
+    incident = told.incident.id if told.incident else None
+    with bound_contextvars(delivery=claimed.id, event=claimed.event_id, incident=incident):
+        span = tracing.Span(f"send {to.channel.value}")
+        with DELIVERY_SECONDS.timing(to.channel.value):
+            outcome = _attempt(way, claimed, told, to)
+        span.end(
+            is_failed=outcome.state is not DeliveryState.SENT,
+            statuspage_channel=to.channel.value,
+            statuspage_delivery=claimed.id,
+            statuspage_incident=incident or "",
+            statuspage_result=outcome.state.value,
+        )
+        DELIVERY_ATTEMPTS.add(to.channel.value, outcome.state.value)
+        if outcome.state is DeliveryState.FAILED:
+            log.warning("delivery.given_up", channel=to.channel.value, reason=outcome.error)
+        elif outcome.state is DeliveryState.RETRYING and _may_tell():
+            log.info("delivery.failed", channel=to.channel.value, reason=outcome.error)
+    return outcome
+
+
+def _attempt(way: ChannelSender, claimed: LeasedDelivery, told: Message, to: Recipient) -> Outcome:
+    try:
+        remote_id = way.send(told, to)
+    except RequestError as error:
+        state = DeliveryState.FAILED if error.is_final else DeliveryState.RETRYING
+        return Outcome(claimed, state, error.sentence)
+    except Failed as failed:
+        state = DeliveryState.FAILED if failed.is_final else DeliveryState.RETRYING
+        return Outcome(
+            claimed,
+            state,
+            failed.sentence,
+            failed.retry_after,
+            is_gone=failed.is_gone,
+            is_ours=failed.is_ours,
+        )
+    except Exception as error:
+        log.exception("delivery.crashed", channel=to.channel.value)
+        return Outcome(
+            claimed, DeliveryState.RETRYING, f"Could not be sent: {type(error).__name__}."
+        )
+    return Outcome(claimed, DeliveryState.SENT, remote_id=remote_id)
+
+
+def record_results(app: Flask, outcomes: list[Outcome]) -> None:
+    """Write down what became of deliveries, and what that means for who gets them."""
+    if not outcomes:
+        return
+    at = clock.now()
+    with app.app_context():
+        for outcome in deliveries.record_results(outcomes, at=at):
+            conclude(outcome, at=at)
+        db.session.commit()
+
+
+def conclude(outcome: Outcome, *, at: datetime) -> None:
+    """Count failures in a row; unsubscribe who is gone, quarantine who cannot be reached."""
+    row = sa.update(Subscriber).where(Subscriber.id == outcome.claimed.subscriber_id)
+    row = row.execution_options(synchronize_session=False)
+    match outcome.state:
+        case DeliveryState.SENT:
+            was_failing = Subscriber.failures > 0
+            db.session.execute(row.where(was_failing).values(failures=0, failing_since=None))
+        case DeliveryState.RETRYING | DeliveryState.FAILED if not outcome.is_ours:
+            db.session.execute(
+                row.values(
+                    failures=Subscriber.failures + 1,
+                    failing_since=sa.func.coalesce(Subscriber.failing_since, _moment(at)),
+                )
+            )
+            _give_up_on(outcome, at)
+
+
+def _give_up_on(outcome: Outcome, at: datetime) -> None:
+    key = outcome.claimed.subscriber_id
+    subscriber = db.session.get(Subscriber, key, populate_existing=True)
+    if subscriber is None or subscriber.state is not SubscriberState.ACTIVE:
+        return
+    if outcome.is_gone:
+        subscribers.unsubscribe(subscriber, by=SYSTEM, at=at)
+        return
+    is_refused = outcome.state is DeliveryState.FAILED
+    since = subscriber.failing_since or at
+    if is_refused or (subscriber.failures >= MOST_FAILURES and at - since >= FAILING_FOR):
+        subscribers.quarantine(subscriber, by=SYSTEM, at=at)
+
+
+def _moment(at: datetime) -> sa.BindParameter[datetime]:
+    return sa.literal(at, Subscriber.failing_since.type)
+
+
+class Preparation:
+    """Reads what claimed deliveries need: the news, and who gets them.
+
+    The news of the last few events are kept until the page changes, so that a hundred
+    thousand deliveries of one event do not read it a hundred thousand times.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._settings: Settings = app.config["SETTINGS"]
+        self._kept: dict[int, tuple[int, Message | None]] = {}
+
+    def __call__(
+        self, channel: Channel, claimed: list[LeasedDelivery]
+    ) -> list[tuple[Message, Recipient] | str]:
+        """For each: what is sent to whom, or the reason why nothing is."""
+        with self._app.app_context():
+            read_only()
+            told = {one.event_id: None for one in claimed}
+            found = {event_id: self._news(event_id) for event_id in told}
+            rows = sa.select(Subscriber).where(
+                Subscriber.id.in_([one.subscriber_id for one in claimed])
+            )
+            people = {row.id: row for row in db.session.scalars(rows)}
+            earlier = deliveries.earlier(channel, claimed)
+            return [
+                self._prepared(
+                    channel,
+                    one,
+                    found[one.event_id],
+                    people.get(one.subscriber_id),
+                    earlier.get(one.id),
+                )
+                for one in claimed
+            ]
+
+    def _prepared(
+        self,
+        channel: Channel,
+        claimed: LeasedDelivery,
+        told: Message | None,
+        person: Subscriber | None,
+        earlier: str | None,
+    ) -> tuple[Message, Recipient] | str:
+        if told is None:
+            return "There was nothing left to send."
+        if person is None or person.address is None:
+            return "The subscriber had already left."
+        if person.state is not _STATES.get(told.kind, SubscriberState.ACTIVE):
+            return f"The subscriber is {person.state.value}."
+        to = message.recipient(
+            person,
+            channel,
+            claimed.event_id,
+            secret=self._settings.secret_key,
+            base_url=told.page.url,
+            earlier=earlier,
+        )
+        return told, to
+
+    def _news(self, event_id: int) -> Message | None:
+        revision = events.revision()
+        kept = self._kept.get(event_id)
+        if kept is None or kept[0] != revision:
+            self._kept = {key: one for key, one in self._kept.items() if one[0] == revision}
+            event = db.session.get(Event, event_id)
+            made = self._made(event) if event else None
+            while len(self._kept) >= KEPT_NEWS:
+                del self._kept[next(iter(self._kept))]
+            kept = self._kept[event_id] = (revision, made)
+        return kept[1]
+
+    def _made(self, event: Event) -> Message | None:
+        """All that are kept are of one revision, and share the page as it is then."""
+        present = next((one.present for _, one in self._kept.values() if one), None)
+        base_url = self._settings.base_url
+        return message.of(event, at=clock.now(), base_url=base_url, present=present)
+
+
+_STATES = {
+    MessageKind.CONFIRMATION: SubscriberState.UNCONFIRMED,
+    MessageKind.QUARANTINE: SubscriberState.QUARANTINED,
+}
+"""Whom what is told only in this state; everything else goes to the active."""

@@ -1,0 +1,372 @@
+"""Statuspage's public API v2: its documents, to the letter, from our views.
+
+Pure: views become JSON bytes. Order of keys and lists, nulls and words are those
+measured on recorded answers, so that a client of theirs needs only a new address.
+"""
+
+import json
+from calendar import monthrange
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+from statuspage.domain.statuses import IncidentKind, IncidentStatus
+from statuspage.page.feeds import history as feed
+from statuspage.page.snapshot.values import (
+    ChangeView,
+    ComponentView,
+    GroupView,
+    History,
+    IncidentView,
+    Month,
+    PageView,
+    PostmortemView,
+    Present,
+    UpdateView,
+)
+
+MAX_LISTED = 50
+"""How many incidents, and how many maintenances, the lists of all of them hold."""
+
+MAX_EXAMPLE = 120
+"""Characters of an update in an example."""
+
+Json: TypeAlias = dict[str, Any]
+
+
+# ── documents ──────────────────────────────────────────────────────────────────
+
+
+def summary(present: Present, unfinished: Iterable[IncidentView]) -> bytes:
+    """Everything at once: components, what is open, what is planned, the page's status."""
+    shown = tuple(unfinished)
+    return _written(
+        page=_page(present.page),
+        components=_components(present),
+        incidents=_incidents(present, unresolved_first(shown)),
+        scheduled_maintenances=_incidents(present, planned_first(shown)),
+        status=_status(present),
+    )
+
+
+def status(present: Present) -> bytes:
+    return _written(page=_page(present.page), status=_status(present))
+
+
+def components(present: Present) -> bytes:
+    return _written(page=_page(present.page), components=_components(present))
+
+
+def incidents(present: Present, shown: Iterable[IncidentView]) -> bytes:
+    """In the order given."""
+    return _written(page=_page(present.page), incidents=_incidents(present, shown))
+
+
+def scheduled_maintenances(present: Present, shown: Iterable[IncidentView]) -> bytes:
+    """In the order given."""
+    return _written(page=_page(present.page), scheduled_maintenances=_incidents(present, shown))
+
+
+def incident(present: Present, one: IncidentView) -> bytes:
+    return _written(page=_page(present.page), incident=told(present, one))
+
+
+def history(shown: History) -> bytes:
+    """Three months, the newest first, a line for each incident: `/history.json`."""
+    first, last = shown.months[-1].first, shown.months[0].first
+    end = last + timedelta(days=monthrange(last.year, last.month)[1] - 1)
+    return _written(
+        months=[_month(month, shown) for month in shown.months],
+        start_time=f"{first}T00:00:00Z",
+        end_time=f"{end}T23:59:59Z",
+    )
+
+
+def examples(present: Present, newest: IncidentView | None) -> dict[str, str]:
+    """Pieces of what is served now, to be read by people; long ones are cut short."""
+    shown: dict[str, Json] = {
+        "status": {"page": _page(present.page), "status": _status(present)},
+    }
+    if present.items:
+        shown["component"] = _item(present.page, present.items[0])
+    if newest is not None:
+        one = told(present, newest)
+        for update in one["incident_updates"][:1]:
+            update["body"] = _cut(update["body"])
+            update["affected_components"] = (update["affected_components"] or [])[:1] or None
+        shown["incident"] = one | {
+            "incident_updates": one["incident_updates"][:1],
+            "components": one["components"][:1],
+        }
+    return {
+        name: json.dumps(document, ensure_ascii=False, indent=2) for name, document in shown.items()
+    }
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= MAX_EXAMPLE else f"{words[:MAX_EXAMPLE].rstrip()}…"
+
+
+def error(words: str, message: str) -> bytes:
+    """Clients read one key or the other."""
+    return _written(error=words, message=message)
+
+
+def _written(**document: Any) -> bytes:
+    # What is no character at all cannot come this far; if it did, nobody would get an answer.
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="replace")
+
+
+# ── which, and in which order ──────────────────────────────────────────────────
+
+
+def unresolved_first(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
+    """The incidents among them, last changed first."""
+    found = [one for one in unfinished if one.kind is IncidentKind.INCIDENT]
+    return sorted(found, key=lambda one: one.updated_at, reverse=True)
+
+
+def planned_first(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
+    """The maintenances among them: what is ahead, then what is in progress."""
+    shown = tuple(unfinished)
+    return upcoming(shown) + active(shown)
+
+
+def upcoming(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
+    """Maintenance that has not begun, the next first."""
+    found = [one for one in unfinished if one.status is IncidentStatus.SCHEDULED]
+    return sorted(found, key=lambda one: one.scheduled_for or one.started_at)
+
+
+def active(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
+    """Maintenance in progress, the newest word first."""
+    running = (IncidentStatus.IN_PROGRESS, IncidentStatus.VERIFYING)
+    found = [one for one in unfinished if one.status in running]
+    return sorted(found, key=_newest_word, reverse=True)
+
+
+def _newest_word(one: IncidentView) -> datetime:
+    return one.updates[0].posted_at if one.updates else one.created_at
+
+
+# ── the page and its components ────────────────────────────────────────────────
+
+
+def _page(page: PageView) -> Json:
+    return {
+        "id": page.id,
+        "name": page.name,
+        "url": page.url,
+        "time_zone": page.time_zone,
+        "updated_at": moment(page.updated_at, page.zone),
+    }
+
+
+def _status(present: Present) -> Json:
+    return {
+        "indicator": present.status.indicator.value,
+        "description": present.status.description,
+    }
+
+
+def _components(present: Present) -> list[Json]:
+    return [_item(present.page, one) for one in present.items]
+
+
+def _item(page: PageView, one: ComponentView | GroupView) -> Json:
+    if isinstance(one, ComponentView):
+        return component(page, one)
+    return {
+        "id": one.id,
+        "name": one.name,
+        "status": one.status.value,
+        "created_at": moment(one.created_at, page.zone),
+        "updated_at": moment(one.updated_at, page.zone),
+        "position": one.position,
+        "description": one.description,
+        "showcase": False,
+        "start_date": None,
+        "group_id": None,
+        "page_id": page.id,
+        "group": True,
+        "only_show_if_degraded": False,
+        "components": [member.id for member in one.components],
+    }
+
+
+def component(page: PageView, one: ComponentView) -> Json:
+    """A row of a component, alike in every list."""
+    return {
+        "id": one.id,
+        "name": one.name,
+        "status": one.status.value,
+        "created_at": moment(one.created_at, page.zone),
+        "updated_at": moment(one.updated_at, page.zone),
+        "position": one.position,
+        "description": one.description,
+        "showcase": one.showcase,
+        "start_date": one.start_date.isoformat() if one.start_date else None,
+        "group_id": one.group_id,
+        "page_id": page.id,
+        "group": False,
+        "only_show_if_degraded": one.only_show_if_degraded,
+    }
+
+
+# ── incidents and maintenances ─────────────────────────────────────────────────
+
+
+def _incidents(present: Present, shown: Iterable[IncidentView]) -> list[Json]:
+    return [told(present, one) for one in shown]
+
+
+def told(present: Present, one: IncidentView) -> Json:
+    """An incident or a maintenance, alike in every document and message."""
+    page, zone = present.page, present.page.zone
+    document = {
+        "id": one.id,
+        "name": one.name,
+        "status": _word(one.status),
+        # History that was filled in later is no news: it counts from when it happened.
+        "created_at": moment(one.started_at if one.is_backfilled else one.created_at, zone),
+        "updated_at": moment(one.updated_at, zone),
+        "monitoring_at": _optional(_monitored_at(one.updates), zone),
+        "resolved_at": _optional(one.resolved_at, zone),
+        "impact": one.impact.value,
+        "shortlink": one.shortlink or f"{page.url}{one.path}",
+        "started_at": moment(one.announced_at, zone),
+        "page_id": page.id,
+        "incident_updates": _told(one, zone),
+        "components": _affected(present, one),
+    }
+    if one.kind is IncidentKind.MAINTENANCE:
+        document["scheduled_for"] = _optional(one.scheduled_for, zone)
+        document["scheduled_until"] = _optional(one.scheduled_until, zone)
+    else:
+        document["reminder_intervals"] = one.reminder_intervals
+    return document
+
+
+def _affected(present: Present, one: IncidentView) -> list[Json]:
+    """As they stand now, in the order of the page; what is off the page is not among them."""
+    rows = [present.components[key] for key, _ in one.components if key in present.components]
+    rows.sort(key=lambda row: (row.position, row.created_at))
+    return [component(present.page, row) for row in rows]
+
+
+def _told(one: IncidentView, zone: ZoneInfo) -> list[Json]:
+    """Newest first; a published postmortem is an update too, as theirs is."""
+    told = [(update.posted_at, _update(one, update, zone)) for update in one.updates]
+    if one.postmortem is not None:
+        told.append((one.postmortem.published_at, _postmortem(one, one.postmortem, zone)))
+        told.sort(key=lambda pair: pair[0], reverse=True)
+    return [document for _, document in told]
+
+
+def _update(one: IncidentView, update: UpdateView, zone: ZoneInfo) -> Json:
+    return {
+        "id": update.id,
+        "status": _word(update.status),
+        "body": update.body,
+        "incident_id": one.id,
+        "created_at": moment(update.created_at, zone),
+        "updated_at": moment(update.updated_at, zone),
+        "display_at": moment(update.posted_at, zone),
+        "affected_components": [_change(change) for change in update.changes] or None,
+        "deliver_notifications": update.notify,
+        "custom_tweet": update.custom_tweet,
+        "tweet_id": update.tweet_id,
+    }
+
+
+def _change(change: ChangeView) -> Json:
+    return {
+        "code": change.component_id,
+        "name": change.full_name,
+        "old_status": change.old_status.value,
+        "new_status": change.claim.status.value,
+    }
+
+
+def _postmortem(one: IncidentView, postmortem: PostmortemView, zone: ZoneInfo) -> Json:
+    at = moment(postmortem.published_at, zone)
+    return {
+        "id": postmortem.id,
+        "status": IncidentStatus.POSTMORTEM.value,
+        "body": postmortem.source,
+        "incident_id": one.id,
+        "created_at": at,
+        "updated_at": _optional(postmortem.edited_at, zone) or at,
+        "display_at": at,
+        "affected_components": None,
+        "deliver_notifications": True,
+        "custom_tweet": None,
+        "tweet_id": None,
+    }
+
+
+def _word(step: IncidentStatus) -> str:
+    """Statuspage has no `cancelled`, and clients know no more words than it has.
+
+    What was called off is over: it leaves the lists of what is ahead and in progress,
+    and `completed` is the one word of theirs that says so. Its last update tells why.
+    """
+    return (IncidentStatus.COMPLETED if step is IncidentStatus.CANCELLED else step).value
+
+
+def _monitored_at(updates: Sequence[UpdateView]) -> datetime | None:
+    """The first time it was said that a fix is being watched."""
+    said = [one.posted_at for one in updates if one.status is IncidentStatus.MONITORING]
+    return min(said, default=None)
+
+
+# ── history ────────────────────────────────────────────────────────────────────
+
+
+def _month(month: Month, shown: History) -> Json:
+    weekday, length = monthrange(month.first.year, month.first.month)
+    return {
+        "name": f"{month.first:%B}",
+        "year": month.first.year,
+        "starts_on": (weekday + 1) % 7,  # 0 is Sunday.
+        "days": length,
+        "incidents": [_line(one, shown.page.zone) for one in month.incidents],
+    }
+
+
+def _line(one: IncidentView, zone: ZoneInfo) -> Json:
+    return {
+        "code": one.id,
+        "name": one.name,
+        "message": feed.in_one_paragraph(one.updates[0].html) if one.updates else "",
+        "impact": one.impact.value,
+        "timestamp": _stretch(one, zone),
+    }
+
+
+def _stretch(one: IncidentView, zone: ZoneInfo) -> str:
+    """`Aug 10, 00:17 - 01:30 UTC`, each part in the mark-up that Statuspage's script looks for."""
+    start = one.started_at.astimezone(zone)
+    words = f"{feed.day(start)}, {feed.time(start)}"
+    end = start
+    if one.resolved_at is not None:
+        end = one.resolved_at.astimezone(zone)
+        other_day = "" if end.date() == start.date() else f"{feed.day(end)}, "
+        words += f" - {other_day}{feed.time(end)}"
+    return f"{words} {end.tzname()}"
+
+
+# ── times ──────────────────────────────────────────────────────────────────────
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """`2019-02-20T12:00:19.418-06:00`: in the page's zone, three decimals, `Z` for UTC."""
+    local = at.astimezone(zone)
+    text = local.isoformat(timespec="milliseconds")
+    return f"{text[:-6]}Z" if local.tzname() == "UTC" else text
+
+
+def _optional(at: datetime | None, zone: ZoneInfo) -> str | None:
+    return None if at is None else moment(at, zone)

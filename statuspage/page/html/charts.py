@@ -1,0 +1,296 @@
+"""Drawings of the public pages: where each day and each stretch of time stands, and its words.
+
+Pure geometry; the templates write it as SVG. What differs from a good day is listed,
+the good days are one pattern.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from statistics import median
+
+from statuspage.domain.statuses import ComponentStatus
+from statuspage.domain.uptime import Day, Window
+from statuspage.page.html import formatting as wording
+from statuspage.page.html.formatting import TONES, Times
+from statuspage.page.snapshot.values import CalendarMonth, IncidentView, MetricView, Strip
+
+STEP = 10
+"""Width of a day in the drawing of a bar, gap included."""
+CELL = 12
+"""Width and height of a day in the drawing of a month."""
+LABEL_GAP = 14
+"""Labels of a strip that are closer than this, in percent of its width, would overlap."""
+
+LINE_HEIGHT = 40
+"""Of the drawing of a metric; its width is the number of slots, less one."""
+BRIDGED = 4
+"""Slots that a line is always drawn across; more where a program sends more seldom."""
+
+GLYPHS = {
+    "ok": (
+        "M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0Zm3.7 6.2-4.4 4.6a.9.9 0 0 1-1.3 0L4.2 8.9a.9.9 0"
+        " 1 1 1.3-1.2l1.2 1.2 3.7-3.9a.9.9 0 0 1 1.3 1.2Z"
+    ),
+    "degraded": (
+        "M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0ZM4.3 8.9a.9.9 0 1 1 0-1.8h7.4a.9.9 0 1 1 0 1.8Z"
+    ),
+    "partial": (
+        "M6.6 1.2a1.6 1.6 0 0 1 2.8 0l6.3 11.3a1.6 1.6 0 0 1-1.4 2.4H1.7a1.6 1.6 0 0 1-1.4"
+        "-2.4ZM8 5a.9.9 0 0 0-.9.9v3a.9.9 0 1 0 1.8 0v-3A.9.9 0 0 0 8 5Zm0 6.2a1 1 0 1 0 0 2"
+        " 1 1 0 0 0 0-2Z"
+    ),
+    "major": (
+        "M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0Zm3.2 10a.9.9 0 1 1-1.3 1.3L8 9.3l-1.9 2A.9.9 0 1"
+        " 1 4.8 10l2-2-2-1.9a.9.9 0 1 1 1.3-1.3l1.9 2 1.9-2a.9.9 0 1 1 1.3 1.3l-2 1.9Z"
+    ),
+    "maint": (
+        "M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0Zm.9 8.4 2.4 2.4a.9.9 0 1 1-1.3 1.3L7.4 9.5a.9.9 0"
+        " 0 1-.3-.7V4a.9.9 0 1 1 1.8 0Z"
+    ),
+    "none": ("M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0Zm0 1.8a6.2 6.2 0 1 1 0 12.4A6.2 6.2 0 0 1 8 1.8Z"),
+}
+"""Tone → the outline of its sign, in a square of 16. A status is never told by colour alone."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A day that differs, where it stands in its drawing, and what happened."""
+
+    x: int
+    y: int
+    tone: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """90 days in one line. The first `blank` units are without data."""
+
+    blank: int
+    marks: tuple[Mark, ...]
+    label: str
+    windows: tuple[tuple[int, int, str], ...]
+    """(days in the name, days counted, uptime) per window."""
+
+
+def bar(days: Sequence[Day], figures: Mapping[Window, Decimal | None], times: Times) -> Bar:
+    blank = [day.length_s for day in days].count(0)
+    marks = tuple(
+        Mark(index * STEP, 0, TONES[day.worst], _title(day, times))
+        for index, day in enumerate(days)
+        if day.parts
+    )
+    return Bar(
+        blank=blank * STEP,
+        marks=marks,
+        label=_label(days, blank, times),
+        windows=tuple(
+            (window.days // 10 * 10, window.days, wording.percent(figures[window]))
+            for window in Window
+        ),
+    )
+
+
+def _label(days: Sequence[Day], blank: int, times: Times) -> str:
+    marked = [day for day in days if day.parts]
+    planned = [day for day in marked if day.worst is ComponentStatus.UNDER_MAINTENANCE]
+    trouble = [day for day in marked if day.worst is not ComponentStatus.UNDER_MAINTENANCE]
+    parts = [f"{len(trouble)} with trouble" if trouble else "no trouble"]
+    if planned:
+        parts.append(f"{len(planned)} with maintenance only")
+    if blank:
+        parts.append(f"{blank} without data")
+    words = f"{len(days)} days: {', '.join(parts)}"
+    if trouble:
+        most = max(trouble, key=lambda day: (day.worst.severity, day.downtime_s))
+        words += f"; worst {times.heading(most.date)}, {most.worst.label.lower()}"
+    return words
+
+
+def _title(day: Day, times: Times) -> str:
+    told = sorted(day.seconds.items(), key=lambda item: -item[0].severity)
+    words = ", ".join(f"{status.label} {length(seconds)}" for status, seconds in told)
+    return f"{times.heading(day.date)}: {words}"
+
+
+def length(seconds: Fraction) -> str:
+    """`1 h 18 min`."""
+    return wording.brief(timedelta(seconds=int(seconds)))
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """A month in rows of seven days from Monday. `fills` are (x, y, width, height, is_blank)."""
+
+    rows: int
+    fills: tuple[tuple[int, int, int, int, bool], ...]
+    marks: tuple[Mark, ...]
+    label: str
+
+
+def calendar(month: CalendarMonth, times: Times) -> Calendar:
+    offset = month.first.weekday()
+    marks = tuple(
+        Mark(
+            (offset + index) % 7 * CELL,
+            (offset + index) // 7 * CELL,
+            TONES[day.worst],
+            _title(day, times),
+        )
+        for index, day in enumerate(month.days)
+        if day.parts
+    )
+    blank = [day.length_s for day in month.days].count(0)
+    end = offset + len(month.days)
+    return Calendar(
+        rows=(end + 6) // 7,
+        fills=(
+            *_rectangles(offset, offset + blank, is_blank=True),
+            *_rectangles(offset + blank, end, is_blank=False),
+        ),
+        marks=marks,
+        label=_label(month.days, blank, times),
+    )
+
+
+def _rectangles(start: int, end: int, *, is_blank: bool) -> list[tuple[int, int, int, int, bool]]:
+    """The cells `start` to `end` (exclusive) as one rectangle per row."""
+    found = []
+    for row in range(start // 7, (end + 6) // 7):
+        left, right = max(start, row * 7), min(end, row * 7 + 7)
+        if right > left:
+            x, width = (left - row * 7) * CELL, (right - left) * CELL
+            found.append((x, row * CELL, width, CELL, is_blank))
+    return found
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a strip, in percent of its width."""
+
+    x: str
+    width: str
+    tone: str
+    title: str
+
+
+@dataclass(frozen=True)
+class DrawnStrip:
+    name: str
+    label: str
+    pieces: tuple[Piece, ...]
+    ticks: tuple[str, ...]
+    """Where updates were posted, in percent."""
+    labels: tuple[tuple[str, str, str, datetime], ...]
+    """(x in percent, anchor, words, moment)."""
+
+
+def strip(of: Strip, one: IncidentView, times: Times) -> DrawnStrip:
+    start, end = of.parts[0].starts_at, of.parts[-1].ends_at
+    whole = (end - start).total_seconds()
+
+    def place(moment: datetime) -> float:
+        return (moment - start).total_seconds() / whole * 100
+
+    pieces = tuple(
+        Piece(
+            x=f"{place(part.starts_at):.2f}%",
+            width=f"{place(part.ends_at) - place(part.starts_at):.2f}%",
+            tone=TONES[part.claim.status],
+            title=f"{wording.claim(part.claim)}, {times.moment(part.starts_at)}"
+            f"–{times.clock(part.ends_at)}",
+        )
+        for part in of.parts
+    )
+    told = [update for update in reversed(one.updates) if start <= update.posted_at <= end]
+    moments = [one.started_at, *(update.posted_at for update in told)]
+    spoken = "; ".join(piece.title for piece in pieces)
+    return DrawnStrip(
+        name=of.name,
+        label=f"{of.name} over time: {spoken}",
+        pieces=pieces,
+        ticks=tuple(f"{place(moment):.2f}%" for moment in moments),
+        labels=tuple(_labels(moments, place, times)),
+    )
+
+
+def _labels(
+    moments: Sequence[datetime], place: Callable[[datetime], float], times: Times
+) -> list[tuple[str, str, str, datetime]]:
+    """The first, the last, and those between that do not overlap."""
+    found: list[tuple[float, datetime]] = []
+    for moment in (*moments[:1], *moments[-1:], *moments[1:-1]):
+        x = place(moment)
+        if all(abs(x - other) >= LABEL_GAP for other, _ in found):
+            found.append((x, moment))
+    return [
+        (
+            f"{x:.2f}%",
+            "end" if x > 92 else "start" if x < 8 else "middle",
+            times.clock(moment),
+            moment,
+        )
+        for x, moment in sorted(found, key=lambda item: item[0])
+    ]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Figures of 24 hours as the `d` of a path, and in words."""
+
+    path: str
+    last: str
+    span: str | None
+    """`98–412 ms`; None where the axis is hidden."""
+    label: str
+
+
+def line(one: MetricView, times: Times) -> Line:
+    def said(value: float, suffix: str | None = one.suffix) -> str:
+        return wording.figure(value, one.decimal_places, suffix)
+
+    last = said(one.value)
+    is_flat = said(one.lowest) == said(one.highest)
+    span = said(one.lowest) if is_flat else f"{said(one.lowest, None)}–{said(one.highest)}"
+    told = f"always {span}" if is_flat else f"{said(one.lowest)} to {said(one.highest)}"
+    words = f"{one.name}: {last} at {times.moment(one.at)}"
+    return Line(
+        path=_path(one),
+        last=last,
+        span=None if one.y_axis_hidden else span,
+        label=words if one.y_axis_hidden else f"{words}; in 24 hours {told}",
+    )
+
+
+def _path(one: MetricView) -> str:
+    """An `M` and relative steps for each stretch of slots; a slot alone is a dot.
+
+    A line breaks where figures are missing for twice as long as is usual for the metric.
+    """
+    averages = [average for _, average in one.slots]
+    low = min(averages) if one.y_axis_min is None else one.y_axis_min
+    high = max(averages) if one.y_axis_max is None else one.y_axis_max
+
+    def height(value: float) -> int:
+        if high <= low:
+            return LINE_HEIGHT // 2
+        share = min(max((value - low) / (high - low), 0.0), 1.0)
+        return round((1 - share) * LINE_HEIGHT)
+
+    (x, first), *rest = ((slot, height(average)) for slot, average in one.slots)
+    gaps = [later - slot for (slot, _), (later, _) in pairwise(one.slots)]
+    bridged = max(BRIDGED, 2 * median(gaps) if gaps else 0)
+    path, y = f"M{x} {first}h0", first
+    for next_x, next_y in rest:
+        if next_x - x > bridged:
+            path += f"M{next_x} {next_y}h0"
+        elif next_y == y:
+            path += f"h{next_x - x}"
+        else:
+            path += f"l{next_x - x} {next_y - y}".replace(" -", "-")
+        x, y = next_x, next_y
+    return path

@@ -1,0 +1,160 @@
+"""Times, lengths, statuses and percentages as a reader sees them. Pure, English."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from statuspage.domain.claims import Claim
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+
+TONES = {
+    ComponentStatus.OPERATIONAL: "ok",
+    ComponentStatus.UNDER_MAINTENANCE: "maint",
+    ComponentStatus.DEGRADED_PERFORMANCE: "degraded",
+    ComponentStatus.PARTIAL_OUTAGE: "partial",
+    ComponentStatus.MAJOR_OUTAGE: "major",
+}
+"""Component status → the name of its colours and of its glyph."""
+
+_UNITS = (("day", "d", 86_400), ("hour", "h", 3600), ("minute", "min", 60))
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
+class Times:
+    """Moments in the page's zone, as seen from one moment.
+
+    No year where it is this one; no date where it is today.
+    """
+
+    def __init__(self, zone: ZoneInfo, at: datetime) -> None:
+        self.zone = zone
+        self.at = at
+        self.today = at.astimezone(zone).date()
+
+    @property
+    def zone_name(self) -> str:
+        """The abbreviation in force: `CET`; `UTC+03` where the zone has no letters."""
+        return self.zone_at(self.at)
+
+    def zone_at(self, moment: datetime) -> str:
+        name = moment.astimezone(self.zone).tzname() or "UTC"
+        return name if name[0].isalpha() else f"UTC{name}"
+
+    def clock(self, moment: datetime) -> str:
+        """`14:02`."""
+        return f"{moment.astimezone(self.zone):%H:%M}"
+
+    def moment(self, moment: datetime) -> str:
+        """`14:02` today, else `21 Nov, 14:02`."""
+        day = self.date_of(moment)
+        return self.clock(moment) if day == self.today else self.full(moment)
+
+    def full(self, moment: datetime) -> str:
+        """`21 Nov, 14:02`, with the year where it is another one."""
+        return f"{self.day(self.date_of(moment))}, {self.clock(moment)}"
+
+    def day(self, day: date) -> str:
+        """`21 Nov`, with the year where it is another one."""
+        return dated(day) if day.year != self.today.year else f"{day.day} {_MONTHS[day.month - 1]}"
+
+    def heading(self, day: date) -> str:
+        """`Today`, else `21 Nov`."""
+        return "Today" if day == self.today else self.day(day)
+
+    def stretch(self, newest: date, oldest: date) -> str:
+        """Several days in one: `9–20 Nov`, `28 Oct – 3 Nov`."""
+        if (newest.year, newest.month) == (oldest.year, oldest.month):
+            return f"{oldest.day}–{self.day(newest)}"
+        return f"{self.day(oldest)} – {self.day(newest)}"
+
+    def date_of(self, moment: datetime) -> date:
+        return moment.astimezone(self.zone).date()
+
+    def is_same_day(self, one: datetime, other: datetime) -> bool:
+        return self.date_of(one) == self.date_of(other)
+
+
+def dated(day: date) -> str:
+    """`21 Nov 2026`."""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def month(day: date) -> str:
+    """`November 2026`."""
+    return f"{day:%B} {day.year}"
+
+
+def machine(moment: datetime) -> str:
+    """For `<time datetime>`: UTC, whole seconds."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def brief(length: timedelta) -> str:
+    """`4 min`, `1 h 18 min`, `2 d 3 h`; the two largest units."""
+    return " ".join(f"{count} {short}" for count, _, short in _split(length)) or "under 1 min"
+
+
+def spoken(length: timedelta) -> str:
+    """`4 minutes`, `1 hour 18 minutes`."""
+    parts = [f"{count} {word}{'s' if count != 1 else ''}" for count, word, _ in _split(length)]
+    return " ".join(parts) or "less than a minute"
+
+
+def _split(length: timedelta) -> list[tuple[int, str, str]]:
+    rest = int(length.total_seconds())
+    found: list[tuple[int, str, str]] = []
+    for word, short, size in _UNITS:
+        count, rest = divmod(rest, size)
+        if count:
+            found.append((count, word, short))
+        elif found:
+            break
+    return found[:2]
+
+
+def percent(value: Decimal | None) -> str:
+    """`99.71 %`, `99.9 %`, `100.0 %`; `no data` for None."""
+    if value is None:
+        return "no data"
+    return f"{value:.2f}".removesuffix("0") + " %"
+
+
+def share(value: Decimal) -> str:
+    """`12 %`, `0.3 %`."""
+    return f"{value:f}".rstrip("0").rstrip(".") + " %" if value % 1 else f"{value:.0f} %"
+
+
+def figure(value: float, decimals: int, suffix: str | None) -> str:
+    """`1,204 ms`, `99.9 %`; the space does not break."""
+    text = f"{value:,.{decimals}f}"
+    if not text.strip("-0.,"):
+        text = text.removeprefix("-")
+    return f"{text}\N{NO-BREAK SPACE}{suffix}" if suffix else text
+
+
+def claim(of: Claim) -> str:
+    """`Partial outage, 12 %, EU`."""
+    words = [of.status.label]
+    if of.share is not None:
+        words.append(share(of.share))
+    if of.scope:
+        words.append(of.scope)
+    return ", ".join(words)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 incident`, `3 incidents`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def tone_of_step(step: IncidentStatus, worst: ComponentStatus) -> str:
+    """The colours of a step on a timeline when components stand at `worst`."""
+    if step is IncidentStatus.CANCELLED:
+        return "none"
+    if step.is_over:
+        return "ok"
+    if step in (IncidentStatus.SCHEDULED, IncidentStatus.IN_PROGRESS, IncidentStatus.VERIFYING):
+        return "maint"
+    if worst.severity <= ComponentStatus.UNDER_MAINTENANCE.severity:
+        return "degraded"
+    return TONES[worst]

@@ -1,0 +1,176 @@
+"""What the public pages explain beside what the views say: how updates follow from one another,
+figures of an incident, corrections in words, quiet days folded, what an uptime is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+
+from statuspage.domain.claims import Claim
+from statuspage.domain.statuses import ComponentStatus, IncidentKind, worst
+from statuspage.domain.uptime import Day
+from statuspage.page.html import charts
+from statuspage.page.html import formatting as wording
+from statuspage.page.html.formatting import Times
+from statuspage.page.snapshot.values import IncidentView, Snapshot, UpdateView
+
+CORRECTED = {
+    "started_at": "Start",
+    "detected_at": "Detection",
+    "told_at": "First update",
+    "mitigated_at": "Mitigation",
+    "resolved_at": "End",
+    "scheduled_for": "Planned start",
+    "scheduled_until": "Planned end",
+    "name": "Name",
+    "impact": "Impact",
+    "who_is_affected": "Who is affected",
+    "what_still_works": "What still works",
+    "what_you_can_do": "What you can do",
+}
+
+
+@dataclass(frozen=True)
+class StatusChange:
+    """What an update changed for a component, in words."""
+
+    name: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """An update with what follows from those before it."""
+
+    update: UpdateView
+    tone: str
+    moves: tuple[StatusChange, ...]
+
+
+def timeline(one: IncidentView, limit: int | None = None) -> list[TimelineEntry]:
+    """The updates, newest first, at most `limit`."""
+    present: dict[str, Claim] = {}
+    found: list[TimelineEntry] = []
+    for update in reversed(one.updates):
+        moves = []
+        for change in update.changes:
+            before = present.get(change.component_id, Claim(change.old_status))
+            present[change.component_id] = change.claim
+            if before != change.claim:
+                old, new = wording.claim(before), wording.claim(change.claim)
+                moves.append(StatusChange(change.name, old, new))
+        stands = worst(claim.status for claim in present.values())
+        found.append(
+            TimelineEntry(update, wording.tone_of_step(update.status, stands), tuple(moves))
+        )
+    return found[::-1][:limit]
+
+
+def tone_of(one: IncidentView) -> str:
+    """Of its latest step."""
+    return wording.tone_of_step(one.status, one.worst.status)
+
+
+def figures(one: IncidentView) -> list[tuple[str, str]]:
+    """The four figures of an incident: heading and value. None for maintenance."""
+    if one.kind is IncidentKind.MAINTENANCE:
+        return []
+
+    def until(moment: datetime) -> str:
+        return wording.brief(max(moment - one.started_at, timedelta(0)))
+
+    said = "recorded later" if one.is_backfilled else until(one.told_at) if one.told_at else "–"
+    promised = f"{one.promises_kept} of {one.promises_made}" if one.promises_made else "none due"
+    return [
+        ("Detected after", until(one.detected_at) if one.detected_at else "not recorded"),
+        ("First update after", said),
+        ("Restored after", until(one.resolved_at) if one.resolved_at else "not yet"),
+        ("Promised updates on time", promised),
+    ]
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A correction in words; moments as they are, for `<time>`."""
+
+    what: str
+    old: object
+    new: object
+    is_moment: bool
+    reason: str | None
+
+
+def corrections(one: IncidentView) -> list[Corrected]:
+    """What was corrected later, field by field."""
+    found = []
+    for correction in one.corrections:
+        is_moment = correction.field.endswith("_at") or correction.field.startswith("scheduled_")
+        old, new = (
+            datetime.fromisoformat(value) if value and is_moment else value
+            for value in (correction.old, correction.new)
+        )
+        what = CORRECTED.get(correction.field, correction.field.replace("_", " ").capitalize())
+        found.append(Corrected(what, old, new, is_moment, correction.reason))
+    return found
+
+
+@dataclass(frozen=True)
+class PastDay:
+    """A day with incidents, or several quiet days in a row."""
+
+    heading: str
+    incidents: tuple[IncidentView, ...]
+    is_today: bool = False
+
+
+def folded(snapshot: Snapshot) -> list[PastDay]:
+    """The days of the front page, newest first."""
+    times = Times(snapshot.page.zone, snapshot.at)
+    found: list[PastDay] = []
+    quiet: list[date] = []
+
+    def fold() -> None:
+        if quiet:
+            heading = times.stretch(quiet[0], quiet[-1]) if quiet[1:] else times.day(quiet[0])
+            found.append(PastDay(heading, ()))
+            quiet.clear()
+
+    for day, incidents in snapshot.past:
+        if day == times.today:
+            found.append(PastDay("Today", incidents, is_today=True))
+        elif incidents:
+            fold()
+            found.append(PastDay(times.day(day), incidents))
+        else:
+            quiet.append(day)
+    fold()
+    return found
+
+
+@dataclass(frozen=True)
+class UptimeCalculation:
+    """What an uptime figure is made of."""
+
+    length: str
+    down: str
+    not_counted: str | None
+    without_data: int
+
+
+def uptime_calculation(days: Sequence[Day]) -> UptimeCalculation:
+    """What the uptime of these days is made of."""
+    harmless = (ComponentStatus.DEGRADED_PERFORMANCE, ComponentStatus.UNDER_MAINTENANCE)
+    excluded = [
+        f"{charts.length(total)} of {status.label.lower()}"
+        for status in harmless
+        if (total := sum((day.seconds.get(status, Fraction(0)) for day in days), Fraction(0)))
+    ]
+    seconds = sum(day.length_s for day in days)
+    down = sum((day.downtime_s for day in days), Fraction(0))
+    return UptimeCalculation(
+        length=f"{sum(day.has_data for day in days)} days ({seconds:,} s)",
+        down=f"{charts.length(down)} ({float(down):,.1f} s)" if down else "none",
+        not_counted=" and ".join(excluded) or None,
+        without_data=sum(not day.has_data for day in days),
+    )

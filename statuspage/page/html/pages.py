@@ -1,0 +1,219 @@
+"""The public pages as HTML: one file each with its style inline, complete without script.
+
+Renders views and nothing else. What the pages have in common is in `document`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from statuspage.config import PROJECT
+from statuspage.page.html import assets, charts, incident_details
+from statuspage.page.html import formatting as wording
+from statuspage.page.html.formatting import Times
+from statuspage.page.html.layout import document, environment, rendering, sheet
+from statuspage.page.snapshot.values import (
+    ComponentPage,
+    History,
+    IncidentPage,
+    IncidentView,
+    PageView,
+    Retracted,
+    Snapshot,
+    UptimePage,
+)
+from statuspage.serving.response import Rendering, policy_within
+
+
+def front(snapshot: Snapshot) -> Rendering:
+    """`/`: what is wrong now, the components, what is planned, what was."""
+    sentences = [snapshot.banner.headline.rstrip(".") + "."]
+    if snapshot.banner.trouble:
+        sentences.append(f"{snapshot.banner.trouble}.")
+    sentences.append(snapshot.banner.rest)
+    return document(
+        "front.html",
+        snapshot.page,
+        Times(snapshot.page.zone, snapshot.at),
+        path="/",
+        title=f"{snapshot.page.name} status",
+        description=" ".join(sentences).strip(),
+        snapshot=snapshot,
+        past=incident_details.folded(snapshot),
+    )
+
+
+def incident(shown: IncidentPage) -> Rendering:
+    """`/incidents/<id>`: the whole story, with what was edited and corrected."""
+    one = shown.incident
+    times = Times(shown.page.zone, shown.at)
+    newest = re.sub(r"\s+", " ", one.updates[0].body) if one.updates else ""
+    return document(
+        "incident.html",
+        shown.page,
+        times,
+        path=one.path,
+        title=f"{one.name} · {shown.page.name} status",
+        description=f"{one.status.label}: {newest}",
+        incident=one,
+        figures=incident_details.figures(one),
+        strips=[charts.strip(strip, one, times) for strip in shown.strips],
+    )
+
+
+def retracted(page: PageView, one: Retracted, times: Times) -> Rendering:
+    """410: an incident that was withdrawn, with the reason."""
+    return document(
+        "retracted.html",
+        page,
+        times,
+        path=f"/incidents/{one.id}",
+        title=f"Retracted: {one.name} · {page.name} status",
+        description=one.reason,
+        status=HTTPStatus.GONE,
+        incident=one,
+    )
+
+
+def history(shown: History) -> Rendering:
+    """`/history`: three months a page."""
+    return document(
+        "history.html",
+        shown.page,
+        Times(shown.page.zone, shown.at),
+        path=_numbered("/history", shown.number),
+        title=f"History · {shown.page.name} status",
+        description=f"Incidents and maintenance of {shown.page.name}, month by month.",
+        history=shown,
+        older=_numbered("/history", shown.number + 1) if shown.has_older else None,
+        newer=_numbered("/history", shown.number - 1) if shown.number > 1 else None,
+    )
+
+
+def maintenance(page: PageView, shown: Sequence[IncidentView], times: Times) -> Rendering:
+    """`/maintenance`: what is planned or in progress, then what is over."""
+    return document(
+        "maintenance.html",
+        page,
+        times,
+        path="/maintenance",
+        title=f"Scheduled maintenance · {page.name} status",
+        description=f"Planned and past maintenance of {page.name}.",
+        ahead=[one for one in shown if not one.is_over],
+        over=[one for one in shown if one.is_over],
+    )
+
+
+def component(shown: ComponentPage) -> Rendering:
+    """`/components/<id>`: its bar, its figure explained, its incidents."""
+    one = shown.component
+    return document(
+        "component.html",
+        shown.page,
+        Times(shown.page.zone, shown.at),
+        path=one.path,
+        title=f"{one.name} · {shown.page.name} status",
+        description=f"{one.full_name}: {wording.claim(one.claim)}.",
+        component=one,
+        sums=incident_details.uptime_calculation(one.days),
+        causes=shown.causes,
+        incidents=shown.incidents,
+    )
+
+
+def uptime(shown: UptimePage) -> Rendering:
+    """`/uptime`: a calendar per component, three months a page."""
+    return document(
+        "uptime.html",
+        shown.page,
+        Times(shown.page.zone, shown.at),
+        path=_numbered("/uptime", shown.number),
+        title=f"Uptime · {shown.page.name} status",
+        description=f"Uptime of {shown.page.name} by component and month.",
+        uptime=shown,
+        older=_numbered("/uptime", shown.number + 1) if shown.has_older else None,
+        newer=_numbered("/uptime", shown.number - 1) if shown.number > 1 else None,
+    )
+
+
+def missing(page: PageView, times: Times) -> Rendering:
+    """What stands at an address that leads nowhere. The same whatever was asked for."""
+    return document(
+        "missing.html",
+        page,
+        times,
+        path=None,
+        title=f"Not found · {page.name} status",
+        description="There is no page at this address.",
+    )
+
+
+def not_ready() -> Rendering:
+    """503: before the first set-up there is no page."""
+    return rendering(
+        environment()
+        .get_template("not_ready.html")
+        .render(css=sheet(), policy=policy_within(sheet())),
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        cache_control="no-store",
+    )
+
+
+def api(page: PageView, times: Times, examples: Mapping[str, str], newest: str | None) -> Rendering:
+    """`/api`: how programs read this page. `newest` is the id of an incident to ask for."""
+    return document(
+        "api.html",
+        page,
+        times,
+        path="/api",
+        title=f"API · {page.name} status",
+        description=f"Read the status of {page.name} with a program.",
+        examples=examples,
+        newest=newest,
+    )
+
+
+def reference(page: PageView, times: Times, sections: Sequence[tuple[str, object]]) -> Rendering:
+    """`/api/reference`: every operation of the APIs, by noun."""
+    return document(
+        "reference.html",
+        page,
+        times,
+        path="/api/reference",
+        title=f"API reference · {page.name} status",
+        description=f"Every operation of the APIs of {page.name}.",
+        more_style="reference.css",
+        sections=sections,
+    )
+
+
+def robots() -> Rendering:
+    """`/robots.txt`: everything public may be found, the desk not."""
+    return Rendering(
+        HTTPStatus.OK, "text/plain; charset=utf-8", b"User-agent: *\nDisallow: /admin/\n"
+    )
+
+
+def icon() -> Rendering:
+    """The page's small picture in a browser's tab."""
+    body = (PROJECT / "static" / "favicon.svg").read_bytes()
+    return Rendering(
+        HTTPStatus.OK,
+        "image/svg+xml; charset=utf-8",
+        body,
+        cache_control="public, max-age=86400",
+    )
+
+
+def script() -> Rendering:
+    """The one script of the public pages, without its comments and indentation."""
+    return Rendering(
+        HTTPStatus.OK,
+        "text/javascript; charset=utf-8",
+        assets.script("public.js").encode(),
+        cache_control="public, max-age=86400",
+    )
+
+
+def _numbered(path: str, number: int) -> str:
+    return path if number == 1 else f"{path}?page={number}"

@@ -1,0 +1,320 @@
+"""The pages by which readers subscribe, change what they hear, and leave.
+
+The form is the same for everybody and is published. All others belong to one link:
+they are made for whoever follows it, and nobody keeps them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from statuspage.domain.subscribers.subscriptions import (
+    Channel,
+    NotifyOn,
+    Subscriber,
+    SubscriberState,
+)
+from statuspage.page import push_assets
+from statuspage.page.html.formatting import Times
+from statuspage.page.html.layout import document
+from statuspage.page.snapshot.values import IncidentView, PageView, Snapshot
+from statuspage.serving.response import Rendering
+
+HOOKS = (
+    Channel.WEBHOOK,
+    Channel.SLACK,
+    Channel.TEAMS,
+    Channel.DISCORD,
+    Channel.GOOGLE_CHAT,
+    Channel.MATTERMOST,
+)
+"""What is reached by posting to an address."""
+OFFERED = (Channel.EMAIL, *HOOKS, Channel.TELEGRAM, Channel.SMS)
+"""What a reader can subscribe by here, in the order of the form."""
+
+STYLE = "subscribing.css"
+
+HELP = {
+    Channel.WEBHOOK: "We post JSON in Statuspage’s format to it, signed by Standard Webhooks.",
+    Channel.SLACK: "In Slack: Apps, Incoming Webhooks, Add to Slack; copy the webhook URL.",
+    Channel.TEAMS: "In Teams: the channel’s Workflows, “Post to a channel when a webhook request"
+    " is received”; copy the URL.",
+    Channel.DISCORD: "In Discord: the channel’s settings, Integrations, Webhooks; copy the URL.",
+    Channel.GOOGLE_CHAT: "In Google Chat: the space’s Apps & integrations, Webhooks; copy the URL.",
+    Channel.MATTERMOST: "In Mattermost: Integrations, Incoming Webhooks; copy the URL.",
+}
+
+WANTS = {
+    NotifyOn.EVERY: "Every update",
+    NotifyOn.ENDS: "Only start and end",
+}
+
+
+@dataclass(frozen=True)
+class FormValues:
+    """What stands in the form: nothing, or what was sent and refused."""
+
+    channel: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    components: Collection[str] = ()
+    groups: Collection[str] = ()
+    wants: str = NotifyOn.EVERY.value
+
+    @property
+    def is_some(self) -> bool:
+        """They want to choose."""
+        return bool(self.components) or self["scope"] == "some"
+
+    def __getitem__(self, name: str) -> str:
+        return self.fields.get(name, "")
+
+
+def wording(page: PageView) -> str:
+    """What readers agree to. It is stored word for word with the address."""
+    return (
+        f"I agree that {page.name} keeps this address to tell me what I chose, and for nothing"
+        " else. Every message has a link by which I leave; then the address is erased."
+    )
+
+
+def form(
+    snapshot: Snapshot,
+    offered: Collection[Channel],
+    *,
+    push_key: str,
+    incident: IncidentView | None = None,
+    typed: FormValues | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Rendering:
+    """`/subscribe`, or `/incidents/<id>/subscribe` with an `incident`. 422 with `errors`.
+
+    `push_key` is our public key for browsers, in base64url.
+    """
+    page = snapshot.page
+    shown = [channel for channel in OFFERED if channel in offered]
+    what = incident.name if incident else f"{page.name} status"
+    return document(
+        "subscribe.html",
+        page,
+        Times(page.zone, snapshot.at),
+        path=f"{incident.path}/subscribe" if incident else "/subscribe",
+        title=f"Subscribe · {what}",
+        description=f"Be told of what happens: {what}.",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        more_style=STYLE,
+        # An iPhone notifies only for what its manifest put on the Home Screen.
+        more_policy=["manifest-src 'self'"],
+        items=snapshot.items,
+        components=snapshot.components,
+        incident=incident,
+        offered=shown,
+        hooks=[channel for channel in shown if channel in HOOKS],
+        typed=typed or FormValues(channel=shown[0].value if shown else ""),
+        errors=errors or {},
+        wording=wording(page),
+        HELP=HELP,
+        WANTS=WANTS,
+        Channel=Channel,
+        push_key=push_key,
+        push_script_path=push_assets.script_path(),
+    )
+
+
+def asked(page: PageView, times: Times) -> Rendering:
+    """After the form: the same whoever was typed in."""
+    return _said(
+        page,
+        times,
+        "One more step",
+        (
+            "We have sent a message to this address. Follow the link in it to confirm.",
+            "Nothing came within a few minutes? Look among what your mail program thinks is"
+            " junk, or check the address and subscribe again.",
+            "An address that nobody confirms within two days is erased.",
+        ),
+    )
+
+
+def confirm(page: PageView, times: Times, one: Subscriber) -> Rendering:
+    """The link in the message: a button, as mail scanners follow links and press none."""
+    return _asking(
+        page,
+        times,
+        heading="Confirm your subscription",
+        words=f"{masked(one)} will hear from {page.name}.",
+        button="Confirm",
+        one=one,
+    )
+
+
+def confirmed(page: PageView, times: Times, manage_path: str) -> Rendering:
+    return _said(
+        page,
+        times,
+        "You are subscribed",
+        ("We will tell you when something happens.",),
+        more=(manage_path, "Manage subscription"),
+    )
+
+
+def unsubscribe(
+    page: PageView, times: Times, one: Subscriber, manage_path: str | None
+) -> Rendering:
+    """A link to leave: asks first, as programs follow links.
+
+    Without `manage_path` it leads nowhere else.
+    """
+    return _asking(
+        page,
+        times,
+        heading="Unsubscribe",
+        words=f"{masked(one)} will hear nothing more from {page.name}. The address is erased.",
+        button="Unsubscribe",
+        one=one,
+        more=(manage_path, "Change it instead") if manage_path else None,
+    )
+
+
+def left(page: PageView, times: Times) -> Rendering:
+    """200 also for one who left before: whoever presses twice did nothing wrong."""
+    return _said(
+        page,
+        times,
+        "You are unsubscribed",
+        ("We have erased the address, and all that we kept with it.",),
+        more=("/subscribe", "Subscribe again"),
+    )
+
+
+def ended(page: PageView, times: Times) -> Rendering:
+    """404: a link that is wrong, or whose subscription is over."""
+    return _said(
+        page,
+        times,
+        "This link leads nowhere any more",
+        (
+            "The subscription has ended, was not confirmed within two days, or the link was cut"
+            " in two by a mail program.",
+        ),
+        more=("/subscribe", "Subscribe"),
+        status=HTTPStatus.NOT_FOUND,
+    )
+
+
+def refused(page: PageView, times: Times, heading: str, words: str, status: int) -> Rendering:
+    """A form that is not looked at."""
+    return _said(
+        page,
+        times,
+        heading,
+        (words,),
+        more=("/subscribe", "Back to the form"),
+        status=HTTPStatus(status),
+    )
+
+
+def manage(
+    snapshot: Snapshot,
+    one: Subscriber,
+    *,
+    link: str,
+    signing_secret: str | None,
+    zones: Sequence[str],
+    said: str | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Rendering:
+    """`/subscriptions/<token>`: what they hear of; `link` is the address without a slash."""
+    page = snapshot.page
+    return document(
+        "subscription.html",
+        page,
+        Times(page.zone, snapshot.at),
+        path=None,
+        title=f"Your subscription · {page.name} status",
+        description="What you hear of.",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        more_style=STYLE,
+        one=one,
+        items=snapshot.items,
+        typed=FormValues(
+            components=[each.public_id for each in one.components], wants=one.wants.value
+        ),
+        link=link,
+        signing_secret=signing_secret,
+        zones=zones,
+        said=said,
+        errors=errors or {},
+        WANTS=WANTS,
+        State=SubscriberState,
+    )
+
+
+def masked(one: Subscriber) -> str:
+    """`j…@example.com`: enough to know oneself, too little for whoever finds the link."""
+    address = one.address or ""
+    match one.channel:
+        case Channel.EMAIL:
+            local, _, domain = address.rpartition("@")
+            return f"{local[:1]}…@{domain}"
+        case Channel.SMS:
+            return f"…{address[-3:]}"
+        case Channel.TELEGRAM:
+            return f"{one.channel.label} {address[:3]}…"
+        case Channel.WEB_PUSH:
+            return f"This browser ({one.reached_at})"
+    return f"{one.channel.label} at {address.partition('://')[2].partition('/')[0]}"
+
+
+# ── helpers ────────────────────────────────────────────────────────────────────
+
+
+def _said(
+    page: PageView,
+    times: Times,
+    heading: str,
+    sentences: Sequence[str],
+    *,
+    path: str | None = None,
+    more: tuple[str, str] | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> Rendering:
+    return document(
+        "subscription_said.html",
+        page,
+        times,
+        path=path,
+        title=f"{heading} · {page.name} status",
+        description=sentences[0],
+        status=status,
+        more_style=STYLE,
+        heading=heading,
+        sentences=sentences,
+        more=more,
+    )
+
+
+def _asking(
+    page: PageView,
+    times: Times,
+    *,
+    heading: str,
+    words: str,
+    button: str,
+    one: Subscriber,
+    more: tuple[str, str] | None = None,
+) -> Rendering:
+    return document(
+        "subscription_ask.html",
+        page,
+        times,
+        path=None,
+        title=f"{heading} · {page.name} status",
+        description=words,
+        more_style=STYLE,
+        heading=heading,
+        words=words,
+        button=button,
+        about=one.incident.name if one.incident else None,
+        components=[component.full_name for component in one.components],
+        more=more,
+    )

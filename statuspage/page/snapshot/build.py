@@ -1,0 +1,467 @@
+"""Fills the views from the domain: the one place that decides what the public may see.
+
+Every function asks a fixed number of queries, whatever the number of components,
+incidents and updates.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from statuspage.domain import events, metrics
+from statuspage.domain import page_settings as pages
+from statuspage.domain.claims import (
+    Interval,
+    Span,
+    effective,
+    intervals,
+)
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.incidents import postmortems
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus, page_status
+from statuspage.domain.uptime import Window, day_start
+from statuspage.page.memo import know, shared
+from statuspage.page.snapshot import banner, months
+from statuspage.page.snapshot import components as component_views
+from statuspage.page.snapshot.incidents import incident_view
+from statuspage.page.snapshot.values import (
+    ComponentPage,
+    ComponentRef,
+    ComponentView,
+    GroupView,
+    History,
+    IncidentPage,
+    IncidentView,
+    Listed,
+    Listing,
+    MetricView,
+    Month,
+    PageView,
+    Present,
+    Recent,
+    Retracted,
+    Snapshot,
+    Strip,
+    UptimePage,
+)
+
+PAST_DAYS = 15
+"""Today and the fourteen days before it."""
+INCIDENTS_PER_COMPONENT = 25
+PLANNING_HORIZON = timedelta(days=3650)
+PLANNED_AT_MOST = 300
+
+
+class NoPageError(LookupError):
+    """There is no page yet: nothing was set up."""
+
+
+def take(*, at: datetime, base_url: str) -> Snapshot:
+    """The front page at this moment. Raises `NoPageError` before the first set-up."""
+    page = describe(base_url=base_url)
+    today = at.astimezone(page.zone).date()
+    window_start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
+    spans = claims_store.spans_since(window_start)
+    items = component_views.shown(spans, page.zone, at)
+    leaves = [leaf for item in items for leaf in component_views.leaves_of(item)]
+
+    past_start = day_start(today - timedelta(days=PAST_DAYS - 1), page.zone)
+    shown = _incident_views(incidents.for_front_page(since=past_start), at)
+    still_open = [one for one in shown if not one.is_over]
+    troubles = sorted(
+        (one for one in still_open if one.kind is IncidentKind.INCIDENT),
+        key=lambda one: (one.worst.rank, one.impact.severity, one.started_at),
+        reverse=True,
+    )
+    planned = sorted(
+        (one for one in still_open if one.kind is IncidentKind.MAINTENANCE),
+        key=lambda one: (one.status is IncidentStatus.SCHEDULED, one.started_at),
+    )
+    return Snapshot(
+        at=at,
+        page=page,
+        items=items,
+        metrics=_metric_views(at),
+        status=page_status([leaf.status for leaf in leaves]),
+        banner=banner.banner(leaves, troubles, planned),
+        incidents=tuple(troubles),
+        maintenances=tuple(planned),
+        past=_past(shown, today, page.zone),
+    )
+
+
+@shared
+def describe(*, base_url: str) -> PageView:
+    """The page's own facts. Raises `NoPageError` before the first set-up."""
+    page = pages.get()
+    if page is None:
+        raise NoPageError
+    revision = events.revision()
+    url = page.url or base_url.rstrip("/")
+    return PageView(
+        id=page.public_id,
+        name=page.name,
+        url=url,
+        zone=page.zone,
+        about_html=page.about_html,
+        footer_html=page.footer_html,
+        support_url=page.support_url,
+        accent=page.accent,
+        accent_dark=page.accent_dark,
+        logo_url="/logo" if page.logo_type else None,
+        is_hidden=bool(page.details.get("hidden_from_search")),
+        updated_at=events.changed_at() or page.updated_at,
+        revision=revision,
+    )
+
+
+@shared
+def incident(public_id: str, *, at: datetime, base_url: str) -> IncidentPage | Retracted | None:
+    """One published incident or maintenance; None when there is none the public may see."""
+    return _incident_pages([public_id], at=at, base_url=base_url).get(public_id)
+
+
+def read_ahead(public_ids: Collection[str], *, at: datetime, base_url: str) -> None:
+    """Within `once.reading_once`: read all of these incidents together, for `incident` to give."""
+    pages = _incident_pages(public_ids, at=at, base_url=base_url)
+    for public_id in public_ids:
+        know(incident, pages.get(public_id), public_id, at=at, base_url=base_url)
+
+
+def _incident_pages(
+    public_ids: Collection[str], *, at: datetime, base_url: str
+) -> dict[str, IncidentPage | Retracted]:
+    rows = [row for row in incidents.with_ids(public_ids) if not row.is_draft]
+    found: dict[str, IncidentPage | Retracted] = {
+        row.public_id: Retracted(
+            row.public_id, row.name, row.retracted_at, row.retracted_reason or ""
+        )
+        for row in rows
+        if row.retracted_at is not None
+    }
+    rows = [row for row in rows if row.retracted_at is None]
+    if rows:
+        page = describe(base_url=base_url)
+        strips = _strips(rows, at)
+        for row, view in zip(rows, _incident_views(rows, at), strict=True):
+            found[row.public_id] = IncidentPage(
+                page=page, at=at, incident=view, strips=strips[row.id]
+            )
+    return found
+
+
+def history(
+    number: int, *, at: datetime, base_url: str, to_the_oldest: bool = True
+) -> History | None:
+    """Page `number` (from 1) of the history; None past the oldest incident.
+
+    Without `to_the_oldest` it goes on before that, with empty months.
+    """
+    page = describe(base_url=base_url)
+    today = at.astimezone(page.zone).date()
+    firsts = months.first_days(today, number)
+    start, end = (
+        day_start(firsts[-1], page.zone),
+        day_start(months.next_month(firsts[0]), page.zone),
+    )
+    oldest = incidents.oldest_start()
+    if to_the_oldest and number > 1 and (oldest is None or oldest >= end):
+        return None
+    shown = _ended_or_open_between(start, end, at=at)
+    return History(
+        page=page,
+        at=at,
+        number=number,
+        months=tuple(
+            Month(
+                first, tuple(one for one in shown if months.month_of(one, at, page.zone) == first)
+            )
+            for first in firsts
+        ),
+        has_older=oldest is not None and oldest < start,
+    )
+
+
+def maintenances(*, at: datetime, base_url: str) -> tuple[PageView, tuple[IncidentView, ...]]:
+    """Every maintenance ahead or in progress by start, then the newest 25 that are over."""
+    rows = incidents.published(kind=IncidentKind.MAINTENANCE, limit=100)
+    views = _incident_views(rows, at)
+    ahead = sorted((one for one in views if not one.is_over), key=lambda one: one.started_at)
+    return describe(base_url=base_url), (*ahead, *[one for one in views if one.is_over][:25])
+
+
+@shared
+def recent(
+    *,
+    at: datetime,
+    base_url: str,
+    limit: int,
+    component: str | None = None,
+    planned_by_start: bool = False,
+) -> Recent | None:
+    """For feeds: the incidents and maintenances with the newest words, newest first.
+
+    Narrowed to a component by public id; None when there is none that the public
+    may see. `planned_by_start` counts a maintenance that has not begun by its start.
+    """
+    touching, ref = None, None
+    if component is not None:
+        touching = component_views.visible(component)
+        if touching is None:
+            return None
+        ref = ComponentRef(touching.public_id, touching.full_name)
+    rows = incidents.last_told(limit, touching=touching, planned_by_start=planned_by_start)
+    return Recent(describe(base_url=base_url), tuple(_incident_views(rows, at)), ref)
+
+
+@shared
+def planned(*, at: datetime, base_url: str, component: str | None = None) -> Recent | None:
+    """For calendars: maintenance that is ahead or goes on, or ended in the last 90 days.
+
+    Narrowed to a component by public id; None when there is none that the public may see.
+    """
+    touching, ref = None, None
+    if component is not None:
+        touching = component_views.visible(component)
+        if touching is None:
+            return None
+        ref = ComponentRef(touching.public_id, touching.full_name)
+    rows = incidents.published(
+        kind=IncidentKind.MAINTENANCE,
+        overlapping=(at - timedelta(days=Window.NINETY.days), at + PLANNING_HORIZON),
+        touching=touching,
+        limit=PLANNED_AT_MOST,
+    )
+    return Recent(describe(base_url=base_url), tuple(_incident_views(rows, at)), ref)
+
+
+def standing(public_id: str, *, at: datetime) -> tuple[str, ComponentStatus] | None:
+    """Name and present status of one component; None when the public may not see it."""
+    row = component_views.visible(public_id)
+    if row is None:
+        return None
+    claims = claims_store.claims_since(at, of={row.id})
+    return row.name, effective([one.span for one in claims], at).status
+
+
+@shared
+def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage | None:
+    """One component with its trouble of 90 days; None when the public may not see it."""
+    row = component_views.visible(public_id)
+    if row is None:
+        return None
+    page = describe(base_url=base_url)
+    today = at.astimezone(page.zone).date()
+    start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
+    claims = claims_store.claims_since(start, of={row.id})
+    names = component_views.refs_of(claims)
+    return ComponentPage(
+        page=page,
+        at=at,
+        component=component_views.of_component(row, [one.span for one in claims], page.zone, at),
+        causes=tuple(reversed(component_views.causes(claims, names, start, at))),
+        incidents=tuple(
+            _incident_views(incidents.published(touching=row, limit=INCIDENTS_PER_COMPONENT), at)
+        ),
+    )
+
+
+def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
+    """Page `number` (from 1) of the uptime calendar; None past the oldest record."""
+    page = describe(base_url=base_url)
+    today = at.astimezone(page.zone).date()
+    firsts = months.first_days(today, number)
+    oldest = incidents.oldest_start()
+    start = day_start(firsts[-1], page.zone)
+    end = day_start(months.next_month(firsts[0]), page.zone)
+    if number > 1 and (oldest is None or oldest >= end):
+        return None
+    ninety = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
+    # Of the months shown and of the window of the figures, not of the years in between.
+    told = {one.id: one for one in claims_store.claims_since(min(start, ninety), before=end)}
+    told |= {one.id: one for one in claims_store.claims_since(max(end, ninety))}
+    claims = [told[row_id] for row_id in sorted(told)]
+    names = component_views.refs_of(claims)
+    by_component: dict[int, list[ComponentClaim]] = {}
+    for one in claims:
+        by_component.setdefault(one.component_id, []).append(one)
+    rows = []
+    for row in component_views.in_order():
+        mine = by_component.get(row.id, [])
+        spans = [one.span for one in mine]
+        view = component_views.of_component(row, spans, page.zone, at)
+        if not row.showcase:
+            continue
+        calendar = (
+            component_views.calendar_month(one, row, spans, page.zone, at) for one in firsts
+        )
+        causes = reversed(component_views.causes(mine, names, start, min(end, at)))
+        rows.append((view, tuple(calendar), tuple(causes)))
+    return UptimePage(
+        page=page,
+        at=at,
+        number=number,
+        rows=tuple(rows),
+        has_older=oldest is not None and oldest < start,
+    )
+
+
+# ── for programs ───────────────────────────────────────────────────────────────
+
+
+@shared
+def present(*, at: datetime, base_url: str) -> Present:
+    """How every component stands at this moment, without its past."""
+    page = describe(base_url=base_url)
+    spans = claims_store.spans_since(at)
+    views = {
+        row.public_id: component_views.of_component(
+            row, spans.get(row.id, ()), page.zone, at, days_too=False
+        )
+        for row in components.listed()
+    }
+    shown = [one for one in views.values() if not component_views.is_hidden(one)]
+    items: list[ComponentView | GroupView] = list(shown)
+    for group in components.groups():
+        if members := [one for one in shown if one.group_id == group.public_id]:
+            items.append(component_views.of_group(group, members))
+    return Present(
+        page=page,
+        items=tuple(sorted(items, key=_standing_order)),
+        components=views,
+        status=page_status([one.status for one in shown]),
+    )
+
+
+def listing(*, at: datetime) -> Listing:
+    """Everything that has a page of its own, in three light queries."""
+    page = pages.get()
+    if page is None:
+        raise NoPageError
+    oldest = incidents.oldest_start()
+    return Listing(
+        components=tuple(row.public_id for row in component_views.in_order()),
+        incidents=tuple(
+            Listed(
+                id=public_id,
+                is_over=status.is_over,
+                is_retracted=is_retracted,
+                has_postmortem=has_postmortem,
+                history_page=months.page_of(resolved_at or at, at, page.zone),
+            )
+            for public_id, status, resolved_at, is_retracted, has_postmortem in (
+                incidents.addressed()
+            )
+        ),
+        history_pages=months.page_of(oldest or at, at, page.zone),
+    )
+
+
+def _standing_order(item: ComponentView | GroupView) -> tuple[int, datetime, bool]:
+    return item.position, item.created_at, isinstance(item, ComponentView)
+
+
+@shared
+def unfinished(*, at: datetime) -> tuple[IncidentView, ...]:
+    """Every published incident and maintenance that is not over."""
+    return tuple(_incident_views(incidents.published(open_only=True), at))
+
+
+@shared
+def latest(kind: IncidentKind, limit: int, *, at: datetime) -> tuple[IncidentView, ...]:
+    """The newest of a kind by creation, whatever became of them, newest first."""
+    return tuple(_incident_views(incidents.last_created(kind, limit), at))
+
+
+# ── incidents ──────────────────────────────────────────────────────────────────
+
+
+def _incident_views(rows: Sequence[Incident], at: datetime) -> list[IncidentView]:
+    told = postmortems.published_of([row.id for row in rows])
+    return [
+        incident_view(row, [one for one in row.updates if not one.is_draft], told.get(row.id), at)
+        for row in rows
+    ]
+
+
+@shared
+def _ended_or_open_between(start: datetime, end: datetime, *, at: datetime) -> list[IncidentView]:
+    return _incident_views(incidents.ended_or_open_between(start, min(end, at), at=at), at)
+
+
+def _strips(rows: Sequence[Incident], at: datetime) -> dict[int, tuple[Strip, ...]]:
+    """By row id: the effective status of each named component, a little before and after too."""
+    stretches = {row.id: _stretch(row, at) for row in rows}
+    claims = claims_store.claims_since(
+        min(start for start, _ in stretches.values()),
+        before=max(stop for _, stop in stretches.values()),
+        of={one.component_id for row in rows for one in row.affected},
+    )
+    spans: dict[int, list[Span]] = {}
+    for claim in claims:
+        spans.setdefault(claim.component_id, []).append(claim.span)
+    found = {}
+    for row in rows:
+        strips = []
+        for one in row.affected:
+            parts: list[Interval] = intervals(spans.get(one.component_id, ()), *stretches[row.id])
+            if parts:
+                strips.append(Strip(one.component.public_id, one.component.name, tuple(parts)))
+        found[row.id] = tuple(strips)
+    return found
+
+
+def _stretch(row: Incident, at: datetime) -> tuple[datetime, datetime]:
+    end = row.resolved_at or at
+    margin = max((end - row.started_at) / 8, timedelta(minutes=5))
+    return row.started_at - margin, min(end + margin, at) if row.is_over else end
+
+
+def _past(
+    shown: Sequence[IncidentView], today: date, zone: ZoneInfo
+) -> tuple[tuple[date, tuple[IncidentView, ...]], ...]:
+    found = []
+    for offset in range(PAST_DAYS):
+        day = today - timedelta(days=offset)
+        over = [
+            one
+            for one in shown
+            if one.is_over
+            and one.resolved_at is not None
+            and one.resolved_at.astimezone(zone).date() == day
+        ]
+        found.append((day, tuple(sorted(over, key=lambda one: one.started_at, reverse=True))))
+    return tuple(found)
+
+
+# ── metrics ────────────────────────────────────────────────────────────────────
+
+
+def _metric_views(at: datetime) -> tuple[MetricView, ...]:
+    """Those on display that were sent figures for in the last 24 hours."""
+    shown = metrics.displayed(at=at)
+    slots = metrics.slots([row for row, _ in shown], at=at) if shown else {}
+    first = metrics.first_slot(at)
+    return tuple(
+        MetricView(
+            id=row.public_id,
+            name=row.name,
+            description=row.tooltip_description,
+            suffix=row.suffix,
+            decimal_places=row.decimal_places,
+            value=last.value,
+            at=datetime.fromtimestamp(last.second, UTC),
+            lowest=min(slot.lowest for slot in slots[row.id]),
+            highest=max(slot.highest for slot in slots[row.id]),
+            slots=tuple((slot.number - first, slot.average) for slot in slots[row.id]),
+            y_axis_min=row.y_axis_min,
+            y_axis_max=row.y_axis_max,
+            y_axis_hidden=row.y_axis_hidden,
+        )
+        for row, last in shown
+        if row.id in slots
+    )

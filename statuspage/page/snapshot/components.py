@@ -1,0 +1,157 @@
+"""Components as the public sees them: rows and what claimed them become views.
+
+Archived ones are seen by nobody, some only while they are not operational.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from statuspage.domain.claims import OPERATIONAL, Span, effective, in_force_since, intervals
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.components.models import Component, ComponentGroup
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus, worst
+from statuspage.domain.uptime import Day, Window, days, percentage
+from statuspage.page.snapshot import months
+from statuspage.page.snapshot.values import (
+    CalendarMonth,
+    Cause,
+    ComponentView,
+    GroupView,
+    IncidentRef,
+)
+
+Spans = Mapping[int, Sequence[Span]]
+
+
+def is_hidden(view: ComponentView) -> bool:
+    return view.only_show_if_degraded and view.status is ComponentStatus.OPERATIONAL
+
+
+def shown(spans: Spans, zone: ZoneInfo, at: datetime) -> tuple[ComponentView | GroupView, ...]:
+    views: dict[int | None, list[ComponentView]] = {}
+    for row in components.listed():
+        view = of_component(row, spans.get(row.id, ()), zone, at)
+        if not is_hidden(view):
+            views.setdefault(row.group_id, []).append(view)
+    found: list[ComponentView | GroupView] = list(views.get(None, ()))
+    for group in components.groups():
+        if group.id in views:
+            found.append(of_group(group, views[group.id]))
+    return tuple(sorted(found, key=lambda item: item.position))
+
+
+def of_group(group: ComponentGroup, members: Sequence[ComponentView]) -> GroupView:
+    return GroupView(
+        id=group.public_id,
+        name=group.name,
+        description=group.description,
+        position=group.position,
+        status=worst(member.status for member in members),
+        components=tuple(members),
+        created_at=group.created_at,
+        updated_at=group.updated_at,
+    )
+
+
+def of_component(
+    row: Component, spans: Sequence[Span], zone: ZoneInfo, at: datetime, *, days_too: bool = True
+) -> ComponentView:
+    shown: tuple[Day, ...] = ()
+    if row.showcase and days_too:
+        shown = tuple(
+            days(
+                spans,
+                last=at.astimezone(zone).date(),
+                count=Window.NINETY.days,
+                zone=zone,
+                at=at,
+                start_date=row.start_date,
+            )
+        )
+    return ComponentView(
+        id=row.public_id,
+        name=row.name,
+        full_name=row.full_name,
+        description=row.description,
+        group_id=row.group.public_id if row.group else None,
+        position=row.position,
+        claim=effective(spans, at),
+        since=in_force_since(spans, at),
+        showcase=row.showcase,
+        only_show_if_degraded=row.only_show_if_degraded,
+        start_date=row.start_date,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        days=shown,
+        uptime={window: percentage(shown[-window.days :]) for window in Window} if shown else {},
+    )
+
+
+def visible(public_id: str) -> Component | None:
+    row = components.get(public_id)
+    return row if row is not None and row.archived_at is None else None
+
+
+def in_order() -> list[Component]:
+    """Visible ones in the order of the page, groups opened."""
+    groups = {group.id: group.position for group in components.groups()}
+    return sorted(
+        components.listed(),
+        key=lambda row: (
+            (groups[row.group_id], row.position) if row.group_id in groups else (row.position, 0)
+        ),
+    )
+
+
+def calendar_month(
+    first: date, row: Component, spans: Sequence[Span], zone: ZoneInfo, at: datetime
+) -> CalendarMonth:
+    last = min(months.next_month(first) - timedelta(days=1), at.astimezone(zone).date())
+    shown = days(
+        spans,
+        last=last,
+        count=(last - first).days + 1,
+        zone=zone,
+        at=at,
+        start_date=row.start_date,
+    )
+    return CalendarMonth(first, tuple(shown), percentage(shown))
+
+
+def refs_of(claims: Iterable[ComponentClaim]) -> dict[int, IncidentRef]:
+    ids = {claim.incident_id for claim in claims if claim.incident_id is not None}
+    return {
+        row_id: IncidentRef(public_id, name, kind)
+        for row_id, public_id, name, kind in incidents.names_of(sorted(ids))
+    }
+
+
+def causes(
+    claims: Sequence[ComponentClaim],
+    refs: Mapping[int, IncidentRef],
+    start: datetime,
+    end: datetime,
+) -> list[Cause]:
+    spans = [one.span for one in claims]
+    found = []
+    for part in intervals(spans, start, end):
+        if part.claim == OPERATIONAL:
+            continue
+        claimed = {
+            refs[one.incident_id]
+            for one in claims
+            if one.incident_id is not None
+            and one.incident_id in refs
+            and one.claim == part.claim
+            and one.starts_at < part.ends_at
+            and (one.ends_at is None or one.ends_at > part.starts_at)
+        }
+        found.append(Cause(part, tuple(sorted(claimed, key=lambda ref: ref.id))))
+    return found
+
+
+def leaves_of(item: ComponentView | GroupView) -> tuple[ComponentView, ...]:
+    return item.components if isinstance(item, GroupView) else (item,)

@@ -1,0 +1,169 @@
+"""A request as the front understood it, and the few answers that are the front's own."""
+
+from http import HTTPStatus
+from typing import TypeAlias
+
+from statuspage.observability.request_ids import HEADER, taken
+from statuspage.serving.conditional import acceptable, canonical
+from statuspage.serving.error_page import BARE_HEADERS, ERROR_PAGE_HEADERS, error_page
+
+Fields: TypeAlias = dict[bytes, bytes]
+"""Header fields by lower-case name; a name that came several times is joined."""
+
+Policy: TypeAlias = tuple[tuple[bytes, bytes], ...]
+"""What our own answers say of HTTPS: a field, or none."""
+
+Key: TypeAlias = tuple[bytes, tuple[str, ...], bool]
+"""Canonical address, encodings the reader accepts (best first), whether a browser opens it."""
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""RFC 9110 §7.6.1: what concerns one connection only."""
+_ID = HEADER.lower().encode()
+_NOT_PASSED_ON = HOP_BY_HOP | {b"content-length", b"expect", b"proxy", _ID}
+_OF_THE_CACHE = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since"})
+_WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
+
+
+class Request:
+    """One complete request."""
+
+    __slots__ = ("_id", "body", "fields", "is_http_1_0", "is_last", "method", "size", "target")
+
+    def __init__(
+        self, method: bytes, target: bytes, fields: Fields, body: bytes, *, size: int = 0
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.fields = fields
+        self.body = body
+        self.size = size
+        """Bytes that it holds until it is answered."""
+        self.is_http_1_0 = False
+        self.is_last = False
+        """The connection ends after its answer."""
+        self._id = ""
+
+    @property
+    def id(self) -> str:
+        """What its log lines here and in the web process have in common."""
+        if not self._id:
+            self._id = taken(self.fields.get(_ID, b"").decode("latin-1"))
+        return self._id
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether it comes from the desk or changes something: public pages set no cookie."""
+        is_reading = self.method == b"GET" or self.method == b"HEAD"
+        return not is_reading or b"cookie" in self.fields or b"authorization" in self.fields
+
+    @property
+    def key(self) -> Key | None:
+        """What a stored answer to it is found by; None where none may be used."""
+        fields = self.fields
+        is_reading = self.method == b"GET" or self.method == b"HEAD"
+        if not is_reading or self.body or b"authorization" in fields or b"range" in fields:
+            return None
+        target = self.target
+        if b"?" in target:
+            path, _, query = target.decode("latin-1").partition("?")
+            target = canonical(path, query).encode("latin-1")
+        accepted = fields.get(b"accept-encoding")
+        codings = acceptable(accepted.decode("latin-1")) if accepted else ()
+        return target, codings, fields.get(b"sec-fetch-dest") == b"document"
+
+    def passed_on(self, reader: bytes, key: Key | None) -> bytes:
+        """The request to the web process, with where it came from added.
+
+        `reader` is the address at the other end of the connection. With a `key` it asks
+        for the whole answer as it would be stored, whatever this reader has already.
+        """
+        fields = self.fields
+        own = set(_NOT_PASSED_ON)
+        own.update(name.strip().lower() for name in fields.get(b"connection", b"").split(b","))
+        own.discard(b"host")
+        method = self.method
+        if key is not None:
+            method = b"GET"
+            own |= _OF_THE_CACHE
+        host = fields.get(b"host", b"")
+        added = {
+            b"x-forwarded-for": reader,
+            b"x-forwarded-proto": b"http",
+            b"x-forwarded-host": host,
+        }
+        lines = [b"%s %s HTTP/1.1" % (method, self.target)]
+        lines += [
+            b"%s: %s" % (name, value)
+            for name, value in fields.items()
+            # To WSGI, `X_Forwarded_For` is the same name as `X-Forwarded-For`.
+            if name not in own and name not in added and b"_" not in name
+        ]
+        lines.append(b"%s: %s" % (_ID, self.id.encode()))
+        for name, value in added.items():
+            before = fields.get(name)
+            lines.append(b"%s: %s" % (name, b"%s, %s" % (before, value) if before else value))
+        if key is not None:
+            lines += encodings_asked(key)
+        if self.body or method in _WITH_BODY:
+            lines.append(b"content-length: %d" % len(self.body))
+        lines += [b"connection: close", b"", b""]
+        return b"\r\n".join(lines)
+
+
+def encodings_asked(key: Key) -> list[bytes]:
+    """The header line, if any, that asks for the encodings of `key` in their order."""
+    _, codings, _ = key
+    weighted = (f"{coding};q={1 - place / 10}" for place, coding in enumerate(codings))
+    value = ", ".join(weighted)
+    return [b"accept-encoding: " + value.encode()] if value else []
+
+
+def head_of(status: int, reason: str, fields: list[tuple[bytes, bytes]]) -> bytes:
+    """A response up to its empty line."""
+    lines = [b"HTTP/1.1 %d %s" % (status, reason.encode("latin-1"))]
+    lines += [b"%s: %s" % field for field in fields]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def with_close(answer: bytes) -> bytes:
+    """The same answer, saying that the connection ends."""
+    status, _, rest = answer.partition(b"\r\n")
+    return b"%s\r\nconnection: close\r\n%s" % (status, rest)
+
+
+def refusal(status: HTTPStatus, policy: Policy = ()) -> bytes:
+    """Says only what was wrong, and that the connection ends."""
+    body = f"{status.value} {status.phrase}\n".encode()
+    fields = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+        *((name.lower().encode(), value.encode()) for name, value in BARE_HEADERS),
+        *policy,
+    ]
+    return head_of(status, status.phrase, fields) + body
+
+
+def unavailable(reason: str, request: Request, policy: Policy = ()) -> bytes:
+    """503 in calm words; `reason` is a sentence of ours."""
+    body = error_page(reason, request.id).encode()
+    fields = [(name.lower().encode(), value.encode()) for name, value in ERROR_PAGE_HEADERS]
+    fields.append((b"content-length", b"%d" % len(body)))
+    if request.is_last:
+        fields.append((b"connection", b"close"))
+    fields += [(_ID, request.id.encode()), *policy]
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return head_of(status, status.phrase, fields) + (b"" if request.method == b"HEAD" else body)

@@ -1,0 +1,160 @@
+"""What a client may make this process hold, and for how long.
+
+Every byte of a request that is not answered yet is counted: heads, bodies, chunk framing and
+requests sent ahead, for each connection, for each network and in all. Where a limit is
+reached, the oldest unfinished request ends and the newcomer is served.
+"""
+
+from collections import Counter
+from ipaddress import ip_address
+from itertools import islice
+from typing import Protocol
+
+MAX_HEAD_BYTES = 32 * 1024
+MAX_TARGET_BYTES = 8 * 1024
+MAX_FIELDS = 100
+MAX_BODY_BYTES = 1_000_000
+"""As the web process."""
+MAX_FRAMING_BYTES = 16 * 1024
+MAX_FRAMING_PER_BODY_BYTE = 8
+"""Of chunked bodies: sizes, extensions and line ends. A chunk of one byte takes six."""
+MAX_PIPELINED_REQUESTS = 100
+"""Requests sent ahead of their responses."""
+
+MAX_HELD_BYTES = 32 * 1024 * 1024
+"""Of all clients together."""
+NETWORK_SHARE = 4
+"""One network may have a quarter of the bytes and of the connections."""
+
+HEADER_TIMEOUT_S = 10.0
+BODY_TIMEOUT_S = 60.0
+BODY_GRACE_S = 10.0
+MIN_BODY_BYTES_PER_S = 1024
+"""After the grace: a body that comes slower is ended."""
+IDLE_TIMEOUT_S = 75.0
+CROWDED_IDLE_TIMEOUT_S = 5.0
+WRITE_TIMEOUT_S = 60.0
+"""How long a client may take none of what was sent."""
+LINGER_S = 2.0
+RESPONSE_TIMEOUT_S = 60.0
+"""How long a view may take."""
+
+MAX_EVICTION_TRIES = 64
+
+
+class Client(Protocol):
+    """A connection, as the limits see it."""
+
+    network: str
+    held_bytes: int
+    progress: int
+    """Changes whenever a request is complete."""
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Part of a request has come, and nothing else is under way."""
+
+    @property
+    def is_reclaimable(self) -> bool:
+        """Nothing is under way: it is unfinished or idle."""
+
+    def evict(self) -> None: ...
+
+
+def network_of(address: str) -> str:
+    """The address; of IPv6 the /64 that one customer has."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return address if parsed.version == 4 else f"{int(parsed) >> 64:x}::/64"
+
+
+class Limits:
+    """All connections of this process, and what they hold.
+
+    `by_network` is off behind another proxy, where every connection comes from one address.
+    """
+
+    def __init__(self, max_connections: int, *, by_network: bool = True) -> None:
+        self.max_connections = max_connections
+        self.max_held_bytes = MAX_HELD_BYTES
+        self.network_share = NETWORK_SHARE if by_network else 1
+        self._queues: dict[str, dict[Client, int]] = {}
+        """By network, oldest first: each connection and its progress when it was queued."""
+        self._networks: dict[str, None] = {}
+        """Networks with connections, the one looked at longest ago first."""
+        self.connections: dict[Client, None] = {}
+        self.held_bytes = 0
+        self._held_by_network: Counter[str] = Counter()
+
+    def add(self, client: Client) -> bool:
+        """Admit a connection; False where there is no room and nothing to end for it."""
+        queue = self._queues.setdefault(client.network, {})
+        self._networks.setdefault(client.network)
+        self.connections[client] = None
+        queue[client] = client.progress
+        if len(queue) > self.max_connections // self.network_share:
+            return self._end_oldest(client.network, client)
+        if len(self.connections) > self.max_connections:
+            return self._end_oldest_of_any(client)
+        return True
+
+    def remove(self, client: Client) -> None:
+        self.hold(client, -client.held_bytes)
+        self.connections.pop(client, None)
+        queue = self._queues.get(client.network)
+        if queue is not None:
+            queue.pop(client, None)
+            if not queue:
+                del self._queues[client.network]
+                self._networks.pop(client.network, None)
+
+    def hold(self, client: Client, size: int) -> None:
+        """Count `size` more bytes (or fewer) that this connection holds."""
+        client.held_bytes += size
+        self.held_bytes += size
+        self._held_by_network[client.network] += size
+        if not self._held_by_network[client.network]:
+            del self._held_by_network[client.network]
+
+    def make_room(self, client: Client) -> bool:
+        """Bring the bytes held within the limits; False where `client` itself must end."""
+        while self._held_by_network[client.network] > self.max_held_bytes // self.network_share:
+            if not self._end_oldest(client.network, client, unfinished=True):
+                return False
+        while self.held_bytes > self.max_held_bytes:
+            if not self._end_oldest_of_any(client, unfinished=True):
+                return False
+        return True
+
+    def _end_oldest_of_any(self, newcomer: Client, *, unfinished: bool = False) -> bool:
+        for network in list(islice(self._networks, MAX_EVICTION_TRIES)):
+            # To the end of the line, so that each network is asked in turn.
+            self._networks[network] = self._networks.pop(network)
+            if self._end_oldest(network, newcomer, unfinished=unfinished):
+                return True
+        return False
+
+    def _end_oldest(self, network: str, newcomer: Client, *, unfinished: bool = False) -> bool:
+        queue = self._queues.get(network, {})
+        oldest = list(islice(queue, MAX_EVICTION_TRIES))
+        candidates = [
+            client
+            for client in oldest
+            if client is not newcomer
+            and (client.is_unfinished if unfinished else client.is_reclaimable)
+        ]
+        # One without a complete request since it was queued, if there is one.
+        stalled = (client for client in candidates if queue[client] == client.progress)
+        victim = next(stalled, candidates[0] if candidates else None)
+        for client in oldest:
+            if queue[client] != client.progress or client not in candidates:
+                # It went on since, or it is busy: behind the others.
+                del queue[client]
+                queue[client] = client.progress
+        if victim is None:
+            return False
+        self.remove(victim)
+        victim.evict()
+        return True

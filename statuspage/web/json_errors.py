@@ -1,0 +1,129 @@
+"""What the Manage API says when it cannot do what was asked: JSON with both error keys.
+
+Statuspage documents `message` and sends `error`; clients read the one or the other.
+"""
+
+import json
+
+import structlog
+from flask import Blueprint, Response
+from flask.typing import ResponseReturnValue
+from sqlalchemy import exc
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException, NotFound
+
+from statuspage.db import db, is_deadlock
+from statuspage.errors import Conflict, Invalid
+
+JSON = "application/json; charset=utf-8"
+RETRY_AFTER_S = 10
+
+log = structlog.get_logger()
+
+
+class Refused(Exception):
+    """A request that is not served: status, and a sentence for whoever wrote the client."""
+
+    def __init__(self, status: int, sentence: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+        self.retry_after_s = retry_after_s
+
+
+def ready(status: int, body: str) -> Response:
+    """An answer of this text. 204 has neither a body nor a content type."""
+    response = Response(body, status, content_type=JSON)
+    if status == 204:
+        del response.headers["Content-Type"]
+    return harden(response)
+
+
+def error(status: int, *sentences: str) -> Response:
+    """`error` holds the sentence (a list of them for 422), `message` all of it in one text."""
+    told = list(sentences) if status == 422 else " ".join(sentences)
+    body = json.dumps({"error": told, "message": " ".join(sentences)}, ensure_ascii=False)
+    return ready(status, body)
+
+
+def harden(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def init(bp: Blueprint) -> None:
+    """Answer in JSON whatever goes wrong below this blueprint."""
+    bp.register_error_handler(Refused, _refused)
+    bp.register_error_handler(Invalid, _invalid)
+    bp.register_error_handler(Conflict, _conflict)
+    bp.register_error_handler(exc.DataError, _unstorable)
+    bp.register_error_handler(exc.IntegrityError, _crossed)
+    bp.register_error_handler(StaleDataError, _crossed)
+    for kind in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
+        bp.register_error_handler(kind, _database_is_gone)
+    bp.register_error_handler(HTTPException, _http)
+    # By name too: the site's own page for it would be found first.
+    bp.register_error_handler(NotFound, _http)
+    bp.register_error_handler(Exception, _unforeseen)
+
+
+def _refused(refused: Refused) -> ResponseReturnValue:
+    response = error(refused.status, refused.sentence)
+    if refused.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refused.retry_after_s)
+    if refused.status == 401:
+        response.headers["WWW-Authenticate"] = "OAuth"
+    return response
+
+
+def _invalid(invalid: Invalid) -> ResponseReturnValue:
+    db.session.rollback()
+    return error(422, *(f"{field}: {words}" for field, words in invalid.errors.items()))
+
+
+def _conflict(conflict: Conflict) -> ResponseReturnValue:
+    db.session.rollback()
+    return error(409, conflict.message)
+
+
+def _crossed(_error: exc.SQLAlchemyError) -> ResponseReturnValue:
+    db.session.rollback()
+    return error(409, "Another request changed the same thing at the same moment. Send it again.")
+
+
+def _unstorable(_error: exc.DataError) -> ResponseReturnValue:
+    db.session.rollback()
+    return error(422, "A value is too long or too large to be stored.")
+
+
+def _database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
+    if is_deadlock(lost):
+        return _crossed(lost)
+    log.error("api.database_unavailable", error=str(getattr(lost, "orig", lost)))
+    _roll_back()
+    response = error(503, "The database is unavailable. Nothing was changed; try again soon.")
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def _http(raised: HTTPException) -> ResponseReturnValue:
+    _roll_back()
+    response = error(raised.code or 500, raised.description or raised.name)
+    for name, value in raised.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
+
+
+def _unforeseen(_error: Exception) -> ResponseReturnValue:
+    log.exception("api.unforeseen")
+    _roll_back()
+    return error(500, "Something went wrong on our side. Nothing was changed.")
+
+
+def _roll_back() -> None:
+    try:
+        db.session.rollback()
+    except exc.SQLAlchemyError:
+        db.session.remove()

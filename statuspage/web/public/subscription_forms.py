@@ -1,0 +1,116 @@
+"""What the fields of a subscription form ask for: a contact, and what they want to hear.
+
+Of the form itself, of a subscriber's own page and of the browser that subscribes by script.
+"""
+
+import re
+
+from flask import current_app, request
+from werkzeug.datastructures import MultiDict
+
+from statuspage import clock
+from statuspage.domain.components import verbs as components
+from statuspage.domain.components.models import Component
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.subscribers.subscriptions import Channel, Choice, Contact, NotifyOn
+from statuspage.errors import Invalid
+from statuspage.notify.channels import registry
+from statuspage.page.html import subscription_pages
+from statuspage.page.html.subscription_pages import FormValues
+from statuspage.page.snapshot.values import IncidentView
+
+
+def offered() -> tuple[Channel, ...]:
+    """What can work with these settings: nobody is offered a way that leads nowhere."""
+    kept = current_app.extensions
+    if "offered" not in kept:
+        possible = registry.channel_senders(current_app.config["SETTINGS"])
+        kept["offered"] = tuple(one for one in subscription_pages.OFFERED if one in possible)
+    ways: tuple[Channel, ...] = kept["offered"]
+    return ways
+
+
+def choice_of(sent: MultiDict[str, str], incident: IncidentView | None) -> Choice:
+    """What the fields of the form ask for. Raises `Invalid`."""
+    return Choice(
+        components=() if incident else chosen(sent),
+        incident=incidents.get(incident.id) if incident else None,
+        wants=wants(sent),
+        language=_language(),
+        time_zone=time_zone(sent),
+    )
+
+
+def contact() -> Contact:
+    """Whom to tell, and by what. Raises `Invalid`."""
+    sent = request.form
+    channel = next((one for one in offered() if one.value == sent.get("channel")), None)
+    if channel is None:
+        raise Invalid(channel="Choose how you want to be told.")
+    match channel:
+        case Channel.EMAIL:
+            return Contact.of(channel, sent.get("email", ""))
+        case Channel.SMS:
+            number, country = sent.get("phone_number", ""), sent.get("phone_country")
+            return Contact.of(channel, number, country=country)
+        case Channel.TELEGRAM:
+            return _named("chat", channel, sent.get("chat", ""))
+    owner = sent.get("owner", "").strip() if channel is Channel.WEBHOOK else ""
+    return _named("owner", channel, sent.get("endpoint", ""), email=owner or None)
+
+
+def _named(field: str, channel: Channel, text: str, *, email: str | None = None) -> Contact:
+    """A contact; what the domain calls `address` or `email` is called `field` in the form."""
+    try:
+        return Contact.of(channel, text, email=email)
+    except Invalid as invalid:
+        names = {"address": field, "email": field}
+        raise Invalid(
+            **{names.get(name, name): words for name, words in invalid.errors.items()}
+        ) from None
+
+
+def chosen(sent: MultiDict[str, str]) -> list[Component]:
+    """The components that are ticked, those of ticked groups with them. Raises `Invalid`."""
+    if sent.get("scope") == "all":
+        return []
+    groups, ids = set(sent.getlist("group")), set(sent.getlist("component"))
+    found = [
+        one
+        for one in components.listed()
+        if one.public_id in ids or (one.group and one.group.public_id in groups)
+    ]
+    if not found and sent.get("scope") == "some":
+        raise Invalid(scope="Tick what you want to hear of, or choose everything.")
+    return found
+
+
+def wants(sent: MultiDict[str, str]) -> NotifyOn:
+    """Raises `Invalid`."""
+    try:
+        return NotifyOn(sent.get("wants", NotifyOn.EVERY.value))
+    except ValueError:
+        raise Invalid(wants="Choose how much you want to hear.") from None
+
+
+def _language() -> str:
+    """What the reader's browser asks for first: kept for the day when we speak it."""
+    best = request.accept_languages.best or "en"
+    return best if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?", best) else "en"
+
+
+def time_zone(sent: MultiDict[str, str]) -> str | None:
+    """Its name, where there is such a zone."""
+    name = sent.get("time_zone", "")
+    return name if name in clock.time_zones() else None
+
+
+def typed() -> FormValues:
+    """What stands in the form, for a refused one to keep."""
+    return FormValues(
+        channel=request.form.get("channel", ""),
+        fields=request.form.to_dict(),
+        components=set(request.form.getlist("component")),
+        groups=set(request.form.getlist("group")),
+        wants=request.form.get("wants", NotifyOn.EVERY.value),
+    )

@@ -1,0 +1,59 @@
+"""What the front counts: each reader once, by what they were given."""
+
+from datetime import timedelta
+
+import pytest
+
+from statuspage.observability.metrics import PAGE_REQUESTS, PASSED_ON, SERVED_AGE_SECONDS
+from statuspage.proxy import cache as kept
+from tests.proxy.parts import until
+
+
+@pytest.fixture
+def grown():
+    """`grown()`: what was counted since it was asked last, without what did not change."""
+    before = {}
+
+    def look():
+        found = {}
+        for counter in (PAGE_REQUESTS, PASSED_ON):
+            for (result,), (number,) in counter.values.items():
+                if number != before.get((counter, result), 0):
+                    found[result] = number - before.get((counter, result), 0)
+                before[counter, result] = number
+        return found
+
+    look()
+    return look
+
+
+def test_each_reader_is_counted_by_what_they_were_given(front, grown):
+    tag = front.ask("/")[1]["etag"]
+    assert grown() == {"made": 1}
+    front.ask("/")
+    front.ask("/", "HEAD")
+    front.ask("/", If_None_Match=tag)
+    assert grown() == {"hit": 2, "not_modified": 1}
+    front.ask("/desk")
+    front.ask("/desk", "POST", b"x")
+    assert grown() == {"answered": 2}
+    front.say(b"nonsense\r\n\r\n")
+    assert grown() == {"refused": 1}
+    assert 0 <= SERVED_AGE_SECONDS.read() < 5
+
+
+def test_old_pages_and_failures_are_told_apart(front, behind, grown, monkeypatch):
+    monkeypatch.setattr(kept, "OLD_AFTER", timedelta(0))
+    monkeypatch.setattr(kept, "RETRY_AFTER_S", 0.05)
+    tag = front.ask("/")[1]["etag"]
+    behind.stop()
+    until(lambda: b"As of" in front.ask("/")[2])
+    grown()
+    front.ask("/")
+    front.ask("/", If_None_Match=tag)
+    assert grown() == {"stale": 2}
+    front.ask("/gone")
+    front.ask("/desk", "POST", b"x")
+    assert grown() == {"error": 1, "failed": 1}
+    assert SERVED_AGE_SECONDS.read() > 0
+    behind.start()
