@@ -114,7 +114,7 @@ def test_an_empty_value_in_the_environment_hides_the_one_of_the_file(monkeypatch
         (
             "STATUSPAGE_DATA_DIR",
             "/dev/null/data",
-            "STATUSPAGE_DATA_DIR cannot be made (Not a directory).",
+            "STATUSPAGE_DATA_DIR cannot be created (Not a directory).",
         ),
         (
             "WEB_CONCURRENCY",

@@ -108,8 +108,8 @@ def states(app):
 @pytest.mark.parametrize(
     ("decision", "becomes", "said"),
     [
-        ("send", DeliveryState.PENDING, "They go out now."),
-        ("drop", DeliveryState.CANCELLED, "They are dropped."),
+        ("send", DeliveryState.PENDING, "Being sent now."),
+        ("drop", DeliveryState.CANCELLED, "Cancelled."),
     ],
 )
 def test_an_owner_lets_held_messages_go_or_drops_them(app, owner, held, decision, becomes, said):
@@ -138,7 +138,7 @@ def test_what_is_tried_again_is_listed_with_its_next_try_and_may_go_now(app, own
     assert "Next attempt in 4 minutes. The server answered 503." in page
     owner.post(f"/admin/deliveries/{event_id}/slack/later/send")
     assert states(app) == {(Channel.SLACK, DeliveryState.PENDING): 2}
-    assert "Tried again by itself" not in owner.get("/admin/deliveries").text
+    assert "Retrying automatically" not in owner.get("/admin/deliveries").text
 
 
 def test_all_of_one_event_or_of_one_channel_is_decided_at_once(app, owner, failing):
@@ -156,7 +156,7 @@ def test_all_of_one_event_or_of_one_channel_is_decided_at_once(app, owner, faili
         (Channel.WEBHOOK, dead): 1,
     }
     answer = owner.post("/admin/deliveries/channel/slack/dead/send")
-    assert "They go out now." in owner.get(answer.location).text
+    assert "Being sent now." in owner.get(answer.location).text
     assert states(app)[Channel.SLACK, DeliveryState.PENDING] == 2
     assert states(app)[Channel.WEBHOOK, dead] == 1
     with app.app_context():

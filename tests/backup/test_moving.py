@@ -59,9 +59,9 @@ def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
 @pytest.mark.parametrize(
     "url, sentence",
     [
-        ("mysql://localhost/page", "begins with 'mysql'"),
+        ("mysql://localhost/page", "starts with 'mysql'"),
         (NEVER, "cannot be used: connection failed"),
-        ("the same", "that the page has already"),
+        ("the same", "that the page already uses"),
     ],
 )
 def test_a_move_that_can_not_be_done_says_why(flask, filled, settings, url, sentence):

@@ -411,7 +411,7 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
     outside = open_page()
     for heading, token in [
         ("Sign in to the status page admin", link),
-        ("This link does not work any more", "used-up"),
+        ("This link no longer works", "used-up"),
     ]:
         outside.goto(f"{live_url}/admin/sign-in/{token}")
         found[heading] = heading_and_barriers(outside)

@@ -62,7 +62,7 @@ def test_a_worker_that_fell_silent_is_a_problem(check, component, committed, at,
     assert check()[1]["worker"][0][0] == "warn"
     with committed():
         heartbeat.record(heartbeat.HeartbeatKind.TICK, at=at)
-    assert check()[1]["worker"] == [("ok", "it lives, its last sign is 0 s old")]
+    assert check()[1]["worker"] == [("ok", "running, last heartbeat 0 s ago")]
     traveller.shift(timedelta(minutes=2))
     code, found = check()
     level, words = found["worker"][0]

@@ -153,7 +153,7 @@ def test_a_provider_says_that_a_mailbox_is_gone_and_no_more_mail_goes_there(
     with app.app_context():
         (one,) = db.session.query(Delivery)
         assert one.state is DeliveryState.FAILED
-        assert one.last_error == "Came back: there is no such mailbox (5.1.1)."
+        assert one.last_error == "Bounced: the mailbox does not exist (5.1.1)."
         # The log names who said it, and no address.
         assert events.latest(1)[0].actor_name == "Mail provider"
 

@@ -99,13 +99,13 @@ def test_a_lost_canary_is_logged_once_and_once_when_it_is_found(app, at, travell
     worker.enqueue_canary(app, at)
     for minute in range(1, 5):
         worker.record_tick(app, at + minute * MINUTE)
-    assert caplog.text.count("The canary is lost") == 1
+    assert caplog.text.count("canary.lost") == 1
     queue = queue_of(app)
     queue.execute(queue.dequeue())
     for minute in range(5, 8):
         worker.record_tick(app, at + minute * MINUTE)
-    assert caplog.text.count("The canary is lost") == 1
-    assert caplog.text.count("The canary works again") == 1
+    assert caplog.text.count("canary.lost") == 1
+    assert caplog.text.count("canary.recovered") == 1
 
 
 @on_sqlite

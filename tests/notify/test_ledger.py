@@ -308,7 +308,7 @@ def test_a_message_that_ends_one_worker_after_the_other_is_put_aside(
             deliveries.requeue_due(at=at)
         row = db.session.scalars(sa.select(Delivery)).one()
         assert (lost, row.state) == (deliveries.MAX_LOST_LEASES, DeliveryState.FAILED)
-        assert row.last_error.startswith("20 workers ended")
+        assert row.last_error.startswith("20 workers died")
         assert row.failed_at == at
         # Staff may try it again, as often as before.
         deliveries.replay([row.id], at=at)
