@@ -47,9 +47,7 @@ def test_a_breached_password_is_refused_in_plain_words(a_list):
 
 
 def test_a_list_in_another_order_is_noticed(a_list):
-    assert (
-        breached_passwords.flaw(a_list([line(one) for one in STOLEN])) == "is not sorted by hash"
-    )
+    assert breached_passwords.flaw(a_list([line(one) for one in STOLEN])) == "is not sorted by hash"
 
 
 @pytest.mark.parametrize(
