@@ -222,9 +222,12 @@ def test_maintenance_that_is_due_begins_within_five_seconds(running):
     assert due <= begun <= due + timedelta(seconds=5)
 
 
-def test_the_proxy_hides_the_name_of_the_web_server(running):
-    with urlopen(f"{running.address}/", timeout=10) as answer:
-        assert "Server" not in answer.headers
+def test_the_proxy_hides_the_web_server_and_has_the_higher_priority(running):
+    with urlopen(f"{running.address}/", timeout=10) as response:
+        assert "Server" not in response.headers
+    processes = running.processes()
+    niceness = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in processes.items()}
+    assert niceness["worker"] > niceness["proxy"] == os.nice(0)
 
 
 def test_without_a_proxy_the_web_process_listens_itself_and_stops_as_well(start):
