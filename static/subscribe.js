@@ -73,6 +73,8 @@
   // ── what is subscribed ──
   let shown;
   const stand = ({ state, manage, leave }) => {
+    // Unchanged: a button that is being pressed must not be replaced under the finger.
+    if (shown?.isConnected && shown.dataset.state === state) return;
     const words = { active: "This browser is notified.", unconfirmed: "This browser waits for its first message.",
       quarantined: "This browser could not be reached, so we send nothing to it." }[state];
     const stop = make("button", { type: "button", className: "btn", textContent: "Stop" });
@@ -85,6 +87,7 @@
     };
     const next = make("section", { className: "card sub", id: "this-browser" }, make("p", {}, words, " ",
       make("a", { href: manage, textContent: "See or change what it hears of" })), make("p", {}, stop));
+    next.dataset.state = state;
     shown?.remove();
     form.before(shown = next);
   };
