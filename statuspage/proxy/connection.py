@@ -165,6 +165,10 @@ class Connection(asyncio.Protocol):
     def is_unfinished(self) -> bool:
         return self._is_in_message and self.is_reclaimable
 
+    @property
+    def is_unread(self) -> bool:
+        return not self._can_write.is_set()
+
     def evict(self) -> None:
         """End an unfinished request or an idle connection, to make room."""
         self._is_ending = True

@@ -2,7 +2,8 @@
 
 Every byte of a request that is not answered yet is counted: heads, bodies, chunk framing and
 requests sent ahead, for each connection, for each network and in all. Where a limit is
-reached, the oldest unfinished request ends and the newcomer is served.
+reached, the oldest unfinished request ends and the newcomer is served; where there is none,
+a connection whose response nobody reads.
 """
 
 from collections import Counter
@@ -57,6 +58,10 @@ class Client(Protocol):
     @property
     def is_reclaimable(self) -> bool:
         """Nothing is under way: it is unfinished or idle."""
+
+    @property
+    def is_unread(self) -> bool:
+        """The client takes nothing of the response that waits for it."""
 
     def evict(self) -> None: ...
 
@@ -148,6 +153,9 @@ class Limits:
         # One without a complete request since it was queued, if there is one.
         stalled = (client for client in candidates if queue[client] == client.progress)
         victim = next(stalled, candidates[0] if candidates else None)
+        if victim is None and not unfinished:
+            unread = (client for client in oldest if client is not newcomer and client.is_unread)
+            victim = next(unread, None)
         for client in oldest:
             if queue[client] != client.progress or client not in candidates:
                 # It went on since, or it is busy: behind the others.

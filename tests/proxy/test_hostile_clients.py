@@ -89,6 +89,18 @@ def test_stalled_connections_are_ended_rather_than_a_newcomer_refused(front):
         assert rest(stalled[0]) == b""
 
 
+def test_clients_who_read_nothing_are_ended_rather_than_a_newcomer_refused(front):
+    front.front.limits.max_connections, front.front.limits.network_share = 20, 1
+    with ExitStack() as stack:
+        for _ in range(20):
+            unread = stack.enter_context(attack(front, b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n"))
+            unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        # Three at a time are with the web process; the rest wait for them.
+        until(lambda: any(client.is_unread for client in list(front.front.limits.connections)))
+        assert reader_wait_s(front) < MAX_WAIT_S
+        assert len(front.front.limits.connections) <= 20
+
+
 def test_a_body_that_comes_too_slowly_is_ended(front, monkeypatch):
     monkeypatch.setattr(limits, "BODY_GRACE_S", 0.1)
     with attack(front, UNFINISHED + b"x") as connection:
