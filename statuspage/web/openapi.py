@@ -4,6 +4,7 @@ Nothing is written twice: operations bring their method, path, scope, body and a
 models bring their JSON Schema.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -209,7 +210,15 @@ class _Schemas:
             ref_template="#/components/schemas/{model}",
         )
         by_kind = {
-            kind: schemas[number, kind[1]]  # type: ignore[index]
+            kind: _with_published_names(schemas[number, kind[1]])  # type: ignore[index]
             for number, kind in enumerate(self._kinds)
         }
-        return by_kind, rest.get("$defs", {})
+        return by_kind, _with_published_names(rest.get("$defs", {}))
+
+
+def _with_published_names(schema: Any) -> Json:
+    """Two classes of one name are told apart by their module. Generated clients have those
+    names, so they stay as they were published first."""
+    text = json.dumps(schema).replace("statuspage__web__api_v1__", "statuspage__web__manage__")
+    renamed: Json = json.loads(text)
+    return renamed

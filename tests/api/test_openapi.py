@@ -18,6 +18,18 @@ def document(client):
     return client.get("/api/openapi.json").json
 
 
+def test_schemas_keep_the_names_that_generated_clients_have(document):
+    names = document["components"]["schemas"].keys()
+    assert {
+        "statuspage__web__manage__groups__GroupBody",
+        "statuspage__web__manage__page_access_groups__GroupBody",
+        "statuspage__web__manage__page_access_users__UserBody",
+        "statuspage__web__manage__team__UserBody",
+        "PageBody",
+    } <= names
+    assert not [name for name in names if "api_v1" in name]
+
+
 def test_every_operation_is_described(document):
     told = {
         one["operationId"]: (method, path)
