@@ -1,6 +1,6 @@
 """Every setting, once: its type, its default, its name in the environment, one sentence.
 
-`docs/settings.md` says the same to people; a test keeps the two equal. A wrong
+`docs/settings.md` has the same table; a test keeps the two equal. An invalid
 value stops the start with one sentence and no traceback.
 """
 
@@ -211,8 +211,8 @@ class Settings(BaseSettings):
 
     data_dir: Annotated[Path, AfterValidator(_made_folder)] = Field(
         default=HOME / "data",
-        description="Folder for the database file, the job queue, the secret key and the last"
-        " good copies of pages. It is made when missing.",
+        description="Folder for the database file, job queue, secret key and last good copies of"
+        " pages. Created if missing.",
         json_schema_extra={"default": "`data` beside `app.py`"},
     )
     database_url: Annotated[str, AfterValidator(read_database_url)] = Field(
@@ -225,32 +225,32 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, _address("redis", "rediss")] | None = Field(
         default=None,
         repr=False,
-        description="Redis for jobs and rate limits, `redis://host:6379/0`. Several web"
-        " processes need it.",
+        description="Redis for jobs and rate limits, `redis://host:6379/0`. Required for several"
+        " web processes.",
     )
     secret_key: Annotated[str, Field(min_length=MIN_SECRET_LENGTH)] = Field(
         default_factory=_kept_secret,
         repr=False,
-        description="Signs sessions, at least 16 characters. Several machines must share it.",
-        json_schema_extra={"default": "made at the first start, kept in the data folder"},
+        description="Signs sessions and links, at least 16 characters. Several machines must"
+        " share it.",
+        json_schema_extra={"default": "created at the first start, kept in the data folder"},
     )
     old_secret_keys: Annotated[str, AfterValidator(_old_keys)] = Field(
         default="",
         repr=False,
-        description="Earlier secret keys, apart by blanks. Links in mails that were sent under"
-        " them still work, and so do second factors; sessions end with their key.",
+        description="Earlier secret keys, separated by spaces. Links in old mails and second"
+        " factors keep working; sessions end with their key.",
         json_schema_extra={"default": "none"},
     )
     require_second_factor: bool = Field(
         default=False,
-        description="`1`: everybody at the desk needs a second factor; who has none sets it up"
-        " before anything else.",
+        description="`1`: everyone in the admin needs a second factor and sets it up first.",
         json_schema_extra={"default": "`0`"},
     )
     breached_passwords: Path | None = Field(
         default=None,
-        description="File with the SHA-1 hashes of breached passwords, ordered by hash, a line"
-        " `HASH:COUNT` each. None of them may be chosen; nothing is asked of anybody else.",
+        description="File with SHA-1 hashes of breached passwords, sorted by hash, one"
+        " `HASH:COUNT` a line. They are refused; no service is contacted.",
     )
     demo: bool = Field(
         default=True,
@@ -270,14 +270,14 @@ class Settings(BaseSettings):
     )
     base_url: Annotated[str, _address("http", "https"), AfterValidator(_origin)] = Field(
         default_factory=_own_address,
-        description="Address under which customers reach the page, such as"
-        " `https://status.example.com`. Feeds and links carry it.",
+        description="Address that customers use, such as `https://status.example.com`. Feeds and"
+        " links contain it.",
         json_schema_extra={"default": "`http://HOST:PORT`"},
     )
     hsts_subdomains: bool = Field(
         default=False,
-        description="`1` tells browsers for a year that every name below the page's own answers by"
-        " HTTPS too. Only for a name of the page's own such as `status.example.com`.",
+        description="`1` tells browsers for a year to use HTTPS for all names below the page's"
+        " own. Only if the page has a dedicated name such as `status.example.com`.",
         json_schema_extra={"default": "`0`"},
     )
     smtp_url: Annotated[str, _address("smtp", "smtps")] | None = Field(
@@ -288,61 +288,58 @@ class Settings(BaseSettings):
     )
     mail_from: Annotated[str, Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$")] = Field(
         default_factory=_mail_from,
-        description="The address that mail comes from. Its domain should sign mail (SPF, DKIM).",
+        description="Sender address of mail. Its domain should sign mail (SPF, DKIM).",
         json_schema_extra={"default": "`status@` and the host of the base address"},
     )
     dkim_key: Annotated[Path, AfterValidator(_key_file)] | None = Field(
         default=None,
         repr=False,
-        description="File with the RSA private key that signs mail (DKIM), in PEM format. Without"
-        " it mail is not signed here: the mail server may do it.",
+        description="PEM file with the RSA private key that signs mail (DKIM). Unset: mail is"
+        " not signed here; the mail server may do it.",
     )
     dkim_selector: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")] = (
         Field(
             default="statuspage",
-            description="Under which name the public half of that key stands in the DNS:"
-            " `statuspage._domainkey.example.com`.",
+            description="DNS name of that key's public half: `statuspage._domainkey.example.com`.",
         )
     )
     dkim_domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")] = Field(
         default_factory=_dkim_domain,
-        description="The domain that signs mail: the one of the address that mail comes from, or"
-        " one above it.",
-        json_schema_extra={"default": "the domain of the address that mail comes from"},
+        description="The domain that signs mail: that of the sender address, or a parent of it.",
+        json_schema_extra={"default": "the domain of `STATUSPAGE_MAIL_FROM`"},
     )
     bounce_address: Annotated[str, AfterValidator(_bounce_address)] | None = Field(
         default=None,
-        description="Where mail that cannot be delivered comes back to (the envelope's sender),"
-        " such as `bounces+{key}@example.com`; `{key}` is filled in, so that it is known what came"
-        " back.",
-        json_schema_extra={"default": "the address that mail comes from"},
+        description="Return address for undeliverable mail (envelope sender), such as"
+        " `bounces+{key}@example.com`; `{key}` is replaced to identify the mail.",
+        json_schema_extra={"default": "`STATUSPAGE_MAIL_FROM`"},
     )
     bounce_imap_url: Annotated[str, _address("imap", "imaps")] | None = Field(
         default=None,
         repr=False,
-        description="The mailbox where it comes back, read every five minutes:"
-        " `imaps://user:password@host:993/INBOX`. Without it none is read.",
+        description="Mailbox for bounces, read every five minutes:"
+        " `imaps://user:password@host:993/INBOX`. Unset: none is read.",
     )
     telegram_token: Annotated[str, Field(pattern=r"^[0-9]+:[A-Za-z0-9_-]+$")] | None = Field(
         default=None,
         repr=False,
-        description="Token of the Telegram bot that sends the news. Without it Telegram is off.",
+        description="Token of the Telegram bot that sends messages. Unset: Telegram is off.",
     )
     telegram_url: Annotated[str, _address("http", "https")] = Field(
         default="https://api.telegram.org",
-        description="Address of Telegram's Bot API, where you run a server of your own.",
+        description="Address of Telegram's Bot API, if you run your own server.",
     )
     sms_url: Annotated[str, _address("http", "https")] | None = Field(
         default=None,
         repr=False,
-        description="Gateway for text messages. `{to}` and `{text}` in it are filled in, and"
-        " what stands behind `#` is sent as a form; without them it gets JSON with `to` and"
-        " `text`. Without it text messages are off.",
+        description="Gateway for text messages. `{to}` and `{text}` are replaced, and the part"
+        " after `#` is sent as a form; without placeholders it gets JSON with `to` and"
+        " `text`. Unset: text messages are off.",
     )
     front: bool = Field(
         default=True,
-        description="Under `make run`, a process of its own answers readers, before the web"
-        " process. `0`: the web process listens itself.",
+        description="Run the caching proxy in front of the web process under `make run`. `0`:"
+        " the web process listens itself.",
         json_schema_extra={"default": "`1`"},
     )
     web_processes: Annotated[int, Field(ge=1, le=64)] = Field(
@@ -350,35 +347,35 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(
             f"{PREFIX}WEB_PROCESSES", "WEB_CONCURRENCY", "GRANIAN_WORKERS"
         ),
-        description="Number of web processes. `WEB_CONCURRENCY` and `GRANIAN_WORKERS` are read"
-        " too.",
+        description="Number of web processes. `WEB_CONCURRENCY` and `GRANIAN_WORKERS` are also"
+        " read.",
     )
     proxy_hops: Annotated[int, Field(ge=0, le=16)] = Field(
         default=0,
-        description="How many reverse proxies of yours stand in front. Only that many"
-        " `X-Forwarded-*` entries are believed.",
+        description="Number of your reverse proxies in front. Only that many `X-Forwarded-*`"
+        " entries are trusted.",
     )
     api_requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=60,
-        description="How many requests a second each API token may send to `/v1`; above that the"
-        " answer is 420 with `Retry-After`.",
+        description="Requests a second that each API token may send to `/v1`; beyond that 420"
+        " with `Retry-After`.",
     )
     api_key_in_query: bool = Field(
         default=True,
-        description="Whether `/v1` takes a token as `?api_key=` too, as Statuspage does. `0`: in a"
-        " header only, since proxies write addresses down.",
+        description="Whether `/v1` also accepts a token as `?api_key=`, as Statuspage does. `0`:"
+        " only in a header, because proxies log addresses.",
         json_schema_extra={"default": "`1`"},
     )
     outgoing_allow: Annotated[str, AfterValidator(_networks)] = Field(
         default="",
-        description="Inner networks that webhooks, chat messages and pushes may reach, such as"
-        " `10.1.0.0/16, 192.168.7.9`. Without it only public addresses are.",
+        description="Internal networks that webhooks, chat messages and pushes may reach, such"
+        " as `10.1.0.0/16, 192.168.7.9`. Unset: public addresses only.",
         json_schema_extra={"default": "none"},
     )
     mirror: Annotated[str, AfterValidator(_mirrors)] = Field(
         default="",
         repr=False,
-        description="Where the worker mirrors the public site, targets apart by blanks:"
+        description="Where the worker exports the public site, targets separated by spaces:"
         " `file:/path`, `published:/path`, `s3://bucket/prefix?endpoint=https://host`,"
         " `rsync:host:path`, `sftp://user@host/path`, `git:remote#branch`.",
         json_schema_extra={"default": "none"},
@@ -387,19 +384,18 @@ class Settings(BaseSettings):
         default=None,
         repr=False,
         validation_alias=AliasChoices(f"{PREFIX}BUCKET_KEY", "AWS_ACCESS_KEY_ID"),
-        description="Access key of the storage that mirrors go to. `AWS_ACCESS_KEY_ID` is read"
-        " too.",
+        description="Access key of the storage for exports. `AWS_ACCESS_KEY_ID` is also read.",
     )
     bucket_secret: str | None = Field(
         default=None,
         repr=False,
         validation_alias=AliasChoices(f"{PREFIX}BUCKET_SECRET", "AWS_SECRET_ACCESS_KEY"),
-        description="Secret key of that storage. `AWS_SECRET_ACCESS_KEY` is read too.",
+        description="Secret key of that storage. `AWS_SECRET_ACCESS_KEY` is also read.",
     )
     backup_passphrase: Annotated[str, Field(min_length=12)] | None = Field(
         default=None,
         repr=False,
-        description="Encrypts backups (`flask backup --encrypt`) and opens them again.",
+        description="Encrypts and decrypts backups (`flask backup --encrypt`).",
     )
     log_format: Literal["console", "json"] = Field(
         default="console",
@@ -408,8 +404,8 @@ class Settings(BaseSettings):
     sentry_dsn: Annotated[str, _address("http", "https")] | None = Field(
         default=None,
         repr=False,
-        description="Where errors are reported to (the DSN of Sentry or of a program that takes"
-        " the same). Needs the extra `statuspage[sentry]`.",
+        description="DSN for error reports, of Sentry or a compatible service. Needs the extra"
+        " `statuspage[sentry]`.",
     )
 
     @classmethod

@@ -291,7 +291,7 @@ def test_nginx_goes_to_the_mirror_only_for_what_is_in_it_and_when_nobody_answers
     port, nobody = free_port(), free_port()
     example, more = (
         re.search(r"^```nginx\n(.*?)^```", (PROJECT / page).read_text(), re.M | re.S)[1]
-        for page in ("docs/serving.md", "docs/mirror.md")
+        for page in ("docs/serving.md", "docs/export.md")
     )
     text = example.rstrip().removesuffix("}") + more + "}"
     text = text.replace("/var/cache/nginx/status", f"{tmp_path}/cache")
