@@ -19,7 +19,7 @@ addEventListener("pushsubscriptionchange", (event) => event.waitUntil(move(event
 const show = ({ title = "Status", body = "Something changed.", tag = "", url, manage }) =>
   registration.showNotification(title, {
     body, tag, renotify: tag !== "", icon: "/icon.png", lang: "en", data: { url, manage },
-    actions: manage ? [{ action: "manage", title: "Change or stop" }] : [],
+    actions: manage ? [{ action: "manage", title: "Manage" }] : [],
   });
 
 // Only who holds the keys could read it, so this browser is the one that asked.

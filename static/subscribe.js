@@ -9,7 +9,7 @@
   };
   if (!("serviceWorker" in navigator && "PushManager" in window && "Notification" in window)) {
     if (navigator.standalone === false) chips.after(make("p", { className: "help", textContent:
-      "An iPhone or iPad can notify you too: press Share, then “Add to Home Screen”, and subscribe from there." }));
+      "An iPhone or iPad can notify you too: tap Share, then “Add to Home Screen”, and subscribe from there." }));
     return;
   }
 
@@ -17,7 +17,7 @@
   const mine = make("input", { type: "radio", name: "channel", value: "web_push" });
   chips.prepend(make("label", {}, mine, " ", make("span", { textContent: "This browser" })));
   chips.after(make("div", { className: "way push" }, make("p", { className: "help", textContent:
-    "No address needed. Your browser asks whether this page may notify you; it works while the page is closed too." })));
+    "No address needed. Your browser asks for permission; notifications arrive even when this page is closed." })));
   const button = form.querySelector(".go"), said = make("p", { className: "help" });
   const words = button.textContent;
   said.setAttribute("role", "status");
@@ -33,8 +33,8 @@
       .finally(() => { button.disabled = false });
   });
 
-  const TROUBLE = "This did not work: the browser could not reach its push service. Nothing was saved; try again, or choose another way.";
-  const DENIED = "The browser does not let this page notify you. Allow it in its settings for this site, then press again.";
+  const TROUBLE = "This didn’t work: the browser couldn’t reach its push service. Nothing was saved. Try again, or choose another channel.";
+  const DENIED = "Your browser blocks notifications from this page. Allow them in its settings for this site, then try again.";
   const refuse = (words) => { throw Object.assign(new Error(words), { said: words }) };
 
   // ── asking ──
@@ -50,7 +50,7 @@
     });
     if (!answer.ok) refuse(told.error);
     said.textContent = told.state === "active" ? "Saved."
-      : "We have sent a message to this browser. Once it is here, you are subscribed.";
+      : "We sent a notification to this browser. Once it arrives, you’re subscribed.";
     stand(told);
   };
   const pushed = async (manager) => {
@@ -75,18 +75,18 @@
   const stand = ({ state, manage, leave }) => {
     // Unchanged: a button that is being pressed must not be replaced under the finger.
     if (shown?.isConnected && shown.dataset.state === state) return;
-    const words = { active: "This browser is notified.", unconfirmed: "This browser waits for its first message.",
-      quarantined: "This browser could not be reached, so we send nothing to it." }[state];
-    const stop = make("button", { type: "button", className: "btn", textContent: "Stop" });
+    const words = { active: "This browser gets notifications.", unconfirmed: "Waiting for the first notification to arrive.",
+      quarantined: "We couldn’t reach this browser, so we paused notifications." }[state];
+    const stop = make("button", { type: "button", className: "btn", textContent: "Turn off" });
     stop.onclick = async () => {
       stop.disabled = true;
       const left = await fetch(leave, { method: "POST", credentials: "omit" }).catch(() => ({}));
       if (!left.ok) return void (stop.disabled = false);
       shown.remove();
-      said.textContent = "This browser is not notified any more. We have erased what we kept of it.";
+      said.textContent = "Notifications are off. We’ve deleted what we stored about this browser.";
     };
     const next = make("section", { className: "card sub", id: "this-browser" }, make("p", {}, words, " ",
-      make("a", { href: manage, textContent: "See or change what it hears of" })), make("p", {}, stop));
+      make("a", { href: manage, textContent: "Manage subscription" })), make("p", {}, stop));
     next.dataset.state = state;
     shown?.remove();
     form.before(shown = next);
@@ -97,7 +97,7 @@
     if (!subscription) return;
     const { answer, told } = await post("/known", { subscription, incident: form.elements.incident?.value || "" });
     if (!answer.ok) return;
-    if (told.state === "active" && shown) said.textContent = "You are subscribed.";
+    if (told.state === "active" && shown) said.textContent = "You’re subscribed.";
     stand(told);
   };
   navigator.serviceWorker.addEventListener("message", () => look().catch(() => {}));

@@ -176,7 +176,7 @@ def test_people_are_told_of_calendar_badge_card_and_script(client, committed, wo
     targets = {one.get("href"): one for _, one in page.all("a")}
     assert "webcal://status.example.com/maintenance.ics" in targets
     own = targets[f"webcal://status.example.com/components/{world.cards}.ics"]
-    assert own["aria-label"] == f"{name}, calendar of maintenance"
+    assert own["aria-label"] == f"{name}, maintenance calendar"
     words = text_of(client.get("/subscribe"))
     for recipe in (f'<img src="{SITE}/badge.svg"', f'src="{SITE}/embed"', f'"{SITE}/embed.js"'):
         assert recipe in words

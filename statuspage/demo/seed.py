@@ -79,7 +79,7 @@ def seed(*, at: datetime) -> None:
         page,
         name="Brambleway",
         time_zone=ZONE,
-        about="Brambleway is an invented shipping company. This is the demo page of a new"
+        about="Brambleway is a fictional shipping company. This is the demo page of a new"
         " installation: look around, post an update, break something.",
         support_url="mailto:help@brambleway.example",
         by=SYSTEM,
@@ -255,7 +255,7 @@ def _postmortem_steps(story: Story, opened: list[Incident], over: datetime) -> l
                 at=now,
             )
             postmortems.publish(
-                document, reason="We learnt more from the carrier.", notify=False, by=TOMEK, at=now
+                document, reason="We learned more from the carrier.", notify=False, by=TOMEK, at=now
             )
 
         steps.append(_Step(over + timedelta(days=4), add))
@@ -338,12 +338,12 @@ def _today(parts: dict[str, Component], at: datetime) -> list[_Step]:
             status=IncidentStatus.IDENTIFIED,
             body="One of our eight label workers still holds last month's service codes, and the"
             " carrier stopped accepting them. About **12 % of labels inside the EU** fail. We are"
-            " taking that worker out; nothing that was ordered is lost.",
+            " taking that worker out; no orders are lost.",
             claims={parts["Labels"]: claim},
             facts=Facts(
                 who_is_affected="About 12 % of labels for shipments inside the EU",
                 what_still_works="Labels to all other countries, rates, pickups and tracking",
-                what_you_can_do="Press “Print” again: the second try mostly succeeds",
+                what_you_can_do="Press “Print” again: the second try usually works",
             ),
             next_update_by=at + timedelta(minutes=15),
             notify=False,

@@ -77,8 +77,8 @@ STORIES: tuple[Story, ...] = (
         ("Dashboard",),
         "degraded",
         _brief(
-            "The dashboard takes 10 seconds and more to open. Printing and tracking are not"
-            " affected. We are looking at the report that runs at the same time.",
+            "The dashboard takes more than 10 seconds to open. Printing and tracking are not"
+            " affected. We are looking into a report that runs at the same time.",
             "The report now runs on its own copy of the data and the dashboard opens in under"
             " a second again.",
             31,
@@ -93,7 +93,7 @@ STORIES: tuple[Story, ...] = (
         (
             Told(
                 "investigating",
-                "Webhooks are sent up to 20 minutes late. They are queued, none is lost.",
+                "Webhooks are sent up to 20 minutes late. They are queued and none are lost.",
                 promise=30,
             ),
             Told(
@@ -105,15 +105,15 @@ STORIES: tuple[Story, ...] = (
             ),
             Told(
                 "monitoring",
-                "The new queue is in use and the backlog shrinks. Delay is 3 minutes now.",
+                "The new queue is in use and the backlog is shrinking. The delay is now 3 minutes.",
                 after=58,
                 promise=60,
             ),
-            Told("resolved", "All webhooks leave within seconds again.", after=97),
+            Told("resolved", "All webhooks are sent within seconds again.", after=97),
         ),
         who="Everyone who receives webhooks",
-        works="The API always has the present state",
-        do="Poll the shipments endpoint if you cannot wait",
+        works="The API always has the current state",
+        do="Poll the shipments endpoint if you can't wait",
     ),
     Story(
         17,
@@ -124,13 +124,13 @@ STORIES: tuple[Story, ...] = (
             Told(
                 "identified",
                 "The checkout shows no price for parcels over 20 kg. A price list that we loaded"
-                " this morning has a gap; we are loading the one before.",
+                " this morning has a gap; we are going back to the previous one.",
                 promise=20,
             ),
             Told(
                 "resolved",
-                "Prices for heavy parcels are back. 212 checkouts saw none; those shops got a"
-                " list from us by e-mail.",
+                "Prices for heavy parcels are back. 212 checkouts saw none; we e-mailed"
+                " those shops a list.",
                 after=18,
             ),
         ),
@@ -146,9 +146,9 @@ STORIES: tuple[Story, ...] = (
         ("Sign-in",),
         "degraded",
         _brief(
-            "The e-mail with the sign-in code takes up to ten minutes. Who is signed in stays"
-            " signed in.",
-            "Our mail provider solved a delay on their side; codes arrive within seconds.",
+            "The e-mail with the sign-in code can take up to ten minutes to arrive. If you are"
+            " signed in, you stay signed in.",
+            "Our mail provider fixed a delay on their side; codes arrive within seconds again.",
             64,
         ),
         do="Use an authenticator app if you have set one up",
@@ -161,86 +161,86 @@ STORIES: tuple[Story, ...] = (
         (
             Told(
                 "investigating",
-                "Tracking shows no new scans since shortly before this message. Parcels move as"
-                " usual; we just do not see them. We are looking for the reason.",
+                "Tracking has shown no new scans for the last few minutes. Parcels are moving as"
+                " usual; we just don't see them. We are looking for the cause.",
                 promise=15,
             ),
             Told(
                 "identified",
-                "The service that reads carrier events stopped after a certificate ran out. We"
+                "The service that reads carrier events stopped after a certificate expired. We"
                 " are putting the new one in place.",
                 after=13,
                 promise=15,
-                corrected="The service that reads carrier events stopped: the certificate by"
-                " which carriers know us ran out. We are putting the new one in place. Events"
-                " wait at the carriers, none is lost.",
-                correction="Said what happens to the events meanwhile.",
+                corrected="The service that reads carrier events stopped: our client"
+                " certificate for the carriers expired. We are putting the new one in place."
+                " Events are waiting at the carriers; none are lost.",
+                correction="Explained what happens to events in the meantime.",
             ),
             Told(
                 "monitoring",
-                "Events flow again and we are reading what has waited. The tracking page is"
-                " complete in about half an hour.",
+                "Events are coming in again and we are working through the backlog. The tracking"
+                " page will be complete in about half an hour.",
                 after=38,
                 promise=40,
                 keeps=False,
             ),
             Told(
                 "resolved",
-                "All waiting events are read and every tracking page is complete. Webhooks for"
-                " them were sent in order.",
+                "The backlog is processed and every tracking page is complete. Webhooks were"
+                " sent in order.",
                 after=74,
             ),
         ),
         who="Everyone who tracks a parcel",
         works="Labels, rates and pickups",
-        do="Nothing: events appear by themselves, with their real times",
+        do="Nothing you need to do: events will appear with their original times",
         noticed_after=6,
         postmortem=Lesson(
             parts={
-                "summary": "For 47 minutes we read no events from carriers. The certificate by"
-                " which carriers know us had run out. Tracking pages stood still and webhooks"
-                " stayed away; nothing was lost, since carriers keep events for three days.",
-                "impact": "All customers saw old tracking. 31,400 events were late, by 24 minutes"
-                " in the middle and 71 at most. 19 customers wrote to us.",
-                "root_cause": "The certificate is renewed by a job that writes the new file and"
-                " reloads the reader. The file was written, but the reload asked a host name that"
-                " we had changed in spring, and the job did not treat that as a failure.",
-                "contributing_factors": "- The job's last line decided whether it counted as"
-                " done, and that line was a log message.\n"
+                "summary": "For 47 minutes we received no events from carriers because our client"
+                " certificate had expired. Tracking pages showed no new scans and no webhooks"
+                " were sent. Nothing was lost: carriers keep events for three days.",
+                "impact": "All customers saw outdated tracking. 31,400 events were late, by 24"
+                " minutes (median) and 71 at most. 19 customers wrote to us.",
+                "root_cause": "A job renews the certificate: it writes the new file and reloads the"
+                " reader. The file was written, but the reload used a host name that we had"
+                " changed in spring, and the job did not treat that as a failure.",
+                "contributing_factors": "- The job's exit code came from its last command, which"
+                " only wrote a log message.\n"
                 "- Our alarm watched the age of the file, not the certificate in use.\n"
-                "- The renewal happens once a year, so nobody remembered how it works.",
-                "went_well": "The first alarm came from a customer-facing measure (scans a minute)"
+                "- The renewal happens once a year, so no one remembered how it works.",
+                "went_well": "The first alarm came from a customer-facing metric (scans per minute)"
                 " and was right. The first update was out six minutes after it.",
-                "went_badly": "It took us 20 minutes to find the one person who had the rights to"
+                "went_badly": "It took us 20 minutes to find the one person with permission to"
                 " reload the reader.",
-                "luck": "It was an afternoon. At night the only person with those rights would"
+                "luck": "It was an afternoon. At night the only person with that permission would"
                 " have been asleep.",
             },
             actions=(
                 ("Alarm on the certificate in use, 21 days ahead", "done", 5, "Platform"),
-                ("Let a renewal that could not reload fail loudly", "done", 9, "Platform"),
-                ("Give on-call the right to reload every reader", "done", 12, "Security"),
+                ("Make the renewal fail if the reload fails", "done", 9, "Platform"),
+                ("Let on-call reload every reader", "done", 12, "Security"),
                 ("Rehearse a renewal each quarter, announced here", "in_progress", 30, "Platform"),
                 ("Show the age of the newest scan on the tracking page", "open", 58, "Tracking"),
             ),
             added=(
                 "impact",
-                "All customers saw old tracking. 31,912 events were late, by 24 minutes in the"
-                " middle and 71 at most; one carrier had counted 512 that we had not. 19"
+                "All customers saw outdated tracking. 31,912 events were late, by 24 minutes"
+                " (median) and 71 at most; one carrier counted 512 that we had missed. 19"
                 " customers wrote to us.",
             ),
         ),
     ),
     Story(
         43,
-        "Address check refuses some Irish addresses",
+        "Address check rejects some Irish addresses",
         ("Address check",),
         "partial",
         _brief(
-            "Addresses in Ireland without a postal code are refused. We are loosening the rule"
+            "Addresses in Ireland without a postal code are rejected. We are relaxing a rule"
             " that came with yesterday's update.",
-            "The rule is gone and Irish addresses are accepted. Refused ones can simply be sent"
-            " again.",
+            "The rule is gone and Irish addresses are accepted. You can resubmit any that were"
+            " rejected.",
             42,
         ),
         share="3",
@@ -257,34 +257,35 @@ STORIES: tuple[Story, ...] = (
         (
             Told(
                 "investigating",
-                "About one in twelve API requests fails with 503. A second try mostly works.",
+                "About one in twelve API requests fails with 503. A second try usually works.",
                 promise=15,
             ),
             Told(
                 "identified",
                 "Two of our eight API hosts ran out of memory after a release. We are taking"
-                " them out and going back one release.",
+                " them out and rolling back the release.",
                 after=11,
                 promise=20,
             ),
             Told(
                 "monitoring",
-                "The earlier release runs everywhere. No request has failed for five minutes.",
+                "The previous release is running everywhere. No request has failed for five"
+                " minutes.",
                 after=24,
                 promise=30,
                 keeps=False,
             ),
             Told(
                 "resolved",
-                "No failures for 40 minutes. The release comes back when we understand why it"
-                " needs so much memory.",
+                "No failures for 40 minutes. We will ship the release again once we"
+                " understand why it needs so much memory.",
                 after=66,
             ),
         ),
         share="8",
         who="About 8 % of API requests",
         works="The dashboard, tracking pages and webhooks",
-        do="Retry after a second; all our libraries do so by themselves",
+        do="Retry after a second; our client libraries do this automatically",
         noticed_after=3,
     ),
     Story(
@@ -293,9 +294,9 @@ STORIES: tuple[Story, ...] = (
         ("Pickups",),
         "degraded",
         _brief(
-            "Pickups are booked, but the confirmation e-mail does not come. Please do not book"
-            " twice: drivers would come twice.",
-            "Confirmations are sent again, those of the last two hours too.",
+            "Pickups are booked, but confirmation e-mails are missing. Please don't book"
+            " again: the driver would come twice.",
+            "Confirmations are going out again, including those of the last two hours.",
             53,
         ),
         do="Look up the booking in the dashboard; it is there",
@@ -307,8 +308,8 @@ STORIES: tuple[Story, ...] = (
         "partial",
         _brief(
             "Customs invoices are printed without the sender's signature. Some customs offices"
-            " send such parcels back.",
-            "Signatures are printed again. We wrote to the 88 senders whose invoices lacked it.",
+            " return these parcels.",
+            "Signatures are printed again. We contacted the 88 senders whose invoices lacked one.",
             39,
         ),
         share="40",
@@ -323,9 +324,10 @@ STORIES: tuple[Story, ...] = (
         ("Website",),
         "partial",
         _brief(
-            "Readers in parts of Northern Europe cannot open our website. Dashboard and API use"
-            " another network and work.",
-            "The network provider has routed around the fault; the website opens everywhere.",
+            "Visitors in parts of Northern Europe can't open our website. The dashboard and the"
+            " API use another network and work.",
+            "The network provider has routed around the fault; the website is reachable"
+            " everywhere.",
             47,
         ),
         share="15",
@@ -340,13 +342,13 @@ STORIES: tuple[Story, ...] = (
         (
             Told(
                 "identified",
-                "This month's invoices come one day late: a tax rate changed and we want to be"
-                " sure that it is right. Nothing is charged before you have the invoice.",
+                "This month's invoices will be one day late: a tax rate changed and we are"
+                " checking it. You won't be charged before you have the invoice.",
                 promise=1440,
             ),
             Told("resolved", "All invoices are out, with the right tax rate.", after=1320),
         ),
-        works="Everything but invoices",
+        works="Everything except invoices",
     ),
     Story(
         118,
@@ -356,51 +358,51 @@ STORIES: tuple[Story, ...] = (
         (
             Told(
                 "investigating",
-                "No labels can be made at the moment, in the dashboard and by the API.",
+                "Labels can't be created right now, neither in the dashboard nor through the API.",
                 promise=10,
             ),
             Told(
                 "identified",
-                "The disk that holds label pictures is full. We are making room.",
+                "The disk that stores label images is full. We are freeing space.",
                 after=9,
                 promise=15,
             ),
             Told(
                 "monitoring",
-                "Labels are printed again. Orders of the last half hour are being worked off.",
+                "Labels can be printed again. We are working through the orders of the last"
+                " half hour.",
                 after=21,
                 promise=30,
                 keeps=False,
             ),
             Told(
                 "resolved",
-                "The backlog is printed. 1,904 labels were late by 34 minutes at most.",
+                "The backlog is cleared. 1,904 labels were late by 34 minutes at most.",
                 after=45,
             ),
         ),
         who="Everyone who prints labels",
         works="Rates, pickups and tracking",
-        do="Leave orders open; they are printed by themselves",
+        do="Leave orders open; they will print automatically",
         noticed_after=2,
         postmortem=Lesson(
             parts={
-                "summary": "For 29 minutes nobody could make a label. A disk was full.",
-                "impact": "1,904 labels were late by 34 minutes at most. None was lost.",
-                "root_cause": "Label pictures are deleted after 30 days by a nightly job. The job"
-                " had failed for eleven nights on one file name that it could not read, and"
-                " stopped there each time.",
+                "summary": "For 29 minutes no one could create a label, because a disk was full.",
+                "impact": "1,904 labels were late by 34 minutes at most. None were lost.",
+                "root_cause": "A nightly job deletes label images after 30 days. For eleven nights"
+                " it failed on one file name that it couldn't read, and stopped there each time.",
                 "contributing_factors": "- One bad file stopped the whole job.\n"
                 "- The disk alarm was set at 98 %, which left nine minutes.",
-                "went_well": "The promise of an update every ten to fifteen minutes was kept.",
-                "went_badly": "The failing job had told us eleven times, in a mailbox that nobody"
-                " reads.",
-                "luck": "Label pictures can be made anew from the order.",
+                "went_well": "We posted an update every ten to fifteen minutes, as promised.",
+                "went_badly": "The failing job had reported this eleven times, to a mailbox that no"
+                " one reads.",
+                "luck": "Label images can be regenerated from the order.",
             },
             actions=(
-                ("Skip a file that cannot be read, and report it", "done", 3, "Shipping"),
+                ("Skip unreadable files and report them", "done", 3, "Shipping"),
                 ("Disk alarms at 80 %", "done", 4, "Platform"),
                 ("Send failures of nightly jobs to on-call", "done", 14, "Platform"),
-                ("Keep label pictures in object storage", "dropped", 60, "Shipping"),
+                ("Keep label images in object storage", "dropped", 60, "Shipping"),
             ),
         ),
     ),
@@ -410,15 +412,15 @@ STORIES: tuple[Story, ...] = (
         ("Tracking page",),
         "degraded",
         _brief(
-            "Times on the tracking page are one hour early. Dates of delivery are right.",
-            "Times are right again, in the zone of the reader.",
+            "Times on the tracking page are one hour early. Delivery dates are correct.",
+            "Times are correct again, in the reader's time zone.",
             88,
         ),
         noticed_after=190,
     ),
     Story(
         140,
-        "Slow answers from the rates service",
+        "Rates service responds slowly",
         ("Rates", "API"),
         "degraded",
         (
@@ -429,8 +431,8 @@ STORIES: tuple[Story, ...] = (
             ),
             Told(
                 "monitoring",
-                "A carrier's price service is slow. We answer from yesterday's prices where it"
-                " does not answer within one second.",
+                "A carrier's price service is slow. We use yesterday's prices when it doesn't"
+                " respond within one second.",
                 after=41,
                 promise=60,
             ),
@@ -444,9 +446,9 @@ STORIES: tuple[Story, ...] = (
         ("Webhooks",),
         "partial",
         _brief(
-            "Webhooks from one of our three senders carry the old signature and are rightly"
-            " refused by receivers. We are giving it the new key.",
-            "All senders use the new key; what was refused was sent again.",
+            "Webhooks from one of our three senders carry the old signature, so receivers"
+            " rightly reject them. We are giving it the new key.",
+            "All senders use the new key; rejected webhooks were sent again.",
             27,
         ),
         share="33",
@@ -461,8 +463,8 @@ STORIES: tuple[Story, ...] = (
         _brief(
             "Pickups ordered between 17:00 and 18:00 are booked for the day after the one you"
             " chose. We are moving them back by hand.",
-            "All 61 bookings are on the day that was chosen, and the rule that read the carrier's"
-            " closing time is right.",
+            "All 61 bookings are back on the chosen day, and the rule for the carrier's closing"
+            " time is fixed.",
             95,
         ),
         share="9",
@@ -477,31 +479,31 @@ STORIES: tuple[Story, ...] = (
         (
             Told(
                 "investigating",
-                "Teams that sign in through their own directory see an error page.",
+                "Teams that use single sign-on see an error page.",
                 promise=20,
             ),
             Told(
                 "identified",
-                "A library update refuses answers that were signed a few seconds in the future."
-                " We are allowing one minute again.",
+                "A library update rejects responses that were signed a few seconds in the"
+                " future. We are allowing one minute again.",
                 after=19,
                 promise=20,
             ),
             Told("resolved", "Sign-in works for all teams.", after=34),
         ),
         share="7",
-        scope="teams with their own directory",
-        do="Sign in by e-mail code meanwhile",
+        scope="teams with single sign-on",
+        do="Sign in with an e-mail code for now",
         works="API keys are not affected",
     ),
     Story(
         205,
-        "Reports of the last night are incomplete",
+        "Last night's reports are incomplete",
         ("Dashboard",),
         "degraded",
         _brief(
-            "The daily report lacks shipments after 22:00. They exist; only the report misses"
-            " them.",
+            "The daily report is missing shipments after 22:00. Only the report is affected;"
+            " the shipments exist.",
             "The reports are complete and were sent again.",
             150,
         ),
@@ -514,26 +516,26 @@ STORIES: tuple[Story, ...] = (
         (
             Told(
                 "investigating",
-                "API and dashboard do not answer. We are on it.",
+                "The API and the dashboard are not responding. We are on it.",
                 promise=10,
             ),
             Told(
                 "identified",
-                "The main database moved to its standby and our applications did not follow. We"
-                " are restarting them in order.",
+                "The main database failed over to its standby and our applications did not follow."
+                " We are restarting them in order.",
                 after=8,
                 promise=10,
             ),
             Told(
                 "monitoring",
-                "API and dashboard answer again. Labels follow within minutes.",
+                "The API and the dashboard respond again. Labels will follow within minutes.",
                 after=17,
                 promise=30,
                 keeps=False,
             ),
             Told(
                 "resolved",
-                "Everything works. No order was lost; requests that failed can be sent again.",
+                "Everything works again. No orders were lost; failed requests can be retried.",
                 after=52,
             ),
         ),
@@ -543,11 +545,11 @@ STORIES: tuple[Story, ...] = (
     ),
     Story(
         238,
-        "Carrier events of one carrier are late",
+        "Events from one carrier are late",
         ("Carrier events",),
         "degraded",
         _brief(
-            "One carrier sends its scans three hours late. Parcels are on their way.",
+            "One carrier is sending scans three hours late. Parcels are on their way.",
             "The carrier has caught up.",
             210,
         ),
@@ -572,7 +574,7 @@ STORIES: tuple[Story, ...] = (
         "partial",
         _brief(
             "The surcharge for islands is added twice. We are correcting the price list.",
-            "Prices are right; 34 customers get the difference back without asking.",
+            "Prices are correct; 34 customers will be refunded the difference automatically.",
             36,
         ),
         share="2",
@@ -586,7 +588,7 @@ STORIES: tuple[Story, ...] = (
         "degraded",
         _brief(
             "Checking an address takes up to eight seconds.",
-            "The check answers in half a second again.",
+            "The check takes half a second again.",
             25,
         ),
     ),
@@ -596,9 +598,9 @@ STORIES: tuple[Story, ...] = (
         ("Billing",),
         "partial",
         _brief(
-            "Payments by card fail for a part of our customers; direct debit works. Nobody is"
-            " blocked for a payment that failed today.",
-            "Cards work again. We repeat failed payments tomorrow, once.",
+            "Card payments fail for some customers; direct debit works. No one will be blocked"
+            " because a payment failed today.",
+            "Cards work again. We will retry failed payments once, tomorrow.",
             83,
         ),
         share="45",
@@ -611,7 +613,7 @@ STORIES: tuple[Story, ...] = (
         ("Website",),
         "degraded",
         _brief(
-            "Our website opens slowly. The dashboard is not affected.",
+            "Our website loads slowly. The dashboard is not affected.",
             "A crawler asked for every page at once. We slowed it down.",
             29,
         ),
@@ -624,18 +626,18 @@ MAINTENANCE: tuple[Work, ...] = (
         60,
         "Tracking moves to a larger database",
         ("Tracking page", "Carrier events"),
-        "We move the tracking database to a larger machine. For up to an hour tracking pages"
-        " show the state from before; events that arrive meanwhile appear afterwards, with their"
-        " real times.",
+        "We are moving the tracking database to a larger machine. For up to an hour, tracking"
+        " pages will not update; events that arrive in the meantime will appear afterwards, with"
+        " their original times.",
         works="Labels, rates, pickups and the dashboard",
-        do="Nothing",
+        do="Nothing you need to do",
     ),
     Work(
         12,
         45,
-        "New label printers' software",
+        "Label software update",
         ("Labels",),
-        "We update the software that draws labels. Labels may take a minute longer.",
+        "We are updating the software that renders labels. Labels may take a minute longer.",
         works="Everything else",
     ),
     Work(
@@ -643,22 +645,23 @@ MAINTENANCE: tuple[Work, ...] = (
         90,
         "Database upgrade",
         ("API", "Dashboard"),
-        "We upgrade the main database. Writing may pause for up to two minutes.",
+        "We are upgrading the main database. Writes may pause for up to two minutes.",
         works="Tracking pages",
     ),
     Work(
         146,
         30,
-        "Webhook keys are renewed",
+        "Webhook key rotation",
         ("Webhooks",),
-        "All webhook senders get new keys. Webhooks wait for some minutes, none is lost.",
+        "All webhook senders get new keys. Webhooks will be delayed by a few minutes; none will"
+        " be lost.",
     ),
     Work(
         230,
         120,
         "Move to a second data centre",
         ("Website", "Billing"),
-        "We move the website and billing. The website may be away for a few minutes.",
+        "We are moving the website and billing. The website may be down for a few minutes.",
         works="Labels, tracking and the API",
     ),
 )

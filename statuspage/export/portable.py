@@ -119,14 +119,14 @@ def _note(place: Place) -> str:
     # In a tab of its own: it lets nobody frame it, as the card is, and it may be gone.
     return (
         f'<p class="stale" id="copy" role="status">This is a copy, made on <b>{{}}</b>.'
-        f' What is newer stands on <a href="{html.escape(place.origin)}/" target="_blank">'
+        f' For newer updates, see <a href="{html.escape(place.origin)}/" target="_blank">'
         f"{html.escape(urlsplit(place.origin).netloc)}</a>.</p>"
     )
 
 
 def _no_form(place: Place) -> str:
     return (
-        '<p class="intro">This form works on the original page only: <a'
+        '<p class="intro">This form only works on the original page: <a'
         f' href="{html.escape(place.origin)}/subscribe">'
         f"{html.escape(urlsplit(place.origin).netloc)}/subscribe</a></p>"
     )
@@ -136,9 +136,9 @@ def _leads_on(reply: Reply, place: Place) -> bytes:
     target = html.escape(place.to(reply.headers.get("location", "/")))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f"<title>It stands elsewhere</title>\n"
+        "<title>This page has moved</title>\n"
         f'<meta http-equiv="refresh" content="0; url={target}">\n</head>\n'
-        f'<body><p><a href="{target}">Go on</a></p></body>\n</html>\n'
+        f'<body><p><a href="{target}">Continue</a></p></body>\n</html>\n'
     ).encode()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from statuspage.domain.statuses import ComponentStatus, worst
+from statuspage.domain.statuses import ComponentStatus, IncidentKind, worst
 from statuspage.lib.markdown import to_plain
 from statuspage.notify.channels.base import Failed
 from statuspage.notify.email_message import step
@@ -73,22 +73,26 @@ def chat_message(news: Message, to: Recipient) -> ChatMessage:
             facts = (("Why", one.reason),)
             link = f"{url}/incidents/{one.id}"
             said = "We have withdrawn this incident."
-            return _plain(news, to, one.name, said, link, "Details", facts, one.id)
+            return _plain(news, to, one.name, said, link, "View incident", facts, one.id)
         case MessageKind.COMPONENT if news.component is not None:
             found = news.component
             said = f"{found.full_name}: {found.status.label}."
             return _plain(news, to, found.full_name, said, f"{url}{found.path}", "Details")
         case MessageKind.CONFIRMATION:
             said = (
-                f"Somebody asked for news of {name} ({url}) in this chat. Confirm to get"
-                " them. If it was not you, do nothing: nothing more comes."
+                f"Someone (hopefully you) asked to get status updates from {name} ({url}) in this"
+                " chat. If this wasn't you, ignore this message. We won't send another."
             )
-            return _plain(news, to, f"Confirm: news of {name}", said, to.confirm_url, "Confirm")
+            return _plain(
+                news, to, f"Confirm your subscription to {name}", said, to.confirm_url, "Confirm"
+            )
         case MessageKind.LINK:
-            said = "This chat gets the news already. See or change what it hears of, or leave."
-            return _plain(news, to, f"News of {name}", said, to.manage_url, "Subscription")
+            said = "This chat is already subscribed."
+            return _plain(
+                news, to, f"Your subscription to {name}", said, to.manage_url, "Manage or cancel"
+            )
         case MessageKind.TEST:
-            said = f"This is a test of the news of {name}. Nothing happened."
+            said = f"This is a test message from {name}. Nothing happened."
             return _plain(news, to, f"Test: {name}", said, url, "Status page")
     raise Failed(f"There is no chat message for {news.kind}.", is_final=True)
 
@@ -146,6 +150,7 @@ def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage
     times = Times(news.page.zone, news.at)
     update = news.update
     link = f"{news.page.url}{one.path}"
+    label = "View maintenance" if one.kind is IncidentKind.MAINTENANCE else "View incident"
     changes = update.changes if update else ()
     stands = [
         (change.full_name, wording.claim(change.claim)) for change in changes[:MOST_COMPONENTS]
@@ -153,8 +158,9 @@ def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage
     if len(changes) > MOST_COMPONENTS:
         stands.append(("More", f"{len(changes) - MOST_COMPONENTS} other components"))
     if news.kind is MessageKind.POSTMORTEM or update is None:
-        body = "We published what we learned from this incident."
+        body = "We published the postmortem of this incident."
         state, tone, link = "Postmortem", "ok", f"{link}#postmortem"
+        label = "Read the postmortem"
     else:
         body = to_plain(update.html)
         said = "Corrected" if news.kind is MessageKind.CORRECTION else step(news)
@@ -171,7 +177,7 @@ def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage
         facts=tuple(_facts(news, one, times)),
         components=tuple(stands),
         link=link,
-        link_label="View incident",
+        link_label=label,
         manage_url=to.manage_url,
         page_name=news.page.name,
         thread=one.id,
@@ -189,7 +195,7 @@ def _facts(news: Message, one: IncidentView, times: Times) -> list[tuple[str, st
         return []
     if news.said_before is not None:
         reason = [("Why", news.reason)] if news.reason else []
-        return [("It said before", news.said_before), *reason]
+        return [("Previously", news.said_before), *reason]
     planned = ""
     if one.scheduled_for and one.scheduled_until and not one.is_over:
         planned = f"{_when(one.scheduled_for, times)} until {_when(one.scheduled_until, times)}"
@@ -198,7 +204,7 @@ def _facts(news: Message, one: IncidentView, times: Times) -> list[tuple[str, st
         ("Who is affected", one.who_is_affected),
         ("What still works", one.what_still_works),
         ("What you can do", one.what_you_can_do),
-        ("Planned", planned),
+        ("Planned for", planned),
         ("Next update by", due),
     )
     return [(label, text) for label, text in found if text]

@@ -113,7 +113,7 @@ def _example(kind: MessageKind, present: Present, at: datetime) -> Message:
     named = next(iter(present.components.values()), None)
     component = (named.id, named.full_name) if named else (NOT_SAVED, "API")
     if kind is MessageKind.RETRACTION:
-        gone = Retracted(NOT_SAVED, _NAME, at, "A monitor of ours was wrong; nothing was down.")
+        gone = Retracted(NOT_SAVED, _NAME, at, "One of our monitors was wrong; nothing was down.")
         return Message(kind, 0, at, present, retracted=gone)
     if kind is MessageKind.MAINTENANCE:
         return _told(_work(component, at), present, at)
@@ -139,7 +139,7 @@ def _trouble(component: tuple[str, str], at: datetime) -> Draft:
         kind=IncidentKind.INCIDENT,
         status=IncidentStatus.IDENTIFIED,
         is_first_of_status=True,
-        body="A bank that we work with refuses about one in ten card payments. We are moving"
+        body="One of our banks refuses about one in ten card payments. We are moving"
         " them to another bank.",
         claims=[(*component, Claim(ComponentStatus.PARTIAL_OUTAGE))],
         facts=Facts(

@@ -33,7 +33,7 @@ BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 MADE, ERROR = (PAGE_REQUESTS.cell(result) for result in ("made", "error"))
 ANSWERED, FAILED, REFUSED = (PASSED_ON.cell(result) for result in ("answered", "failed", "refused"))
 
-UNAVAILABLE = "Our own program does not answer at the moment."
+UNAVAILABLE = "Our server is not responding right now."
 
 
 class Connection(asyncio.Protocol):

@@ -24,7 +24,7 @@ ERROR_PAGE = """<!doctype html>
 <title>This page is not available right now</title>
 <main>
 <h1>This page is not available right now</h1>
-<p>{reason} Nothing is lost, and we are on it. Please try again in half a minute.</p>
+<p>{reason} Nothing is lost. Please try again in half a minute.</p>
 <p><a href="/">Current status</a></p>{reference}
 </main>
 </html>

@@ -58,7 +58,7 @@ def obtain(address: str, render: Render) -> CachedResponse:
         answer = published.obtain((address, LANGUAGE), render)
     except UnavailableError:
         counter.add("error")
-        reason = "We cannot reach our own records at the moment."
+        reason = "We can’t reach our database right now."
         abort(error_response(HTTPStatus.SERVICE_UNAVAILABLE, reason))
     if answer is None:
         abort(404)

@@ -172,8 +172,8 @@ def note(as_of: datetime) -> bytes:
     words = f"{as_of.day} {as_of:%B %Y, %H:%M} UTC"
     return (
         '<p class="stale" role="status">As of'
-        f' <time datetime="{as_of:%Y-%m-%dT%H:%M:%SZ}">{words}</time>. We cannot reach our'
-        " records right now, so newer updates may be missing here.</p>"
+        f' <time datetime="{as_of:%Y-%m-%dT%H:%M:%SZ}">{words}</time>. We can’t reach our'
+        " database right now, so newer updates may be missing.</p>"
     ).encode()
 
 

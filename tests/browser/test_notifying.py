@@ -98,7 +98,7 @@ def test_this_browser_is_offered_by_script_only_and_does_not_disturb_the_form(
     page.get_by_role("radio", name="This browser").check()
     expect(page.get_by_role("button", name="Notify me in this browser")).to_be_visible()
     expect(page.get_by_text("No address needed")).to_be_visible()
-    expect(page.get_by_label("Webhook address")).to_be_hidden()
+    expect(page.get_by_label("Webhook URL")).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     assert barriers(page) == []
     bare = open_page(script=False)
@@ -112,7 +112,7 @@ def test_a_browser_subscribes_confirms_by_reading_and_stops(app, page):
     page.get_by_role("radio", name="Choose components").check()
     page.get_by_role("checkbox", name="Website").check()
     page.get_by_role("button", name="Notify me in this browser").click()
-    expect(page.get_by_text("waits for its first message")).to_be_visible()
+    expect(page.get_by_text("Waiting for the first notification")).to_be_visible()
     with app.app_context():
         one = db.session.scalars(sa.select(Subscriber)).one()
         assert [each.name for each in one.components] == ["Website"]
@@ -120,12 +120,12 @@ def test_a_browser_subscribes_confirms_by_reading_and_stops(app, page):
     link = f"https://status.example.com/subscriptions/confirm/{token}"
     told = {"title": "✔ Northwind", "body": "From now on.", "tag": "subscription", "confirm": link}
     deliver(page, told | {"url": "/", "manage": "/subscriptions/x"})
-    expect(page.get_by_text("This browser is notified.")).to_be_visible()
+    expect(page.get_by_text("This browser gets notifications.")).to_be_visible()
     with app.app_context():
         assert db.session.get(Subscriber, one.id).state is SubscriberState.ACTIVE
     (notice,) = shown(page)
     assert (notice["title"], notice["body"]) == ("✔ Northwind", "From now on.")
-    assert notice["actions"] == ["Change or stop"]
+    assert notice["actions"] == ["Manage"]
     assert barriers(page) == []
     # What is told of the same thing takes the place of what is shown.
     deliver(page, told | {"body": "Later."})
@@ -134,8 +134,8 @@ def test_a_browser_subscribes_confirms_by_reading_and_stops(app, page):
         .then((one) => one.getNotifications()).then(([one]) => one.body === "Later.")"""
     )
     assert len(shown(page)) == 1
-    page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("not notified any more")).to_be_visible()
+    page.get_by_role("button", name="Turn off").click()
+    expect(page.get_by_text("Notifications are off.")).to_be_visible()
     with app.app_context():
         assert db.session.get(Subscriber, one.id).state is SubscriberState.UNSUBSCRIBED
     assert page.context.cookies() == []
@@ -146,7 +146,7 @@ def test_who_says_no_is_told_what_to_do(open_page, live_url, northwind):
     page.goto(f"{live_url}/subscribe")
     page.get_by_role("radio", name="This browser").check()
     page.get_by_role("button", name="Notify me in this browser").click()
-    expect(page.get_by_text("does not let this page notify you")).to_be_visible()
+    expect(page.get_by_text("blocks notifications from this page")).to_be_visible()
     expect(page.get_by_role("button", name="Notify me in this browser")).to_be_enabled()
 
 

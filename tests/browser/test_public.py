@@ -59,7 +59,7 @@ def test_everything_can_be_read_without_script(open_page, live_url, northwind):
     page.get_by_text("Account").click()
     expect(page.get_by_role("link", name="Sign-in")).to_be_visible()
     page.get_by_role("link", name="Website", exact=True).click()
-    page.get_by_text("over 90 days is made").click()
+    page.get_by_text("How we calculate").click()
     expect(page.get_by_text("Uptime = 1 − downtime ÷ length.")).to_be_visible()
 
 

@@ -23,17 +23,17 @@ def test_a_reader_subscribes_changes_and_leaves_without_script(app, open_page, l
     page = open_page(script=False, width=375)
     page.goto(f"{live_url}/subscribe")
     expect(page.get_by_label("E-mail address", exact=True)).to_be_visible()
-    expect(page.get_by_label("Webhook address")).to_be_hidden()
+    expect(page.get_by_label("Webhook URL")).to_be_hidden()
     expect(page.get_by_label("Leave this empty")).not_to_be_in_viewport()
     page.get_by_role("radio", name="Webhook").check()
     expect(page.get_by_label("E-mail address", exact=True)).to_be_hidden()
-    page.get_by_label("Webhook address").fill("nothing")
+    page.get_by_label("Webhook URL").fill("nothing")
     page.get_by_role("radio", name="Choose components").check()
     page.get_by_role("checkbox", name="Website").check()
     page.get_by_role("button", name="Subscribe").click()
     expect(page.get_by_role("alert")).to_contain_text("https://")
     expect(page.get_by_role("checkbox", name="Website")).to_be_checked()
-    page.get_by_label("Webhook address").fill(ADDRESS)
+    page.get_by_label("Webhook URL").fill(ADDRESS)
     page.get_by_role("button", name="Subscribe").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("One more step")
 
@@ -42,15 +42,15 @@ def test_a_reader_subscribes_changes_and_leaves_without_script(app, open_page, l
     token = signed_links.token(SECRET, Purpose.CONFIRM, one.public_id)
     page.goto(f"{live_url}/subscriptions/confirm/{token}")
     page.get_by_role("button", name="Confirm").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("You are subscribed")
+    expect(page.get_by_role("heading", level=1)).to_have_text("You’re subscribed")
     page.get_by_role("link", name="Manage subscription").click()
     expect(page.get_by_role("checkbox", name="Website")).to_be_checked()
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     page.get_by_role("radio", name="Everything").check()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status").filter(has_text="Saved.")).to_be_visible()
-    page.get_by_role("button", name="Unsubscribe and erase").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
+    page.get_by_role("button", name="Unsubscribe and delete").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You’re unsubscribed")
     assert page.context.cookies() == []
 
 
@@ -60,10 +60,10 @@ def test_axe_finds_no_barrier_on_the_way(app, open_page, live_url, northwind):
     page.get_by_role("radio", name="Webhook").check()
     page.get_by_role("radio", name="Choose components").check()
     assert barriers(page) == [], page.url
-    page.get_by_label("Webhook address").fill("nothing")
+    page.get_by_label("Webhook URL").fill("nothing")
     page.get_by_role("button", name="Subscribe").click()
     assert barriers(page) == [], page.url
-    page.get_by_label("Webhook address").fill(ADDRESS)
+    page.get_by_label("Webhook URL").fill(ADDRESS)
     page.get_by_role("radio", name="Everything").check()
     page.get_by_role("button", name="Subscribe").click()
     with app.app_context():

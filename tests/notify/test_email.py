@@ -47,7 +47,7 @@ def test_a_mail_says_first_what_is_wrong_and_how_to_leave_last(told):
     assert "Some requests fail." in text
     assert "- API: Partial outage" in text
     assert re.search(r"View incident: https://status.example.com/incidents/\w{12}", text)
-    assert text.rstrip().splitlines()[-1].startswith("Unsubscribe from everything: https://")
+    assert text.rstrip().splitlines()[-1].startswith("Unsubscribe: https://")
     html = message.get_body(("html",)).get_content()
     assert "<p>Some requests fail.</p>" in html
     assert "Unsubscribe" in html
@@ -101,7 +101,7 @@ def test_maintenance_names_its_window_and_the_calendar(told, committed, componen
         )
     written = email_message.render(*told("maintenance.scheduled"))
     assert written.subject == "[Brambleway] Scheduled: Database upgrade"
-    assert "Planned: 11 Mar, 12:00 UTC until 11 Mar, 14:00 UTC" in written.text
+    assert "Planned for: 11 Mar, 12:00 UTC until 11 Mar, 14:00 UTC" in written.text
     assert "Affects: API" in written.text
     assert "Operational" not in written.text + written.html
     assert "/maintenance.ics" in written.text

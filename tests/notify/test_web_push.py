@@ -121,7 +121,7 @@ def test_a_browser_subscribes_reads_the_news_and_leaves(
     assert "Set-Cookie" not in answer.headers
     assert answer.json["state"] == "unconfirmed"
     (asked,) = sent()
-    assert "told here" in asked["body"]
+    assert "Notifications are on." in asked["body"]
     assert "Confirm" in client.get(path_of(asked["url"])).text
     client.post(path_of(asked["confirm"]))
     assert stored()[0].state is SubscriberState.ACTIVE

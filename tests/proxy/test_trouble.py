@@ -118,7 +118,7 @@ def test_when_the_web_process_is_gone_readers_get_what_is_stored(front, behind, 
     assert time.monotonic() - began < 3
     status, fields, body = front.ask("/desk", "POST", b"x")
     assert (status, fields["retry-after"]) == (503, "30")
-    assert b"does not answer at the moment" in body
+    assert b"is not responding right now" in body
     assert "Traceback" not in caplog.text
     behind.start()
     assert front.ask("/desk")[0] == 200

@@ -60,7 +60,7 @@ def test_a_metric_tells_its_last_figure_and_the_span_of_24_hours(client, measure
     words = text_of(client.get("/"))
     assert "Metrics Response time 132.4 ms Median of all requests" in words
     assert "24 hours ago 80.0–1,204.1 ms 12:55" in words
-    title = "Response time: 132.4\xa0ms at 12:55; in 24 hours 80.0\xa0ms to 1,204.1\xa0ms"
+    title = "Response time: 132.4\xa0ms at 12:55; last 24 hours: 80.0\xa0ms to 1,204.1\xa0ms"
     assert f"<title>{title}</title>" in client.get("/").text
 
 

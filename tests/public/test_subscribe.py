@@ -129,7 +129,7 @@ def test_who_subscribes_is_asked_to_confirm_and_then_is_told(client, stored, rec
     assert '<form class="card sub" method="post">' in client.get(path).text
     assert stored()[0].state is SubscriberState.UNCONFIRMED
     done = client.post(path, follow_redirects=True)
-    assert "You are subscribed" in done.text
+    assert "You’re subscribed" in done.text
     (one,) = stored()
     assert one.state is SubscriberState.ACTIVE
     assert one.confirmed_at is not None
@@ -182,10 +182,10 @@ WRONG = [
     ({"endpoint": "nothing"}, "https://"),
     ({"endpoint": "javascript:alert(1)"}, "https://"),
     ({"owner": "not an address"}, "e-mail"),
-    ({"channel": "pigeon"}, "how you want"),
-    ({"channel": "web_push"}, "how you want"),
-    ({"scope": "some"}, "Tick what"),
-    ({"wants": "twice"}, "how much"),
+    ({"channel": "pigeon"}, "how we should notify you"),
+    ({"channel": "web_push"}, "how we should notify you"),
+    ({"scope": "some"}, "at least one component"),
+    ({"wants": "twice"}, "which updates"),
 ]
 
 
@@ -311,7 +311,7 @@ def test_they_take_their_data_with_them_and_leave_nothing(client, stored, active
     told = client.get(f"{path}/data.json")
     assert told.headers["Content-Disposition"].startswith("attachment")
     assert json.loads(told.text)["address"] == ADDRESS
-    assert "erased the address" in client.post(f"{path}/leave").text
+    assert "deleted the address" in client.post(f"{path}/leave").text
     with app.app_context():
         left = db.session.execute(sa.select(*Subscriber.__table__.columns)).all()
         assert "hooks.example.com" not in str(left)
@@ -326,7 +326,7 @@ def test_what_could_not_be_reached_is_started_again_by_its_owner(
     with committed():
         subscribers.quarantine(subscribers.get(active.public_id), by=SYSTEM, at=at)
     path = link(active, Purpose.MANAGE)
-    assert "could not reach" in client.get(path).text
+    assert "couldn’t deliver" in client.get(path).text
     client.post(f"{path}/start")
     assert stored()[0].state is SubscriberState.ACTIVE
 
@@ -343,7 +343,7 @@ def test_only_a_post_unsubscribes_and_it_asks_nothing(client, stored, active):
     assert stored()[0].state is SubscriberState.UNSUBSCRIBED
     # Pressed twice, it did nothing wrong.
     assert client.post(path, data=sent).status_code == 200
-    assert "are unsubscribed" in client.get(path).text
+    assert "’re unsubscribed" in client.get(path).text
 
 
 @on_sqlite
@@ -352,7 +352,7 @@ def test_statuspages_link_to_leave_leads_to_the_page_that_asks(client, stored, a
     answer = client.get(f"/?unsubscribe={active.public_id}")
     assert answer.status_code == 303
     asks = urlsplit(answer.headers["Location"]).path
-    assert "will hear nothing more" in client.get(asks).text
+    assert "will get no more updates" in client.get(asks).text
     assert stored()[0].state is SubscriberState.ACTIVE
     unknown = client.get("/?unsubscribe=nobody", follow_redirects=True)
     assert unknown.status_code == 200

@@ -122,13 +122,13 @@ def url(text: str) -> str:
         host, port = parts.hostname or "", parts.port
         host = host.encode("idna").decode("ascii") if not host.isascii() else host
     except ValueError:  # `UnicodeError` too.
-        raise Invalid(endpoint="This is not a valid address.") from None
+        raise Invalid(endpoint="Enter a valid URL.") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise Invalid(endpoint="Enter an address that starts with https:// or http://.")
+        raise Invalid(endpoint="Enter a URL that starts with https:// or http://.")
     if parts.username is not None or parts.password is not None:
-        raise Invalid(endpoint="Remove the user name and password from the address.")
+        raise Invalid(endpoint="Remove the user name and password from the URL.")
     if len(text) > MAX_URL or re.search(r"[\s\\<>\"]", text):
-        raise Invalid(endpoint="This is not a valid address.")
+        raise Invalid(endpoint="Enter a valid URL.")
     place = f"[{host}]" if ":" in host else host
     if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
         place = f"{place}:{port}"
@@ -142,7 +142,7 @@ def hook(kind: str, text: str) -> str:
     vendor, hooks = _NO_HOOKS.get(kind, ("", ""))
     is_vendors = vendor and f".{parts.hostname}".endswith(f".{vendor}")
     if is_vendors and not re.search(hooks, f"{parts.hostname}{parts.path}"):
-        raise Invalid(endpoint="This is not a webhook URL: copy the one that the tool shows.")
+        raise Invalid(endpoint="This is not a webhook URL. Copy the one that the tool shows.")
     return address
 
 
@@ -163,7 +163,7 @@ def phone(text: str, country: str | None) -> str:
     digits = re.sub(r"[\s().\-/\u2010-\u2015]", "", clean(text))
     digits = f"+{digits[2:]}" if digits.startswith("00") else digits
     if not re.fullmatch(r"\+?[0-9]+", digits, re.ASCII):
-        raise Invalid(phone_number="A phone number consists of digits.")
+        raise Invalid(phone_number="Enter a phone number using digits only.")
     if not digits.startswith("+"):
         digits = _abroad(digits, (country or "").strip().upper())
     if len(digits) - 1 not in PHONE_DIGITS:

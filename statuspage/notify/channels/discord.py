@@ -51,7 +51,7 @@ def message(news: Message, to: Recipient) -> Json:
         "fields": [
             {"name": label, "value": clipped(text, room, shown=escape)} for label, text in one.rows
         ]
-        + [{"name": "Change or stop", "value": one.manage_url}],
+        + [{"name": "Manage", "value": one.manage_url}],
         "footer": {"text": clipped(one.page_name, 200, shown=unmentioned)},
     }
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}

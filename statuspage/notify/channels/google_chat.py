@@ -38,7 +38,7 @@ def message(news: Message, to: Recipient) -> Json:
     widgets = [_paragraph(one.body, 9000)]
     for label, text in one.rows:
         widgets.append(_paragraph(text, one.room(14_000, 5000), before=f"<b>{label}</b><br>"))
-    links = ((one.link_label, one.link), ("Change or stop", one.manage_url))
+    links = ((one.link_label, one.link), ("Manage", one.manage_url))
     buttons = [{"text": text, "onClick": {"openLink": {"url": url}}} for text, url in links]
     widgets.append({"buttonList": {"buttons": buttons}})
     header = {

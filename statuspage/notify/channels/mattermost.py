@@ -35,7 +35,7 @@ def message(news: Message, to: Recipient) -> Json:
     one = chat_message(news, to)
     room = one.room(8000, 3000)
     said = "\n\n".join(filter(None, (escape(one.state), clipped(one.body, 5000, shown=escape))))
-    links = f"[{one.link_label}]({one.link}) · [Change or stop]({one.manage_url})"
+    links = f"[{one.link_label}]({one.link}) · [Manage]({one.manage_url})"
     attachment = {
         "fallback": clipped(f"{one.page_name}: {one.headline}", 300, shown=escape),
         "color": f"#{one.colour:06X}",

@@ -41,7 +41,7 @@ def message(news: Message, to: Recipient) -> Json:
     for label, text in one.rows:
         said = clipped(text, one.room(7000, 2500), shown=escape)
         blocks.append({"type": "section", "text": _marked(f"*{label}*\n{said}")})
-    links = f"<{one.link}|{one.link_label}> · <{one.manage_url}|Change or stop>"
+    links = f"<{one.link}|{one.link_label}> · <{one.manage_url}|Manage>"
     blocks.append({"type": "context", "elements": [_marked(links)]})
     text = clipped(f"{one.page_name}: {one.headline}. {one.state}", 500, shown=escape)
     return {"text": text, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}

@@ -51,7 +51,7 @@ def message(news: Message, to: Recipient) -> Json:
         "body": body,
         "actions": [
             {"type": "Action.OpenUrl", "title": one.link_label, "url": one.link},
-            {"type": "Action.OpenUrl", "title": "Change or stop", "url": one.manage_url},
+            {"type": "Action.OpenUrl", "title": "Manage", "url": one.manage_url},
         ],
     }
     kind = "application/vnd.microsoft.card.adaptive"

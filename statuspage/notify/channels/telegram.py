@@ -45,7 +45,7 @@ def message(news: Message, to: Recipient) -> Json:
     room = one.room(1600, 900)
     said = [f"<b>{_typed(one.headline, 300)}</b>", _typed(one.state, 200), _typed(one.body, 1700)]
     said += [f"<b>{label}</b>: {_typed(text, room)}" for label, text in one.rows]
-    links = ((one.link, one.link_label), (one.manage_url, "Change or stop"))
+    links = ((one.link, one.link_label), (one.manage_url, "Manage"))
     said.append(" · ".join(f'<a href="{escape(url)}">{label}</a>' for url, label in links))
     told: Json = {
         "chat_id": to.address,

@@ -83,7 +83,7 @@ def message(news: Message, to: Recipient) -> dict[str, str]:
     if news.kind is MessageKind.CONFIRMATION:
         return {
             "title": f"{GLYPHS['ok']} {clipped(news.page.name, MOST_HEADLINE)}",
-            "body": "From now on you are told here. Press to choose what you hear of.",
+            "body": "Notifications are on. Tap to choose which updates you get.",
             # Where the browser could not confirm by itself, this page has a button for it.
             "url": to.confirm_url,
             "manage": to.manage_url,

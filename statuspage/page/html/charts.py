@@ -99,7 +99,7 @@ def _label(days: Sequence[Day], blank: int, times: Times) -> str:
     marked = [day for day in days if day.parts]
     planned = [day for day in marked if day.worst is ComponentStatus.UNDER_MAINTENANCE]
     trouble = [day for day in marked if day.worst is not ComponentStatus.UNDER_MAINTENANCE]
-    parts = [f"{len(trouble)} with trouble" if trouble else "no trouble"]
+    parts = [f"{len(trouble)} with problems" if trouble else "no problems"]
     if planned:
         parts.append(f"{len(planned)} with maintenance only")
     if blank:
@@ -262,7 +262,7 @@ def line(one: MetricView, times: Times) -> Line:
         path=_path(one),
         last=last,
         span=None if one.y_axis_hidden else span,
-        label=words if one.y_axis_hidden else f"{words}; in 24 hours {told}",
+        label=words if one.y_axis_hidden else f"{words}; last 24 hours: {told}",
     )
 
 

@@ -81,13 +81,15 @@ def figures(one: IncidentView) -> list[tuple[str, str]]:
         return wording.brief(max(moment - one.started_at, timedelta(0)))
 
     said = "recorded later" if one.is_backfilled else until(one.told_at) if one.told_at else "–"
-    promised = f"{one.promises_kept} of {one.promises_made}" if one.promises_made else "none due"
-    return [
+    figures = [
         ("Detected after", until(one.detected_at) if one.detected_at else "not recorded"),
         ("First update after", said),
         ("Restored after", until(one.resolved_at) if one.resolved_at else "not yet"),
-        ("Promised updates on time", promised),
     ]
+    if one.promises_made:
+        promised = f"{one.promises_kept} of {one.promises_made}"
+        figures.append(("Promised updates on time", promised))
+    return figures
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def retracted(page: PageView, one: Retracted, times: Times) -> Rendering:
         page,
         times,
         path=f"/incidents/{one.id}",
-        title=f"Retracted: {one.name} · {page.name} status",
+        title=f"Withdrawn: {one.name} · {page.name} status",
         description=one.reason,
         status=HTTPStatus.GONE,
         incident=one,
@@ -167,7 +167,7 @@ def api(page: PageView, times: Times, examples: Mapping[str, str], newest: str |
         times,
         path="/api",
         title=f"API · {page.name} status",
-        description=f"Read the status of {page.name} with a program.",
+        description=f"The status of {page.name} as JSON.",
         examples=examples,
         newest=newest,
     )

@@ -35,7 +35,7 @@ OFFERED = (Channel.EMAIL, *HOOKS, Channel.TELEGRAM, Channel.SMS)
 STYLE = "subscribing.css"
 
 HELP = {
-    Channel.WEBHOOK: "We post JSON in Statuspage’s format to it, signed by Standard Webhooks.",
+    Channel.WEBHOOK: "We post JSON in Statuspage’s format, signed following Standard Webhooks.",
     Channel.SLACK: "In Slack: Apps, Incoming Webhooks, Add to Slack; copy the webhook URL.",
     Channel.TEAMS: "In Teams: the channel’s Workflows, “Post to a channel when a webhook request"
     " is received”; copy the URL.",
@@ -72,8 +72,8 @@ class FormValues:
 def wording(page: PageView) -> str:
     """What readers agree to. It is stored word for word with the address."""
     return (
-        f"I agree that {page.name} keeps this address to tell me what I chose, and for nothing"
-        " else. Every message has a link by which I leave; then the address is erased."
+        f"{page.name} uses this address only to send these updates. Unsubscribe any time; we then"
+        " delete it."
     )
 
 
@@ -99,7 +99,7 @@ def form(
         Times(page.zone, snapshot.at),
         path=f"{incident.path}/subscribe" if incident else "/subscribe",
         title=f"Subscribe · {what}",
-        description=f"Be told of what happens: {what}.",
+        description=f"Get updates about {what}.",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         more_style=STYLE,
         # An iPhone notifies only for what its manifest put on the Home Screen.
@@ -127,10 +127,10 @@ def asked(page: PageView, times: Times) -> Rendering:
         times,
         "One more step",
         (
-            "We have sent a message to this address. Follow the link in it to confirm.",
-            "Nothing came within a few minutes? Look among what your mail program thinks is"
-            " junk, or check the address and subscribe again.",
-            "An address that nobody confirms within two days is erased.",
+            "We sent you a message. Open the link in it to confirm.",
+            "No message after a few minutes? Check your spam folder, or check the address and"
+            " subscribe again.",
+            "We delete addresses that are not confirmed within two days.",
         ),
     )
 
@@ -141,7 +141,7 @@ def confirm(page: PageView, times: Times, one: Subscriber) -> Rendering:
         page,
         times,
         heading="Confirm your subscription",
-        words=f"{masked(one)} will hear from {page.name}.",
+        words=f"{masked(one)} will get updates from {page.name}.",
         button="Confirm",
         one=one,
     )
@@ -151,8 +151,8 @@ def confirmed(page: PageView, times: Times, manage_path: str) -> Rendering:
     return _said(
         page,
         times,
-        "You are subscribed",
-        ("We will tell you when something happens.",),
+        "You’re subscribed",
+        ("We’ll notify you when something happens.",),
         more=(manage_path, "Manage subscription"),
     )
 
@@ -168,7 +168,7 @@ def unsubscribe(
         page,
         times,
         heading="Unsubscribe",
-        words=f"{masked(one)} will hear nothing more from {page.name}. The address is erased.",
+        words=f"{masked(one)} will get no more updates from {page.name}. We delete the address.",
         button="Unsubscribe",
         one=one,
         more=(manage_path, "Change it instead") if manage_path else None,
@@ -180,8 +180,8 @@ def left(page: PageView, times: Times) -> Rendering:
     return _said(
         page,
         times,
-        "You are unsubscribed",
-        ("We have erased the address, and all that we kept with it.",),
+        "You’re unsubscribed",
+        ("We’ve deleted the address and everything stored with it.",),
         more=("/subscribe", "Subscribe again"),
     )
 
@@ -191,10 +191,10 @@ def ended(page: PageView, times: Times) -> Rendering:
     return _said(
         page,
         times,
-        "This link leads nowhere any more",
+        "This link no longer works",
         (
-            "The subscription has ended, was not confirmed within two days, or the link was cut"
-            " in two by a mail program.",
+            "The subscription has ended or was not confirmed within two days, or a mail program"
+            " cut off part of the link.",
         ),
         more=("/subscribe", "Subscribe"),
         status=HTTPStatus.NOT_FOUND,
@@ -231,7 +231,7 @@ def manage(
         Times(page.zone, snapshot.at),
         path=None,
         title=f"Your subscription · {page.name} status",
-        description="What you hear of.",
+        description="Manage your subscription.",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         more_style=STYLE,
         one=one,

@@ -16,10 +16,10 @@ _TONES = {
     Impact.CRITICAL: ComponentStatus.MAJOR_OUTAGE,
 }
 _VERBS = {
-    ComponentStatus.MAJOR_OUTAGE: ("is down", "are down"),
-    ComponentStatus.PARTIAL_OUTAGE: ("is partly down", "are partly down"),
-    ComponentStatus.DEGRADED_PERFORMANCE: ("works, but not well", "work, but not well"),
-    ComponentStatus.UNDER_MAINTENANCE: ("is under maintenance", "are under maintenance"),
+    ComponentStatus.MAJOR_OUTAGE: (" is down", " are down"),
+    ComponentStatus.PARTIAL_OUTAGE: (": partial outage", ": partial outage"),
+    ComponentStatus.DEGRADED_PERFORMANCE: (": degraded performance", ": degraded performance"),
+    ComponentStatus.UNDER_MAINTENANCE: (" is under maintenance", " are under maintenance"),
 }
 _NAMED_AT_MOST = 3
 
@@ -46,7 +46,9 @@ def banner(
         first = active[0]
         return Banner(
             tone=ComponentStatus.UNDER_MAINTENANCE,
-            headline=first.name if len(active) == 1 else f"{len(active)} maintenances in progress",
+            headline=first.name
+            if len(active) == 1
+            else f"{len(active)} maintenance windows in progress",
             since=min(one.started_at for one in active),
             trouble="Scheduled maintenance",
             rest=rest,
@@ -109,8 +111,8 @@ def _besides(components: Sequence[ComponentView]) -> str:
     """What no open incident speaks for, so that its trouble is not taken for theirs."""
     tone = worst(one.status for one in components)
     if any(one.status is not tone for one in components):
-        return f"Also, {len(components)} other components are affected."
-    return f"Also, {_names(components)} {_VERBS[tone][len(components) > 1]}."
+        return f"{len(components)} other components are also affected."
+    return f"Also affected: {_names(components)} ({tone.label.lower()})."
 
 
 def _of_components(troubled: Sequence[ComponentView], tone: ComponentStatus, rest: str) -> Banner:
@@ -118,11 +120,11 @@ def _of_components(troubled: Sequence[ComponentView], tone: ComponentStatus, res
     lesser = len(troubled) - len(worst_ones)
     if lesser:
         others = "component is" if lesser == 1 else "components are"
-        rest = f"{lesser} other {others} affected less. {rest}".strip()
+        rest = f"{lesser} other {others} less affected. {rest}".strip()
     since: list[datetime] = [one.since for one in worst_ones if one.since is not None]
     return Banner(
         tone=tone,
-        headline=f"{_names(worst_ones)} {_VERBS[tone][len(worst_ones) > 1]}",
+        headline=f"{_names(worst_ones)}{_VERBS[tone][len(worst_ones) > 1]}",
         since=min(since, default=None),
         trouble=tone.label,
         rest=rest,

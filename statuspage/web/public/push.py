@@ -158,12 +158,12 @@ def _invalid(invalid: Invalid) -> ResponseReturnValue:
 
 @bp.errorhandler(NoPageError)
 def _not_ready(_error: NoPageError) -> ResponseReturnValue:
-    return _refuse("There is no page yet.", 503)
+    return _refuse("This status page is not set up yet.", 503)
 
 
 @bp.errorhandler(429)
 def _too_many(_error: Exception) -> ResponseReturnValue:
-    response, status = _refuse("This was asked very often from here. Try again in an hour.", 429)
+    response, status = _refuse("Too many requests from your network. Try again in an hour.", 429)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response, status
 
@@ -204,11 +204,11 @@ def manifest() -> ResponseReturnValue:
 def _read(shape: type[Shape]) -> Shape:
     """What was sent. Raises `Invalid` for another shape, or where another site sends it."""
     if is_cross_site():
-        raise Invalid(subscription="Subscribe from the page itself.")
+        raise Invalid(subscription="Subscribe on the status page itself.")
     try:
         return shape.model_validate(request.get_json(silent=True))
     except ValidationError:
-        raise Invalid(subscription="This is no subscription of a browser.") from None
+        raise Invalid(subscription="This is not a browser subscription.") from None
 
 
 def _check_reachable(browser: Browser) -> None:

@@ -106,7 +106,7 @@ def _entry(document: Json, path: str, method: str, told: Json) -> Entry:
         body=_fields(document, _schema(told.get("requestBody", {}))),
         success=code,
         answer=tuple(replace(one, is_required=False) for one in _fields(document, schema)),
-        answer_heading="Answer: a list of" if schema.get("type") == "array" else "Answer",
+        answer_heading="Response: a list of" if schema.get("type") == "array" else "Response",
     )
 
 

@@ -46,10 +46,12 @@ def contact() -> Contact:
     sent = request.form
     channel = next((one for one in offered() if one.value == sent.get("channel")), None)
     if channel is None:
-        raise Invalid(channel="Choose how you want to be told.")
+        raise Invalid(channel="Choose how we should notify you.")
     match channel:
         case Channel.EMAIL:
-            return Contact.of(channel, sent.get("email", ""))
+            if not sent.get("email", "").strip():
+                raise Invalid(email="Enter your e-mail address.")
+            return Contact.of(channel, sent["email"])
         case Channel.SMS:
             number, country = sent.get("phone_number", ""), sent.get("phone_country")
             return Contact.of(channel, number, country=country)
@@ -81,7 +83,7 @@ def chosen(sent: MultiDict[str, str]) -> list[Component]:
         if one.public_id in ids or (one.group and one.group.public_id in groups)
     ]
     if not found and sent.get("scope") == "some":
-        raise Invalid(scope="Tick what you want to hear of, or choose everything.")
+        raise Invalid(scope="Choose at least one component, or choose everything.")
     return found
 
 
@@ -90,7 +92,7 @@ def wants(sent: MultiDict[str, str]) -> NotifyOn:
     try:
         return NotifyOn(sent.get("wants", NotifyOn.EVERY.value))
     except ValueError:
-        raise Invalid(wants="Choose how much you want to hear.") from None
+        raise Invalid(wants="Choose which updates you want.") from None
 
 
 def _language() -> str:

@@ -136,7 +136,7 @@ def subscribe() -> ResponseReturnValue:
     if is_cross_site():
         return _refuse(
             "This form came from another site",
-            "Nothing was saved. Subscribe from this page itself.",
+            "Nothing was saved. Use the form on this page.",
             HTTPStatus.FORBIDDEN,
         )
     asked = redirect(url_for(".asked"), 303)
@@ -319,7 +319,7 @@ def export(token: str) -> ResponseReturnValue:
 
 _SAID = {
     "saved": "Saved.",
-    "started": "We send to it again.",
+    "started": "Resumed. We’ll send messages again.",
 }
 
 
@@ -369,16 +369,16 @@ def database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
     db.session.remove()
     return error_response(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "We cannot reach our own records at the moment. Nothing was changed; try again soon.",
+        "We can’t reach our database right now. Nothing was changed.",
     )
 
 
 @bp.errorhandler(429)
 def too_many(_error: HTTPException) -> ResponseReturnValue:
     response = _refuse(
-        "Please wait a little",
-        "This form was sent very often from here, or for this address. Nothing was saved; try"
-        " again in an hour.",
+        "Too many attempts",
+        "There were too many attempts from your network or for this address. Nothing was saved;"
+        " try again in an hour.",
         HTTPStatus.TOO_MANY_REQUESTS,
     )
     response.headers["Retry-After"] = "3600"
