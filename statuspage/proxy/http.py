@@ -1,4 +1,4 @@
-"""A request as the front understood it, and the few answers that are the front's own."""
+"""A parsed request, and the few responses that the proxy makes itself."""
 
 from http import HTTPStatus
 from typing import TypeAlias
@@ -57,20 +57,20 @@ class Request:
 
     @property
     def id(self) -> str:
-        """What its log lines here and in the web process have in common."""
+        """The request id, the same in the log lines of the proxy and of the web process."""
         if not self._id:
             self._id = taken(self.fields.get(_ID, b"").decode("latin-1"))
         return self._id
 
     @property
     def is_personal(self) -> bool:
-        """Whether it comes from the desk or changes something: public pages set no cookie."""
+        """Whether it comes from the admin or changes something: public pages set no cookie."""
         is_reading = self.method == b"GET" or self.method == b"HEAD"
         return not is_reading or b"cookie" in self.fields or b"authorization" in self.fields
 
     @property
     def key(self) -> Key | None:
-        """What a stored answer to it is found by; None where none may be used."""
+        """The key of its cached response; None if none may be used."""
         fields = self.fields
         is_reading = self.method == b"GET" or self.method == b"HEAD"
         if not is_reading or self.body or b"authorization" in fields or b"range" in fields:

@@ -86,9 +86,8 @@ class Limits:
         self.max_held_bytes = MAX_HELD_BYTES
         self.network_share = NETWORK_SHARE if by_network else 1
         self._queues: dict[str, dict[Client, int]] = {}
-        """By network, oldest first: each connection and its progress when it was queued."""
-        self._networks: dict[str, None] = {}
-        """Networks with connections, the one looked at longest ago first."""
+        """By network, the one looked at longest ago first: its connections, oldest first, each
+        with its progress when it was queued."""
         self.connections: dict[Client, None] = {}
         self.held_bytes = 0
         self._held_by_network: Counter[str] = Counter()
@@ -96,7 +95,6 @@ class Limits:
     def add(self, client: Client) -> bool:
         """Admit a connection; False where there is no room and nothing to end for it."""
         queue = self._queues.setdefault(client.network, {})
-        self._networks.setdefault(client.network)
         self.connections[client] = None
         queue[client] = client.progress
         if len(queue) > self.max_connections // self.network_share:
@@ -113,7 +111,6 @@ class Limits:
             queue.pop(client, None)
             if not queue:
                 del self._queues[client.network]
-                self._networks.pop(client.network, None)
 
     def hold(self, client: Client, size: int) -> None:
         """Count `size` more bytes (or fewer) that this connection holds."""
@@ -134,9 +131,9 @@ class Limits:
         return True
 
     def _end_oldest_of_any(self, newcomer: Client, *, unfinished: bool = False) -> bool:
-        for network in list(islice(self._networks, MAX_EVICTION_TRIES)):
+        for network in list(islice(self._queues, MAX_EVICTION_TRIES)):
             # To the end of the line, so that each network is asked in turn.
-            self._networks[network] = self._networks.pop(network)
+            self._queues[network] = self._queues.pop(network)
             if self._end_oldest(network, newcomer, unfinished=unfinished):
                 return True
         return False

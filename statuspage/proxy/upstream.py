@@ -1,7 +1,7 @@
-"""Asking the web process behind the front, over a Unix socket, one connection a question.
+"""Requests to the web process over a Unix socket, one connection per request.
 
-A connection of its own costs a tenth of a millisecond and spares every doubt about
-what a broken one had already done.
+A new connection costs a tenth of a millisecond. A kept one that breaks would leave open what
+the web process had already done.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ from httptools import HttpParserError, HttpResponseParser
 from statuspage.proxy.http import HOP_BY_HOP
 
 CHUNK_BYTES = 256 * 1024
-CONNECT_S = 5.0
+CONNECT_TIMEOUT_S = 5.0
 
 
 class UpstreamError(Exception):
-    """The web process did not answer, or not to the end."""
+    """The web process sent no response, or not all of it."""
 
 
 class Response:
-    """What the web process answers; the body is read piece by piece."""
+    """A response of the web process; the body is read piece by piece."""
 
     def __init__(self, stream: asyncio.StreamReader, *, is_bodiless: bool) -> None:
         self._stream = stream
@@ -100,7 +100,7 @@ class Upstream:
     @asynccontextmanager
     async def ask(self, head: bytes, body: bytes = b"") -> AsyncIterator[Response]:
         """The reply to a complete request. Raises `BackError`, `OSError`, `TimeoutError`."""
-        async with asyncio.timeout(CONNECT_S):
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
             stream, writer = await asyncio.open_unix_connection(self._socket)
         try:
             writer.write(head + body)
