@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 
+import hypothesis
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -25,8 +26,8 @@ from statuspage.config import Settings
 from statuspage.db import db, migrate
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor
-from tests import made_once, servers
-from tests.apps import create_app
+from tests.helpers import made_once, servers
+from tests.helpers.apps import create_app
 
 SECRET = "only-for-tests-and-nothing-else"
 REQUIRE_ALL = "STATUSPAGE_REQUIRE_ALL"
@@ -47,6 +48,11 @@ def _keep_files_in_memory():
     memory = Path("/dev/shm")
     if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 * 1024**3:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+
+
+# The same examples in each run: a failure of the suite is a failure of the change.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("same")
 
 
 # The same algorithm at its least cost: a tenth of all tests sign somebody in.

@@ -8,7 +8,7 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
 from statuspage.domain.staff import members as staff
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
-from tests.public import site
+from tests.helpers import site
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.staff import members as staff
 from statuspage.notify import deliveries, dispatcher
 from statuspage.notify.deliveries import Delivery, DeliveryState
-from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
+from tests.helpers.apps import create_app
 
 PASSPHRASE = "correct horse battery"
 PUBLIC = (

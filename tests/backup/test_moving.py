@@ -8,8 +8,8 @@ from statuspage.config import Settings
 from statuspage.db import db, migrate
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from tests.apps import create_app
 from tests.conftest import SECRET, on_sqlite
+from tests.helpers.apps import create_app
 
 NEVER = "postgresql://postgres@127.0.0.1:1/nowhere"
 

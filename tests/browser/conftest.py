@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from statuspage import clock
-from tests.public import site
+from tests.helpers import site
 
 
 @pytest.fixture(scope="session")

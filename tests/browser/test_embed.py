@@ -15,9 +15,9 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
-from tests.browser.barriers import barriers
-from tests.domain import let_time_pass
-from tests.public import site
+from tests.helpers import site
+from tests.helpers.accessibility import barriers
+from tests.helpers.domain import let_time_pass
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Shop</title>

@@ -6,8 +6,8 @@ from playwright.sync_api import expect
 from statuspage.domain.components import verbs as components
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
-from tests.browser.barriers import barriers
-from tests.public import site
+from tests.helpers import site
+from tests.helpers.accessibility import barriers
 
 SECOND_LOOK_MS = 40_000
 """Longer than a page waits before it asks for news."""

@@ -5,16 +5,11 @@ What depends on the engine, on two sessions or on a commit asks for `app` instea
 
 import pytest
 from flask import Flask
-from hypothesis import settings
 
 from statuspage.db import db
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from tests.domain import AT
-
-# The same examples in each run: a failure of the suite is a failure of the change.
-settings.register_profile("same", derandomize=True, deadline=None, database=None)
-settings.load_profile("same")
+from tests.helpers.domain import AT
 
 
 @pytest.fixture(scope="session")

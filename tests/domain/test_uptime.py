@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from statuspage.config import PROJECT
 from statuspage.domain import uptime
 from statuspage.domain.claims import Claim, Span, effective, in_force_since, intervals
 from statuspage.domain.components import claims_store
@@ -21,10 +21,20 @@ from statuspage.domain.incidents.models import Moment
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.uptime import Window
 from statuspage.errors import Invalid
-from tests.domain import ANNA, AT, DEGRADED, HOUR, MAINTENANCE, MAJOR, MINUTE, OPERATIONAL, PARTIAL
+from tests.helpers.domain import (
+    ANNA,
+    AT,
+    DEGRADED,
+    HOUR,
+    MAINTENANCE,
+    MAJOR,
+    MINUTE,
+    OPERATIONAL,
+    PARTIAL,
+)
 
 UTC_ZONE = ZoneInfo("UTC")
-SAMPLES = Path(__file__).parent.parent / "samples" / "uptime" / "cases.jsonl"
+SAMPLES = PROJECT / "tests/samples/uptime/cases.jsonl"
 CASES = [json.loads(line) for line in SAMPLES.read_text().splitlines()]
 
 

@@ -14,8 +14,8 @@ from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.notify import message as news
 from statuspage.notify.channels.base import ChannelSender
-from tests import told as rows
 from tests.conftest import SECRET
+from tests.helpers import told as rows
 
 DOWN = Claim(ComponentStatus.PARTIAL_OUTAGE)
 

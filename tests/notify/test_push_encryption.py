@@ -5,7 +5,7 @@ from datetime import timedelta
 from statuspage.domain.subscribers.push_keys import Access
 from statuspage.domain.subscribers.push_subscriptions import unpacked
 from statuspage.notify.push_encryption import authorization, encrypt
-from tests.notify.push_service import FakeBrowser, claims
+from tests.helpers.push_service import FakeBrowser, claims
 
 
 def test_the_example_of_rfc_8291_is_met_to_the_byte_and_read_again():

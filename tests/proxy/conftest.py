@@ -3,7 +3,7 @@
 import pytest
 
 from statuspage.proxy import cache as kept
-from tests.proxy.parts import Behind, Running
+from tests.helpers.proxy import Behind, Running
 
 
 @pytest.fixture

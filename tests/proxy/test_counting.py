@@ -6,7 +6,7 @@ import pytest
 
 from statuspage.observability.metrics import PAGE_REQUESTS, PASSED_ON, SERVED_AGE_SECONDS
 from statuspage.proxy import cache as kept
-from tests.proxy.parts import until
+from tests.helpers.proxy import until
 
 
 @pytest.fixture

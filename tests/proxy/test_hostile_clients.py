@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 
 from statuspage.proxy import limits
-from tests.proxy.parts import rest, until
+from tests.helpers.proxy import rest, until
 
 CHUNKED = b"POST /desk HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNFINISHED = b"POST /desk HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"

@@ -16,8 +16,8 @@ from statuspage.domain.tokens import Scope
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
 from statuspage.observability import logging as logs
-from tests.admin.conftest import Browser
 from tests.conftest import SECRET, on_sqlite
+from tests.web.admin.conftest import Browser
 
 TABLE = (PROJECT / "docs" / "security.md").read_text()
 ROWS = re.findall(r"^\| ([\d., ]+) \| (.+) \| (.+) \|$", TABLE, re.M)

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import on_sqlite
-from tests.public import site
+from tests.helpers import site
 
 pytestmark = on_sqlite
 

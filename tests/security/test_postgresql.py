@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import on_postgresql
-from tests.public import site
+from tests.helpers import site
 
 pytestmark = on_postgresql
 

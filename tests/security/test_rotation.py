@@ -12,8 +12,8 @@ from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel, Contact
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
-from tests.admin.conftest import Browser
 from tests.conftest import SECRET, on_sqlite
+from tests.web.admin.conftest import Browser
 
 pytestmark = on_sqlite
 

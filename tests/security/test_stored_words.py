@@ -25,8 +25,8 @@ from statuspage.notify import email_examples, message
 from statuspage.notify.channels import email
 from statuspage.notify.message import MessageKind
 from tests.conftest import on_sqlite
-from tests.mirror.conftest import a_mirror, bring
-from tests.public import site
+from tests.export.conftest import a_mirror, bring
+from tests.helpers import site
 
 pytestmark = on_sqlite
 

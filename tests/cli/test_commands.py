@@ -1,0 +1,105 @@
+"""Commands for operators."""
+
+import pytest
+
+from statuspage.domain import events
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff import second_factor, totp
+from tests.conftest import SECRET, on_sqlite
+from tests.helpers.apps import create_app
+
+
+@pytest.fixture
+def flask(app):
+    """`flask("staff create …", stdin)` as an operator types it."""
+
+    def run(line: str, stdin: str = ""):
+        return app.test_cli_runner().invoke(args=line.split(), input=stdin)
+
+    return run
+
+
+def test_the_first_owner_is_created_from_the_command_line(flask, committed):
+    result = flask(
+        "staff create Ada@Example.com --role owner --password-stdin", "correct horse battery\n"
+    )
+    assert (result.exit_code, result.output) == (0, "ada@example.com is on the team as owner.\n")
+    with committed():
+        member = staff.authenticate("ada@example.com", "correct horse battery")
+        assert member is not None
+        assert member.role is staff.Role.OWNER
+
+
+@pytest.mark.parametrize(
+    "line, stdin, sentence",
+    [
+        (
+            "staff create ada@example.com --role editor --password-stdin",
+            "short\n",
+            "Error: Use at least 12 characters.\n",
+        ),
+        (
+            "staff create ada@example.com --role owner --password-stdin",
+            "passwordpassword\n",
+            "Error: This is a common password, so attackers try it first. Choose another one.\n",
+        ),
+        ("staff create ada --role editor", "", "Error: Enter an e-mail address.\n"),
+        (
+            "staff link nobody@example.com",
+            "",
+            "Error: No one on the team has this address.\n",
+        ),
+    ],
+)
+def test_a_command_that_can_not_be_done_says_why(flask, committed, line, stdin, sentence):
+    result = flask(line, stdin)
+    assert (result.exit_code, result.output) == (1, sentence)
+    with committed():
+        assert staff.listed() == []
+
+
+def test_a_link_from_the_command_line_signs_in_once(flask, client):
+    flask("staff create ada@example.com --role viewer")
+    address = flask("staff link ada@example.com").output.strip()
+    assert address.startswith("https://status.example.com/admin/sign-in/")
+    path = address.removeprefix("https://status.example.com")
+    assert client.get(path).status_code == 200
+
+
+def test_an_operator_lets_somebody_back_in_who_lost_the_phone(flask, committed, at):
+    flask("staff create ada@example.com --role owner")
+    with committed():
+        ada = staff.with_email("ada@example.com")
+        second_factor.set_up(ada, keys=[SECRET], at=at)
+        secret = second_factor.secret_to_confirm(ada, keys=[SECRET], at=at)
+        code = totp.code(secret, totp.step_at(at))
+        second_factor.confirm(ada, code, keys=[SECRET], by=ada.actor, at=at)
+    said = flask("staff reset-second-factor Ada@Example.com")
+    assert said.output == (
+        "The second factor of ada@example.com is off; their password alone signs them in.\n"
+    )
+    with committed():
+        assert second_factor.who_has_one() == set()
+        event = events.latest(1)[0]
+        assert (event.kind, event.actor_name) == ("staff.second_factor_off", "Command line")
+    again = flask("staff reset-second-factor ada@example.com")
+    assert (again.exit_code, again.output) == (1, "Error: ada has no second factor.\n")
+
+
+@on_sqlite
+def test_every_command_says_in_one_sentence_that_the_database_is_away(settings, tmp_path):
+    away = {"database_url": "postgresql+psycopg://postgres:hidden@127.0.0.1:1/nowhere"}
+    app = create_app(settings.model_copy(update=away), watch=False)
+    (tmp_path / "some.backup").touch()
+    for line in ("staff link ada@example.com", "token list", f"mirror {tmp_path}/copy",
+                 f"backup {tmp_path}/new.backup", f"restore {tmp_path}/some.backup",
+                 f"db move sqlite:///{tmp_path}/moved.db"):  # fmt: skip
+        ended = app.test_cli_runner().invoke(args=line.split())
+        assert (ended.exit_code, ended.output.count("\n")) == (1, 1), (line, ended.output)
+        assert "Connection refused" in ended.output
+        assert "hidden" not in ended.output
+
+
+@on_sqlite
+def test_where_no_mirror_is_set_up_its_status_says_so(flask):
+    assert flask("mirror --status").output == "No export is set up (STATUSPAGE_MIRROR).\n"

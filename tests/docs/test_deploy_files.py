@@ -1,0 +1,158 @@
+"""What is shipped for servers agrees with the program: parts, settings, ports, users."""
+
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+import requests
+import yaml
+
+from statuspage.cli.processes import PARTS
+from statuspage.config import PROJECT, Settings
+from tests.helpers.nginx import free_port, nginx
+
+DEPLOY = PROJECT / "deploy"
+SHIPPED = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
+
+
+def manifests():
+    return list(yaml.safe_load_all((DEPLOY / "kubernetes" / "statuspage.yaml").read_text()))
+
+
+def started_by_systemd():
+    units = (DEPLOY / "systemd").glob("*.service")
+    return [path for path in units if " -m statuspage" in path.read_text()]
+
+
+def services():
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_only_settings_that_exist_are_named(path):
+    known = {f"STATUSPAGE_{name.upper()}" for name in Settings.model_fields}
+    assert set(re.findall(r"STATUSPAGE_[A-Z_0-9]+", path.read_text())) <= known
+
+
+def test_every_part_that_is_started_exists_and_none_is_forgotten():
+    units = [path.read_text() for path in (DEPLOY / "systemd").glob("*.service")]
+    commands = re.findall(r"^ExecStart=.* -m statuspage(.*)$", "".join(units), re.M)
+    of_units = {part for command in commands for part in command.split()}
+    of_compose = {part for one in services().values() for part in one.get("command", [])}
+    of_kubernetes = {
+        part
+        for one in manifests()
+        if one["kind"] == "Deployment"
+        for part in one["spec"]["template"]["spec"]["containers"][0]["args"]
+    }
+    assert of_units == of_kubernetes == set(PARTS)
+    assert of_compose - {"redis-server", "--appendonly", "yes"} == set(PARTS)
+
+
+def test_the_image_has_what_the_program_needs_and_no_root():
+    text = (DEPLOY / "Containerfile").read_text()
+    copied = re.findall(r"^COPY ((?:[\w./]+ )+)[\w./]+$", text, re.M)
+    for name in " ".join(copied).split():
+        assert (PROJECT / name).exists(), name
+    needed = ("app.py", "statuspage", "migrations", "templates", "static")
+    assert set(needed) <= set(" ".join(copied).split())
+    (user,) = re.findall(r"^USER (\d+)$", text, re.M)
+    for one in manifests():
+        if one["kind"] == "Deployment":
+            assert one["spec"]["template"]["spec"]["securityContext"]["runAsUser"] == int(user)
+    assert re.search(r"^EXPOSE 8000$", text, re.M)
+
+
+def test_no_name_that_kubernetes_gives_to_a_service_is_taken_for_a_setting():
+    """It tells each pod of the Service `statuspage` as STATUSPAGE_PORT=tcp://…"""
+    for one in manifests():
+        if one["kind"] == "Deployment":
+            assert one["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+def test_nobody_is_killed_before_they_gave_back_what_they_send():
+    """The group waits 12 seconds for its processes."""
+    assert services()["worker"]["stop_grace_period"] == "15s"
+    for one in manifests():
+        if one["kind"] == "Deployment":
+            pod = one["spec"]["template"]["spec"]
+            assert pod.get("terminationGracePeriodSeconds", 30) >= 15
+    for path in started_by_systemd():
+        assert "TimeoutStopSec=15" in path.read_text()
+
+
+def test_systemd_does_not_call_it_a_failure_when_it_stops_us():
+    for path in started_by_systemd():
+        assert f"SuccessExitStatus={128 + signal.SIGTERM}\n" in path.read_text()
+
+
+def test_nothing_that_is_shipped_shows_the_demo_or_gives_up_starting():
+    of_settings = {one["data"]["STATUSPAGE_DEMO"] for one in manifests() if "data" in one}
+    named = "STATUSPAGE_DEMO=0"
+    assert of_settings == {"0"}
+    assert named in (DEPLOY / "example.env").read_text()
+    (run,) = re.findall(
+        r"^podman run .*(?:\n  .*)*", (PROJECT / "docs/deploying.md").read_text(), re.M
+    )
+    assert named in run
+    for path in started_by_systemd():
+        assert "StartLimitIntervalSec=0" in path.read_text()
+
+
+def test_the_nightly_backup_is_one_of_the_page():
+    page, backup = (
+        (DEPLOY / "systemd" / f"{name}.service").read_text()
+        for name in ("statuspage", "statuspage-backup")
+    )
+    for field in ("User", "WorkingDirectory", "EnvironmentFile", "Environment"):
+        found = rf"^{field}=(.*)$"
+        assert re.findall(found, page, re.M) == re.findall(found, backup, re.M), field
+
+
+def test_where_parts_run_apart_the_backup_may_write_the_folder_that_it_is_given():
+    worker = (DEPLOY / "systemd" / "statuspage-worker.service").read_text()
+    fields = re.findall(r"^(?:Environment|StateDirectory)=.*$", worker, re.M)
+    text = "\n".join(["[Service]", *fields, ""]).replace("\n", r"\n")
+    assert f"printf '{text}'" in (PROJECT / "docs" / "deploying.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "path", ["deploy/nginx/compose.conf", "deploy/nginx/published.conf", "docs/serving.md"]
+)
+def test_nginx_does_not_tell_its_version_and_makes_nobody_wait_in_line(path):
+    text = (PROJECT / path).read_text()
+    assert "server_tokens off;" in text
+    assert "proxy_cache_lock on" not in text
+    assert "proxy_cache_path" not in text or "inactive=24h" in text
+
+
+def test_the_documented_redirect_leads_to_our_own_name_and_sends_no_token_on(tmp_path):
+    text = (PROJECT / "docs" / "deploying.md").read_text()
+    example = re.search(r"^```nginx\n(.*?)^```", text, re.M | re.S)[1]
+    port = free_port()
+    plain = example.partition("server {\n    listen 443")[0].replace("80;", f"127.0.0.1:{port};")
+    with nginx(plain, tmp_path, port) as url:
+        answer = requests.get(f"{url}/history?page=2", allow_redirects=False)
+        assert answer.headers["Location"] == "https://status.example.com/history?page=2"
+        assert answer.headers["Server"] == "nginx"
+        assert requests.get(f"{url}/v1/pages", allow_redirects=False).status_code == 403
+
+
+def test_nginx_takes_the_configuration_of_the_compose_file(tmp_path):
+    if not shutil.which("nginx"):
+        pytest.skip("nginx is not installed: its configuration is not checked.")
+    text = (DEPLOY / "nginx" / "compose.conf").read_text()
+    # Groups that are restarted in turn must not be left alone for what they were a moment ago.
+    hosts = re.findall(r"server ([\w-]+):8000 max_fails=0;", text)
+    assert hosts == [name for name in services() if name.startswith("web-")]
+    # Names of the compose network are known inside of it only.
+    text = re.sub(r"server [\w-]+:8000 ", "server 127.0.0.1:8000 ", text)
+    text = text.replace("/var/cache/nginx/status", str(tmp_path / "cache"))
+    text = text.replace("listen 80;", f"listen unix:{tmp_path}/nginx.sock;")
+    whole = f"pid {tmp_path}/nginx.pid; events {{}} http {{ access_log off; {text} }}"
+    (tmp_path / "nginx.conf").write_text(whole)
+    command = ["nginx", "-t", "-c", str(tmp_path / "nginx.conf"), "-p", str(tmp_path)]
+    checked = subprocess.run([*command, "-e", "stderr"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr

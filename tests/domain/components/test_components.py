@@ -1,0 +1,172 @@
+"""Components and groups: what customers know, in the order staff gave it."""
+
+from datetime import date
+
+import pytest
+
+from statuspage.db import db
+from statuspage.domain import events
+from statuspage.domain.claims import Claim, effective
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.errors import Invalid
+from tests.helpers.domain import ANNA, AT, DEGRADED, HOUR, MAJOR, OPERATIONAL
+
+
+def stands(component, at):
+    rows = claims_store.claims_since(AT - HOUR)
+    return effective([row.span for row in rows if row.component_id == component.id], at)
+
+
+def added(name, group=None):
+    return components.add_component(name, group=group, by=ANNA, at=AT)
+
+
+def group(name):
+    return components.add_group(name, by=ANNA, at=AT)
+
+
+def test_a_new_component_is_operational_and_last(payments, search):
+    assert components.listed() == [payments, search]
+    assert [payments.position, search.position] == [1, 2]
+    assert stands(payments, AT) == OPERATIONAL
+    assert components.get(payments.public_id) is payments
+    assert (payments.full_name, len(payments.public_id)) == ("Payments", 12)
+
+
+def test_groups_and_single_components_share_one_order(payments):
+    cards = group("Cards")
+    assert cards.position == 2
+    visa, mastercard = added("Visa", cards), added("Mastercard", cards)
+    assert [visa.position, mastercard.position] == [1, 2]
+    assert visa.full_name == "Cards - Visa"
+    assert added("Search").position == 3
+
+
+@pytest.mark.parametrize("name", ["", " \x00\t", "x" * 256])
+def test_a_component_or_group_without_a_good_name_is_refused(session, name):
+    with pytest.raises(Invalid) as invalid:
+        added(name)
+    assert invalid.value.errors.keys() == {"name"}
+    with pytest.raises(Invalid):
+        group(name)
+    assert components.listed() == components.groups() == events.latest(10) == []
+
+
+def test_an_edited_component_keeps_its_address_and_its_history(payments):
+    cards = group("Cards")
+    claims_store.set_status(payments, MAJOR, by=ANNA, at=AT)
+    before = payments.public_id
+    components.edit_component(
+        payments,
+        by=ANNA,
+        at=AT + HOUR,
+        name=" Card payments\x07 ",
+        description=" ",
+        group=cards,
+        start_date=date(2026, 1, 1),
+        showcase=False,
+        only_show_if_degraded=True,
+    )
+    db.session.expire_all()
+    assert (payments.public_id, payments.full_name) == (before, "Cards - Card payments")
+    assert (payments.description, payments.start_date) == (None, date(2026, 1, 1))
+    assert (payments.showcase, payments.only_show_if_degraded) == (False, True)
+    assert stands(payments, AT + HOUR) == MAJOR
+
+
+def test_staff_arrange_the_page_and_its_groups(payments, search):
+    cards, mail = group("Cards"), group("Mail")
+    visa = added("Visa", cards)
+    components.arrange(
+        [mail, visa, cards],
+        {cards: [search], mail: [payments]},
+        by=ANNA,
+        at=AT,
+    )
+    db.session.flush()
+    db.session.expire_all()
+    assert [one.name for one in components.groups()] == ["Mail", "Cards"]
+    assert {one.full_name: one.position for one in components.listed()} == {
+        "Visa": 2,
+        "Cards - Search": 1,
+        "Mail - Payments": 1,
+    }
+    assert events.latest(1)[0].kind == "components.arranged"
+
+
+def test_a_component_stands_in_one_place_only(payments):
+    cards = group("Cards")
+    before = events.revision()
+    with pytest.raises(Invalid):
+        components.arrange([payments, cards], {cards: [payments]}, by=ANNA, at=AT)
+    assert (payments.group, events.revision()) == (None, before)
+
+
+def test_a_dissolved_group_leaves_its_components_at_the_end(payments):
+    cards = group("Cards")
+    visa, mastercard = added("Visa", cards), added("Mastercard", cards)
+    components.archive(mastercard, by=ANNA, at=AT)
+    components.remove_group(cards, by=ANNA, at=AT)
+    db.session.flush()
+    db.session.expire_all()
+    assert components.groups() == []
+    assert components.listed(archived=True) == [payments, visa, mastercard]
+    assert len({one.position for one in components.listed(archived=True)}) == 3
+    assert visa.full_name == "Visa"
+
+
+def test_an_archived_component_leaves_the_page_and_nothing_claims_it(payments, search):
+    incident = incidents.open_incident(
+        "Outage",
+        status=IncidentStatus.INVESTIGATING,
+        body="Looking.",
+        claims={payments: MAJOR, search: DEGRADED},
+        by=ANNA,
+        at=AT,
+    )
+    components.archive(payments, by=ANNA, at=AT + HOUR)
+    assert components.listed() == [search]
+    assert stands(payments, AT + HOUR) == OPERATIONAL
+    assert stands(payments, AT) == MAJOR
+    incidents.post_update(
+        incident,
+        status=IncidentStatus.RESOLVED,
+        body="Over.",
+        claims={},
+        by=ANNA,
+        at=AT + 2 * HOUR,
+    )
+    components.restore(payments, by=ANNA, at=AT + 3 * HOUR)
+    assert components.listed() == [payments, search]
+    assert stands(payments, AT + 3 * HOUR) == OPERATIONAL
+
+
+def test_a_status_set_by_hand_stands_until_it_is_taken_away(payments):
+    claim = Claim(ComponentStatus.PARTIAL_OUTAGE, None, "EU")
+    claims_store.set_status(payments, claim, by=ANNA, at=AT)
+    assert claims_store.standing(payments) == claim
+    event = events.latest(1)[0]
+    assert (event.kind, event.data["scope"], event.notify) == ("component.status_set", "EU", True)
+    claims_store.set_status(payments, OPERATIONAL, by=ANNA, at=AT + HOUR)
+    assert claims_store.standing(payments) is None
+    assert (stands(payments, AT), stands(payments, AT + HOUR)) == (claim, OPERATIONAL)
+
+
+@pytest.mark.parametrize("claim", [OPERATIONAL, DEGRADED], ids=str)
+def test_setting_the_same_status_again_is_no_news(payments, claim):
+    claims_store.set_status(payments, claim, by=ANNA, at=AT)
+    before = events.revision()
+    claims_store.set_status(payments, claim, by=ANNA, at=AT + HOUR)
+    assert events.revision() == before
+
+
+def test_a_scope_that_is_too_long_is_refused(payments):
+    with pytest.raises(Invalid) as invalid:
+        claims_store.set_status(
+            payments, Claim(ComponentStatus.MAJOR_OUTAGE, None, "x" * 121), by=ANNA, at=AT
+        )
+    assert invalid.value.errors.keys() == {"scope"}
+    assert claims_store.standing(payments) is None

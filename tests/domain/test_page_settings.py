@@ -1,0 +1,152 @@
+"""The page's own settings."""
+
+import struct
+
+import pytest
+
+from statuspage.db import db
+from statuspage.domain import events, page_settings
+from statuspage.errors import Invalid
+from tests.helpers.domain import ANNA, AT, HOUR
+
+GOOD = {"name": "Northwind", "time_zone": "Europe/Vienna"}
+WEBP = b"RIFF\x24\x00\x00\x00WEBPVP8 "
+
+
+@pytest.fixture
+def page(session):
+    return page_settings.create("Northwind", by=ANNA, at=AT)
+
+
+def edited(page, **options):
+    page_settings.edit(page, **{**GOOD, **options}, by=ANNA, at=AT + HOUR)
+    db.session.expire_all()
+    return page
+
+
+def test_there_is_no_page_before_the_first_set_up(session):
+    assert page_settings.get() is None
+
+
+def test_a_new_page_has_a_name_and_utc(page):
+    assert page_settings.get() is page
+    assert (page.name, page.zone.key, page.version) == ("Northwind", "Etc/UTC", 1)
+
+
+def test_a_page_that_is_refused_is_not_set_up(session):
+    with pytest.raises(Invalid):
+        page_settings.create(" ", by=ANNA, at=AT)
+    assert page_settings.get() is None
+
+
+def test_settings_are_kept_and_texts_rendered(page):
+    edited(
+        page,
+        url="https://status.example.com/",
+        about="We *ship*.",
+        footer="[Imprint](https://example.com)",
+        support_url="mailto:help@example.com",
+        accent="#1a2B3c",
+    )
+    assert page.url == "https://status.example.com"
+    assert page.about_html == "<p>We <em>ship</em>.</p>"
+    assert 'href="https://example.com"' in page.footer_html
+    assert (page.support_url, page.accent) == ("mailto:help@example.com", "#1a2B3c")
+    assert (page.zone.key, page.version) == ("Europe/Vienna", 2)
+    assert events.latest(1)[0].kind == "page.edited"
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("name", " "),
+        ("name", "x" * 101),
+        ("time_zone", "Europe/Vieña"),
+        ("time_zone", "../../etc/passwd"),
+        ("url", "status.example.com"),
+        ("url", "javascript:alert(1)"),
+        ("url", "mailto:a@example.com"),
+        ("url", 'https://a.example/"onload='),
+        ("url", "https://a.example/\ud800"),
+        ("support_url", "//a.example"),
+        ("accent", "red"),
+        ("accent", "#12345"),
+        ("accent_dark", "#12345g"),
+        ("accent_dark", "#123456;}"),
+        ("about", "[" * 999),
+        ("footer", "x" * 25_001),
+    ],
+)
+def test_a_wrong_setting_is_named_and_nothing_is_changed(page, field, value):
+    before = events.revision()
+    with pytest.raises(Invalid) as invalid:
+        edited(page, **{field: value})
+    assert invalid.value.errors.keys() == {field}
+    assert not db.session.is_modified(page)
+    assert events.revision() == before
+
+
+def test_every_wrong_setting_is_named_at_once(page):
+    with pytest.raises(Invalid) as invalid:
+        edited(page, name="", time_zone="x", url="x", accent="x", footer="[" * 999)
+    assert invalid.value.errors.keys() == {"name", "time_zone", "url", "accent", "footer"}
+
+
+@pytest.mark.parametrize(
+    "image, kind",
+    [
+        (b"\x89PNG\r\n\x1a\n....", "image/png"),
+        (b"\xff\xd8\xff\xe0....", "image/jpeg"),
+        (b"GIF89a....", "image/gif"),
+        (WEBP, "image/webp"),
+        (WEBP.replace(b"\x24", b"\n"), "image/webp"),
+    ],
+)
+def test_a_small_picture_can_be_the_logo_and_be_removed(page, image, kind):
+    page_settings.set_logo(page, image, by=ANNA, at=AT)
+    assert (page.logo, page.logo_type) == (image, kind)
+    page_settings.set_logo(page, None, by=ANNA, at=AT)
+    assert (page.logo, page.logo_type) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        b"",
+        b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>",
+        b"RIFF\x24\x00\x00\x00WAVEfmt ",
+        b"<html>GIF89a",
+        b"\x89PNG\r\n\x1a\n" + b"." * 100_000,
+    ],
+)
+def test_what_is_not_a_small_picture_is_refused(page, image):
+    with pytest.raises(Invalid) as invalid:
+        page_settings.set_logo(page, image, by=ANNA, at=AT)
+    assert invalid.value.errors.keys() == {"logo"}
+    assert page.logo is None
+
+
+HEADS = {
+    "PNG": lambda side: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", side, 1),
+    "JPEG": lambda side: b"\xff\xd8\xff\xe0\0\4..\xff\xc0\0\x0b\x08" + struct.pack(">HH", 1, side),
+    "GIF": lambda side: b"GIF89a" + struct.pack("<HH", 1, side) + b"\0\0\0;",
+    "frame of a GIF": lambda side: (
+        b"GIF89a\1\0\1\0\x80\0\0......!\xf9\1.\0," + struct.pack("<HHHH", 0, 0, side, 1)
+    ),
+    "WebP": lambda side: b"RIFF....WEBPVP8 " + bytes(10) + struct.pack("<HH", side, 1),
+    "WebP without loss": lambda side: (
+        b"RIFF....WEBPVP8L..../" + struct.pack("<I", (side - 1) << 14)
+    ),
+    "extended WebP": lambda side: (
+        b"RIFF....WEBPVP8X" + bytes(8) + struct.pack("<HBHB", 0, 0, side - 1, 0)
+    ),
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_a_small_file_that_unfolds_to_a_huge_picture_is_refused(page, head):
+    page_settings.set_logo(page, head(4000), by=ANNA, at=AT)
+    with pytest.raises(Invalid) as invalid:
+        page_settings.set_logo(page, head(4001), by=ANNA, at=AT)
+    assert "4000 pixels" in invalid.value.errors["logo"]
+    assert page.logo == head(4000)

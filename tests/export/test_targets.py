@@ -1,0 +1,414 @@
+"""Where a mirror goes: storage, another machine, a branch. Real receivers, real programs."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from statuspage.config import SettingsError, load
+from statuspage.export.staging import Draft, Stage
+from statuspage.export.targets import Keys, TargetError, rsync, sftp
+from statuspage.export.targets.registry import parse
+from statuspage.export.targets.sigv4 import signed
+from statuspage.export.uploads import Courier, Standings, standings
+from tests.helpers.s3_server import ACCESS, SECRET, bucket
+
+AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
+KEYS = Keys(ACCESS, SECRET)
+SMALL = {
+    "index.html": (b"<h1>All systems operational</h1>", "text/html; charset=utf-8"),
+    "incidents/abc.html": (b"<h1>Slow loads</h1>", "text/html; charset=utf-8"),
+    "incidents/abc.rss": (b"<rss/>", "application/rss+xml"),
+    "it's a name+with%signs.txt": (b"odd", "text/plain"),
+    "copy.json": (b"{}", "application/json"),
+}
+
+
+@pytest.fixture
+def stage(tmp_path) -> Stage:
+    made = Stage(tmp_path / "stage")
+    write(made, SMALL)
+    return made
+
+
+def write(stage, files, *, gone=()):
+    drafts = [Draft(path, body, kind, f"/{path}") for path, (body, kind) in files.items()]
+    stage.write(drafts, gone=gone, origin="https://status.example.com", revision=1, event=1,
+                program="1", made_at=AT)  # fmt: skip
+
+
+def target_at(text, tmp_path):
+    (tmp_path / "work").mkdir(parents=True, exist_ok=True)
+    return parse(text, tmp_path / "work", KEYS)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "manifest.json" and ".git/" not in str(path)
+    }
+
+
+def bodies(files) -> dict[str, bytes]:
+    return {path: body for path, (body, _) in files.items()}
+
+
+def take_back(stage):
+    """The incident is retracted, the front page says something else."""
+    write(
+        stage,
+        {"index.html": (b"<h1>Nothing happened</h1>", "text/html; charset=utf-8")},
+        gone=["incidents/abc.html", "incidents/abc.rss"],
+    )
+    left = {path: body for path, body in bodies(SMALL).items() if "incidents" not in path}
+    return left | {"index.html": b"<h1>Nothing happened</h1>"}
+
+
+# ── signatures ─────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "method, url, headers, body, signature",
+    [
+        (
+            "GET",
+            "/test.txt",
+            {"Range": "bytes=0-9"},
+            b"",
+            "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+        ),
+        (
+            "PUT",
+            "/test%24file.text",
+            {"Date": "Fri, 24 May 2013 00:00:00 GMT", "x-amz-storage-class": "REDUCED_REDUNDANCY"},
+            b"Welcome to Amazon S3.",
+            "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
+        ),
+        (
+            "GET",
+            "/?lifecycle",
+            {},
+            b"",
+            "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
+        ),
+        (
+            "GET",
+            "/?max-keys=2&prefix=J",
+            {},
+            b"",
+            "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
+        ),
+    ],
+)
+def test_requests_are_signed_as_in_the_examples_of_aws(method, url, headers, body, signature):
+    told = signed(
+        method,
+        f"https://examplebucket.s3.amazonaws.com{url}",
+        headers,
+        body,
+        access="AKIAIOSFODNN7EXAMPLE",
+        secret="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        region="us-east-1",
+        at=datetime(2013, 5, 24, tzinfo=UTC),
+    )
+    assert told["Authorization"].endswith(f"Signature={signature}")
+
+
+# ── storage ────────────────────────────────────────────────────────────────────
+
+
+def test_a_bucket_holds_every_file_with_its_type_and_pages_at_their_address(stage, tmp_path):
+    with bucket() as (held, endpoint):
+        target = target_at(f"s3://pages/status?endpoint={endpoint}", tmp_path)
+        assert target.is_empty()
+        assert target.publish(stage) == len(SMALL)
+        assert not target.is_empty()
+    assert held.objects["/pages/status/incidents/abc"] == SMALL["incidents/abc.html"]
+    assert held.objects["/pages/status/incidents/abc.rss"] == SMALL["incidents/abc.rss"]
+    assert held.objects["/pages/status/it%27s%20a%20name%2Bwith%25signs.txt"][0] == b"odd"
+
+
+def test_an_empty_bucket_gets_the_front_page_first_and_later_what_it_links_to(stage, tmp_path):
+    with bucket() as (held, endpoint):
+        target = target_at(f"s3://pages?endpoint={endpoint}", tmp_path)
+        for words in (b"new", b"newer"):
+            write(stage, dict.fromkeys(("index.html", "incidents/a"), (words, "text/html")))
+            target.publish(stage)
+    put = [path.removeprefix("/pages/") for method, path in held.log if method == "PUT"]
+    assert put[:2] == ["index.html", "copy.json"]
+    assert put[-3:] == ["incidents/a", "index.html", "manifest.json"]
+
+
+def test_only_what_changed_is_sent_after_a_restart_too_and_what_is_gone_is_deleted(stage, tmp_path):
+    with bucket() as (held, endpoint):
+        text = f"s3://pages/status?endpoint={endpoint}"
+        target_at(text, tmp_path).publish(stage)
+        held.log.clear()
+        assert target_at(text, tmp_path).publish(stage) == 0
+        take_back(stage)
+        target_at(text, tmp_path).publish(stage)
+    assert [path for method, path in held.log if method == "PUT"] == [
+        "/pages/status/manifest.json",
+        "/pages/status/index.html",
+        "/pages/status/manifest.json",
+    ]
+    assert not [path for path in held.objects if "incidents" in path]
+
+
+def test_a_wrong_key_is_told_and_never_shown(stage, tmp_path):
+    with bucket() as (held, endpoint):
+        text = f"s3://{ACCESS}:wrong-and-hidden@pages/status?endpoint={endpoint}"
+        target = target_at(text, tmp_path)
+        with pytest.raises(TargetError, match="answered 403") as refused:
+            target.publish(stage)
+    assert "hidden" not in str(refused.value) + target.name
+    assert not held.objects
+
+
+# ── programs of the system ─────────────────────────────────────────────────────
+
+
+def test_a_branch_holds_the_files_in_one_commit_without_a_past(stage, tmp_path):
+    remote = tmp_path / "pages.git"
+    subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
+    target = target_at(f"git:{remote}#pages", tmp_path)
+    assert target.is_empty()
+    target.publish(stage)
+    assert not target.is_empty()
+    left = take_back(stage)
+    target.publish(stage)
+    checkout = tmp_path / "checkout"
+    subprocess.run(["git", "clone", "-q", "-b", "pages", remote, checkout], check=True)
+    assert {p: b for p, b in files_in(checkout).items() if not p.startswith(".git")} == left
+    log = subprocess.run(["git", "-C", checkout, "rev-list", "--count", "HEAD"],
+                         capture_output=True, text=True, check=True)  # fmt: skip
+    assert log.stdout.strip() == "1"
+
+
+def test_a_password_in_the_address_of_a_repository_is_not_shown(stage, tmp_path):
+    target = target_at("git:https://me:hidden@127.0.0.1:1/pages.git#pages", tmp_path)
+    with pytest.raises(TargetError) as refused:
+        target.publish(stage)
+    assert "hidden" not in str(refused.value) + target.name
+    with pytest.raises(TargetError) as refused:
+        target.is_empty()
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed.")
+def test_rsync_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path):
+    place = tmp_path / "other machine"
+    target = target_at(f"rsync:{place}", tmp_path)
+    assert target.is_empty()
+    target.publish(stage)
+    assert not target.is_empty()
+    assert files_in(place) == bodies(SMALL)
+    left = take_back(stage)
+    target.publish(stage)
+    assert files_in(place) == left
+
+
+@pytest.fixture
+def ssh_server(tmp_path, monkeypatch):
+    """The port of an SSH server of our own, whose key the system's programs take here."""
+    sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    subsystem = Path("/usr/lib/openssh/sftp-server")
+    if not sshd or not subsystem.exists() or not shutil.which("sftp"):
+        pytest.skip("OpenSSH's server is not installed.")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    # Below the home, for the server believes no file that others may write to.
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name],
+                       check=True)  # fmt: skip
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = tmp_path / "sshd_config"
+    settings.write_text(
+        f"ListenAddress 127.0.0.1:{port}\nHostKey {tmp_path}/host\nPidFile none\n"
+        f"AuthorizedKeysFile {tmp_path}/user.pub\nStrictModes no\nUsePAM no\n"
+        f"PermitRootLogin prohibit-password\nSubsystem sftp {subsystem}\n"
+    )
+    server = subprocess.Popen([sshd, "-D", "-e", "-f", settings], stderr=subprocess.DEVNULL)
+    options = ("-oIdentityFile=" + str(tmp_path / "user"), "-oStrictHostKeyChecking=no",
+               "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR")  # fmt: skip
+    monkeypatch.setattr(sftp, "SSH_OPTIONS", (*sftp.SSH_OPTIONS, *options))
+    shell = " ".join(("ssh", "-p", str(port), *rsync.SSH_OPTIONS, *options))
+    monkeypatch.setattr(rsync, "PROGRAM", (*rsync.PROGRAM[:-1], shell))
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.02)
+    yield port
+    server.terminate()
+    server.wait()
+
+
+def test_sftp_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path, ssh_server):
+    place = tmp_path / "far away"
+    text = f"sftp://127.0.0.1:{ssh_server}{str(place).replace(' ', '%20')}"
+    (tmp_path / "work").mkdir()
+    target = target_at(text, tmp_path)
+    assert target.is_empty()
+    assert target.publish(stage) == len(SMALL)
+    assert files_in(place) == bodies(SMALL)
+    left = take_back(stage)
+    assert target_at(text, tmp_path).publish(stage) == 1
+    assert files_in(place) == left
+
+
+@pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed.")
+def test_rsync_goes_to_another_machine_by_ssh(stage, tmp_path, ssh_server):
+    place = tmp_path / "far away"
+    (tmp_path / "work").mkdir()
+    target = target_at(f"rsync:127.0.0.1:{place}", tmp_path)
+    assert target.is_empty()
+    target.publish(stage)
+    assert files_in(place) == bodies(SMALL)
+    left = take_back(stage)
+    target.publish(stage)
+    assert files_in(place) == left
+
+
+# ── couriers ───────────────────────────────────────────────────────────────────
+
+
+def test_a_target_that_fails_is_told_once_shown_and_tried_again(stage, tmp_path, caplog):
+    told = Standings(tmp_path)
+    with bucket() as (held, endpoint):
+        target = target_at(f"s3://pages/status?endpoint={endpoint}", tmp_path)
+        courier = Courier(target, stage, told, lambda: AT)
+        held.is_away = True
+        assert [courier.deliver(), courier.deliver(), courier.deliver()] == [False] * 3
+        assert caplog.text.count("answered 503") == 1
+        (standing,) = standings(tmp_path)
+        assert (standing.name, standing.failing_since) == (
+            "s3://pages/status",
+            "2026-03-10T12:00:00Z",
+        )
+        held.is_away = False
+        assert courier.deliver()
+    assert "export.target_recovered" in caplog.text
+    (standing,) = standings(tmp_path)
+    assert (standing.error, standing.made_at) == (None, "2026-03-10T12:00:00Z")
+
+
+def test_a_courier_is_not_held_up_by_another_one_that_hangs(stage, tmp_path):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        hanging = target_at(
+            f"s3://pages/status?endpoint=http://127.0.0.1:{silent.getsockname()[1]}", tmp_path
+        )
+        told = Standings(tmp_path)
+        slow = Courier(hanging, stage, told, lambda: AT)
+        fast = Courier(target_at(f"file:{tmp_path}/here", tmp_path), stage, told, lambda: AT)
+        slow.start()
+        fast.start()
+        slow.wake()
+        fast.wake()
+        deadline = time.monotonic() + 5
+        while not (tmp_path / "here/index.html").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert (tmp_path / "here/index.html").exists()
+        slow.stop()
+        fast.stop()
+
+
+def test_a_copy_that_differs_in_age_only_is_not_sent_each_time(stage, tmp_path):
+    class Target:
+        name, every, sent = "counting", timedelta(minutes=15), 0
+
+        def read(self, _path):
+            return None
+
+        def publish(self, _stage):
+            self.sent += 1
+            return 0
+
+    now = [AT]
+    target = Target()
+    courier = Courier(target, stage, Standings(tmp_path), lambda: now[0])
+    for minutes in (0, 5, 5, 5):
+        now[0] += timedelta(minutes=minutes)
+        write(stage, {"copy.json": (f"{now[0]}".encode(), "application/json")})
+        assert courier.deliver()
+    assert target.sent == 2
+
+
+# ── what an operator writes ────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["s3://", "s3://pages?endpoint=ftp://host", "rsync:", "rsync:-e evil", "sftp://host",
+     "sftp://-oProxyCommand=evil/x", "git:remote", "git:--upload-pack=evil#x",
+     "sftp://me:word@host/path"],
+)  # fmt: skip
+def test_a_target_that_means_nothing_is_refused(text, tmp_path):
+    with pytest.raises(TargetError):
+        parse(text, tmp_path, KEYS)
+
+
+def test_a_wrong_kind_of_target_stops_the_start_with_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("STATUSPAGE_MIRROR", "file:/srv/a ftp://me:hidden@host/b")
+    with pytest.raises(SettingsError, match="STATUSPAGE_MIRROR contains 'ftp'") as refused:
+        load()
+    assert "hidden" not in str(refused.value)
+
+
+def test_the_status_of_the_mirrors_is_printed(app, settings):
+    folder = settings.data_dir / "mirror"
+    folder.mkdir(parents=True)
+    (folder / "targets.json").write_text(
+        json.dumps([{"name": "git:x#y", "made_at": "2026-03-10T11:00:00Z",
+                     "failing_since": "2026-03-10T11:30:00Z", "error": "No route."}])
+    )  # fmt: skip
+    run = app.test_cli_runner().invoke(args=["mirror", "--status"])
+    assert run.output == (
+        "git:x#y  export of 2026-03-10T11:00:00Z, failing since 2026-03-10T11:30:00Z: No route.\n"
+    )
+
+
+# ── a mount point ──────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def volume(tmp_path, monkeypatch) -> Path:
+    """A folder that cannot be moved: another file system is mounted there."""
+    folder = tmp_path / "volume"
+    (folder / "lost+found").mkdir(parents=True)
+    usual = Path.is_mount
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == folder or usual(path))
+    return folder
+
+
+def test_a_mount_point_gets_its_files_one_by_one_and_loses_what_is_taken_back(
+    stage, tmp_path, volume
+):
+    target = target_at(f"file:{volume}", tmp_path)
+    assert target.publish(stage) == len(SMALL)
+    assert files_in(volume) == bodies(SMALL)
+    left = take_back(stage)
+    (volume / ".index.html.0a1b2c3d").write_text("left by a crash")
+    assert target.publish(stage) == 1
+    assert files_in(volume) == left
+    assert not volume.is_symlink()
+
+
+def test_a_mount_point_with_the_files_of_others_is_left_alone(stage, tmp_path, volume):
+    (volume / "thesis.txt").write_text("years of work")
+    with pytest.raises(TargetError, match="not ours"):
+        target_at(f"file:{volume}", tmp_path).publish(stage)
+    assert files_in(volume) == {"thesis.txt": b"years of work"}

@@ -1,0 +1,34 @@
+"""The mirror beside a worker: its own threads, the real clock."""
+
+import time
+
+from statuspage.db import db
+from statuspage.domain import page_settings
+from statuspage.domain.components import verbs as components
+from statuspage.domain.events import SYSTEM
+from statuspage.export import runner
+from tests.helpers.apps import create_app
+
+
+def until(is_so, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_change_is_in_the_mirror_of_a_worker_within_five_seconds(
+    settings, committed, at, tmp_path
+):
+    with committed():
+        page_settings.create("Example", by=SYSTEM, at=at)
+    copy = tmp_path / "copy"
+    app = create_app(settings.model_copy(update={"mirror": f"file:{copy}"}), watch=False)
+    with runner.beside(app):
+        until((copy / "index.html").exists, seconds=30)
+        with committed():
+            components.add_component("Checkout", by=SYSTEM, at=at)
+        until(lambda: "Checkout" in (copy / "index.html").read_text(), seconds=5)
+        until(lambda: "Checkout" in (copy / "api/v2/summary.json").read_text(), seconds=5)
+    with app.app_context():
+        db.engine.dispose()

@@ -1,0 +1,244 @@
+"""Mail: what subscribers read, and what becomes of it at good and bad servers."""
+
+import re
+from datetime import timedelta
+from email.policy import SMTP
+
+import pytest
+
+from statuspage.db import db
+from statuspage.domain.components.verbs import get as component_of
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.notify import deliveries as ledger
+from statuspage.notify import email_message, sender
+from statuspage.notify.channels import email
+from statuspage.notify.channels.base import Failed
+from statuspage.notify.channels.registry import channel_senders
+from statuspage.notify.deliveries import DeliveryState
+from statuspage.notify.dispatcher import fan_out_pending
+from statuspage.notify.message import MessageKind
+from tests.conftest import on_sqlite
+from tests.helpers.mail_server import free_port, mail_server
+
+pytestmark = on_sqlite
+
+
+@pytest.fixture
+def inbox():
+    with mail_server() as handler:
+        yield handler
+
+
+def composed(told):
+    return email.compose(*told(), sender="status@example.com", host="status.example.com")
+
+
+# ── what they read ─────────────────────────────────────────────────────────────
+
+
+def test_a_mail_says_first_what_is_wrong_and_how_to_leave_last(told):
+    message = composed(told)
+    assert message["Subject"] == "[Brambleway] Investigating: Checkout errors"
+    text = message.get_body(("plain",)).get_content()
+    assert "Some requests fail." in text
+    assert "- API: Partial outage" in text
+    assert re.search(r"View incident: https://status.example.com/incidents/\w{12}", text)
+    assert text.rstrip().splitlines()[-1].startswith("Unsubscribe: https://")
+    html = message.get_body(("html",)).get_content()
+    assert "<p>Some requests fail.</p>" in html
+    assert "Unsubscribe" in html
+
+
+def test_its_headers_thread_an_incident_and_let_readers_leave_with_one_click(told):
+    message = composed(told)
+    _, to = told()
+    assert message["Message-ID"] == f"<{to.key}@status.example.com>"
+    assert re.fullmatch(r"<\w{12}@status\.example\.com>", message["References"])
+    assert message["List-Unsubscribe"] == f"<{to.unsubscribe_url}>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["Auto-Submitted"] == "auto-generated"
+
+
+def test_the_link_to_leave_is_sent_as_it_is_however_long(told):
+    _, to = told()
+    sent = composed(told).as_bytes(policy=SMTP)
+    assert len(to.unsubscribe_url) > 78
+    assert f"\r\nList-Unsubscribe: <{to.unsubscribe_url}>\r\n".encode() in sent
+
+
+def test_a_name_with_line_breaks_can_not_add_a_header(told, committed, app):
+    with committed():
+        for row in incidents.published():
+            row.name = "Broken\r\nBcc: victim@example.com"
+    message = composed(told)
+    assert message["Bcc"] is None
+    assert "\n" not in message["Subject"]
+
+
+def test_html_in_a_name_is_shown_as_typed(told, committed):
+    with committed():
+        for row in incidents.published():
+            row.name = "<script>alert(1)</script>"
+    html = composed(told).get_body(("html",)).get_content()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_maintenance_names_its_window_and_the_calendar(told, committed, component, at):
+    with committed():
+        maintenance.schedule(
+            "Database upgrade",
+            body="Short interruptions.",
+            claims={component_of(component): maintenance.UNDER_MAINTENANCE},
+            scheduled_for=at + timedelta(days=1),
+            scheduled_until=at + timedelta(days=1, hours=2),
+            by=SYSTEM,
+            at=at,
+        )
+    written = email_message.render(*told("maintenance.scheduled"))
+    assert written.subject == "[Brambleway] Scheduled: Database upgrade"
+    assert "Planned for: 11 Mar, 12:00 UTC until 11 Mar, 14:00 UTC" in written.text
+    assert "Affects: API" in written.text
+    assert "Operational" not in written.text + written.html
+    assert "/maintenance.ics" in written.text
+
+
+def test_what_is_over_says_so_in_the_subject(told, committed, at):
+    with committed():
+        (row,) = incidents.published()
+        incidents.post_update(
+            row, status=IncidentStatus.RESOLVED, body="Fixed.", claims={}, by=SYSTEM, at=at
+        )
+    written = email_message.render(*told("incident.update_posted"))
+    assert written.subject == "[Brambleway] Resolved: Checkout errors"
+    assert "- API: Operational (was: Partial outage)" in written.text
+
+
+@pytest.mark.parametrize(
+    "kind", [MessageKind.CONFIRMATION, MessageKind.LINK, MessageKind.QUARANTINE, MessageKind.TEST]
+)
+def test_each_direct_mail_can_be_written(told, kind):
+    from dataclasses import replace
+
+    found, to = told()
+    written = email_message.render(replace(found, kind=kind, incident=None, update=None), to)
+    assert "Brambleway" in written.subject
+    assert "https://status.example.com" in written.text
+    if kind is MessageKind.CONFIRMATION:
+        assert to.confirm_url in written.text
+        assert to.confirm_url in written.html
+        assert to.unsubscribe_url not in written.text
+
+
+def test_times_are_told_in_the_zone_that_the_reader_chose(told, committed, at):
+    with committed():
+        db.session.query(Subscriber).one().time_zone = "Asia/Kolkata"
+    written = email_message.render(*told())
+    assert "Investigating, 10 Mar, 17:30 IST (12:00 UTC)" in written.text
+
+
+# ── servers ────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def send(settings, inbox):
+    way = channel_senders(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
+    yield way.send
+    way.close()
+
+
+def test_one_connection_carries_many_mails(send, inbox, told):
+    found, to = told()
+    for _ in range(20):
+        send(found, to)
+    assert len(inbox.mails) == 20
+    assert inbox.connections == 1
+    mail_from, rcpt, _ = inbox.mails[0]
+    assert (mail_from, rcpt) == ("status@status.example.com", ["ada@example.com"])
+
+
+def test_a_greylisted_mail_is_tried_again_on_the_same_connection(send, inbox, told):
+    found, to = told()
+    inbox.mode = "greylists"
+    with pytest.raises(Failed, match="451") as failed:
+        send(found, to)
+    assert not failed.value.is_final
+    inbox.mode = "takes"
+    send(found, to)
+    assert len(inbox.mails) == inbox.connections == 1
+
+
+@pytest.mark.parametrize("mode, code", [("refuses", "550"), ("refuses data", "554")])
+def test_what_is_refused_for_good_is_not_tried_again(send, inbox, told, mode, code):
+    inbox.mode = mode
+    with pytest.raises(Failed, match=code) as failed:
+        send(*told())
+    assert failed.value.is_final
+    assert "ada@example.com" not in failed.value.sentence
+
+
+@pytest.mark.parametrize(
+    "mode, state, deliveries",
+    [
+        ("refuses", SubscriberState.QUARANTINED, {DeliveryState.FAILED: 1}),
+        ("blocks us", SubscriberState.ACTIVE, {DeliveryState.FAILED: 1}),
+        ("is full", SubscriberState.ACTIVE, {DeliveryState.RETRYING: 1}),
+        ("greylists", SubscriberState.ACTIVE, {DeliveryState.RETRYING: 1}),
+    ],
+)
+def test_only_an_address_that_is_wrong_is_given_up(
+    app, settings, inbox, told, at, mode, state, deliveries
+):
+    inbox.mode = mode
+    way = channel_senders(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
+    found, to = told()
+    with app.app_context():
+        fan_out_pending(at)
+        (claimed,) = ledger.lease(Channel.EMAIL, 1, at=at)
+        db.session.commit()
+    sender.record_results(app, [sender.attempt(way, claimed, found, to)])
+    way.close()
+    with app.app_context():
+        assert db.session.query(Subscriber).one().state is state
+        states = {state: number for (_, state), number in ledger.counts().items()}
+        assert states == deliveries
+
+
+def test_a_mail_that_was_lost_after_data_comes_again_with_the_same_id(send, inbox, told):
+    found, to = told()
+    inbox.mode = "drops"
+    with pytest.raises(Failed, match="closed the connection") as failed:
+        send(found, to)
+    assert not failed.value.is_final
+    inbox.mode = "takes"
+    send(found, to)
+    (_, _, content) = inbox.mails[0]
+    assert f"Message-ID: <{to.key}@status.example.com>".encode() in content
+
+
+def test_a_server_that_is_away_is_tried_again(settings, told):
+    away = settings.model_copy(update={"smtp_url": f"smtp://127.0.0.1:{free_port()}"})
+    with pytest.raises(Failed, match="nothing listens there") as failed:
+        channel_senders(away)[Channel.EMAIL].send(*told())
+    assert not failed.value.is_final
+
+
+def test_a_tarpit_is_left_after_some_seconds(settings, told, monkeypatch):
+    from tests.helpers import receivers
+
+    monkeypatch.setattr(email, "STEP_S", 0.3)
+    with receivers.receiver(receivers.hangs) as url:
+        tarpit = settings.model_copy(
+            update={"smtp_url": url.replace("http", "smtp").rstrip("/hok")}
+        )
+        with pytest.raises(Failed, match="took more than") as failed:
+            channel_senders(tarpit)[Channel.EMAIL].send(*told())
+    assert not failed.value.is_final
+
+
+def test_without_a_mail_server_mail_waits_for_one(settings):
+    assert Channel.EMAIL not in channel_senders(settings)

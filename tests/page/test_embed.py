@@ -1,0 +1,192 @@
+"""What other sites put on their pages, and how programs find what there is."""
+
+import base64
+import hashlib
+import re
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from statuspage.db import db
+from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents import verbs as incidents
+from tests.conftest import on_sqlite
+from tests.helpers import site
+from tests.helpers.site import Page, text_of
+
+SITE = "https://status.example.com"
+MAX_SCRIPT_BYTES = 3000
+
+pytestmark = on_sqlite
+
+
+@pytest.fixture
+def world(committed, at) -> site.World:
+    return site.northwind(committed, at)
+
+
+# ── the card ───────────────────────────────────────────────────────────────────
+
+
+def test_the_card_says_what_is_wrong_since_when_and_leads_to_the_page(client, world):
+    answer = client.get("/embed")
+    assert "Card payments declined in Europe" in text_of(answer)
+    assert (
+        "Partial outage since 12:22 CET · Northwind status Everything else is operational."
+        in text_of(answer)
+    )
+    page = Page(answer.text)
+    assert page.errors == []
+    ((_, link),) = page.all("a")
+    assert link == {"href": f"{SITE}/", "target": "_blank", "rel": "noopener"}
+
+
+def test_the_card_of_a_day_before_names_the_day(client, world, traveller):
+    traveller.shift(timedelta(days=1))
+    assert "Partial outage since 10 Mar, 12:22 CET" in text_of(client.get("/embed"))
+
+
+def test_the_card_says_when_all_is_well(client, committed, world, at):
+    with committed():
+        site.resolve(incidents.get(world.open), at)
+    assert "All systems operational Northwind status No open incidents." in text_of(
+        client.get("/embed")
+    )
+
+
+def test_any_site_may_frame_the_card_and_it_can_do_nothing_there(client, world):
+    answer = client.get("/embed")
+    (css,) = re.findall(r"<style>(.*?)</style>", answer.text, flags=re.S)
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    assert answer.headers["Content-Security-Policy"] == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; script-src 'self';"
+        " connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors *"
+    )
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    page = Page(answer.text)
+    assert {"name": "robots", "content": "noindex"} in [one for _, one in page.all("meta")]
+    assert page.all("script", "form", "img", "iframe", "link") == []
+    assert all("style" not in attributes for _, attributes in page.tags)
+    assert len(answer.data) < 4096
+
+
+def test_every_other_page_refuses_to_be_framed(client, world):
+    for address in world.addresses:
+        headers = client.get(address).headers
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_a_card_that_could_not_be_checked_for_long_says_so(
+    app,
+    client,
+    committed,
+    world,
+    traveller,
+):
+    client.get("/embed")
+    with committed() as session:
+        session.execute(sa.text("DROP TABLE revision"))
+    traveller.shift(timedelta(minutes=1))
+    answer = client.get("/embed")
+    with app.app_context():
+        db.metadata.tables["revision"].create(db.engine)
+    assert answer.status_code == 200
+    assert "As of 10 March 2026, 12:00 UTC." in text_of(answer)
+
+
+# ── the script ─────────────────────────────────────────────────────────────────
+
+
+def test_the_script_is_small_and_needs_no_favour_of_a_policy(client):
+    answer = client.get("/embed.js")
+    assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert answer.headers["Cache-Control"].startswith("public, max-age=3600")
+    assert len(answer.data) <= MAX_SCRIPT_BYTES
+    for risky in ("innerHTML", "eval(", "Function(", "insertAdjacentHTML", ".style", "<style"):
+        assert risky not in answer.text
+
+
+# ── finding it ─────────────────────────────────────────────────────────────────
+
+
+def test_one_address_names_all_others_and_each_of_them_answers(client, world):
+    answer = client.get("/.well-known/status")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    directory = answer.json
+    assert (directory["name"], directory["time_zone"]) == ("Northwind", "Europe/Vienna")
+    addresses = list(_addresses(directory))
+    assert len(addresses) > 15
+    for address in addresses:
+        assert address.startswith(f"{SITE}/"), address
+        path = address.removeprefix(SITE).replace("{id}", world.cards)
+        assert client.get(path).status_code == 200, path
+
+
+def test_services_name_their_description_documentation_and_status(client, world):
+    links = client.get("/.well-known/status").headers["Link"]
+    for path, relation in (
+        ("/api/openapi.json", "service-desc"),
+        ("/api", "service-doc"),
+        ("/api/v2/status.json", "status"),
+    ):
+        assert f'<{path}>; rel="{relation}"' in links  # RFC 8631
+
+
+@pytest.mark.parametrize(
+    "address, calendar",
+    [
+        ("/", "/maintenance.ics"),
+        ("/maintenance", "/maintenance.ics"),
+        ("/components/{}", "/components/{}.ics"),
+    ],
+)
+def test_pages_name_their_data_and_their_calendar_in_the_head(
+    client,
+    world,
+    address,
+    calendar,
+):
+    address, calendar = address.format(world.cards), calendar.format(world.cards)
+    links = [one for _, one in Page(client.get(address).text).all("link")]
+    calendars = [one["href"] for one in links if one.get("type") == "text/calendar"]
+    assert calendars == [calendar]
+    for one in links:
+        answer = client.get(one["href"].removeprefix(SITE))
+        assert answer.status_code == 200, one
+        if "type" in one and one["rel"] != "icon":
+            assert answer.mimetype == one["type"], one
+
+
+def test_the_front_page_names_its_status_and_its_api(client, world):
+    links = {one["rel"]: one["href"] for _, one in Page(client.get("/").text).all("link")}
+    assert links["alternate status"] == "/api/v2/summary.json"
+    assert links["service-desc"] == "/api/openapi.json"
+    assert links["service-doc"] == "/api"
+
+
+def test_people_are_told_of_calendar_badge_card_and_script(client, committed, world):
+    with committed():
+        name = components.get(world.cards).full_name
+    page = Page(client.get("/subscribe").text)
+    targets = {one.get("href"): one for _, one in page.all("a")}
+    assert "webcal://status.example.com/maintenance.ics" in targets
+    own = targets[f"webcal://status.example.com/components/{world.cards}.ics"]
+    assert own["aria-label"] == f"{name}, maintenance calendar"
+    words = text_of(client.get("/subscribe"))
+    for recipe in (f'<img src="{SITE}/badge.svg"', f'src="{SITE}/embed"', f'"{SITE}/embed.js"'):
+        assert recipe in words
+    targets = [one.get("href") for _, one in Page(client.get("/maintenance").text).all("a")]
+    assert "webcal://status.example.com/maintenance.ics" in targets
+
+
+def _addresses(value):
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _addresses(one)
+    elif "://" in value:
+        yield value

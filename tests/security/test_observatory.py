@@ -1,0 +1,221 @@
+"""The rules of Mozilla's HTTP Observatory, held against our answers.
+
+Only what such a page can win or lose is here: see its scoring table,
+https://developer.mozilla.org/en-US/observatory/docs/tests_and_scoring
+"""
+
+import re
+
+import pytest
+
+from tests.conftest import on_sqlite
+from tests.helpers import site
+from tests.helpers.apps import create_app
+
+pytestmark = on_sqlite
+
+HALF_A_YEAR_S = 15_768_000
+STRICT_REFERRER = {
+    "no-referrer",
+    "same-origin",
+    "strict-origin",
+    "strict-origin-when-cross-origin",
+}
+
+
+META = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
+META_REFERRER = re.compile(r'<meta name="referrer" content="([^"]*)">')
+
+
+def directives(policy):
+    parts = (part.split() for part in policy.split(";") if part.strip())
+    return {name: set(values) for name, *values in parts}
+
+
+def all_of(policies):
+    """What several policies allow together: where two speak of the same, what both allow."""
+    together = {}
+    for policy in policies:
+        for name, values in directives(policy).items():
+            together[name] = together.get(name, values) & values or {"'none'"}
+    return together
+
+
+def score(answer):
+    return points(
+        answer.headers, answer.get_data(as_text=True), answer.headers.getlist("Set-Cookie")
+    )
+
+
+def points(headers, text, cookies=()):
+    """As the Observatory gives them, cookies and bonuses included."""
+    policy = all_of([headers.get("Content-Security-Policy", ""), *META.findall(text)])
+    found, bonus = 100, 0
+    scripts = policy.get("script-src", policy.get("default-src", {"'unsafe-inline'"}))
+    unsafe = {"'unsafe-inline'", "'unsafe-eval'"}
+    if not policy:
+        found -= 25
+    elif scripts & unsafe:
+        found -= 20
+    else:
+        styles = policy.get("style-src", policy.get("default-src", set()))
+        is_strict = policy.get("default-src") == {"'none'"} and not styles & unsafe
+        bonus += 10 if is_strict and "form-action" in policy else 5
+    lifetime = re.search(r"max-age=(\d+)", headers.get("Strict-Transport-Security", ""))
+    if lifetime is None:
+        found -= 20
+    elif int(lifetime[1]) < HALF_A_YEAR_S:
+        found -= 10
+    if "frame-ancestors" in policy:
+        bonus += 5
+    elif "X-Frame-Options" not in headers:
+        found -= 20
+    if headers.get("X-Content-Type-Options") != "nosniff":
+        found -= 5
+    # The last one counts, and what the page says comes after its headers.
+    referrer = [headers.get("Referrer-Policy"), *META_REFERRER.findall(text)][-1]
+    if referrer in STRICT_REFERRER:
+        bonus += 5
+    if headers.get("Cross-Origin-Resource-Policy") in {"same-origin", "same-site"}:
+        bonus += 10
+    if headers.get("Access-Control-Allow-Credentials"):
+        found -= 50
+    for cookie in cookies:
+        found -= 40 * ("Secure" not in cookie) + 30 * ("HttpOnly" not in cookie)
+    if cookies and all("Secure" in one and "SameSite" in one for one in cookies):
+        bonus += 5
+    if re.search(r'<script[^>]+src="(?:https?:)?//', text):
+        found -= 5
+    return found + bonus if found >= 90 else found
+
+
+def test_a_header_holds_what_the_policy_in_a_page_can_not(client, committed, at):
+    """Frames, and the least of ASVS 3.4.3 should the head of a page be missing."""
+    northwind = site.northwind(committed, at)
+    for address in (*northwind.addresses, "/nothing"):
+        header = directives(client.get(address).headers["Content-Security-Policy"])
+        assert header["frame-ancestors"] == header["object-src"] == header["base-uri"] == {"'none'"}
+        assert header["script-src"] == {"'self'"}
+
+
+def test_public_pages_have_130_points_and_no_cookie(client, committed, at):
+    northwind = site.northwind(committed, at)
+    found = {}
+    for address in (*northwind.addresses, f"/incidents/{northwind.retracted}", "/subscribe"):
+        answer = client.get(address)
+        assert "Set-Cookie" not in answer.headers
+        found[address] = score(answer)
+    assert min(found.values()) >= 130, found
+
+
+def test_what_is_not_there_has_130_points_too(client, committed, at):
+    site.northwind(committed, at)
+    assert score(client.get("/nothing")) >= 130
+
+
+def test_signing_in_and_the_desk_have_120_points(client, committed, at):
+    site.northwind(committed, at)
+    for address in ("/admin/sign-in", "/admin/", "/admin/nothing"):
+        assert score(client.get(address)) >= 120, address
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/admin/sign-in", "/static/feed.css", "/api/v2/summary.json"]
+)
+def test_every_kind_of_answer_asks_for_https_where_that_is_the_address(client, address):
+    with client.get(address) as answer:
+        assert answer.headers.getlist("Strict-Transport-Security") == ["max-age=31536000"]
+
+
+def test_without_https_nobody_is_told_to_come_by_it(settings):
+    assert asked_to_come(settings, base_url="http://127.0.0.1:8000") is None
+
+
+def test_names_below_the_page_come_by_https_where_it_is_set(settings):
+    assert asked_to_come(settings, hsts_subdomains=True) == "max-age=31536000; includeSubDomains"
+
+
+def asked_to_come(settings, **more):
+    app = create_app(settings.model_copy(update=more), watch=False)
+    return app.test_client().get("/healthz").headers.get("Strict-Transport-Security")
+
+
+@pytest.mark.parametrize("purpose", ["", "unsubscribe/", "confirm/"])
+def test_what_links_of_mails_lead_to_has_130_points(client, committed, at, purpose):
+    site.northwind(committed, at)
+    answer = client.get(f"/subscriptions/{purpose}nobody")
+    assert score(answer) >= 130
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert META_REFERRER.findall(answer.text) == ["no-referrer"]
+
+
+def test_a_link_of_a_mail_is_not_told_by_a_page_that_is_not_there_yet(client):
+    answer = client.get("/subscriptions/somebody")
+    assert answer.status_code == 503
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert META_REFERRER.findall(answer.text) == ["no-referrer"]
+
+
+def test_the_first_answer_has_the_headers_that_all_have(client, committed, at):
+    """A front keeps the first one."""
+    northwind = site.northwind(committed, at)
+    pages = (*northwind.addresses, f"/incidents/{northwind.retracted}", "/subscriptions/asked")
+    for address in (*pages, "/history.rss", "/api/v2/summary.json", "/badge.svg", "/public.js"):
+        first, next_one = client.get(address), client.get(address)
+        assert first.headers == next_one.headers, address
+
+
+GUARDS = {
+    "Content-Security-Policy",
+    "X-Content-Type-Options",
+    "Referrer-Policy",
+    "Cross-Origin-Resource-Policy",
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+        ("GET", "/beacon.json"),
+        ("GET", "/nothing"),
+        ("POST", "/"),
+        ("PUT", "/admin/sign-in"),
+        ("GET", "/v1/pages"),
+        ("GET", "/v1/nothing"),
+        ("DELETE", "/v1/pages"),
+        ("GET", "/api/v2/nothing.json"),
+        ("GET", "/api/v2/push/subscription"),
+    ],
+)
+def test_every_answer_is_guarded_and_names_no_version(client, method, address):
+    answer = client.open(address, method=method)
+    assert set(answer.headers.keys()) >= GUARDS
+    assert "frame-ancestors" in answer.headers["Content-Security-Policy"]
+    everything = f"{answer.headers}\n{answer.text}".lower()
+    assert not re.search(r"werkzeug|flask|python|granian|sqlalchemy|traceback", everything)
+
+
+def test_a_failure_tells_nothing_of_the_program(app, client):
+    app.add_url_rule("/fails", view_func=lambda: 1 // 0)
+    answer = client.get("/fails")
+    assert answer.status_code == 500
+    assert score(answer) >= 130
+    assert "ZeroDivision" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_the_desk_asks_for_no_device(client):
+    assert "camera=()" in client.get("/admin/sign-in").headers["Permissions-Policy"]
+
+
+def test_a_public_page_shares_its_window_with_nobody(client, committed, at):
+    site.northwind(committed, at)
+    for _ in ("made", "stored"):
+        assert client.get("/").headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    unchanged = client.get("/", headers={"If-None-Match": client.get("/").headers["ETag"]})
+    assert unchanged.status_code == 304
+    # It would replace the policy that the reader has stored.
+    assert not GUARDS & set(unchanged.headers.keys())

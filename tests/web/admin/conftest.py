@@ -1,0 +1,233 @@
+"""People at the desk, each with a browser of their own, and things for them to work on."""
+
+import html
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+import pytest
+
+from statuspage import clock
+from statuspage.domain import page_settings
+from statuspage.domain.claims import Claim, effective
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff import members as staff
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from tests.helpers import told
+
+BASE = "https://status.example.com"
+COOKIE = "__Host-statuspage"
+
+
+class Browser:
+    """A test client over HTTPS that sends what a browser sends: cookie, token, Referer."""
+
+    def __init__(self, app):
+        self.client = app.test_client()
+        self._token = None
+
+    def get(self, path, **more):
+        return self.client.get(path, base_url=BASE, **more)
+
+    def post(self, path, data=None, *, token=None, headers=None, **more):
+        form = {"csrf_token": token or self.token(), **(data or {})}
+        answer = self.client.post(
+            path,
+            data=form,
+            base_url=BASE,
+            headers={"Referer": BASE + path, **(headers or {})},
+            **more,
+        )
+        if path.startswith(("/admin/sign", "/admin/account")):
+            self._token = None  # The session is another one now.
+        return answer
+
+    def token(self):
+        """The CSRF token that this browser's pages carry, until it signs in or out."""
+        self._token = self._token or self._read_token()
+        return self._token
+
+    def _read_token(self):
+        for path in ("/admin/account", "/admin/sign-in"):
+            found = re.search(r'name="csrf_token" value="([^"]+)"', self.get(path).text)
+            if found:
+                return found[1]
+        raise AssertionError("no form, no token")
+
+    @property
+    def cookie(self):
+        """What a thief would take."""
+        return self.client.get_cookie(COOKIE, domain=urlsplit(BASE).hostname).value
+
+    @cookie.setter
+    def cookie(self, value):
+        self.client.set_cookie(COOKIE, value, domain=urlsplit(BASE).hostname, secure=True)
+
+    def sign_in(self, email, password, **more):
+        return self.post("/admin/sign-in", {"email": email, "password": password, **more})
+
+
+def text_of(response):
+    """What a reader sees: tags gone, blanks joined."""
+    plain = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", response.text, flags=re.S)
+    return re.sub(r"\s+", " ", html.unescape(plain))
+
+
+def fields_of(response, action=None):
+    """Name → value of the fields of the form with this action, as a browser would send them.
+
+    Without an action: of the form that posts to the page itself.
+    """
+    mark = f'action="{re.escape(action)}"[^>]*' if action else 'class="narrow[^>]*'
+    form = re.search(rf"<form[^>]*{mark}>(.*?)</form>", response.text, flags=re.S)
+    assert form, f"no form for {action}"
+    found = {}
+    for tag in re.findall(r"<input[^>]*>", form[1]):
+        attrs = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
+        if attrs.get("type") in {"checkbox", "radio"} and " checked" not in tag:
+            continue
+        if "name" in attrs:
+            found[attrs["name"]] = html.unescape(attrs.get("value", "on"))
+    for name, body in re.findall(
+        r'<textarea[^>]*name="([^"]+)"[^>]*>\r?\n?(.*?)</textarea>', form[1], flags=re.S
+    ):
+        found[name] = html.unescape(body)
+    for name, body in re.findall(
+        r'<select[^>]*name="([^"]+)"[^>]*>(.*?)</select>', form[1], flags=re.S
+    ):
+        chosen = re.search(r'<option selected value="([^"]*)"|value="([^"]*)" selected', body)
+        first = re.search(r'value="([^"]*)"', body)
+        found[name] = (chosen[1] or chosen[2] or "") if chosen else first[1]
+    return found
+
+
+@dataclass
+class World:
+    """Public ids of what stands on the page."""
+
+    cards: str
+    transfers: str
+    api: str
+    group: str
+
+
+@pytest.fixture
+def world(committed, at):
+    """A page in Vienna with a group of two components and one beside it."""
+    return told.once(committed, _world, at)
+
+
+def _world(at):
+    page_settings.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at)
+    group = components.add_group("Payments", by=SYSTEM, at=at)
+    cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
+    transfers = components.add_component("Bank transfers", group=group, by=SYSTEM, at=at)
+    api = components.add_component("API", by=SYSTEM, at=at)
+    return World(cards.public_id, transfers.public_id, api.public_id, group.public_id)
+
+
+@pytest.fixture
+def person(app, committed, world):
+    """`person(Role.EDITOR, "Ann")`: the browser of somebody who has signed in by link."""
+
+    def sign_in(role, name):
+        with committed():
+            email = f"{name.lower()}@example.com"
+            member = staff.create(
+                email, name=name, role=role, password=None, by=SYSTEM, at=clock.now()
+            )
+            token = staff.create_sign_in_link(member, at=clock.now())
+        browser = Browser(app)
+        assert browser.post(f"/admin/sign-in/{token}").status_code == 303
+        return browser
+
+    return sign_in
+
+
+@pytest.fixture
+def ann(person):
+    return person(Role.EDITOR, "Ann")
+
+
+@pytest.fixture
+def owner(person):
+    return person(Role.OWNER, "Olga")
+
+
+@pytest.fixture
+def visitor(app):
+    return Browser(app)
+
+
+@pytest.fixture
+def an_incident(committed, world):
+    """`an_incident(name=…)` opens one that claims card payments; returns its id."""
+
+    def open_it(name="Cards declined", body="Some card payments are declined.", **more):
+        with committed():
+            claims = more.pop(
+                "claims", {world.cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(12))}
+            )
+            more["claims"] = {components.get(one): claim for one, claim in claims.items()}
+            more.setdefault("status", IncidentStatus.INVESTIGATING)
+            more.setdefault("by", SYSTEM)
+            more.setdefault("at", clock.now() - timedelta(hours=1))
+            return incidents.open_incident(name, body=body, **more).public_id
+
+    return open_it
+
+
+@pytest.fixture
+def a_maintenance(committed, world):
+    """`a_maintenance()` announces one of tomorrow; returns its id."""
+
+    def announce(name="Database upgrade", **more):
+        with committed():
+            api = components.get(world.api)
+            now = clock.now()
+            more.setdefault("scheduled_for", now + timedelta(days=1))
+            more.setdefault("scheduled_until", now + timedelta(days=1, hours=1))
+            return maintenance.schedule(
+                name,
+                body="Short interruptions.",
+                claims={api: maintenance.UNDER_MAINTENANCE},
+                by=SYSTEM,
+                at=now,
+                **more,
+            ).public_id
+
+    return announce
+
+
+@pytest.fixture
+def stored(app):
+    """`stored(lambda: …)` asks the domain in a session of its own."""
+
+    def ask(question):
+        with app.app_context():
+            return question()
+
+    return ask
+
+
+@pytest.fixture
+def status_of(stored):
+    """How a component stands now."""
+
+    def ask(public_id):
+        def question():
+            component = components.get(public_id)
+            rows = claims_store.claims_since(clock.now())
+            spans = [row.span for row in rows if row.component_id == component.id]
+            return effective(spans, clock.now())
+
+        return stored(question)
+
+    return ask

@@ -1,0 +1,112 @@
+"""What subscribers get by mail, to look at before anybody gets it."""
+
+import pytest
+
+from statuspage import clock
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.incidents import corrections
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.staff.members import Role
+from statuspage.notify.email_examples import KINDS
+from statuspage.notify.queue import queue_of
+from tests.conftest import on_sqlite
+from tests.helpers.mail_server import mail_server
+from tests.web.admin.conftest import text_of
+
+pytestmark = on_sqlite
+
+
+def test_each_mail_can_be_looked_at_before_there_was_reason_for_any(ann):
+    listed = ann.get("/admin/mails").text
+    for kind in KINDS:
+        assert f'href="/admin/mails/{kind.value}"' in listed
+        shown = ann.get(f"/admin/mails/{kind.value}")
+        assert shown.status_code == 200
+        assert "Northwind" in text_of(shown)
+        mail = ann.get(f"/admin/mails/{kind.value}/html")
+        assert "Northwind" in mail.text
+    assert "Example: card payments fail" in ann.get("/admin/mails/incident").text
+    assert ann.get("/admin/mails/nothing").status_code == 404
+
+
+def test_it_is_made_from_the_last_one_there_was_reason_for(ann, an_incident, committed):
+    public_id = an_incident("Cards declined")
+    with committed():
+        update = incidents.get(public_id).updates[0]
+        corrections.edit_update(
+            update,
+            expected_version=update.version,
+            body="Few card payments are declined.",
+            reason="Fewer.",
+            by=SYSTEM,
+            at=clock.now(),
+        )
+    shown = text_of(ann.get("/admin/mails/incident"))
+    assert "[Northwind] Investigating: Cards declined" in shown
+    assert "An example" not in shown
+    assert "Corrected: Cards declined" in text_of(ann.get("/admin/mails/correction"))
+
+
+def test_the_html_of_a_mail_can_do_nothing_at_the_desk(ann, an_incident):
+    an_incident("<script>alert(1)</script>")
+    mail = ann.get("/admin/mails/incident/html")
+    policy = mail.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert policy.endswith("; sandbox")
+    assert "<script>" not in mail.text
+    assert mail.headers["X-Content-Type-Options"] == "nosniff"
+    page = ann.get("/admin/mails/incident")
+    assert '<iframe class="mail" sandbox ' in page.text
+    assert page.headers["Content-Security-Policy"].endswith("frame-src 'self'")
+
+
+def test_a_test_goes_to_the_one_who_asks_by_the_worker_s_way(
+    app, settings, person, an_incident, monkeypatch
+):
+    an_incident("Cards declined")
+    with mail_server() as inbox:
+        sending = settings.model_copy(update={"smtp_url": inbox.url})
+        monkeypatch.setitem(app.config, "SETTINGS", sending)
+        ann = person(Role.EDITOR, "Ann")
+        answer = ann.post("/admin/mails/incident/test")
+        assert answer.status_code == 303
+        assert "On its way to ann@example.com" in ann.get(answer.location).text
+        queue = queue_of(app)
+        while job := queue.dequeue():
+            queue.execute(job)
+    ((_, recipients, content),) = inbox.mails
+    assert recipients == ["ann@example.com"]
+    assert b"Subject: [Northwind] Investigating: Cards declined" in content
+
+
+def test_without_a_mail_server_it_says_what_is_missing(ann, an_incident):
+    assert "STATUSPAGE_SMTP_URL" in ann.get("/admin/mails").text
+    assert "Send me a test e-mail" not in ann.get("/admin/mails/test").text
+    answer = ann.post("/admin/mails/test/test")
+    assert answer.status_code == 422
+    assert "set STATUSPAGE_SMTP_URL" in text_of(answer)
+
+
+def test_a_viewer_does_not_see_them(person):
+    vi = person(Role.VIEWER, "Vi")
+    assert vi.get("/admin/mails").status_code == 403
+    assert "/admin/mails" not in vi.get("/admin/").text
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_composer_shows_the_mail_that_would_go_out(ann, an_incident, world, is_first):
+    typed = {
+        "status": "identified",
+        "body": "Our bank refuses **some** cards.",
+        "who_is_affected": "Shops in Austria",
+        f"component-{world.cards}": "on",
+    }
+    if is_first:
+        answer = ann.post("/admin/incidents/preview", {"name": "Cards declined", **typed})
+    else:
+        answer = ann.post(f"/admin/incidents/{an_incident()}/updates/preview", typed)
+    shown = text_of(answer)
+    assert "The e-mail: [Northwind] Identified: Cards declined" in shown
+    assert "Our bank refuses some cards." in shown
+    assert "Who is affected: Shops in Austria" in shown

@@ -1,0 +1,453 @@
+"""Telling customers of trouble: open, update, resolve, reopen, keep as a draft."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from statuspage import clock
+from statuspage.domain.claims import OPERATIONAL, Claim
+from statuspage.domain.components import verbs as components
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.incidents import drafts
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Facts
+from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
+from statuspage.page.html.charts import GLYPHS
+from tests.conftest import on_sqlite
+from tests.web.admin.conftest import fields_of, text_of
+
+
+def affected(component, status="partial_outage", share="12 %", scope=""):
+    """The fields of a ticked component row."""
+    return {
+        f"claim-{component}-on": "on",
+        f"claim-{component}-status": status,
+        f"claim-{component}-share": share,
+        f"claim-{component}-scope": scope,
+    }
+
+
+def an_opening(world, **more):
+    return {
+        "name": "Card payments declined",
+        "status": "investigating",
+        "body": "Some *card payments* are declined.",
+        "promise": "30",
+        "action": "publish",
+        **affected(world.cards, scope="EU cards"),
+        **more,
+    }
+
+
+def an_update(world, **more):
+    return {
+        "status": "identified",
+        "body": "A bad deploy. We are rolling back.",
+        "promise": "60",
+        "action": "publish",
+        **affected(world.cards),
+        **more,
+    }
+
+
+def test_one_screen_opens_an_incident(ann, world, stored, status_of, at):
+    answer = ann.post(
+        "/admin/incidents",
+        an_opening(
+            world,
+            who_is_affected="EU cards",
+            what_still_works="Bank transfers",
+            what_you_can_do="Pay by transfer",
+            started_at="2026-03-10T12:30",
+        ),
+    )
+    assert answer.status_code == 303
+    page = text_of(ann.get(answer.location))
+    assert "Published." in page
+    assert "Some card payments are declined." in page
+    assert "Partial outage, 12 %, EU cards" in page
+    incident = stored(lambda: incidents.get(answer.location.rpartition("/")[2]))
+    assert incident.what_you_can_do == "Pay by transfer"
+    assert incident.next_update_by == at + timedelta(minutes=30)
+    assert incident.started_at == datetime(2026, 3, 10, 11, 30, tzinfo=UTC), "12:30 in Vienna"
+    assert incident.updates[0].posted_by == "Ann"
+    expected = Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(12), "EU cards")
+    assert status_of(world.cards) == expected
+
+
+def test_customers_do_not_see_a_draft_until_it_is_published(ann, world, stored, status_of):
+    answer = ann.post("/admin/incidents", an_opening(world, action="save"))
+    public_id = answer.location.rpartition("/")[2]
+    assert stored(lambda: incidents.published()) == []
+    assert status_of(world.cards) == OPERATIONAL
+
+    form = fields_of(ann.get(answer.location), f"/admin/incidents/{public_id}/draft")
+    assert form["body"] == "Some *card payments* are declined."
+    assert form["promise"] == "30"
+    form |= {"body": "Better words.", "action": "publish"}
+    assert ann.post(f"/admin/incidents/{public_id}/draft", form).status_code == 303
+    assert [one.updates[0].body for one in stored(lambda: incidents.published())] == [
+        "Better words."
+    ]
+    assert status_of(world.cards).share == 12
+
+
+def test_a_draft_can_be_thrown_away_but_nothing_published_can(ann, world, an_incident, stored):
+    draft = ann.post("/admin/incidents", an_opening(world, action="save")).location
+    draft_id = draft.rpartition("/")[2]
+    assert ann.post(f"/admin/incidents/{draft_id}/discard").status_code == 303
+    assert ann.get(draft).status_code == 404
+
+    public_id = an_incident()
+    assert ann.post(f"/admin/incidents/{public_id}/discard").status_code == 422
+    assert stored(lambda: incidents.get(public_id)) is not None
+
+
+def test_a_refused_opening_keeps_every_word(ann, world, stored):
+    answer = ann.post(
+        "/admin/incidents",
+        an_opening(
+            world,
+            name="",
+            started_at="2026-03-10 29:00",
+            what_you_can_do="Use <b>cash</b> & wait",
+            **affected(world.transfers, "major_outage", "a lot", "everybody"),
+        ),
+    )
+    assert answer.status_code == 422
+    page = answer.text
+    form = fields_of(answer, "/admin/incidents")
+    assert form["body"] == "Some *card payments* are declined."
+    assert form["what_you_can_do"] == "Use <b>cash</b> & wait"
+    assert form["started_at"] == "2026-03-10 29:00"
+    assert form[f"claim-{world.transfers}-share"] == "a lot"
+    assert form[f"claim-{world.transfers}-scope"] == "everybody"
+    assert form[f"claim-{world.transfers}-status"] == "major_outage"
+    assert form[f"claim-{world.cards}-on"] == "on"
+    assert 'role="alert"' in page
+    assert f'href="#claim-{world.transfers}-share"' in page
+    assert 'aria-describedby="started_at-help started_at-error"' in page
+    assert stored(lambda: incidents.unresolved()) == []
+
+
+def test_a_rule_of_the_domain_speaks_by_the_field(ann, world):
+    answer = ann.post("/admin/incidents", an_opening(world, name=" ", body=" "))
+    assert answer.status_code == 422
+    assert 'href="#name">Enter a name that' in answer.text
+    assert 'href="#body">Write a message for customers' in answer.text
+
+
+def test_a_share_beyond_all_is_refused_at_its_row(ann, world):
+    answer = ann.post("/admin/incidents", an_opening(world, **affected(world.cards, share="120 %")))
+    assert answer.status_code == 422
+    assert f'href="#claim-{world.cards}-share">Card payments: The share must be' in answer.text
+
+
+def test_extents_are_read_as_people_write_them(ann, world, status_of):
+    cases = {"12,5%": "12.5", "7": "7", "0.25 %": "0.25", "100 %": "100"}
+    for typed, meant in cases.items():
+        ann.post("/admin/incidents", an_opening(world, **affected(world.api, share=typed)))
+        public = status_of(world.api)
+        assert public.share >= Decimal(meant)
+
+
+def test_a_status_without_a_tick_is_asked_about_not_dropped(ann, world):
+    form = an_opening(world)
+    form[f"claim-{world.api}-status"] = "major_outage"
+    answer = ann.post("/admin/incidents", form)
+    assert answer.status_code == 422
+    assert "Tick the box as well" in answer.text
+
+
+def test_an_update_moves_the_incident_on(ann, world, an_incident, stored, status_of, at):
+    public_id = an_incident()
+    answer = ann.post(f"/admin/incidents/{public_id}/updates", an_update(world))
+    assert answer.status_code == 303
+    page = text_of(ann.get(answer.location))
+    assert "Update posted." in page
+    assert "A bad deploy. We are rolling back." in page
+    incident = stored(lambda: incidents.get(public_id))
+    assert incident.status is IncidentStatus.IDENTIFIED
+    assert incident.next_update_by == at + timedelta(hours=1)
+
+
+def test_the_form_of_an_update_holds_what_stands(ann, world, an_incident):
+    public_id = an_incident(status=IncidentStatus.IDENTIFIED)
+    form = fields_of(
+        ann.get(f"/admin/incidents/{public_id}"), f"/admin/incidents/{public_id}/updates"
+    )
+    assert form["status"] == "identified"
+    assert form["body"] == ""
+    assert form[f"claim-{world.cards}-on"] == "on"
+    assert form[f"claim-{world.cards}-share"] == "12 %"
+    assert f"claim-{world.api}-on" not in form
+
+
+def test_resolving_says_what_it_releases_before_it_is_pressed(ann, world, an_incident, status_of):
+    public_id = an_incident()
+    an_incident("Something else", claims={world.cards: Claim(ComponentStatus.MAJOR_OUTAGE)})
+    before = text_of(ann.get(f"/admin/incidents/{public_id}"))
+    assert "Resolved releases Payments - Card payments (still Major outage" in before
+
+    preview = ann.post(
+        f"/admin/incidents/{public_id}/updates/preview", an_update(world, status="resolved")
+    )
+    assert "Released when you publish" in preview.text
+    assert "because of another incident" in preview.text
+
+    ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="resolved"))
+    assert status_of(world.cards).status is ComponentStatus.MAJOR_OUTAGE
+
+
+def test_resolving_the_only_incident_releases_its_components(ann, world, an_incident, status_of):
+    public_id = an_incident()
+    ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="resolved"))
+    assert status_of(world.cards) == OPERATIONAL
+
+
+def test_an_update_after_the_end_reopens(ann, world, an_incident, stored, status_of):
+    public_id = an_incident()
+    ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="resolved"))
+    ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="investigating"))
+    incident = stored(lambda: incidents.get(public_id))
+    assert not incident.is_over
+    assert incident.resolved_at is None
+    assert status_of(world.cards).status is ComponentStatus.PARTIAL_OUTAGE
+
+
+def test_facts_can_be_told_with_an_update(ann, world, an_incident, stored):
+    public_id = an_incident()
+    ann.post(
+        f"/admin/incidents/{public_id}/updates",
+        an_update(world, what_you_can_do="Pay by transfer."),
+    )
+    assert stored(lambda: incidents.get(public_id).what_you_can_do) == "Pay by transfer."
+
+
+def test_a_promise_that_was_not_offered_is_refused_in_words(ann, world):
+    answer = ann.post("/admin/incidents", an_opening(world, promise="9" * 40))
+    assert answer.status_code == 422
+    assert "Choose when the next update is due." in answer.text
+
+
+def test_a_preview_shows_what_customers_will_see_and_saves_nothing(ann, world, an_incident, stored):
+    public_id = an_incident()
+    answer = ann.post(
+        f"/admin/incidents/{public_id}/updates/preview",
+        an_update(world, body="It is the **new** firewall that stops them."),
+    )
+    assert answer.status_code == 200
+    assert "<strong>new</strong>" in answer.text
+    page = text_of(answer)
+    assert "✓ Says what customers notice" in page
+    assert "✓ Says when the next update comes" in page
+    assert "· No workaround yet" in page
+    assert fields_of(answer, f"/admin/incidents/{public_id}/updates")["body"].startswith("It is")
+    assert len(stored(lambda: incidents.get(public_id).updates)) == 1
+
+
+def test_the_checklist_follows_what_is_typed(ann, world):
+    answer = ann.post(
+        "/admin/incidents/preview",
+        an_opening(world, body="Down.", promise="", what_you_can_do="Pay by transfer"),
+    )
+    page = text_of(answer)
+    assert "· Does not yet say what customers notice" in page
+    assert "· Does not say when the next update comes" in page
+    assert "✓ Gives a workaround" in page
+
+
+def test_markup_in_a_message_is_shown_as_typed(ann, world):
+    page = ann.post(
+        "/admin/incidents/preview", an_opening(world, body="<script>alert(1)</script> hello")
+    ).text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_draft_update_keeps_message_status_components_and_promise(
+    ann, world, an_incident, stored
+):
+    public_id = an_incident()
+    address = f"/admin/incidents/{public_id}/updates"
+    draft = an_update(world, action="save", promise="120", status="monitoring")
+    draft |= affected(world.transfers, "degraded_performance", "")
+    assert ann.post(address, draft).status_code == 303
+    assert stored(lambda: incidents.get(public_id).status) is IncidentStatus.INVESTIGATING
+
+    form = fields_of(ann.get(f"/admin/incidents/{public_id}"), address)
+    assert form["body"] == "A bad deploy. We are rolling back."
+    assert (form["status"], form["promise"]) == ("monitoring", "120")
+    assert form[f"claim-{world.transfers}-status"] == "degraded_performance"
+
+    ann.post(address, {**form, "action": "publish"})
+    updates = stored(lambda: [one.is_draft for one in incidents.get(public_id).updates])
+    assert updates == [False, False]
+
+
+def test_a_draft_update_can_be_thrown_away(ann, world, an_incident, stored):
+    public_id = an_incident()
+    ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, action="save"))
+    assert ann.post(f"/admin/incidents/{public_id}/updates/discard").status_code == 303
+    assert len(stored(lambda: incidents.get(public_id).updates)) == 1
+
+
+@on_sqlite
+def test_a_draft_update_keeps_changed_facts_and_tells_them_when_it_is_posted(
+    ann, world, an_incident, stored
+):
+    before = Facts("EU cards", "Bank transfers", None)
+    public_id = an_incident(facts=before)
+    address = f"/admin/incidents/{public_id}/updates"
+    draft = an_update(
+        world,
+        action="save",
+        who_is_affected="",
+        what_still_works="Bank transfers",
+        what_you_can_do="Pay by transfer.",
+    )
+    assert ann.post(address, draft).status_code == 303
+    assert stored(lambda: incidents.get(public_id).facts) == before
+
+    form = fields_of(ann.get(f"/admin/incidents/{public_id}"), address)
+    assert form["who_is_affected"] == ""
+    assert form["what_still_works"] == "Bank transfers"
+    assert form["what_you_can_do"] == "Pay by transfer."
+
+    ann.post(address, {**form, "action": "publish"})
+    after = Facts(None, "Bank transfers", "Pay by transfer.")
+    assert stored(lambda: incidents.get(public_id).facts) == after
+
+
+@on_sqlite
+def test_a_draft_update_does_not_bring_back_a_fact_that_it_never_changed(ann, world, an_incident):
+    public_id = an_incident(facts=Facts("EU cards", "Bank transfers", None))
+    page, address = f"/admin/incidents/{public_id}", f"/admin/incidents/{public_id}/updates"
+    form = fields_of(ann.get(page), address)
+    ann.post(address, {**form, "action": "save", "body": "Soon.", "what_you_can_do": "Wait."})
+    edit = fields_of(ann.get(f"{page}/edit"))
+    ann.post(f"{page}/edit", {**edit, "who_is_affected": "All cards"})
+
+    form = fields_of(ann.get(page), address)
+    assert (form["body"], form["what_you_can_do"]) == ("Soon.", "Wait.")
+    assert form["who_is_affected"] == "All cards"
+
+
+@on_sqlite
+def test_a_fact_that_is_too_long_for_a_draft_is_refused_and_kept_in_the_form(
+    ann, world, an_incident, stored
+):
+    public_id = an_incident()
+    address = f"/admin/incidents/{public_id}/updates"
+    answer = ann.post(address, an_update(world, action="save", what_you_can_do="x" * 301))
+    assert answer.status_code == 422
+    assert fields_of(answer, address)["what_you_can_do"] == "x" * 301
+    assert stored(lambda: drafts.update_of(incidents.get(public_id))) is None
+
+
+def test_the_list_finds_by_name_and_pages(ann, world, an_incident):
+    for number in range(27):
+        an_incident(f"Trouble {number:02}", claims={})
+    an_incident("100% different_name", claims={})
+    first = ann.get("/admin/incidents")
+    assert "Page 1 of 2" in first.text
+    assert "Trouble 00" not in first.text or "100% different" not in first.text
+    second = ann.get("/admin/incidents?page=2")
+    assert "Page 2 of 2" in second.text
+    found = text_of(ann.get("/admin/incidents?q=100%25"))
+    assert "100% different_name" in found
+    assert "Trouble 01" not in found
+    assert "No incident’s name contains" in text_of(ann.get("/admin/incidents?q=zzz"))
+    assert ann.get("/admin/incidents?page=-5").status_code == 200
+    assert ann.get("/admin/incidents?page=abc").status_code == 200
+
+
+def test_an_impact_can_be_stated(ann, world, stored):
+    answer = ann.post("/admin/incidents", an_opening(world, impact_override="critical"))
+    public_id = answer.location.rpartition("/")[2]
+    assert stored(lambda: incidents.get(public_id).impact) is Impact.CRITICAL
+
+
+@on_sqlite
+def test_the_overview_says_what_waits(ann, world, an_incident, traveller, committed):
+    with committed():
+        late = incidents.open_incident(
+            "Late promise",
+            status=IncidentStatus.INVESTIGATING,
+            body="Words.",
+            claims={},
+            next_update_by=clock.now() + timedelta(minutes=5),
+            by=SYSTEM,
+            at=clock.now(),
+        )
+        incidents.open_incident(
+            "Half written",
+            status=IncidentStatus.INVESTIGATING,
+            body="Words.",
+            claims={},
+            by=SYSTEM,
+            at=clock.now(),
+            draft=True,
+        )
+        done = incidents.open_incident(
+            "Big one",
+            status=IncidentStatus.INVESTIGATING,
+            body="Words.",
+            claims={components.get(world.api): Claim(ComponentStatus.MAJOR_OUTAGE)},
+            by=SYSTEM,
+            at=clock.now() - timedelta(hours=3),
+        )
+        incidents.post_update(
+            done,
+            status=IncidentStatus.RESOLVED,
+            body="Over.",
+            claims={},
+            by=SYSTEM,
+            at=clock.now() - timedelta(hours=1),
+        )
+        assert late
+    page = text_of(ann.get("/admin/"))
+    assert "Next update due by 13:05, in 5 minutes" in page
+    assert "Half written Draft, visible to staff only" in page
+    assert "Big one No postmortem yet" in page
+    traveller.shift(600)
+    assert "Next update is 5 minutes late" in text_of(ann.get("/admin/"))
+
+
+@on_sqlite
+def test_the_overview_shows_the_banner_of_the_status_page(ann, an_incident):
+    assert "All systems operational" in text_of(ann.get("/admin/"))
+    an_incident("Cards declined")
+    answer = ann.get("/admin/")
+    page = text_of(answer)
+    assert "Cards declined Partial outage since" in page
+    assert "Everything else is operational." in page
+    # Not by colour alone: the sign of the status page, and of no other status.
+    signs = [tone for tone, outline in GLYPHS.items() if f'd="{outline}"' in answer.text]
+    assert signs == ["partial"]
+
+
+@on_sqlite
+def test_a_viewer_reads_but_finds_no_form(person, an_incident):
+    page = person(Role.VIEWER, "Vi").get(f"/admin/incidents/{an_incident()}").text
+    assert "Some card payments are declined." in page
+    assert "Publish update" not in page
+
+
+@on_sqlite
+def test_many_components_fold_away_but_those_affected(ann, world, committed, an_incident, at):
+    with committed():
+        for number in range(12):
+            components.add_component(f"Part {number}", by=SYSTEM, at=at)
+    page = ann.get(f"/admin/incidents/{an_incident()}").text
+    assert "14 more components" in page
+    assert page.index(f"claim-{world.cards}-on") < page.index("14 more components")
+
+
+@on_sqlite
+def test_words_that_are_no_choice_are_refused_not_guessed(ann, world, stored):
+    for field in ("status", "promise", "impact_override", f"claim-{world.cards}-status"):
+        answer = ann.post("/admin/incidents", an_opening(world, **{field: "purple"}))
+        assert answer.status_code == 422, field
+        assert "Choose" in answer.text
+    assert stored(lambda: incidents.unresolved()) == []

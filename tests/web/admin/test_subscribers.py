@@ -1,0 +1,257 @@
+"""Subscribers at the desk."""
+
+import csv
+import io
+
+import pytest
+import sqlalchemy as sa
+
+from statuspage.db import db
+from statuspage.domain.components import verbs as components
+from statuspage.domain.events import SYSTEM, Event
+from statuspage.domain.staff.members import Role
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import (
+    Channel,
+    Choice,
+    Contact,
+    NotifyOn,
+    Subscriber,
+    SubscriberState,
+)
+from tests.conftest import on_sqlite
+from tests.web.admin.conftest import text_of
+
+pytestmark = on_sqlite
+
+LIST = "/admin/subscribers"
+CONSENT = "Confirmed on our former page."
+
+
+@pytest.fixture
+def editor(person):
+    return person(Role.EDITOR, "Edda")
+
+
+@pytest.fixture
+def people(app):
+    """Every subscriber as it is stored, by address."""
+
+    def read() -> dict[str, Subscriber]:
+        with app.app_context():
+            query = sa.select(Subscriber).options(sa.orm.selectinload(Subscriber.components))
+            return {one.address or "": one for one in db.session.scalars(query)}
+
+    return read
+
+
+@pytest.fixture
+def recorded(app):
+    def kinds() -> list[str]:
+        with app.app_context():
+            query = sa.select(Event.kind).where(Event.kind.like("subscriber.%"))
+            return list(db.session.scalars(query.order_by(Event.id)))
+
+    return kinds
+
+
+@pytest.fixture
+def jane(committed, at) -> str:
+    with committed():
+        contact = Contact.of(Channel.EMAIL, "jane@example.com")
+        made = subscribers.add(contact, by=SYSTEM, at=at, is_confirmed=True)
+        db.session.flush()
+        return f"{LIST}/{made.public_id}"
+
+
+def upload(person, text, consent=CONSENT):
+    file = (io.BytesIO(text.encode()), "list.csv")
+    return person.post(f"{LIST}/import", {"file": file, "consent": consent})
+
+
+def test_who_is_added_is_asked_or_active_as_they_agreed(editor, people):
+    editor.post(LIST, {"channel": "email", "address": "Joe@Example.com"})
+    sent = {"channel": "slack", "address": "https://hooks.slack.com/services/1", "is_confirmed": 1}
+    assert editor.post(LIST, sent).status_code == 422
+    editor.post(LIST, sent | {"consent": "Contract, section 7"})
+    found = people()
+    assert found["Joe@example.com"].state is SubscriberState.UNCONFIRMED
+    slack = found["https://hooks.slack.com/services/1"]
+    assert (slack.state, slack.consent_text) == (SubscriberState.ACTIVE, "Contract, section 7")
+
+
+WRONG = {
+    "email": "nobody",
+    "slack": "https://example.slack.com/archives/C1",
+    "sms": "0660 123456",
+    "pigeon": "roof",
+    "telegram": "a b",
+}
+
+
+def test_an_address_that_can_not_work_comes_back(editor, people):
+    for channel, address in WRONG.items():
+        answer = editor.post(LIST, {"channel": channel, "address": address})
+        assert answer.status_code == 422, channel
+        assert f'value="{address}"' in answer.text, channel
+    assert people() == {}
+
+
+def test_the_list_is_searched_and_filtered(editor, jane, committed, at):
+    with committed():
+        for name in ("anna@example.org", "bob@example.org"):
+            subscribers.add(Contact.of(Channel.EMAIL, name), by=SYSTEM, at=at)
+    assert "2 not confirmed" in text_of(editor.get(LIST))
+
+    def shown(query):
+        text = editor.get(f"{LIST}?{query}").text
+        return [one for one in ("jane@", "anna@", "bob@") if one in text]
+
+    assert shown("") == ["jane@", "anna@", "bob@"]
+    assert shown("q=EXAMPLE.org") == ["anna@", "bob@"]
+    assert shown("state=active") == ["jane@"]
+    assert shown("channel=pigeon&state=none") == ["jane@", "anna@", "bob@"]
+    assert shown("q=nobody") == []
+    assert shown("page=99") == []
+
+
+def test_what_one_hears_of_is_edited(editor, jane, committed, at, people):
+    with committed():
+        api = components.add_component("API", by=SYSTEM, at=at)
+        db.session.flush()
+        key = api.public_id
+    editor.post(jane, {"component": key, "wants": "ends"})
+    one = people()["jane@example.com"]
+    assert ([each.public_id for each in one.components], one.wants) == ([key], "ends")
+    assert editor.post(jane, {"wants": "twice"}).status_code == 422
+    assert "start and end only" in text_of(editor.get(jane))
+
+
+def test_one_is_stopped_started_tested_and_erased(editor, jane, people, recorded):
+    editor.post(f"{jane}/test")
+    editor.post(f"{jane}/quarantine")
+    assert people()["jane@example.com"].state is SubscriberState.QUARANTINED
+    assert editor.post(f"{jane}/test").status_code == 422
+    editor.post(f"{jane}/reactivate")
+    assert people()["jane@example.com"].state is SubscriberState.ACTIVE
+    assert editor.post(f"{jane}/delete").status_code == 303
+    assert list(people()) == [""]
+    assert editor.get(jane).status_code == 404
+    assert recorded()[1:] == [
+        "subscriber.test_wanted",
+        "subscriber.quarantined",
+        "subscriber.reactivated",
+        "subscriber.unsubscribed",
+    ]
+
+
+def test_a_confirmation_goes_out_again(editor, committed, at, recorded):
+    with committed():
+        made = subscribers.add(Contact.of(Channel.EMAIL, "a@example.com"), by=SYSTEM, at=at)
+        db.session.flush()
+        path = f"{LIST}/{made.public_id}/resend"
+    editor.post(path)
+    assert recorded() == ["subscriber.confirmation_wanted"] * 2
+
+
+def test_a_list_is_imported_with_what_they_agreed_to(editor, jane, people, recorded):
+    answer = upload(editor, "E-mail address\rJANE@example.com\r\nx@example.com\nx@example.com\n\n")
+    assert answer.status_code == 303
+    found = people()
+    assert set(found) == {"jane@example.com", "x@example.com"}
+    assert found["x@example.com"].state is SubscriberState.ACTIVE
+    assert found["x@example.com"].consent_text == CONSENT
+    assert found["jane@example.com"].consent_text is None
+    assert recorded()[-1] == "subscriber.imported"
+
+
+NO_LISTS = {
+    "no consent": ("a@example.com", " "),
+    "empty": ("", CONSENT),
+    "a wrong line": ("a@example.com\nnobody\n", CONSENT),
+    "a cell without an end": (f'email\n"{"x" * 200_000}', CONSENT),
+    "a wrong channel": ("channel,address\npigeon,roof\n", CONSENT),
+    "too long": ("\n".join(f"{number}@example.com" for number in range(5_001)), CONSENT),
+}
+
+
+def test_a_list_is_imported_whole_or_not_at_all(editor, people):
+    for reason, (text, consent) in NO_LISTS.items():
+        assert upload(editor, text, consent).status_code == 422, reason
+    assert people() == {}
+
+
+def test_an_export_runs_nothing_in_a_spreadsheet_and_can_be_imported(
+    editor, committed, at, people, recorded
+):
+    with committed():
+        for channel, text in (
+            (Channel.EMAIL, "=1+1@example.com"),
+            (Channel.SMS, "+43660123456"),
+            (Channel.WEBHOOK, "https://example.com/a,b?c=%22"),
+        ):
+            contact = Contact.of(channel, text)
+            subscribers.add(
+                contact, by=SYSTEM, at=at, is_confirmed=True, consent="@SUM(A1)\nsecond line"
+            )
+    exported = editor.post(f"{LIST}/export").text
+    rows = list(csv.DictReader(io.StringIO(exported)))
+    assert [row["address"] for row in rows] == [
+        "'=1+1@example.com",
+        "'+43660123456",
+        "https://example.com/a,b?c=%22",
+    ]
+    assert all(cell[:1] not in "=+-@\t\r" or not cell for row in rows for cell in row.values())
+    assert recorded()[-1] == "subscriber.exported"
+    before = set(people())
+    with committed():
+        db.session.execute(sa.delete(Subscriber))
+    assert upload(editor, exported).status_code == 303
+    assert set(people()) == before
+    only = editor.post(f"{LIST}/export?channel=sms").text
+    assert len(only.splitlines()) == 2
+
+
+def test_addresses_are_not_for_those_who_only_read(person, jane):
+    viewer = person(Role.VIEWER, "Vera")
+    for path in (LIST, jane, f"{LIST}/import"):
+        assert viewer.get(path).status_code == 403
+    assert viewer.post(f"{LIST}/export").status_code == 403
+    assert LIST not in viewer.get("/admin").text
+
+
+def test_before_publishing_staff_see_how_many_it_reaches(editor, world, committed, at):
+    path = "/admin/incidents/preview"
+    sent = {"status": "investigating", "body": "Cards fail.", f"claim-{world.api}-on": "on"}
+    assert "Reaches no subscriber" in editor.post(path, sent).text
+    with committed():
+        rows = {one.public_id: one for one in components.listed()}
+        for name, choice in (
+            ("all@example.com", Choice()),
+            ("api@example.com", Choice([rows[world.api]], wants=NotifyOn.ENDS)),
+            ("cards@example.com", Choice([rows[world.cards]])),
+        ):
+            contact = Contact.of(Channel.EMAIL, name)
+            subscribers.add(contact, choice, by=SYSTEM, at=at, is_confirmed=True)
+        subscribers.add(Contact.of(Channel.EMAIL, "new@example.com"), by=SYSTEM, at=at)
+    assert "Reaches 2 subscribers: E-mail 2" in editor.post(path, sent).text
+
+
+def test_a_browser_is_shown_by_its_name_exported_left_out_of_an_import_and_erased(
+    editor, committed, at, people
+):
+    endpoint = "https://updates.push.services.mozilla.com/wpush/v2/" + "a" * 200
+    with committed():
+        contact = Contact(Channel.WEB_PUSH, endpoint)
+        one = subscribers.add(contact, by=SYSTEM, at=at, is_confirmed=True)
+        db.session.flush()
+        address = f"{LIST}/{one.public_id}"
+    shown = text_of(editor.get(LIST))
+    assert "Firefox Browser, everything" in shown
+    assert endpoint not in shown
+    assert "Firefox" in text_of(editor.get(address))
+    exported = editor.post(f"{LIST}/export").text
+    assert endpoint in exported
+    assert editor.post(f"{address}/delete").status_code == 303
+    assert upload(editor, exported).status_code == 303
+    assert list(people()) == [""]

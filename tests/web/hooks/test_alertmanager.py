@@ -1,0 +1,459 @@
+"""Alerts of Alertmanager and Grafana: what they open, and when it ends."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from random import Random
+from threading import Thread
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from statuspage.db import db
+from statuspage.domain import alerts as monitoring
+from statuspage.domain import page_settings, tokens
+from statuspage.domain.components import verbs as components
+from statuspage.domain.events import SYSTEM, Actor, ActorKind, Event
+from statuspage.domain.incidents import drafts
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Incident
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.domain.tokens import Scope
+from statuspage.notify.worker import step
+from statuspage.web.hooks.alertmanager import MOST_ALERTS, parse
+from tests.conftest import on_sqlite
+from tests.helpers.alertmanager import an_alert, told
+
+ANN = Actor(ActorKind.STAFF, "Ann")
+
+
+@pytest.fixture
+def world(committed, at):
+    with committed():
+        page_settings.create("Brambleway", by=SYSTEM, at=at)
+        return {
+            name: components.add_component(name, by=SYSTEM, at=at).public_id
+            for name in ("Payments", "Search")
+        }
+
+
+@pytest.fixture
+def hook(app, committed, world, at):
+    """`hook(alert, …)` posts alerts; `hook.publishes()` lets the token publish."""
+    with committed():
+        made, secret = tokens.create("Prometheus", scopes=[Scope.ALERTS], by=SYSTEM, at=at)
+        token_id = made.id
+
+    def post(*alerts, body=None, **more):
+        sent = json.dumps(told(*alerts, **more)) if body is None else body
+        return app.test_client().post(f"/hooks/alertmanager/{secret}", data=sent)
+
+    def publishes():
+        with committed() as session:
+            session.get(tokens.ApiToken, token_id).scopes = [Scope.ALERTS_PUBLISH.value]
+
+    post.publishes, post.secret = publishes, secret
+    return post
+
+
+@pytest.fixture
+def later(app, traveller):
+    """`later(minutes)` lets so much time pass, the worker's tick at its end."""
+
+    def pass_by(minutes):
+        traveller.shift(timedelta(minutes=minutes))
+        step(app, datetime.now(UTC))
+
+    return pass_by
+
+
+@pytest.fixture
+def all_of(app):
+    """`all_of()`: every incident, oldest first, as (name, draft, status, claims by component)."""
+
+    def read():
+        with app.app_context():
+            return [
+                (
+                    one.name,
+                    one.is_draft,
+                    one.status.value,
+                    {part.name: claim.status.value for part, claim in one.claims.items()},
+                )
+                for one in db.session.scalars(sa.select(Incident).order_by(Incident.id))
+            ]
+
+    return read
+
+
+# ── what an alert opens ────────────────────────────────────────────────────────
+
+
+def test_an_alert_opens_a_draft_that_customers_do_not_see(hook, all_of, client, app, at):
+    answer = hook(
+        an_alert(
+            labels={"component": "Payments"},
+            annotations={"summary": "Payments fail", "description": "5 % of *cards* declined."},
+        )
+    )
+    assert answer.status_code == 200
+    assert all_of() == [("Payments fail", True, "investigating", {"Payments": "partial_outage"})]
+    assert "Payments fail" not in client.get("/").text
+    with app.app_context():
+        incident = incidents.get(answer.json["incident"])
+        assert incident.started_at == datetime(2026, 3, 10, 11, 50, 0, 123456, tzinfo=UTC)
+        assert incident.detected_at == at
+        assert incident.updates[0].body_html == "<p>5 % of <em>cards</em> declined.</p>"
+        log = db.session.scalars(sa.select(Event).where(Event.subject == incident.public_id)).all()
+        assert [(one.kind, one.actor_kind, one.actor_name) for one in log] == [
+            ("incident.drafted", ActorKind.TOKEN, "Prometheus")
+        ]
+
+
+@on_sqlite
+def test_a_token_that_may_publish_tells_customers_at_once(hook, client, world):
+    hook.publishes()
+    hook(an_alert(labels={"component": world["Search"], "severity": "warning"}))
+    page = client.get("/").text
+    assert "Alert 1" in page
+    rows = client.get("/api/v2/components.json").json["components"]
+    assert {one["name"]: one["status"] for one in rows} == {
+        "Payments": "operational",
+        "Search": "degraded_performance",
+    }
+
+
+@on_sqlite
+def test_alerts_of_one_group_are_one_incident_with_the_worst_word_on_each_component(hook, all_of):
+    hook(
+        an_alert(1, labels={"component": "Payments", "severity": "info"}),
+        an_alert(2, labels={"components": "Search, Payments", "statuspage_status": "major_outage"}),
+        an_alert(3, labels={"component": "Nothing of ours"}),
+    )
+    down = {"Payments": "major_outage", "Search": "major_outage"}
+    assert all_of() == [("Alert 1 and 2 more", True, "investigating", down)]
+    hook(an_alert(4, labels={"component": "Payments"}), key="another group")
+    assert [name for name, *_ in all_of()] == ["Alert 1 and 2 more", "Alert 4"]
+
+
+@on_sqlite
+def test_an_alert_that_joins_its_group_later_is_added_to_the_same_incident(hook, all_of, later):
+    hook.publishes()
+    hook(an_alert(1, labels={"component": "Payments"}))
+    later(2)
+    hook(an_alert(1, labels={"component": "Payments"}), an_alert(2, labels={"component": "Search"}))
+    both = {"Payments": "partial_outage", "Search": "partial_outage"}
+    assert all_of() == [("Alert 1", False, "investigating", both)]
+
+
+@on_sqlite
+@pytest.mark.parametrize("is_published", [False, True])
+def test_a_milder_alert_that_joins_leaves_the_worst_word_on_a_component(hook, all_of, is_published):
+    if is_published:
+        hook.publishes()
+    hook(an_alert(1, labels={"component": "Payments", "statuspage_status": "major_outage"}))
+    hook(
+        an_alert(2, labels={"component": "Payments", "severity": "info"}),
+        an_alert(3, labels={"component": "Search", "severity": "info"}),
+    )
+    ((_, is_draft, _, claims),) = all_of()
+    assert is_draft is not is_published
+    assert claims == {"Payments": "major_outage", "Search": "degraded_performance"}
+
+
+def test_the_same_alert_twenty_times_at_once_is_one_incident(hook, all_of):
+    answers = []
+    threads = [Thread(target=lambda: answers.append(hook(an_alert()))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {one.status_code for one in answers} == {200}
+    assert len(all_of()) == 1
+
+
+# ── when it ends ───────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_an_incident_ends_once_all_its_alerts_have_been_quiet_for_a_while(hook, all_of, later):
+    hook.publishes()
+    hook(an_alert(1), an_alert(2))
+    hook(an_alert(1, status="resolved"))
+    later(10)
+    assert [status for *_, status, _ in all_of()] == ["investigating"]
+    hook(an_alert(2, status="resolved"))
+    later(4)
+    assert [status for *_, status, _ in all_of()] == ["investigating"]
+    later(1)
+    assert [status for *_, status, _ in all_of()] == ["resolved"]
+
+
+@on_sqlite
+def test_an_alert_that_comes_and_goes_tells_customers_nothing_each_time(hook, app, later):
+    hook.publishes()
+    for _ in range(10):
+        hook(an_alert())
+        later(1)
+        hook(an_alert(status="resolved"))
+        later(4)
+    with app.app_context():
+        (incident,) = db.session.scalars(sa.select(Incident))
+        assert len(incident.updates) == 1
+
+
+@on_sqlite
+def test_what_comes_back_within_the_hour_opens_the_same_incident_again(hook, all_of, later):
+    hook.publishes()
+    hook(an_alert(labels={"component": "Search"}))
+    hook(an_alert(status="resolved"))
+    later(6)
+    later(50)
+    hook(an_alert(labels={"component": "Search"}))
+    assert all_of() == [("Alert 1", False, "investigating", {"Search": "partial_outage"})]
+    hook(an_alert(status="resolved"))
+    later(6)
+    later(61)
+    hook(an_alert())
+    assert [status for *_, status, _ in all_of()] == ["resolved", "investigating"]
+
+
+@on_sqlite
+def test_another_alert_of_a_group_whose_incident_has_ended_opens_one_of_its_own(
+    hook, all_of, later
+):
+    hook.publishes()
+    hook(an_alert(1))
+    hook(an_alert(1, status="resolved"))
+    later(6)
+    hook(an_alert(1, status="resolved"), an_alert(2))
+    told_of = [(name, status) for name, _, status, _ in all_of()]
+    assert told_of == [("Alert 1", "resolved"), ("Alert 2", "investigating")]
+
+
+@on_sqlite
+def test_a_draft_that_nobody_touched_is_thrown_away_when_it_is_over(hook, all_of, later):
+    hook(an_alert())
+    hook(an_alert(status="resolved"))
+    later(6)
+    assert all_of() == []
+    hook(an_alert())
+    assert len(all_of()) == 1
+
+
+@on_sqlite
+def test_what_people_have_written_to_is_theirs(hook, all_of, later, committed, at):
+    hook.publishes()
+    public_id = hook(an_alert(labels={"component": "Search"})).json["incident"]
+    with committed():
+        incidents.post_update(
+            incident := incidents.get(public_id),
+            status=IncidentStatus.IDENTIFIED,
+            body="A disk is full.",
+            claims=incident.claims,
+            by=ANN,
+            at=at,
+        )
+    hook(an_alert(2, labels={"component": "Payments"}))
+    hook(an_alert(1, status="resolved"), an_alert(2, status="resolved"))
+    later(10)
+    assert all_of() == [("Alert 1", False, "identified", {"Search": "partial_outage"})]
+
+
+@on_sqlite
+def test_a_draft_that_staff_threw_away_does_not_come_again_while_it_fires(
+    hook, all_of, later, committed, at
+):
+    public_id = hook(an_alert()).json["incident"]
+    with committed():
+        drafts.delete(incidents.get(public_id), by=ANN, at=at)
+    later(5)
+    hook(an_alert())
+    assert all_of() == []
+
+
+@on_sqlite
+def test_two_workers_end_it_once(hook, app, later, traveller):
+    hook.publishes()
+    public_id = hook(an_alert()).json["incident"]
+    hook(an_alert(status="resolved"))
+    traveller.shift(timedelta(minutes=6))
+    with app.app_context():
+        now = datetime.now(UTC)
+        assert monitoring.due(at=now) == [public_id]
+        assert monitoring.resolve_quiet(public_id, at=now)
+        assert not monitoring.resolve_quiet(public_id, at=now)
+        assert monitoring.due(at=now) == []
+
+
+# ── what is refused ────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_the_token_may_come_in_a_header(hook, client, all_of):
+    def told_with(authorization):
+        return client.post(
+            "/hooks/alertmanager",
+            json=told(an_alert(labels={"component": "Search"})),
+            headers={"Authorization": authorization} if authorization else {},
+        )
+
+    for wrong in ("", "Bearer", "Bearer sp_wrong", f"Basic {hook.secret}"):
+        answer = told_with(wrong)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert all_of() == []
+    assert told_with(f"Bearer {hook.secret}").status_code == 200
+    assert [name for name, *_ in all_of()] == ["Alert 1"]
+
+
+@on_sqlite
+def test_a_wrong_token_learns_nothing(client, hook, committed, at):
+    with committed():
+        _, manage = tokens.create("CI", scopes=[Scope.MANAGE], by=SYSTEM, at=at)
+    for secret in ("sp_wrong", manage):
+        answer = client.post(f"/hooks/alertmanager/{secret}", json=told(an_alert()))
+        assert answer.status_code == 404
+    named = client.get("/v1/pages", headers={"Authorization": f"OAuth {hook.secret}"})
+    assert named.status_code == 403
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"{", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "`alerts`"),
+        (b'{"alerts": {}}', "`alerts`"),
+        (b'{"alerts": [1]}', "an object"),
+        (json.dumps(told(*[{}] * (MOST_ALERTS + 1))).encode(), f"max_alerts to {MOST_ALERTS}"),
+    ],
+)
+def test_what_can_not_be_read_is_refused_with_a_sentence(hook, all_of, body, sentence):
+    answer = hook(body=body)
+    assert answer.status_code == 400
+    assert sentence in answer.json["error"]
+    assert all_of() == []
+
+
+def test_odd_alerts_are_taken_as_far_as_they_go(hook, all_of):
+    odd = {
+        "fingerprint": "x" * 100,
+        "startsAt": "0001-01-01T00:00:00Z",
+        "labels": {"alertname": "Nul \0 and \ud800", "component": 3, "severity": ["a"]},
+        "annotations": {"description": "[" * 30_000, "summary": "  many\n lines  " * 100},
+        "generatorURL": "http://[",
+    }
+    assert hook(odd, {}, {"labels": None, "annotations": 1}).status_code == 200
+    ((name, *_),) = all_of()
+    assert len(name) <= 255
+
+
+@on_sqlite
+def test_too_many_calls_a_minute_are_told_to_wait(hook, monkeypatch):
+    from limits import RateLimitItemPerMinute
+
+    from statuspage.web.hooks import alertmanager
+
+    monkeypatch.setattr(alertmanager, "PER_TOKEN", RateLimitItemPerMinute(3))
+    answers = [hook(an_alert()) for _ in range(5)]
+    assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
+    assert answers[-1].headers["Retry-After"] == "60"
+
+
+@on_sqlite
+def test_a_tool_that_groups_nothing_opens_only_so_many_incidents(hook, all_of, monkeypatch):
+    monkeypatch.setattr(monitoring, "MOST_OPEN", 3)
+    answers = [hook(an_alert(number), key=str(number)) for number in range(5)]
+    assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
+    assert len(all_of()) == 3
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=12,
+)
+
+
+ODD = (
+    "\x00",
+    "\ud800",
+    "\u202e",
+    "",
+    "9999-12-31T23:59:59.999999999Z",
+    "2026-02-30T00:00:00Z",
+    "javascript:alert(1)",
+    "http://[::1",
+    "é" * 300,
+    "Payments, Search",
+    10**400,
+    1e308,
+    float("nan"),
+    None,
+    True,
+    [[]],
+    {"a": {"b": 1}},
+)
+
+
+def made_odd(chance, value):
+    """The same with odd things in odd places."""
+    if isinstance(value, dict):
+        value = {key: made_odd(chance, one) for key, one in value.items()}
+        value[chance.choice([*value, "component", "\x00", "\ud800"])] = chance.choice(ODD)
+    elif isinstance(value, list):
+        value = [made_odd(chance, one) for one in value] * chance.choice((1, 1, 5))
+    return chance.choice(ODD) if chance.random() < 0.05 else value
+
+
+def test_whatever_is_sent_is_taken_or_refused_and_the_page_stands(hook, client, later):
+    hook.publishes()
+    chance = Random(2026)
+    codes = Counter()
+    for number in range(120):
+        alert = an_alert(
+            number,
+            status=chance.choice(("firing", "resolved")),
+            labels={"component": chance.choice(("Payments", "Search", "Nope"))},
+            annotations={"summary": "Slow", "description": "Slower"},
+        )
+        body = json.dumps(made_odd(chance, told(alert, key=str(number))))
+        codes[hook(body=body).status_code] += 1
+    # 429: a tool may open only so many incidents.
+    assert set(codes) <= {200, 400, 429}
+    assert min(codes[200], codes[400]) > 10
+    later(7)
+    for address in ("/", "/history.atom", "/api/v2/summary.json"):
+        assert client.get(address).status_code == 200
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "status": json_values,
+                "labels": json_values,
+                "annotations": json_values,
+                "startsAt": st.text(max_size=30) | st.datetimes().map(str) | json_values,
+                "fingerprint": json_values,
+                "generatorURL": json_values,
+            },
+        ),
+        max_size=4,
+    ),
+    json_values,
+)
+def test_alerts_of_any_values_are_read_within_bounds(alerts, key):
+    notice = parse(json.dumps(told(*alerts, groupKey=key)).encode())
+    assert len(notice.reports) == len(alerts)
+    for report in notice.reports:
+        assert 0 < len(report.fingerprint) <= monitoring.MAX_FINGERPRINT
+        assert 0 < len(report.name) <= 255
+        assert report.status is not ComponentStatus.OPERATIONAL
+        assert report.started_at is None or report.started_at.tzinfo

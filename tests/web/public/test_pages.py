@@ -1,0 +1,643 @@
+"""The public pages as a customer's browser gets them."""
+
+import base64
+import gzip
+import hashlib
+import re
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import pairwise
+
+import brotli
+import pytest
+import sqlalchemy as sa
+
+from statuspage.db import db
+from statuspage.domain import page_settings
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.incidents import corrections
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Moment
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from tests.conftest import on_sqlite
+from tests.helpers import site
+from tests.helpers.apps import create_app
+from tests.helpers.site import Page, text_of
+from tests.security.test_observatory import META
+
+MAX_FRONT_BYTES = 14 * 1024
+MAX_SCRIPT_BYTES = 3 * 1024
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+
+# ── the front page ─────────────────────────────────────────────────────────────
+
+
+def test_the_front_page_says_what_is_wrong_since_when_and_what_is_fine(client, world):
+    words = text_of(client.get("/"))
+    assert "Card payments declined in Europe" in words
+    assert "Partial outage since 12:22 CET. Everything else is operational." in words
+
+
+@on_sqlite
+def test_an_incident_does_not_answer_for_trouble_that_is_not_its_own(client, committed, world, at):
+    with committed():
+        webhooks = components.get(world.webhooks)
+        claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=3))
+    answer = client.get("/")
+    assert (
+        "Partial outage since 12:22 CET. Also affected: Webhooks (major outage)."
+        " Everything else is operational." in text_of(answer)
+    )
+    assert 'class="state major"' in answer.text
+
+
+@on_sqlite
+def test_lesser_trouble_is_not_called_operational(client, committed, at):
+    with committed():
+        site.a_page(at)
+        for name, claim in (("Mail", site.MAJOR), ("Search", site.DEGRADED), ("API", None)):
+            component = site.a_component(name, at)
+            if claim:
+                claims_store.set_status(component, claim, by=SYSTEM, at=at - timedelta(hours=1))
+    assert (
+        "Mail is down Major outage since 12:00 CET."
+        " 1 other component is less affected. Everything else is operational."
+        in text_of(client.get("/"))
+    )
+
+
+@on_sqlite
+def test_an_open_incident_tells_its_facts_and_its_promise(client, world):
+    words = text_of(client.get("/"))
+    assert "Who is affected About 12 % of card payments" in words
+    assert "What still works Bank transfers" in words
+    assert "What you can do Retry, or pay by transfer" in words
+    assert "Next update by 13:15" in words
+
+
+@on_sqlite
+def test_a_broken_promise_is_shown_as_broken(client, world, traveller):
+    traveller.shift(timedelta(minutes=21))
+    assert "was promised by 13:15, 6 minutes late" in text_of(client.get("/"))
+
+
+@on_sqlite
+def test_updates_stand_newest_first_with_what_changed(client, world):
+    words = text_of(client.get("/"))
+    assert words.index("rolling the change back") < words.index("We are looking into it")
+    assert "Card payments: Degraded performance → Partial outage, 12 %, EU" in words
+    assert "<strong>stale balance</strong>" in client.get("/").text
+
+
+@on_sqlite
+def test_only_the_last_three_updates_stand_on_the_front_page(client, committed, world, at):
+    with committed():
+        for minute in range(1, 4):
+            incident = incidents.get(world.open)
+            component = components.get(world.cards)
+            site.say(incident, f"Word number {minute}.", at + timedelta(minutes=minute), component)
+    words = text_of(client.get("/"))
+    assert "Word number 1." in words
+    assert "We are looking into it" not in words
+    assert "2 earlier updates" in words
+    assert "We are looking into it" in text_of(client.get(f"/incidents/{world.open}"))
+
+
+@on_sqlite
+def test_a_group_is_open_while_something_in_it_is_not_operational(client, world):
+    groups = dict(re.findall(r'<details class="group" id="g-(\w+)"( open)?>', client.get("/").text))
+    assert groups.pop(world.group) == " open"
+    assert set(groups.values()) == {""}
+
+
+@on_sqlite
+def test_a_bar_can_be_read_without_seeing_it(client, world):
+    page = client.get("/").text
+    assert 'role="img" aria-label="90 days: 1 with problems; worst Today, partial outage"' in page
+    assert "<title>Today: Partial outage 9 min, Degraded performance 29 min</title>" in page
+    assert "90 days: no problems" in page
+
+
+@on_sqlite
+def test_days_before_a_component_existed_are_no_data(client, world):
+    page = client.get("/").text
+    assert "90 days: no problems, 79 without data" in page
+    assert '<rect width="790" height="30" fill="url(#n)"/>' in page
+
+
+@on_sqlite
+def test_each_width_shows_the_uptime_of_its_own_window(client, committed, world, at):
+    with committed():
+        cards = components.get(world.transfers)
+        site.a_past_incident(cards, at - timedelta(days=45), at, claim=site.MAJOR, minutes=600)
+    page = client.get("/").text
+    bar = page[page.index(f'id="c-{world.transfers}"') :]
+    assert '<span class="w90">99.53 % uptime</span>' in bar
+    assert '<span class="w60">99.31 % uptime</span>' in bar
+    assert '<span class="w30">100.0 % uptime</span>' in bar
+
+
+@on_sqlite
+def test_maintenance_and_the_past_two_weeks_are_told(client, world):
+    words = text_of(client.get("/"))
+    assert "Planned for 11 Mar, 13:00–14:00 CET" in words
+    assert "Affects Webhooks" in words
+    assert "Who is affected Deliveries up to 5 minutes late; none are lost" in words
+    assert "Today 1 open incident, shown above." in words
+    assert "9 Mar No incidents reported." in words
+    assert "8 Mar Slow loads" in words
+    assert "10:00–10:35, 35 min · Website · Postmortem" in words
+    assert "24 Feb – 7 Mar No incidents reported." in words
+
+
+@on_sqlite
+def test_without_trouble_the_page_says_so(client, committed, at):
+    with committed():
+        site.a_page(at)
+        site.a_component("Website", at)
+    assert "All systems operational No open incidents." in text_of(client.get("/"))
+
+
+@on_sqlite
+def test_before_the_first_set_up_the_page_says_that_it_is_not_ready(client):
+    answer = client.get("/")
+    assert answer.status_code == 503
+    assert "not set up yet" in answer.text
+    assert client.get("/nothing/here").status_code == 404
+
+
+# ── incidents ──────────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_an_incident_tells_its_figures_and_its_moments(client, committed, world, at):
+    with committed():
+        site.resolve(incidents.get(world.open), at + timedelta(minutes=40))
+    words = text_of(client.get(f"/incidents/{world.open}"))
+    assert "10 Mar, 12:22–13:40 CET · 1 h 18 min" in words
+    assert "Detected after 4 min" in words
+    assert "First update after 6 min" in words
+    assert "Restored after 1 h 18 min" in words
+    assert "Promised updates on time 1 of 2" in words
+    assert "Card payments: Partial outage, 12 %, EU → Operational" in words
+
+
+@on_sqlite
+def test_the_strip_of_status_over_time_can_be_read_without_seeing_it(client, world):
+    page = client.get(f"/incidents/{world.open}").text
+    label = re.search(r'aria-label="(Card payments over time:[^"]+)"', page)[1]
+    assert "Degraded performance, 12:22–12:51" in label
+    assert "Partial outage, 12 %, EU, 12:51–13:00" in label
+
+
+@on_sqlite
+def test_an_edited_update_shows_when_and_what_changed(client, committed, world, at):
+    with committed():
+        update = incidents.get(world.open).updates[0]
+        anchor = update.public_id
+        corrections.edit_update(
+            update,
+            body=site.SAID.replace("three", "four"),
+            expected_version=update.version,
+            reason="We counted again.",
+            by=SYSTEM,
+            at=at + timedelta(minutes=2),
+        )
+    answer = client.get(f"/incidents/{world.open}")
+    assert "edited 13:02 · what changed" in text_of(answer)
+    assert "We counted again." in answer.text
+    assert "<del>three</del><ins>four</ins>" in answer.text
+    assert f'id="update-{anchor}"' in answer.text
+    assert ">edited<" in client.get("/").text
+
+
+@on_sqlite
+def test_a_corrected_moment_shows_what_it_was_and_why(client, committed, world, at):
+    with committed():
+        corrections.correct_moment(
+            incidents.get(world.open),
+            Moment.STARTED,
+            at - timedelta(minutes=42),
+            reason="The first failure was earlier.",
+            by=SYSTEM,
+            at=at,
+        )
+    words = text_of(client.get(f"/incidents/{world.open}"))
+    assert "Start corrected from 12:22 to 12:18: The first failure was earlier." in words
+
+
+@on_sqlite
+def test_a_postmortem_stands_on_its_incident(client, world):
+    answer = client.get(f"/incidents/{world.past}")
+    words = text_of(answer)
+    assert "Postmortem Published 10 Mar 2026" in words
+    assert "Summary A replica was read-only. Root cause Nobody tested failover." in words
+    assert "Refuse to start a writer on a replica done" in words
+    assert "Rehearse failover open, due 18 Mar" in words
+    moved = client.get(f"/incidents/{world.past}/postmortem")
+    assert moved.status_code == 302
+    assert moved.location == f"/incidents/{world.past}#postmortem"
+    assert client.get(f"/incidents/{world.open}/postmortem").status_code == 404
+
+
+def test_a_retracted_incident_is_gone_with_its_reason(client, world):
+    answer = client.get(f"/incidents/{world.retracted}")
+    assert answer.status_code == 410
+    assert "It belonged to another page." in answer.text
+    assert "Told by mistake" not in client.get("/").text + client.get("/history").text
+
+
+@on_sqlite
+def test_what_is_not_published_is_not_there(client, world):
+    assert client.get(f"/incidents/{world.draft}").status_code == 404
+    for address in world.addresses:
+        assert "Nobody may read this" not in client.get(address).text
+        assert "Secret words" not in client.get(address).text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/nothing",
+        "/incidents/000000000000",
+        "/components/x",
+        "/history?page=0",
+        "/history?page=x",
+        "/history?page=900",
+        "/history?page=000001999999",
+        f"/history?page={'0' * 5_000}1",
+        "/uptime?page=99999999999999",
+        "/logo",
+    ],
+)
+@on_sqlite
+def test_an_unknown_address_is_a_real_404_in_the_looks_of_the_page(client, world, address):
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert "Page not found" in answer.text
+    assert "Northwind" in answer.text
+    assert 'href="/history"' in answer.text
+
+
+@on_sqlite
+def test_a_thousand_wrong_addresses_read_the_page_once(app, client, world):
+    client.get("/nothing")
+    with counted(app) as statements:
+        client.get("/nothing-else")
+    assert [one for one in statements if "FROM" in one and "FROM revision" not in one] == []
+
+
+# ── history, uptime, components ────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_history_goes_back_three_months_a_page(client, world):
+    first = client.get("/history")
+    assert "March 2026" in first.text
+    assert "Slow loads" in first.text
+    assert "Late transfers" not in first.text
+    assert '<a rel="next" href="/history?page=2">' in first.text
+    assert 'rel="prev"' not in first.text
+    second = client.get("/history?page=2")
+    assert "November 2025" in second.text
+    assert "Late transfers" in second.text
+    assert '<a rel="prev" href="/history">' in second.text
+    assert client.get("/history?page=3").status_code == 404
+    assert client.get("/history?page=1").data == first.data
+
+
+@on_sqlite
+def test_a_component_page_explains_its_figure(client, committed, world, at):
+    with committed():
+        transfers = components.get(world.transfers)
+        site.a_past_incident(transfers, at - timedelta(days=9), at, minutes=100, name="Slow bank")
+    words = text_of(client.get(f"/components/{world.transfers}"))
+    assert "How we calculate 99.99 %" in words
+    assert "Uptime = 1 − downtime ÷ length." in words
+    assert "Length: 90 days (7,776,000 s). Downtime: 12 min (720.0 s)." in words
+    assert "1 Mar, 13:00–14:40 Partial outage, 12 %, EU 1 h 40 min × 0.12 Slow bank" in words
+
+
+@on_sqlite
+def test_what_does_not_count_is_named(client, committed, world, at):
+    with committed():
+        webhooks = components.get(world.webhooks)
+        site.a_past_incident(webhooks, at - timedelta(days=3), at, claim=site.DEGRADED, minutes=60)
+    words = text_of(client.get(f"/components/{world.webhooks}"))
+    assert "Downtime: none. Not counted: 1 h of degraded performance." in words
+    assert "× 0" in words
+
+
+@on_sqlite
+def test_the_calendar_has_a_figure_for_each_month(client, world):
+    page = client.get("/uptime")
+    assert "March 2026, 10 days: 1 with problems; worst Today, partial outage" in page.text
+    assert "Payments - Card payments" in text_of(page)
+    assert "no data January 2026" in text_of(page)
+    assert "no data February 2026" not in text_of(page)
+    assert '<a rel="next" href="/uptime?page=2">' in page.text
+
+
+@on_sqlite
+def test_a_status_set_by_hand_is_explained_as_such(client, committed, world, at):
+    with committed():
+        webhooks = components.get(world.webhooks)
+        claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=1))
+    words = text_of(client.get(f"/components/{world.webhooks}"))
+    assert "Major outage" in words
+    assert "Set manually" in words
+    assert "since 12:00 CET" in words
+
+
+# ── what a page must be ────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_every_page_is_well_formed_with_one_h1_and_headings_in_order(client, world):
+    for address in (*world.addresses, f"/incidents/{world.retracted}", "/nothing"):
+        page = Page(client.get(address).text)
+        assert page.errors == [], address
+        levels = [int(tag[1]) for tag, _ in page.all("h1", "h2", "h3", "h4", "h5", "h6")]
+        assert levels[0] == 1, address
+        assert levels.count(1) == 1, address
+        jumps = [b for a, b in pairwise(levels) if b > a + 1]
+        assert jumps == [], (address, levels)
+        assert [tag for tag, _ in page.all("main", "header", "footer")].count("main") == 1
+        for tag, attributes in page.all("a", "use"):
+            target = attributes.get("href") or ""
+            if target.startswith("#"):
+                assert any(other.get("id") == target[1:] for _, other in page.tags), (tag, target)
+
+
+@on_sqlite
+def test_no_page_styles_or_scripts_inside_its_markup(client, world):
+    for address in (*world.addresses, "/nothing"):
+        answer = client.get(address)
+        for tag, attributes in Page(answer.text).tags:
+            assert "style" not in attributes, (address, tag)
+            assert not [name for name in attributes if name.startswith("on")], (address, tag)
+        (css,) = re.findall(r"<style>(.*?)</style>", answer.text, flags=re.S)
+        digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+        (policy,) = META.findall(answer.text)
+        assert answer.text.index(policy) < answer.text.index("<style>")
+        assert f"style-src 'sha256-{digest}';" in policy
+        assert policy.startswith("default-src 'none';")
+        assert "unsafe" not in policy
+        scripts = [attributes for _, attributes in Page(answer.text).all("script")]
+        more = ["/subscribe.js"] if address.endswith("/subscribe") else []
+        assert [one["src"].partition("?")[0] for one in scripts] == ["/public.js", *more]
+
+
+@on_sqlite
+def test_no_page_asks_a_third_party_for_anything(client, world):
+    for address in world.addresses:
+        page = Page(client.get(address).text)
+        loaded = page.all("img", "script", "link", "iframe", "source", "video")
+        for tag, attributes in loaded:
+            target = attributes.get("src") or attributes.get("href") or ""
+            canonical = attributes.get("rel") == "canonical"
+            assert target.startswith("https://status.example.com" if canonical else "/"), tag
+        assert "@import" not in client.get(address).text
+        assert "url(http" not in client.get(address).text
+
+
+@on_sqlite
+def test_no_public_address_sets_a_cookie_or_varies_by_one(app, client, world):
+    for address in list(_public_addresses(app, world)):
+        answer = client.get(address)
+        assert "Set-Cookie" not in answer.headers, address
+        assert "cookie" not in answer.headers.get("Vary", "").lower(), address
+        assert answer.status_code < 500, address
+
+
+def _public_addresses(app, world):
+    known = {"public_id": world.open, "form": "atom", "rest": "elsewhere", "token": "wrong"}
+    with app.test_request_context():
+        adapter = app.url_map.bind("status.example.com")
+        for rule in app.url_map.iter_rules():
+            if "GET" in rule.methods and not rule.rule.startswith(("/admin", "/static", "/v1")):
+                yield adapter.build(rule.endpoint, {n: known[n] for n in rule.arguments})
+
+
+@on_sqlite
+def test_a_page_names_itself_and_its_feeds(client, world):
+    links = Page(client.get("/").text).all("link")
+    feeds = [one["href"] for _, one in links if one.get("rel") == "alternate"]
+    assert set(feeds) >= {
+        "/feeds/updates.rss",
+        "/feeds/updates.atom",
+        "/feeds/updates.json",
+        "/history.rss",
+        "/history.atom",
+    }
+    for path in (*feeds, f"/incidents/{world.open}.atom", f"/components/{world.cards}.atom"):
+        assert client.get(path).status_code == 200, path
+    page = client.get(f"/incidents/{world.open}").text
+    url = f"https://status.example.com/incidents/{world.open}"
+    assert f'<link rel="canonical" href="{url}">' in page
+    assert f'<meta property="og:url" content="{url}">' in page
+    assert '<meta name="description" content="Identified: A configuration change' in page
+
+
+@on_sqlite
+def test_texts_of_staff_can_not_break_out_of_the_page(client, committed, at):
+    evil = '"><script>alert(1)</script>'
+    with committed():
+        site.a_page(at)
+        one = site.a_component(evil, at, description=evil)
+        incident = site.an_open_incident(one, at)
+        incident.name = evil
+        site.say(incident, evil, at, one)
+        address = f"/incidents/{incident.public_id}"
+        component = f"/components/{one.public_id}"
+    for path in ("/", address, component, "/history", "/uptime", "/subscribe"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "<script>alert" not in answer.text
+        assert Page(answer.text).errors == []
+
+
+@on_sqlite
+def test_the_page_wears_the_colours_and_the_logo_it_was_given(client, committed, world, at):
+    before = META.findall(client.get("/").text)
+    with committed():
+        page = page_settings.get()
+        page_settings.edit(
+            page,
+            name=page.name,
+            time_zone=page.time_zone,
+            accent="#aa00aa",
+            accent_dark="#ffaaff",
+            about="We *ship*.",
+            support_url="https://help.example.com/",
+            by=SYSTEM,
+            at=at,
+        )
+        page_settings.set_logo(page, PNG, by=SYSTEM, at=at)
+    answer = client.get("/")
+    assert ":root{--accent:#aa00aa}" in answer.text
+    assert ":root{--accent:#ffaaff}" in answer.text
+    assert "We <em>ship</em>." in answer.text
+    assert 'href="https://help.example.com/"' in answer.text
+    assert META.findall(answer.text) != before
+    assert '<img src="/logo" alt="">' in answer.text
+    logo = client.get("/logo")
+    assert (logo.content_type, logo.data) == ("image/png", PNG)
+
+
+@on_sqlite
+def test_times_are_the_pages_with_its_zone_and_utc_for_machines(client, world):
+    page = client.get("/").text
+    assert '<time datetime="2026-03-10T11:22:00Z">12:22</time>' in page
+    assert "All times in CET (Europe/Vienna)" in page
+
+
+@on_sqlite
+def test_an_unchanged_page_is_not_sent_again(client, world, traveller):
+    for address in world.addresses:
+        first = client.get(address)
+        traveller.shift(timedelta(seconds=30))
+        again = client.get(address, headers={"If-None-Match": first.headers["ETag"]})
+        assert again.status_code == 304, address
+
+
+@on_sqlite
+def test_what_belongs_to_a_site_is_there(client, world):
+    assert "Disallow: /admin/" in client.get("/robots.txt").text
+    for icon in ("/favicon.svg", "/favicon.ico"):
+        assert client.get(icon).content_type.startswith("image/svg+xml")
+    script = client.get(re.search(r'src="(/public\.js\?v=\w+)"', client.get("/").text)[1])
+    assert script.content_type.startswith("text/javascript")
+    assert len(gzip.compress(script.data)) <= MAX_SCRIPT_BYTES
+
+
+# ── weight ─────────────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_the_front_page_fits_into_the_first_round_trip(client, committed, at):
+    """20 components, 90 days, one open incident: 14 KB at most, in either encoding."""
+    statuses = [site.PARTIAL, site.DEGRADED, site.MAJOR]
+    with committed():
+        site.a_page(at)
+        groups = [
+            components.add_group(name, by=SYSTEM, at=at)
+            for name in ("Payments", "Account", "Data and reports")
+        ]
+        rows = [
+            site.a_component(name, at, group=groups[n % 3] if n > 4 else None)
+            for n, name in enumerate(NAMES)
+        ]
+        for n, row in enumerate(rows):
+            for back in range(3):
+                started = at - timedelta(days=(n * 7 + back * 29) % 88 + 1, minutes=37 * n)
+                claim = statuses[(n + back) % 3]
+                site.a_past_incident(row, started, at, claim=claim, minutes=17 + 11 * n + back)
+        incident = site.an_open_incident(rows[7], at)
+        site.say(incident, site.SAID.replace("three", "four"), at, rows[7])
+        site.a_maintenance(rows[3], at, at + timedelta(days=2))
+    small = client.get("/", headers={"Accept-Encoding": "br"})
+    zipped = client.get("/", headers={"Accept-Encoding": "gzip"})
+    assert brotli.decompress(small.data) == gzip.decompress(zipped.data) == client.get("/").data
+    assert len(small.data) <= MAX_FRONT_BYTES
+    assert len(zipped.data) <= MAX_FRONT_BYTES
+
+
+NAMES = [
+    "Website API",
+    "Card payments",
+    "Bank transfers",
+    "Direct debit",
+    "Payouts",
+    "Invoices",
+    "Webhooks",
+    "Sign-in",
+    "Dashboard",
+    "Mobile app",
+    "Search",
+    "File uploads",
+    "E-mail delivery",
+    "SMS delivery",
+    "Reports",
+    "Exports",
+    "Data warehouse",
+    "Help centre",
+    "Partner portal",
+    "Status of banks",
+]
+
+
+# ── queries ────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def counted(app):
+    statements = []
+
+    def note(_connection, _cursor, statement, *_rest):
+        statements.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+
+@on_sqlite
+def test_a_miss_asks_the_same_number_of_queries_however_much_there_is(
+    settings, committed, at, world
+):
+    paths = (
+        "/",
+        "/history",
+        f"/incidents/{world.open}",
+        "/uptime",
+        f"/components/{world.cards}",
+        "/maintenance",
+        "/subscribe",
+    )
+    # The first look at the form ever makes the key pair for browsers.
+    _queries(settings, "/subscribe")
+    small = {path: _queries(settings, path) for path in paths}
+    with committed():
+        rows = [site.a_component(f"Part {n}", at) for n in range(60)]
+        for n in range(40):
+            row = rows[n]
+            if n % 2:
+                site.a_past_incident(row, at - timedelta(days=n, hours=2), at, name=f"Past {n}")
+            else:
+                incident = site.an_open_incident(row, at)
+                site.say(incident, "More.", at, row, status=IncidentStatus.MONITORING)
+            claims_store.set_status(rows[-n - 1], site.DEGRADED, by=SYSTEM, at=at)
+        site.a_past_incident(components.get(world.cards), at - timedelta(days=8), at)
+        busy = incidents.get(world.open)
+        for n, row in enumerate(rows[:30]):
+            site.say(busy, f"Word {n}.", at, row)
+    assert {path: _queries(settings, path) for path in paths} == small
+    assert max(small.values()) <= 20, small
+
+
+def _queries(settings, path) -> int:
+    """How many statements a process that has nothing yet asks for this page."""
+    app = create_app(settings, watch=False)
+    with counted(app) as statements:
+        assert app.test_client().get(path).status_code == 200
+    with app.app_context():
+        db.engine.dispose()
+    return len(statements)
+
+
+@on_sqlite
+def test_statuses_are_told_in_words_beside_their_colours(client, committed, at):
+    with committed():
+        site.a_page(at)
+        for status in ComponentStatus:
+            row = site.a_component(f"With {status.value}", at)
+            claims_store.set_status(row, site.Claim(status), by=SYSTEM, at=at)
+    words = text_of(client.get("/"))
+    for status in ComponentStatus:
+        assert f"With {status.value} {status.label}" in words

@@ -1,0 +1,419 @@
+"""Subscribing: the form, the link that confirms, the page of one's own, and leaving."""
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import pytest
+import sqlalchemy as sa
+
+from statuspage.db import db
+from statuspage.domain.events import SYSTEM, Event
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.subscribers import subscriptions as subscribers
+from statuspage.domain.subscribers.subscriptions import (
+    Channel,
+    Contact,
+    Subscriber,
+    SubscriberState,
+)
+from statuspage.lib import signed_links
+from statuspage.lib.signed_links import Purpose
+from statuspage.notify import worker
+from tests.conftest import SECRET, on_sqlite
+from tests.helpers import site
+
+ADDRESS = "https://hooks.example.com/status"
+
+
+@pytest.fixture
+def settings(settings):
+    """With a mail server, so that mail is offered."""
+    return settings.model_copy(update={"smtp_url": "smtp://127.0.0.1:2525"})
+
+
+@pytest.fixture(autouse=True)
+def northwind(committed, at):
+    with committed():
+        site.a_page(at)
+
+
+@pytest.fixture
+def api(committed, at) -> str:
+    with committed():
+        made = site.a_component("API", at)
+        db.session.flush()
+        return made.public_id
+
+
+def send(client, headers=None, **fields):
+    sent = {"channel": "webhook", "endpoint": ADDRESS, "scope": "all"} | fields
+    return client.post("/subscribe", data=sent, headers=headers)
+
+
+@pytest.fixture
+def stored(app):
+    """Every subscriber as it is stored, oldest first."""
+
+    def read() -> list[Subscriber]:
+        with app.app_context():
+            query = sa.select(Subscriber).order_by(Subscriber.id)
+            query = query.options(sa.orm.selectinload(Subscriber.components))
+            return list(db.session.scalars(query))
+
+    return read
+
+
+@pytest.fixture
+def recorded(app):
+    def kinds() -> list[str]:
+        with app.app_context():
+            query = sa.select(Event.kind).where(Event.kind.like("subscriber.%"))
+            return list(db.session.scalars(query.order_by(Event.id)))
+
+    return kinds
+
+
+def link(one: Subscriber, purpose: Purpose) -> str:
+    paths = {
+        Purpose.CONFIRM: "/subscriptions/confirm/",
+        Purpose.UNSUBSCRIBE: "/subscriptions/unsubscribe/",
+        Purpose.MANAGE: "/subscriptions/",
+    }
+    return paths[purpose] + signed_links.token(SECRET, purpose, one.public_id)
+
+
+@pytest.fixture
+def active(committed, at) -> Subscriber:
+    with committed():
+        contact = Contact.of(Channel.WEBHOOK, ADDRESS)
+        return subscribers.add(contact, by=SYSTEM, at=at, is_confirmed=True)
+
+
+# ── the form ───────────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_the_form_is_the_same_bytes_for_everybody_and_sets_no_cookie(client, api):
+    answer = client.get("/subscribe")
+    assert answer.status_code == 200
+    assert "Set-Cookie" not in answer.headers
+    assert answer.headers["Cache-Control"].startswith("public")
+    again = client.get("/subscribe", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    assert f'name="component" value="{api}"' in answer.text
+    assert "csrf" not in answer.text
+
+
+def test_who_subscribes_is_asked_to_confirm_and_then_is_told(client, stored, recorded, api):
+    answer = send(
+        client,
+        scope="some",
+        component=[api, "nothing"],
+        wants="ends",
+        time_zone="Asia/Tokyo",
+        headers={"Accept-Language": "de-AT,de;q=0.8"},
+    )
+    assert answer.status_code == 303
+    assert "confirm" in client.get(answer.headers["Location"]).text
+    (one,) = stored()
+    assert one.state is SubscriberState.UNCONFIRMED
+    assert (one.wants, one.language, one.time_zone) == ("ends", "de-AT", "Asia/Tokyo")
+    assert [each.public_id for each in one.components] == [api]
+    assert recorded() == ["subscriber.confirmation_wanted"]
+
+    path = link(one, Purpose.CONFIRM)
+    assert '<form class="card sub" method="post">' in client.get(path).text
+    assert stored()[0].state is SubscriberState.UNCONFIRMED
+    done = client.post(path, follow_redirects=True)
+    assert "You’re subscribed" in done.text
+    (one,) = stored()
+    assert one.state is SubscriberState.ACTIVE
+    assert one.confirmed_at is not None
+    assert link(one, Purpose.MANAGE) in done.text
+    assert recorded()[-1] == "subscriber.confirmed"
+
+
+@on_sqlite
+def test_what_they_agreed_to_is_kept_word_for_word_with_its_moment(client, stored, at):
+    shown = re.search(r'<p class="consent">(.*?)</p>', client.get("/subscribe").text)[1]
+    send(client)
+    (one,) = stored()
+    assert one.consent_text == shown
+    assert one.consent_at == at
+
+
+@on_sqlite
+def test_nobody_learns_whether_an_address_is_known(client, stored, active, recorded, traveller):
+    known = send(client)
+    new = send(client, endpoint="https://hooks.example.com/other")
+    assert (known.status_code, known.headers["Location"], known.data) == (
+        new.status_code,
+        new.headers["Location"],
+        new.data,
+    )
+    # The one who is known keeps their choice, and gets the link to change it.
+    assert stored()[0].consent_text is None
+    assert recorded()[1:] == ["subscriber.link_wanted", "subscriber.confirmation_wanted"]
+    # A stranger who goes on typing does not fill a mailbox.
+    for _ in range(3):
+        send(client)
+    assert len(recorded()) == 3
+    traveller.shift(601)
+    send(client)
+    assert recorded()[-1] == "subscriber.link_wanted"
+
+
+@on_sqlite
+def test_one_that_is_in_quarantine_is_asked_again(client, stored, active, committed, at):
+    with committed():
+        subscribers.quarantine(subscribers.get(active.public_id), by=SYSTEM, at=at)
+    send(client)
+    (one,) = stored()
+    assert one.state is SubscriberState.UNCONFIRMED
+    client.post(link(one, Purpose.CONFIRM))
+    assert stored()[0].state is SubscriberState.ACTIVE
+
+
+WRONG = [
+    ({"endpoint": "nothing"}, "https://"),
+    ({"endpoint": "javascript:alert(1)"}, "https://"),
+    ({"owner": "not an address"}, "e-mail"),
+    ({"channel": "pigeon"}, "how we should notify you"),
+    ({"channel": "web_push"}, "how we should notify you"),
+    ({"scope": "some"}, "at least one component"),
+    ({"wants": "twice"}, "which updates"),
+]
+
+
+@on_sqlite
+def test_what_is_wrong_is_said_beside_what_was_typed(client, stored, api):
+    for fields, words in WRONG:
+        answer = send(client, **fields)
+        assert answer.status_code == 422, fields
+        assert words in answer.text, fields
+        assert answer.headers["Cache-Control"] == "no-store"
+        if "endpoint" not in fields:
+            assert f'value="{ADDRESS}"' in answer.text, fields
+    assert stored() == []
+
+
+@on_sqlite
+def test_another_site_can_not_subscribe_anybody(client, stored):
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+        assert send(client, headers=headers).status_code == 403
+    assert stored() == []
+    assert send(client, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
+
+
+@on_sqlite
+def test_a_program_that_fills_every_field_is_thanked_and_forgotten(client, stored):
+    answer = send(client, website="https://spam.example")
+    assert answer.status_code == 303
+    assert stored() == []
+
+
+@on_sqlite
+def test_a_network_and_an_address_are_braked(client, stored):
+    for _ in range(6):
+        send(client)
+        assert len(stored()) == 1
+    braked = send(client)
+    assert braked.status_code == 429
+    assert braked.headers["Retry-After"]
+    for number in range(20):
+        braked = send(client, endpoint=f"https://hooks.example.com/{number}")
+    assert braked.status_code == 429
+
+
+@on_sqlite
+def test_only_what_can_work_here_is_offered(client, app):
+    shown = client.get("/subscribe").text
+    assert 'value="webhook"' in shown
+    assert 'value="sms"' not in shown
+    assert send(client, channel="sms", phone_number="+436601234567").status_code == 422
+
+
+def test_the_same_address_twice_at_once_is_one_subscriber(app, stored, recorded):
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: send(app.test_client()).status_code, range(4)))
+    assert answers == [303] * 4
+    assert len(stored()) == 1
+    assert recorded() == ["subscriber.confirmation_wanted"]
+
+
+@on_sqlite
+def test_a_mail_address_is_offered_where_there_is_a_mail_server(client, stored):
+    assert 'name="email"' in client.get("/subscribe").text
+    assert send(client, channel="email", email="Jane@Example.com").status_code == 303
+    (one,) = stored()
+    assert one.address == "Jane@example.com"
+    assert "J…@example.com" in client.get(link(one, Purpose.CONFIRM)).text
+
+
+# ── one incident ───────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_one_incident_is_followed_until_it_is_over(client, stored, committed, at, api):
+    with committed():
+        incident = incidents.open_incident(
+            "Logins fail",
+            status=IncidentStatus.INVESTIGATING,
+            body="We look.",
+            claims={},
+            by=SYSTEM,
+            at=at,
+        )
+        db.session.flush()
+        key = incident.public_id
+    path = f"/incidents/{key}/subscribe"
+    assert "Logins fail" in client.get(path).text
+    assert send(client, incident=key).status_code == 303
+    (one,) = stored()
+    with committed():
+        assert db.session.get(Subscriber, one.id).incident.public_id == key
+        site.resolve(incidents.get(key), at)
+    assert client.get(path).status_code == 404
+    assert send(client, incident=key).status_code == 404
+    assert client.get("/incidents/nothing/subscribe").status_code == 404
+
+
+# ── one's own page ─────────────────────────────────────────────────────────────
+
+
+def test_they_change_what_they_hear_of(client, stored, active, api):
+    path = link(active, Purpose.MANAGE)
+    shown = client.get(path)
+    assert shown.status_code == 200
+    assert ADDRESS in shown.text
+    assert shown.headers["Cache-Control"] == "no-store"
+    assert shown.headers["Referrer-Policy"] == "no-referrer"
+    assert shown.headers["X-Robots-Tag"] == "noindex"
+    assert "whsec_" in shown.text
+    sent = {"scope": "some", "component": api, "wants": "ends", "time_zone": "Europe/Paris"}
+    saved = client.post(path, data=sent, follow_redirects=True)
+    assert "Saved." in saved.text
+    (one,) = stored()
+    assert [each.public_id for each in one.components] == [api]
+    assert (one.wants, one.time_zone) == ("ends", "Europe/Paris")
+    assert client.post(path, data={"scope": "some"}).status_code == 422
+    client.post(path, data={"scope": "all", "component": api})
+    assert stored()[0].components == []
+
+
+@on_sqlite
+def test_they_take_their_data_with_them_and_leave_nothing(client, stored, active, app):
+    path = link(active, Purpose.MANAGE)
+    told = client.get(f"{path}/data.json")
+    assert told.headers["Content-Disposition"].startswith("attachment")
+    assert json.loads(told.text)["address"] == ADDRESS
+    assert "deleted the address" in client.post(f"{path}/leave").text
+    with app.app_context():
+        left = db.session.execute(sa.select(*Subscriber.__table__.columns)).all()
+        assert "hooks.example.com" not in str(left)
+    for gone in (path, f"{path}/data.json", link(active, Purpose.CONFIRM)):
+        assert client.get(gone).status_code == 404
+
+
+@on_sqlite
+def test_what_could_not_be_reached_is_started_again_by_its_owner(
+    client, stored, active, committed, at
+):
+    with committed():
+        subscribers.quarantine(subscribers.get(active.public_id), by=SYSTEM, at=at)
+    path = link(active, Purpose.MANAGE)
+    assert "couldn’t deliver" in client.get(path).text
+    client.post(f"{path}/start")
+    assert stored()[0].state is SubscriberState.ACTIVE
+
+
+# ── leaving ────────────────────────────────────────────────────────────────────
+
+
+def test_only_a_post_unsubscribes_and_it_asks_nothing(client, stored, active):
+    path = link(active, Purpose.UNSUBSCRIBE)
+    assert "hooks.example.com" in client.get(path).text
+    assert stored()[0].state is SubscriberState.ACTIVE
+    sent = {"List-Unsubscribe": "One-Click"}
+    assert client.post(path, data=sent).status_code == 200
+    assert stored()[0].state is SubscriberState.UNSUBSCRIBED
+    # Pressed twice, it did nothing wrong.
+    assert client.post(path, data=sent).status_code == 200
+    assert "’re unsubscribed" in client.get(path).text
+
+
+@on_sqlite
+def test_statuspages_link_to_leave_leads_to_the_page_that_asks(client, stored, active):
+    assert client.get("/").status_code == 200
+    answer = client.get(f"/?unsubscribe={active.public_id}")
+    assert answer.status_code == 303
+    asks = urlsplit(answer.headers["Location"]).path
+    assert "will get no more updates" in client.get(asks).text
+    assert stored()[0].state is SubscriberState.ACTIVE
+    unknown = client.get("/?unsubscribe=nobody", follow_redirects=True)
+    assert unknown.status_code == 200
+    assert client.post(asks).status_code == 200
+    assert stored()[0].state is SubscriberState.UNSUBSCRIBED
+
+
+@on_sqlite
+def test_who_knows_an_id_alone_may_not_see_or_change_what_it_is_about(client, active):
+    asks = client.get(f"/?unsubscribe={active.public_id}").headers["Location"]
+    token = urlsplit(asks).path.rpartition("/")[2]
+    assert "/subscriptions/" not in client.get(asks).text
+    for other in ("confirm/", ""):
+        assert client.get(f"/subscriptions/{other}{token}").status_code == 404
+
+
+@on_sqlite
+def test_a_link_is_worth_nothing_for_another_purpose_or_person(client, stored, active):
+    for purpose in (Purpose.CONFIRM, Purpose.MANAGE, Purpose.UNSUBSCRIBE):
+        token = link(active, purpose).rpartition("/")[2]
+        paths = {
+            Purpose.CONFIRM: "/subscriptions/confirm/",
+            Purpose.UNSUBSCRIBE: "/subscriptions/unsubscribe/",
+            Purpose.MANAGE: "/subscriptions/",
+        }
+        for other in set(paths) - {purpose}:
+            for method in ("GET", "POST"):
+                assert client.open(paths[other] + token, method=method).status_code == 404
+    forged = f"/subscriptions/{active.public_id}.{'A' * 27}"
+    assert client.get(forged).status_code == 404
+    assert client.post(f"{forged}/leave").status_code == 200
+    assert stored()[0].state is SubscriberState.ACTIVE
+
+
+# ── time ───────────────────────────────────────────────────────────────────────
+
+
+def test_an_address_that_nobody_confirms_is_erased_after_two_days(
+    client, app, stored, traveller, at
+):
+    send(client)
+    path = link(stored()[0], Purpose.CONFIRM)
+    soon = at + subscribers.CONFIRM_WITHIN
+    traveller.move_to(soon - timedelta(seconds=1))
+    assert client.get(path).status_code == 200
+    worker.delete_expired(app, soon - timedelta(seconds=1))
+    assert len(stored()) == 1
+    # Nobody can confirm any more, whether or not the worker was there.
+    traveller.move_to(soon)
+    assert client.get(path).status_code == 404
+    worker.delete_expired(app, soon)
+    assert stored() == []
+    assert client.post(path).status_code == 404
+
+
+def test_a_link_of_an_old_mail_works_as_long_as_its_key_is_listed(app, client, settings, active):
+    address = link(active, Purpose.UNSUBSCRIBE)
+    rotated = {"secret_key": "a new key of this installation"}
+    app.config["SETTINGS"] = settings.model_copy(update=rotated)
+    assert client.get(address).status_code == 404
+    listed = rotated | {"old_secret_keys": f"a-key-of-long-ago-1 {settings.secret_key}"}
+    app.config["SETTINGS"] = settings.model_copy(update=listed)
+    assert client.get(address).status_code == 200
+    assert client.post(address).status_code == 200
