@@ -19,7 +19,7 @@ from statuspage.domain.events import Event
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
 
 LEASE = timedelta(seconds=60)
-"""A claimed delivery that is not settled by then is tried again."""
+"""A leased delivery is tried again after this, unless its worker renews the lease."""
 MAX_ATTEMPTS = 12
 MAX_LOST_LEASES = 20
 """A message whose worker ended so often may be what ends it: staff have a look first."""
@@ -174,6 +174,19 @@ def lease(channel: Channel, limit: int, *, at: datetime) -> list[LeasedDelivery]
     claimed = [LeasedDelivery(*row, lease) for row in rows]
     # `RETURNING` has no order.
     return sorted(claimed, key=lambda one: (one.subscriber_id, one.event_id))
+
+
+def renew(leased: Collection[LeasedDelivery], *, at: datetime) -> None:
+    """Extend the leases of deliveries that are still being sent; lost ones stay lost."""
+    db.session.execute(
+        sa.update(Delivery)
+        .where(
+            Delivery.id.in_([delivery.id for delivery in leased]),
+            Delivery.lease.in_({delivery.lease for delivery in leased}),
+        )
+        .values(due_at=at + LEASE)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def record_results(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome]:

@@ -7,7 +7,7 @@ killed comes back when the lease runs out.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
@@ -35,8 +35,9 @@ from statuspage.observability.metrics import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
 
 IDLE_S = 0.5
 SETTLED_EVERY_S = 0.2
-USABLE = deliveries.LEASE * 0.6
-"""A claim older than this is given back unsent: its lease could end while it is sent."""
+RENEW_AFTER_S = deliveries.LEASE.total_seconds() / 3
+SEND_WITHIN_S = deliveries.LEASE.total_seconds() * 0.6
+"""A lease that was not renewed for so long is given back unsent: it could end meanwhile."""
 KEPT_NEWS = 128
 """Of so many events at once what is told is kept; each holds little besides its own words."""
 MOST_FAILURES = 10
@@ -58,6 +59,8 @@ class ChannelWorker:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"The lane {channel}", daemon=True)
         self._prepare = Preparation(app)
+        self._leased_at: dict[int, float] = {}
+        """Delivery → when its lease began or was renewed, of those that are on their way."""
         self._troubles = FailureLog()
 
     def start(self) -> None:
@@ -103,6 +106,7 @@ class ChannelWorker:
             self._wake.wait(IDLE_S)
             self._wake.clear()
             return
+        self._renew_leases(flying.values())
         done, _ = wait(flying, timeout=SETTLED_EVERY_S, return_when=FIRST_COMPLETED)
         if len(done) < len(flying):
             # A few more may be through in a moment: one commit for all of them.
@@ -111,9 +115,21 @@ class ChannelWorker:
         outcomes = [future.result() for future in done]
         record_results(self._app, outcomes)
         for future in done:
-            del flying[future]
+            del self._leased_at[flying.pop(future).id]
+
+    def _renew_leases(self, flying: Iterable[LeasedDelivery]) -> None:
+        """A mail server may take ten minutes to accept a message, far longer than a lease."""
+        now = time.monotonic()
+        due = [one for one in flying if now - self._leased_at[one.id] > RENEW_AFTER_S]
+        if not due:
+            return
+        with self._app.app_context():
+            deliveries.renew(due, at=clock.now())
+            db.session.commit()
+        self._leased_at.update((delivery.id, now) for delivery in due)
 
     def _claim(self, room: int) -> list[tuple[LeasedDelivery, Callable[[], Outcome]]]:
+        leased_at = time.monotonic()
         with self._app.app_context():
             at = clock.now()
             claimed = recipient_limits.apply_limits(
@@ -122,19 +138,21 @@ class ChannelWorker:
             db.session.commit()
         if not claimed:
             return []
-        until = time.monotonic() + USABLE.total_seconds()
-        jobs = []
-        for one, prepared in zip(claimed, self._prepare(self.channel, claimed), strict=True):
-            jobs.append((one, self._job(one, prepared, until)))
-        return jobs
+        self._leased_at.update((delivery.id, leased_at) for delivery in claimed)
+        prepared = self._prepare(self.channel, claimed)
+        return [
+            (delivery, self._job(delivery, content))
+            for delivery, content in zip(claimed, prepared, strict=True)
+        ]
 
     def _job(
-        self, claimed: LeasedDelivery, prepared: tuple[Message, Recipient] | str, until: float
+        self, claimed: LeasedDelivery, prepared: tuple[Message, Recipient] | str
     ) -> Callable[[], Outcome]:
         def job() -> Outcome:
             if isinstance(prepared, str):
                 return Outcome(claimed, DeliveryState.CANCELLED, prepared)
-            if self._stopping.is_set() or time.monotonic() > until:
+            is_stale = time.monotonic() - self._leased_at[claimed.id] > SEND_WITHIN_S
+            if self._stopping.is_set() or is_stale:
                 return Outcome(claimed, DeliveryState.PENDING)
             return attempt(self._way, claimed, *prepared)
 

@@ -1,9 +1,10 @@
 """A mail server on a real socket, in good moods and bad ones."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from aiosmtpd.controller import Controller
 
@@ -15,6 +16,7 @@ class Inbox:
         self.mails = []
         self.connections = 0
         self.mode = "takes"
+        self.thinks_s = 0.0
         self.over = threading.Event()
 
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
@@ -41,6 +43,8 @@ class Inbox:
         if self.mode == "refuses data":
             return "554 5.6.0 Looks like spam"
         self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
+        if self.mode == "thinks":
+            await asyncio.sleep(self.thinks_s)
         return "250 taken"
 
 
@@ -56,6 +60,46 @@ def mail_server() -> Iterator[Inbox]:
         yield handler
     finally:
         controller.stop()
+
+
+@contextmanager
+def dripping_server(before: str) -> Iterator[str]:
+    """The address of a mail server that answers well, but byte by byte from the command `before`.
+
+    An empty `before` is the greeting.
+    """
+    over = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        connection.settimeout(5)
+        with connection, connection.makefile("rb") as lines, suppress(OSError):
+            if not before:
+                _drip(connection, over)
+            connection.sendall(b"220 ready\r\n")
+            is_content = False
+            for line in lines:
+                if is_content and line != b".\r\n":
+                    continue
+                if line.upper().startswith(before.encode()):
+                    _drip(connection, over)
+                is_content = line == b"data\r\n"
+                connection.sendall(b"354 go on\r\n" if is_content else b"250 ok\r\n")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"smtp://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        over.set()
+        thread.join()
+        listening.close()
+
+
+def _drip(connection: socket.socket, over: threading.Event) -> None:
+    while not over.wait(0.02):
+        connection.sendall(b"2")
 
 
 def free_port() -> int:

@@ -8,6 +8,7 @@ from itertools import groupby
 import pytest
 import sqlalchemy as sa
 
+from statuspage import clock
 from statuspage.db import db
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import claims_store
@@ -16,13 +17,14 @@ from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, NotifyOn, Subscriber
-from statuspage.notify import deliveries, fanout, send_limits
+from statuspage.notify import deliveries, fanout, send_limits, sender
 from statuspage.notify import worker as jobs
 from statuspage.notify.channels.base import Failed
 from statuspage.notify.deliveries import Delivery, DeliveryState
 from statuspage.notify.dispatcher import PIECES_PER_STEP, Dispatcher, fan_out_pending
 from statuspage.notify.sender import Preparation, attempt, record_results
 from tests.conftest import on_sqlite
+from tests.helpers.proxy import until as wait_until
 
 
 @pytest.fixture
@@ -473,8 +475,6 @@ def test_a_worker_tells_everybody_once_and_stops_cleanly(
 
     receiver.answer = note
     teller = Dispatcher(app, {Channel.WEBHOOK: receiver.way()})
-    from statuspage import clock
-
     while teller.step(clock.now()):
         pass
     assert everyone.wait(10)
@@ -486,8 +486,6 @@ def test_a_worker_tells_everybody_once_and_stops_cleanly(
 def test_a_stopping_worker_gives_back_what_it_has_not_sent(
     app, subscribed, an_incident, receiver, states
 ):
-    from statuspage import clock
-
     subscribed(12)
     an_incident()
     started, may_end = threading.Event(), threading.Event()
@@ -506,3 +504,49 @@ def test_a_stopping_worker_gives_back_what_it_has_not_sent(
     stopping.join()
     assert len(receiver.taken) == states()["sent"] < 12
     assert states() == {"sent": len(receiver.taken), "waiting": 12 - len(receiver.taken)}
+
+
+def test_a_slow_message_keeps_its_lease_and_is_sent_once(
+    app, subscribed, an_incident, receiver, states, traveller, monkeypatch
+):
+    monkeypatch.setattr(sender, "RENEW_AFTER_S", 0.0)
+    subscribed()
+    an_incident()
+    started, may_end = threading.Event(), threading.Event()
+
+    def slow(news, to):
+        started.set()
+        may_end.wait(10)
+
+    receiver.answer = slow
+    dispatcher = Dispatcher(app, {Channel.WEBHOOK: receiver.way()})
+    dispatcher.step(clock.now())
+    assert started.wait(10)
+    for _ in range(3):
+        traveller.shift(deliveries.LEASE * 0.9)
+        wait_until(lambda: lease_ends(app) > clock.now() + deliveries.LEASE / 2)
+        dispatcher.step(clock.now())
+    may_end.set()
+    dispatcher.stop()
+    assert len(receiver.taken) == 1
+    assert states() == {"sent": 1}
+
+
+def test_a_lost_lease_is_not_renewed(app, subscribed, an_incident, entered, at):
+    subscribed()
+    an_incident()
+    entered()
+    late = at + deliveries.LEASE + timedelta(seconds=1)
+    with app.app_context():
+        leased = deliveries.lease(Channel.WEBHOOK, 1, at=at)
+        assert deliveries.requeue_due(at=late) == 1
+        (again,) = deliveries.lease(Channel.WEBHOOK, 1, at=late)
+        deliveries.renew(leased, at=late + timedelta(seconds=30))
+        db.session.commit()
+        row = db.session.query(Delivery).one()
+        assert (row.lease, row.due_at) == (again.lease, late + deliveries.LEASE)
+
+
+def lease_ends(app):
+    with app.app_context():
+        return db.session.query(Delivery.due_at).scalar()

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import unquote, urlsplit
 
+from statuspage.lib.deadline import Deadline
+
 STEP_S = 10.0
-"""How long the server may take for one answer."""
+"""How long the server may be silent."""
+SESSION_S = 300.0
+"""How long reading may take in all, however the server spreads its bytes over that time."""
 AT_ONCE = 200
 MAX_BYTES = 256 * 1024
 """Of a mail: a report begins with what counts, and may end with the mail that came back."""
@@ -23,23 +27,35 @@ def unread(url: str) -> Iterator[bytes]:
     Each is marked as read when the next one is asked for: what the caller could not
     finish comes again. Raises `MailboxError`.
     """
-    with _in_words(), _open(url) as server:
+    with Deadline(SESSION_S) as deadline, _in_words(deadline), _open(url, deadline) as server:
         for uid in _uids(server):
             yield _fetched(server, uid)
             server.uid("STORE", uid, "+FLAGS.SILENT", r"(\Seen)")
 
 
+class _Client(imaplib.IMAP4):
+    """Known to its deadline before it connects, so that a slow greeting is cut off too."""
+
+    def __init__(self, host: str, port: int, deadline: Deadline) -> None:
+        deadline.client = self
+        super().__init__(host, port, timeout=STEP_S)
+
+
+class _TlsClient(imaplib.IMAP4_SSL):
+    def __init__(self, host: str, port: int, deadline: Deadline) -> None:
+        deadline.client = self
+        context = ssl.create_default_context()
+        super().__init__(host, port, ssl_context=context, timeout=STEP_S)
+
+
 @contextmanager
-def _open(url: str) -> Iterator[imaplib.IMAP4]:
+def _open(url: str, deadline: Deadline) -> Iterator[imaplib.IMAP4]:
     parts = urlsplit(url)
     host = parts.hostname or "localhost"
     if parts.scheme == "imaps":
-        context = ssl.create_default_context()
-        server: imaplib.IMAP4 = imaplib.IMAP4_SSL(
-            host, parts.port or 993, ssl_context=context, timeout=STEP_S
-        )
+        server: imaplib.IMAP4 = _TlsClient(host, parts.port or 993, deadline)
     else:
-        server = imaplib.IMAP4(host, parts.port or 143, timeout=STEP_S)
+        server = _Client(host, parts.port or 143, deadline)
     try:
         if parts.scheme == "imap" and "STARTTLS" in server.capabilities:
             server.starttls(ssl.create_default_context())
@@ -68,15 +84,22 @@ def _fetched(server: imaplib.IMAP4, uid: str) -> bytes:
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def _in_words(deadline: Deadline) -> Iterator[None]:
     try:
         yield
-    except ssl.SSLError:
-        raise MailboxError("No secure connection to the mailbox is possible.") from None
-    except TimeoutError:
-        raise MailboxError(f"The mailbox took more than {STEP_S:.0f} seconds.") from None
-    except OSError as error:
-        raise MailboxError(f"The mailbox cannot be reached: {error.strerror}.") from None
-    except imaplib.IMAP4.error as error:
-        # The server's own words; they repeat no password.
-        raise MailboxError(f"The mailbox refused: {str(error)[:200]}") from None
+    except (imaplib.IMAP4.error, OSError) as error:
+        if deadline.is_over:
+            raise MailboxError(f"The mailbox took more than {SESSION_S:g} seconds.") from None
+        raise MailboxError(_sentence(error)) from None
+
+
+def _sentence(error: Exception) -> str:
+    match error:
+        case ssl.SSLError():
+            return "No secure connection to the mailbox is possible."
+        case TimeoutError():
+            return f"The mailbox took more than {STEP_S:g} seconds."
+        case OSError():
+            return f"The mailbox cannot be reached: {error.strerror}."
+    # The server's own words; they repeat no password.
+    return f"The mailbox refused: {str(error)[:200]}"

@@ -10,7 +10,8 @@ import smtplib
 import ssl
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
@@ -20,17 +21,29 @@ from functools import cached_property
 from urllib.parse import unquote, urlsplit
 
 from statuspage.config import Settings
+from statuspage.lib.deadline import Deadline
 from statuspage.notify import email_message
 from statuspage.notify.bounces import reports
 from statuspage.notify.channels.base import ChannelSender, Failed
 from statuspage.notify.channels.dkim import Sign, signer
 from statuspage.notify.message import Message, Recipient
 
-STEP_S = 8.0
-"""How long a server may take for one step of the conversation."""
 KEPT_S = 20.0
 """A connection that is older is not used again: servers close idle ones."""
 KEPT_MAILS = 100
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """How long the server may take, however it spreads its bytes over that time."""
+
+    connect_s: float = 30.0
+    """To connect, secure the connection and sign in."""
+    transfer_s: float = 60.0
+    """To take one message: sender, recipient and content."""
+    accept_s: float = 600.0
+    """To say that it has the message (RFC 5321 §4.5.3.2.6). Whoever hangs up earlier and sends the
+    message again delivers it twice."""
 
 
 class _InOneLine(UnstructuredHeader, BaseHeader):
@@ -125,11 +138,26 @@ class Connection:
             self.smtp.close()
 
 
+class _Client(smtplib.SMTP):
+    """Known to its deadline before it connects, so that a slow greeting is cut off too."""
+
+    def __init__(self, host: str, port: int, deadline: Deadline, seconds: float) -> None:
+        deadline.client = self
+        super().__init__(host, port, timeout=seconds)
+
+
+class _TlsClient(smtplib.SMTP_SSL):
+    def __init__(self, host: str, port: int, deadline: Deadline, seconds: float) -> None:
+        deadline.client = self
+        super().__init__(host, port, timeout=seconds, context=ssl.create_default_context())
+
+
 class Server:
     """A mail server by its address. Connections are kept for the next mail, for a while."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, limits: TimeLimits | None = None) -> None:
         self._parts = urlsplit(url)
+        self._limits = limits or TimeLimits()
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
 
@@ -138,14 +166,14 @@ class Server:
         connection = None
         try:
             connection = self._take()
-            connection.smtp.sendmail(sender, [recipient], message)
+            self._transfer(connection.smtp, message, sender, recipient)
             connection.sent += 1
             self._give_back(connection)
         except smtplib.SMTPRecipientsRefused as refused:
             assert connection is not None
-            code, said = next(iter(refused.recipients.values()))
+            code, reply = next(iter(refused.recipients.values()))
             self._give_back(connection)
-            raise _failed("The address was rejected", code, said) from None
+            raise _failed("The address was rejected", code, reply) from None
         except (smtplib.SMTPException, OSError) as error:
             if connection is not None:
                 connection.close()
@@ -169,6 +197,28 @@ class Server:
         except (smtplib.SMTPException, OSError) as error:
             return _in_words(error)
         return None
+
+    def _transfer(self, smtp: smtplib.SMTP, message: bytes, sender: str, recipient: str) -> None:
+        """One mail transaction. Like `smtplib.SMTP.sendmail`, with a limit for each part of it."""
+        with _limit(self._limits.transfer_s, smtp):
+            smtp.ehlo_or_helo_if_needed()
+            size = [f"size={len(message)}"] if smtp.has_extn("size") else []
+            code, reply = smtp.mail(sender, size)
+            if code != 250:
+                raise smtplib.SMTPSenderRefused(code, reply, sender)
+            code, reply = smtp.rcpt(recipient)
+            if code not in (250, 251):
+                with suppress(smtplib.SMTPServerDisconnected):
+                    smtp.rset()
+                raise smtplib.SMTPRecipientsRefused({recipient: (code, reply)})
+            code, reply = smtp.docmd("data")
+            if code != 354:
+                raise smtplib.SMTPDataError(code, reply)
+            smtp.send(_LINE_WITH_DOT.sub(b"..", message) + b".\r\n")
+        with _limit(self._limits.accept_s, smtp):
+            code, reply = smtp.getreply()
+        if code != 250:
+            raise smtplib.SMTPDataError(code, reply)
 
     def close(self) -> None:
         """Hang up."""
@@ -196,23 +246,45 @@ class Server:
         host = self._parts.hostname or "localhost"
         is_tls = self._parts.scheme == "smtps"
         port = self._parts.port or (465 if is_tls else 587)
-        if is_tls:
-            context = ssl.create_default_context()
-            server: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=STEP_S, context=context)
-        else:
-            server = smtplib.SMTP(host, port, timeout=STEP_S)
+        seconds = self._limits.connect_s
+        client = _TlsClient if is_tls else _Client
+        server: smtplib.SMTP | None = None
         try:
-            server.ehlo()
-            if not is_tls and server.has_extn("starttls"):
-                server.starttls(context=ssl.create_default_context())
+            with _limit(seconds) as deadline:
+                server = client(host, port, deadline, seconds)
                 server.ehlo()
-            if self._parts.username:
-                password = unquote(self._parts.password or "")
-                server.login(unquote(self._parts.username), password)
+                if not is_tls and server.has_extn("starttls"):
+                    server.starttls(context=ssl.create_default_context())
+                    server.ehlo()
+                if self._parts.username:
+                    password = unquote(self._parts.password or "")
+                    server.login(unquote(self._parts.username), password)
         except BaseException:
-            server.close()
+            if server is not None:
+                server.close()
             raise
         return server
+
+
+_LINE_WITH_DOT = re.compile(rb"^\.", re.MULTILINE)
+"""Such a line gets another dot, since a dot alone ends the content (RFC 5321 §4.5.2)."""
+
+
+@contextmanager
+def _limit(seconds: float, smtp: smtplib.SMTP | None = None) -> Iterator[Deadline]:
+    """Raises `TimeoutError` whatever the client makes of the end of its time."""
+    with Deadline(seconds) as deadline:
+        if smtp is not None and smtp.sock is not None:
+            deadline.client = smtp
+            smtp.sock.settimeout(seconds)
+        try:
+            yield deadline
+        except (smtplib.SMTPException, OSError) as error:
+            if not deadline.is_over and "timed out" not in str(error):
+                raise
+            deadline.is_over = True
+    if deadline.is_over:  # Also without an error: half a line can look like a whole reply.
+        raise TimeoutError(f"it took more than {seconds:g} seconds")
 
 
 def _failed(words: str, code: int, said: bytes | str) -> Failed:
@@ -235,10 +307,10 @@ _ABOUT_US = re.compile(r"5\.(1\.[78]$|[3567]\.)")
 
 def _in_words(error: Exception) -> str:
     match error:
-        case smtplib.SMTPServerDisconnected() if "timed out" not in str(error):
+        case TimeoutError():
+            return str(error)
+        case smtplib.SMTPServerDisconnected():
             return "it closed the connection"
-        case TimeoutError() | smtplib.SMTPServerDisconnected():
-            return f"it took more than {STEP_S:.0f} seconds"
         case ssl.SSLError():
             return "no secure connection was possible"
         case ConnectionRefusedError():

@@ -15,6 +15,7 @@ import pytest
 
 from statuspage.db import db
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.lib.deadline import Deadline
 from statuspage.notify.bounces import job, mailbox
 from statuspage.notify.bounces.mailbox import MailboxError
 from statuspage.notify.deliveries import Delivery, DeliveryState
@@ -22,7 +23,7 @@ from statuspage.notify.dispatcher import fan_out_pending
 from tests.conftest import on_sqlite
 from tests.helpers import receivers
 from tests.helpers.bounce_reports import report
-from tests.helpers.mail_server import free_port
+from tests.helpers.mail_server import dripping_server, free_port
 
 CONFIGURATION = """
 base_dir = {folder}/run
@@ -119,7 +120,7 @@ def app(settings, imap, request):
 
 
 def came_in(url, raw: bytes):
-    with mailbox._open(url) as server:
+    with mailbox._open(url, Deadline(60)) as server:
         server.append("INBOX", None, None, raw)
 
 
@@ -143,7 +144,7 @@ def test_what_comes_back_to_the_mailbox_is_read_once_and_kept_there(
         states = {one.public_id: one.state for one in db.session.query(Subscriber)}
     assert states == {ada: SubscriberState.QUARANTINED, bo: SubscriberState.ACTIVE}
     assert job.fetch(app, at) == 0
-    with mailbox._open(imap) as server:
+    with mailbox._open(imap, Deadline(60)) as server:
         _, (found,) = server.uid("SEARCH", "ALL")
         assert len(found.split()) == 3
 
@@ -192,3 +193,12 @@ def test_a_mailbox_that_hangs_is_left(monkeypatch):
         pytest.raises(MailboxError, match="took more than"),
     ):
         list(mailbox.unread(url.replace("http", "imap").removesuffix("/hook")))
+
+
+def test_a_mailbox_that_drips_bytes_is_left_at_the_deadline(monkeypatch):
+    monkeypatch.setattr(mailbox, "SESSION_S", 0.3)
+    with (
+        dripping_server("") as url,
+        pytest.raises(MailboxError, match=r"took more than 0\.3 seconds"),
+    ):
+        list(mailbox.unread(url.replace("smtp", "imap").replace("//", "//a:b@")))

@@ -227,18 +227,5 @@ def test_a_server_that_is_away_is_tried_again(settings, told):
     assert not failed.value.is_final
 
 
-def test_a_tarpit_is_left_after_some_seconds(settings, told, monkeypatch):
-    from tests.helpers import receivers
-
-    monkeypatch.setattr(email, "STEP_S", 0.3)
-    with receivers.receiver(receivers.hangs) as url:
-        tarpit = settings.model_copy(
-            update={"smtp_url": url.replace("http", "smtp").rstrip("/hok")}
-        )
-        with pytest.raises(Failed, match="took more than") as failed:
-            channel_senders(tarpit)[Channel.EMAIL].send(*told())
-    assert not failed.value.is_final
-
-
 def test_without_a_mail_server_mail_waits_for_one(settings):
     assert Channel.EMAIL not in channel_senders(settings)
