@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
@@ -19,8 +22,6 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
-
-from statuspage.lib import rsa_key
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -154,8 +155,41 @@ def _bounce_address(value: str) -> str:
     return value
 
 
+MIN_RSA_BITS = 1024
+"""RFC 8301 §3.2: verifiers must not accept shorter keys. New keys should have 2048."""
+
+
+def rsa_private_key(path: Path) -> bytes:
+    """The RSA private key of a PEM file, as PKCS #1. Raises `ValueError` with half a sentence."""
+    try:
+        pem = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from error
+    block = re.search(rb"-----BEGIN ([A-Z0-9 ]+)-----.+-----END \1-----", pem, re.DOTALL)
+    if block is None:
+        raise ValueError("holds no key in PEM format")
+    if not block[1].endswith(b"PRIVATE KEY") or block[1].startswith(b"ENCRYPTED"):
+        label = block[1].decode().lower()
+        raise ValueError(f"holds no RSA private key without password, but this: {label}")
+    try:
+        key = serialization.load_pem_private_key(block[0], password=None)
+    except TypeError as error:
+        raise ValueError("holds a key with a password") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError("holds a damaged key") from error
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError("holds a key that is not for RSA")  # noqa: TRY004
+    if key.key_size < MIN_RSA_BITS:
+        raise ValueError(f"holds a key of fewer than {MIN_RSA_BITS} bits")
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+
+
 def _key_file(path: Path) -> Path:
-    rsa_key.read(path)
+    rsa_private_key(path)
     return path.resolve()
 
 

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import dkim
 
-from statuspage.config import Settings
-from statuspage.lib import rsa_key
+from statuspage.config import Settings, rsa_private_key
 
 Sign = Callable[[bytes], bytes]
 """A mail with its signature before it."""
@@ -33,8 +32,7 @@ def signer(settings: Settings) -> Sign:
     """Signs by these settings; as it is where they name no key."""
     if settings.dkim_key is None:
         return lambda mail: mail
-    # Only a worker that signs needs it.
-    key = rsa_key.read(settings.dkim_key).encode()
+    key = rsa_private_key(settings.dkim_key)
     selector, domain = settings.dkim_selector.encode(), settings.dkim_domain.encode()
     headers = [name.lower().encode() for name in SIGNED + ONLY_ONCE]
 

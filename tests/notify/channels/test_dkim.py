@@ -83,8 +83,8 @@ def test_whatever_readers_and_their_programs_rely_on_is_signed(received):
     }
 
 
-def locked(key) -> bytes:
-    return pem(key, lock=serialization.BestAvailableEncryption(b"secret"))
+def locked(key, form=serialization.PrivateFormat.PKCS8) -> bytes:
+    return pem(key, form, lock=serialization.BestAvailableEncryption(b"secret"))
 
 
 def public(key) -> bytes:
@@ -102,8 +102,14 @@ def public(key) -> bytes:
         (locked, "password, but this: encrypted private key"),
         (lambda key: pem(ec.generate_private_key(ec.SECP256R1())), "is not for RSA"),
         (lambda key: pem(key).replace(b"\n", b"", 3).replace(b"A", b"", 4), "PEM|damaged"),
+        (lambda key: pem(key).replace(pem(key)[200:300], b""), "holds a damaged key"),
+        (lambda key: locked(key, serialization.PrivateFormat.TraditionalOpenSSL), "a password"),
+        (lambda key: b"\xff\xfe\x00", "holds no key in PEM format"),
     ],
-    ids=["missing", "text", "public", "locked", "elliptic", "cut"],
+    ids=[
+        *("missing", "text", "public", "locked", "elliptic", "cut"),
+        *("damaged", "locked PKCS #1", "binary"),
+    ],
 )
 def test_a_wrong_key_stops_the_start_with_a_sentence(tmp_path, key, content, words):
     file = tmp_path / "dkim.pem"
