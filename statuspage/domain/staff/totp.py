@@ -1,19 +1,21 @@
-"""Time-based one-time passwords as authenticator apps make them: RFC 6238 on RFC 4226. Pure."""
+"""Time-based one-time passwords (RFC 6238), by pyotp. Pure.
+
+A secret is bytes here and in the database; apps and people read it as Base32. SHA-1, six digits
+and 30 s are the only choice that every app supports.
+"""
 
 import base64
-import hashlib
-import hmac
 import secrets
-import struct
 from datetime import datetime
-from urllib.parse import quote, urlencode
 
-DIGITS = 6
+import pyotp
+from pyotp.exceptions import OTPVerificationError
+
 STEP_S = 30
 DRIFT = 1
 """Steps that the clock of a phone may be off, either way."""
 SECRET_BYTES = 20
-"""As long as the hash (RFC 4226 §4). With SHA-1, six digits and 30 s, all that every app can."""
+"""As long as the hash (RFC 4226 §4)."""
 
 
 def new_secret() -> bytes:
@@ -21,25 +23,23 @@ def new_secret() -> bytes:
 
 
 def step_at(at: datetime) -> int:
-    """The number of the half minute that this moment lies in."""
+    """The number of the half minute that contains this moment."""
     return int(at.timestamp()) // STEP_S
 
 
 def code(secret: bytes, step: int) -> str:
-    """The six digits of this half minute (RFC 4226 §5.3)."""
-    digest = hmac.new(secret, struct.pack(">Q", step), hashlib.sha1).digest()
-    start = digest[-1] & 0xF
-    (number,) = struct.unpack(">I", digest[start : start + 4])
-    return f"{(number & 0x7FFFFFFF) % 10**DIGITS:0{DIGITS}}"
+    """The six digits of this half minute."""
+    return _totp(secret).generate_otp(step)
 
 
 def matching_step(secret: bytes, typed: str, *, at: datetime) -> int | None:
-    """The half minute whose code this is; None for a wrong one, after the same time."""
-    now, found = step_at(at), None
-    for step in range(now - DRIFT, now + DRIFT + 1):
-        if hmac.compare_digest(code(secret, step).encode(), typed.encode(errors="replace")):
-            found = step
-    return found
+    """The half minute whose code this is; None for a wrong code."""
+    if not typed.isdecimal():
+        return None
+    try:
+        return _totp(secret).verify_and_get_timecode(typed, for_time=at, valid_window=DRIFT)
+    except OTPVerificationError:
+        return None
 
 
 def as_text(secret: bytes) -> str:
@@ -49,12 +49,15 @@ def as_text(secret: bytes) -> str:
 
 
 def address(secret: bytes, *, issuer: str, account: str) -> str:
-    """What the QR code says. There is no standard; this is what apps read:
+    """The address in the QR code. A colon separates issuer and account, so it leaves the issuer:
     https://github.com/google/google-authenticator/wiki/Key-Uri-Format
     """
     issuer = issuer.replace(":", " ").strip()
-    query = urlencode({"secret": _base32(secret), "issuer": issuer}, quote_via=quote)
-    return f"otpauth://totp/{quote(issuer)}:{quote(account, safe='@')}?{query}"
+    return _totp(secret).provisioning_uri(name=account, issuer_name=issuer)
+
+
+def _totp(secret: bytes) -> pyotp.TOTP:
+    return pyotp.TOTP(_base32(secret), interval=STEP_S)
 
 
 def _base32(secret: bytes) -> str:

@@ -79,11 +79,24 @@ def test_a_clock_may_be_half_a_minute_off_and_no_more():
     assert found == [None, now - 1, now, now + 1, None]
 
 
+@pytest.mark.parametrize(
+    "typed", ["", "12345", "abcdef", "1" * 4000, "-12345", "\ud800" * 6, "²²²²²²"]
+)
+def test_totp_rejects_what_is_not_a_code(typed):
+    assert totp.matching_step(totp.new_secret(), typed, at=AT) is None
+
+
+def test_totp_accepts_full_width_digits():
+    secret = b"12345678901234567890"
+    wide = "".join(chr(ord(digit) + 0xFEE0) for digit in "287082")
+    assert totp.matching_step(secret, wide, at=datetime.fromtimestamp(59, UTC)) == 1
+
+
 def test_the_address_tells_an_app_everything_it_needs():
     secret = b"12345678901234567890"
     parts = urlsplit(totp.address(secret, issuer="North: wind & Söhne", account="a+b@example.com"))
     assert (parts.scheme, parts.netloc) == ("otpauth", "totp")
-    assert parts.path == "/North%20%20wind%20%26%20S%C3%B6hne:a%2Bb@example.com"
+    assert parts.path == "/North%20%20wind%20%26%20S%C3%B6hne:a%2Bb%40example.com"
     assert parse_qs(parts.query) == {
         "secret": ["GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"],
         "issuer": ["North  wind & Söhne"],
