@@ -3,10 +3,13 @@
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from statuspage.db import db
 from statuspage.domain import events, page_settings
 from statuspage.errors import Invalid
+from statuspage.lib import image_size
 from tests.helpers.domain import ANNA, AT, HOUR
 
 GOOD = {"name": "Northwind", "time_zone": "Europe/Vienna"}
@@ -150,3 +153,14 @@ def test_a_small_file_that_unfolds_to_a_huge_picture_is_refused(page, head):
         page_settings.set_logo(page, head(4001), by=ANNA, at=AT)
     assert "4000 pixels" in invalid.value.errors["logo"]
     assert page.logo == head(4000)
+
+
+@pytest.mark.parametrize("name", ["GIF", "frame of a GIF", "JPEG", "PNG"])
+def test_a_size_beyond_signed_numbers_is_refused(page, name):
+    with pytest.raises(Invalid, match="4000 pixels"):
+        page_settings.set_logo(page, HEADS[name](40_000), by=ANNA, at=AT)
+
+
+@given(head=st.sampled_from(list(HEADS.values())), cut=st.integers(0, 40), tail=st.binary())
+def test_damaged_pictures_have_a_size_and_raise_nothing(head, cut, tail):
+    assert min(image_size.sides(head(100)[:cut] + tail)) >= 0
