@@ -23,6 +23,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from statuspage.lib import email_address
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -148,11 +150,23 @@ def _mail_from(data: dict[str, Any]) -> str:
     return f"status@{host}" if ":" not in host else "status@localhost"
 
 
+def _email(value: str) -> str:
+    try:
+        return email_address.normalized(value)
+    except ValueError:
+        raise ValueError("is not an e-mail address, such as `status@example.com`") from None
+
+
 def _bounce_address(value: str) -> str:
     """One address; `{key}` may end its local part, after a sign that sets it apart."""
-    if not re.fullmatch(r"[^@\s<>{}]+([^@\s<>{}A-Za-z0-9]\{key\})?@[^@\s<>{}]+", value):
+    try:
+        address = email_address.normalized(value)
+    except ValueError:
+        address = ""
+    local = address.rpartition("@")[0]
+    if not re.fullmatch(r"[^{}]+([^{}A-Za-z0-9]\{key\})?", local):
         raise ValueError("is not an address, such as `bounces+{key}@example.com`")
-    return value
+    return address
 
 
 MIN_RSA_BITS = 1024
@@ -320,7 +334,7 @@ class Settings(BaseSettings):
         description="Mail server: `smtp://user:password@host:587` or"
         " `smtps://user:password@host:465`.",
     )
-    mail_from: Annotated[str, Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$")] = Field(
+    mail_from: Annotated[str, AfterValidator(_email)] = Field(
         default_factory=_mail_from,
         description="Sender address of mail. Its domain should sign mail (SPF, DKIM).",
         json_schema_extra={"default": "`status@` and the host of the base address"},

@@ -113,7 +113,7 @@ def create_staff(email: str, role: str, name: str, password_stdin: bool) -> None
 @click.argument("email")
 def link_for_staff(email: str) -> None:
     """Print a one-time sign-in link for EMAIL, and nothing else."""
-    member = staff.with_email(email.strip().lower())
+    member = staff.with_email(email)
     if member is None or not member.is_active:
         raise click.ClickException("No one on the team has this address.")
     token = staff.create_sign_in_link(member, by=OPERATOR, at=clock.now())

@@ -16,7 +16,7 @@ from statuspage.errors import Invalid
 @with_appcontext
 def reset_second_factor(email: str) -> None:
     """Switch the second factor of EMAIL off, and sign them out everywhere."""
-    member = staff.with_email(email.strip().lower())
+    member = staff.with_email(email)
     if member is None:
         raise click.ClickException("No one on the team has this address.")
     try:

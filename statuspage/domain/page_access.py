@@ -25,6 +25,7 @@ from statuspage.domain.events import Actor
 from statuspage.domain.metrics import Metric
 from statuspage.domain.subscribers import addresses
 from statuspage.errors import Conflict, Invalid
+from statuspage.lib import email_address
 from statuspage.lib.markdown import clean
 
 MAX_TEXT = 255
@@ -228,7 +229,7 @@ def _is_taken(
 def _spelt(column: InstrumentedAttribute[str | None], value: str) -> sa.ColumnElement[bool]:
     """Letters of an address may be large or small; those of a login differ."""
     if column is PageAccessUser.email:
-        return sa.func.lower(column) == value.lower()
+        return sa.func.lower(column).in_(email_address.spellings(value))
     return column == value
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from statuspage.db import Model, PublicId, db
 from statuspage.domain import events
 from statuspage.domain.events import Actor
 from statuspage.errors import Invalid
-from statuspage.lib import image_size
+from statuspage.lib import email_address, image_size
 from statuspage.lib.markdown import clean, to_html
 
 MAX_LOGO_BYTES = 100_000
@@ -93,6 +94,11 @@ def edit(
         schemes = r"https?://" if field == "url" else r"(https?://|mailto:)"
         if value and not re.fullmatch(schemes + r"[^\s\"'<>\ud800-\udfff]{1,500}", value):
             errors[field] = "Enter a full address that starts with https://."
+    if support_url and support_url.startswith("mailto:") and support_url != page.support_url:
+        try:
+            support_url = _mail_link(support_url)
+        except ValueError:
+            errors["support_url"] = "Enter an e-mail address after mailto:."
     for field, value in (("accent", accent), ("accent_dark", accent_dark)):
         if value and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
             errors[field] = "Enter a colour as # and six hexadecimal digits."
@@ -163,3 +169,12 @@ def set_logo(page: Page, image: bytes | None, *, by: Actor, at: datetime) -> Non
     page.logo = image
     page.updated_at = at
     events.record("page.logo_changed", subject=page.public_id, title=page.name, by=by, at=at)
+
+
+def _mail_link(url: str) -> str:
+    """A `mailto:` link (RFC 6068) with its addresses in their normal form. Raises `ValueError`."""
+    recipients, mark, fields = url.removeprefix("mailto:").partition("?")
+    addresses = [email_address.normalized(unquote(text)) for text in recipients.split(",")]
+    return (
+        "mailto:" + ",".join(quote(text, safe="@+!$'*=^_`~") for text in addresses) + mark + fields
+    )

@@ -27,6 +27,7 @@ from statuspage.domain.events import ActorKind, Event
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor
 from statuspage.domain.staff.members import Staff
+from statuspage.lib import email_address
 from statuspage.notify import email_message, queue
 from statuspage.notify.channels.base import Failed
 from statuspage.notify.channels.email import Post
@@ -140,7 +141,7 @@ def send(app: Flask, event_id: int, attempt: int) -> None:
         person = staff.with_subject(event.subject) if event else None
         if event is None or person is None or settings.smtp_url is None:
             return
-        address = person.email
+        address = email_address.deliverable(person.email)
         try:
             message = compose(event, person, settings, at=clock.now())
         except (ValueError, MessageError):
@@ -179,7 +180,7 @@ def compose(event: Event, person: Staff, settings: Settings, *, at: datetime) ->
     written = write(event, person, place)
     message = EmailMessage()
     message["From"] = Address(place.name, addr_spec=settings.mail_from)
-    message["To"] = Address(addr_spec=person.email)
+    message["To"] = email_address.deliverable(person.email)
     message["Subject"] = written.subject
     message["Date"] = format_datetime(at)
     host = urlsplit(settings.base_url).hostname or "localhost"

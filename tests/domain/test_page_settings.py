@@ -89,6 +89,29 @@ def test_a_wrong_setting_is_named_and_nothing_is_changed(page, field, value):
     assert events.revision() == before
 
 
+@pytest.mark.parametrize(
+    "typed, normal",
+    [
+        ("mailto:Help@Straße.example", "mailto:Help@xn--strae-oqa.example"),
+        (
+            "mailto:a@B.example,b@C.example?subject=Hi%20B",
+            "mailto:a@b.example,b@c.example?subject=Hi%20B",
+        ),
+        ("mailto:a%2Bb@EXAMPLE.com", "mailto:a+b@example.com"),
+        ("mailto:%22a%20b%22@example.com", "mailto:%22a%20b%22@example.com"),
+    ],
+)
+def test_a_support_address_takes_its_normal_form(page, typed, normal):
+    assert edited(page, support_url=typed).support_url == normal
+
+
+@pytest.mark.parametrize("typed", ["mailto:jane", "mailto:a@b.example,c", "mailto:?subject=x"])
+def test_a_support_address_that_is_none_is_refused(page, typed):
+    with pytest.raises(Invalid) as invalid:
+        edited(page, support_url=typed)
+    assert invalid.value.errors == {"support_url": "Enter an e-mail address after mailto:."}
+
+
 def test_every_wrong_setting_is_named_at_once(page):
     with pytest.raises(Invalid) as invalid:
         edited(page, name="", time_zone="x", url="x", accent="x", footer="[" * 999)

@@ -1,7 +1,6 @@
 """Staff: who may do what at the desk, and how they prove who they are."""
 
 import hashlib
-import re
 import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,6 +19,7 @@ from statuspage.domain.staff import passwords, sessions
 from statuspage.domain.staff.passwords import MAX_PASSWORD
 from statuspage.domain.staff.sessions import AdminSession
 from statuspage.errors import Invalid
+from statuspage.lib import email_address
 from statuspage.lib.markdown import clean
 
 LINK_LIFETIME = timedelta(hours=12)
@@ -54,7 +54,7 @@ _MAY = {
 
 class Staff(Model):
     email: Mapped[str] = mapped_column(unique=True)
-    """Lower case."""
+    """The normal form in lower case; as typed where an earlier version stored it."""
     name: Mapped[str]
     role: Mapped[Role]
     password_hash: Mapped[str | None]
@@ -107,9 +107,10 @@ def create(
 
     `breached` is the list of breached passwords, where there is one, here and below.
     """
-    email = clean(email).strip().lower()
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email) or len(email) > 254:
-        raise Invalid(email="Enter an e-mail address.")
+    try:
+        email = email_address.normalized(email).lower()
+    except ValueError:
+        raise Invalid(email="Enter an e-mail address.") from None
     if with_email(email) is not None:
         raise Invalid(email="Someone with this address is already on the team.")
     name = clean(name).strip() or email.partition("@")[0]
@@ -206,7 +207,7 @@ def end_ways_in(staff: Staff, *, keep: AdminSession | None = None) -> None:
 
 def authenticate(email: str, password: str) -> Staff | None:
     """The active member with this password; None otherwise, after the same time."""
-    staff = with_email(clean(email).strip().lower())
+    staff = with_email(email)
     is_right = is_hash_of(staff.password_hash if staff else None, password)
     return staff if staff and is_right and staff.is_active else None
 
@@ -279,7 +280,10 @@ def with_subject(subject: str) -> Staff | None:
 
 
 def with_email(email: str) -> Staff | None:
-    return db.session.scalar(sa.select(Staff).where(Staff.email == email))
+    """The person with this address, however it is spelt."""
+    spellings = email_address.spellings(email)
+    rows = db.session.scalars(sa.select(Staff).where(Staff.email.in_(spellings)))
+    return min(rows, key=lambda row: spellings.index(row.email), default=None)
 
 
 def listed() -> list[Staff]:

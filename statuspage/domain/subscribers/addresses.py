@@ -7,111 +7,23 @@ to is judged when it is (names change): `notify` does that.
 import re
 from urllib.parse import urlsplit, urlunsplit
 
+import phonenumbers
+
 from statuspage.errors import Invalid
+from statuspage.lib import email_address, host_name
 from statuspage.lib.markdown import clean
 
-MAX_EMAIL = 254
-MAX_LOCAL_PART = 64
 MAX_URL = 2_000
-PHONE_DIGITS = range(7, 16)
-"""With the country's code: E.164 has 15 digits at most."""
 
-# The addresses that browsers take in `<input type=email>`, with a dot in the domain.
-_LOCAL = re.compile(r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+")
-_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 _TELEGRAM = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,31}|-?[0-9]{1,20}")
-
-# ITU-T E.164 calling codes of the countries whose numbers may be written without one.
-_CALLING_CODES = {
-    country: code
-    for code, countries in {
-        "1": "US CA PR DO JM TT BS BB BM KY",
-        "7": "RU KZ",
-        "20": "EG",
-        "27": "ZA",
-        "30": "GR",
-        "31": "NL",
-        "32": "BE",
-        "33": "FR",
-        "34": "ES",
-        "36": "HU",
-        "39": "IT",
-        "40": "RO",
-        "41": "CH",
-        "43": "AT",
-        "44": "GB GG IM JE",
-        "45": "DK",
-        "46": "SE",
-        "47": "NO",
-        "48": "PL",
-        "49": "DE",
-        "51": "PE",
-        "52": "MX",
-        "54": "AR",
-        "55": "BR",
-        "56": "CL",
-        "57": "CO",
-        "60": "MY",
-        "61": "AU",
-        "62": "ID",
-        "63": "PH",
-        "64": "NZ",
-        "65": "SG",
-        "66": "TH",
-        "81": "JP",
-        "82": "KR",
-        "84": "VN",
-        "86": "CN",
-        "90": "TR",
-        "91": "IN",
-        "92": "PK",
-        "94": "LK",
-        "212": "MA",
-        "234": "NG",
-        "254": "KE",
-        "351": "PT",
-        "352": "LU",
-        "353": "IE",
-        "354": "IS",
-        "356": "MT",
-        "357": "CY",
-        "358": "FI",
-        "359": "BG",
-        "370": "LT",
-        "371": "LV",
-        "372": "EE",
-        "380": "UA",
-        "381": "RS",
-        "385": "HR",
-        "386": "SI",
-        "420": "CZ",
-        "421": "SK",
-        "423": "LI",
-        "852": "HK",
-        "880": "BD",
-        "886": "TW",
-        "966": "SA",
-        "971": "AE",
-        "972": "IL",
-    }.items()
-    for country in countries.split()
-}
-# Where the first 0 of a number belongs to it abroad too.
-_KEEPS_ZERO = {"IT"}
 
 
 def email(text: str) -> str:
     """`Jane@Example.COM` as `Jane@example.com`. Raises `Invalid` (field `email`)."""
-    local, _, domain = clean(text).strip().rpartition("@")
     try:
-        domain = domain.strip(".").encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        domain = ""
-    found = f"{local}@{domain}"
-    is_one = _LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)
-    if not is_one or len(local) > MAX_LOCAL_PART or len(found) > MAX_EMAIL:
-        raise Invalid(email="Enter a valid e-mail address.")
-    return found
+        return email_address.normalized(text, is_public=True)
+    except ValueError:
+        raise Invalid(email="Enter a valid e-mail address.") from None
 
 
 def url(text: str) -> str:
@@ -119,9 +31,8 @@ def url(text: str) -> str:
     text = clean(text).strip()
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
-        host = host.encode("idna").decode("ascii") if not host.isascii() else host
-    except ValueError:  # `UnicodeError` too.
+        host, port = host_name.to_ascii(parts.hostname or ""), parts.port
+    except ValueError:
         raise Invalid(endpoint="Enter a valid URL.") from None
     if parts.scheme not in ("http", "https") or not host:
         raise Invalid(endpoint="Enter a URL that starts with https:// or http://.")
@@ -156,24 +67,42 @@ _NO_HOOKS = {
 
 
 def phone(text: str, country: str | None) -> str:
-    """`+` and all digits. `country` (`DE`) is needed where the number has no `+`.
+    """`+` and all digits (E.164). `country` (`DE`) is needed where the number has no `+`.
 
     Raises `Invalid` (field `phone_number` or `phone_country`).
     """
-    digits = re.sub(r"[\s().\-/\u2010-\u2015]", "", clean(text))
-    digits = f"+{digits[2:]}" if digits.startswith("00") else digits
-    if not re.fullmatch(r"\+?[0-9]+", digits, re.ASCII):
+    typed = re.sub(r"^00", "+", clean(text).strip())
+    if not re.fullmatch(r"[+\uff0b]?[\d\s().\-/\u2010-\u2015]+", typed):
         raise Invalid(phone_number="Enter a phone number using digits only.")
-    if not digits.startswith("+"):
-        digits = _abroad(digits, (country or "").strip().upper())
-    if len(digits) - 1 not in PHONE_DIGITS:
-        raise Invalid(phone_number="This phone number is too short or too long.")
-    return digits
+    try:
+        number = phonenumbers.parse(typed, (country or "").strip().upper() or None)
+    except phonenumbers.NumberParseException as error:
+        if error.error_type != error.INVALID_COUNTRY_CODE:
+            raise Invalid(phone_number=_WRONG_LENGTH) from None
+        if typed.startswith(("+", "\uff0b")):
+            raise Invalid(phone_number="No country has this country code.") from None
+        raise Invalid(phone_country="Start the number with + and the country code.") from None
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    if possible != phonenumbers.ValidationResult.IS_POSSIBLE:
+        raise Invalid(phone_number=_WRONG_LENGTH)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def national(number: str, country: str | None) -> str:
-    """The digits of a number without the code of its country."""
-    return number.removeprefix("+").removeprefix(_CALLING_CODES.get(country or "", ""))
+_WRONG_LENGTH = "This phone number is too short or too long."
+
+
+def former_phone(text: str) -> str:
+    """How earlier versions stored a number typed with `+`: a 0 in `+44 (0)20` stayed in it."""
+    digits = re.sub(r"[^0-9+]", "", text)
+    return f"+{digits[2:]}" if digits.startswith("00") else digits
+
+
+def national(number: str) -> str:
+    """The digits of a stored number without the code of its country."""
+    try:
+        return phonenumbers.national_significant_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return number.removeprefix("+")
 
 
 def telegram(text: str) -> str:
@@ -183,15 +112,3 @@ def telegram(text: str) -> str:
     if not _TELEGRAM.fullmatch(text):
         raise Invalid(address="Enter the @name of a channel or the ID of a chat.")
     return text
-
-
-def _abroad(digits: str, country: str) -> str:
-    code = _CALLING_CODES.get(country)
-    if code is None:
-        raise Invalid(phone_country="Start the number with + and the country code.")
-    if country not in _KEEPS_ZERO:
-        digits = digits.lstrip("0")
-    # Within North America many write the 1 in front.
-    if code == "1" and len(digits) == 11 and digits.startswith("1"):
-        digits = digits[1:]
-    return f"+{code}{digits}"

@@ -15,6 +15,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from statuspage.db import db
 from statuspage.domain.incidents.models import Incident
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.lib import email_address
 
 PRESENT = (SubscriberState.ACTIVE, SubscriberState.UNCONFIRMED, SubscriberState.QUARANTINED)
 """Everybody but those who left."""
@@ -99,8 +100,13 @@ def _matching(search: Search) -> sa.Select[Subscriber]:
     query = sa.select(Subscriber).where(Subscriber.state.in_(search.states))
     if search.text:
         query = query.where(
-            Subscriber.address.icontains(search.text, autoescape=True)
-            | Subscriber.email.icontains(search.text, autoescape=True)
+            sa.or_(
+                *(
+                    column.icontains(text, autoescape=True)
+                    for column in (Subscriber.address, Subscriber.email)
+                    for text in {search.text, *email_address.spellings(search.text)}
+                )
+            )
         )
     if search.channels is not None:
         query = query.where(Subscriber.channel.in_(search.channels))

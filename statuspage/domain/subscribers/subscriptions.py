@@ -24,6 +24,7 @@ from statuspage.domain.page_access import PageAccessUser
 from statuspage.domain.subscribers import addresses, push_subscriptions
 from statuspage.domain.subscribers.push_subscriptions import Browser
 from statuspage.errors import Invalid
+from statuspage.lib import email_address
 from statuspage.lib.markdown import clean
 
 CONFIRM_WITHIN = timedelta(hours=48)
@@ -187,6 +188,8 @@ class Contact:
     phone_country: str | None = None
     browser: Browser | None = None
     """With its keys, where that is the way."""
+    former: str | None = None
+    """How earlier versions stored this address."""
 
     @classmethod
     def of(
@@ -195,10 +198,15 @@ class Contact:
         """Raises `Invalid`: field `email`, `endpoint`, `phone_number` or `address`."""
         match channel:
             case Channel.EMAIL:
-                return cls(channel, addresses.email(text))
+                address = addresses.email(text)
+                return cls(channel, address, former=email_address.former(address))
             case Channel.SMS:
-                number = addresses.phone(text, country)
-                return cls(channel, number, phone_country=(country or "").strip().upper() or None)
+                return cls(
+                    channel,
+                    addresses.phone(text, country),
+                    phone_country=(country or "").strip().upper() or None,
+                    former=addresses.former_phone(text),
+                )
             case Channel.TELEGRAM:
                 return cls(channel, addresses.telegram(text))
             case Channel.WEB_PUSH:
@@ -209,10 +217,18 @@ class Contact:
         return cls(channel, address, email=addresses.email(email) if email else None)
 
     def key(self, incident: Incident | None) -> str:
+        return self._key(self.address, incident)
+
+    def keys(self, incident: Incident | None) -> list[str]:
+        """The key, and the one under which an earlier version may have stored the subscriber."""
+        addresses = [self.address, self.former or self.address]
+        return list(dict.fromkeys(self._key(address, incident) for address in addresses))
+
+    def _key(self, address: str, incident: Incident | None) -> str:
         # Two spellings of one mailbox are one; hashed, as a URL may be longer than an index.
-        address = self.address.lower() if self.channel is Channel.EMAIL else self.address
-        one = "\n".join((self.channel.value, address, incident.public_id if incident else ""))
-        return hashlib.sha256(one.encode()).hexdigest()
+        address = address.lower() if self.channel is Channel.EMAIL else address
+        parts = "\n".join((self.channel.value, address, incident.public_id if incident else ""))
+        return hashlib.sha256(parts.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -245,7 +261,7 @@ def add(
     `is_confirmed`: they agreed already, nobody asks them. One in quarantine is active again.
     Without a `choice` a known subscriber keeps theirs.
     """
-    found = with_key(contact.key(choice.incident if choice else None))
+    found = with_contact(contact, choice.incident if choice else None)
     subscriber = found or _new(contact, choice or Choice(), at)
     subscriber.email = contact.email or subscriber.email
     subscriber.access_user = access_user or subscriber.access_user
@@ -272,7 +288,7 @@ def ask(contact: Contact, choice: Choice, *, wording: str, at: datetime) -> None
     Nothing comes back, so that nobody learns who is known. Who is subscribed already
     keeps their choice and gets the link to change it.
     """
-    subscriber = with_key(contact.key(choice.incident))
+    subscriber = with_contact(contact, choice.incident)
     if subscriber is None:
         subscriber = _new(contact, choice, at)
     elif subscriber.state is SubscriberState.ACTIVE:
@@ -364,11 +380,12 @@ def take_over(contacts: Sequence[Contact], *, consent: str, by: Actor, at: datet
     if not consent.strip():
         raise Invalid(consent="Say what these people agreed to and where.")
     by_key = {contact.key(None): contact for contact in contacts}
-    keys = list(by_key)
+    key_of = {stored: key for key, contact in by_key.items() for stored in contact.keys(None)}
+    keys = list(key_of)
     for start in range(0, len(keys), KEYS_PER_QUERY):
         piece = keys[start : start + KEYS_PER_QUERY]
         for known in db.session.scalars(sa.select(Subscriber.key).where(Subscriber.key.in_(piece))):
-            del by_key[known]
+            by_key.pop(key_of[known], None)
     for contact in by_key.values():
         subscriber = _new(contact, Choice(), at)
         _agree(subscriber, consent, at)
@@ -433,6 +450,17 @@ def get(public_id: str) -> Subscriber | None:
     """One that has not left."""
     query = sa.select(Subscriber).where(Subscriber.public_id == public_id)
     return db.session.scalar(query.where(Subscriber.state != SubscriberState.UNSUBSCRIBED))
+
+
+def with_contact(contact: Contact, incident: Incident | None) -> Subscriber | None:
+    """Who is reached this way; a row of an earlier version takes the normal form."""
+    keys = contact.keys(incident)
+    query = sa.select(Subscriber).where(Subscriber.key.in_(keys)).with_for_update()
+    by_key = {row.key: row for row in db.session.scalars(query)}
+    subscriber = next((by_key[key] for key in keys if key in by_key), None)
+    if subscriber is not None and subscriber.key != keys[0]:
+        subscriber.key, subscriber.address = keys[0], contact.address
+    return subscriber
 
 
 def with_key(key: str) -> Subscriber | None:

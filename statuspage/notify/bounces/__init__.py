@@ -17,6 +17,7 @@ from statuspage.db import db
 from statuspage.domain.events import Actor
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
+from statuspage.lib import email_address
 from statuspage.notify import deliveries
 from statuspage.notify.deliveries import Delivery
 
@@ -96,7 +97,7 @@ def _by_address(address: str | None, at: datetime) -> list[Delivery]:
         sa.select(sa.func.max(Delivery.id))
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
         .where(
-            sa.func.lower(Subscriber.address) == address.strip().lower(),
+            sa.func.lower(Subscriber.address).in_(email_address.spellings(address)),
             Subscriber.channel == Channel.EMAIL,
             Delivery.sent_at >= at - ADDRESS_COUNTS_FOR,
             *_HANDED_OVER,

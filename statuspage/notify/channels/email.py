@@ -21,6 +21,7 @@ from functools import cached_property
 from urllib.parse import unquote, urlsplit
 
 from statuspage.config import Settings
+from statuspage.lib import email_address
 from statuspage.lib.deadline import Deadline
 from statuspage.notify import email_message
 from statuspage.notify.bounces import reports
@@ -69,7 +70,7 @@ def channel_sender(settings: Settings, *, slots: int) -> ChannelSender:
 
     def send(news: Message, to: Recipient) -> None:
         message = compose(news, to, sender=settings.mail_from, host=host)
-        post.send(message, to.key, to.address)
+        post.send(message, to.key, email_address.deliverable(to.address))
 
     return ChannelSender(send, slots, post.close)
 
@@ -103,7 +104,8 @@ def compose(news: Message, to: Recipient, *, sender: str, host: str) -> EmailMes
     written = email_message.render(news, to)
     message = EmailMessage(POLICY)
     message["From"] = Address(news.page.name, addr_spec=sender)
-    message["To"] = Address(addr_spec=to.address)
+    # Not `Address`, which writes "a..b"@example.com without its quotes.
+    message["To"] = email_address.deliverable(to.address)
     message["Subject"] = written.subject
     message["Date"] = format_datetime(news.at)
     message["Message-ID"] = f"<{to.key}@{host}>"

@@ -13,6 +13,7 @@ from statuspage.db import db
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor
 from statuspage.domain.staff.members import Staff
+from statuspage.lib import email_address
 from statuspage.web.admin import login_session
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import open_to_anyone
@@ -41,7 +42,7 @@ class CodeForm(Form):
 
 
 def _account() -> str:
-    return "account:" + request.form.get("email", "").strip().lower()[:254]
+    return "account:" + email_address.mailbox(request.form.get("email", ""))[:254]
 
 
 def _waiting() -> str:

@@ -131,4 +131,4 @@ _CHATS = set(Channel) - {Channel.EMAIL, Channel.SMS, Channel.WEBHOOK}
 def _national(row: Row) -> str | None:
     if row.channel is not Channel.SMS or row.address is None:
         return None
-    return national(row.address, row.phone_country)
+    return national(row.address)

@@ -11,7 +11,6 @@ from statuspage.domain.staff import members as staff
 from statuspage.domain.staff.members import Role, Staff
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
-from statuspage.lib.markdown import clean
 from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds
 from statuspage.web.json_errors import Refused
@@ -83,7 +82,7 @@ def create_user(call: Call[UserBody]) -> User:
     """Somebody new on the team, or back on it, as a viewer until permissions are given."""
     sent = call.body.user
     breached = current_app.config["SETTINGS"].breached_passwords
-    before = staff.with_email(clean(sent.email).strip().lower())
+    before = staff.with_email(sent.email)
     if before is not None:
         staff.take_back(
             before,

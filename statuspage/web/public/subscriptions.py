@@ -4,7 +4,6 @@ Nothing here knows a session. A link is its own proof (`links`), so its forms ne
 token against forgery; the public form is refused when another site sends it.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from functools import cache
@@ -116,11 +115,19 @@ def _push_key() -> str:
     return found.public_key
 
 
-def _typed_address() -> str:
-    """Which address is typed in, so that nobody fills a stranger's mailbox from a botnet."""
-    fields = ("email", "endpoint", "chat", "phone_number")
-    text = "\n".join(request.form.get(name, "").strip().lower() for name in fields)
-    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+def _contact_key() -> str:
+    """The address to subscribe, however it is spelt, so that no botnet fills a stranger's mailbox.
+
+    Empty if the form is refused anyway.
+    """
+    try:
+        return subscription_forms.contact().key(None)
+    except Invalid:
+        return ""
+
+
+def _has_no_contact() -> bool:
+    return not _contact_key()
 
 
 def _is_no_text() -> bool:
@@ -129,7 +136,7 @@ def _is_no_text() -> bool:
 
 @bp.post("/subscribe")
 @limiter.limit(PER_NETWORK, key_func=network)
-@limiter.limit(PER_ADDRESS, key_func=_typed_address)
+@limiter.limit(PER_ADDRESS, key_func=_contact_key, exempt_when=_has_no_contact)
 @limiter.limit(TEXTS_PER_NETWORK, key_func=network, exempt_when=_is_no_text)
 def subscribe() -> ResponseReturnValue:
     """The same answer for every address, known or not."""

@@ -194,3 +194,34 @@ def test_the_last_owner_stays_an_owner(session):
 )
 def test_a_role_may_do_what_it_may(role, may):
     assert {permission for permission in Permission if role.may(permission)} == may
+
+
+@pytest.mark.parametrize(
+    "stored, typed",
+    [
+        ("anna@bücher.example", "Anna@BÜCHER.example"),
+        ("anna@bücher.example", " anna@bücher.example"),
+        ("josé@example.com", "JOSÉ@example.com"),
+        ("a..b@example.com", '"a..b"@example.com'),
+        ("anna@a_b.example", "anna@a_b.example"),
+        ("anna@xn--bcher-kva.example", "anna@bücher.example."),
+        ("anna@xn--bcher-kva.example", '"anna"@BÜCHER.example'),
+    ],
+)
+def test_an_account_is_found_by_any_spelling_of_its_address(anna, stored, typed):
+    anna.email = stored
+    assert staff.authenticate(typed, PASSWORD) is anna
+    if stored.isascii() and "_" not in stored:
+        with pytest.raises(Invalid, match="already on the team"):
+            added(typed)
+
+
+@pytest.mark.parametrize("typed", ["ada", "ada@", "ada@b c.de", "jöhn@example.com", "a@b@c.de"])
+def test_an_account_needs_an_address_that_mail_can_reach(session, typed):
+    with pytest.raises(Invalid) as invalid:
+        added(typed)
+    assert invalid.value.errors == {"email": "Enter an e-mail address."}
+
+
+def test_an_account_may_have_an_address_of_this_network(session):
+    assert added("Root@LOCALHOST").email == "root@localhost"

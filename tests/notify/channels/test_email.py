@@ -53,6 +53,18 @@ def test_a_mail_says_first_what_is_wrong_and_how_to_leave_last(told):
     assert "Unsubscribe" in html
 
 
+@pytest.mark.parametrize("stored", ["a..b@docomo.example", '"a..b"@docomo.example'])
+def test_a_mail_to_dots_in_a_row_is_delivered(told, committed, settings, inbox, stored):
+    with committed():
+        db.session.query(Subscriber).one().address = stored
+    way = channel_senders(settings.model_copy(update={"smtp_url": inbox.url}))[Channel.EMAIL]
+    way.send(*told())
+    way.close()
+    ((_, to, content),) = inbox.mails
+    assert to == ["a..b@docomo.example"]  # As the server reads the quoted address.
+    assert b'\r\nTo: "a..b"@docomo.example\r\n' in content
+
+
 def test_its_headers_thread_an_incident_and_let_readers_leave_with_one_click(told):
     message = composed(told)
     _, to = told()

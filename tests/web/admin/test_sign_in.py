@@ -81,6 +81,18 @@ def test_guessing_at_one_account_is_slowed_down_in_plain_words(visitor, bea):
     assert answer.headers["Retry-After"]
 
 
+def test_guessing_with_other_spellings_of_an_address_is_slowed_down(visitor, bea):
+    spellings = ["bea@example.com", '"BEA"@example.com', "bea@EXAMPLE.com.", '"b\\ea"@example.com']
+    token = visitor.token()
+    codes = [
+        visitor.post(
+            "/admin/sign-in", {"email": spelling, "password": "wrong"}, token=token
+        ).status_code
+        for spelling in spellings * 2
+    ]
+    assert codes[:7] == [422] * 6 + [429]
+
+
 def test_guessing_at_many_accounts_from_one_address_is_slowed_down(visitor, world):
     token = visitor.token()
     codes = [

@@ -230,6 +230,23 @@ def test_a_network_and_an_address_are_braked(client, stored):
 
 
 @on_sqlite
+def test_another_spelling_or_field_does_not_escape_the_limit_of_an_address(client):
+    spellings = [
+        "https://hooks.example.com/a",
+        "HTTPS://HOOKS.example.com:443/a",
+        " https://hooks.example.com./a",
+    ]
+    for number in range(6):
+        sent = {
+            "endpoint": spellings[number % 3],
+            "email": f"x{number}@example.com",
+            "chat": str(number),
+        }
+        assert send(client, **sent).status_code == 303
+    assert send(client, endpoint=spellings[0], chat="another").status_code == 429
+
+
+@on_sqlite
 def test_only_what_can_work_here_is_offered(client, app):
     shown = client.get("/subscribe").text
     assert 'value="webhook"' in shown
