@@ -5,16 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from statuspage.domain.tokens import Scope
-from statuspage.web.described import Described
 
 
-class Body(Described):
+class Body(BaseModel):
     """What a client sends. Unknown keys are ignored, as Statuspage does."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
 
     def said(self) -> dict[str, Any]:
         """Only the fields that were sent, by name."""

@@ -40,6 +40,17 @@ def test_every_operation_is_described(document):
         assert told[one.id] == (one.method.lower(), f"/v1{one.path}")
 
 
+@pytest.mark.parametrize(
+    "schema, field, words",
+    [
+        ("AffectedComponent", "code", "Its id."),
+        ("IncidentFields", "deliver_notifications", "Null: true."),
+    ],
+)
+def test_a_field_has_the_sentence_below_it_as_description(document, schema, field, words):
+    assert document["components"]["schemas"][schema]["properties"][field]["description"] == words
+
+
 def test_every_address_that_is_described_is_served(document, app):
     rules = {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule) for rule in app.url_map.iter_rules()}
     assert set(document["paths"]) <= rules

@@ -8,20 +8,20 @@ from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from statuspage.page import api_v2
-from statuspage.web.described import Described
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
 
 
-class Shape(Described):
+class Shape(BaseModel):
     """An object of an answer: every key is always there, in this order."""
 
     model_config = ConfigDict(
         frozen=True,
+        use_attribute_docstrings=True,
         json_schema_serialization_defaults_required=True,
     )
 

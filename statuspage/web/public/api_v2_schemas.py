@@ -5,18 +5,17 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
-from statuspage.web.described import Described
 from statuspage.web.operations import Reading
 
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
 
 
-class Document(Described):
-    model_config = ConfigDict(extra="forbid")
+class Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class PageRef(Document):
