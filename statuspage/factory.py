@@ -112,7 +112,7 @@ def _engine_options(settings: Settings) -> dict[str, object]:
     # Errors show the statement, not its parameters: one may be a password or an address.
     options: dict[str, object] = {"hide_parameters": True}
     if not settings.is_sqlite:
-        options |= postgresql.ENGINE_OPTIONS
+        options |= postgresql.engine_options(settings.database_url)
     return options
 
 

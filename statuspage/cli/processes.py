@@ -25,7 +25,7 @@ from sqlalchemy import orm
 from sqlalchemy.exc import OperationalError
 
 from statuspage import clock
-from statuspage.config import Settings
+from statuspage.config import Settings, SettingsError
 from statuspage.db import integrity, migrate
 from statuspage.demo import first_start
 from statuspage.export import runner
@@ -81,7 +81,8 @@ def load(settings: Settings) -> Flask:
 def prepare(app: Flask) -> None:
     """Migrate and fill the database where that is needed.
 
-    An unavailable database does not stop the start: readers get the last good copies.
+    An unavailable database does not stop the start: readers get the last good copies. A wrong
+    setting that only the database can tell ends the process with a sentence.
     """
     integrity.check_at_start(app)
     try:
@@ -89,6 +90,8 @@ def prepare(app: Flask) -> None:
         first_start.fill(app, at=clock.now())
     except OperationalError as error:
         log.error("start.database_unavailable", reason=_first_line(error))
+    except SettingsError as error:
+        sys.exit(f"The status page cannot start: {error}")
 
 
 def proxy(settings: Settings, web_socket: Path) -> None:
@@ -188,6 +191,8 @@ def _wait_for_the_database(app: Flask) -> None:
             is_logged = True
             time.sleep(DATABASE_RETRY_S)
             integrity.check(app)
+        except SettingsError as error:
+            sys.exit(f"The worker cannot start: {error}")
         else:
             return
 

@@ -130,10 +130,15 @@ class _Leader:
         processes.print_start(name, started.process.pid)
 
     def run_once(self, part: Callable[[], None]) -> None:
-        """Run `part` in a process that gives its memory back, and wait for its end."""
+        """Run `part` in a process that gives its memory back, and wait for its end.
+
+        Raises `SystemExit` if it refuses to run.
+        """
         once = self._fork("start", part, part)
         once.process.join()
         self._parts.remove(once)
+        if (code := once.process.exitcode or 0) > 0:
+            sys.exit(code)
 
     def serve(self, settings: Settings, web_socket: Path | None, web: Callable[[], Flask]) -> None:
         """Be the main process of the web server until told to stop."""

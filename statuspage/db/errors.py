@@ -8,6 +8,7 @@ from typing import Any
 import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from statuspage.config import SettingsError
 from statuspage.db import DamagedError
 
 FAILURES = (OperationalError, ProgrammingError)
@@ -81,6 +82,8 @@ def with_plain_errors(command: click.Command) -> click.Command:
             return command.invoke(ctx)
         except FAILURES as error:
             raise click.ClickException(explain(error).words) from error
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from error
 
     plain.invoke = invoke  # type: ignore[method-assign]
     return plain

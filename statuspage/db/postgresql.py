@@ -1,9 +1,9 @@
-"""PostgreSQL that is silent: connections give up, and nobody waits behind one that was not heard.
+"""PostgreSQL: session settings that no database or role may change, and servers that hang.
 
-A server that is gone says so, and a machine that fell silent is noticed by the kernel
-(`tcp_user_timeout`). One that takes our words and never answers would keep a thread for
-ever: a proxy before a dead server does that, and a server whose disk hangs. Imported
-only where the database is PostgreSQL; it listens to every engine then.
+A server that is gone refuses connections, and the kernel notices a machine that is gone
+(`tcp_user_timeout`). Nothing in libpq limits the wait for a server that accepts a statement and
+never responds, as a proxy before a dead server does, or a server whose disk hangs:
+`PatientConnection` does, and `_Gate` lets one thread at a time try to connect to such a server.
 """
 
 import secrets
@@ -17,6 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
+
+from statuspage.config import SettingsError
 
 STATEMENT_S = 10
 """How long the server works on one statement."""
@@ -33,6 +35,16 @@ PROGRAM = "statuspage "
 OUR_NAME = PROGRAM + secrets.token_hex(4)
 """That of this process and those it forks: a command tells them from those of a running page."""
 
+SESSION = {
+    "statement_timeout": STATEMENT_S * 1000,
+    "timezone": "UTC",
+    # The driver reads no other date style and no other interval style.
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "default_transaction_isolation": r"read\ committed",
+}
+"""`ALTER DATABASE … SET` and `ALTER ROLE … SET` may say otherwise."""
+
 ENGINE_OPTIONS = {
     # A database that hangs is a database that is gone: say so within seconds.
     "pool_timeout": 5,
@@ -40,9 +52,18 @@ ENGINE_OPTIONS = {
         "connect_timeout": CONNECT_S,
         "tcp_user_timeout": 5000,
         "application_name": OUR_NAME,
-        "options": f"-c statement_timeout={STATEMENT_S * 1000} -c timezone=UTC",
+        "client_encoding": "utf8",
+        "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
     },
 }
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """`ENGINE_OPTIONS` after the `options` of the URL, such as `-c search_path=status`."""
+    arguments: dict[str, Any] = dict(ENGINE_OPTIONS["connect_args"])  # type: ignore[call-overload]
+    own = sa.make_url(url).query.get("options", "")
+    arguments["options"] = f"{own} {arguments['options']}".strip()
+    return {**ENGINE_OPTIONS, "connect_args": arguments}
 
 
 class SilentError(psycopg.OperationalError):
@@ -97,10 +118,10 @@ def others(connection: sa.Connection) -> int:
     return connection.scalar(sa.text(query), {"program": PROGRAM, "ours": OUR_NAME}) or 0
 
 
-class _Door:
-    """One after the other asks whether a silent server is back; all others are told at once.
+class _Gate:
+    """While a server does not respond, one thread tries to connect and all others fail at once.
 
-    Else each request would wait out the time to connect, and those behind it too.
+    Otherwise each request would wait for the timeout, and so would those behind it.
     """
 
     def __init__(self) -> None:
@@ -123,6 +144,7 @@ class _Door:
             self._found(is_silent=False)
             raise
         self._found(is_silent=False)
+        _refuse_other_encodings(connection)
         return connection
 
     def _found(self, *, is_silent: bool) -> None:
@@ -131,7 +153,17 @@ class _Door:
             self._found_at = time.monotonic()
 
 
-_doors: dict[tuple[object, object], _Door] = {}
+def _refuse_other_encodings(connection: PatientConnection) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        connection.close()
+        raise SettingsError(
+            f"STATUSPAGE_DATABASE_URL names a database in the encoding {encoding}, which cannot"
+            " store every text: create one with ENCODING 'UTF8'."
+        )
+
+
+_gates: dict[tuple[object, object], _Gate] = {}
 
 
 @event.listens_for(Engine, "do_connect")
@@ -140,12 +172,13 @@ def _connect(
 ) -> PatientConnection | None:
     if dialect.name != "postgresql":
         return None
-    door = _doors.setdefault((named.get("host"), named.get("port")), _Door())
-    return door.connect(*arguments, **named)
+    gate = _gates.setdefault((named.get("host"), named.get("port")), _Gate())
+    return gate.connect(*arguments, **named)
 
 
 @event.listens_for(Pool, "checkout")
 def _look(connection: Any, _record: Any, _proxy: Any) -> None:
+    # As `pool_pre_ping`, which would wait `ANSWER_S` for a server that hangs.
     if not isinstance(connection, PatientConnection):
         return
     try:
