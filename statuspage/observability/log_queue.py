@@ -1,98 +1,99 @@
-"""A stream for log lines that never makes anybody wait and never fails.
+"""A log handler that never makes a request wait and never fails.
 
-Whoever reads our output may be slow, may have hung up, or its disk may be full. Then
-lines are lost, and the program goes on; the next line that gets through says how many.
+Lines are formatted by the thread that logs them and written by a listener's. Whoever reads our
+output may be slow or gone, or its disk may be full: then lines are dropped, and the next one that
+gets through says how many.
 """
 
+import logging
 import os
 import select
-import threading
-from collections import deque
 from io import UnsupportedOperation
+from logging.handlers import QueueHandler, QueueListener
 from multiprocessing.util import Finalize
+from queue import Full, Queue
 from typing import TextIO
 
-MOST_WAITING = 2000
-"""Pieces of text that may wait for a slow reader; what comes then is lost."""
-AT_END_S = 1.0
-"""How long the end of the process waits for what is not written yet."""
+MAX_LINES = 2000
+"""Lines that may wait for a slow reader; later ones are dropped."""
+DRAIN_S = 1.0
+"""How long the end of the process waits for lines that are not written yet."""
 
 
-class QueueHandler:
-    """Writes to `stream` in a thread of its own. Safe to share between threads."""
+class BoundedQueueHandler(QueueHandler):
+    """Writes to `stream` from a thread that each process starts with its first line."""
+
+    queue: "Queue[logging.LogRecord]"
 
     def __init__(self, stream: TextIO | None) -> None:
+        super().__init__(Queue(MAX_LINES))
         self._stream = stream
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        """Also in a fork: there the thread is gone, and what waits is the parent's to write."""
-        self._waiting: deque[str] = deque()
-        self._lost = 0
-        self._is_writing = False
-        self._changed = threading.Condition()
-        self._has_thread = False
+        """Also in a fork: it has no thread, and what waits is the parent's to write."""
+        self.queue = Queue(MAX_LINES)
+        self._is_started = False
+        self._dropped = 0
 
-    def isatty(self) -> bool:
+    def enqueue(self, record: logging.LogRecord) -> None:
+        if self._stream is None:
+            return
+        if not self._is_started:
+            self._is_started = True
+            QueueListener(self.queue, _Writer(self._stream, self)).start()
+            # Unlike `atexit`, forked processes run it too.
+            Finalize(None, self.drain, exitpriority=0)
         try:
-            return self._stream is not None and self._stream.isatty()
-        except ValueError:
-            return False  # It is closed.
+            self.queue.put_nowait(record)
+        except Full:
+            self.count_dropped(1)
 
-    def write(self, text: str) -> int:
-        """Take `text`; it is written in its turn."""
-        if self._stream is not None:
-            with self._changed:
-                if len(self._waiting) < MOST_WAITING:
-                    self._waiting.append(text)
-                    self._changed.notify_all()
-                else:
-                    self._lost += 1
-                if not self._has_thread:
-                    self._has_thread = True
-                    threading.Thread(target=self._write_on, name="outlet", daemon=True).start()
-                    # Unlike `atexit`, it is heeded by processes that were forked, too.
-                    Finalize(None, self.drain, exitpriority=0)
-        return len(text)
+    def count_dropped(self, lines: int) -> None:
+        with self.lock:  # type: ignore[union-attr]
+            self._dropped += lines
 
-    def flush(self) -> None:
-        """Nothing: everything is written at once as far as it can be."""
+    def take_dropped(self) -> int:
+        """How many lines were dropped since the last call."""
+        with self.lock:  # type: ignore[union-attr]
+            dropped, self._dropped = self._dropped, 0
+        return dropped
 
-    def drain(self, timeout_s: float = AT_END_S) -> bool:
-        """Wait until all is written. False where that took too long."""
-        with self._changed:
-            return self._changed.wait_for(
-                lambda: not self._waiting and not self._is_writing, timeout_s
+    def drain(self, timeout_s: float = DRAIN_S) -> bool:
+        """Wait until all is written. False if that takes too long."""
+        # `QueueListener.stop` and `Queue.join` would wait without a limit.
+        with self.queue.all_tasks_done:
+            return self.queue.all_tasks_done.wait_for(
+                lambda: not self.queue.unfinished_tasks, timeout_s
             )
 
-    def _write_on(self) -> None:
-        while True:
-            with self._changed:
-                self._is_writing = False
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._waiting)
-                text = "".join(self._waiting)
-                self._waiting.clear()
-                lost, self._lost = self._lost, 0
-                self._is_writing = True
-            if lost:
-                text += f"{lost} lines of the log were lost here.\n"
-            # Closed, full, or nobody reads: the text is gone, and the next one may get through.
-            try:
-                self._put(text)
-            except (OSError, ValueError):
-                with self._changed:
-                    self._lost += lost + text.count("\n")
 
-    def _put(self, text: str) -> None:
-        assert self._stream is not None
+class _Writer(logging.Handler):
+    """Writes each line past the stream's buffer, where a line that failed would stay."""
+
+    def __init__(self, stream: TextIO, dropped: BoundedQueueHandler) -> None:
+        super().__init__()
+        self._stream = stream
+        self._dropped = dropped
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record) + "\n"
+        dropped = self._dropped.take_dropped()
+        if dropped:
+            line = f"{dropped} lines of the log were lost here.\n{line}"
+        # Closed, full, or nobody reads: this line is gone, and the next one may get through.
+        try:
+            self._write(line)
+        except (OSError, ValueError):
+            self._dropped.count_dropped(dropped + 1)
+
+    def _write(self, text: str) -> None:
         try:
             descriptor = self._stream.fileno()
         except (AttributeError, UnsupportedOperation):  # No file, as in tests.
             self._stream.write(text)
             return
-        # Past the stream's own buffer: what could not be written would stay in it.
         rest = memoryview(text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
         while rest:
             try:

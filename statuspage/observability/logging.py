@@ -10,10 +10,11 @@ import re
 import sys
 import threading
 import time
+from typing import TextIO
 
 import structlog
 
-from statuspage.observability.log_queue import QueueHandler
+from statuspage.observability.log_queue import BoundedQueueHandler
 
 
 def configure(log_format: str) -> None:
@@ -30,7 +31,6 @@ def configure(log_format: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    outlet = QueueHandler(sys.stderr)
     last: list[structlog.typing.Processor]
     # Tracebacks without local variables, whatever is installed: they hold passwords and tokens.
     if log_format == "json":
@@ -40,7 +40,7 @@ def configure(log_format: str) -> None:
         last = [
             _on_one_line,
             structlog.dev.ConsoleRenderer(
-                colors=outlet.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=_is_terminal(sys.stderr), exception_formatter=structlog.dev.plain_traceback
             ),
         ]
     formatter = _Formatter(
@@ -49,9 +49,9 @@ def configure(log_format: str) -> None:
     )
     ours = logging.getLogger("statuspage")
     root = logging.getLogger()
-    for handler in [one for one in root.handlers if isinstance(one, _Handler)]:
-        root.removeHandler(handler)
-    handler = _Handler(outlet)
+    for before in [one for one in root.handlers if isinstance(one, BoundedQueueHandler)]:
+        root.removeHandler(before)
+    handler = BoundedQueueHandler(sys.stderr)
     handler.setFormatter(formatter)
     root.addHandler(handler)
     ours.setLevel(logging.INFO)
@@ -74,12 +74,15 @@ def _on_one_line(
 def drain() -> None:
     """Wait until what was logged is written, a second at most."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, _Handler):
-            handler.stream.drain()
+        if isinstance(handler, BoundedQueueHandler):
+            handler.drain()
 
 
-class _Handler(logging.StreamHandler[QueueHandler]):
-    """Ours, so that a second `configure` replaces the first and leaves others alone."""
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False  # It is closed.
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

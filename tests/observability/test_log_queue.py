@@ -12,7 +12,7 @@ import pytest
 from statuspage.config import PROJECT
 from statuspage.observability import log_queue
 from statuspage.observability import logging as logs
-from statuspage.observability.log_queue import QueueHandler
+from statuspage.observability.log_queue import BoundedQueueHandler
 from tests.conftest import on_sqlite
 
 
@@ -24,27 +24,31 @@ def pipe():
         yield inner, outer
 
 
+def say(handler: BoundedQueueHandler, text: str) -> None:
+    handler.handle(logging.makeLogRecord({"msg": text}))
+
+
 def test_a_log_that_nobody_reads_makes_nobody_wait_and_says_what_was_lost(pipe):
     inner, outer = pipe
-    told = QueueHandler(outer)
+    handler = BoundedQueueHandler(outer)
     began = time.monotonic()
-    for number in range(3 * log_queue.MOST_WAITING):
-        told.write(f"line {number} {'x' * 100}\n")
+    for number in range(3 * log_queue.MAX_LINES):
+        say(handler, f"line {number} {'x' * 100}")
     assert time.monotonic() - began < 2
-    assert not told.drain(0)
+    assert not handler.drain(0)
     read = bytearray()
     reader = threading.Thread(target=lambda: read.extend(iter_to_end(inner)))
     reader.start()
-    assert told.drain(10)
-    told.write("the end\n")
-    assert told.drain(10)
+    assert handler.drain(10)
+    say(handler, "the end")
+    assert handler.drain(10)
     outer.close()
     reader.join()
     *lines, last = read.decode().splitlines()
     assert lines[0].startswith("line 0 ")
     assert last == "the end"
     lost = [int(line.split()[0]) for line in lines if line.endswith("were lost here.")]
-    assert sum(lost) == 3 * log_queue.MOST_WAITING - (len(lines) - len(lost)) > 0
+    assert sum(lost) == 3 * log_queue.MAX_LINES - (len(lines) - len(lost)) > 0
 
 
 def iter_to_end(file):
@@ -58,20 +62,20 @@ def iter_to_end(file):
 def test_a_full_disk_and_a_reader_who_hung_up_harm_nobody(pipe):
     inner, outer = pipe
     with open("/dev/full", "w") as full:
-        told = QueueHandler(full)
-        told.write("one\n")
-        told.write("two\n")
-        assert told.drain(5)
-    gone = QueueHandler(outer)
+        handler = BoundedQueueHandler(full)
+        say(handler, "one")
+        say(handler, "two")
+        assert handler.drain(5)
+    gone = BoundedQueueHandler(outer)
     inner.close()
-    gone.write("three\n")
+    say(gone, "three")
     assert gone.drain(5)
     outer.close()
-    gone.write("four\n")
+    say(gone, "four")
     assert gone.drain(5)
-    assert not gone.isatty()
-    nothing = QueueHandler(None)  # What Python has where standard error was closed at the start.
-    assert nothing.write("five\n") == 5
+    assert gone.take_dropped() == 2
+    nothing = BoundedQueueHandler(None)  # As Python has it if standard error is closed at start.
+    say(nothing, "five")
     assert nothing.drain(0)
 
 
