@@ -127,11 +127,11 @@ def opened(file: Path, beside: Path, passphrase: str | None) -> Iterator[tuple[P
     Raises `ArchiveError`, `age.UnreadableError` or `OSError`.
     """
     with file.open("rb") as backup, _draft(beside) as copy:
-        is_sealed = age.is_encrypted(backup.read(len(age.FIRST_LINE)))
+        is_sealed = age.is_encrypted(backup.read(len(age.VERSION_LINE)))
         backup.seek(0)
         with copy.open("wb") as plain:
             if not is_sealed:
-                while piece := backup.read(age.PIECE):
+                while piece := backup.read(age.CHUNK_BYTES):
                     plain.write(piece)
             elif passphrase is None:
                 raise ArchiveError("The backup is encrypted: enter its passphrase.")
@@ -143,7 +143,7 @@ def opened(file: Path, beside: Path, passphrase: str | None) -> Iterator[tuple[P
 
 def is_encrypted(file: Path) -> bool:
     with file.open("rb") as backup:
-        return age.is_encrypted(backup.read(len(age.FIRST_LINE)))
+        return age.is_encrypted(backup.read(len(age.VERSION_LINE)))
 
 
 def unlabel(copy: Path) -> None:
@@ -225,7 +225,7 @@ def _draft(place: Path) -> Iterator[Path]:
 def _publish(draft: Path, file: Path, manifest: Manifest) -> Written:
     digest = hashlib.sha256()
     with draft.open("rb") as written:
-        while piece := written.read(age.PIECE):
+        while piece := written.read(age.CHUNK_BYTES):
             digest.update(piece)
         os.fsync(written.fileno())
         size = written.tell()

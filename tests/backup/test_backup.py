@@ -3,6 +3,7 @@
 import base64
 import io
 import resource
+import secrets
 import sqlite3
 import stat
 from contextlib import closing
@@ -10,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import psycopg
+import pyrage
 import pytest
 import sqlalchemy as sa
 
@@ -51,7 +53,7 @@ OF_AGE = base64.b64decode(
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """The work factor of the passphrase, which takes half a second on purpose."""
-    monkeypatch.setattr(age, "WORK", 4)
+    monkeypatch.setattr(age, "WORK_FACTOR", 4)
 
 
 @pytest.fixture
@@ -217,14 +219,21 @@ def test_what_age_has_written_can_be_read():
     assert plain.getvalue() == b"All systems operational.\n"
 
 
-@pytest.mark.parametrize("size", [0, 5, age.PIECE, age.PIECE + 1, 2 * age.PIECE])
+@pytest.mark.parametrize("size", [0, 5, age.CHUNK_BYTES, 2 * age.CHUNK_BYTES + 1])
+def test_pyrage_decrypts_an_encrypted_backup(size):
+    body, encrypted = secrets.token_bytes(size), io.BytesIO()
+    age.encrypt(io.BytesIO(body), encrypted, PASSPHRASE)
+    assert pyrage.passphrase.decrypt(encrypted.getvalue(), PASSPHRASE) == body
+
+
+@pytest.mark.parametrize("size", [0, 5, age.CHUNK_BYTES, age.CHUNK_BYTES + 1, 2 * age.CHUNK_BYTES])
 def test_a_sealed_file_that_was_cut_or_changed_is_not_opened(size):
     sealed = io.BytesIO()
     age.encrypt(io.BytesIO(bytes(size)), sealed, PASSPHRASE)
     whole, plain = sealed.getvalue(), io.BytesIO()
     age.decrypt(io.BytesIO(whole), plain, PASSPHRASE)
     assert plain.getvalue() == bytes(size)
-    for broken in (whole[:-1], whole[: -age.TAG - 1], whole[:-1] + bytes([whole[-1] ^ 1])):
+    for broken in (whole[:-1], whole[: -age.TAG_BYTES - 1], whole[:-1] + bytes([whole[-1] ^ 1])):
         with pytest.raises(age.UnreadableError):
             age.decrypt(io.BytesIO(broken), io.BytesIO(), PASSPHRASE)
 
