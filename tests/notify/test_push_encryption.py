@@ -2,10 +2,27 @@
 
 from datetime import timedelta
 
+import pytest
+
 from statuspage.domain.subscribers.push_keys import Access
 from statuspage.domain.subscribers.push_subscriptions import unpacked
-from statuspage.notify.push_encryption import authorization, encrypt
+from statuspage.notify.push_encryption import MOST_BYTES, authorization, encrypt
 from tests.helpers.push_service import FakeBrowser, claims
+
+
+@pytest.mark.parametrize("size", [1, MOST_BYTES])
+def test_a_push_is_one_record_of_at_most_4096_bytes(size):
+    browser = FakeBrowser("")
+    body = encrypt(bytes(size), Access(browser.p256dh, browser.auth, b""))
+    assert len(body) <= 4096
+    assert browser.read(body) == bytes(size)
+
+
+@pytest.mark.parametrize("contact", ["https://status.example.com:8443", "mailto:a@localhost"])
+@pytest.mark.parametrize("origin", ["https://push.example.net", "https://[2001:db8::1]:8443"])
+def test_authorization_is_signed_for_every_push_service_and_contact(contact, origin, at):
+    signed, _ = claims(authorization(b"\1" * 32, origin, contact, at))
+    assert (signed["aud"], signed["sub"]) == (origin, contact)
 
 
 def test_the_example_of_rfc_8291_is_met_to_the_byte_and_read_again():

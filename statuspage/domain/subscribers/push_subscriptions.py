@@ -8,15 +8,13 @@ import binascii
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from statuspage.domain.subscribers import addresses
 from statuspage.errors import Invalid
 
 POINT_BYTES = 65
 AUTH_BYTES = 16
-
-# P-256, FIPS 186-5: y² = x³ - 3x + b (mod p).
-_P = 2**256 - 2**224 + 2**192 + 2**96 - 1
-_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
 _MAKERS = {
     "mozilla.com": "Firefox",
@@ -44,7 +42,7 @@ class Browser:
         if urlsplit(address).scheme != "https":
             raise Invalid(endpoint="The address of a push service must start with https://.")
         point, secret = unpacked(p256dh), unpacked(auth)
-        if not _is_on_curve(point):
+        if not _is_public_key(point):
             raise Invalid(p256dh="This is not a browser's public key.")
         if len(secret) != AUTH_BYTES:
             raise Invalid(auth="This is not a browser's secret.")
@@ -71,9 +69,10 @@ def unpacked(text: str) -> bytes:
         return b""
 
 
-def _is_on_curve(point: bytes) -> bool:
-    """Whether this is an uncompressed point of P-256: to no other can anything be written."""
-    if len(point) != POINT_BYTES or point[0] != 4:
+def _is_public_key(point: bytes) -> bool:
+    """Whether this is an uncompressed point on P-256: only to such a key can we encrypt."""
+    try:
+        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    except ValueError:
         return False
-    x, y = int.from_bytes(point[1:33]), int.from_bytes(point[33:])
-    return x < _P and y < _P and (y * y - (x * x * x - 3 * x + _B)) % _P == 0
+    return len(point) == POINT_BYTES

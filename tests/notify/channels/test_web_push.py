@@ -14,7 +14,7 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import push_keys
 from statuspage.domain.subscribers import subscriptions as subscribers
-from statuspage.domain.subscribers.push_subscriptions import unpacked
+from statuspage.domain.subscribers.push_subscriptions import packed, unpacked
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.lib import http_client
 from statuspage.lib.http_client import RequestError
@@ -272,6 +272,7 @@ def test_a_browser_that_was_moved_goes_on_hearing(client, subscribed, fake, stor
 
 
 POINT = FakeBrowser("").subscription["keys"]["p256dh"]
+COMPRESSED_POINT = packed(bytes([2 + unpacked(POINT)[-1] % 2]) + unpacked(POINT)[1:33])
 
 
 @pytest.mark.parametrize(
@@ -284,6 +285,7 @@ POINT = FakeBrowser("").subscription["keys"]["p256dh"]
         {"endpoint": "https://user:secret@push.example.com/1"},
         {"endpoint": 7},
         {"keys": {"p256dh": POINT[:-4] + "AAAA", "auth": "A" * 22}},
+        {"keys": {"p256dh": COMPRESSED_POINT, "auth": "A" * 22}},
         {"keys": {"p256dh": "!", "auth": "A" * 22}},
         {"keys": {"p256dh": POINT, "auth": "A"}},
         {"keys": {"p256dh": POINT}},
