@@ -44,7 +44,7 @@ ARROW = {
 
 NEVER_FLASK = ("domain", "page", "proxy", "lib", "clock", "errors", "config")
 
-OPTIONAL_EXTRAS = {"sentry_sdk", "opentelemetry"}
+OPTIONAL_EXTRAS = {"obstore", "sentry_sdk", "opentelemetry"}
 """Imported inside functions: they are installed only where an operator asks for them."""
 
 

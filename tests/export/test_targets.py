@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,6 @@ from statuspage.config import SettingsError, load
 from statuspage.export.staging import Draft, Stage
 from statuspage.export.targets import Keys, TargetError, rsync, sftp
 from statuspage.export.targets.registry import parse
-from statuspage.export.targets.sigv4 import signed
 from statuspage.export.uploads import Courier, Standings, standings
 from tests.helpers.s3_server import ACCESS, SECRET, bucket
 
@@ -71,56 +71,6 @@ def take_back(stage):
     return left | {"index.html": b"<h1>Nothing happened</h1>"}
 
 
-# ── signatures ─────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    "method, url, headers, body, signature",
-    [
-        (
-            "GET",
-            "/test.txt",
-            {"Range": "bytes=0-9"},
-            b"",
-            "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
-        ),
-        (
-            "PUT",
-            "/test%24file.text",
-            {"Date": "Fri, 24 May 2013 00:00:00 GMT", "x-amz-storage-class": "REDUCED_REDUNDANCY"},
-            b"Welcome to Amazon S3.",
-            "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
-        ),
-        (
-            "GET",
-            "/?lifecycle",
-            {},
-            b"",
-            "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
-        ),
-        (
-            "GET",
-            "/?max-keys=2&prefix=J",
-            {},
-            b"",
-            "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
-        ),
-    ],
-)
-def test_requests_are_signed_as_in_the_examples_of_aws(method, url, headers, body, signature):
-    told = signed(
-        method,
-        f"https://examplebucket.s3.amazonaws.com{url}",
-        headers,
-        body,
-        access="AKIAIOSFODNN7EXAMPLE",
-        secret="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-        region="us-east-1",
-        at=datetime(2013, 5, 24, tzinfo=UTC),
-    )
-    assert told["Authorization"].endswith(f"Signature={signature}")
-
-
 # ── storage ────────────────────────────────────────────────────────────────────
 
 
@@ -170,6 +120,36 @@ def test_a_wrong_key_is_told_and_never_shown(stage, tmp_path):
             target.publish(stage)
     assert "hidden" not in str(refused.value) + target.name
     assert not held.objects
+
+
+def test_s3_without_its_extra_fails_with_a_sentence(stage, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    target = target_at("s3://pages/status", tmp_path)
+    courier = Courier(target, stage, Standings(tmp_path), lambda: AT)
+    assert not courier.deliver()
+    (standing,) = standings(tmp_path)
+    assert standing.error == "S3 needs the extra statuspage[object-storage]."
+
+
+def test_s3_deletes_withdrawn_files_in_one_request(stage, tmp_path):
+    with bucket() as (held, endpoint):
+        target = target_at(f"s3://pages/status?endpoint={endpoint}", tmp_path)
+        target.publish(stage)
+        held.log.clear()
+        take_back(stage)
+        target.publish(stage)
+    assert [method for method, _ in held.log] == ["PUT", "POST", "PUT"]
+    assert [path for path in held.objects if "incidents" in path] == []
+
+
+def test_s3_that_does_not_answer_is_named_in_one_line_without_the_key(stage, tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        target = target_at(f"s3://me:hidden@pages/status?endpoint={endpoint}", tmp_path)
+        with pytest.raises(TargetError) as refused:
+            target.publish(stage)
+    assert str(refused.value) == "s3://pages/status does not answer: GenericError"
 
 
 # ── programs of the system ─────────────────────────────────────────────────────
@@ -283,7 +263,7 @@ def test_rsync_goes_to_another_machine_by_ssh(stage, tmp_path, ssh_server):
 # ── couriers ───────────────────────────────────────────────────────────────────
 
 
-def test_a_target_that_fails_is_told_once_shown_and_tried_again(stage, tmp_path, caplog):
+def test_a_target_that_fails_is_told_once_shown_and_tried_again(app, stage, tmp_path, caplog):
     told = Standings(tmp_path)
     with bucket() as (held, endpoint):
         target = target_at(f"s3://pages/status?endpoint={endpoint}", tmp_path)

@@ -2,9 +2,11 @@
 
 import hashlib
 import hmac
+import re
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from xml.sax.saxutils import unescape
 
 ACCESS, SECRET = "only-for-tests", "not a secret/+="
 
@@ -29,10 +31,11 @@ def bucket():
             status, told = self.judge(body)
             self.send_response(status)
             self.send_header("Content-Length", str(len(told)))
+            self.send_header("ETag", '"1"')
             self.end_headers()
             self.wfile.write(told)
 
-        do_GET = do_PUT = do_DELETE = answer
+        do_GET = do_PUT = do_POST = answer
 
         def judge(self, body: bytes) -> tuple[int, bytes]:
             if held.is_away:
@@ -44,9 +47,13 @@ def bucket():
                 case "PUT":
                     held.objects[self.path] = (body, self.headers["Content-Type"])
                     return 200, b""
-                case "DELETE":
-                    held.objects.pop(self.path, None)
-                    return 204, b""
+                case "POST":
+                    keys = re.findall("<Key>.*?</Key>", body.decode())
+                    for key in keys:
+                        path = f"{self.path.removesuffix('?delete')}/{unescape(key[5:-6])}"
+                        held.objects.pop(path, None)
+                    deleted = "".join(f"<Deleted>{key}</Deleted>" for key in keys)
+                    return 200, f"<DeleteResult>{deleted}</DeleteResult>".encode()
             if self.path not in held.objects:
                 return 404, b""
             return 200, held.objects[self.path][0]
@@ -57,7 +64,7 @@ def bucket():
             names = parts["SignedHeaders"].split(";")
             digest = hashlib.sha256(body).hexdigest()
             path, _, query = self.path.partition("?")
-            lines = [self.command, path, query]
+            lines = [self.command, path, f"{query}=" if query else ""]
             lines += [f"{name}:{self.headers[name]}" for name in names]
             lines += ["", ";".join(names), self.headers["x-amz-content-sha256"]]
             access, day, region, service, end = parts["Credential"].split("/")
