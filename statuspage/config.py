@@ -119,7 +119,7 @@ def _networks(value: str) -> str:
     return " ".join(found)
 
 
-MIRRORS = ("file:/", "published:/", "s3://", "rsync:", "sftp://", "git:")
+MIRRORS = ("file:/", "published:/", "s3://", "command:", "rsync:", "sftp://", "git:")
 
 
 def _mirrors(value: str) -> str:
@@ -425,7 +425,7 @@ class Settings(BaseSettings):
         repr=False,
         description="Where the worker exports the public site, targets separated by spaces:"
         " `file:/path`, `published:/path`, `s3://bucket/prefix?endpoint=https://host`,"
-        " `rsync:host:path`, `sftp://user@host/path`, `git:remote#branch`.",
+        " `command:program`, `rsync:host:path`, `sftp://user@host/path`, `git:remote#branch`.",
         json_schema_extra={"default": "none"},
     )
     bucket_key: str | None = Field(

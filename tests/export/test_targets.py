@@ -7,14 +7,16 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from statuspage.export.targets.command import Command
 
 from statuspage.config import SettingsError, load
 from statuspage.export.staging import Draft, Stage
-from statuspage.export.targets import Keys, TargetError, rsync, sftp
+from statuspage.export.targets import Keys, TargetError
 from statuspage.export.targets.registry import parse
 from statuspage.export.uploads import Courier, Standings, standings
 from tests.helpers.s3_server import ACCESS, SECRET, bucket
@@ -128,7 +130,7 @@ def test_s3_without_its_extra_fails_with_a_sentence(stage, tmp_path, monkeypatch
     courier = Courier(target, stage, Standings(tmp_path), lambda: AT)
     assert not courier.deliver()
     (standing,) = standings(tmp_path)
-    assert standing.error == "S3 needs the extra statuspage[object-storage]."
+    assert standing.error == "S3 needs a package: pip install obstore."
 
 
 def test_s3_deletes_withdrawn_files_in_one_request(stage, tmp_path):
@@ -182,6 +184,77 @@ def test_a_password_in_the_address_of_a_repository_is_not_shown(stage, tmp_path)
     assert "hidden" not in str(refused.value)
 
 
+def executable(path: Path, script: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_command_gets_the_changes_in_publication_order(stage, tmp_path):
+    (tmp_path / "there").mkdir()
+    program = executable(
+        tmp_path / "send it",
+        """there=$1
+        case $2 in
+        read) if [ -e "$there/$3" ]; then cat "$there/$3"; fi ;;
+        publish)
+            cat ../changed ../removed >> "$there/log"
+            tar -c -T ../changed | tar -x -C "$there"
+            while read -r path; do rm "$there/$path"; done < ../removed ;;
+        esac""",
+    )
+    text = f"command:{program} {tmp_path}/there".replace("send it ", "'send it' ")
+    target = target_at(text.replace(" ", "%20"), tmp_path)
+    assert target.is_empty()
+    assert target.publish(stage) == len(SMALL)
+    assert not target.is_empty()
+    left = take_back(stage)
+    assert target_at(text.replace(" ", "%20"), tmp_path).publish(stage) == 1
+    log = (tmp_path / "there/log").read_text().splitlines()
+    assert log == [
+        *("index.html", "copy.json", "incidents/abc.html", "incidents/abc.rss"),
+        *("it's a name+with%signs.txt", "manifest.json"),
+        *("index.html", "manifest.json", "incidents/abc.html", "incidents/abc.rss"),
+    ]
+    (tmp_path / "there/log").unlink()
+    assert files_in(tmp_path / "there") == left
+    assert not list((tmp_path / "work").rglob("index.html"))
+
+
+def test_a_command_that_hangs_is_stopped_with_what_it_started(tmp_path):
+    arguments = ["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; wait"]
+    target = Command("command:sh", arguments, tmp_path, program="sh", timeout_s=0.3)
+    with pytest.raises(TargetError, match=r"^sh took more than 0.3 seconds\.$"):
+        target.read("copy.json")
+    with suppress(FileNotFoundError):  # A process that nobody waited for has no command line.
+        assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/cmdline").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "script, words",
+    [
+        ("echo 'no route to https://me:hid@den@host/x' >&2; exit 3", "no route to https://host/x"),
+        ("echo first; echo the disk is full; exit 1", "the disk is full"),
+        ("exit 4", "exit status 4"),
+    ],
+)
+def test_a_command_that_fails_gives_its_last_line_without_passwords(script, words, tmp_path):
+    program = executable(tmp_path / "bin" / "send", script)
+    target = target_at(f"command:{program}", tmp_path)
+    with pytest.raises(TargetError) as refused:
+        target.read("copy.json")
+    assert str(refused.value) == f"send: {words}"
+
+
+@pytest.mark.parametrize("text", ["command:rsync", "rsync:host:x", "sftp://host/x", "git:host:x#y"])
+def test_a_target_names_the_program_that_is_not_installed(text, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program = text.partition(":")[0].replace("command", "rsync")
+    with pytest.raises(TargetError, match=f"^The program {program} is not installed.$"):
+        target_at(text, tmp_path).read("copy.json")
+
+
 @pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed.")
 def test_rsync_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path):
     place = tmp_path / "other machine"
@@ -218,11 +291,13 @@ def ssh_server(tmp_path, monkeypatch):
         f"PermitRootLogin prohibit-password\nSubsystem sftp {subsystem}\n"
     )
     server = subprocess.Popen([sshd, "-D", "-e", "-f", settings], stderr=subprocess.DEVNULL)
-    options = ("-oIdentityFile=" + str(tmp_path / "user"), "-oStrictHostKeyChecking=no",
-               "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR")  # fmt: skip
-    monkeypatch.setattr(sftp, "SSH_OPTIONS", (*sftp.SSH_OPTIONS, *options))
-    shell = " ".join(("ssh", "-p", str(port), *rsync.SSH_OPTIONS, *options))
-    monkeypatch.setattr(rsync, "PROGRAM", (*rsync.PROGRAM[:-1], shell))
+    options = (
+        f"-oIdentityFile={tmp_path}/user -oPort={port} -oStrictHostKeyChecking=no"
+        " -oUserKnownHostsFile=/dev/null -oLogLevel=ERROR"
+    )
+    for name in ("ssh", "sftp"):
+        executable(tmp_path / "bin" / name, f'exec {shutil.which(name)} {options} "$@"')
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with socket.socket() as probe:
@@ -333,7 +408,7 @@ def test_a_copy_that_differs_in_age_only_is_not_sent_each_time(stage, tmp_path):
     "text",
     ["s3://", "s3://pages?endpoint=ftp://host", "rsync:", "rsync:-e evil", "sftp://host",
      "sftp://-oProxyCommand=evil/x", "git:remote", "git:--upload-pack=evil#x",
-     "sftp://me:word@host/path"],
+     "sftp://me:word@host/path", "command:", "command:%20", "command:'open", "ftp://host/x"],
 )  # fmt: skip
 def test_a_target_that_means_nothing_is_refused(text, tmp_path):
     with pytest.raises(TargetError):

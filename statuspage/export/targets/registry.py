@@ -3,10 +3,8 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from statuspage.export.targets import Keys, Target, TargetError, s3, sftp
+from statuspage.export.targets import Keys, Target, TargetError, command, s3
 from statuspage.export.targets.folder import Folder
-from statuspage.export.targets.git import Git
-from statuspage.export.targets.rsync import Rsync
 
 
 def is_published(text: str) -> bool:
@@ -27,13 +25,4 @@ def parse(text: str, work: Path, keys: Keys) -> Target:
         return Folder(text, Path(path))
     if scheme == "s3":
         return s3.parse(text, keys)
-    if scheme == "rsync":
-        return Rsync(text, rest, work)
-    if scheme == "sftp":
-        return sftp.parse(text, work)
-    if scheme == "git":
-        remote, mark, branch = rest.rpartition("#")
-        if not mark or not remote or remote.startswith("-"):
-            raise TargetError("A Git target is git:<remote>#<branch>.")
-        return Git(remote, branch, work)
-    raise TargetError(f"{scheme}: is not a kind of target.")
+    return command.parse(text, work)

@@ -84,7 +84,7 @@ class S3:
         try:
             from obstore.store import S3Store  # the optional extra `object-storage`
         except ImportError as error:
-            raise TargetError("S3 needs the extra statuspage[object-storage].") from error
+            raise TargetError("S3 needs a package: pip install obstore.") from error
         return S3Store(self._bucket, **self._options)  # type: ignore[arg-type]
 
     def is_empty(self) -> bool:
