@@ -27,5 +27,10 @@ def test_the_wheel_holds_every_file_of_the_top_level_folders(names, folder):
     assert files <= names
 
 
+def test_the_wheel_holds_the_programs_of_export_targets(names):
+    recipes = PROJECT / "statuspage" / "export" / "targets" / "recipes"
+    assert {str(path.relative_to(PROJECT)) for path in recipes.iterdir()} <= names
+
+
 def test_the_wheel_installs_the_command(names):
     assert any(name.endswith("entry_points.txt") for name in names)

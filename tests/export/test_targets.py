@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from statuspage.export.targets.command import Command
 
-from statuspage.config import SettingsError, load
+from statuspage.config import PROJECT, SettingsError, load
 from statuspage.export.staging import Draft, Stage
 from statuspage.export.targets import Keys, TargetError
+from statuspage.export.targets.command import Command
 from statuspage.export.targets.registry import parse
 from statuspage.export.uploads import Courier, Standings, standings
 from tests.helpers.s3_server import ACCESS, SECRET, bucket
@@ -266,6 +267,26 @@ def test_rsync_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path):
     left = take_back(stage)
     target.publish(stage)
     assert files_in(place) == left
+
+
+@pytest.mark.skipif(not shutil.which("rclone"), reason="rclone is not installed.")
+def test_the_rclone_recipe_of_the_docs_sends_and_removes(stage, tmp_path, monkeypatch):
+    monkeypatch.setenv("RCLONE_CONFIG", str(tmp_path / "rclone.conf"))
+    (tmp_path / "rclone.conf").write_text("[far]\ntype = alias\nremote = /\n")
+    docs = (PROJECT / "docs/export.md").read_text()
+    (script,) = re.findall(r"```sh\n#!/bin/sh\n(# rclone.sh .*?)```", docs, re.S)
+    text = f"command:{executable(tmp_path / 'rclone.sh', script)}%20far:{tmp_path}/there"
+    target = target_at(text, tmp_path)
+    assert target.is_empty()
+    assert target.publish(stage) == len(SMALL)
+    assert files_in(tmp_path / "there") == bodies(SMALL)
+    assert target.read("copy.json") == b"{}"
+    assert target.read("not-there.json") is None
+    left = take_back(stage)
+    assert target_at(text, tmp_path).publish(stage) == 1
+    assert files_in(tmp_path / "there") == left
+    with pytest.raises(TargetError, match=r"^rclone.sh: .*didn't find section in config file"):
+        target_at(text.replace("far:", "nearer:"), tmp_path).read("copy.json")
 
 
 @pytest.fixture
