@@ -16,7 +16,7 @@ from statuspage.backup import rows
 from statuspage.backup.second_app import application_on
 from statuspage.db import db, migrate, read_only
 from statuspage.domain import page_settings
-from statuspage.export import addresses
+from statuspage.export.sitemap import Sitemap
 from statuspage.page.snapshot import build as snapshot
 
 NEWEST_INCIDENTS = 50
@@ -143,12 +143,13 @@ def _addresses(app: Flask, at: datetime) -> list[str]:
         if page_settings.get() is None:
             return []
         site = snapshot.listing(at=at)
-    found = dict.fromkeys([*addresses.PRESENT, *addresses.CONSTANT])
+    sitemap = Sitemap.of(app)
+    addresses = [*sitemap.after_changes(), *sitemap.after_releases()]
     for component in site.components:
-        found.update(dict.fromkeys(addresses.of_component(component)))
+        addresses += sitemap.of_component(component)
     for incident in site.incidents[:NEWEST_INCIDENTS]:
-        found.update(dict.fromkeys(addresses.of_incident(incident)))
+        addresses += sitemap.of_incident(incident)
     for number in range(2, site.history_pages + 1):
-        found[f"/history?page={number}"] = None
+        addresses += sitemap.numbered(number)
     # Its forms carry the key of web push, which the first reader of one makes.
-    return [address for address in found if not address.endswith("/subscribe")]
+    return [address for address in addresses if not address.endswith("/subscribe")]

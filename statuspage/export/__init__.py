@@ -1,6 +1,6 @@
-"""The mirror: the complete public site as files, for the day when the origin is gone.
+"""The static export: the complete public site as files, for the day when the origin is gone.
 
-`looking` says which addresses there are and which of them changed, `asking` gets their
-answers from the application itself, `portable` and `published` make files of them, a
-`stage` holds those on this machine, `targets` carry them away. Knows nothing of Flask.
+`sitemap` has the addresses that the views declare, `changes` says which of them changed,
+`render` gets their responses from the application, `portable` and `published` make files of
+them, `staging` holds those on this machine, and `uploads` brings them to `targets`.
 """

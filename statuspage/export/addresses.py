@@ -1,7 +1,4 @@
-"""The public addresses, which of them to ask for first, and the file each has in a mirror.
-
-Pure. `tests/mirror/test_addresses.py` holds the lists against the map of the application.
-"""
+"""Which public addresses to render first, and the file each has in an export. Pure."""
 
 import mimetypes
 import re
@@ -11,66 +8,7 @@ from datetime import timedelta
 from enum import Enum
 
 from statuspage.export.changes import Look
-from statuspage.page.snapshot.values import Listed
-
-FRONT = "/"
-MISSING = "/404"
-"""No address of ours: its answer is what stands at every address that leads nowhere."""
-PRESENT = (
-    FRONT,
-    "/api/v2/summary.json",
-    "/api/v2/status.json",
-    "/api/v2/components.json",
-    "/api/v2/incidents.json",
-    "/api/v2/incidents/unresolved.json",
-    "/api/v2/scheduled-maintenances.json",
-    "/api/v2/scheduled-maintenances/upcoming.json",
-    "/api/v2/scheduled-maintenances/active.json",
-    "/badge.svg",
-    "/embed",
-    "/feeds/updates.atom",
-    "/feeds/updates.rss",
-    "/feeds/updates.json",
-    "/history.atom",
-    "/history.rss",
-    "/history.json",
-    "/history",
-    "/maintenance",
-    "/maintenance.ics",
-    "/uptime",
-    # What kind of file it is shows with the answer only, and pages link to it.
-    "/logo",
-    # Its example is the newest incident.
-    "/api",
-    "/.well-known/status",
-)
-"""Asked for after every change."""
-CONSTANT = (
-    "/public.js",
-    "/embed.js",
-    "/favicon.svg",
-    "/favicon.ico",
-    "/static/feed.css",
-    "/subscribe",
-    "/robots.txt",
-    "/api/reference",
-    "/api/openapi.json",
-    MISSING,
-)
-"""Changed by another release, by the page's own settings or by its components only."""
-OF_THE_ORIGIN = (
-    "/beacon.json",
-    "/healthz",
-    "/readyz",
-    "/metrics",
-    "/push-worker.js",
-    "/subscribe.js",
-    "/icon.png",
-    "/site.webmanifest",
-)
-"""Public, but of no use in a copy: they tell of processes, or belong to subscribing."""
-NUMBERED = ("/history", "/history.json", "/uptime")
-FEEDS = (".rss", ".atom", ".json")
+from statuspage.export.sitemap import FRONT
 
 INCIDENT = re.compile(r"/(?:api/v2/)?incidents/(\w{12})\b")
 
@@ -106,16 +44,17 @@ def plan(
     look: Look, present: Collection[str], *, is_new_program: bool, rounds: Collection[Round] = ()
 ) -> Plan:
     """`present` are the addresses that the mirror holds, `rounds` what is due by the clock."""
+    sitemap = look.sitemap
     touched = [one for one in look.incidents if one.id in look.touched or not one.is_over]
-    now = dict.fromkeys(PRESENT)
-    now.update(dict.fromkeys(address for one in touched for address in of_incident(one)))
+    now = dict.fromkeys(sitemap.after_changes())
+    now.update(dict.fromkeys(address for one in touched for address in sitemap.of_incident(one)))
     for number in sorted({one.history_page for one in touched} - {1}):
-        now.update(dict.fromkeys(_numbered(path, number) for path in NUMBERED))
+        now.update(dict.fromkeys(sitemap.numbered(number)))
     rest = dict.fromkeys(_all(look))
     everything = frozenset(now) | frozenset(rest)
     is_everything = look.is_all_touched or is_new_program
-    of_components = {address for one in look.components for address in of_component(one)}
-    due = {address for one in look.changed for address in of_component(one)}
+    of_components = {address for one in look.components for address in sitemap.of_component(one)}
+    due = {address for one in look.changed for address in sitemap.of_component(one)}
     if look.is_withdrawn:
         now.update(dict.fromkeys(one for one in rest if one in of_components or "?" in one))
     if Round.COMPONENTS in rounds:
@@ -130,43 +69,19 @@ def plan(
     return Plan(tuple(now), tuple(later), everything)
 
 
-def of_incident(one: Listed) -> Iterator[str]:
-    path = f"/incidents/{one.id}"
-    yield path
-    if one.is_retracted:
-        return
-    yield from (path + form for form in FEEDS)
-    yield f"/api/v2/incidents/{one.id}.json"
-    if one.has_postmortem:
-        yield f"{path}/postmortem"
-    if not one.is_over:
-        yield f"{path}/subscribe"
-
-
 def incidents_among(addresses: Collection[str]) -> list[str]:
     """The public ids of the incidents whose pages and feeds are among these."""
     found = (INCIDENT.match(address) for address in addresses)
     return list(dict.fromkeys(one[1] for one in found if one))
 
 
-def of_component(public_id: str) -> Iterator[str]:
-    path = f"/components/{public_id}"
-    yield path
-    yield f"{path}/badge.svg"
-    yield from (path + form for form in FEEDS)
-    yield f"{path}.ics"
-
-
 def _all(look: Look) -> Iterator[str]:
-    yield from CONSTANT
-    yield from (address for one in look.components for address in of_component(one))
+    sitemap = look.sitemap
+    yield from sitemap.after_releases()
+    yield from (address for one in look.components for address in sitemap.of_component(one))
     for number in range(2, look.history_pages + 1):
-        yield from (_numbered(path, number) for path in NUMBERED)
-    yield from (address for one in look.incidents for address in of_incident(one))
-
-
-def _numbered(path: str, number: int) -> str:
-    return f"{path}?page={number}"
+        yield from sitemap.numbered(number)
+    yield from (address for one in look.incidents for address in sitemap.of_incident(one))
 
 
 def file_of(address: str, content_type: str) -> str:

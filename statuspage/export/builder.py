@@ -17,9 +17,10 @@ import structlog
 
 from statuspage import clock
 from statuspage.export import portable, published
-from statuspage.export.addresses import FRONT, MISSING, Plan, Round, file_of, plan
+from statuspage.export.addresses import Plan, Round, file_of, plan
 from statuspage.export.changes import Look, program
 from statuspage.export.render import Ask, Reply, Together, alone
+from statuspage.export.sitemap import FRONT, MISSING
 from statuspage.export.staging import AGE, BEACON, Draft, Stage
 
 log = structlog.get_logger(__name__)

@@ -8,6 +8,7 @@ from functools import cache
 from statuspage.config import PACKAGE, PROJECT
 from statuspage.domain import events
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.export.sitemap import Sitemap
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.values import Listed
 
@@ -29,6 +30,7 @@ class Look:
     """The public site at one moment, beside what was seen at event `since`."""
 
     at: datetime
+    sitemap: Sitemap
     origin: str
     restored_at: datetime | None
     """When the records were restored from a backup the last time."""
@@ -48,7 +50,9 @@ class Look:
     """Something was taken back: until every page that may name it is made again, none is shown."""
 
 
-def look(since: int, seen: frozenset[int], *, at: datetime, base_url: str) -> Look:
+def look(
+    since: int, seen: frozenset[int], *, sitemap: Sitemap, at: datetime, base_url: str
+) -> Look:
     """What there is, and what events tell of after `since` that are not `seen` yet.
 
     Raises `NoPageError` before the first set-up.
@@ -66,6 +70,7 @@ def look(since: int, seen: frozenset[int], *, at: datetime, base_url: str) -> Lo
         changed &= touched | incidents.components_of(touched)
     return Look(
         at=at,
+        sitemap=sitemap,
         origin=page.url,
         restored_at=events.newest_at("backup.restored"),
         revision=page.revision,

@@ -16,6 +16,7 @@ from statuspage.export.addresses import incidents_among
 from statuspage.export.builder import LookSince
 from statuspage.export.changes import Look, look
 from statuspage.export.render import Together, in_process
+from statuspage.export.sitemap import Sitemap
 from statuspage.export.targets import Keys
 from statuspage.export.worker import Mirror
 from statuspage.page.memo import memoized
@@ -112,9 +113,10 @@ def together(app: Flask) -> "Together":
 def looking(app: Flask) -> "LookSince":
     """What there is to mirror, since an event."""
     base_url: str = app.config["SETTINGS"].base_url
+    sitemap = Sitemap.of(app)
 
     def look_since(event: int, seen: frozenset[int], at: "datetime") -> "Look":
         with within(app)():
-            return look(event, seen, at=at, base_url=base_url)
+            return look(event, seen, sitemap=sitemap, at=at, base_url=base_url)
 
     return look_since

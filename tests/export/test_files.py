@@ -12,6 +12,8 @@ from threading import Event, Thread
 
 import feedparser
 import pytest
+from flask import Response
+from statuspage.page.exported import Exported, exported
 
 from statuspage.db import db
 from statuspage.domain import page_settings
@@ -20,7 +22,6 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
-from statuspage.export import addresses
 from statuspage.export.staging import Stage
 from tests.helpers import site
 
@@ -73,8 +74,14 @@ def test_only_links_that_name_the_original_lead_to_the_origin(copy):
     assert outside == {"https://status.example.com/", "https://status.example.com/subscribe"}
 
 
-def test_it_has_every_public_address_of_the_application(copy):
-    """A new public address is mirrored, or is named among those that stay on the origin."""
+STAYS_ON_THE_ORIGIN = {
+    *("/beacon.json", "/healthz", "/readyz", "/metrics"),
+    *("/push-worker.js", "/subscribe.js", "/icon.png", "/site.webmanifest"),
+}
+"""They describe processes, or belong to subscribing."""
+
+
+def test_every_public_view_declares_its_export_or_stays_on_the_origin(copy):
     mirrored = set(copy.mirror.maker.stages.portable.addresses)
     urls = copy.app.url_map.bind("status.example.com")
     matched = {urls.match(address.partition("?")[0])[0] for address in mirrored - {"/404"}}
@@ -83,9 +90,29 @@ def test_it_has_every_public_address_of_the_application(copy):
         for rule in copy.app.url_map.iter_rules()
         if "GET" in rule.methods
         and not rule.rule.startswith(("/admin", "/v1", "/subscriptions", "/static", "/hooks"))
-        and rule.rule not in addresses.OF_THE_ORIGIN
+        and rule.rule not in STAYS_ON_THE_ORIGIN
     } - {"status_api.nothing_here", "api_subscribers.show", "public.logo"}
     assert not expected - matched
+
+
+def test_a_new_page_is_exported_by_the_declaration_at_its_view(
+    app, northwind, mirror_to, folder, brought
+):
+    @app.get("/regions")
+    @exported(Exported.AFTER_CHANGES)
+    def regions():
+        return "<h1>Regions</h1>"
+
+    @app.get("/components/<public_id>/regions.<any(json, txt):form>")
+    @exported(Exported.PER_COMPONENT)
+    def regions_of_component(public_id, form):
+        return Response(f"{public_id} {form}", mimetype="application/json")
+
+    assert brought(mirror_to(f"file:{folder}")) == [True]
+    assert (folder / "regions.html").read_text() == "<h1>Regions</h1>"
+    for form in ("json", "txt"):
+        path = folder / f"components/{northwind.cards}/regions.{form}"
+        assert path.read_text() == f"{northwind.cards} {form}"
 
 
 def test_feeds_calendar_and_json_are_those_of_the_origin(copy, at):

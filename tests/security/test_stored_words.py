@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import sqlalchemy as sa
 from lxml import etree
+from statuspage.export.sitemap import Sitemap
 
 from statuspage.db import db
 from statuspage.domain import page_settings
@@ -20,7 +21,6 @@ from statuspage.domain.incidents.postmortems import Action, Part
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel, Contact
-from statuspage.export.addresses import CONSTANT, of_component
 from statuspage.notify import email_examples, message
 from statuspage.notify.channels import email
 from statuspage.notify.message import MessageKind
@@ -122,10 +122,12 @@ def evil_world(at):
     return one.public_id, public, wrong.public_id, draft.public_id
 
 
-def test_nothing_that_is_typed_runs_and_nothing_hidden_is_told(client, committed, at):
+def test_nothing_that_is_typed_runs_and_nothing_hidden_is_told(app, client, committed, at):
     with committed():
         component, public, wrong, draft = evil_world(at)
-    addresses = {*CONSTANT, *of_component(component), "/embed", "/subscribe"}
+    sitemap = Sitemap.of(app)
+    addresses = {*sitemap.after_changes(), *sitemap.after_releases()}
+    addresses |= {*sitemap.of_component(component)}
     for public_id in public:
         addresses |= {f"/incidents/{public_id}{form}" for form in ("", ".rss", ".atom", ".json")}
         addresses.add(f"/api/v2/incidents/{public_id}.json")

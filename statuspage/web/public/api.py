@@ -16,6 +16,7 @@ from statuspage import clock
 from statuspage.domain.statuses import IncidentKind
 from statuspage.page import api_v2
 from statuspage.page.api_v2 import MAX_LISTED, active, unresolved_first, upcoming
+from statuspage.page.exported import Exported, exported
 from statuspage.page.html import pages as pages_html
 from statuspage.page.html.formatting import Times
 from statuspage.page.snapshot import build as snapshot
@@ -93,6 +94,7 @@ DOCUMENTS: dict[str, Callable[[Present, datetime], bytes]] = {
 def _serve(name: str, write: Callable[[Present, datetime], bytes]) -> None:
     address = f"/api/v2/{name}.json"
 
+    @exported(Exported.AFTER_CHANGES)
     def view() -> ResponseReturnValue:
         def render() -> Rendering:
             at = clock.now()
@@ -108,6 +110,7 @@ for _name, _write in DOCUMENTS.items():
 
 
 @bp.get("/api/v2/incidents/<public_id>.json")
+@exported(Exported.PER_PUBLISHED_INCIDENT)
 def incident(public_id: str) -> ResponseReturnValue:
     """An incident or a maintenance; what was withdrawn is not there, as clients know it."""
 
@@ -123,6 +126,7 @@ def incident(public_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/history.json")
+@exported(Exported.AFTER_CHANGES_NUMBERED)
 def history() -> ResponseReturnValue:
     number = page_number()
 
@@ -134,6 +138,7 @@ def history() -> ResponseReturnValue:
 
 
 @bp.get("/api", strict_slashes=False)
+@exported(Exported.AFTER_CHANGES)
 def about() -> ResponseReturnValue:
     def render() -> Rendering:
         at = clock.now()

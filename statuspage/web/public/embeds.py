@@ -15,6 +15,7 @@ from statuspage import clock
 from statuspage.page import badges, embed, well_known
 from statuspage.page import calendar as calendar_file
 from statuspage.page.badges import Badge
+from statuspage.page.exported import Exported, exported
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.build import NoPageError
 from statuspage.serving.middleware import obtain, publish, respond
@@ -31,11 +32,13 @@ LABELS_REMEMBERED = 256
 
 
 @bp.get("/maintenance.ics")
+@exported(Exported.AFTER_CHANGES)
 def calendar() -> ResponseReturnValue:
     return publish("/maintenance.ics", _ready(lambda: _calendar(None)))
 
 
 @bp.get("/components/<public_id>.ics")
+@exported(Exported.PER_COMPONENT)
 def calendar_of_component(public_id: str) -> ResponseReturnValue:
     return publish(f"/components/{public_id}.ics", _ready(lambda: _calendar(public_id)))
 
@@ -57,6 +60,7 @@ def _calendar(component: str | None) -> Rendering | None:
 
 
 @bp.get("/badge.svg")
+@exported(Exported.AFTER_CHANGES)
 def badge() -> ResponseReturnValue:
     def stands() -> Badge:
         return badges.of_page(snapshot.take(at=clock.now(), base_url=_base_url()))
@@ -65,6 +69,7 @@ def badge() -> ResponseReturnValue:
 
 
 @bp.get("/components/<public_id>/badge.svg")
+@exported(Exported.PER_COMPONENT)
 def badge_of_component(public_id: str) -> ResponseReturnValue:
     def stands() -> Badge | None:
         found = snapshot.standing(public_id, at=clock.now())
@@ -119,6 +124,7 @@ def _drawing(badge: Badge) -> Rendering:
 
 
 @bp.get("/embed")
+@exported(Exported.AFTER_CHANGES)
 def card() -> ResponseReturnValue:
     def render() -> Rendering:
         return embed.card(snapshot.take(at=clock.now(), base_url=_base_url()))
@@ -127,11 +133,13 @@ def card() -> ResponseReturnValue:
 
 
 @bp.get("/embed.js")
+@exported(Exported.AFTER_RELEASES)
 def script() -> ResponseReturnValue:
     return publish("/embed.js", embed.script)
 
 
 @bp.get("/.well-known/status")
+@exported(Exported.AFTER_CHANGES)
 def directory_of_addresses() -> ResponseReturnValue:
     def render() -> Rendering:
         return well_known.render(snapshot.describe(base_url=_base_url()))

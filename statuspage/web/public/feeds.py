@@ -12,6 +12,7 @@ from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
+from statuspage.page.exported import Exported, exported
 from statuspage.page.feeds import history, jsonfeed, updates, xml
 from statuspage.page.feeds.entries import Feed, Form
 from statuspage.page.memo import shared
@@ -30,22 +31,26 @@ SHOWN_AS = "text/xml; charset=utf-8"
 
 
 @bp.get("/history.<any(rss, atom):form>")
+@exported(Exported.AFTER_CHANGES)
 def of_incidents(form: str) -> ResponseReturnValue:
     return _publish(f"/history.{form}", lambda: _history(Form(form)))
 
 
 @bp.get("/feeds/updates.<any(rss, atom, json):form>")
+@exported(Exported.AFTER_CHANGES)
 def of_updates(form: str) -> ResponseReturnValue:
     return _publish(f"/feeds/updates.{form}", lambda: _updates(Form(form)))
 
 
 @bp.get("/components/<public_id>.<any(rss, atom, json):form>")
+@exported(Exported.PER_COMPONENT)
 def of_component(public_id: str, form: str) -> ResponseReturnValue:
     address = f"/components/{public_id}.{form}"
     return _publish(address, lambda: _component(public_id, Form(form)))
 
 
 @bp.get("/incidents/<public_id>.<any(rss, atom, json):form>")
+@exported(Exported.PER_PUBLISHED_INCIDENT)
 def of_incident(public_id: str, form: str) -> ResponseReturnValue:
     address = f"/incidents/{public_id}.{form}"
     return _publish(address, lambda: _incident(public_id, Form(form)))

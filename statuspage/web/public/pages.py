@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadRequest, InternalServerError, NotFound
 from statuspage import clock
 from statuspage.db import db
 from statuspage.domain import page_settings
+from statuspage.page.exported import Exported, exported
 from statuspage.page.html import pages as pages_html
 from statuspage.page.html.formatting import Times
 from statuspage.page.snapshot import build as snapshot
@@ -40,6 +41,7 @@ def init_app(app: Flask) -> None:
 
 
 @bp.get("/")
+@exported(Exported.AFTER_CHANGES)
 def front() -> ResponseReturnValue:
     if leaving := request.args.get("unsubscribe"):
         return subscriptions.lead_out(leaving)
@@ -47,6 +49,7 @@ def front() -> ResponseReturnValue:
 
 
 @bp.get("/history")
+@exported(Exported.AFTER_CHANGES_NUMBERED)
 def history() -> ResponseReturnValue:
     number = page_number()
 
@@ -58,6 +61,7 @@ def history() -> ResponseReturnValue:
 
 
 @bp.get("/uptime")
+@exported(Exported.AFTER_CHANGES_NUMBERED)
 def uptime() -> ResponseReturnValue:
     number = page_number()
 
@@ -69,6 +73,7 @@ def uptime() -> ResponseReturnValue:
 
 
 @bp.get("/incidents/<public_id>")
+@exported(Exported.PER_INCIDENT)
 def incident(public_id: str) -> ResponseReturnValue:
     def render() -> Rendering | None:
         at = clock.now()
@@ -85,6 +90,7 @@ def incident(public_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/incidents/<public_id>/postmortem")
+@exported(Exported.PER_POSTMORTEM)
 def postmortem(public_id: str) -> ResponseReturnValue:
     """Where Statuspage has it; ours stands on the incident's page."""
     found = snapshot.incident(public_id, at=clock.now(), base_url=_base_url())
@@ -98,6 +104,7 @@ def postmortem(public_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/components/<public_id>")
+@exported(Exported.PER_COMPONENT)
 def component(public_id: str) -> ResponseReturnValue:
     def render() -> Rendering | None:
         shown = snapshot.component(public_id, at=clock.now(), base_url=_base_url())
@@ -107,6 +114,7 @@ def component(public_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/maintenance")
+@exported(Exported.AFTER_CHANGES)
 def maintenance() -> ResponseReturnValue:
     def render() -> Rendering:
         at = clock.now()
@@ -120,6 +128,7 @@ def maintenance() -> ResponseReturnValue:
 
 
 @bp.get("/logo")
+@exported(Exported.AFTER_CHANGES)
 def logo() -> ResponseReturnValue:
     def render() -> Rendering | None:
         page = page_settings.get()
@@ -131,21 +140,25 @@ def logo() -> ResponseReturnValue:
 
 
 @bp.get("/favicon.svg")
+@exported(Exported.AFTER_RELEASES)
 def icon() -> ResponseReturnValue:
     return publish("/favicon.svg", pages_html.icon)
 
 
 @bp.get("/favicon.ico")
+@exported(Exported.AFTER_RELEASES)
 def old_icon() -> ResponseReturnValue:
     return publish("/favicon.ico", pages_html.icon)
 
 
 @bp.get("/public.js")
+@exported(Exported.AFTER_RELEASES)
 def script() -> ResponseReturnValue:
     return publish("/public.js", pages_html.script)
 
 
 @bp.get("/robots.txt")
+@exported(Exported.AFTER_RELEASES)
 def robots() -> ResponseReturnValue:
     return publish("/robots.txt", pages_html.robots)
 

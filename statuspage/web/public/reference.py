@@ -9,6 +9,7 @@ from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
+from statuspage.page.exported import Exported, exported
 from statuspage.page.html import pages as pages_html
 from statuspage.page.html.formatting import Times
 from statuspage.page.snapshot import build as snapshot
@@ -25,6 +26,7 @@ bp = Blueprint("reference", __name__)
 
 
 @bp.get(ADDRESS)
+@exported(Exported.AFTER_RELEASES)
 def document() -> ResponseReturnValue:
     def render() -> Rendering:
         return Rendering(
@@ -38,6 +40,7 @@ def document() -> ResponseReturnValue:
 
 
 @bp.get("/api/reference")
+@exported(Exported.AFTER_RELEASES)
 def reference() -> ResponseReturnValue:
     def render() -> Rendering:
         try:

@@ -13,6 +13,7 @@ import structlog
 from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import exc
+from statuspage.page.exported import Exported, exported
 from werkzeug.exceptions import HTTPException
 
 from statuspage import clock
@@ -69,11 +70,13 @@ bp = Blueprint("subscriptions", __name__)
 
 
 @bp.get("/subscribe")
+@exported(Exported.AFTER_RELEASES)
 def form() -> ResponseReturnValue:
     return publish("/subscribe", _ready(_form))
 
 
 @bp.get("/incidents/<public_id>/subscribe")
+@exported(Exported.PER_OPEN_INCIDENT)
 def form_of_incident(public_id: str) -> ResponseReturnValue:
     def render() -> Rendering | None:
         incident = open_incident(public_id)
