@@ -18,9 +18,9 @@ import structlog
 from statuspage import clock
 from statuspage.export.builder import LookSince, Maker, Stages
 from statuspage.export.render import Ask, Together, alone
-from statuspage.export.targets import Keys
+from statuspage.export.targets import Keys, TargetError, without_credentials
 from statuspage.export.targets.registry import is_published, parse
-from statuspage.export.uploads import Courier, Standings
+from statuspage.export.uploads import Courier, Standing, Standings
 from statuspage.page.snapshot.build import NoPageError
 
 log = structlog.get_logger(__name__)
@@ -60,7 +60,16 @@ class Mirror:
         for text in targets:
             stage = stages.published if is_published(text) else stages.portable
             assert stage is not None
-            self.couriers.append(Courier(parse(text, folder, keys), stage, told, now))
+            try:
+                target = parse(text, folder, keys)
+            except TargetError as error:
+                # The others are exported, and the worker does the rest of its work.
+                name = without_credentials(text)
+                log.error("export.target_failed", target=name, reason=str(error))
+                since = f"{now():%Y-%m-%dT%H:%M:%SZ}"
+                told.note(Standing(name, failing_since=since, error=str(error)))
+            else:
+                self.couriers.append(Courier(target, stage, told, now))
         self._made: int | None = None
         self._made_at: datetime | None = None
         self._looked_at = 0.0

@@ -4,6 +4,7 @@ Readers of a target never find half a file; a page is there before another links
 and what was withdrawn goes away with the same publication.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -12,6 +13,9 @@ from statuspage.export.staging import MANIFEST, Manifest, Stage
 
 LAST = ("index.html", "mirror.js", "copy.json", "beacon.json", MANIFEST)
 """Written last and in this order: whoever reads them finds all else in place."""
+
+
+CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class TargetError(Exception):
@@ -35,6 +39,11 @@ class Target(Protocol):
     def publish(self, stage: Stage) -> int:
         """Make the target equal to `stage`; how many files were sent. Raises `TargetError`."""
         ...
+
+
+def without_credentials(text: str) -> str:
+    """`text` without the user and password of the URLs in it."""
+    return CREDENTIALS.sub("", text)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ following a link to a missing page; the program may keep files of its own in `..
 
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -21,11 +20,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from statuspage.export.staging import MANIFEST, Manifest, Stage
-from statuspage.export.targets import TargetError, difference
+from statuspage.export.targets import TargetError, difference, without_credentials
 
 TIMEOUT_S = 300
 RECIPES = Path(__file__).parent / "recipes"
-CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def parse(text: str, work: Path) -> "Command":
@@ -57,7 +55,7 @@ class Command:
         every: timedelta = timedelta(minutes=5),
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self.name = _without_credentials(text)
+        self.name = without_credentials(text)
         self.every = every
         self._arguments = arguments
         self._program = program
@@ -124,7 +122,7 @@ class Command:
         if process.returncode != 0:
             lines = (errors or output).decode(errors="replace").strip().splitlines()
             reason = lines[-1] if lines else f"exit status {process.returncode}"
-            raise TargetError(f"{program}: {_without_credentials(reason)}")
+            raise TargetError(f"{program}: {without_credentials(reason)}")
         return output
 
 
@@ -160,10 +158,6 @@ def _git(rest: str) -> list[str]:
 
 
 _PARSERS = {"command": _command, "rsync": _rsync, "sftp": _sftp, "git": _git}
-
-
-def _without_credentials(text: str) -> str:
-    return CREDENTIALS.sub("", text)
 
 
 def _lines(paths: Sequence[str]) -> str:
