@@ -219,13 +219,13 @@ def _watch(ours: str, figures: Figures, stopping: threading.Event) -> None:
 
 
 def _worker_memory() -> int:
-    """In MB, as the worker tells the others every few seconds (`statuspage.counters`)."""
+    """In MB, as the worker writes it every few seconds (`observability.metrics`)."""
     sheet = Path(os.environ["STATUSPAGE_DATA_DIR"]) / "counters" / "worker-1.json"
     try:
-        told = json.loads(sheet.read_text())["numbers"]
+        samples = json.loads(sheet.read_text())["samples"]
     except FileNotFoundError:
         return 0
-    ((_, (resident,)),) = told["process_resident_memory_bytes"]
+    ((_, _, resident),) = samples["statuspage_process_resident_memory_bytes"]
     return int(resident / 1_000_000)
 
 

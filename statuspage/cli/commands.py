@@ -11,6 +11,7 @@ from typing import Any
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo
+from prometheus_client import generate_latest
 
 from statuspage import clock
 from statuspage.cli import backup as backing_up
@@ -23,8 +24,7 @@ from statuspage.domain import page_settings, tokens
 from statuspage.domain.events import Actor, ActorKind
 from statuspage.domain.staff import members as staff
 from statuspage.errors import Invalid
-from statuspage.observability import metrics as counters
-from statuspage.web.metrics import process_metrics
+from statuspage.observability.metrics import AllProcesses
 
 OPERATOR = Actor(ActorKind.SYSTEM, "Command line")
 
@@ -70,8 +70,7 @@ def metrics(info: ScriptInfo) -> None:
     For a worker on its own machine, which Prometheus cannot scrape.
     """
     folder = info.load_app().config["SETTINGS"].data_dir / "counters"
-    for line in process_metrics(counters.of_others(folder)):
-        click.echo(line)
+    click.echo(generate_latest(AllProcesses(folder, with_own=False)), nl=False)
 
 
 @click.group("staff", cls=_Prepared)

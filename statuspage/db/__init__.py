@@ -190,7 +190,7 @@ def _begin_at_once(connection: Connection) -> None:
 def _count_errors(context: Any) -> None:
     error = context.sqlalchemy_exception
     if error is not None and not isinstance(error, sa.exc.IntegrityError):
-        DATABASE_ERRORS.add(type(error).__name__)
+        DATABASE_ERRORS.labels(type(error).__name__).inc()
 
 
 def is_deadlock(error: sa.exc.SQLAlchemyError) -> bool:

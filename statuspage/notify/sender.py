@@ -164,7 +164,7 @@ def attempt(way: ChannelSender, claimed: LeasedDelivery, told: Message, to: Reci
     incident = told.incident.id if told.incident else None
     with bound_contextvars(delivery=claimed.id, event=claimed.event_id, incident=incident):
         span = tracing.Span(f"send {to.channel.value}")
-        with DELIVERY_SECONDS.timing(to.channel.value):
+        with DELIVERY_SECONDS.labels(to.channel.value).time():
             outcome = _attempt(way, claimed, told, to)
         span.end(
             is_failed=outcome.state is not DeliveryState.SENT,
@@ -173,7 +173,7 @@ def attempt(way: ChannelSender, claimed: LeasedDelivery, told: Message, to: Reci
             statuspage_incident=incident or "",
             statuspage_result=outcome.state.value,
         )
-        DELIVERY_ATTEMPTS.add(to.channel.value, outcome.state.value)
+        DELIVERY_ATTEMPTS.labels(to.channel.value, outcome.state.value).inc()
         if outcome.state is DeliveryState.FAILED:
             log.warning("delivery.given_up", channel=to.channel.value, reason=outcome.error)
         elif outcome.state is DeliveryState.RETRYING and _may_tell():

@@ -113,12 +113,12 @@ def _tell_unforeseen(exc_info: Any) -> None:
 
 def _count(response: Response, seconds: float) -> None:
     part, status = part_of(request), response.status_code
-    REQUESTS.add(part, str(status))
-    REQUEST_SECONDS.observe(seconds, part)
+    REQUESTS.labels(part, status).inc()
+    REQUEST_SECONDS.labels(part).observe(seconds)
     if status in TOO_MANY:
-        THROTTLED.add(part)
+        THROTTLED.labels(part).inc()
     elif _is_refused(status) and request.endpoint in STEPS:
-        SIGN_IN_FAILURES.add(STEPS[request.endpoint])
+        SIGN_IN_FAILURES.labels(STEPS[request.endpoint]).inc()
 
 
 def part_of(asked: Request) -> str:

@@ -15,9 +15,10 @@ from http import HTTPStatus
 from typing import TypeAlias
 
 import brotli
+from prometheus_client import Counter
 
 from statuspage import clock
-from statuspage.observability.metrics import PAGE_REQUESTS, Cell
+from statuspage.observability.metrics import PAGE_REQUESTS
 from statuspage.proxy.http import Fields, Key, encodings_asked, head_of
 from statuspage.proxy.upstream import Response, UpstreamError
 from statuspage.serving.cache import IN_USE_S, OLD_AFTER
@@ -44,7 +45,7 @@ STORED_STATUS = frozenset({HTTPStatus.OK, HTTPStatus.GONE})
 Tell: TypeAlias = Callable[[Exception | None], None]
 """Takes what went wrong between us and the web process; None where it answers."""
 HIT, NOT_MODIFIED, STALE = (
-    PAGE_REQUESTS.cell(result) for result in ("hit", "not_modified", "stale")
+    PAGE_REQUESTS.labels(result) for result in ("hit", "not_modified", "stale")
 )
 Ask: TypeAlias = Callable[[bytes], AbstractAsyncContextManager[Response]]
 
@@ -72,9 +73,9 @@ class CachedResponse:
         *,
         is_old: bool = False,
     ) -> None:
-        self.counted: Cell = STALE if is_old else HIT
+        self.counted: Counter = STALE if is_old else HIT
         """Where it counts to give this answer, and below, to say that nothing changed."""
-        self.unchanged_counted: Cell = STALE if is_old else NOT_MODIFIED
+        self.unchanged_counted: Counter = STALE if is_old else NOT_MODIFIED
         self._status = status
         self._fields = fields
         values = dict(fields)
@@ -96,7 +97,7 @@ class CachedResponse:
     def respond(self, method: bytes, fields: Fields) -> bytes:
         """The bytes for a client with these header fields, counted as served from the cache."""
         answer = self.response(method, fields)
-        (self.unchanged_counted if answer is self.unchanged else self.counted)[0] += 1
+        (self.unchanged_counted if answer is self.unchanged else self.counted).inc()
         return answer
 
     def response(self, method: bytes, fields: Fields) -> bytes:

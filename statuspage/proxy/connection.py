@@ -30,8 +30,10 @@ BUFFERED_RESPONSE_BYTES = 1024 * 1024
 
 BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
-MADE, ERROR = (PAGE_REQUESTS.cell(result) for result in ("made", "error"))
-ANSWERED, FAILED, REFUSED = (PASSED_ON.cell(result) for result in ("answered", "failed", "refused"))
+MADE, ERROR = (PAGE_REQUESTS.labels(result) for result in ("made", "error"))
+ANSWERED, FAILED, REFUSED = (
+    PASSED_ON.labels(result) for result in ("answered", "failed", "refused")
+)
 
 UNAVAILABLE = "Our server is not responding right now."
 
@@ -172,7 +174,7 @@ class Connection(asyncio.Protocol):
     def evict(self) -> None:
         """End an unfinished request or an idle connection, to make room."""
         self._is_ending = True
-        REFUSED[0] += self._is_in_message
+        REFUSED.inc(self._is_in_message)
         self._transport.abort()
 
     def eof_received(self) -> bool:
@@ -359,7 +361,7 @@ class Connection(asyncio.Protocol):
         self._is_ending = True
         self._is_in_message = self._is_in_head = False
         self._reset()
-        REFUSED[0] += 1
+        REFUSED.inc()
         self._wait(refusal(status, self._proxy.policy))
         if self._task is None:
             self._process_queue()
@@ -398,7 +400,7 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
                 return
             request.is_last |= proxy.is_stopping
-            (FAILED if request.is_personal else ERROR)[0] += 1
+            (FAILED if request.is_personal else ERROR).inc()
             self._transport.write(unavailable(UNAVAILABLE, request, proxy.policy))
         self._task = self._current = None
         self._now = self._loop.time()
@@ -433,10 +435,10 @@ class Connection(asyncio.Protocol):
                     body = await reply.read()
                     host = request.fields.get(b"host", b"")
                     kept = proxy.cache.keep(key, host, reply, body, asked_at)
-                    MADE[0] += 1
+                    MADE.inc()
                     self._give(request, kept.response(request.method, request.fields))
                 else:
-                    ANSWERED[0] += 1
+                    ANSWERED.inc()
                     await self._relay(request, reply, limit)
 
     async def _relay(self, request: Request, reply: Response, limit: asyncio.Timeout) -> None:

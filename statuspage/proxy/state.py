@@ -38,7 +38,7 @@ class ProxyState:
         self.upstream = Upstream(web_socket)
         self.cache = Cache(self.upstream.ask, self.note_upstream)
         self.parsed = RequestCache()
-        metrics.SERVED_AGE_SECONDS.read = self._served_age
+        metrics.SERVED_AGE_SECONDS.set_function(self._served_age)
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The rest is for connections to the web process and for ourselves.
         self.limits = Limits(max(files - files // 8 - 32, 16), by_network=by_network)

@@ -130,8 +130,6 @@ class ResponseCache:
         self._building: dict[Key, Future[CachedResponse | None]] = {}
         self._lock = threading.Lock()
 
-        metrics.LAST_REBUILD_SECONDS.read = lambda: self._last_rebuild_s
-        self._last_rebuild_s: float | None = None
         self._revision: int | None = None
         self._verified_at: datetime | None = None
         self._moved_at: float | None = None
@@ -243,8 +241,9 @@ class ResponseCache:
                 self._valid_until = started + self._valid_for
                 self._rebuild_due()
                 if self._moved_at is not None and not self._is_behind:
-                    self._last_rebuild_s = self._monotonic() - self._moved_at
-                    metrics.REBUILD_SECONDS.observe(self._last_rebuild_s)
+                    seconds = self._monotonic() - self._moved_at
+                    metrics.REBUILD_SECONDS.observe(seconds)
+                    metrics.LAST_REBUILD_SECONDS.set(seconds)
                     self._moved_at = None
                     if self._copies is not None:
                         self._copies.sweep(self._now() - timedelta(seconds=IN_USE_S))
@@ -402,7 +401,7 @@ class ResponseCache:
 
     def _tell_failure(self, key: Key, error: Exception) -> None:
         """A traceback where it tells something: not when the database is known to be gone."""
-        metrics.RENDER_FAILURES.add()
+        metrics.RENDER_FAILURES.inc()
         traceback = None if self._is_failing else error
         log.error("page.render_failed", page=key[0], reason=str(error), exc_info=traceback)
 

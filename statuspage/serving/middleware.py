@@ -9,8 +9,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, abort, current_app, g, request
+from prometheus_client import Counter
 
-from statuspage.observability.metrics import PAGE_CHECKS, PAGE_REQUESTS, SERVED_AGE_SECONDS, Counter
+from statuspage.observability.metrics import PAGE_CHECKS, PAGE_REQUESTS, SERVED_AGE_SECONDS
 from statuspage.serving.cache import Render, ResponseCache, UnavailableError
 from statuspage.serving.conditional import acceptable, canonical, has_it
 from statuspage.serving.error_page import ERROR_PAGE_HEADERS, error_page
@@ -31,7 +32,7 @@ def init_app(app: Flask, published: ResponseCache, *, is_behind_proxy: bool = Fa
     app.extensions["published"] = published
     app.extensions["page_counter"] = PAGE_CHECKS if is_behind_proxy else PAGE_REQUESTS
     if not is_behind_proxy:
-        SERVED_AGE_SECONDS.read = published.served_age
+        SERVED_AGE_SECONDS.set_function(published.served_age)
     app.wsgi_app = PublishedMiddleware(app.wsgi_app, published, app.extensions["page_counter"])  # type: ignore[method-assign]
 
 
@@ -57,12 +58,12 @@ def obtain(address: str, render: Render) -> CachedResponse:
     try:
         answer = published.obtain((address, LANGUAGE), render)
     except UnavailableError:
-        counter.add("error")
+        counter.labels("error").inc()
         reason = "We can’t reach our database right now."
         abort(error_response(HTTPStatus.SERVICE_UNAVAILABLE, reason))
     if answer is None:
         abort(404)
-    counter.add("made")
+    counter.labels("made").inc()
     return answer
 
 
@@ -86,7 +87,7 @@ class PublishedMiddleware:
     ) -> None:
         self.app = app
         self._hit, self._not_modified, self._stale = (
-            counter.cell(result) for result in ("hit", "not_modified", "stale")
+            counter.labels(result) for result in ("hit", "not_modified", "stale")
         )
         self._get: Callable[[tuple[str, str]], CachedResponse | None] = published.get
 
@@ -102,11 +103,11 @@ class PublishedMiddleware:
             if answer is not None:
                 status, headers, body = _select(answer, environ)
                 if answer.is_old:
-                    self._stale[0] += 1
+                    self._stale.inc()
                 elif status is NOT_MODIFIED:
-                    self._not_modified[0] += 1
+                    self._not_modified.inc()
                 else:
-                    self._hit[0] += 1
+                    self._hit.inc()
                 start_response(status, headers)
                 return [body] if method == "GET" else []
         return self.app(environ, start_response)

@@ -1,14 +1,15 @@
-"""`/metrics` in the text format of Prometheus, for a token that may read.
+"""`/metrics` in the text format of Prometheus, for a token with the scope `read`.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Mapping
 
 from flask import Blueprint, Response, current_app
+from prometheus_client import Metric, generate_latest
+from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from statuspage import clock
@@ -17,53 +18,56 @@ from statuspage.domain import events, tokens
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.tokens import Scope
 from statuspage.notify import health
-from statuspage.observability import metrics
-from statuspage.observability.metrics import Family, Histogram, Numbers
+from statuspage.observability.metrics import PREFIX, AllProcesses
 from statuspage.web.authorization import sent_token
 
 bp = Blueprint("metrics", __name__)
 
-PREFIX = "statuspage_"
-BELIEVED_S = 3600.0
-"""How long a token is still good for figures of processes while the database is away."""
-
-Labels = Mapping[str, str]
-Lines = Iterator[str]
+TOKEN_CACHED_S = 3600.0
+"""How long a token is still good for the metrics of processes while the database is away."""
 
 
 @bp.get("/metrics")
-def tell() -> Response:
-    """Figures of the page from the database, and of each process of this machine.
+def scrape() -> Response:
+    """Metrics of the page from the database, and of each process of this machine.
 
-    401 without a token. Where the database is away, a token that was good within the last
-    hour gets the figures of the processes.
+    401 without a token. While the database is away, a token that was good within the last
+    hour gets the metrics of the processes.
     """
     secret = sent_token("bearer")
-    lines: list[str] = []
+    families: list[Metric] = []
     try:
         is_good = _is_good(secret)
         if is_good:
-            lines = list(_of_the_page())
-            _believed()[_mark(secret)] = time.monotonic()
+            families = list(_page_metrics())
+            _checked_tokens()[_digest(secret)] = time.monotonic()
     except SQLAlchemyError:
-        is_good = time.monotonic() - _believed().get(_mark(secret), -BELIEVED_S) < BELIEVED_S
-        lines = []
+        checked_at = _checked_tokens().get(_digest(secret), -TOKEN_CACHED_S)
+        is_good = time.monotonic() - checked_at < TOKEN_CACHED_S
+        families = []
     if not is_good:
-        answer = Response("Send a token: Authorization: Bearer YOUR_TOKEN\n", 401)
-        answer.headers["WWW-Authenticate"] = "Bearer"
-        answer.mimetype = "text/plain"
-        return answer
-    is_up = int(bool(lines))
-    lines += _gauge("database_up", "1 if the database answered this request.", [({}, is_up)])
+        response = Response("Send a token: Authorization: Bearer YOUR_TOKEN\n", 401)
+        response.headers["WWW-Authenticate"] = "Bearer"
+        response.mimetype = "text/plain"
+        return response
+    is_up = bool(families)
+    families.append(_gauge("database_up", "1 if the database answered this request.", is_up))
     folder = current_app.config["SETTINGS"].data_dir / "counters"
-    lines += process_metrics(metrics.of_all(folder))
-    answer = Response("\n".join(lines) + "\n", mimetype="text/plain")
-    answer.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    families += AllProcesses(folder, with_own=True).collect()
+    response = Response(generate_latest(_Collected(families)))
+    response.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
-# ── who asks ───────────────────────────────────────────────────────────────────
+class _Collected(Collector):
+    """Families as the library wants them."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
 
 
 def _is_good(secret: str) -> bool:
@@ -72,39 +76,36 @@ def _is_good(secret: str) -> bool:
     return token is not None and token.works(at) and token.may(Scope.READ)
 
 
-def _believed() -> dict[str, float]:
+def _checked_tokens() -> dict[str, float]:
     """Tokens that were good, by digest, and when (monotonic seconds)."""
-    found: dict[str, float] = current_app.extensions.setdefault("tokens_for_metrics", {})
-    return found
+    by_digest: dict[str, float] = current_app.extensions.setdefault("tokens_for_metrics", {})
+    return by_digest
 
 
-def _mark(secret: str) -> str:
+def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-# ── what is told ───────────────────────────────────────────────────────────────
-
-
-def _of_the_page() -> Lines:
+def _page_metrics() -> Iterator[Metric]:
     at = clock.now()
     db.session.rollback()
     read_only()
     now = health.check(at=at)
-    unresolved = [one for one in incidents.unresolved() if not one.is_draft]
-    overdue = [one for one in unresolved if incidents.overdue_by(one, at) is not None]
-    yield from _gauge("revision", "Counter of all changes to the page.", [({}, events.revision())])
-    yield from _gauge(
+    unresolved = [incident for incident in incidents.unresolved() if not incident.is_draft]
+    overdue = [
+        incident for incident in unresolved if incidents.overdue_by(incident, at) is not None
+    ]
+    yield _gauge("revision", "Counter of all changes to the page.", events.revision())
+    yield _gauges(
         "incidents_open",
         "Published incidents and maintenance that are not over.",
         [
-            ({"kind": kind}, sum(one.kind == kind for one in unresolved))
+            ({"kind": kind}, sum(incident.kind == kind for incident in unresolved))
             for kind in ("incident", "maintenance")
         ],
     )
-    yield from _gauge(
-        "promises_overdue", "Incidents whose next update is overdue.", [({}, len(overdue))]
-    )
-    yield from _gauge(
+    yield _gauge("promises_overdue", "Incidents whose next update is overdue.", len(overdue))
+    yield _gauges(
         "deliveries",
         "Messages to subscribers in the last 90 days, by channel and state.",
         [
@@ -112,68 +113,35 @@ def _of_the_page() -> Lines:
             for (channel, state), number in sorted(now.counts.items())
         ],
     )
-    yield from _gauge(
+    yield _gauges(
         "deliveries_failing",
         "Messages of the last day that failed and have not been delivered since.",
         [({"channel": channel}, number) for channel, number in sorted(now.failures.items())],
     )
-    yield from _gauge(
+    yield _gauge(
         "oldest_due_delivery_seconds",
         "How long the oldest due message has been waiting.",
-        [({}, now.late_by.total_seconds())],
+        now.late_by.total_seconds(),
     )
-    yield from _gauge(
+    yield _gauges(
         "worker_silent_seconds",
         "Seconds since the worker's last heartbeat; missing if no worker has run.",
         [({}, now.silent_for.total_seconds())] if now.silent_for is not None else [],
     )
-    yield from _gauge(
+    yield _gauge(
         "canary_lost",
         "1 if the worker's test job did not come through the queue.",
-        [({}, int(now.is_canary_lost))],
+        now.is_canary_lost,
     )
 
 
-def process_metrics(told: Mapping[str, Numbers]) -> Lines:
-    """Each family once, with a series for each process: the label `process` names it."""
-    for family in metrics.FAMILIES.values():
-        yield from _head(family.name, family.about, family.type)
-        for process, numbers in sorted(told.items()):
-            for words, found in sorted(numbers.get(family.name, {}).items()):
-                labels = {"process": process, **dict(zip(family.labels, words, strict=False))}
-                yield from _series(family, labels, found)
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return _gauges(name, help_text, [({}, value)])
 
 
-def _series(family: Family, labels: Labels, numbers: Sequence[float]) -> Lines:
-    if not isinstance(family, Histogram):
-        yield _line(family.name, labels, numbers[0])
-        return
-    *counts, total = numbers
-    bounds = [*(f"{bound:g}" for bound in family.bounds), "+Inf"]
-    for bound, number in zip(bounds, accumulate(counts), strict=False):
-        yield _line(f"{family.name}_bucket", {**labels, "le": bound}, number)
-    yield _line(f"{family.name}_sum", labels, total)
-    yield _line(f"{family.name}_count", labels, sum(counts))
-
-
-def _gauge(name: str, about: str, values: Iterable[tuple[Labels, float]]) -> Lines:
-    yield from _head(name, about, "gauge")
+def _gauges(name: str, help_text: str, values: Iterable[tuple[Mapping[str, str], float]]) -> Metric:
+    """One family with a value for each combination of labels."""
+    family = Metric(PREFIX + name, help_text, "gauge")
     for labels, value in values:
-        yield _line(name, labels, value)
-
-
-def _head(name: str, about: str, kind: str) -> Lines:
-    yield f"# HELP {PREFIX}{name} {about}"
-    yield f"# TYPE {PREFIX}{name} {kind}"
-
-
-def _line(name: str, labels: Labels, value: float) -> str:
-    # Labels are words of ours: nothing in them needs to be escaped.
-    told = ",".join(f'{key}="{word}"' for key, word in labels.items())
-    return (
-        f"{PREFIX}{name}{{{told}}} {_number(value)}" if told else f"{PREFIX}{name} {_number(value)}"
-    )
-
-
-def _number(value: float) -> str:
-    return f"{value:.17g}" if value % 1 else f"{value:.0f}"
+        family.add_sample(family.name, dict(labels), value)
+    return family
