@@ -18,7 +18,7 @@ from statuspage.notify import wake_worker, worker
 from statuspage.observability import logging, requests
 from statuspage.serving import middleware
 from statuspage.serving.cache import ResponseCache
-from statuspage.web import admin, api_v1, counting, headers, health, metrics, sessions
+from statuspage.web import admin, api_v1, headers, health, metrics, rate_limits, sessions
 from statuspage.web.hooks import alertmanager, bounces, csp_reports
 from statuspage.web.public import (
     api,
@@ -102,7 +102,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": is_https,
-        "RATELIMIT_STORAGE_URI": counting.storage_uri(settings.redis_url),
+        "RATELIMIT_STORAGE_URI": rate_limits.storage_uri(settings.redis_url),
         # An incident form may be open for hours.
         "WTF_CSRF_TIME_LIMIT": None,
     }

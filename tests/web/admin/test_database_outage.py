@@ -11,11 +11,13 @@ from sqlalchemy.engine import make_url
 from benchmarks.relay import Relay
 from statuspage import clock
 from statuspage.db import db, migrate, postgresql
+from statuspage.domain import tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.tokens import Scope
 from statuspage.notify import redis_queue
-from statuspage.web import counting
+from statuspage.web import rate_limits
 from tests.conftest import on_sqlite
 from tests.helpers.apps import create_app
 from tests.web.admin.conftest import Browser, fields_of
@@ -151,7 +153,7 @@ def test_who_waits_for_a_migration_waits_longer_than_any_statement_may_take(sett
 @pytest.fixture
 def to_redis(wire, redis_url, monkeypatch):
     """The address of a Redis at the end of a wire, and that wire; patience is short."""
-    monkeypatch.setattr(counting, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(rate_limits, "REDIS_TIMEOUT_S", 0.1)
     return wire(redis_url)
 
 
@@ -172,8 +174,24 @@ def test_attempts_to_sign_in_are_counted_while_redis_hangs_and_after(
 
     to_redis[1].mend()
     assert codes(1) == [429], "It is not asked at once."
-    monkeypatch.setattr(counting, "PAUSE_S", 0.0)
+    monkeypatch.setattr(rate_limits, "REDIS_RETRY_AFTER_S", 0.0)
     assert codes(7) == [422] * 6 + [429], "There its own count goes on, from nothing."
+
+
+@on_sqlite
+def test_api_answers_and_logs_the_fallback_once_while_redis_hangs(
+    to_redis, another, world, committed, at, caplog
+):
+    with committed():
+        secret = tokens.create("Reader", scopes=[Scope.READ], by=SYSTEM, at=at)[1]
+    client = another(redis_url=to_redis[0]).test_client()
+    to_redis[1].hang()
+    for _ in range(2):
+        answer = client.get("/v1/pages", headers={"Authorization": f"OAuth {secret}"})
+        assert answer.status_code == 200
+    logged = [line for line in caplog.messages if "rate_limits.redis_unavailable" in line]
+    assert len(logged) == 1
+    assert "'fallback': 'memory'" in logged[0]
 
 
 @on_sqlite

@@ -1,7 +1,11 @@
-"""Where attempts are counted: in Redis, and in this process while Redis is away.
+"""Where rate limits are counted: in Redis, and in this process while Redis is unavailable.
 
-A limit that fails open invites guessing, one that fails shut locks staff out in an
-outage. Counted here alone, each process allows what is allowed; that is still a limit.
+A limit that fails open invites guessing, one that fails shut locks staff out in an outage. In
+memory each process allows the full number; that is still a limit.
+
+Flask-Limiter's own fallback is not used. It does not cover limits that a view checks itself
+(`limiter.limiter.hit`: the API and hooks would fail) nor failures counted after the response
+(`deduct_when`: signing in would fail), and its windows get longer when the clock is set back.
 """
 
 import threading
@@ -13,10 +17,9 @@ import structlog
 from limits.storage import MemoryStorage, RedisStorage, Storage
 
 SCHEME = "redis-or-memory"
-TIMEOUT_S = 1.0
-SPARE_KEYS = 1000
-PAUSE_S = 5.0
-"""How long Redis is left alone after it failed."""
+REDIS_TIMEOUT_S = 1.0
+REDIS_RETRY_AFTER_S = 5.0
+CLOCK_TOLERANCE_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -24,52 +27,53 @@ Result = TypeVar("Result")
 
 
 def storage_uri(redis_url: str | None) -> str:
-    """What `limits` makes a storage of."""
+    """The address from which `limits` creates the storage."""
     return f"{SCHEME}:{redis_url}" if redis_url else f"{Memory.STORAGE_SCHEME[0]}:"
 
 
 class Memory(MemoryStorage):
-    """Counts in this process. No window ends later than its length from now.
+    """Counts in this process, and starts again when the clock is set back.
 
-    Else who was limited when the clock is set back by an hour would be so for an hour.
+    Otherwise someone limited for an hour would be limited for two if it is set back by one.
     """
 
     STORAGE_SCHEME = ["process-memory"]  # noqa: RUF012  as the library declares it
 
     def __init__(self, uri: str | None = None, **options: Any) -> None:
         super().__init__(uri, **options)
-        self._lengths: dict[str, int] = {}
+        self._last_used_at = 0.0
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        self._let_go(key)
-        if len(self._lengths) > 2 * len(self.expirations) + SPARE_KEYS:
-            self._lengths = {key: self._lengths[key] for key in list(self.expirations)}
-        self._lengths[key] = int(expiry)
+        self._check_clock()
         return super().incr(key, expiry, amount)
 
     def get(self, key: str) -> int:
-        self._let_go(key)
+        self._check_clock()
         return super().get(key)
 
-    def _let_go(self, key: str) -> None:
-        if key in self._lengths and self.get_expiry(key) > time.time() + self._lengths[key] + 1:
-            self.clear(key)
+    def _check_clock(self) -> None:
+        now = time.time()
+        if now < self._last_used_at - CLOCK_TOLERANCE_S:
+            self.reset()
+        self._last_used_at = now
 
 
 class RedisOrMemory(Storage):
-    """Counts in Redis; where that fails, in memory, and asks it again some seconds later."""
+    """Counts in Redis; if that fails, in memory, and tries Redis again some seconds later."""
 
     STORAGE_SCHEME = [SCHEME]  # noqa: RUF012  as the library declares it
 
     def __init__(self, uri: str, wrap_exceptions: bool = False, **options: float) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions, **options)
         self._redis = RedisStorage(
-            uri.partition(":")[2], socket_connect_timeout=TIMEOUT_S, socket_timeout=TIMEOUT_S
+            uri.partition(":")[2],
+            socket_connect_timeout=REDIS_TIMEOUT_S,
+            socket_timeout=REDIS_TIMEOUT_S,
         )
         self._memory = Memory()
         self._lock = threading.Lock()
-        self._is_away = False
-        self._asked_at = 0.0
+        self._is_failing = False
+        self._tried_at = 0.0
 
     @property
     def base_exceptions(self) -> type[Exception] | tuple[type[Exception], ...]:
@@ -94,28 +98,28 @@ class RedisOrMemory(Storage):
         self._count(lambda storage: storage.clear(key))
 
     def _count(self, work: Callable[[Storage], Result]) -> Result:
-        if self._may_be_asked():
+        if self._may_try_redis():
             try:
                 result = work(self._redis)
             except self.base_exceptions as error:
-                self._found(error)
+                self._note(error)
             else:
-                self._found(None)
+                self._note(None)
                 return result
         return work(self._memory)
 
-    def _may_be_asked(self) -> bool:
-        """While it is away, one request in some seconds tries."""
+    def _may_try_redis(self) -> bool:
+        """While it fails, only one request every few seconds tries."""
         with self._lock:
-            if self._is_away and time.monotonic() - self._asked_at < PAUSE_S:
+            if self._is_failing and time.monotonic() - self._tried_at < REDIS_RETRY_AFTER_S:
                 return False
-            self._asked_at = time.monotonic()
+            self._tried_at = time.monotonic()
             return True
 
-    def _found(self, error: Exception | None) -> None:
+    def _note(self, error: Exception | None) -> None:
         with self._lock:
-            was_away, self._is_away = self._is_away, error is not None
-        if error is not None and not was_away:
+            was_failing, self._is_failing = self._is_failing, error is not None
+        if error is not None and not was_failing:
             log.warning("rate_limits.redis_unavailable", fallback="memory", reason=str(error))
-        elif error is None and was_away:
+        elif error is None and was_failing:
             log.warning("rate_limits.redis_recovered")
