@@ -163,15 +163,20 @@ def attempt(way: ChannelSender, claimed: LeasedDelivery, told: Message, to: Reci
     """Send once. A fault of ours counts as a failure that may pass."""
     incident = told.incident.id if told.incident else None
     with bound_contextvars(delivery=claimed.id, event=claimed.event_id, incident=incident):
-        span = tracing.Span(f"send {to.channel.value}")
-        with DELIVERY_SECONDS.labels(to.channel.value).time():
-            outcome = _attempt(way, claimed, told, to)
-        span.end(
+        started = time.perf_counter()
+        outcome = _attempt(way, claimed, told, to)
+        seconds = time.perf_counter() - started
+        DELIVERY_SECONDS.labels(to.channel.value).observe(seconds)
+        tracing.record(
+            f"send {to.channel.value}",
+            seconds,
+            {
+                "statuspage.channel": to.channel.value,
+                "statuspage.delivery": claimed.id,
+                "statuspage.incident": incident or "",
+                "statuspage.result": outcome.state.value,
+            },
             is_failed=outcome.state is not DeliveryState.SENT,
-            statuspage_channel=to.channel.value,
-            statuspage_delivery=claimed.id,
-            statuspage_incident=incident or "",
-            statuspage_result=outcome.state.value,
         )
         DELIVERY_ATTEMPTS.labels(to.channel.value, outcome.state.value).inc()
         if outcome.state is DeliveryState.FAILED:

@@ -1,7 +1,7 @@
-"""Errors to Sentry and traces to OpenTelemetry, where the settings ask for them.
+"""Errors to Sentry and traces to OpenTelemetry, if the settings ask for them.
 
-Neither is loaded otherwise. What is told is what the log tells: no address, no secret, no
-words of a request, no local variables.
+Neither is loaded otherwise. Sentry gets what the log has: no address, no secret, no body of a
+request, no local variables.
 """
 
 import logging
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 def begin(settings: Settings, part: str) -> None:
-    """Called by each process (`front`, `web`, `worker`) that is to report, after it was forked."""
+    """Called by each process (`proxy`, `web`, `worker`) that is to report, after it was forked."""
     try:
         if settings.sentry_dsn is not None:
             _report_errors(settings.sentry_dsn, part)
@@ -30,51 +30,45 @@ def begin(settings: Settings, part: str) -> None:
 
 
 def _report_errors(dsn: str, part: str) -> None:
+    # Extras, so that they need not be installed.
     import sentry_sdk
+    from sentry_sdk.integrations.logging import LoggingIntegration
 
     sentry_sdk.init(
         dsn=dsn,
-        # Its integrations would look into requests, bodies and statements.
+        # Other integrations would look into requests, bodies and statements.
         default_integrations=False,
         auto_enabling_integrations=False,
+        integrations=[
+            LoggingIntegration(level=None, event_level=logging.ERROR, sentry_logs_level=None)
+        ],
         include_local_variables=False,
         max_breadcrumbs=0,
         auto_session_tracking=False,
         server_name=part,
-        before_send=lambda event, _hint: _clean(event),
+        before_send=_event_of_line,
     )
-    logging.getLogger().addHandler(ErrorReports(level=logging.ERROR))
 
 
-class ErrorReports(logging.Handler):
-    """Sends each line of level error or worse to Sentry, with its traceback and its ids."""
+def _event_of_line(event: Any, hint: dict[str, Any]) -> Any:
+    """The library's event for a line of level error, scrubbed like the line in the log.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        import sentry_sdk
-        from sentry_sdk.utils import event_from_exception
+    A line from structlog is a dict, from which the library takes no traceback.
+    """
+    from sentry_sdk import get_client
+    from sentry_sdk.utils import event_from_exception
 
-        if record.name.startswith("sentry_sdk"):
-            return
-        ids = structlog.contextvars.get_contextvars()
-        said: dict[str, Any] = {"event": record.getMessage()}
-        if isinstance(record.msg, dict):  # From structlog.
-            said = dict(record.msg)
-        failure = said.pop("exc_info", None) or record.exc_info
-        if failure is True:
-            failure = sys.exc_info()
-        if isinstance(failure, BaseException):
-            failure = (type(failure), failure, failure.__traceback__)
-        event: Any = {}
-        if failure and failure[0] is not None:
-            options = sentry_sdk.get_client().options
-            event, _ = event_from_exception(failure, client_options=options)
-        event |= {
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": str(said.pop("event", "")),
-            "tags": {key: str(value)[:200] for key, value in {**ids, **said}.items() if value},
-        }
-        sentry_sdk.capture_event(event)
+    record = hint["log_record"]
+    fields = dict(record.msg) if isinstance(record.msg, dict) else {"event": record.getMessage()}
+    error = fields.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    if error and error != (None, None, None):
+        event = event_from_exception(error, client_options=get_client().options)[0] | event
+    message = str(fields.pop("event", ""))
+    fields = structlog.contextvars.get_contextvars() | fields
+    tags = {name: str(value)[:200] for name, value in fields.items() if value}
+    return _clean(event | {"message": message, "tags": tags, "logentry": None, "extra": {}})
 
 
 def _clean(value: Any) -> Any:
@@ -82,7 +76,7 @@ def _clean(value: Any) -> Any:
     if isinstance(value, str):
         return scrubbed(value)
     if isinstance(value, dict):
-        return {key: _clean(one) for key, one in value.items()}
+        return {key: _clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(one) for one in value]
+        return [_clean(item) for item in value]
     return value

@@ -58,7 +58,6 @@ def _begin() -> None:
     g.request_id = request_ids.taken(request.headers.get(request_ids.HEADER))
     clear_contextvars()  # Threads serve one request after another.
     bind_contextvars(request_id=g.request_id)
-    g.span = tracing.Span(f"{request.method} {_route()}", came_with=request.headers)
 
 
 def _end(response: Response) -> Response:
@@ -68,12 +67,17 @@ def _end(response: Response) -> Response:
     if not response.cache_control.public:
         response.headers[request_ids.HEADER] = g.request_id
     is_failed = response.status_code >= 500
-    g.span.end(
+    tracing.record(
+        f"{request.method} {_route()}",
+        seconds,
+        {
+            "http.request.method": request.method,
+            "http.route": _route(),
+            "http.response.status_code": response.status_code,
+            "statuspage.request_id": g.request_id,
+        },
         is_failed=is_failed,
-        http_request_method=request.method,
-        http_route=_route(),
-        http_response_status__code=response.status_code,
-        statuspage_request__id=g.request_id,
+        headers=request.headers,
     )
     if _is_refused(response.status_code):
         if _may_tell_refusal():

@@ -1,22 +1,19 @@
-"""Traces, where the standard settings of OpenTelemetry ask for them; else nothing is loaded.
+"""Traces, if OpenTelemetry's standard settings ask for them; otherwise nothing is loaded.
 
-A span for each request that reaches the application and for each message that is tried.
-Their attributes are routes, statuses and ids: never paths, addresses or words.
+A span for each request that reaches the application and for each delivery attempt. Attributes
+are routes, statuses and ids: the library's own instrumentation of Flask is not used, since it
+records paths, and some paths are keys.
 https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 """
 
 import os
-from typing import Any, Protocol
+import time
+from collections.abc import Mapping
+from typing import Any
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 _provider: Any = None
-
-
-class Fields(Protocol):
-    """Header fields; whether a name is written in capitals does not matter."""
-
-    def get(self, key: str, /) -> str | None: ...
 
 
 def is_wanted() -> bool:
@@ -26,61 +23,55 @@ def is_wanted() -> bool:
 
 
 def begin(part: str) -> None:
-    """From now on this process (`web`, `worker`) tells its spans.
+    """Send the spans of this process (`web`, `worker`) from now on.
 
     Raises `ImportError` where the extra `statuspage[otel]` is not installed.
     """
     global _provider
+    # Extras, so that they need not be installed.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    # What the environment says (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES) wins.
-    named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": f"statuspage-{part}"}
-    _provider = TracerProvider(resource=Resource.create(named))
+    # The environment (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES) wins.
+    name = os.environ.get("OTEL_SERVICE_NAME") or f"statuspage-{part}"
+    _provider = TracerProvider(resource=Resource.create({"service.name": name}))
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 
 
 def stop() -> None:
-    """Send what is waiting and tell nothing more."""
+    """Send the spans that wait, and no more after them."""
     global _provider
     if _provider is not None:
         _provider.shutdown()
         _provider = None
 
 
-class Span:
-    """One thing that took time. Without a collector it is nothing."""
+def record(
+    name: str,
+    seconds: float,
+    attributes: Mapping[str, str | int],
+    *,
+    is_failed: bool = False,
+    headers: Any = None,
+) -> None:
+    """Record a span that ends now, if there is a collector.
 
-    def __init__(self, name: str, *, came_with: Fields | None = None) -> None:
-        """`came_with` are the header fields of a request: it may belong to a trace."""
-        self._span: Any = None
-        if _provider is None:
-            return
-        from opentelemetry.trace import SpanKind
+    `headers` are those of a request that we serve; they may name the trace it belongs to.
+    """
+    if _provider is None:
+        return
+    from opentelemetry.propagate import extract
+    from opentelemetry.trace import SpanKind, StatusCode
 
-        before = None if came_with is None else _trace_of(came_with)
-        kind = SpanKind.CLIENT if came_with is None else SpanKind.SERVER
-        tracer = _provider.get_tracer("statuspage")
-        self._span = tracer.start_span(name, context=before, kind=kind)
-
-    def end(self, *, is_failed: bool = False, **attributes: str | int) -> None:
-        """It is over; in the names of attributes `_` stands for a point, `__` for `_`."""
-        if self._span is None:
-            return
-        from opentelemetry.trace import StatusCode
-
-        for name, value in attributes.items():
-            dotted = name.replace("__", "\0").replace("_", ".").replace("\0", "_")
-            self._span.set_attribute(dotted, value)
-        if is_failed:
-            self._span.set_status(StatusCode.ERROR)
-        self._span.end()
-
-
-def _trace_of(fields: Fields) -> Any:
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-    named = {name: fields.get(name) or "" for name in ("traceparent", "tracestate")}
-    return TraceContextTextMapPropagator().extract(named)
+    span = _provider.get_tracer("statuspage").start_span(
+        name,
+        context=None if headers is None else extract(headers),
+        kind=SpanKind.CLIENT if headers is None else SpanKind.SERVER,
+        attributes=attributes,
+        start_time=time.time_ns() - int(seconds * 1e9),
+    )
+    if is_failed:
+        span.set_status(StatusCode.ERROR)
+    span.end()

@@ -74,10 +74,6 @@ def reported(settings, receiver):
     yield events
     sentry_sdk.get_client().close()
     sentry_sdk.init()
-    root = logging.getLogger()
-    root.handlers = [
-        one for one in root.handlers if not isinstance(one, error_reporting.ErrorReports)
-    ]
 
 
 @on_sqlite
@@ -105,6 +101,19 @@ def test_a_failure_is_reported_once_with_its_id_and_without_what_is_private(app,
 def test_lines_below_an_error_are_not_reported(app, reported):
     logging.getLogger("statuspage.x").warning("Not that bad.")
     assert reported() == []
+
+
+@on_sqlite
+def test_error_of_a_library_is_reported_with_its_traceback_and_scrubbed(app, reported):
+    try:
+        broken("key")
+    except LookupError:
+        logging.getLogger("some.library").critical("No mail to %s", "ada@b.example", exc_info=True)
+    (event,) = reported()
+    assert event["message"] == "No mail to [address]"
+    assert (event["level"], event["logger"]) == ("fatal", "some.library")
+    assert event["exception"]["values"][0]["type"] == "LookupError"
+    assert "ada@" not in json.dumps(event)
 
 
 @on_sqlite
@@ -150,7 +159,7 @@ def test_nothing_of_both_is_loaded_where_nobody_asked(tmp_path):
         "from statuspage.config import Settings\n"
         "settings = Settings(data_dir=sys.argv[1], secret_key='x' * 16)\n"
         "reporting.begin(settings, 'web')\n"
-        "tracing.Span('x').end()\n"
+        "tracing.record('x', 0.1, {})\n"
         "assert not [name for name in sys.modules if name.startswith(('sentry', 'opentele'))]\n"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
