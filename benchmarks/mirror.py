@@ -90,7 +90,6 @@ def _mirror(
         ask=in_process(app.wsgi_app, settings.base_url),
         look_since=runner.looking(app),
         revision=published.read_revision,
-        together=runner.together(app),
         keys=Keys(settings.bucket_key, settings.bucket_secret),
     )
 

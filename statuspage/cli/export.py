@@ -78,7 +78,7 @@ def _mirror_once(app: Flask, text: str, *, published: bool, take_over: bool) -> 
             (stage,) = stages
             runner.ask_nothing_twice(app)
             ask = in_process(app.wsgi_app, settings.base_url)
-            maker = Maker(ask, _everything(app), stages, runner.together(app))
+            maker = Maker(ask, _everything(app), stages)
             maker.begin(clock.now())
             if not take_over:
                 refuse_anothers(target, stage)

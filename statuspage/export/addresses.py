@@ -1,7 +1,6 @@
 """Which public addresses to render first, and the file each has in an export. Pure."""
 
 import mimetypes
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,8 +8,6 @@ from enum import Enum
 
 from statuspage.export.changes import Look
 from statuspage.export.sitemap import FRONT
-
-INCIDENT = re.compile(r"/(?:api/v2/)?incidents/(\w{12})\b")
 
 EXTENSIONS = {
     "text/html": ".html",
@@ -67,12 +64,6 @@ def plan(
         if address not in now and (is_everything or address in due or address not in present)
     )
     return Plan(tuple(now), tuple(later), everything)
-
-
-def incidents_among(addresses: Collection[str]) -> list[str]:
-    """The public ids of the incidents whose pages and feeds are among these."""
-    found = (INCIDENT.match(address) for address in addresses)
-    return list(dict.fromkeys(one[1] for one in found if one))
 
 
 def _all(look: Look) -> Iterator[str]:

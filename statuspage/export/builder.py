@@ -27,8 +27,6 @@ log = structlog.get_logger(__name__)
 
 WRITE_EVERY = 500
 """So many answers are held in memory before they are written."""
-ASK_TOGETHER = 100
-"""So many are made of what was read at one moment."""
 STALE_AFTER_S = int(portable.OLD_AFTER.total_seconds())
 
 
@@ -66,7 +64,6 @@ class Maker:
     ask: Ask
     look_since: LookSince
     stages: Stages
-    together: Together = alone
     later: list[str] = field(default_factory=list)
     """What is still to be asked for, in order."""
     _plan: Plan | None = None
@@ -116,20 +113,14 @@ class Maker:
     def go_on(self, at: datetime, *, until: Callable[[], bool] = lambda: False) -> None:
         """Make what is `later`, unless `until` says that something more urgent came up."""
         while self.later and not until():
-            replies: dict[str, Reply] = {}
-            for first in range(0, min(len(self.later), WRITE_EVERY), ASK_TOGETHER):
-                some = self.later[first : first + ASK_TOGETHER]
-                replies |= self._asked(some, until=until)
-                if len(replies) < first + len(some):
-                    break
+            replies = self._asked(self.later[:WRITE_EVERY], until=until)
             del self.later[: len(replies)]
             self._write(replies, at)
 
     def _asked(
         self, addresses: Sequence[str], *, until: Callable[[], bool] = lambda: False
     ) -> dict[str, Reply]:
-        with self.together(addresses):
-            return {a: self.ask(a) for a in takewhile(lambda _: not until(), addresses)}
+        return {a: self.ask(a) for a in takewhile(lambda _: not until(), addresses)}
 
     def _write(
         self, replies: Mapping[str, Reply], at: datetime, *, is_all_there: bool = True

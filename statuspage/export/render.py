@@ -2,8 +2,7 @@
 
 import io
 import sys
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
@@ -30,13 +29,6 @@ class Reply:
 
 
 Ask: TypeAlias = Callable[[str], Reply]
-Together: TypeAlias = Callable[[Collection[str]], AbstractContextManager[None]]
-"""Within it these addresses are asked for, so that what they share may be read once."""
-
-
-def alone(_addresses: Collection[str]) -> AbstractContextManager[None]:
-    """Each address reads for itself."""
-    return nullcontext()
 
 
 def in_process(app: "WSGIApplication", origin: str) -> Ask:

@@ -1,30 +1,24 @@
 """The export inside this process: the worker's thread, and the application that renders for it."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
-import structlog
 from flask import Flask
 
 from statuspage import clock
 from statuspage.config import Settings
 from statuspage.db import read_only as reading
 from statuspage.domain import events
-from statuspage.export.addresses import incidents_among
 from statuspage.export.builder import LookSince
 from statuspage.export.changes import Look, look
 from statuspage.export.render import Together, in_process
 from statuspage.export.sitemap import Sitemap
 from statuspage.export.targets import Keys
 from statuspage.export.worker import Mirror
-from statuspage.page.memo import memoized
-from statuspage.page.snapshot import build as snapshot
 from statuspage.serving.cache import Key, Render, ResponseCache, UnavailableError
 from statuspage.serving.response import CachedResponse
-
-log = structlog.get_logger(__name__)
 
 
 def folder_of(settings: "Settings") -> Path:
@@ -46,7 +40,6 @@ def _running(app: Flask) -> Iterator[None]:
         settings.mirror.split(),
         ask=in_process(app.wsgi_app, settings.base_url),
         look_since=looking(app),
-        together=together(app),
         revision=published.read_revision,
         keys=Keys(settings.bucket_key, settings.bucket_secret),
     )
@@ -89,25 +82,6 @@ def within(app: Flask) -> Callable[[], AbstractContextManager[None]]:
             yield
 
     return entered
-
-
-def together(app: Flask) -> "Together":
-    """Reads ahead, in a few queries, what the pages of incidents are made of."""
-    base_url: str = app.config["SETTINGS"].base_url
-
-    @contextmanager
-    def reading(addresses: Collection[str]) -> Iterator[None]:
-        with memoized():
-            try:
-                with within(app)():
-                    ids = incidents_among(addresses)
-                    snapshot.read_ahead(ids, at=clock.now(), base_url=base_url)
-            except Exception as error:
-                # One that cannot be read must not hold up the others: each by itself then.
-                log.warning("export.read_ahead_failed", reason=str(error))
-            yield
-
-    return reading
 
 
 def looking(app: Flask) -> "LookSince":

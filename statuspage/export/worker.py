@@ -45,7 +45,6 @@ class Mirror:
         ask: Ask,
         look_since: LookSince,
         revision: Callable[[], int],
-        together: Together = alone,
         keys: Keys = Keys(),  # noqa: B008  frozen
         now: Callable[[], datetime] = clock.now,
     ) -> None:
@@ -54,7 +53,7 @@ class Mirror:
         self._revision = revision
         self._now = now
         stages = Stages.within(folder, {is_published(one) for one in targets})
-        self.maker = Maker(ask, look_since, stages, together)
+        self.maker = Maker(ask, look_since, stages)
         told = Standings(folder)
         self.couriers: list[Courier] = []
         for text in targets:

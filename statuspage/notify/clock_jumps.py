@@ -1,7 +1,8 @@
-"""Notices that the machine's clock was set: by hand, by a time server, by a machine that slept.
+"""Detects that the machine's clock was set: by hand, by a time server, after a sleep.
 
-Leases are moments, since workers share them. Right after a jump they say nothing, so
-they are left alone for as long as one lasts; who really holds one has settled by then.
+Leases end at a time of day, since workers share them. A clock set forward would end them early,
+and messages under way would be sent twice. So after a jump all leases are left alone for as
+long as one lasts; by then their workers have finished.
 """
 
 import threading

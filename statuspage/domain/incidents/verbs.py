@@ -209,12 +209,6 @@ def get(public_id: str, *, lock: bool = False) -> Incident | None:
     return db.session.scalar(query.options(*_FULL))
 
 
-def with_ids(public_ids: Collection[str]) -> list[Incident]:
-    """Those of any state that have one of these public ids, with everything a reader touches."""
-    query = sa.select(Incident).where(Incident.public_id.in_(public_ids))
-    return list(db.session.scalars(query.options(*_FULL)))
-
-
 def published(
     *,
     kind: IncidentKind | None = None,

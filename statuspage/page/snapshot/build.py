@@ -4,7 +4,7 @@ Every function asks a fixed number of queries, whatever the number of components
 incidents and updates.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,6 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident
 from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus, page_status
 from statuspage.domain.uptime import Window, day_start
-from statuspage.page.memo import know, shared
 from statuspage.page.snapshot import banner, months
 from statuspage.page.snapshot import components as component_views
 from statuspage.page.snapshot.incidents import incident_view
@@ -94,7 +93,6 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
     )
 
 
-@shared
 def describe(*, base_url: str) -> PageView:
     """The page's own facts. Raises `NoPageError` before the first set-up."""
     page = pages.get()
@@ -119,39 +117,16 @@ def describe(*, base_url: str) -> PageView:
     )
 
 
-@shared
 def incident(public_id: str, *, at: datetime, base_url: str) -> IncidentPage | Retracted | None:
     """One published incident or maintenance; None when there is none the public may see."""
-    return _incident_pages([public_id], at=at, base_url=base_url).get(public_id)
-
-
-def read_ahead(public_ids: Collection[str], *, at: datetime, base_url: str) -> None:
-    """Within `once.reading_once`: read all of these incidents together, for `incident` to give."""
-    pages = _incident_pages(public_ids, at=at, base_url=base_url)
-    for public_id in public_ids:
-        know(incident, pages.get(public_id), public_id, at=at, base_url=base_url)
-
-
-def _incident_pages(
-    public_ids: Collection[str], *, at: datetime, base_url: str
-) -> dict[str, IncidentPage | Retracted]:
-    rows = [row for row in incidents.with_ids(public_ids) if not row.is_draft]
-    found: dict[str, IncidentPage | Retracted] = {
-        row.public_id: Retracted(
-            row.public_id, row.name, row.retracted_at, row.retracted_reason or ""
-        )
-        for row in rows
-        if row.retracted_at is not None
-    }
-    rows = [row for row in rows if row.retracted_at is None]
-    if rows:
-        page = describe(base_url=base_url)
-        strips = _strips(rows, at)
-        for row, view in zip(rows, _incident_views(rows, at), strict=True):
-            found[row.public_id] = IncidentPage(
-                page=page, at=at, incident=view, strips=strips[row.id]
-            )
-    return found
+    row = incidents.get(public_id)
+    if row is None or row.is_draft:
+        return None
+    if row.retracted_at is not None:
+        return Retracted(row.public_id, row.name, row.retracted_at, row.retracted_reason or "")
+    page = describe(base_url=base_url)
+    (view,) = _incident_views([row], at)
+    return IncidentPage(page=page, at=at, incident=view, strips=_strips(row, at))
 
 
 def history(
@@ -194,7 +169,6 @@ def maintenances(*, at: datetime, base_url: str) -> tuple[PageView, tuple[Incide
     return describe(base_url=base_url), (*ahead, *[one for one in views if one.is_over][:25])
 
 
-@shared
 def recent(
     *,
     at: datetime,
@@ -218,7 +192,6 @@ def recent(
     return Recent(describe(base_url=base_url), tuple(_incident_views(rows, at)), ref)
 
 
-@shared
 def planned(*, at: datetime, base_url: str, component: str | None = None) -> Recent | None:
     """For calendars: maintenance that is ahead or goes on, or ended in the last 90 days.
 
@@ -248,7 +221,6 @@ def standing(public_id: str, *, at: datetime) -> tuple[str, ComponentStatus] | N
     return row.name, effective([one.span for one in claims], at).status
 
 
-@shared
 def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage | None:
     """One component with its trouble of 90 days; None when the public may not see it."""
     row = component_views.visible(public_id)
@@ -313,7 +285,6 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
 # ── for programs ───────────────────────────────────────────────────────────────
 
 
-@shared
 def present(*, at: datetime, base_url: str) -> Present:
     """How every component stands at this moment, without its past."""
     page = describe(base_url=base_url)
@@ -365,13 +336,11 @@ def _standing_order(item: ComponentView | GroupView) -> tuple[int, datetime, boo
     return item.position, item.created_at, isinstance(item, ComponentView)
 
 
-@shared
 def unfinished(*, at: datetime) -> tuple[IncidentView, ...]:
     """Every published incident and maintenance that is not over."""
     return tuple(_incident_views(incidents.published(open_only=True), at))
 
 
-@shared
 def latest(kind: IncidentKind, limit: int, *, at: datetime) -> tuple[IncidentView, ...]:
     """The newest of a kind by creation, whatever became of them, newest first."""
     return tuple(_incident_views(incidents.last_created(kind, limit), at))
@@ -388,31 +357,24 @@ def _incident_views(rows: Sequence[Incident], at: datetime) -> list[IncidentView
     ]
 
 
-@shared
 def _ended_or_open_between(start: datetime, end: datetime, *, at: datetime) -> list[IncidentView]:
     return _incident_views(incidents.ended_or_open_between(start, min(end, at), at=at), at)
 
 
-def _strips(rows: Sequence[Incident], at: datetime) -> dict[int, tuple[Strip, ...]]:
-    """By row id: the effective status of each named component, a little before and after too."""
-    stretches = {row.id: _stretch(row, at) for row in rows}
-    claims = claims_store.claims_since(
-        min(start for start, _ in stretches.values()),
-        before=max(stop for _, stop in stretches.values()),
-        of={one.component_id for row in rows for one in row.affected},
-    )
+def _strips(row: Incident, at: datetime) -> tuple[Strip, ...]:
+    """The effective status of each named component, a little before and after too."""
+    start, stop = _stretch(row, at)
+    of = {affected.component_id for affected in row.affected}
     spans: dict[int, list[Span]] = {}
-    for claim in claims:
+    for claim in claims_store.claims_since(start, before=stop, of=of):
         spans.setdefault(claim.component_id, []).append(claim.span)
-    found = {}
-    for row in rows:
-        strips = []
-        for one in row.affected:
-            parts: list[Interval] = intervals(spans.get(one.component_id, ()), *stretches[row.id])
-            if parts:
-                strips.append(Strip(one.component.public_id, one.component.name, tuple(parts)))
-        found[row.id] = tuple(strips)
-    return found
+    strips = []
+    for affected in row.affected:
+        parts: list[Interval] = intervals(spans.get(affected.component_id, ()), start, stop)
+        if parts:
+            component = affected.component
+            strips.append(Strip(component.public_id, component.name, tuple(parts)))
+    return tuple(strips)
 
 
 def _stretch(row: Incident, at: datetime) -> tuple[datetime, datetime]:

@@ -15,7 +15,6 @@ from statuspage import clock
 from statuspage.page.exported import Exported, exported
 from statuspage.page.feeds import history, jsonfeed, updates, xml
 from statuspage.page.feeds.entries import Feed, Form
-from statuspage.page.memo import shared
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.build import NoPageError
 from statuspage.page.snapshot.values import IncidentPage, Retracted
@@ -97,7 +96,6 @@ def _incident(public_id: str, form: Form) -> Rendering | None:
             return _written(feed, form)
 
 
-@shared
 def _feed_of_component(public_id: str, *, at: datetime) -> Feed | None:
     recent = snapshot.recent(
         at=at, base_url=_base_url(), limit=updates.MAX_ENTRIES, component=public_id
@@ -105,7 +103,6 @@ def _feed_of_component(public_id: str, *, at: datetime) -> Feed | None:
     return updates.of_component(recent) if recent else None
 
 
-@shared
 def _feed_of_incident(public_id: str, *, at: datetime) -> Feed | Retracted | None:
     found = snapshot.incident(public_id, at=at, base_url=_base_url())
     return updates.of_incident(found) if isinstance(found, IncidentPage) else found
