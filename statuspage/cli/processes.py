@@ -32,7 +32,9 @@ from statuspage.export import runner
 from statuspage.factory import WEB_SOCKET, create_app
 from statuspage.notify import worker as notify_worker
 from statuspage.observability import error_reporting, logging, metrics
+from statuspage.proxy.limits import Lifetimes
 from statuspage.proxy.server import Proxy
+from statuspage.serving import cache
 from statuspage.web import headers
 
 PROXY, WEB, WORKER = PARTS = ("proxy", "web", "worker")
@@ -108,6 +110,7 @@ def proxy(settings: Settings, web_socket: Path) -> None:
         server = Proxy(
             web_socket,
             threads=threads,
+            lifetimes=Lifetimes(in_use_s=cache.IN_USE_S, old_after_s=cache.OLD_AFTER_S),
             is_https=is_https,
             # Behind another proxy every connection comes from one address.
             by_network=not settings.proxy_hops,

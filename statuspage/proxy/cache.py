@@ -20,21 +20,11 @@ from prometheus_client import Counter
 from statuspage import clock
 from statuspage.observability.metrics import PAGE_REQUESTS
 from statuspage.proxy.http import Fields, Key, encodings_asked, head_of
+from statuspage.proxy.limits import Lifetimes
 from statuspage.proxy.upstream import Response, UpstreamError
-from statuspage.serving.cache import IN_USE_S, OLD_AFTER
 from statuspage.serving.conditional import belongs_to_304, has_it
 from statuspage.serving.response import AS_OF, BROTLI_QUALITY, GZIP_LEVEL, note
 
-CHECK_AFTER_S = 0.2
-"""Age at which a reader's request lets an answer be checked, behind the reader's back."""
-VALID_S = 0.5
-"""Age from which on the reader waits for that check: nobody has read it for a while."""
-CHECK_GRACE_S = 1.0
-"""How long an answer whose check began in time is given while that check is under way."""
-CHECK_TIMEOUT_S = 2.0
-"""How long a check may take."""
-RETRY_AFTER_S = 2.0
-SERVED_AGE_WINDOW_S = 10.0
 MAX_ENTRIES = 1000
 MAX_BYTES = 32 * 1024 * 1024
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -177,7 +167,7 @@ class _Entry:
         "verified_at",
     )
 
-    def __init__(self, kept: CachedResponse, host: bytes, now: float) -> None:
+    def __init__(self, kept: CachedResponse, host: bytes, now: float, lifetimes: Lifetimes) -> None:
         self.fresh = kept
         self.shown = kept
         """What readers get: `fresh`, or the same with a note of its age."""
@@ -187,14 +177,15 @@ class _Entry:
         """When the question was sent whose answer showed last that `fresh` is right."""
         self.verified_at = clock.now()
         self.checking: asyncio.Task[None] | None = None
-        self.due_at = now + CHECK_AFTER_S
-        self.valid_until = now + VALID_S
+        self.due_at = now + lifetimes.check_after_s
+        self.valid_until = now + lifetimes.valid_s
 
 
 class Cache:
     """The answers this process has. `now` is always the event loop's time, in seconds."""
 
-    def __init__(self, ask: Ask, tell: Tell) -> None:
+    def __init__(self, ask: Ask, tell: Tell, lifetimes: Lifetimes) -> None:
+        self._lifetimes = lifetimes
         self._ask = ask
         self._tell = tell
         self._entries: dict[Key, _Entry] = {}
@@ -212,7 +203,7 @@ class Cache:
         entry.used_at = now
         if now >= entry.due_at:
             self._start_check(key, entry)
-            entry.valid_until = now + CHECK_GRACE_S
+            entry.valid_until = now + self._lifetimes.check_grace_s
         return entry.shown
 
     async def checked(self, key: Key, now: float) -> CachedResponse | None:
@@ -251,7 +242,7 @@ class Cache:
         """Store the answer that was asked for at `now`."""
         kept = _response_of(reply, body)
         self._drop(key)
-        self._entries[key] = _Entry(kept, host, now)
+        self._entries[key] = _Entry(kept, host, now, self._lifetimes)
         self._size += len(kept.full)
         while len(self._entries) > MAX_ENTRIES or self._size > MAX_BYTES:
             self._drop(min(self._entries, key=lambda one: self._entries[one].used_at))
@@ -260,15 +251,15 @@ class Cache:
     def evict_idle(self, now: float) -> None:
         """Nobody watches over what nobody reads: it may hold words that were withdrawn."""
         for key, entry in list(self._entries.items()):
-            if now - entry.used_at > IN_USE_S:
+            if now - entry.used_at > self._lifetimes.in_use_s:
                 self._drop(key)
 
     def served_age(self, now: float) -> float:
         """How long ago the oldest answer that was given lately had been right, in seconds."""
-        lately = [
-            one for one in list(self._entries.values()) if now - one.used_at < SERVED_AGE_WINDOW_S
-        ]
-        return max((one.used_at - one.asked_at for one in lately), default=0.0)
+        since = now - self._lifetimes.served_age_window_s
+        entries = list(self._entries.values())
+        ages = (entry.used_at - entry.asked_at for entry in entries if entry.used_at > since)
+        return max(ages, default=0.0)
 
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
@@ -285,7 +276,7 @@ class Cache:
         asked_at, verified_at = loop.time(), clock.now()
         try:
             async with (
-                asyncio.timeout(CHECK_TIMEOUT_S),
+                asyncio.timeout(self._lifetimes.check_timeout_s),
                 self._ask(_revalidation(key, entry)) as reply,
             ):
                 body = await reply.read()
@@ -305,7 +296,8 @@ class Cache:
             else:
                 self._drop(key)
             entry.verified_at, entry.asked_at = verified_at, asked_at
-            entry.due_at, entry.valid_until = asked_at + CHECK_AFTER_S, asked_at + VALID_S
+            entry.due_at = asked_at + self._lifetimes.check_after_s
+            entry.valid_until = asked_at + self._lifetimes.valid_s
         finally:
             entry.checking = None
 
@@ -315,10 +307,11 @@ class Cache:
 
     def _failed(self, entry: _Entry, now: float, error: Exception) -> None:
         self._tell(error)
-        entry.due_at = now + RETRY_AFTER_S
+        entry.due_at = now + self._lifetimes.retry_after_s
         # Longer than the next check takes: nobody waits for each in turn.
-        entry.valid_until = entry.due_at + 2 * CHECK_TIMEOUT_S
-        is_old = clock.now() - entry.verified_at > OLD_AFTER
+        entry.valid_until = entry.due_at + 2 * self._lifetimes.check_timeout_s
+        age = clock.now() - entry.verified_at
+        is_old = age.total_seconds() > self._lifetimes.old_after_s
         if is_old and entry.shown is entry.fresh:
             entry.shown = entry.fresh.marked_old(entry.verified_at)
 

@@ -1,4 +1,4 @@
-"""What a client may make this process hold, and for how long.
+"""What a client may make this process hold, and for how long; how long responses are cached.
 
 Every byte of a request that is not answered yet is counted: heads, bodies, chunk framing and
 requests sent ahead, for each connection, for each network and in all. Where a limit is
@@ -7,6 +7,7 @@ a connection whose response nobody reads.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import islice
 from typing import Protocol
@@ -28,17 +29,54 @@ NETWORK_SHARE = 4
 """One network may have a quarter of the bytes and of the connections."""
 
 HEADER_TIMEOUT_S = 10.0
+"""For the head of a request; one is a packet or two, on a phone as well."""
 BODY_TIMEOUT_S = 60.0
+"""For a whole body, so that slow bodies do not fill the memory."""
 BODY_GRACE_S = 10.0
+"""From then on a body must keep `MIN_BODY_BYTES_PER_S`."""
 MIN_BODY_BYTES_PER_S = 1024
-"""After the grace: a body that comes slower is ended."""
 IDLE_TIMEOUT_S = 75.0
+"""Between requests; browsers keep a connection for about as long."""
 CROWDED_IDLE_TIMEOUT_S = 5.0
+"""The same while half of the connections are taken."""
 WRITE_TIMEOUT_S = 60.0
-"""How long a client may take none of what was sent."""
+"""A client that takes nothing of its response for this long is gone."""
 LINGER_S = 2.0
+"""After a refusal: closing at once could destroy it on its way."""
 RESPONSE_TIMEOUT_S = 60.0
-"""How long a view may take."""
+"""For a view of the web process."""
+CONNECT_TIMEOUT_S = 5.0
+"""For a connection to the web process, whose queue is full if it takes longer."""
+SWEEP_INTERVAL_S = 1.0
+"""Between two looks for connections that took too long."""
+STOP_TIMEOUT_S = 4.0
+"""For requests under way once the proxy is asked to stop."""
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long a cached response may be used, in seconds.
+
+    The first two are those of the web process, so that both say the same of an old page.
+    """
+
+    in_use_s: float
+    """Unread for this long, a response is dropped: it may hold words that were withdrawn."""
+    old_after_s: float
+    """A page that could not be checked for this long says so."""
+    check_after_s: float = 0.2
+    """From this age on a client's request starts a check, without waiting for it."""
+    valid_s: float = 0.5
+    """From this age on the client waits for the check: nobody has read it for a while."""
+    check_grace_s: float = 1.0
+    """A response whose check started in time is served this long while the check runs."""
+    check_timeout_s: float = 2.0
+    """A web process that takes longer is down."""
+    retry_after_s: float = 2.0
+    """Between two checks while it is down."""
+    served_age_window_s: float = 10.0
+    """`served_age` covers this long, two writes of the metrics."""
+
 
 MAX_EVICTION_TRIES = 64
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 
+from statuspage.proxy import limits
 from statuspage.proxy.connection import Connection
 from statuspage.proxy.state import ProxyState
 
@@ -12,9 +13,6 @@ BACKLOG = 2048
 LISTENING_SOCKETS = 16
 """uvloop accepts one connection per listening socket and turn of the loop: with one socket, the
 last of a thousand clients who connect at once would wait for a thousand turns."""
-SWEEP_EVERY_S = 1.0
-STOP_TIMEOUT_S = 4.0
-"""How long requests under way may take once we are asked to stop."""
 
 
 class Proxy(ProxyState):
@@ -64,14 +62,14 @@ class Proxy(ProxyState):
         for connection in self._connections():
             connection.leave()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + STOP_TIMEOUT_S
+        deadline = loop.time() + limits.STOP_TIMEOUT_S
         while self.limits.connections and loop.time() < deadline:
             await asyncio.sleep(0.02)
         self._sweeping.cancel()
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_EVERY_S)
+            await asyncio.sleep(limits.SWEEP_INTERVAL_S)
             now = asyncio.get_running_loop().time()
             connections = self._connections()
             is_crowded = len(connections) > self.limits.max_connections // 2

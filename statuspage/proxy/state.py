@@ -12,7 +12,7 @@ import structlog
 from statuspage.observability import metrics
 from statuspage.proxy.cache import Cache
 from statuspage.proxy.http import Policy, Request
-from statuspage.proxy.limits import Limits
+from statuspage.proxy.limits import Lifetimes, Limits
 from statuspage.proxy.request_cache import RequestCache
 from statuspage.proxy.upstream import Upstream, UpstreamError
 
@@ -31,12 +31,18 @@ class ProxyState:
     """
 
     def __init__(
-        self, web_socket: Path, *, threads: int, is_https: bool = False, by_network: bool = True
+        self,
+        web_socket: Path,
+        *,
+        threads: int,
+        lifetimes: Lifetimes,
+        is_https: bool = False,
+        by_network: bool = True,
     ) -> None:
         policy = (b"strict-transport-security", b"max-age=31536000")
         self.policy: Policy = (policy,) if is_https else ()
         self.upstream = Upstream(web_socket)
-        self.cache = Cache(self.upstream.ask, self.note_upstream)
+        self.cache = Cache(self.upstream.ask, self.note_upstream, lifetimes)
         self.parsed = RequestCache()
         metrics.SERVED_AGE_SECONDS.set_function(self._served_age)
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from httptools import HttpParserError, HttpResponseParser
 
+from statuspage.proxy import limits
 from statuspage.proxy.http import HOP_BY_HOP
 
 CHUNK_BYTES = 256 * 1024
-CONNECT_TIMEOUT_S = 5.0
 
 
 class UpstreamError(Exception):
@@ -100,7 +100,7 @@ class Upstream:
     @asynccontextmanager
     async def ask(self, head: bytes, body: bytes = b"") -> AsyncIterator[Response]:
         """The reply to a complete request. Raises `BackError`, `OSError`, `TimeoutError`."""
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        async with asyncio.timeout(limits.CONNECT_TIMEOUT_S):
             stream, writer = await asyncio.open_unix_connection(self._socket)
         try:
             writer.write(head + body)

@@ -1,7 +1,7 @@
-"""Published answers: what the public gets, as bytes made once per change.
+"""Cached responses: what the public gets, as bytes rendered once per change.
 
-Owns when an answer is made again (`Published`); how a rendering becomes ready bytes and
-headers is in `page/answers`. Knows nothing of Flask, rows or requests.
+Owns when a response is rendered again; how a rendering becomes bytes and headers is in
+`response`. Knows nothing about Flask, rows or requests.
 """
 
 import threading
@@ -27,24 +27,30 @@ log = structlog.get_logger(__name__)
 Key: TypeAlias = tuple[str, str]
 """Canonical address (path, with the parameters that matter) and language."""
 
-CHECK_EVERY_S = 0.25
+# All times of serving in this process. Those of the proxy are in `proxy/limits`, which is given
+# `IN_USE_S` and `OLD_AFTER_S`; those of other caches are in the `Cache-Control` of `response`.
+CHECK_INTERVAL_S = 0.25
+"""Between two looks at the revision, so that a change is visible within about a second."""
 VALID_S = 1.0
-"""How long after a check readers are served without another one."""
-RENDER_TIMEOUT_S = 1.0
-"""How long a reader waits for a check after a quiet time, and what counts as hung."""
+"""A check holds for this long: three looks may be late before readers wait for one."""
+CHECK_TIMEOUT_S = 1.0
+"""A reader waits no longer for a check, and a check that takes longer counts as hung."""
 IDLE_AFTER_S = 60.0
-SERVED_AGE_WINDOW_S = 10.0
+"""Without readers for this long, the database is left alone."""
 IN_USE_S = 600.0
-REBUILD_AFTER = timedelta(seconds=60)
+"""Unread for this long, a response is dropped: it may hold words that were withdrawn."""
+REBUILD_AFTER_S = 60.0
 """Parts that depend on the time of day are never older."""
-OLD_AFTER = timedelta(seconds=30)
-"""From then on a page that could not be checked says so."""
+OLD_AFTER_S = 30.0
+"""A page that could not be checked for this long says so; a restart is over by then."""
 RETRY_AFTER_S = 2.0
-"""Pause before a rendering that failed is tried again."""
+"""Before a rendering that failed is tried again, so that failures do not fill the time."""
 REBUILD_SLICE_S = 0.25
-"""How long answers are made again before the revision is looked at once more."""
+"""Rendering stops for a look at the revision, so that the next change need not wait."""
 MAX_REBUILD_LAG_S = 2.0
-"""What could not be made again for so long is let go: who reads it next has it made."""
+"""A response that is this late is dropped, and rendered when it is next read."""
+SERVED_AGE_WINDOW_S = 10.0
+"""`served_age_seconds` covers this long, two writes of the metrics."""
 
 Render: TypeAlias = Callable[[], Rendering | None]
 """Makes an answer; None where there is no such page. May raise: then the last good one stays."""
@@ -97,9 +103,9 @@ class ResponseCache:
     `get` is the hot path: a dict read and a comparison. A watcher thread asks
     `revision` (a number that every change raises) about four times a second while
     there are readers; when it moves, what is in use is made again, last used first, and
-    readers go on with the older bytes meanwhile, for about `BEHIND_S` however much there
-    is to make. They wait in two cases only: for an answer that was never made (or let go),
-    and after a quiet minute, at most `PATIENCE_S`.
+    readers go on with the older bytes meanwhile, for about `MAX_REBUILD_LAG_S` however much
+    there is to make. They wait in two cases only: for an answer that was never made (or let
+    go), and after a quiet minute, at most `CHECK_TIMEOUT_S`.
 
     `revision` and every rendering run inside a context of `within`. Without `watch`
     there is no thread and every `get` checks first, for tests.
@@ -198,7 +204,7 @@ class ResponseCache:
     def verified(self) -> tuple[int | None, datetime | None]:
         """The revision and when the database last told it; asked now where that is a while ago.
 
-        Takes at most `PATIENCE_S`, whatever the database does.
+        Takes at most `CHECK_TIMEOUT_S`, whatever the database does.
         """
         if self._monotonic() >= self._valid_until:
             self._catch_up(None)
@@ -264,7 +270,7 @@ class ResponseCache:
         with self._progress:
             self._progress.wait_for(
                 lambda: self._checks > seen or self._is_caught_up(entry) or self._is_hung(),
-                timeout=RENDER_TIMEOUT_S,
+                timeout=CHECK_TIMEOUT_S,
             )
         if entry is not None and self._is_hung():
             self._mark_old([entry])
@@ -275,7 +281,7 @@ class ResponseCache:
 
     def _is_hung(self) -> bool:
         since = self._busy_since
-        return since is not None and self._monotonic() - since >= RENDER_TIMEOUT_S
+        return since is not None and self._monotonic() - since >= CHECK_TIMEOUT_S
 
     def _start_watcher(self) -> None:
         with self._lock:
@@ -291,12 +297,12 @@ class ResponseCache:
                 continue
             last_used = max([self._asked_at, *(e.used_at for e in list(self._entries.values()))])
             is_idle = self._monotonic() - last_used > IDLE_AFTER_S
-            self._wake.wait(None if is_idle else CHECK_EVERY_S)
+            self._wake.wait(None if is_idle else CHECK_INTERVAL_S)
 
     def _rebuild_due(self) -> None:
         """Make again what is in use and due, last used first; let go of the rest.
 
-        It ends after `AT_ONCE_S`: a change that comes meanwhile is soon on what is read most.
+        It ends after `REBUILD_SLICE_S`: a change that comes meanwhile is soon on what is read most.
         """
         due, now = [], self._monotonic()
         for key, entry in list(self._entries.items()):
@@ -325,7 +331,7 @@ class ResponseCache:
 
     def _is_due(self, entry: _Entry) -> bool:
         age = self._now() - entry.built_at
-        return entry.revision != self._revision or not timedelta(0) <= age < REBUILD_AFTER
+        return entry.revision != self._revision or not 0 <= age.total_seconds() < REBUILD_AFTER_S
 
     def _rebuild(self, key: Key, entry: _Entry) -> None:
         revision = self._revision
@@ -409,7 +415,7 @@ class ResponseCache:
         now = self._now()
         for entry in entries:
             as_of = entry.failing_since or self._verified_at or entry.built_at
-            if entry.answer is entry.fresh and now - as_of > OLD_AFTER:
+            if entry.answer is entry.fresh and (now - as_of).total_seconds() > OLD_AFTER_S:
                 entry.answer = entry.fresh.marked_old(as_of, now)
 
     def _add(self, key: Key, entry: _Entry) -> None:

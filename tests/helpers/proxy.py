@@ -8,16 +8,29 @@ from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
+import pytest
 import uvloop
 from flask import Flask, request
 from werkzeug.serving import make_server
 
 from statuspage.observability.metrics import PAGE_CHECKS
+from statuspage.proxy.limits import Lifetimes
 from statuspage.proxy.server import Proxy
 from statuspage.serving import middleware
 from statuspage.serving.cache import ResponseCache
 from statuspage.serving.middleware import PublishedMiddleware
 from statuspage.serving.response import Rendering
+
+
+def cached(**lifetimes: float) -> pytest.MarkDecorator:
+    """Let the proxy of a test cache responses with these `Lifetimes`."""
+    return pytest.mark.parametrize("lifetimes", [lifetimes], ids=[""])
+
+
+cached_for_long = cached(check_after_s=60, valid_s=60)
+"""A cached response is served without a check, however slow this machine is."""
+always_checked = cached(check_after_s=0, valid_s=0)
+soon_old = cached(old_after_s=0, retry_after_s=0.05)
 
 WORDS = "All systems operational. " * 200
 
@@ -108,11 +121,12 @@ class Behind:
 class Running:
     """A front in a thread, with its event loop."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **lifetimes: float) -> None:
         self.loop = uvloop.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
-        self.front = Proxy(path, threads=4)
+        usual = {"in_use_s": 600, "old_after_s": 30}
+        self.front = Proxy(path, threads=4, lifetimes=Lifetimes(**usual | lifetimes))
         self.port = self.do(self.front.open("127.0.0.1", 0))
 
     def do(self, work):

@@ -2,7 +2,6 @@
 
 import pytest
 
-from statuspage.proxy import cache as kept
 from tests.helpers.proxy import Behind, Running
 
 
@@ -14,20 +13,13 @@ def behind(tmp_path):
 
 
 @pytest.fixture
-def front(behind):
-    running = Running(behind.socket)
+def lifetimes():
+    """Those that differ from the usual ones; see `tests.helpers.proxy.cached`."""
+    return {}
+
+
+@pytest.fixture
+def front(behind, lifetimes):
+    running = Running(behind.socket, **lifetimes)
     yield running
     running.stop()
-
-
-@pytest.fixture
-def _long_lived(monkeypatch):
-    """A stored answer is given for long without a check, however slow this machine is."""
-    monkeypatch.setattr(kept, "CHECK_AFTER_S", 60)
-    monkeypatch.setattr(kept, "VALID_S", 60)
-
-
-@pytest.fixture
-def _always_checked(monkeypatch):
-    monkeypatch.setattr(kept, "CHECK_AFTER_S", 0)
-    monkeypatch.setattr(kept, "VALID_S", 0)

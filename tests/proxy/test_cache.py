@@ -8,10 +8,10 @@ import pytest
 from werkzeug.test import Client
 
 from statuspage.proxy import cache as kept
-from tests.helpers.proxy import WORDS, until
+from tests.helpers.proxy import WORDS, always_checked, cached, cached_for_long, until
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 def test_a_public_answer_is_asked_for_once_and_then_given_by_the_front_alone(front, behind):
     first, again = front.ask("/"), front.ask("/")
     assert first == again
@@ -47,7 +47,7 @@ SAME = (
 )
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", ["/?utm_source=mail", "/", "/gone", "/nowhere", "/open"])
 def test_the_front_says_what_the_web_process_would_say(front, behind, path, method):
@@ -60,7 +60,7 @@ def test_the_front_says_what_the_web_process_would_say(front, behind, path, meth
             assert fields.get(name) == told.headers.get(name), (name, headers)
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 def test_each_reader_gets_the_encoding_it_takes(front):
     plain = front.ask("/")[2]
     for _ in range(2):
@@ -70,7 +70,7 @@ def test_each_reader_gets_the_encoding_it_takes(front):
         assert (packed["content-encoding"], brotli.decompress(body)) == ("br", plain)
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 def test_a_reader_who_has_it_gets_no_body_even_the_first_time(front, behind):
     tag = front.ask("/")[1]["etag"]
     status, fields, body = front.ask("/", If_None_Match=tag)
@@ -86,7 +86,7 @@ def test_a_reader_who_has_it_gets_no_body_even_the_first_time(front, behind):
     assert len(behind.asked) == asked
 
 
-@pytest.mark.usefixtures("_always_checked")
+@always_checked
 def test_what_changed_is_given_from_the_next_check_on(front, behind):
     tag = front.ask("/")[1]["etag"]
     behind.text = "Checkout is down."
@@ -96,16 +96,15 @@ def test_what_changed_is_given_from_the_next_check_on(front, behind):
     assert fields["etag"] != tag
 
 
-def test_an_old_answer_goes_out_at_once_while_it_is_checked(front, behind, monkeypatch):
-    monkeypatch.setattr(kept, "CHECK_AFTER_S", 0)
-    monkeypatch.setattr(kept, "VALID_S", 60)
+@cached(check_after_s=0, valid_s=60)
+def test_an_old_answer_goes_out_at_once_while_it_is_checked(front, behind):
     front.ask("/")
     behind.text = "Checkout is down."
     assert WORDS.encode() in front.ask("/")[2]
     until(lambda: b"Checkout is down." in front.ask("/")[2])
 
 
-@pytest.mark.usefixtures("_always_checked")
+@always_checked
 def test_a_page_that_went_away_is_not_given_once_more(front, behind, monkeypatch):
     front.ask("/")
     behind.flask.extensions["published"]._entries.clear()
@@ -115,7 +114,7 @@ def test_a_page_that_went_away_is_not_given_once_more(front, behind, monkeypatch
     assert len(front.front.cache) == 0
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 @pytest.mark.parametrize(
     "headers",
     [{"Authorization": "OAuth key"}, {"Range": "bytes=0-1"}],
@@ -134,7 +133,7 @@ def test_an_answer_that_is_not_public_is_never_stored(front):
     assert len(front.front.cache) == 0
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 def test_parameters_without_a_meaning_do_not_fill_the_store(front, behind):
     for number in range(20):
         assert front.ask(f"/?n={number}")[0] == 200
@@ -145,7 +144,7 @@ def test_parameters_without_a_meaning_do_not_fill_the_store(front, behind):
     assert len(behind.asked) == asked
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 def test_the_store_keeps_what_is_read_within_its_bounds(front, behind, monkeypatch):
     monkeypatch.setattr(kept, "MAX_ENTRIES", 2)
     front.ask("/")
@@ -159,7 +158,7 @@ def test_the_store_keeps_what_is_read_within_its_bounds(front, behind, monkeypat
     assert len(behind.asked) == asked + 1
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 def test_what_nobody_reads_is_forgotten(front):
     front.ask("/")
     front.front.cache.evict_idle(front.loop.time() + 599)
@@ -172,7 +171,7 @@ def test_the_end_of_an_old_question_leaves_nobody_waiting_for_a_new_one():
     key = (b"/", (), False)
 
     async def play():
-        store = kept.Cache(None, None)
+        store = kept.Cache(None, None, None)
         old, other, new = (store.fetching(key) for _ in range(3))
         old.__enter__()
         other.__enter__()

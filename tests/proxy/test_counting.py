@@ -1,12 +1,9 @@
 """What the front counts: each reader once, by what they were given."""
 
-from datetime import timedelta
-
 import pytest
 
 from statuspage.observability.metrics import PAGE_REQUESTS, PASSED_ON, SERVED_AGE_SECONDS
-from statuspage.proxy import cache as kept
-from tests.helpers.proxy import until
+from tests.helpers.proxy import soon_old, until
 
 
 @pytest.fixture
@@ -49,9 +46,8 @@ def test_each_reader_is_counted_by_what_they_were_given(front, grown):
     assert 0 <= served_age() < 5
 
 
-def test_old_pages_and_failures_are_told_apart(front, behind, grown, monkeypatch):
-    monkeypatch.setattr(kept, "OLD_AFTER", timedelta(0))
-    monkeypatch.setattr(kept, "RETRY_AFTER_S", 0.05)
+@soon_old
+def test_old_pages_and_failures_are_told_apart(front, behind, grown):
     tag = front.ask("/")[1]["etag"]
     behind.stop()
     until(lambda: b"As of" in front.ask("/")[2])

@@ -5,14 +5,12 @@ import gzip
 import socket
 import threading
 import time
-from datetime import timedelta
 
 import brotli
 import pytest
 
-from statuspage.proxy import cache as kept
 from statuspage.proxy import limits
-from tests.helpers.proxy import WORDS, Running, rest, until
+from tests.helpers.proxy import WORDS, Running, cached, cached_for_long, rest, soon_old, until
 
 
 def test_sixty_readers_who_never_finish_stall_nobody_and_are_told_so(front, monkeypatch):
@@ -124,7 +122,7 @@ def test_when_the_web_process_is_gone_readers_get_what_is_stored(front, behind, 
     assert front.ask("/desk")[0] == 200
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 def test_a_crowd_for_a_page_that_nobody_has_read_is_no_line_before_the_desk(front, behind):
     home = behind.flask.view_functions["_home"]
     behind.flask.view_functions["_home"] = lambda: behind.hold.wait(20) and home()
@@ -146,10 +144,9 @@ def test_a_crowd_for_a_page_that_nobody_has_read_is_no_line_before_the_desk(fron
     assert behind.asked.count("GET /") == 3
 
 
+@soon_old
 @pytest.mark.parametrize("coding", ["", "gzip", "br"])
-def test_a_stored_page_says_how_old_it_is_once_it_is_old(front, behind, monkeypatch, coding):
-    monkeypatch.setattr(kept, "OLD_AFTER", timedelta(0))
-    monkeypatch.setattr(kept, "RETRY_AFTER_S", 0.05)
+def test_a_stored_page_says_how_old_it_is_once_it_is_old(front, behind, coding):
     tag = front.ask("/", Accept_Encoding=coding)[1]["etag"]
     behind.stop()
     unpack = {"": bytes, "gzip": gzip.decompress, "br": brotli.decompress}[coding]
@@ -169,10 +166,8 @@ def test_an_answer_that_breaks_off_is_not_passed_for_a_whole_one(front):
     assert said.startswith(b"HTTP/1.1 503 ")
 
 
-def test_a_web_process_that_hangs_keeps_no_reader_of_stored_pages_waiting(
-    front, behind, monkeypatch
-):
-    monkeypatch.setattr(kept, "CHECK_TIMEOUT_S", 0.2)
+@cached(check_timeout_s=0.2)
+def test_a_web_process_that_hangs_keeps_no_reader_of_stored_pages_waiting(front, behind):
     before = front.ask("/")
     behind.stop()
     with socket.socket(socket.AF_UNIX) as mute:

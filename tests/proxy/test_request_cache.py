@@ -6,7 +6,7 @@ import re
 import pytest
 
 from statuspage.proxy import request_cache as known
-from tests.helpers.proxy import WORDS
+from tests.helpers.proxy import WORDS, always_checked, cached_for_long
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -39,7 +39,7 @@ def whole(connection) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 @pytest.mark.parametrize(
     "words",
     [
@@ -57,7 +57,7 @@ def test_the_same_words_get_the_same_answer_however_often(front, words):
     assert undated(say_each(front, words, ASK, words)[::2]) == [first, first]
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 def test_what_was_said_before_is_answered_with_what_is_stored_now(front, behind):
     say_each(front, ASK, ASK)
     behind.text = "Partial outage."
@@ -66,14 +66,14 @@ def test_what_was_said_before_is_answered_with_what_is_stored_now(front, behind)
     assert b"Partial outage." in say_each(front, ASK, ASK)[1]
 
 
-@pytest.mark.usefixtures("_always_checked")
+@always_checked
 def test_known_words_do_not_spare_the_check(front, behind):
     say_each(front, ASK)
     behind.text = "Partial outage."
     assert b"Partial outage." in say_each(front, ASK, ASK)[0]
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 @pytest.mark.parametrize(
     "words",
     [
@@ -100,7 +100,7 @@ def test_words_that_are_not_one_plain_question_are_not_remembered(front, words):
     assert len(front.front.parsed) == 0
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 def test_the_end_of_a_body_that_looks_like_a_request_is_none(front, behind):
     say_each(front, ASK)
     head = b"POST /desk HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(ASK)
@@ -112,7 +112,7 @@ def test_the_end_of_a_body_that_looks_like_a_request_is_none(front, behind):
     assert behind.asked[-1] == "POST /desk"
 
 
-@pytest.mark.usefixtures("_long_lived")
+@cached_for_long
 def test_no_more_is_remembered_than_there_is_room_for(front, monkeypatch):
     monkeypatch.setattr(known, "MAX_ENTRIES", 3)
     for number in range(8):
