@@ -19,7 +19,7 @@ from statuspage import clock
 from statuspage.export import portable, published
 from statuspage.export.addresses import Plan, Round, file_of, plan
 from statuspage.export.changes import Look, program
-from statuspage.export.render import Ask, Reply, Together, alone
+from statuspage.export.render import Ask, Reply
 from statuspage.export.sitemap import FRONT, MISSING
 from statuspage.export.staging import AGE, BEACON, Draft, Stage
 

@@ -13,7 +13,7 @@ from statuspage.db import read_only as reading
 from statuspage.domain import events
 from statuspage.export.builder import LookSince
 from statuspage.export.changes import Look, look
-from statuspage.export.render import Together, in_process
+from statuspage.export.render import in_process
 from statuspage.export.sitemap import Sitemap
 from statuspage.export.targets import Keys
 from statuspage.export.worker import Mirror

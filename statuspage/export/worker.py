@@ -17,7 +17,7 @@ import structlog
 
 from statuspage import clock
 from statuspage.export.builder import LookSince, Maker, Stages
-from statuspage.export.render import Ask, Together, alone
+from statuspage.export.render import Ask
 from statuspage.export.targets import Keys, TargetError, without_credentials
 from statuspage.export.targets.registry import is_published, parse
 from statuspage.export.uploads import Courier, Standing, Standings

@@ -13,7 +13,6 @@ from threading import Event, Thread
 import feedparser
 import pytest
 from flask import Response
-from statuspage.page.exported import Exported, exported
 
 from statuspage.db import db
 from statuspage.domain import page_settings
@@ -23,6 +22,7 @@ from statuspage.domain.incidents import corrections
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.export.staging import Stage
+from statuspage.page.exported import Exported, exported
 from tests.helpers import site
 
 LINK = re.compile(r'<\w+[^>]*?\s(?:href|src)="([^"]*)"')

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 
 import sqlalchemy as sa
 from lxml import etree
-from statuspage.export.sitemap import Sitemap
 
 from statuspage.db import db
 from statuspage.domain import page_settings
@@ -21,6 +20,7 @@ from statuspage.domain.incidents.postmortems import Action, Part
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel, Contact
+from statuspage.export.sitemap import Sitemap
 from statuspage.notify import email_examples, message
 from statuspage.notify.channels import email
 from statuspage.notify.message import MessageKind

@@ -13,7 +13,6 @@ import structlog
 from flask import Blueprint, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import exc
-from statuspage.page.exported import Exported, exported
 from werkzeug.exceptions import HTTPException
 
 from statuspage import clock
@@ -32,6 +31,7 @@ from statuspage.errors import Invalid
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
 from statuspage.notify.channels.webhook import signing_secret
+from statuspage.page.exported import Exported, exported
 from statuspage.page.html import pages as pages_html
 from statuspage.page.html import subscription_pages
 from statuspage.page.html.formatting import Times
