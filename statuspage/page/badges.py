@@ -84,7 +84,10 @@ def tidy(label: str) -> str:
 
 def svg(badge: Badge) -> bytes:
     """The picture, 20 units high; equal badges are equal bytes."""
-    label_width, words_width = _width(badge.label), _width(badge.words)
+    label_width, words_width = (
+        text_width(badge.label, _FONT_SIZE),
+        text_width(badge.words, _FONT_SIZE),
+    )
     left = label_width + 2 * _PADDING
     right = _PADDING + _SIGN + _GAP + words_width + _PADDING
     width = left + right
@@ -111,8 +114,9 @@ def _text(x: int, width: int, words: str) -> str:
     return f'<text x="{x}" y="14" {fit}>{escape(words)}</text>'
 
 
-def _width(words: str) -> int:
-    return max(round(sum(_share(one) for one in words) * _FONT_SIZE), 1)
+def text_width(text: str, font_size: int) -> int:
+    """About how wide `text` is in a broad sans-serif font, in the units of `font_size`."""
+    return max(round(sum(_share(letter) for letter in text) * font_size), 1)
 
 
 def _share(one: str) -> float:

@@ -33,12 +33,18 @@ def document(
     path: str | None,
     title: str,
     description: str,
+    shared_title: str | None = None,
+    share_image: str | None = None,
     status: HTTPStatus = HTTPStatus.OK,
     more_style: str | None = None,
     more_policy: Sequence[str] = (),
     **values: object,
 ) -> Rendering:
-    """A whole page: this template between the head and the foot that all of them share."""
+    """A whole page: this template between the head and the foot that all of them share.
+
+    Chats and social networks show `shared_title` (default: `title`) and the picture at the path
+    `share_image` beside a link.
+    """
     css = sheet() + accents(page) + (assets.stylesheet(more_style) if more_style else "")
     text = (
         environment()
@@ -50,6 +56,8 @@ def document(
             policy=policy_within(css, *more_policy),
             url=None if path is None else page.url + path,
             title=title,
+            shared_title=shared_title or title,
+            share_image=share_image,
             description=_shortened(description),
             **values,
         )

@@ -12,12 +12,13 @@ from flask import Blueprint, current_app, request
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
-from statuspage.page import badges, embed, well_known
+from statuspage.page import badges, embed, share_image, well_known
 from statuspage.page import calendar as calendar_file
 from statuspage.page.badges import Badge
 from statuspage.page.exported import Exported, exported
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.build import NoPageError
+from statuspage.page.snapshot.values import Retracted
 from statuspage.serving.middleware import obtain, publish, respond
 from statuspage.serving.response import CachedResponse, Rendering
 
@@ -118,6 +119,50 @@ def _drawing(badge: Badge) -> Rendering:
         csp=NOTHING_ELSE,
         headers=ANY_SITE,
     )
+
+
+# ── pictures beside shared links ───────────────────────────────────────────────
+
+
+@bp.get("/share.png")
+@exported(Exported.AFTER_CHANGES)
+def picture() -> ResponseReturnValue:
+    def render() -> bytes:
+        return share_image.of_page(snapshot.take(at=clock.now(), base_url=_base_url()))
+
+    return _picture("/share.png", render)
+
+
+@bp.get("/incidents/<public_id>/share.png")
+@exported(Exported.PER_PUBLISHED_INCIDENT)
+def picture_of_incident(public_id: str) -> ResponseReturnValue:
+    def render() -> bytes | None:
+        shown = snapshot.incident(public_id, at=clock.now(), base_url=_base_url())
+        if shown is None or isinstance(shown, Retracted):
+            return None
+        return share_image.of_incident(shown)
+
+    return _picture(f"/incidents/{public_id}/share.png", render)
+
+
+@bp.get("/components/<public_id>/share.png")
+@exported(Exported.PER_COMPONENT)
+def picture_of_component(public_id: str) -> ResponseReturnValue:
+    def render() -> bytes | None:
+        shown = snapshot.component(public_id, at=clock.now(), base_url=_base_url())
+        return share_image.of_component(shown) if shown else None
+
+    return _picture(f"/components/{public_id}/share.png", render)
+
+
+def _picture(address: str, render: Callable[[], bytes | None]) -> ResponseReturnValue:
+    def rendering() -> Rendering | None:
+        image = render()
+        if image is None:
+            return None
+        return Rendering(HTTPStatus.OK, "image/png", image, csp=NOTHING_ELSE, headers=ANY_SITE)
+
+    return publish(address, _ready(rendering))
 
 
 # ── a card, a script, and where everything is ──────────────────────────────────
