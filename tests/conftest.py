@@ -30,6 +30,8 @@ from tests.helpers import made_once, servers
 from tests.helpers.apps import create_app
 
 SECRET = "only-for-tests-and-nothing-else"
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+"""The pinned moment, a Tuesday noon."""
 REQUIRE_ALL = "STATUSPAGE_REQUIRE_ALL"
 TEST_ENVIRONMENT = (REQUIRE_ALL, servers.POSTGRES_URL, servers.REDIS_URL)
 
@@ -89,15 +91,15 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def traveller():
-    """The machine's clock, stopped at a Tuesday noon; `move_to` and `shift` set it."""
-    with time_machine.travel(datetime(2026, 3, 10, 12, tzinfo=UTC), tick=False) as traveller:
+    """The machine's clock, stopped at `NOW`; `move_to` and `shift` set it."""
+    with time_machine.travel(NOW, tick=False) as traveller:
         yield traveller
 
 
 @pytest.fixture
 def at(traveller) -> datetime:
     """The pinned moment: `clock.now()` gives it."""
-    return datetime(2026, 3, 10, 12, tzinfo=UTC)
+    return NOW
 
 
 # ── the application ────────────────────────────────────────────────────────────

@@ -1,10 +1,9 @@
-"""Real browsers on the real application, on SQLite. Time runs as it does outside."""
+"""Real browsers on the real application, on SQLite, both at the pinned moment."""
 
 import shutil
 
 import pytest
 
-from statuspage import clock
 from tests.helpers import site
 
 
@@ -22,20 +21,17 @@ def database_url(request, tmp_path) -> str:
 
 
 @pytest.fixture
-def at():
-    """Now: a browser cannot be told another time than its server."""
-    return clock.now().replace(microsecond=0)
-
-
-@pytest.fixture
 def northwind(committed, at) -> site.World:
     """A status page with an incident in progress, a past one and a maintenance ahead."""
     return site.northwind(committed, at)
 
 
 @pytest.fixture
-def open_page(new_context):
-    """`open_page(width=…, dark=…, script=…)`: a new browser window with these habits."""
+def open_page(new_context, at):
+    """`open_page(width=…, dark=…, script=…)`: a new browser window with these habits.
+
+    Its `Date` stands at the pinned moment; its timers run.
+    """
 
     def opened(*, width=1280, height=900, dark=False, script=True, **more):
         context = new_context(
@@ -44,6 +40,7 @@ def open_page(new_context):
             java_script_enabled=script,
             **more,
         )
+        context.clock.set_fixed_time(at)
         return context.new_page()
 
     return opened

@@ -211,7 +211,7 @@ def test_staff_open_an_incident_update_it_and_resolve_it(signed_in, desk, claim_
     expect(page.get_by_role("status")).to_have_text("Published.")
     assert claim_of(desk["api"]) == Claim(ComponentStatus.DEGRADED_PERFORMANCE, Decimal(40))
     promised = page.get_by_text("You promised customers the next update")
-    expect(promised).to_contain_text("in 59 minutes")
+    expect(promised).to_contain_text("in 1 hour")
 
     page.get_by_role("radio", name="Monitoring").check()
     page.get_by_label("Message").fill("A fix is in place; we are watching it closely now.")

@@ -96,7 +96,7 @@ def open_shop(open_page, shop, live_url):
 # ── the element ────────────────────────────────────────────────────────────────
 
 
-def test_while_all_is_well_nothing_is_shown_unless_asked_for(open_shop, live_url, quiet):
+def test_while_all_is_well_nothing_is_shown_unless_asked_for(open_shop, live_url, quiet, at):
     page = open_shop(f"{ALWAYS}<div id=one>{ELEMENT}</div>")
     always, silent = page.locator("status-page").first, page.locator("#one status-page")
     expect(always.get_by_role("link")).to_contain_text("All Systems Operational")
@@ -163,7 +163,7 @@ def test_news_come_once_a_minute_and_only_while_somebody_looks(
     open_page, shop, live_url, committed, northwind, at
 ):
     page = open_page()
-    page.clock.install()
+    page.clock.install(time=at)
     asked = []
     page.on("request", lambda one: one.url.endswith("summary.json") and asked.append(one))
     with page.expect_response(f"{live_url}/api/v2/summary.json"):
@@ -198,7 +198,7 @@ def test_news_come_once_a_minute_and_only_while_somebody_looks(
     ids=["not well", "no summary", "not there"],
 )
 def test_a_page_that_can_not_be_reached_leaves_the_site_as_it_is(
-    open_page, shop, northwind, answer
+    open_page, shop, northwind, answer, at
 ):
     page = open_page()
     errors = []
@@ -218,9 +218,9 @@ def _of_the_summary(request):
     return request.url.endswith("/api/v2/summary.json")
 
 
-def test_the_last_word_does_not_stand_for_ever(open_page, shop, live_url, northwind):
+def test_the_last_word_does_not_stand_for_ever(open_page, shop, live_url, northwind, at):
     page = open_page()
-    page.clock.install()
+    page.clock.install(time=at)
     page.goto(shop())
     expect(page.locator("status-page a")).to_be_visible()
     page.route("**/api/v2/summary.json", lambda route: route.abort())

@@ -10,29 +10,19 @@ from threading import Thread
 import pytest
 from playwright.sync_api import expect
 
-from statuspage import clock
+from tests.conftest import NOW
 from tests.export.conftest import Copy, a_copy
 
 
 @pytest.fixture(scope="module")
-def made_at():
-    return clock.now().replace(microsecond=0)
-
-
-@pytest.fixture(scope="module")
-def mirrored(_sqlite_template, tmp_path_factory, made_at) -> Iterator[Copy]:
-    with a_copy(_sqlite_template, tmp_path_factory.mktemp("mirrored"), made_at) as copy:
+def mirrored(_sqlite_template, tmp_path_factory) -> Iterator[Copy]:
+    with a_copy(_sqlite_template, tmp_path_factory.mktemp("mirrored"), NOW) as copy:
         yield copy
 
 
 @pytest.fixture
 def northwind(mirrored):
     return mirrored.world
-
-
-@pytest.fixture
-def at(made_at):
-    return made_at
 
 
 @pytest.fixture

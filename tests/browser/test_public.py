@@ -25,7 +25,7 @@ def say(committed, northwind, at):
     return post
 
 
-def test_a_customer_reads_what_is_wrong_and_what_to_do(open_page, live_url, northwind):
+def test_a_customer_reads_what_is_wrong_and_what_to_do(open_page, live_url, northwind, at):
     page = open_page(timezone_id="Asia/Tokyo")
     errors = []
     page.on("pageerror", lambda error: errors.append(error))
@@ -35,7 +35,7 @@ def test_a_customer_reads_what_is_wrong_and_what_to_do(open_page, live_url, nort
     state = page.get_by_role("region", name="Current status")
     expect(state).to_contain_text("GMT+9, 38 minutes ago. Everything else is operational.")
     expect(page.get_by_text("What you can do")).to_be_visible()
-    expect(page.locator(".facts").first).to_contain_text(", in 14 minutes")
+    expect(page.locator(".facts").first).to_contain_text(", in 15 minutes")
     expect(page.locator("#zone")).to_contain_text("All times in your time zone (GMT+9)")
     page.get_by_role("button", name="show UTC").click()
     expect(state).to_contain_text("UTC, 38 minutes ago")
@@ -119,9 +119,9 @@ def test_the_keyboard_alone_is_enough(open_page, live_url, northwind):
     expect(page.get_by_role("heading", level=1)).to_have_text("Account - Sign-in")
 
 
-def test_news_arrive_without_a_jump(open_page, live_url, northwind, say):
+def test_news_arrive_without_a_jump(open_page, live_url, northwind, say, at):
     page = open_page(height=500)
-    page.clock.install()
+    page.clock.install(time=at)
     page.goto(live_url)
     page.get_by_text("Account").click()
     link = page.get_by_role("link", name="Webhooks", exact=True)
@@ -139,9 +139,9 @@ def test_news_arrive_without_a_jump(open_page, live_url, northwind, say):
     expect(link).to_be_focused()
 
 
-def test_a_page_without_news_stays_as_it_is(open_page, live_url, northwind):
+def test_a_page_without_news_stays_as_it_is(open_page, live_url, northwind, at):
     page = open_page()
-    page.clock.install()
+    page.clock.install(time=at)
     page.goto(live_url)
     page.evaluate("document.querySelector('#main h1').dataset.mark = 'same'")
     with page.expect_response(live_url + "/"):
@@ -151,9 +151,11 @@ def test_a_page_without_news_stays_as_it_is(open_page, live_url, northwind):
     expect(page.locator("#live")).to_be_empty()
 
 
-def test_a_lost_connection_leaves_the_page_and_is_tried_again(open_page, live_url, northwind, say):
+def test_a_lost_connection_leaves_the_page_and_is_tried_again(
+    open_page, live_url, northwind, say, at
+):
     page = open_page()
-    page.clock.install()
+    page.clock.install(time=at)
     page.goto(live_url)
     page.context.set_offline(True)
     with page.expect_event("requestfailed"):

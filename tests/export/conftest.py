@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from statuspage.db import db
 from statuspage.export import runner
 from statuspage.export.render import in_process
 from statuspage.export.worker import Mirror
+from tests.conftest import NOW
 from tests.helpers import site
 from tests.helpers.apps import create_app
 
@@ -94,8 +95,7 @@ class Copy:
 
 @pytest.fixture(scope="session")
 def copy(_sqlite_template, tmp_path_factory) -> Iterator[Copy]:
-    at = datetime(2026, 3, 10, 12, tzinfo=UTC)
-    with a_copy(_sqlite_template, tmp_path_factory.mktemp("mirrored"), at) as copy:
+    with a_copy(_sqlite_template, tmp_path_factory.mktemp("mirrored"), NOW) as copy:
         yield copy
 
 
