@@ -116,6 +116,20 @@ def test_no_audience_of_the_web_imports_another():
             assert not any(f"{name}.".startswith(other) for other in others), (_name(path), name)
 
 
+def test_the_proxy_knows_http_only():
+    pure = {"conditional", "response", "error_page"}
+    allowed = {f"statuspage.serving.{name}" for name in pure} | {
+        "statuspage.observability.logging",
+        "statuspage.observability.request_ids",
+    }
+    for path in (PACKAGE / "proxy").iterdir():
+        if path.suffix == ".py":
+            names = {name for name in _imports(path) if name.startswith("statuspage.")}
+            outside = {name for name in names if not name.startswith("statuspage.proxy")}
+            foreign = {name for name in outside if name.rpartition(".")[0] not in allowed}
+            assert not foreign, f"{_name(path)} must not import {sorted(foreign)}"
+
+
 def test_no_two_files_import_each_other():
     by_module = {
         ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -32,9 +33,11 @@ from statuspage.export import runner
 from statuspage.factory import WEB_SOCKET, create_app
 from statuspage.notify import worker as notify_worker
 from statuspage.observability import error_reporting, logging, metrics
+from statuspage.proxy.config import Counters, ProxyConfig
 from statuspage.proxy.limits import Lifetimes
 from statuspage.proxy.server import Proxy
-from statuspage.serving import cache
+from statuspage.serving import cache, response
+from statuspage.serving.error_page import error_page
 from statuspage.web import headers
 
 PROXY, WEB, WORKER = PARTS = ("proxy", "web", "worker")
@@ -105,22 +108,40 @@ def proxy(settings: Settings, web_socket: Path) -> None:
     metrics.share(settings.data_dir / "counters", "front")
 
     async def serve() -> None:
-        threads = WEB_THREADS * settings.web_processes
-        is_https = settings.base_url.startswith("https://")
-        server = Proxy(
-            web_socket,
-            threads=threads,
-            lifetimes=Lifetimes(in_use_s=cache.IN_USE_S, old_after_s=cache.OLD_AFTER_S),
-            is_https=is_https,
-            # Behind another proxy every connection comes from one address.
-            by_network=not settings.proxy_hops,
-        )
+        server = Proxy(proxy_config(settings, web_socket))
+        metrics.SERVED_AGE_SECONDS.set_function(server.served_age)
         await server.serve(settings.host, settings.port)
 
     try:
         uvloop.run(serve())
     except OSError as error:
         sys.exit(f"The status page cannot listen: {error}")
+
+
+def proxy_config(settings: Settings, web_socket: Path) -> ProxyConfig:
+    """What the proxy is given, as it knows HTTP only."""
+    hsts = (b"strict-transport-security", b"max-age=31536000")
+    requests, passed_on = metrics.PAGE_REQUESTS.labels, metrics.PASSED_ON.labels
+    return ProxyConfig(
+        web_socket=web_socket,
+        threads=WEB_THREADS * settings.web_processes,
+        lifetimes=Lifetimes(in_use_s=cache.IN_USE_S, old_after_s=cache.OLD_AFTER_S),
+        counters=Counters(
+            hit=requests("hit"),
+            not_modified=requests("not_modified"),
+            stale=requests("stale"),
+            made=requests("made"),
+            error=requests("error"),
+            answered=passed_on("answered"),
+            failed=passed_on("failed"),
+            refused=passed_on("refused"),
+        ),
+        now=clock.now,
+        mark_old=response.with_age,
+        error_page=partial(error_page, "Our server is not responding right now."),
+        policy=(hsts,) if settings.base_url.startswith("https://") else (),
+        by_network=not settings.proxy_hops,
+    )
 
 
 def web(app: Flask) -> Flask:

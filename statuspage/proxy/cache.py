@@ -1,9 +1,9 @@
-"""The stored answers: when one may be given, when it is asked for again, when it is let go.
+"""The cached responses: when one may be served, when it is checked, when it is dropped.
 
-The rules are those of any shared HTTP cache (RFC 9111), with our own lifetimes: an
-answer is checked several times a second while it is read, so that readers are never
-more than about a second behind; and when the web process does not answer, the last
-good one stays, marked as old after half a minute.
+The rules are those of any shared HTTP cache (RFC 9111), with our own lifetimes: a response is
+checked several times a second while it is read, so that clients are never more than about a
+second behind; and when the web process does not respond, the last good response stays, marked
+as old after half a minute.
 """
 
 import asyncio
@@ -15,44 +15,39 @@ from http import HTTPStatus
 from typing import TypeAlias
 
 import brotli
-from prometheus_client import Counter
 
-from statuspage import clock
-from statuspage.observability.metrics import PAGE_REQUESTS
+from statuspage.proxy.config import Counters, ProxyConfig
 from statuspage.proxy.http import Fields, Key, encodings_asked, head_of
 from statuspage.proxy.limits import Lifetimes
 from statuspage.proxy.upstream import Response, UpstreamError
 from statuspage.serving.conditional import belongs_to_304, has_it
-from statuspage.serving.response import AS_OF, BROTLI_QUALITY, GZIP_LEVEL, note
+from statuspage.serving.response import BROTLI_QUALITY, GZIP_LEVEL
 
 MAX_ENTRIES = 1000
 MAX_BYTES = 32 * 1024 * 1024
 MAX_BODY_BYTES = 4 * 1024 * 1024
 VARIES = frozenset({b"", b"accept-encoding", b"sec-fetch-dest"})
-"""What an answer may depend on: what makes a `Key`."""
+"""What a response may vary by: what makes a `Key`."""
 STORED_STATUS = frozenset({HTTPStatus.OK, HTTPStatus.GONE})
 
-Tell: TypeAlias = Callable[[Exception | None], None]
-"""Takes what went wrong between us and the web process; None where it answers."""
-HIT, NOT_MODIFIED, STALE = (
-    PAGE_REQUESTS.labels(result) for result in ("hit", "not_modified", "stale")
-)
+NoteUpstream: TypeAlias = Callable[[Exception | None], None]
+"""Takes what went wrong between us and the web process; None if it responds."""
 Ask: TypeAlias = Callable[[bytes], AbstractAsyncContextManager[Response]]
+MarkOld: TypeAlias = Callable[[bytes, datetime], bytes]
 
 
 class CachedResponse:
-    """One answer, ready to be written."""
+    """One response, ready to be written."""
 
     __slots__ = (
         "_fields",
         "_status",
-        "counted",
         "etag",
         "full",
         "head",
+        "is_old",
         "last_modified",
-        "unchanged",
-        "unchanged_counted",
+        "not_modified",
     )
 
     def __init__(
@@ -63,18 +58,17 @@ class CachedResponse:
         *,
         is_old: bool = False,
     ) -> None:
-        self.counted: Counter = STALE if is_old else HIT
-        """Where it counts to give this answer, and below, to say that nothing changed."""
-        self.unchanged_counted: Counter = STALE if is_old else NOT_MODIFIED
         self._status = status
         self._fields = fields
+        self.is_old = is_old
+        """It is marked with its age."""
         values = dict(fields)
         self.etag = values[b"etag"].decode("latin-1")
         changed = values.get(b"last-modified")
         self.last_modified = changed.decode("latin-1") if changed else None
         self.head = head_of(*status, fields)
         self.full = self.head + body
-        self.unchanged = head_of(
+        self.not_modified = head_of(
             HTTPStatus.NOT_MODIFIED,
             HTTPStatus.NOT_MODIFIED.phrase,
             [(n, v) for n, v in fields if n == b"date" or belongs_to_304(n.decode("latin-1"))],
@@ -84,21 +78,15 @@ class CachedResponse:
     def body(self) -> bytes:
         return self.full[len(self.head) :]
 
-    def respond(self, method: bytes, fields: Fields) -> bytes:
-        """The bytes for a client with these header fields, counted as served from the cache."""
-        answer = self.response(method, fields)
-        (self.unchanged_counted if answer is self.unchanged else self.counted).inc()
-        return answer
-
-    def response(self, method: bytes, fields: Fields) -> bytes:
-        """All that is sent to a reader who asks with these header fields."""
+    def for_request(self, method: bytes, fields: Fields) -> bytes:
+        """The bytes for a request with these header fields."""
         tags, since = fields.get(b"if-none-match"), fields.get(b"if-modified-since")
         is_conditional = tags is not None or since is not None
-        if is_conditional and self._status[0] == HTTPStatus.OK and self._is_at(tags, since):
-            return self.unchanged
+        if is_conditional and self._status[0] == HTTPStatus.OK and self._matches(tags, since):
+            return self.not_modified
         return self.full if method == b"GET" else self.head
 
-    def _is_at(self, tags: bytes | None, since: bytes | None) -> bool:
+    def _matches(self, tags: bytes | None, since: bytes | None) -> bool:
         return has_it(
             tags.decode("latin-1") if tags is not None else None,
             since.decode("latin-1") if since is not None else None,
@@ -107,23 +95,24 @@ class CachedResponse:
         )
 
     def dated(self, date: bytes | None) -> "CachedResponse":
-        """The same, told at `date`."""
+        """The same with another `Date`."""
         if date is None or (b"date", date) in self._fields:
             return self
         fields = [(b"date", date) if name == b"date" else (name, v) for name, v in self._fields]
         return CachedResponse(self._status, fields, self.body)
 
-    def marked_old(self, as_of: datetime) -> "CachedResponse":
-        """The same page with a visible note of its age; itself where there is no place for one."""
+    def marked_old(self, as_of: datetime, mark_old: MarkOld) -> "CachedResponse":
+        """The same page with a visible note of its age; itself if it has no place for one."""
         values = dict(self._fields)
         coding = values.get(b"content-encoding", b"identity")
         if not values.get(b"content-type", b"").startswith(b"text/html") or coding not in _CODINGS:
             return self
         decode, encode = _CODINGS[coding]
         plain = decode(self.body)
-        if AS_OF not in plain:
+        marked = mark_old(plain, as_of)
+        if marked == plain:
             return self
-        body = encode(plain.replace(AS_OF, note(as_of), 1))
+        body = encode(marked)
         values[b"content-length"] = b"%d" % len(body)
         values[b"etag"] = f'{self.etag[:-1]}-{as_of:%Y%m%d%H%M}"'.encode("latin-1")
         values.pop(b"last-modified", None)
@@ -137,66 +126,72 @@ _CODINGS: dict[bytes, tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]]
 }
 
 
-def is_cacheable(reply: Response) -> bool:
-    """Whether the web process says that everybody may be given this answer."""
-    values = dict(reply.fields)
+def is_cacheable(response: Response) -> bool:
+    """Whether the web process says that everybody may be given this response."""
+    values = dict(response.fields)
     words = {word.strip() for word in values.get(b"cache-control", b"").lower().split(b",")}
     vary = {word.strip() for word in values.get(b"vary", b"").lower().split(b",")}
     return (
-        reply.status in STORED_STATUS
+        response.status in STORED_STATUS
         and b"public" in words
         and b"no-store" not in words
         and b"etag" in values
         and b"set-cookie" not in values
         and vary <= VARIES
-        and reply.length is not None
-        and reply.length <= MAX_BODY_BYTES
+        and response.length is not None
+        and response.length <= MAX_BODY_BYTES
     )
 
 
 class _Entry:
     __slots__ = (
-        "asked_at",
         "checking",
         "due_at",
         "fresh",
         "host",
-        "shown",
+        "requested_at",
+        "served",
         "used_at",
         "valid_until",
         "verified_at",
     )
 
-    def __init__(self, kept: CachedResponse, host: bytes, now: float, lifetimes: Lifetimes) -> None:
-        self.fresh = kept
-        self.shown = kept
-        """What readers get: `fresh`, or the same with a note of its age."""
+    def __init__(
+        self, fresh: CachedResponse, host: bytes, now: float, at: datetime, lifetimes: Lifetimes
+    ) -> None:
+        self.fresh = fresh
+        self.served = fresh
+        """What clients get: `fresh`, or the same with a note of its age."""
         self.host = host
         self.used_at = now
-        self.asked_at = now
-        """When the question was sent whose answer showed last that `fresh` is right."""
-        self.verified_at = clock.now()
+        self.requested_at = now
+        """When the request was sent whose response last showed that `fresh` is current."""
+        self.verified_at = at
+        """The same as a time of day."""
         self.checking: asyncio.Task[None] | None = None
         self.due_at = now + lifetimes.check_after_s
         self.valid_until = now + lifetimes.valid_s
 
 
 class Cache:
-    """The answers this process has. `now` is always the event loop's time, in seconds."""
+    """The responses this process has. `now` is always the event loop's time, in seconds."""
 
-    def __init__(self, ask: Ask, tell: Tell, lifetimes: Lifetimes) -> None:
-        self._lifetimes = lifetimes
+    def __init__(self, config: ProxyConfig, ask: Ask, note_upstream: NoteUpstream) -> None:
+        self._lifetimes = config.lifetimes
+        self._counters: Counters = config.counters
+        self._now = config.now
+        self._mark_old = config.mark_old
         self._ask = ask
-        self._tell = tell
+        self._note_upstream = note_upstream
         self._entries: dict[Key, _Entry] = {}
-        self._asked: dict[Key, asyncio.Future[None]] = {}
+        self._fetches: dict[Key, asyncio.Future[None]] = {}
         self._size = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, key: Key, now: float) -> CachedResponse | None:
-        """What may be given at once; None where there is nothing or it must be checked first."""
+        """What may be served at once; None if there is nothing or it must be checked first."""
         entry = self._entries.get(key)
         if entry is None or now >= entry.valid_until:
             return None
@@ -204,61 +199,72 @@ class Cache:
         if now >= entry.due_at:
             self._start_check(key, entry)
             entry.valid_until = now + self._lifetimes.check_grace_s
-        return entry.shown
+        return entry.served
+
+    def respond(self, cached: CachedResponse, method: bytes, fields: Fields) -> bytes:
+        """The bytes for a request with these header fields, counted as served from the cache."""
+        data = cached.for_request(method, fields)
+        if cached.is_old:
+            self._counters.stale.inc()
+        elif data is cached.not_modified:
+            self._counters.not_modified.inc()
+        else:
+            self._counters.hit.inc()
+        return data
 
     async def checked(self, key: Key, now: float) -> CachedResponse | None:
-        """The stored answer after a check, or without one where none can be had."""
+        """The cached response after a check, or without one where none can be had."""
         entry = self._entries.get(key)
         if entry is None:
             return None
         entry.used_at = now
         await asyncio.shield(entry.checking or self._start_check(key, entry))
-        # What went away meanwhile is not given once more.
-        return entry.shown if self._entries.get(key) is entry else None
+        # What was dropped meanwhile is not served once more.
+        return entry.served if self._entries.get(key) is entry else None
 
     @contextmanager
     def fetching(self, key: Key) -> Iterator[None]:
-        """While the web process is asked for it by one reader, others may wait for the end."""
-        asked = self._asked.setdefault(key, asyncio.get_running_loop().create_future())
+        """While one request fetches it from the web process, others may wait for the end."""
+        fetch = self._fetches.setdefault(key, asyncio.get_running_loop().create_future())
         try:
             yield
         finally:
-            # The first of several who ask has it out; who came later may have begun another.
-            if not asked.done():
-                del self._asked[key]
-                asked.set_result(None)
+            # The first of several to end removes it; later ones may have begun another.
+            if not fetch.done():
+                del self._fetches[key]
+                fetch.set_result(None)
 
     async def wait_for_other(self, key: Key) -> CachedResponse | None:
-        """What the question of another reader has brought; None where nobody asks, or nothing."""
-        if (asked := self._asked.get(key)) is None:
+        """What another request has fetched; None if there is no other, or it brought nothing."""
+        if (fetch := self._fetches.get(key)) is None:
             return None
-        await asyncio.shield(asked)
+        await asyncio.shield(fetch)
         now = asyncio.get_running_loop().time()
         return self.get(key, now) or await self.checked(key, now)
 
-    def keep(
-        self, key: Key, host: bytes, reply: Response, body: bytes, now: float
+    def store(
+        self, key: Key, host: bytes, response: Response, body: bytes, now: float
     ) -> CachedResponse:
-        """Store the answer that was asked for at `now`."""
-        kept = _response_of(reply, body)
+        """Store the response to a request that was sent at `now`."""
+        cached = _cached(response, body)
         self._drop(key)
-        self._entries[key] = _Entry(kept, host, now, self._lifetimes)
-        self._size += len(kept.full)
+        self._entries[key] = _Entry(cached, host, now, self._now(), self._lifetimes)
+        self._size += len(cached.full)
         while len(self._entries) > MAX_ENTRIES or self._size > MAX_BYTES:
-            self._drop(min(self._entries, key=lambda one: self._entries[one].used_at))
-        return kept
+            self._drop(min(self._entries, key=lambda other: self._entries[other].used_at))
+        return cached
 
     def evict_idle(self, now: float) -> None:
-        """Nobody watches over what nobody reads: it may hold words that were withdrawn."""
+        """Drop what is not read and so not checked: it may hold words that were withdrawn."""
         for key, entry in list(self._entries.items()):
             if now - entry.used_at > self._lifetimes.in_use_s:
                 self._drop(key)
 
     def served_age(self, now: float) -> float:
-        """How long ago the oldest answer that was given lately had been right, in seconds."""
+        """Age of the oldest response served lately, since it was last current, in seconds."""
         since = now - self._lifetimes.served_age_window_s
         entries = list(self._entries.values())
-        ages = (entry.used_at - entry.asked_at for entry in entries if entry.used_at > since)
+        ages = (entry.used_at - entry.requested_at for entry in entries if entry.used_at > since)
         return max(ages, default=0.0)
 
     def _drop(self, key: Key) -> None:
@@ -273,55 +279,54 @@ class Cache:
 
     async def _check(self, key: Key, entry: _Entry) -> None:
         loop = asyncio.get_running_loop()
-        asked_at, verified_at = loop.time(), clock.now()
+        requested_at, at = loop.time(), self._now()
         try:
             async with (
                 asyncio.timeout(self._lifetimes.check_timeout_s),
-                self._ask(_revalidation(key, entry)) as reply,
+                self._ask(_revalidation(key, entry)) as response,
             ):
-                body = await reply.read()
-        except Exception as error:  # Whatever it is, readers keep what there is.
+                body = await response.read()
+        except Exception as error:  # Whatever it is, clients keep what there is.
             self._failed(entry, loop.time(), error)
         else:
-            if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                self._failed(entry, loop.time(), UpstreamError(f"status {reply.status}"))
+            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._failed(entry, loop.time(), UpstreamError(f"status {response.status}"))
                 return
-            self._tell(None)
+            self._note_upstream(None)
             if self._entries.get(key) is not entry:
                 return
-            if reply.status == HTTPStatus.NOT_MODIFIED:
-                self._replace(entry, entry.fresh.dated(reply.field(b"date")))
-            elif is_cacheable(reply):
-                self._replace(entry, _response_of(reply, body))
+            if response.status == HTTPStatus.NOT_MODIFIED:
+                self._replace(entry, entry.fresh.dated(response.field(b"date")))
+            elif is_cacheable(response):
+                self._replace(entry, _cached(response, body))
             else:
                 self._drop(key)
-            entry.verified_at, entry.asked_at = verified_at, asked_at
-            entry.due_at = asked_at + self._lifetimes.check_after_s
-            entry.valid_until = asked_at + self._lifetimes.valid_s
+            entry.verified_at, entry.requested_at = at, requested_at
+            entry.due_at = requested_at + self._lifetimes.check_after_s
+            entry.valid_until = requested_at + self._lifetimes.valid_s
         finally:
             entry.checking = None
 
-    def _replace(self, entry: _Entry, kept: CachedResponse) -> None:
-        self._size += len(kept.full) - len(entry.fresh.full)
-        entry.fresh = entry.shown = kept
+    def _replace(self, entry: _Entry, cached: CachedResponse) -> None:
+        self._size += len(cached.full) - len(entry.fresh.full)
+        entry.fresh = entry.served = cached
 
     def _failed(self, entry: _Entry, now: float, error: Exception) -> None:
-        self._tell(error)
+        self._note_upstream(error)
         entry.due_at = now + self._lifetimes.retry_after_s
-        # Longer than the next check takes: nobody waits for each in turn.
+        # Longer than the next check takes: no client waits for each in turn.
         entry.valid_until = entry.due_at + 2 * self._lifetimes.check_timeout_s
-        age = clock.now() - entry.verified_at
-        is_old = age.total_seconds() > self._lifetimes.old_after_s
-        if is_old and entry.shown is entry.fresh:
-            entry.shown = entry.fresh.marked_old(entry.verified_at)
+        age = self._now() - entry.verified_at
+        if age.total_seconds() > self._lifetimes.old_after_s and entry.served is entry.fresh:
+            entry.served = entry.fresh.marked_old(entry.verified_at, self._mark_old)
 
 
-def _response_of(reply: Response, body: bytes) -> CachedResponse:
-    return CachedResponse((reply.status, reply.reason), reply.fields, body)
+def _cached(response: Response, body: bytes) -> CachedResponse:
+    return CachedResponse((response.status, response.reason), response.fields, body)
 
 
 def _revalidation(key: Key, entry: _Entry) -> bytes:
-    """Ask whether `entry` is still right."""
+    """The request that asks whether `entry` is still current."""
     target, _, is_document = key
     lines = [
         b"GET %s HTTP/1.1" % target,

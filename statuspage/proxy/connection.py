@@ -15,9 +15,8 @@ from httptools import (
 from structlog.contextvars import bind_contextvars
 
 from statuspage.observability.logging import LogThrottle
-from statuspage.observability.metrics import PAGE_REQUESTS, PASSED_ON
 from statuspage.proxy import limits
-from statuspage.proxy.cache import is_cacheable
+from statuspage.proxy.cache import CachedResponse, is_cacheable
 from statuspage.proxy.http import Fields, Key, Request, head_of, refusal, unavailable, with_close
 from statuspage.proxy.state import ProxyState
 from statuspage.proxy.upstream import Response, UpstreamError
@@ -30,16 +29,9 @@ BUFFERED_RESPONSE_BYTES = 1024 * 1024
 
 BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
-MADE, ERROR = (PAGE_REQUESTS.labels(result) for result in ("made", "error"))
-ANSWERED, FAILED, REFUSED = (
-    PASSED_ON.labels(result) for result in ("answered", "failed", "refused")
-)
-
-UNAVAILABLE = "Our server is not responding right now."
-
 
 class Connection(asyncio.Protocol):
-    """Answers requests in their order; at most one of them is with the web process."""
+    """Responds to requests in their order; at most one of them is with the web process."""
 
     def __init__(self, proxy: ProxyState) -> None:
         self._proxy = proxy
@@ -51,7 +43,7 @@ class Connection(asyncio.Protocol):
         self._deadline = self._now + limits.HEADER_TIMEOUT_S
         self._stuck_at = 0.0
         self._waiting: deque[Request | bytes] = deque()
-        """Requests whose turn comes; bytes are last words, after which the connection ends."""
+        """Requests whose turn comes; bytes are a refusal, after which the connection ends."""
         self._task: asyncio.Task[None] | None = None
         self._can_write = asyncio.Event()
         self._can_write.set()
@@ -61,12 +53,14 @@ class Connection(asyncio.Protocol):
         """The response under way is partly sent."""
         self._is_in_message = self._is_in_head = self._may_be_long = False
         self._completed: list[Request] = []
-        """By the bytes that came last."""
+        """Requests that the bytes which came last completed."""
         self.network = ""
+        self._unsent_bytes = 0
+        """Of responses, when the client last stopped or went on reading, or at the last sweep."""
         self.held_bytes = 0
         self.progress = 0
         self._current: Request | None = None
-        """The one that the web process is asked for."""
+        """The one that is with the web process."""
         self._message_bytes = 0
         """Of the request that is coming in, with its framing."""
         self._reset()
@@ -100,7 +94,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_ending:
-            return  # What comes after the last words is not read.
+            return  # What comes after a refusal is not read.
         self._now = self._loop.time()
         is_between = not self._is_in_message and not self._is_busy
         if is_between and self._repeats_cached_request(data):
@@ -111,7 +105,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
-            self._end()  # We speak nothing else; the request itself is answered.
+            self._end()  # We speak nothing else; the request itself gets its response.
         except HttpParserCallbackError:
             log.exception("proxy.parser_failed")  # A mistake of ours.
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -128,14 +122,14 @@ class Connection(asyncio.Protocol):
             self._proxy.parsed.remember(data, self._completed[0])
 
     def _repeats_cached_request(self, data: bytes) -> bool:
-        """Whether the same bytes came before, and the cache has answered them."""
-        known = self._proxy.parsed.get(data)
-        if known is None or self._proxy.is_stopping or not self._can_write.is_set():
+        """Whether the same bytes came before, and the cache has the response: it is sent."""
+        request = self._proxy.parsed.get(data)
+        if request is None or self._proxy.is_stopping or not self._can_write.is_set():
             return False
-        cached = self._proxy.cache.get(known.key, self._now)
+        cached = self._proxy.cache.get(request.key, self._now)
         if cached is None:
             return False
-        self._transport.write(cached.respond(known.method, known.fields))
+        self._transport.write(self._proxy.cache.respond(cached, request.method, request.fields))
         self._deadline = self._now + limits.IDLE_TIMEOUT_S
         self.progress += 1
         return True
@@ -152,10 +146,19 @@ class Connection(asyncio.Protocol):
         held += sum(item.size for item in self._waiting if isinstance(item, Request))
         if self._current is not None:
             held += self._current.size
+        held += self._unsent_bytes
         if held != self.held_bytes:
             self._proxy.limits.hold(self, held - self.held_bytes)
             if held and not self._proxy.limits.make_room(self):
-                self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+                if self._unsent_bytes:
+                    self.evict()
+                else:
+                    self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def _count_unsent_bytes(self) -> None:
+        """Count what the client has not read. At once it would count what is just being sent."""
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._count_held_bytes()
 
     # What the limits ask.
 
@@ -169,16 +172,16 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_unread(self) -> bool:
-        return not self._can_write.is_set()
+        return self._unsent_bytes > 0
 
     def evict(self) -> None:
-        """End an unfinished request or an idle connection, to make room."""
+        """End an unfinished request, an unread response or an idle connection, to make room."""
         self._is_ending = True
-        REFUSED.inc(self._is_in_message)
+        self._proxy.counters.refused.inc(self._is_in_message)
         self._transport.abort()
 
     def eof_received(self) -> bool:
-        """The reader says nothing more, but may still listen."""
+        """The client sends nothing more, but may still read."""
         self._is_ending = True
         return self._is_busy
 
@@ -186,9 +189,11 @@ class Connection(asyncio.Protocol):
         self._can_write.clear()
         self._transport.pause_reading()
         self._stuck_at = self._loop.time() + limits.WRITE_TIMEOUT_S
+        self._count_unsent_bytes()
 
     def resume_writing(self) -> None:
         self._can_write.set()
+        self._count_unsent_bytes()
         if self._task is None:
             self._process_queue()
 
@@ -295,13 +300,13 @@ class Connection(asyncio.Protocol):
         if self._is_busy or not self._can_write.is_set():
             self._wait(request)
         else:
-            self._answer(request)
+            self._respond(request)
 
     def _message_size(self) -> int:
         head = sum(len(name) + len(value) for name, value in self._header_lines)
         return len(self._target) + head + self._body_bytes
 
-    # Answers, one after the other.
+    # Responses, one after the other.
 
     @property
     def _is_busy(self) -> bool:
@@ -314,34 +319,37 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _process_queue(self) -> None:
-        """Answer what waits, as far as the reader takes it."""
+        """Respond to what waits, as far as the client takes it."""
         self._now = self._loop.time()
         while self._waiting and self._task is None and self._can_write.is_set():
             item = self._waiting.popleft()
             if isinstance(item, Request):
-                self._answer(item)
+                self._respond(item)
             else:
                 self._write_and_linger(item)
         if not self._is_busy and not self._transport.is_closing():
             self._transport.resume_reading()
         self._count_held_bytes()
 
-    def _answer(self, request: Request) -> None:
+    def _respond(self, request: Request) -> None:
         key = request.key
-        kept = self._proxy.cache.get(key, self._now) if key is not None else None
-        if kept is None:
+        cached = self._proxy.cache.get(key, self._now) if key is not None else None
+        if cached is None:
             self._current = request
             self._task = self._loop.create_task(self._fetch(request, key))
         else:
-            self._give(request, kept.respond(request.method, request.fields))
-            self._answered(request)
+            self._send_cached(request, cached)
+            self._responded(request)
 
-    def _give(self, request: Request, answer: bytes) -> None:
+    def _send_cached(self, request: Request, cached: CachedResponse) -> None:
+        self._send(request, self._proxy.cache.respond(cached, request.method, request.fields))
+
+    def _send(self, request: Request, response: bytes) -> None:
         if self._proxy.is_stopping:
             request.is_last = True
-        self._transport.write(with_close(answer) if request.is_last else answer)
+        self._transport.write(with_close(response) if request.is_last else response)
 
-    def _answered(self, request: Request) -> None:
+    def _responded(self, request: Request) -> None:
         self._deadline = self._now + (
             limits.HEADER_TIMEOUT_S if self._is_in_message else limits.IDLE_TIMEOUT_S
         )
@@ -349,28 +357,28 @@ class Connection(asyncio.Protocol):
             self._end()
 
     def _end(self) -> None:
-        """Hang up once what is under way is answered."""
+        """Close once what is under way has its response."""
         self._is_ending = True
         if not self._is_busy:
             self._transport.close()
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """After what is under way, say `status` and end the connection."""
+        """After what is under way, send `status` and end the connection."""
         if self._is_ending:
             return
         self._is_ending = True
         self._is_in_message = self._is_in_head = False
         self._reset()
-        REFUSED.inc()
-        self._wait(refusal(status, self._proxy.policy))
+        self._proxy.counters.refused.inc()
+        self._wait(refusal(status, self._proxy.config.policy))
         if self._task is None:
             self._process_queue()
         else:
             self._count_held_bytes()
 
-    def _write_and_linger(self, words: bytes) -> None:
-        """Send `words`, then read on for a moment: to hang up at once could destroy them."""
-        self._transport.write(words)
+    def _write_and_linger(self, response: bytes) -> None:
+        """Send `response`, then read on for a moment: closing at once could destroy it."""
+        self._transport.write(response)
         self._deadline = self._loop.time() + limits.LINGER_S
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -378,13 +386,13 @@ class Connection(asyncio.Protocol):
     # What must be waited for.
 
     async def _fetch(self, request: Request, key: Key | None) -> None:
-        """Answer from the store after a check, else from the web process."""
+        """Respond from the cache after a check, else from the web process."""
         proxy = self._proxy
         self._has_begun = False
         try:
-            kept = await proxy.cache.checked(key, self._now) if key is not None else None
-            if kept is not None:
-                self._give(request, kept.respond(request.method, request.fields))
+            cached = await proxy.cache.checked(key, self._now) if key is not None else None
+            if cached is not None:
+                self._send_cached(request, cached)
             else:
                 await self._forward(request, key)
         except Exception as error:
@@ -400,11 +408,12 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
                 return
             request.is_last |= proxy.is_stopping
-            (FAILED if request.is_personal else ERROR).inc()
-            self._transport.write(unavailable(UNAVAILABLE, request, proxy.policy))
+            (proxy.counters.failed if request.is_personal else proxy.counters.error).inc()
+            page = proxy.config.error_page(request.id)
+            self._transport.write(unavailable(page, request, proxy.config.policy))
         self._task = self._current = None
         self._now = self._loop.time()
-        self._answered(request)
+        self._responded(request)
         self._process_queue()
 
     async def _forward(self, request: Request, key: Key | None) -> None:
@@ -415,10 +424,10 @@ class Connection(asyncio.Protocol):
             if key is None or request.is_personal:
                 await self._forward_in_turn(request, key, limit)
                 return
-            # A crowd that comes for one page must not become a line before everybody else.
-            kept = await proxy.cache.wait_for_other(key) if proxy.has_queue else None
-            if kept is not None:
-                self._give(request, kept.respond(request.method, request.fields))
+            # A crowd that comes for one page must not queue before everybody else.
+            cached = await proxy.cache.wait_for_other(key) if proxy.has_queue else None
+            if cached is not None:
+                self._send_cached(request, cached)
                 return
             with proxy.cache.fetching(key):
                 await self._forward_in_turn(request, key, limit)
@@ -427,37 +436,37 @@ class Connection(asyncio.Protocol):
         self, request: Request, key: Key | None, limit: asyncio.Timeout
     ) -> None:
         proxy = self._proxy
-        question = request.passed_on(self._address, key)
+        head = request.passed_on(self._address, key)
         async with proxy.slot(request):
-            asked_at = self._loop.time()
-            async with proxy.upstream.ask(question, request.body) as reply:
-                if key is not None and is_cacheable(reply):
-                    body = await reply.read()
+            requested_at = self._loop.time()
+            async with proxy.upstream.ask(head, request.body) as response:
+                if key is not None and is_cacheable(response):
+                    body = await response.read()
                     host = request.fields.get(b"host", b"")
-                    kept = proxy.cache.keep(key, host, reply, body, asked_at)
-                    MADE.inc()
-                    self._give(request, kept.response(request.method, request.fields))
+                    cached = proxy.cache.store(key, host, response, body, requested_at)
+                    proxy.counters.made.inc()
+                    self._send(request, cached.for_request(request.method, request.fields))
                 else:
-                    ANSWERED.inc()
-                    await self._relay(request, reply, limit)
+                    proxy.counters.answered.inc()
+                    await self._relay(request, response, limit)
 
-    async def _relay(self, request: Request, reply: Response, limit: asyncio.Timeout) -> None:
-        is_bodiless = request.method == b"HEAD" or reply.status in BODILESS
-        is_chunked = reply.length is None and not is_bodiless and not request.is_http_1_0
+    async def _relay(self, request: Request, response: Response, limit: asyncio.Timeout) -> None:
+        is_bodiless = request.method == b"HEAD" or response.status in BODILESS
+        is_chunked = response.length is None and not is_bodiless and not request.is_http_1_0
         request.is_last |= self._proxy.is_stopping
-        fields = list(reply.fields)
+        fields = list(response.fields)
         if is_chunked:
             fields.append((b"transfer-encoding", b"chunked"))
         if request.is_last:
             fields.append((b"connection", b"close"))
-        collected = [head_of(reply.status, reply.reason, fields)]
+        collected = [head_of(response.status, response.reason, fields)]
         size = 0
         if not is_bodiless:
-            async for piece in reply.pieces():
+            async for piece in response.pieces():
                 size += len(piece)
                 collected.append(b"%x\r\n%s\r\n" % (len(piece), piece) if is_chunked else piece)
                 if size > BUFFERED_RESPONSE_BYTES:
-                    limit.reschedule(None)  # From here on the reader's pace counts.
+                    limit.reschedule(None)  # From here on the client's pace counts.
                     self._has_begun = True
                     self._transport.writelines(collected)
                     collected = []
@@ -469,7 +478,8 @@ class Connection(asyncio.Protocol):
     # What the server asks of each connection.
 
     def check_timeouts(self, now: float, *, is_crowded: bool) -> None:
-        """End what has taken too long."""
+        """End what has taken too long, and count what the client has not read."""
+        self._count_unsent_bytes()
         if not self._can_write.is_set():
             if now > self._stuck_at:
                 self._transport.abort()
@@ -494,5 +504,5 @@ class Connection(asyncio.Protocol):
         )
 
     def leave(self) -> None:
-        """The proxy stops: end when what is under way is answered."""
+        """The proxy stops: end when what is under way has its response."""
         self._end()

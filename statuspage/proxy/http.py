@@ -5,16 +5,16 @@ from typing import TypeAlias
 
 from statuspage.observability.request_ids import HEADER, taken
 from statuspage.serving.conditional import acceptable, canonical
-from statuspage.serving.error_page import BARE_HEADERS, ERROR_PAGE_HEADERS, error_page
+from statuspage.serving.error_page import BARE_HEADERS, ERROR_PAGE_HEADERS
 
 Fields: TypeAlias = dict[bytes, bytes]
 """Header fields by lower-case name; a name that came several times is joined."""
 
 Policy: TypeAlias = tuple[tuple[bytes, bytes], ...]
-"""What our own answers say of HTTPS: a field, or none."""
+"""What our own responses say about HTTPS: a field, or none."""
 
 Key: TypeAlias = tuple[bytes, tuple[str, ...], bool]
-"""Canonical address, encodings the reader accepts (best first), whether a browser opens it."""
+"""Canonical address, encodings the client accepts (best first), whether a browser opens it."""
 
 HOP_BY_HOP = frozenset(
     {
@@ -49,10 +49,10 @@ class Request:
         self.fields = fields
         self.body = body
         self.size = size
-        """Bytes that it holds until it is answered."""
+        """Bytes that it holds until its response."""
         self.is_http_1_0 = False
         self.is_last = False
-        """The connection ends after its answer."""
+        """The connection ends after its response."""
         self._id = ""
 
     @property
@@ -83,11 +83,11 @@ class Request:
         codings = acceptable(accepted.decode("latin-1")) if accepted else ()
         return target, codings, fields.get(b"sec-fetch-dest") == b"document"
 
-    def passed_on(self, reader: bytes, key: Key | None) -> bytes:
+    def passed_on(self, client: bytes, key: Key | None) -> bytes:
         """The request to the web process, with where it came from added.
 
-        `reader` is the address at the other end of the connection. With a `key` it asks
-        for the whole answer as it would be stored, whatever this reader has already.
+        `client` is the address at the other end of the connection. With a `key` it asks for the
+        whole response as it would be stored, whatever this client has already.
         """
         fields = self.fields
         own = set(_NOT_PASSED_ON)
@@ -99,7 +99,7 @@ class Request:
             own |= _OF_THE_CACHE
         host = fields.get(b"host", b"")
         added = {
-            b"x-forwarded-for": reader,
+            b"x-forwarded-for": client,
             b"x-forwarded-proto": b"http",
             b"x-forwarded-host": host,
         }
@@ -137,9 +137,9 @@ def head_of(status: int, reason: str, fields: list[tuple[bytes, bytes]]) -> byte
     return b"\r\n".join([*lines, b"", b""])
 
 
-def with_close(answer: bytes) -> bytes:
-    """The same answer, saying that the connection ends."""
-    status, _, rest = answer.partition(b"\r\n")
+def with_close(response: bytes) -> bytes:
+    """The same response, saying that the connection ends."""
+    status, _, rest = response.partition(b"\r\n")
     return b"%s\r\nconnection: close\r\n%s" % (status, rest)
 
 
@@ -157,9 +157,9 @@ def refusal(status: HTTPStatus, policy: Policy = ()) -> bytes:
     return head_of(status, status.phrase, fields) + body
 
 
-def unavailable(reason: str, request: Request, policy: Policy = ()) -> bytes:
-    """503 in calm words; `reason` is a sentence of ours."""
-    body = error_page(reason, request.id).encode()
+def unavailable(page: str, request: Request, policy: Policy = ()) -> bytes:
+    """503 with `page`, in HTML."""
+    body = page.encode()
     fields = [(name.lower().encode(), value.encode()) for name, value in ERROR_PAGE_HEADERS]
     fields.append((b"content-length", b"%d" % len(body)))
     if request.is_last:

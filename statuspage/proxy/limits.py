@@ -1,9 +1,9 @@
 """What a client may make this process hold, and for how long; how long responses are cached.
 
-Every byte of a request that is not answered yet is counted: heads, bodies, chunk framing and
-requests sent ahead, for each connection, for each network and in all. Where a limit is
-reached, the oldest unfinished request ends and the newcomer is served; where there is none,
-a connection whose response nobody reads.
+Every byte of a request without a response yet is counted (heads, bodies, chunk framing, requests
+sent ahead), and every byte of a response that the client has not read: for each connection, for
+each network and in all. Where a limit is reached, the oldest unfinished request or unread
+response ends and the newcomer is served.
 """
 
 from collections import Counter
@@ -99,7 +99,7 @@ class Client(Protocol):
 
     @property
     def is_unread(self) -> bool:
-        """The client takes nothing of the response that waits for it."""
+        """Part of a response waits for the client to read on."""
 
     def evict(self) -> None: ...
 
@@ -161,34 +161,34 @@ class Limits:
     def make_room(self, client: Client) -> bool:
         """Bring the bytes held within the limits; False where `client` itself must end."""
         while self._held_by_network[client.network] > self.max_held_bytes // self.network_share:
-            if not self._end_oldest(client.network, client, unfinished=True):
+            if not self._end_oldest(client.network, client, holds_bytes=True):
                 return False
         while self.held_bytes > self.max_held_bytes:
-            if not self._end_oldest_of_any(client, unfinished=True):
+            if not self._end_oldest_of_any(client, holds_bytes=True):
                 return False
         return True
 
-    def _end_oldest_of_any(self, newcomer: Client, *, unfinished: bool = False) -> bool:
+    def _end_oldest_of_any(self, newcomer: Client, *, holds_bytes: bool = False) -> bool:
         for network in list(islice(self._queues, MAX_EVICTION_TRIES)):
             # To the end of the line, so that each network is asked in turn.
             self._queues[network] = self._queues.pop(network)
-            if self._end_oldest(network, newcomer, unfinished=unfinished):
+            if self._end_oldest(network, newcomer, holds_bytes=holds_bytes):
                 return True
         return False
 
-    def _end_oldest(self, network: str, newcomer: Client, *, unfinished: bool = False) -> bool:
+    def _end_oldest(self, network: str, newcomer: Client, *, holds_bytes: bool = False) -> bool:
         queue = self._queues.get(network, {})
         oldest = list(islice(queue, MAX_EVICTION_TRIES))
         candidates = [
             client
             for client in oldest
             if client is not newcomer
-            and (client.is_unfinished if unfinished else client.is_reclaimable)
+            and (client.is_unfinished or client.is_unread if holds_bytes else client.is_reclaimable)
         ]
         # One without a complete request since it was queued, if there is one.
         stalled = (client for client in candidates if queue[client] == client.progress)
         victim = next(stalled, candidates[0] if candidates else None)
-        if victim is None and not unfinished:
+        if victim is None and not holds_bytes:
             unread = (client for client in oldest if client is not newcomer and client.is_unread)
             victim = next(unread, None)
         for client in oldest:

@@ -1,8 +1,8 @@
-"""Requests by their bytes: who asks again and again, asks in the same words.
+"""Parsed requests by their bytes, since most clients repeat the same request.
 
-Monitors, feed readers, widgets and open tabs send one head over and over on a connection
-that they keep. To parse it takes longer than to answer it, and the same bytes between
-two messages always mean the same (RFC 9112 §2: a message depends on nothing before it).
+Monitors, feed readers, widgets and open tabs send one head over and over on a connection that
+they keep. Parsing it takes longer than responding, and the same bytes between two messages
+always mean the same (RFC 9112 §2: a message depends on nothing before it).
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ MAX_HEAD_BYTES = 1024
 
 
 class ParsedRequest(NamedTuple):
-    """What a request was understood as."""
+    """How a request was parsed."""
 
     method: bytes
     fields: Fields
@@ -23,14 +23,14 @@ class ParsedRequest(NamedTuple):
 
 
 class RequestCache:
-    """The latest requests whose answers everybody may be given, by all of their bytes."""
+    """The latest requests whose responses everybody may be given, by all of their bytes."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, ParsedRequest] = {}
-        self.get = self._known.get
+        self._requests: dict[bytes, ParsedRequest] = {}
+        self.get = self._requests.get
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._requests)
 
     def remember(self, data: bytes, request: Request) -> None:
         """`data` is `request`, all of it and nothing else, on a connection that goes on."""
@@ -38,7 +38,7 @@ class RequestCache:
         if key is None or len(data) > MAX_HEAD_BYTES or request.is_personal:
             return
         if b"expect" in request.fields:
-            return  # It has two answers.
-        if len(self._known) >= MAX_ENTRIES:
-            self._known.clear()
-        self._known[data] = ParsedRequest(request.method, request.fields, key)
+            return  # It has two responses.
+        if len(self._requests) >= MAX_ENTRIES:
+            self._requests.clear()
+        self._requests[data] = ParsedRequest(request.method, request.fields, key)

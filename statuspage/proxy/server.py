@@ -22,7 +22,7 @@ class Proxy(ProxyState):
     _sweeping: asyncio.Task[None]
 
     async def serve(self, host: str, port: int) -> None:
-        """Listen once the web process does; return after SIGTERM or SIGINT, all answered."""
+        """Listen once the web process does; end after SIGTERM or SIGINT and the last response."""
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,14 +5,13 @@ import resource
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from pathlib import Path
 
 import structlog
 
-from statuspage.observability import metrics
 from statuspage.proxy.cache import Cache
-from statuspage.proxy.http import Policy, Request
-from statuspage.proxy.limits import Lifetimes, Limits
+from statuspage.proxy.config import ProxyConfig
+from statuspage.proxy.http import Request
+from statuspage.proxy.limits import Limits
 from statuspage.proxy.request_cache import RequestCache
 from statuspage.proxy.upstream import Upstream, UpstreamError
 
@@ -30,32 +29,24 @@ class ProxyState:
     page which is not cached yet does not wait for them.
     """
 
-    def __init__(
-        self,
-        web_socket: Path,
-        *,
-        threads: int,
-        lifetimes: Lifetimes,
-        is_https: bool = False,
-        by_network: bool = True,
-    ) -> None:
-        policy = (b"strict-transport-security", b"max-age=31536000")
-        self.policy: Policy = (policy,) if is_https else ()
-        self.upstream = Upstream(web_socket)
-        self.cache = Cache(self.upstream.ask, self.note_upstream, lifetimes)
+    def __init__(self, config: ProxyConfig) -> None:
+        self.config = config
+        self.counters = config.counters
+        self.upstream = Upstream(config.web_socket)
+        self.cache = Cache(config, self.upstream.ask, self.note_upstream)
         self.parsed = RequestCache()
-        metrics.SERVED_AGE_SECONDS.set_function(self._served_age)
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The rest is for connections to the web process and for ourselves.
-        self.limits = Limits(max(files - files // 8 - 32, 16), by_network=by_network)
+        self.limits = Limits(max(files - files // 8 - 32, 16), by_network=config.by_network)
         self.is_stopping = False
-        self._slots = asyncio.Semaphore(threads - 1)
-        self._staff_slots = asyncio.Semaphore(threads // 2)
+        self._slots = asyncio.Semaphore(config.threads - 1)
+        self._staff_slots = asyncio.Semaphore(config.threads // 2)
         self._queued = 0
         self._is_failing = False
 
-    def _served_age(self) -> float:
-        # uvloop's clock, readable from any thread.
+    def served_age(self) -> float:
+        """Age of the oldest response served lately, in seconds; callable from any thread."""
+        # uvloop's clock is the monotonic one.
         return self.cache.served_age(time.monotonic())
 
     @property

@@ -41,17 +41,17 @@ class Response:
 
     @property
     def length(self) -> int | None:
-        """Bytes of the body, where the head tells."""
+        """Bytes of the body, if the head says so."""
         value = self.field(b"content-length")
         return int(value) if value is not None else None
 
     async def read_head(self) -> None:
         while not self._has_head:
             if not await self._feed():
-                raise UpstreamError("closed without an answer")
+                raise UpstreamError("closed without a response")
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises `BackError` when it ends too early."""
+        """The body as it comes. Raises `UpstreamError` if it ends too early."""
         while True:
             pieces, self._pieces = self._pieces, []
             for piece in pieces:
@@ -59,7 +59,7 @@ class Response:
             if self._is_complete or self._is_bodiless:
                 return
             if not self._pieces and not await self._feed():
-                raise UpstreamError("closed in the middle of an answer")
+                raise UpstreamError("closed in the middle of a response")
 
     async def read(self) -> bytes:
         return b"".join([piece async for piece in self.pieces()])
@@ -99,14 +99,17 @@ class Upstream:
 
     @asynccontextmanager
     async def ask(self, head: bytes, body: bytes = b"") -> AsyncIterator[Response]:
-        """The reply to a complete request. Raises `BackError`, `OSError`, `TimeoutError`."""
+        """The response to a complete request.
+
+        Raises `UpstreamError`, `OSError`, `TimeoutError`.
+        """
         async with asyncio.timeout(limits.CONNECT_TIMEOUT_S):
             stream, writer = await asyncio.open_unix_connection(self._socket)
         try:
             writer.write(head + body)
-            reply = Response(stream, is_bodiless=head.startswith(b"HEAD "))
-            await reply.read_head()
-            yield reply
+            response = Response(stream, is_bodiless=head.startswith(b"HEAD "))
+            await response.read_head()
+            yield response
         finally:
             writer.transport.abort()
 

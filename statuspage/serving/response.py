@@ -162,10 +162,15 @@ class CachedResponse:
         rendering = self.rendering
         if not rendering.is_html or AS_OF not in rendering.body:
             return self
-        body = rendering.body.replace(AS_OF, note(as_of), 1)
+        body = with_age(rendering.body, as_of)
         return replace(
             CachedResponse.of(replace(rendering, body=body), at, before=self), is_old=True
         )
+
+
+def with_age(page: bytes, as_of: datetime) -> bytes:
+    """An HTML page with a note that it was last current at `as_of`, if it has a place for one."""
+    return page.replace(AS_OF, note(as_of), 1)
 
 
 def note(as_of: datetime) -> bytes:

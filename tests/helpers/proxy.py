@@ -1,10 +1,11 @@
-"""A web process of the test's own, a front before it, and how to speak to both."""
+"""A web process of the test's own, a proxy in front of it, and clients for both."""
 
 import asyncio
 import socket
 import threading
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import uvloop
 from flask import Flask, request
 from werkzeug.serving import make_server
 
+from statuspage.cli import processes
+from statuspage.config import Settings
 from statuspage.observability.metrics import PAGE_CHECKS
-from statuspage.proxy.limits import Lifetimes
 from statuspage.proxy.server import Proxy
 from statuspage.serving import middleware
 from statuspage.serving.cache import ResponseCache
@@ -35,8 +37,8 @@ soon_old = cached(old_after_s=0, retry_after_s=0.05)
 WORDS = "All systems operational. " * 200
 
 
-class Behind:
-    """A web process of the test's own: a few addresses behind the real edge, on a Unix socket."""
+class WebProcess:
+    """A web process of the test's own: a few addresses behind the real middleware."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "web.sock"
@@ -44,18 +46,18 @@ class Behind:
         self.asked: list[str] = []
         self.hold = threading.Event()
         self.hold.set()
-        self.flask = Flask("behind")
+        self.flask = Flask("web_process")
         published = ResponseCache(self._revision, watch=False)
         self.flask.extensions["published"] = published
         self.flask.add_url_rule("/", view_func=self._home)
         self.flask.add_url_rule("/gone", view_func=self._gone)
-        self.flask.add_url_rule("/desk", view_func=self._desk, methods=["GET", "POST", "PUT"])
+        self.flask.add_url_rule("/admin", view_func=self._admin, methods=["GET", "POST", "PUT"])
         self.flask.add_url_rule("/open", view_func=lambda: ("Anybody.", {"ETag": '"1"'}))
         self.flask.add_url_rule("/slow", view_func=self._slow)
         self.flask.add_url_rule("/stream", view_func=self._stream)
         self.flask.add_url_rule("/big", view_func=self._big)
         self.flask.add_url_rule("/broken", view_func=self._broken)
-        # As behind a real front, which alone counts readers.
+        # As behind a real proxy, which alone counts clients.
         self.flask.extensions["page_counter"] = PAGE_CHECKS
         inner = PublishedMiddleware(self.flask.wsgi_app, published, PAGE_CHECKS)
 
@@ -97,7 +99,7 @@ class Behind:
     def _gone(self):
         return middleware.publish("/gone", lambda: Rendering(410, "text/html", b"Withdrawn."))
 
-    def _desk(self):
+    def _admin(self):
         told = dict(request.headers.items())
         told |= {"method": request.method, "body": len(request.get_data())}
         return told, 200, {"Cache-Control": "no-store", "Set-Cookie": "statuspage=1"}
@@ -119,21 +121,21 @@ class Behind:
 
 
 class Running:
-    """A front in a thread, with its event loop."""
+    """A proxy in a thread, with its event loop."""
 
     def __init__(self, path: Path, **lifetimes: float) -> None:
         self.loop = uvloop.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
-        usual = {"in_use_s": 600, "old_after_s": 30}
-        self.front = Proxy(path, threads=4, lifetimes=Lifetimes(**usual | lifetimes))
-        self.port = self.do(self.front.open("127.0.0.1", 0))
+        config = processes.proxy_config(Settings(secret_key="x" * 16), path)
+        self.server = Proxy(replace(config, lifetimes=replace(config.lifetimes, **lifetimes)))
+        self.port = self.do(self.server.open("127.0.0.1", 0))
 
     def do(self, work):
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=20)
 
     def stop(self) -> None:
-        self.do(self.front.close())
+        self.do(self.server.close())
         self.do(self._settle())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
@@ -157,7 +159,7 @@ class Running:
             return read(connection.getresponse())
 
     def say(self, words: bytes) -> bytes:
-        """All that comes until the front hangs up."""
+        """All that comes until the proxy closes the connection."""
         with self.connect() as connection:
             connection.sendall(words)
             return rest(connection)

@@ -1,15 +1,15 @@
-"""A front before a web process, and how long it trusts what it has stored."""
+"""A proxy in front of a web process, and how long it caches responses."""
 
 import pytest
 
-from tests.helpers.proxy import Behind, Running
+from tests.helpers.proxy import Running, WebProcess
 
 
 @pytest.fixture
-def behind(tmp_path):
-    behind = Behind(tmp_path)
-    yield behind
-    behind.stop()
+def web_process(tmp_path):
+    web_process = WebProcess(tmp_path)
+    yield web_process
+    web_process.stop()
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def lifetimes():
 
 
 @pytest.fixture
-def front(behind, lifetimes):
-    running = Running(behind.socket, **lifetimes)
+def proxy(web_process, lifetimes):
+    running = Running(web_process.socket, **lifetimes)
     yield running
     running.stop()

@@ -1,4 +1,4 @@
-"""What the readers' process hands out by itself."""
+"""What the proxy serves from its cache."""
 
 import asyncio
 import gzip
@@ -7,16 +7,18 @@ import brotli
 import pytest
 from werkzeug.test import Client
 
-from statuspage.proxy import cache as kept
+from statuspage.cli import processes
+from statuspage.config import Settings
+from statuspage.proxy import cache
 from tests.helpers.proxy import WORDS, always_checked, cached, cached_for_long, until
 
 
 @cached_for_long
-def test_a_public_answer_is_asked_for_once_and_then_given_by_the_front_alone(front, behind):
-    first, again = front.ask("/"), front.ask("/")
+def test_a_public_response_is_requested_once_and_then_served_by_the_proxy_alone(proxy, web_process):
+    first, again = proxy.ask("/"), proxy.ask("/")
     assert first == again
     assert WORDS.encode() in first[2]
-    assert behind.asked == ["GET /"]
+    assert web_process.asked == ["GET /"]
 
 
 ASKED_WITH = (
@@ -50,68 +52,68 @@ SAME = (
 @cached_for_long
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", ["/?utm_source=mail", "/", "/gone", "/nowhere", "/open"])
-def test_the_front_says_what_the_web_process_would_say(front, behind, path, method):
-    web = Client(behind.app)
+def test_the_proxy_responds_as_the_web_process_would(proxy, web_process, path, method):
+    web = Client(web_process.app)
     for headers in ASKED_WITH * 2:
         told = web.open(path, method=method, headers=headers)
-        status, fields, body = front.ask(path, method, **headers)
+        status, fields, body = proxy.ask(path, method, **headers)
         assert (status, body) == (told.status_code, told.data), headers
         for name in SAME:
             assert fields.get(name) == told.headers.get(name), (name, headers)
 
 
 @cached_for_long
-def test_each_reader_gets_the_encoding_it_takes(front):
-    plain = front.ask("/")[2]
+def test_each_client_gets_the_encoding_it_accepts(proxy):
+    plain = proxy.ask("/")[2]
     for _ in range(2):
-        _, packed, body = front.ask("/", Accept_Encoding="gzip")
+        _, packed, body = proxy.ask("/", Accept_Encoding="gzip")
         assert (packed["content-encoding"], gzip.decompress(body)) == ("gzip", plain)
-        _, packed, body = front.ask("/", Accept_Encoding="br, gzip")
+        _, packed, body = proxy.ask("/", Accept_Encoding="br, gzip")
         assert (packed["content-encoding"], brotli.decompress(body)) == ("br", plain)
 
 
 @cached_for_long
-def test_a_reader_who_has_it_gets_no_body_even_the_first_time(front, behind):
-    tag = front.ask("/")[1]["etag"]
-    status, fields, body = front.ask("/", If_None_Match=tag)
+def test_a_client_with_the_current_tag_gets_304_even_the_first_time(proxy, web_process):
+    tag = proxy.ask("/")[1]["etag"]
+    status, fields, body = proxy.ask("/", If_None_Match=tag)
     assert (status, body, fields["etag"]) == (304, b"", tag)
     assert "content-length" not in fields
     assert "content-security-policy" not in fields
-    assert front.ask("/", If_None_Match=f"W/{tag}")[0] == 304
+    assert proxy.ask("/", If_None_Match=f"W/{tag}")[0] == 304
     # In an encoding that is not stored yet, too.
     tag = f'{tag[:-1]}-gzip"'
-    assert front.ask("/", If_None_Match=tag, Accept_Encoding="gzip")[0] == 304
-    asked = len(behind.asked)
-    assert front.ask("/", Accept_Encoding="gzip")[0] == 200
-    assert len(behind.asked) == asked
+    assert proxy.ask("/", If_None_Match=tag, Accept_Encoding="gzip")[0] == 304
+    asked = len(web_process.asked)
+    assert proxy.ask("/", Accept_Encoding="gzip")[0] == 200
+    assert len(web_process.asked) == asked
 
 
 @always_checked
-def test_what_changed_is_given_from_the_next_check_on(front, behind):
-    tag = front.ask("/")[1]["etag"]
-    behind.text = "Checkout is down."
-    status, fields, body = front.ask("/", If_None_Match=tag)
+def test_a_change_is_served_from_the_next_check_on(proxy, web_process):
+    tag = proxy.ask("/")[1]["etag"]
+    web_process.text = "Checkout is down."
+    status, fields, body = proxy.ask("/", If_None_Match=tag)
     assert status == 200
     assert b"Checkout is down." in body
     assert fields["etag"] != tag
 
 
 @cached(check_after_s=0, valid_s=60)
-def test_an_old_answer_goes_out_at_once_while_it_is_checked(front, behind):
-    front.ask("/")
-    behind.text = "Checkout is down."
-    assert WORDS.encode() in front.ask("/")[2]
-    until(lambda: b"Checkout is down." in front.ask("/")[2])
+def test_a_cached_response_is_served_at_once_while_it_is_checked(proxy, web_process):
+    proxy.ask("/")
+    web_process.text = "Checkout is down."
+    assert WORDS.encode() in proxy.ask("/")[2]
+    until(lambda: b"Checkout is down." in proxy.ask("/")[2])
 
 
 @always_checked
-def test_a_page_that_went_away_is_not_given_once_more(front, behind, monkeypatch):
-    front.ask("/")
-    behind.flask.extensions["published"]._entries.clear()
-    monkeypatch.setattr(behind, "_home", None)
-    behind.flask.view_functions["_home"] = lambda: ("Not here.", 404)
-    assert front.ask("/")[0] == 404
-    assert len(front.front.cache) == 0
+def test_a_page_that_is_gone_is_not_served_once_more(proxy, web_process, monkeypatch):
+    proxy.ask("/")
+    web_process.flask.extensions["published"]._entries.clear()
+    monkeypatch.setattr(web_process, "_home", None)
+    web_process.flask.view_functions["_home"] = lambda: ("Not here.", 404)
+    assert proxy.ask("/")[0] == 404
+    assert len(proxy.server.cache) == 0
 
 
 @cached_for_long
@@ -120,58 +122,59 @@ def test_a_page_that_went_away_is_not_given_once_more(front, behind, monkeypatch
     [{"Authorization": "OAuth key"}, {"Range": "bytes=0-1"}],
     ids=str,
 )
-def test_a_request_that_is_not_everybodys_is_passed_on(front, behind, headers):
-    front.ask("/")
-    front.ask("/", **headers)
-    assert len(behind.asked) == 2
+def test_a_request_with_credentials_or_a_range_is_passed_on(proxy, web_process, headers):
+    proxy.ask("/")
+    proxy.ask("/", **headers)
+    assert len(web_process.asked) == 2
 
 
-def test_an_answer_that_is_not_public_is_never_stored(front):
+def test_a_response_that_is_not_public_is_never_stored(proxy):
     for _ in range(2):
-        _, fields, _ = front.ask("/desk")
+        _, fields, _ = proxy.ask("/admin")
         assert fields["set-cookie"] == "statuspage=1"
-    assert len(front.front.cache) == 0
+    assert len(proxy.server.cache) == 0
 
 
 @cached_for_long
-def test_parameters_without_a_meaning_do_not_fill_the_store(front, behind):
+def test_meaningless_parameters_do_not_fill_the_cache(proxy, web_process):
     for number in range(20):
-        assert front.ask(f"/?n={number}")[0] == 200
-    assert len(front.front.cache) == 0
-    front.ask("/")
-    asked = len(behind.asked)
-    assert front.ask("/?n=20") == front.ask("/")
-    assert len(behind.asked) == asked
+        assert proxy.ask(f"/?n={number}")[0] == 200
+    assert len(proxy.server.cache) == 0
+    proxy.ask("/")
+    asked = len(web_process.asked)
+    assert proxy.ask("/?n=20") == proxy.ask("/")
+    assert len(web_process.asked) == asked
 
 
 @cached_for_long
-def test_the_store_keeps_what_is_read_within_its_bounds(front, behind, monkeypatch):
-    monkeypatch.setattr(kept, "MAX_ENTRIES", 2)
-    front.ask("/")
-    front.ask("/gone")
-    front.ask("/")
-    front.ask("/", Accept_Encoding="gzip")
-    asked = len(behind.asked)
-    front.ask("/")
-    assert len(behind.asked) == asked
-    front.ask("/gone")
-    assert len(behind.asked) == asked + 1
+def test_the_cache_keeps_what_is_read_within_its_bounds(proxy, web_process, monkeypatch):
+    monkeypatch.setattr(cache, "MAX_ENTRIES", 2)
+    proxy.ask("/")
+    proxy.ask("/gone")
+    proxy.ask("/")
+    proxy.ask("/", Accept_Encoding="gzip")
+    asked = len(web_process.asked)
+    proxy.ask("/")
+    assert len(web_process.asked) == asked
+    proxy.ask("/gone")
+    assert len(web_process.asked) == asked + 1
 
 
 @cached_for_long
-def test_what_nobody_reads_is_forgotten(front):
-    front.ask("/")
-    front.front.cache.evict_idle(front.loop.time() + 599)
-    assert len(front.front.cache) == 1
-    front.front.cache.evict_idle(front.loop.time() + 601)
-    assert len(front.front.cache) == 0
+def test_what_is_not_read_is_dropped(proxy):
+    proxy.ask("/")
+    proxy.server.cache.evict_idle(proxy.loop.time() + 599)
+    assert len(proxy.server.cache) == 1
+    proxy.server.cache.evict_idle(proxy.loop.time() + 601)
+    assert len(proxy.server.cache) == 0
 
 
-def test_the_end_of_an_old_question_leaves_nobody_waiting_for_a_new_one():
+def test_the_end_of_an_old_fetch_leaves_nobody_waiting_for_a_new_one(tmp_path):
+    config = processes.proxy_config(Settings(secret_key="x" * 16), tmp_path)
     key = (b"/", (), False)
 
     async def play():
-        store = kept.Cache(None, None, None)
+        store = cache.Cache(config, None, None)
         old, other, new = (store.fetching(key) for _ in range(3))
         old.__enter__()
         other.__enter__()

@@ -1,8 +1,8 @@
-"""What the front counts: each reader once, by what they were given."""
+"""What the proxy counts: each client once, by its response."""
 
 import pytest
 
-from statuspage.observability.metrics import PAGE_REQUESTS, PASSED_ON, SERVED_AGE_SECONDS
+from statuspage.observability.metrics import PAGE_REQUESTS, PASSED_ON
 from tests.helpers.proxy import soon_old, until
 
 
@@ -27,36 +27,32 @@ def grown():
     return look
 
 
-def served_age():
-    return SERVED_AGE_SECONDS.collect()[0].samples[0].value
-
-
-def test_each_reader_is_counted_by_what_they_were_given(front, grown):
-    tag = front.ask("/")[1]["etag"]
+def test_each_client_is_counted_once_by_its_response(proxy, grown):
+    tag = proxy.ask("/")[1]["etag"]
     assert grown() == {"made": 1}
-    front.ask("/")
-    front.ask("/", "HEAD")
-    front.ask("/", If_None_Match=tag)
+    proxy.ask("/")
+    proxy.ask("/", "HEAD")
+    proxy.ask("/", If_None_Match=tag)
     assert grown() == {"hit": 2, "not_modified": 1}
-    front.ask("/desk")
-    front.ask("/desk", "POST", b"x")
+    proxy.ask("/admin")
+    proxy.ask("/admin", "POST", b"x")
     assert grown() == {"answered": 2}
-    front.say(b"nonsense\r\n\r\n")
+    proxy.say(b"nonsense\r\n\r\n")
     assert grown() == {"refused": 1}
-    assert 0 <= served_age() < 5
+    assert 0 <= proxy.server.served_age() < 5
 
 
 @soon_old
-def test_old_pages_and_failures_are_told_apart(front, behind, grown):
-    tag = front.ask("/")[1]["etag"]
-    behind.stop()
-    until(lambda: b"As of" in front.ask("/")[2])
+def test_stale_responses_and_failures_are_counted_apart(proxy, web_process, grown):
+    tag = proxy.ask("/")[1]["etag"]
+    web_process.stop()
+    until(lambda: b"As of" in proxy.ask("/")[2])
     grown()
-    front.ask("/")
-    front.ask("/", If_None_Match=tag)
+    proxy.ask("/")
+    proxy.ask("/", If_None_Match=tag)
     assert grown() == {"stale": 2}
-    front.ask("/gone")
-    front.ask("/desk", "POST", b"x")
+    proxy.ask("/gone")
+    proxy.ask("/admin", "POST", b"x")
     assert grown() == {"error": 1, "failed": 1}
-    assert served_age() > 0
-    behind.start()
+    assert proxy.server.served_age() > 0
+    web_process.start()

@@ -1,4 +1,4 @@
-"""What the front says by itself is guarded as the answers of the application are."""
+"""Responses of the proxy itself have the security headers of the application."""
 
 from http import HTTPStatus
 
@@ -8,11 +8,14 @@ from statuspage.proxy.http import Request, refusal, unavailable
 from tests.security.test_observatory import GUARDS, score
 
 
-def test_the_fronts_own_words_are_guarded_too():
+def test_responses_of_the_proxy_itself_have_security_headers():
     https = ((b"strict-transport-security", b"max-age=31536000"),)
     request = Request(b"GET", b"/", {}, b"")
-    for said in (refusal(HTTPStatus.BAD_REQUEST, https), unavailable("Wait.", request, https)):
-        head = said.partition(b"\r\n\r\n")[0].decode()
+    for response in (
+        refusal(HTTPStatus.BAD_REQUEST, https),
+        unavailable("<p>Wait.", request, https),
+    ):
+        head = response.partition(b"\r\n\r\n")[0].decode()
         answer = Response(headers=[tuple(one.split(": ", 1)) for one in head.split("\r\n")[1:]])
         assert all(name in answer.headers for name in GUARDS)
         assert score(answer) >= 130

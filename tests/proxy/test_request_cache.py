@@ -1,20 +1,20 @@
-"""A head that was said before is answered without being read anew."""
+"""A request that came before is not parsed again."""
 
 import asyncio
 import re
 
 import pytest
 
-from statuspage.proxy import request_cache as known
+from statuspage.proxy import request_cache
 from tests.helpers.proxy import WORDS, always_checked, cached_for_long
 
 ASK = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def say_each(front, *words: bytes) -> list[bytes]:
-    """The answers on one connection, each waited for before more is said."""
+def say_each(proxy, *words: bytes) -> list[bytes]:
+    """The responses on one connection, each waited for before more is sent."""
     answers = []
-    with front.connect() as connection:
+    with proxy.connect() as connection:
         for one in words:
             connection.sendall(one)
             answers.append(whole(connection))
@@ -22,12 +22,12 @@ def say_each(front, *words: bytes) -> list[bytes]:
 
 
 def undated(answers: list[bytes]) -> list[bytes]:
-    """A second may begin between two answers that are passed on."""
+    """Without `Date`: a second may begin between two responses that are passed on."""
     return [re.sub(rb"\r\ndate: [^\r]+", b"", one) for one in answers]
 
 
 def whole(connection) -> bytes:
-    """One answer with a length."""
+    """One response with a length."""
     said = b""
     while b"\r\n\r\n" not in said:
         said += connection.recv(1 << 16)
@@ -50,27 +50,27 @@ def whole(connection) -> bytes:
         b"GET /gone HTTP/1.1\r\nhost: x\r\nIf-Modified-Since: yesterday\r\n\r\n",
     ],
 )
-def test_the_same_words_get_the_same_answer_however_often(front, words):
-    first, second, third = undated(say_each(front, words, words, words))
+def test_the_same_request_gets_the_same_response_however_often(proxy, words):
+    first, second, third = undated(say_each(proxy, words, words, words))
     assert first == second == third
-    assert len(front.front.parsed) == 1
-    assert undated(say_each(front, words, ASK, words)[::2]) == [first, first]
+    assert len(proxy.server.parsed) == 1
+    assert undated(say_each(proxy, words, ASK, words)[::2]) == [first, first]
 
 
 @cached_for_long
-def test_what_was_said_before_is_answered_with_what_is_stored_now(front, behind):
-    say_each(front, ASK, ASK)
-    behind.text = "Partial outage."
-    front.front.cache.evict_idle(float("inf"))
-    assert b"Partial outage." in say_each(front, ASK)[0]
-    assert b"Partial outage." in say_each(front, ASK, ASK)[1]
+def test_a_repeated_request_gets_what_is_cached_now(proxy, web_process):
+    say_each(proxy, ASK, ASK)
+    web_process.text = "Partial outage."
+    proxy.server.cache.evict_idle(float("inf"))
+    assert b"Partial outage." in say_each(proxy, ASK)[0]
+    assert b"Partial outage." in say_each(proxy, ASK, ASK)[1]
 
 
 @always_checked
-def test_known_words_do_not_spare_the_check(front, behind):
-    say_each(front, ASK)
-    behind.text = "Partial outage."
-    assert b"Partial outage." in say_each(front, ASK, ASK)[0]
+def test_a_repeated_request_does_not_skip_the_check(proxy, web_process):
+    say_each(proxy, ASK)
+    web_process.text = "Partial outage."
+    assert b"Partial outage." in say_each(proxy, ASK, ASK)[0]
 
 
 @cached_for_long
@@ -84,7 +84,7 @@ def test_known_words_do_not_spare_the_check(front, behind):
         b"GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"y" * known.MAX_HEAD_BYTES),
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (b"y" * request_cache.MAX_HEAD_BYTES),
         b"POST / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
         ASK + ASK,
@@ -92,30 +92,30 @@ def test_known_words_do_not_spare_the_check(front, behind):
         b"GET / HTTP/1.1\r\nHost: x\r\n X: folded\r\n\r\n",
     ],
 )
-def test_words_that_are_not_one_plain_question_are_not_remembered(front, words):
-    with front.connect() as connection:
+def test_only_plain_public_requests_are_remembered(proxy, words):
+    with proxy.connect() as connection:
         connection.sendall(words)
         assert connection.recv(1)
-        front.do(asyncio.sleep(0))  # What the front does with them is done.
-    assert len(front.front.parsed) == 0
+        proxy.do(asyncio.sleep(0))  # What the proxy does with them is done.
+    assert len(proxy.server.parsed) == 0
 
 
 @cached_for_long
-def test_the_end_of_a_body_that_looks_like_a_request_is_none(front, behind):
-    say_each(front, ASK)
-    head = b"POST /desk HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(ASK)
-    with front.connect() as connection:
+def test_a_body_that_ends_like_a_request_is_not_taken_for_one(proxy, web_process):
+    say_each(proxy, ASK)
+    head = b"POST /admin HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(ASK)
+    with proxy.connect() as connection:
         connection.sendall(head + b"Expect: 100-continue\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
         connection.sendall(ASK)
         assert f'"body":{len(ASK)}'.encode() in whole(connection).replace(b" ", b"")
-    assert behind.asked[-1] == "POST /desk"
+    assert web_process.asked[-1] == "POST /admin"
 
 
 @cached_for_long
-def test_no_more_is_remembered_than_there_is_room_for(front, monkeypatch):
-    monkeypatch.setattr(known, "MAX_ENTRIES", 3)
+def test_the_request_cache_stays_within_its_bounds(proxy, monkeypatch):
+    monkeypatch.setattr(request_cache, "MAX_ENTRIES", 3)
     for number in range(8):
         words = b"GET /?%d HTTP/1.1\r\nHost: x\r\n\r\n" % number
-        assert WORDS.encode() in say_each(front, words, words)[1]
-        assert len(front.front.parsed) <= 3
+        assert WORDS.encode() in say_each(proxy, words, words)[1]
+        assert len(proxy.server.parsed) <= 3
