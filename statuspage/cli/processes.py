@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import time
-from functools import partial
 from pathlib import Path
 
 import click
@@ -34,6 +33,7 @@ from statuspage.factory import WEB_SOCKET, create_app
 from statuspage.notify import worker as notify_worker
 from statuspage.observability import error_reporting, logging, metrics
 from statuspage.proxy.config import Counters, ProxyConfig
+from statuspage.proxy.http import Paths
 from statuspage.proxy.limits import Lifetimes
 from statuspage.proxy.server import Proxy
 from statuspage.serving import cache, response
@@ -45,6 +45,11 @@ PROXY, WEB, WORKER = PARTS = ("proxy", "web", "worker")
 LEADER = "STATUSPAGE_GROUP"
 """In the environment: the process id of the leader, if there is one."""
 
+PATHS = Paths(
+    probe=b"/healthz",
+    health=frozenset({b"/healthz", b"/readyz", b"/beacon.json"}),
+    json=(b"/v1/", b"/api/"),
+)
 WEB_THREADS = 4
 BACKLOG = 2048
 MAX_CONNECTIONS = 4096
@@ -138,7 +143,8 @@ def proxy_config(settings: Settings, web_socket: Path) -> ProxyConfig:
         ),
         now=clock.now,
         mark_old=response.with_age,
-        error_page=partial(error_page, "Our server is not responding right now."),
+        error_page=error_page,
+        paths=PATHS,
         policy=(hsts,) if settings.base_url.startswith("https://") else (),
         by_network=not settings.proxy_hops,
     )

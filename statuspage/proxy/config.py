@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from statuspage.proxy.http import Policy
+from statuspage.proxy.http import ErrorPage, Paths, Policy
 from statuspage.proxy.limits import Lifetimes
 
 
@@ -40,8 +40,8 @@ class ProxyConfig:
     now: Callable[[], datetime]
     mark_old: Callable[[bytes, datetime], bytes]
     """An HTML page and when it was last known to be current → the page with a note of that."""
-    error_page: Callable[[str], str]
-    """The id of a request → the HTML page to send if the web process does not respond."""
+    error_page: ErrorPage
+    paths: Paths
     policy: Policy = ()
     by_network: bool = True
     """Off behind another proxy, where every connection comes from one address."""

@@ -19,7 +19,7 @@ from statuspage.proxy import limits
 from statuspage.proxy.cache import CachedResponse, is_cacheable
 from statuspage.proxy.http import Fields, Key, Request, head_of, refusal, unavailable, with_close
 from statuspage.proxy.state import ProxyState
-from statuspage.proxy.upstream import Response, UpstreamError
+from statuspage.proxy.upstream import NotSentError, Response, UpstreamError
 
 log = structlog.get_logger(__name__)
 _may_log = LogThrottle(100)
@@ -409,8 +409,12 @@ class Connection(asyncio.Protocol):
                 return
             request.is_last |= proxy.is_stopping
             (proxy.counters.failed if request.is_personal else proxy.counters.error).inc()
-            page = proxy.config.error_page(request.id)
-            self._transport.write(unavailable(page, request, proxy.config.policy))
+            # A request that never left is as good as not made.
+            request.is_sent &= not isinstance(error, NotSentError)
+            config = proxy.config
+            self._transport.write(
+                unavailable(config.error_page, request, config.paths, config.policy)
+            )
         self._task = self._current = None
         self._now = self._loop.time()
         self._responded(request)
@@ -420,35 +424,54 @@ class Connection(asyncio.Protocol):
         proxy = self._proxy
         if key is not None and key[0] != request.target:
             key = None  # Nothing is stored for an address with parameters that mean nothing.
+        if request.path in proxy.config.paths.health:
+            proxy.watchdog.require_responsive()
+            async with asyncio.timeout(limits.HEALTH_TIMEOUT_S) as limit:
+                # The probe takes no time: slow views do not make it late.
+                is_probe = request.path == proxy.config.paths.probe
+                await (self._ask if is_probe else self._forward_in_turn)(request, None, limit)
+            return
         async with asyncio.timeout(limits.RESPONSE_TIMEOUT_S) as limit:
-            if key is None or request.is_personal:
-                await self._forward_in_turn(request, key, limit)
-                return
-            # A crowd that comes for one page must not queue before everybody else.
-            cached = await proxy.cache.wait_for_other(key) if proxy.has_queue else None
-            if cached is not None:
-                self._send_cached(request, cached)
-                return
-            with proxy.cache.fetching(key):
-                await self._forward_in_turn(request, key, limit)
+            with proxy.watchdog.waiting(limit, may_give_up=request.is_reading):
+                await self._forward_or_share(request, key, limit)
+
+    async def _forward_or_share(
+        self, request: Request, key: Key | None, limit: asyncio.Timeout
+    ) -> None:
+        proxy = self._proxy
+        if key is None or request.is_personal:
+            await self._forward_in_turn(request, key, limit)
+            return
+        # A crowd that comes for one page must not queue before everybody else.
+        cached = await proxy.cache.wait_for_other(key) if proxy.has_queue else None
+        if cached is not None:
+            self._send_cached(request, cached)
+            return
+        with proxy.cache.fetching(key):
+            await self._forward_in_turn(request, key, limit)
 
     async def _forward_in_turn(
         self, request: Request, key: Key | None, limit: asyncio.Timeout
     ) -> None:
+        async with self._proxy.slot(request):
+            await self._ask(request, key, limit)
+
+    async def _ask(self, request: Request, key: Key | None, limit: asyncio.Timeout) -> None:
         proxy = self._proxy
         head = request.passed_on(self._address, key)
-        async with proxy.slot(request):
-            requested_at = self._loop.time()
-            async with proxy.upstream.ask(head, request.body) as response:
-                if key is not None and is_cacheable(response):
-                    body = await response.read()
-                    host = request.fields.get(b"host", b"")
-                    cached = proxy.cache.store(key, host, response, body, requested_at)
-                    proxy.counters.made.inc()
-                    self._send(request, cached.for_request(request.method, request.fields))
-                else:
-                    proxy.counters.answered.inc()
-                    await self._relay(request, response, limit)
+        requested_at = self._loop.time()
+        request.is_sent = True
+        async with proxy.upstream.ask(head, request.body) as response:
+            proxy.watchdog.responded()
+            if key is not None and is_cacheable(response):
+                body = await response.read()
+                host = request.fields.get(b"host", b"")
+                cached = proxy.cache.store(key, host, response, body, requested_at)
+                proxy.counters.made.inc()
+                self._send(request, cached.for_request(request.method, request.fields))
+            else:
+                proxy.counters.answered.inc()
+                await self._relay(request, response, limit)
 
     async def _relay(self, request: Request, response: Response, limit: asyncio.Timeout) -> None:
         is_bodiless = request.method == b"HEAD" or response.status in BODILESS

@@ -1,11 +1,14 @@
 """A parsed request, and the few responses that the proxy makes itself."""
 
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeAlias
 
 from statuspage.observability.request_ids import HEADER, taken
 from statuspage.serving.conditional import acceptable, canonical
-from statuspage.serving.error_page import BARE_HEADERS, ERROR_PAGE_HEADERS
+from statuspage.serving.error_page import BARE_HEADERS, ERROR_PAGE_HEADERS, NOTHING_LOST
 
 Fields: TypeAlias = dict[bytes, bytes]
 """Header fields by lower-case name; a name that came several times is joined."""
@@ -36,10 +39,39 @@ _OF_THE_CACHE = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-s
 _WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
+ErrorPage: TypeAlias = Callable[[str, str, str], str]
+"""Two sentences, what is wrong and what to do, and the id of a request → an HTML page."""
+
+UNAVAILABLE = "Our server is not responding right now."
+MAYBE_SAVED = "We do not know whether this was saved. Check before you send it again."
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths that the proxy treats differently."""
+
+    probe: bytes = b"/healthz"
+    """Has a response whenever the web process works at all."""
+    health: frozenset[bytes] = frozenset()
+    """For monitors: they get a response soon, or 503."""
+    json: tuple[bytes, ...] = ()
+    """Beginnings of paths whose clients read errors as JSON."""
+
+
 class Request:
     """One complete request."""
 
-    __slots__ = ("_id", "body", "fields", "is_http_1_0", "is_last", "method", "size", "target")
+    __slots__ = (
+        "_id",
+        "body",
+        "fields",
+        "is_http_1_0",
+        "is_last",
+        "is_sent",
+        "method",
+        "size",
+        "target",
+    )
 
     def __init__(
         self, method: bytes, target: bytes, fields: Fields, body: bytes, *, size: int = 0
@@ -53,6 +85,8 @@ class Request:
         self.is_http_1_0 = False
         self.is_last = False
         """The connection ends after its response."""
+        self.is_sent = False
+        """The web process may have got it."""
         self._id = ""
 
     @property
@@ -63,17 +97,24 @@ class Request:
         return self._id
 
     @property
+    def path(self) -> bytes:
+        return self.target.partition(b"?")[0]
+
+    @property
+    def is_reading(self) -> bool:
+        return self.method == b"GET" or self.method == b"HEAD"
+
+    @property
     def is_personal(self) -> bool:
         """Whether it comes from the admin or changes something: public pages set no cookie."""
-        is_reading = self.method == b"GET" or self.method == b"HEAD"
-        return not is_reading or b"cookie" in self.fields or b"authorization" in self.fields
+        fields = self.fields
+        return not self.is_reading or b"cookie" in fields or b"authorization" in fields
 
     @property
     def key(self) -> Key | None:
         """The key of its cached response; None if none may be used."""
         fields = self.fields
-        is_reading = self.method == b"GET" or self.method == b"HEAD"
-        if not is_reading or self.body or b"authorization" in fields or b"range" in fields:
+        if not self.is_reading or self.body or b"authorization" in fields or b"range" in fields:
             return None
         target = self.target
         if b"?" in target:
@@ -157,10 +198,16 @@ def refusal(status: HTTPStatus, policy: Policy = ()) -> bytes:
     return head_of(status, status.phrase, fields) + body
 
 
-def unavailable(page: str, request: Request, policy: Policy = ()) -> bytes:
-    """503 with `page`, in HTML."""
-    body = page.encode()
+def unavailable(page: ErrorPage, request: Request, paths: Paths, policy: Policy = ()) -> bytes:
+    """503 for people, or as JSON for programs."""
+    advice = MAYBE_SAVED if request.is_sent and not request.is_reading else NOTHING_LOST
     fields = [(name.lower().encode(), value.encode()) for name, value in ERROR_PAGE_HEADERS]
+    if request.path.startswith(paths.json):
+        sentences = f"{UNAVAILABLE} {advice}"
+        body = json.dumps({"error": sentences, "message": sentences}).encode()
+        fields[0] = (b"content-type", b"application/json; charset=utf-8")
+    else:
+        body = page(UNAVAILABLE, advice, request.id).encode()
     fields.append((b"content-length", b"%d" % len(body)))
     if request.is_last:
         fields.append((b"connection", b"close"))

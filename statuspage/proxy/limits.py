@@ -45,6 +45,12 @@ LINGER_S = 2.0
 """After a refusal: closing at once could destroy it on its way."""
 RESPONSE_TIMEOUT_S = 60.0
 """For a view of the web process."""
+HEALTH_TIMEOUT_S = 2.0
+"""For a health check."""
+PROBE_AFTER_S = 2.0
+"""Without a response for this long, the web process gets a probe."""
+PROBE_TIMEOUT_S = 3.0
+"""For a probe; it takes no time if the web process works at all."""
 CONNECT_TIMEOUT_S = 5.0
 """For a connection to the web process, whose queue is full if it takes longer."""
 SWEEP_INTERVAL_S = 1.0

@@ -76,6 +76,7 @@ class Proxy(ProxyState):
             for connection in connections:
                 connection.check_timeouts(now, is_crowded=is_crowded)
             self.cache.evict_idle(now)
+            self.watchdog.sweep(now)
 
     def _connections(self) -> list[Connection]:
         return [item for item in self.limits.connections if isinstance(item, Connection)]

@@ -13,7 +13,8 @@ from statuspage.proxy.config import ProxyConfig
 from statuspage.proxy.http import Request
 from statuspage.proxy.limits import Limits
 from statuspage.proxy.request_cache import RequestCache
-from statuspage.proxy.upstream import Upstream, UpstreamError
+from statuspage.proxy.upstream import NotSentError, Upstream
+from statuspage.proxy.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ class ProxyState:
         self.counters = config.counters
         self.upstream = Upstream(config.web_socket)
         self.cache = Cache(config, self.upstream.ask, self.note_upstream)
+        self.watchdog = Watchdog(self.upstream.ask, self.note_upstream, config.paths.probe)
         self.parsed = RequestCache()
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         # The rest is for connections to the web process and for ourselves.
@@ -56,12 +58,17 @@ class ProxyState:
 
     @asynccontextmanager
     async def slot(self, request: Request) -> AsyncIterator[None]:
-        """Wait for a free thread of the web process. Raises `UpstreamError` on a full queue."""
+        """Wait for a free thread of the web process.
+
+        Raises `NotSentError` on a full queue, and while the web process does not respond.
+        """
         if self._queued >= MAX_QUEUED_REQUESTS:
-            raise UpstreamError("too many requests wait for it")
+            raise NotSentError("too many requests wait for it")
         self._queued += 1
         try:
+            self.watchdog.require_responsive()
             async with self._staff_slots if request.is_personal else nullcontext(), self._slots:
+                self.watchdog.require_responsive()
                 yield
         finally:
             self._queued -= 1

@@ -21,6 +21,10 @@ class UpstreamError(Exception):
     """The web process sent no response, or not all of it."""
 
 
+class NotSentError(UpstreamError):
+    """The web process did not get the request."""
+
+
 class Response:
     """A response of the web process; the body is read piece by piece."""
 
@@ -99,12 +103,12 @@ class Upstream:
 
     @asynccontextmanager
     async def ask(self, head: bytes, body: bytes = b"") -> AsyncIterator[Response]:
-        """The response to a complete request.
-
-        Raises `UpstreamError`, `OSError`, `TimeoutError`.
-        """
-        async with asyncio.timeout(limits.CONNECT_TIMEOUT_S):
-            stream, writer = await asyncio.open_unix_connection(self._socket)
+        """The response to a complete request. Raises `UpstreamError`, `OSError`."""
+        try:
+            async with asyncio.timeout(limits.CONNECT_TIMEOUT_S):
+                stream, writer = await asyncio.open_unix_connection(self._socket)
+        except OSError as error:
+            raise NotSentError(str(error) or type(error).__name__) from error
         try:
             writer.write(head + body)
             response = Response(stream, is_bodiless=head.startswith(b"HEAD "))

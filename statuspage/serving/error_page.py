@@ -24,17 +24,20 @@ ERROR_PAGE = """<!doctype html>
 <title>This page is not available right now</title>
 <main>
 <h1>This page is not available right now</h1>
-<p>{reason} Nothing is lost. Please try again in half a minute.</p>
+<p>{reason} {advice}</p>
 <p><a href="/">Current status</a></p>{reference}
 </main>
 </html>
 """
 
 
-def error_page(reason: str, reference: str = "") -> str:
-    """The page; `reason` is a sentence of ours, in HTML; `reference` the id of the request.
+NOTHING_LOST = "Nothing is lost. Please try again in half a minute."
 
-    By that staff find in the log what went wrong (`request_ids`: it needs no escaping).
+
+def error_page(reason: str, advice: str, reference: str = "") -> str:
+    """The page with two sentences of ours, in HTML, and the id of the request.
+
+    Staff find in the log what went wrong by that id, which needs no escaping (`request_ids`).
     """
-    told = f"\n<p><small>Reference: {reference}</small></p>" if reference else ""
-    return ERROR_PAGE.format(reason=reason, reference=told)
+    note = f"\n<p><small>Reference: {reference}</small></p>" if reference else ""
+    return ERROR_PAGE.format(reason=reason, advice=advice, reference=note)

@@ -14,7 +14,7 @@ from prometheus_client import Counter
 from statuspage.observability.metrics import PAGE_CHECKS, PAGE_REQUESTS, SERVED_AGE_SECONDS
 from statuspage.serving.cache import Render, ResponseCache, UnavailableError
 from statuspage.serving.conditional import acceptable, canonical, has_it
-from statuspage.serving.error_page import ERROR_PAGE_HEADERS, error_page
+from statuspage.serving.error_page import ERROR_PAGE_HEADERS, NOTHING_LOST, error_page
 from statuspage.serving.response import CachedResponse, Header
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ def respond(answer: CachedResponse, environ: "WSGIEnvironment") -> Response:
 
 def error_response(status: HTTPStatus, reason: str) -> Response:
     """A calm page that needs neither records nor templates; `reason` is a sentence of ours."""
-    return Response(error_page(reason, g.get("request_id", "")), status, ERROR_PAGE_HEADERS)
+    return Response(
+        error_page(reason, NOTHING_LOST, g.get("request_id", "")), status, ERROR_PAGE_HEADERS
+    )
 
 
 class PublishedMiddleware:

@@ -54,6 +54,7 @@ class WebProcess:
         self.flask.add_url_rule("/admin", view_func=self._admin, methods=["GET", "POST", "PUT"])
         self.flask.add_url_rule("/open", view_func=lambda: ("Anybody.", {"ETag": '"1"'}))
         self.flask.add_url_rule("/slow", view_func=self._slow)
+        self.flask.add_url_rule("/healthz", "healthz", lambda: "The process answers.")
         self.flask.add_url_rule("/stream", view_func=self._stream)
         self.flask.add_url_rule("/big", view_func=self._big)
         self.flask.add_url_rule("/broken", view_func=self._broken)

@@ -4,7 +4,8 @@ from http import HTTPStatus
 
 from flask import Response
 
-from statuspage.proxy.http import Request, refusal, unavailable
+from statuspage.proxy.http import Paths, Request, refusal, unavailable
+from statuspage.serving.error_page import error_page
 from tests.security.test_observatory import GUARDS, score
 
 
@@ -13,7 +14,7 @@ def test_responses_of_the_proxy_itself_have_security_headers():
     request = Request(b"GET", b"/", {}, b"")
     for response in (
         refusal(HTTPStatus.BAD_REQUEST, https),
-        unavailable("<p>Wait.", request, https),
+        unavailable(error_page, request, Paths(), https),
     ):
         head = response.partition(b"\r\n\r\n")[0].decode()
         answer = Response(headers=[tuple(one.split(": ", 1)) for one in head.split("\r\n")[1:]])

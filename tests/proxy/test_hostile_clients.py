@@ -100,7 +100,9 @@ def test_stalled_connections_are_ended_rather_than_a_newcomer_refused(proxy):
         assert rest(stalled[0]) == b""
 
 
+@cached_for_long
 def test_clients_who_read_nothing_are_ended_rather_than_a_newcomer_refused(proxy):
+    proxy.ask("/")
     proxy.server.limits.max_connections, proxy.server.limits.network_share = 20, 1
     with ExitStack() as stack:
         for _ in range(20):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import socket
 import threading
 import time
@@ -188,6 +189,70 @@ def test_a_view_that_hangs_ends_in_503(proxy, web_process, monkeypatch):
     web_process.hold.clear()
     status, fields, _ = proxy.ask("/slow")
     assert (status, fields["retry-after"]) == (503, "30")
+
+
+@pytest.fixture
+def stopped(web_process):
+    """The web process takes connections, as its socket does, and responds to none."""
+    web_process.stop()
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(web_process.socket))
+        mute.listen(100)
+        yield
+    web_process.socket.unlink()
+    web_process.start()
+
+
+@pytest.fixture
+def _impatient(monkeypatch):
+    monkeypatch.setattr(limits, "PROBE_AFTER_S", 0)
+    monkeypatch.setattr(limits, "PROBE_TIMEOUT_S", 0.2)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/beacon.json"])
+def test_health_checks_get_503_within_two_seconds_of_a_stopped_web_process(proxy, stopped, path):
+    began = time.monotonic()
+    assert proxy.ask(path)[0] == 503
+    assert time.monotonic() - began < 2.5
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_pages_get_503_at_once_after_a_stopped_web_process_failed_a_probe(proxy, request):
+    proxy.ask("/open")
+    request.getfixturevalue("stopped")
+    with proxy.connect() as write:
+        write.sendall(b"POST /v1/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
+        assert proxy.ask("/open")[0] == 503
+        began = time.monotonic()
+        status, fields, body = proxy.ask("/v1/pages")
+        assert time.monotonic() - began < 1
+        assert (status, fields["content-type"]) == (503, "application/json; charset=utf-8")
+        assert json.loads(body)["message"].endswith(
+            "Nothing is lost. Please try again in half a minute."
+        )
+        # It may still be carried out: the client waits for the outcome.
+        write.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            write.recv(1)
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_pages_are_served_again_once_the_web_process_responds_to_a_probe(proxy, web_process):
+    proxy.ask("/open")
+    web_process.hold.clear()
+    app = web_process._server.app
+    web_process._server.app = lambda *args: web_process.hold.wait(20) and app(*args)
+    assert proxy.ask("/open")[0] == 503
+    web_process.hold.set()
+    until(lambda: proxy.ask("/open")[0] == 200)
+
+
+def test_a_write_that_was_sent_and_got_no_response_is_not_called_lost(proxy, web_process):
+    web_process.flask.view_functions["_admin"] = web_process._broken
+    status, _, body = proxy.ask("/admin", "POST", b"x")
+    assert status == 503
+    assert b"We do not know whether this was saved. Check before you send it again." in body
+    assert b"Nothing is lost" not in body
 
 
 def test_a_proxy_that_stops_sends_the_responses_under_way_and_closes(web_process):
