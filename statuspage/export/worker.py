@@ -17,8 +17,8 @@ import structlog
 
 from statuspage import clock
 from statuspage.export.builder import LookSince, Maker, Stages
-from statuspage.export.render import Ask
-from statuspage.export.targets import Keys, TargetError, without_credentials
+from statuspage.export.render import Ask, Together, alone
+from statuspage.export.targets import Keys, TargetError, command, without_credentials
 from statuspage.export.targets.registry import is_published, parse
 from statuspage.export.uploads import Courier, Standing, Standings
 from statuspage.page.snapshot.build import NoPageError
@@ -50,6 +50,7 @@ class Mirror:
     ) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
+        self._targets = targets
         self._revision = revision
         self._now = now
         stages = Stages.within(folder, {is_published(one) for one in targets})
@@ -115,6 +116,7 @@ class Mirror:
         with _turn(self._folder / "lock", self._stopping) as is_ours:
             if not is_ours:
                 return
+            command.remove_unused(self._folder, self._targets)
             for courier in self.couriers:
                 courier.start()
             while not self._stopping.wait(0 if self.maker.later else CHECK_EVERY_S):

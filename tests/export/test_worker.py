@@ -41,8 +41,11 @@ def test_a_change_is_in_the_mirror_of_a_worker_within_five_seconds(
         page_settings.create("Example", by=SYSTEM, at=at)
     copy = tmp_path / "copy"
     app = create_app(settings.model_copy(update={"mirror": f"file:{copy}"}), watch=False)
+    unused = settings.data_dir / "mirror" / "git-0123456789ab"
+    unused.mkdir(parents=True)
     with runner.beside(app):
         until((copy / "index.html").exists, seconds=30)
+        assert not unused.exists()
         with committed():
             components.add_component("Checkout", by=SYSTEM, at=at)
         until(lambda: "Checkout" in (copy / "index.html").read_text(), seconds=5)

@@ -10,6 +10,7 @@ following a link to a missing page; the program may keep files of its own in `..
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -23,6 +24,7 @@ from statuspage.export.staging import MANIFEST, Manifest, Stage
 from statuspage.export.targets import TargetError, difference, without_credentials
 
 TIMEOUT_S = 300
+FOLDER = re.compile("(command|rsync|sftp|git)-[0-9a-f]{12}")
 RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -35,13 +37,26 @@ def parse(text: str, work: Path) -> "Command":
     if scheme not in _PARSERS:
         raise TargetError(f"{scheme}: is not a kind of target.")
     arguments = _PARSERS[scheme](rest)
-    folder = work / f"{scheme}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    folder = _folder_of(text, work)
     if scheme == "command":
         return Command(text, arguments, folder, program=arguments[0])
     script = ["sh", str(RECIPES / f"{scheme}.sh")]
     # Hosters of pages build a branch anew with every push.
     every = timedelta(minutes=15 if scheme == "git" else 5)
     return Command(text, [*script, *arguments], folder, program=scheme, every=every)
+
+
+def remove_unused(work: Path, targets: Sequence[str]) -> None:
+    """Remove from `work` what programs kept for other targets: it may hold withdrawn pages."""
+    used = {_folder_of(text, work) for text in targets}
+    for folder in work.iterdir():
+        if FOLDER.fullmatch(folder.name) and folder not in used:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_of(text: str, work: Path) -> Path:
+    scheme = text.partition(":")[0]
+    return work / f"{scheme}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 class Command:
