@@ -21,7 +21,7 @@ from benchmarks import scale
 from statuspage.export import runner
 
 if TYPE_CHECKING:
-    from statuspage.export.worker import Mirror
+    from statuspage.export.worker import ExportWorker
 
 CHANGES = 3
 BARS = "Bars: the present within seconds, 2,000 incidents within 60 s, a change within 5 s."
@@ -66,7 +66,7 @@ def _usual(folder: Path) -> Iterator[str]:
 @contextmanager
 def _mirror(
     folder: Path, targets: list[str], components: int, of_incidents: int
-) -> Iterator[tuple["Mirror", Callable[[int], None]]]:
+) -> Iterator[tuple["ExportWorker", Callable[[int], None]]]:
     """A worker's mirror whose steps we take ourselves, and what changes the page."""
     from statuspage import clock
     from statuspage.config import Settings
@@ -75,20 +75,20 @@ def _mirror(
     from statuspage.domain.incidents import verbs as incidents
     from statuspage.export.render import in_process
     from statuspage.export.targets import Keys
-    from statuspage.export.worker import Mirror
+    from statuspage.export.worker import ExportWorker
     from statuspage.factory import create_app
 
     app = create_app(Settings(data_dir=folder / "data", demo=False), watch=False)
     migrate.bring_up_to_date(app)
     with app.app_context():
         scale.fill(components, of_incidents, clock.now())
-    published = runner.ask_nothing_twice(app)
+    published = runner.disable_cache(app)
     settings = app.config["SETTINGS"]
-    mirror = Mirror(
+    mirror = ExportWorker(
         folder / "work",
         targets,
-        ask=in_process(app.wsgi_app, settings.base_url),
-        look_since=runner.looking(app),
+        fetch=in_process(app.wsgi_app, settings.base_url),
+        read_changes=runner.changes_reader(app),
         revision=published.read_revision,
         keys=Keys(settings.bucket_key, settings.bucket_secret),
     )
@@ -111,11 +111,13 @@ def _mirror(
         db.engine.dispose()
 
 
-def _measure(mirror: "Mirror", change: Callable[[int], None]) -> tuple[Times, dict[str, Times]]:
+def _measure(
+    mirror: "ExportWorker", change: Callable[[int], None]
+) -> tuple[Times, dict[str, Times]]:
     """What making takes, and for each target the time from the change until it has it."""
     whole = present = _step(mirror)
     first = _deliver(mirror)
-    while mirror.maker.later:
+    while mirror.builder.later:
         whole += _step(mirror)
     second = _deliver(mirror)
     making = Times(present, whole, 0)
@@ -126,12 +128,12 @@ def _measure(mirror: "Mirror", change: Callable[[int], None]) -> tuple[Times, di
         making.change = max(making.change, made)
         for name, carried in _deliver(mirror).items():
             times[name].change = max(times[name].change, made + carried)
-        while mirror.maker.later:
+        while mirror.builder.later:
             _step(mirror)
     return making, times
 
 
-def _step(mirror: "Mirror") -> float:
+def _step(mirror: "ExportWorker") -> float:
     from statuspage import clock
 
     begun = time.perf_counter()
@@ -139,13 +141,13 @@ def _step(mirror: "Mirror") -> float:
     return time.perf_counter() - begun
 
 
-def _deliver(mirror: "Mirror") -> dict[str, float]:
+def _deliver(mirror: "ExportWorker") -> dict[str, float]:
     took = {}
-    for courier in mirror.couriers:
+    for uploader in mirror.uploaders:
         begun = time.perf_counter()
-        if not courier.deliver():
-            raise SystemExit(f"{courier.target.name} did not take it.")
-        took[courier.target.name] = time.perf_counter() - begun
+        if not uploader.deliver():
+            raise SystemExit(f"{uploader.target.name} did not take it.")
+        took[uploader.target.name] = time.perf_counter() - begun
     return took
 
 
@@ -153,8 +155,8 @@ def _peak_megabytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def _table(mirror: "Mirror", making: Times, times: dict[str, Times], busy: float) -> str:
-    addresses = max(len(stage.addresses) for stage in mirror.maker.stages)
+def _table(mirror: "ExportWorker", making: Times, times: dict[str, Times], busy: float) -> str:
+    addresses = max(len(stage.addresses) for stage in mirror.builder.stages)
 
     def row(name: str, one: Times) -> str:
         return f"| {name} | {one.present:.1f} s | {one.whole:.1f} s | {one.change:.1f} s |"

@@ -10,7 +10,7 @@ from statuspage.checks.findings import Finding, ok, problem, warn
 from statuspage.config import Settings
 from statuspage.db import read_only
 from statuspage.export import runner as export
-from statuspage.export.uploads import standings
+from statuspage.export.uploads import target_states
 from statuspage.notify import deliveries as ledger
 from statuspage.notify import health, heartbeat
 from statuspage.notify.channels.email import Server
@@ -113,7 +113,7 @@ def mirror(app: Flask, at: datetime) -> Iterator[Finding]:
     if not chosen.mirror:
         yield ok("mirror", "no export is set up (STATUSPAGE_MIRROR)")
         return
-    known = standings(export.folder_of(chosen))
+    known = target_states(export.folder_of(chosen))
     if not known:
         yield warn(
             "mirror",

@@ -15,17 +15,17 @@ from statuspage import clock
 from statuspage.config import MIRRORS
 from statuspage.db import migrate
 from statuspage.export import runner
-from statuspage.export.builder import Maker, MirrorError, Stages
-from statuspage.export.owner import refuse_anothers
+from statuspage.export.builder import Builder, ExportError, StagingFolders
+from statuspage.export.owner import refuse_foreign_copy
 from statuspage.export.render import in_process
 from statuspage.export.targets import Keys, TargetError
 from statuspage.export.targets.registry import is_published, parse
-from statuspage.export.uploads import standings
+from statuspage.export.uploads import target_states
 from statuspage.page.snapshot.build import NoPageError
 
 if TYPE_CHECKING:
     from statuspage.config import Settings
-    from statuspage.export.builder import LookSince
+    from statuspage.export.builder import ReadChanges
 
 
 @click.command("mirror")
@@ -53,7 +53,7 @@ def command(
     app = info.load_app()
     settings: Settings = app.config["SETTINGS"]
     if status:
-        _print_standings(settings)
+        _print_states(settings)
         return
     targets = [target] if target else settings.mirror.split() if take_over else []
     if not targets:
@@ -61,58 +61,58 @@ def command(
             "STATUSPAGE_MIRROR is not set." if take_over else "Name a folder or another target."
         )
     migrate.bring_up_to_date(app)
-    for one in targets:
-        click.echo(_mirror_once(app, one, published=published, take_over=take_over))
+    for text in targets:
+        click.echo(_export_once(app, text, published=published, take_over=take_over))
 
 
-def _mirror_once(app: Flask, text: str, *, published: bool, take_over: bool) -> str:
+def _export_once(app: Flask, text: str, *, published: bool, take_over: bool) -> str:
     settings: Settings = app.config["SETTINGS"]
     if not text.startswith(MIRRORS):
         text = f"{'published' if published else 'file'}:{os.path.abspath(text)}"
     work = runner.folder_of(settings) / "by-hand"
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(work / "lock"):
+    with _locked(work / "lock"):
         try:
             target = parse(text, work, Keys(settings.bucket_key, settings.bucket_secret))
-            stages = Stages.within(work, {is_published(text)})
+            stages = StagingFolders.within(work, {is_published(text)})
             (stage,) = stages
-            runner.ask_nothing_twice(app)
-            ask = in_process(app.wsgi_app, settings.base_url)
-            maker = Maker(ask, _everything(app), stages)
-            maker.begin(clock.now())
+            runner.disable_cache(app)
+            fetch = in_process(app.wsgi_app, settings.base_url)
+            builder = Builder(fetch, _everything(app), stages)
+            builder.begin(clock.now())
             if not take_over:
-                refuse_anothers(target, stage)
+                refuse_foreign_copy(target, stage)
             if not stage.manifest.is_whole and target.is_empty():
                 target.publish(stage)
-            maker.go_on(clock.now())
+            builder.go_on(clock.now())
             target.publish(stage)
         except NoPageError as error:
             raise click.ClickException("There is no page yet.") from error
-        except (MirrorError, TargetError) as error:
+        except (ExportError, TargetError) as error:
             raise click.ClickException(str(error)) from error
     return f"Exported {len(stage.manifest.files)} files to {target.name}."
 
 
-def _everything(app: Flask) -> "LookSince":
-    look_since = runner.looking(app)
-    return lambda _event, _seen, at: look_since(0, frozenset(), at)
+def _everything(app: Flask) -> "ReadChanges":
+    read_changes = runner.changes_reader(app)
+    return lambda _event, _seen, at: read_changes(0, frozenset(), at)
 
 
-def _print_standings(settings: "Settings") -> None:
-    known = standings(runner.folder_of(settings))
+def _print_states(settings: "Settings") -> None:
+    known = target_states(runner.folder_of(settings))
     if not known and not settings.mirror:
         click.echo("No export is set up (STATUSPAGE_MIRROR).")
     elif not known:
         click.echo("The worker of this data folder has not exported yet.")
-    for one in known:
-        trouble = f", failing since {one.failing_since}: {one.error}" if one.error else ""
-        copy = f"export of {one.made_at}" if one.made_at else "no export of this page"
-        click.echo(f"{one.name}  {copy}{trouble}")
+    for state in known:
+        trouble = f", failing since {state.failing_since}: {state.error}" if state.error else ""
+        copy = f"export of {state.made_at}" if state.made_at else "no export of this page"
+        click.echo(f"{state.name}  {copy}{trouble}")
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One at a time on these files; another one waits."""
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of these files; waits for it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -203,7 +203,7 @@ def worker(app: Flask, *, is_announced: bool = False) -> None:
         # The reader of our output may be gone.
         with contextlib.suppress(OSError):
             click.echo(first_start.welcome(app, at=clock.now()))
-    with runner.beside(app):
+    with runner.exporting(app):
         notify_worker.work(app)
 
 

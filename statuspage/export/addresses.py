@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from itertools import chain
 
-from statuspage.export.changes import Look
+from statuspage.export.changes import Changes
 from statuspage.export.sitemap import FRONT
 
 EXTENSIONS = {
@@ -20,40 +21,48 @@ EXTENSIONS = {
 
 
 class Round(Enum):
-    """Pages that change as time goes by, made again after so long."""
+    """Pages that change as time goes by, and how often they are rendered."""
 
     COMPONENTS = timedelta(minutes=5)
     OLD_PAGES = timedelta(hours=1)
-    """With a new month each of them begins at another one."""
+    """Each of them shifts with a new month."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to ask for. `now` is published at once, `later` follows; both in good order."""
+    """What to render, in order: `now` is published at once, `later` follows."""
 
     now: tuple[str, ...]
     later: tuple[str, ...]
     all: frozenset[str]
-    """Every address there is: what a mirror has beyond these is gone."""
+    """Every address there is; files of others are removed."""
 
 
 def plan(
-    look: Look, present: Collection[str], *, is_new_program: bool, rounds: Collection[Round] = ()
+    changes: Changes,
+    present: Collection[str],
+    *,
+    is_new_program: bool,
+    rounds: Collection[Round] = (),
 ) -> Plan:
-    """`present` are the addresses that the mirror holds, `rounds` what is due by the clock."""
-    sitemap = look.sitemap
-    touched = [one for one in look.incidents if one.id in look.touched or not one.is_over]
+    """`present` are the addresses that are staged, `rounds` what is due by the clock."""
+    sitemap = changes.sitemap
+    touched = [
+        incident
+        for incident in changes.incidents
+        if incident.id in changes.touched or not incident.is_over
+    ]
     now = dict.fromkeys(sitemap.after_changes())
-    now.update(dict.fromkeys(address for one in touched for address in sitemap.of_incident(one)))
-    for number in sorted({one.history_page for one in touched} - {1}):
+    now.update(dict.fromkeys(chain.from_iterable(map(sitemap.of_incident, touched))))
+    for number in sorted({incident.history_page for incident in touched} - {1}):
         now.update(dict.fromkeys(sitemap.numbered(number)))
-    rest = dict.fromkeys(_all(look))
+    rest = dict.fromkeys(_all(changes))
     everything = frozenset(now) | frozenset(rest)
-    is_everything = look.is_all_touched or is_new_program
-    of_components = {address for one in look.components for address in sitemap.of_component(one)}
-    due = {address for one in look.changed for address in sitemap.of_component(one)}
-    if look.is_withdrawn:
-        now.update(dict.fromkeys(one for one in rest if one in of_components or "?" in one))
+    is_everything = changes.is_all_touched or is_new_program
+    of_components = set(chain.from_iterable(map(sitemap.of_component, changes.components)))
+    due = set(chain.from_iterable(map(sitemap.of_component, changes.changed)))
+    if changes.is_withdrawn:
+        now.update(dict.fromkeys(a for a in rest if a in of_components or "?" in a))
     if Round.COMPONENTS in rounds:
         due |= of_components
     if Round.OLD_PAGES in rounds:
@@ -66,17 +75,17 @@ def plan(
     return Plan(tuple(now), tuple(later), everything)
 
 
-def _all(look: Look) -> Iterator[str]:
-    sitemap = look.sitemap
+def _all(changes: Changes) -> Iterator[str]:
+    sitemap = changes.sitemap
     yield from sitemap.after_releases()
-    yield from (address for one in look.components for address in sitemap.of_component(one))
-    for number in range(2, look.history_pages + 1):
+    yield from chain.from_iterable(map(sitemap.of_component, changes.components))
+    for number in range(2, changes.history_pages + 1):
         yield from sitemap.numbered(number)
-    yield from (address for one in look.incidents for address in sitemap.of_incident(one))
+    yield from chain.from_iterable(map(sitemap.of_incident, changes.incidents))
 
 
 def file_of(address: str, content_type: str) -> str:
-    """The file of an answer, relative to the root of the mirror.
+    """The file of a response, relative to the root of the export.
 
     A static server finds the type by the end of the name, so every file has one;
     `try_files $uri $uri.html` then leads from the address to it.

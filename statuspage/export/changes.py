@@ -1,4 +1,4 @@
-"""What there is to mirror, and what changed: read from the rows in a few light queries."""
+"""What the public site has, and what changed: read in a few light queries."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,74 +12,74 @@ from statuspage.export.sitemap import Sitemap
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.values import Listed
 
-EVENTS_LOOKED_AT_AGAIN = 200
-"""On PostgreSQL ids can commit out of order: this many before the last one are read again."""
-TOLD_AT_MOST = 5_000
-"""More than so many events since the last time are not looked at one by one."""
+EVENTS_READ_AGAIN = 200
+"""On PostgreSQL ids can commit out of order: the last so many are read again."""
+MAX_EVENTS = 5_000
+"""After more events than this, everything is rendered again."""
 OF_ALL_PAGES = ("page.", "component.", "components.", "group.", "backup.")
-"""Kinds of events after which names may stand differently on every page."""
+"""Kinds of events that may change every page."""
 OF_ONE_STATUS = ("component.status_set",)
 OF_ALL_COMPONENTS = (".components_left_out",)
-"""Ends of kinds after which it cannot be told which components are concerned."""
+"""Endings of kinds that may concern any component."""
 
 WITHDRAWN = (".retracted", ".redacted", ".withdrawn", ".archived")
 
 
 @dataclass(frozen=True)
-class Look:
-    """The public site at one moment, beside what was seen at event `since`."""
+class Changes:
+    """The public site at one moment, and what changed since an event."""
 
     at: datetime
     sitemap: Sitemap
     origin: str
     restored_at: datetime | None
-    """When the records were restored from a backup the last time."""
+    """When the data was last restored from a backup."""
     revision: int
     newest_event: int
     components: tuple[str, ...]
     changed: frozenset[str]
-    """Components that events tell of since then, or that an incident of theirs names."""
+    """Components named by events since then, or by an incident of these events."""
     incidents: tuple[Listed, ...]
     history_pages: int
     seen: frozenset[int]
-    """The last events, not to be told of again."""
+    """Ids of the last events, which are not news the next time."""
     touched: frozenset[str]
-    """Public ids that events tell of since then."""
+    """Public ids in events since then."""
     is_all_touched: bool
     is_withdrawn: bool
-    """Something was taken back: until every page that may name it is made again, none is shown."""
+    """Something was retracted: nothing is published until every page that may name it is new."""
 
 
-def look(
+def changes_since(
     since: int, seen: frozenset[int], *, sitemap: Sitemap, at: datetime, base_url: str
-) -> Look:
-    """What there is, and what events tell of after `since` that are not `seen` yet.
+) -> Changes:
+    """What there is, and what the events after `since` changed that are not `seen` yet.
 
     Raises `NoPageError` before the first set-up.
     """
     page = snapshot.describe(base_url=base_url)
-    found = snapshot.listing(at=at)
-    newest, told = events.since(max(since - EVENTS_LOOKED_AT_AGAIN, 0), TOLD_AT_MOST)
-    # A restored copy may be of before.
-    is_unknown = since == 0 or newest < since or len(told) == TOLD_AT_MOST
-    new = [(kind, subject) for number, kind, subject in told if number not in seen]
-    # At the very first all of it is new: then the present goes first alone.
+    listing = snapshot.listing(at=at)
+    newest, recent = events.since(max(since - EVENTS_READ_AGAIN, 0), MAX_EVENTS)
+    # Restored data may be older than the files.
+    is_unknown = since == 0 or newest < since or len(recent) == MAX_EVENTS
+    new = [(kind, subject) for number, kind, subject in recent if number not in seen]
+    # At first everything is new, and the current pages go first.
     touched = frozenset(subject for _, subject in new) if since else frozenset[str]()
-    changed = frozenset(found.components)
+    changed = frozenset(listing.components)
     if not any(kind.endswith(OF_ALL_COMPONENTS) for kind, _ in new):
         changed &= touched | incidents.components_of(touched)
-    return Look(
+    return Changes(
         at=at,
         sitemap=sitemap,
         origin=page.url,
         restored_at=events.newest_at("backup.restored"),
         revision=page.revision,
         newest_event=newest,
-        components=found.components,
+        components=listing.components,
         changed=changed,
-        incidents=found.incidents,
-        history_pages=found.history_pages,
-        seen=frozenset(number for number, _, _ in told),
+        incidents=listing.incidents,
+        history_pages=listing.history_pages,
+        seen=frozenset(number for number, _, _ in recent),
         touched=touched,
         is_all_touched=is_unknown or any(_is_of_all(kind) for kind, _ in new),
         is_withdrawn=bool(since) and any(kind.endswith(WITHDRAWN) for kind, _ in new),

@@ -1,34 +1,34 @@
-"""Whose copy a target holds, so that a page never overwrites the mirror of another one.
+"""Which page's export a target holds, so that a page never overwrites another's.
 
-Another page is one with another address, or with the same but restored from a backup: a copy
-for a drill knows neither what happened since nor that its mirror is read.
+Another page has another address, or data restored from a backup: a restore drill knows
+neither what happened since nor that the export has readers.
 """
 
 import json
 from dataclasses import dataclass
 
-from statuspage.export.staging import AGE, Stage
+from statuspage.export.staging import AGE, StagingFolder
 from statuspage.export.targets import Target, TargetError
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The page that made a copy, as its `copy.json` says. None: it does not say."""
+    """The page that made an export, by its `copy.json`. None: it does not say."""
 
     origin: str | None
     restored_at: str | None
-    """When its records were restored from a backup the last time."""
+    """When its data was last restored from a backup."""
 
 
-def refuse_anothers(target: Target, stage: Stage) -> None:
-    """Raises `TargetError` where `target` holds the copy of another page than `stage` does."""
-    there, ours = _owner(target.read(AGE)), _owner((stage.site / AGE).read_bytes())
-    if there.origin is None or there == ours:
+def refuse_foreign_copy(target: Target, stage: StagingFolder) -> None:
+    """Raises `TargetError` if `target` holds another page's export than `stage`."""
+    theirs, ours = _owner(target.read(AGE)), _owner((stage.site / AGE).read_bytes())
+    if theirs.origin is None or theirs == ours:
         return
-    if there.origin != ours.origin:
-        why = f"It holds the export of {there.origin}, and this page is {ours.origin}"
+    if theirs.origin != ours.origin:
+        why = f"It holds the export of {theirs.origin}, and this page is {ours.origin}"
     else:
-        why = f"It holds an export of {there.origin} from before or after a backup was restored"
+        why = f"It holds an export of {theirs.origin} from before or after a backup was restored"
     raise TargetError(
         f"{why}. Nothing was written. To put this page there, run: flask mirror"
         " --take-over. Otherwise change or unset STATUSPAGE_MIRROR."
@@ -37,7 +37,7 @@ def refuse_anothers(target: Target, stage: Stage) -> None:
 
 def _owner(body: bytes | None) -> Owner:
     try:
-        told = json.loads(body or b"{}")
-        return Owner(told.get("origin"), told.get("restored_at"))
+        age = json.loads(body or b"{}")
+        return Owner(age.get("origin"), age.get("restored_at"))
     except (AttributeError, ValueError):
         return Owner(None, None)

@@ -1,7 +1,7 @@
-"""A public answer as a file that works anywhere: relative links, no form, the age in sight.
+"""A public response as a file that works anywhere: relative links, no forms, a visible age.
 
-Pure, on the HTML that our own templates write. Times stand as `STAMP` until the file is
-written, so that an unchanged page is told from a changed one.
+Pure, for the HTML of our own templates. `STAMP` stands for the time until the file is
+written, so that an unchanged page is recognised.
 """
 
 import html
@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from posixpath import relpath
 from urllib.parse import urlsplit
 
-from statuspage.export.render import Reply
+from statuspage.export.render import Response
 from statuspage.page.html import assets
 from statuspage.serving.conditional import canonical
 from statuspage.serving.response import AS_OF
 
 OLD_AFTER = timedelta(minutes=15)
-"""From then on a copy says that newer information may be missing."""
+"""From this age on, a copy says that newer information may be missing."""
 SCRIPT = "mirror.js"
 STAMP = b"<!--made-at-->"
 
@@ -28,14 +28,14 @@ LINK = re.compile(r'(\s)(href|src)="([^"]*)"')
 FORM = re.compile(r"<form\b.*?</form>", re.S)
 SHEET = re.compile(rb'(<\?xml-stylesheet[^>]*\shref=")/([^"]*)"')
 LOADED = ("link", "script", "img", "iframe")
-"""What a browser asks for by itself."""
+"""Tags whose link a browser loads by itself."""
 KEPT = ("canonical",)
-"""Relations whose link goes on naming the original page."""
+"""Relations whose link still leads to the original page."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file stands: its path, the original page, and the file of each address."""
+    """The path of a file, the original page, and the file of each address."""
 
     path: str
     origin: str
@@ -45,7 +45,7 @@ class Place:
         return relpath(path, self.path.rpartition("/")[0] or ".")
 
     def to(self, link: str) -> str:
-        """`link` as it is to stand here: to the file, else to the original page."""
+        """`link` to the file if there is one, else to the original page."""
         local = self._local(link)
         if local is None:
             return link
@@ -79,19 +79,19 @@ def _address(link: str) -> str:
     return canonical(path, query) if query else path
 
 
-def body_of(reply: Reply, place: Place) -> bytes:
-    """The bytes of the file, with `STAMP` where the time of making belongs."""
-    if 300 <= reply.status < 400:
-        return _leads_on(reply, place)
-    if reply.is_html:
-        return page(reply, place)
+def body_of(response: Response, place: Place) -> bytes:
+    """The bytes of the file, with `STAMP` for the time of the build."""
+    if 300 <= response.status < 400:
+        return _leads_on(response, place)
+    if response.is_html:
+        return page(response, place)
     return SHEET.sub(
-        lambda found: found[1] + place.to("/" + found[2].decode()).encode() + b'"', reply.body
+        lambda found: found[1] + place.to("/" + found[2].decode()).encode() + b'"', response.body
     )
 
 
-def page(reply: Reply, place: Place) -> bytes:
-    text = TAG.sub(lambda tag: _with_links(tag, place), reply.body.decode())
+def page(response: Response, place: Place) -> bytes:
+    text = TAG.sub(lambda tag: _with_links(tag, place), response.body.decode())
     text = FORM.sub(lambda _: _no_form(place), text)
     line = f'<script src="{place.to_file(SCRIPT)}" defer></script>\n</head>'
     text = text.replace("</head>", line, 1)
@@ -101,11 +101,11 @@ def page(reply: Reply, place: Place) -> bytes:
 
 def _with_links(tag: re.Match[str], place: Place) -> str:
     name, attributes = tag[1], tag[2]
-    if name == "link" and any(f'rel="{one}"' in attributes for one in KEPT):
+    if name == "link" and any(f'rel="{relation}"' in attributes for relation in KEPT):
         return tag[0]
     links = [html.unescape(link[3]) for link in LINK.finditer(attributes)]
     if name in LOADED and not all(map(place.has, links)):
-        # What belongs to a form, or has no file, is not asked of the original page.
+        # Scripts of forms, and what has no file, are not loaded from the original page.
         return '<script type="text/plain">' if name == "script" else ""
 
     def moved(link: re.Match[str]) -> str:
@@ -116,7 +116,7 @@ def _with_links(tag: re.Match[str], place: Place) -> str:
 
 
 def _note(place: Place) -> str:
-    # In a tab of its own: it lets nobody frame it, as the card is, and it may be gone.
+    # In a new tab: it refuses to be framed, as the card is, and it may be down.
     return (
         f'<p class="stale" id="copy" role="status">This is a copy, made on <b>{{}}</b>.'
         f' For newer updates, see <a href="{html.escape(place.origin)}/" target="_blank">'
@@ -132,8 +132,8 @@ def _no_form(place: Place) -> str:
     )
 
 
-def _leads_on(reply: Reply, place: Place) -> bytes:
-    target = html.escape(place.to(reply.headers.get("location", "/")))
+def _leads_on(response: Response, place: Place) -> bytes:
+    target = html.escape(place.to(response.headers.get("location", "/")))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         "<title>This page has moved</title>\n"
@@ -147,8 +147,8 @@ def stamp(at: datetime) -> str:
 
 
 def script(at: datetime) -> bytes:
-    """Says how old the copy is, and plainly once it is old. It is new with every making,
-    which the pages are not."""
+    """Shows the age of the copy, with a warning once it is old. Unlike the pages, it is
+    rewritten with every build."""
     made = f"{at:%Y-%m-%dT%H:%M:%SZ}"
     old = str(int(OLD_AFTER.total_seconds()))
     return assets.script(SCRIPT).replace("{made}", made).replace("{old}", old).encode()

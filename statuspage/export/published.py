@@ -1,7 +1,7 @@
-"""A public answer as a file that nginx serves at the address it has on the origin.
+"""A public response as a file that nginx serves at its address on the origin.
 
-The same bytes, but for a note that shows up should nobody make these files any more;
-gzip and brotli forms stand beside, for `gzip_static` and `brotli_static`.
+The same bytes, except for a note that appears when the files are no longer updated; gzip
+and brotli variants are beside it, for `gzip_static` and `brotli_static`.
 """
 
 import gzip
@@ -9,38 +9,38 @@ import gzip
 import brotli
 
 from statuspage.export.portable import SCRIPT
-from statuspage.export.render import Reply
+from statuspage.export.render import Response
 from statuspage.serving.response import AS_OF, BROTLI_QUALITY, GZIP_LEVEL
 
 NOTE = b'<p class="stale" id="copy" role="status" data-quiet hidden></p>'
 TEXTS = ("text/", "json", "xml", "javascript", "calendar")
 FIRST_TIME = 315_619_200
-"""2 January 1980: FAT and ZIP know none before, and would give many files the same one."""
+"""2 January 1980: FAT and ZIP have no earlier times, and would give many files the same one."""
 
 
-def is_file(address: str, reply: Reply) -> bool:
-    """What has a form or a status of its own is left to the application."""
-    return reply.status == 200 and not address.endswith("/subscribe")
+def is_file(address: str, response: Response) -> bool:
+    """Forms, and responses with another status, are left to the application."""
+    return response.status == 200 and not address.endswith("/subscribe")
 
 
-def body_of(reply: Reply) -> bytes:
-    if not reply.is_html:
-        return reply.body
+def body_of(response: Response) -> bytes:
+    if not response.is_html:
+        return response.body
     line = f'<script src="/{SCRIPT}" defer></script>\n</head>'.encode()
-    return reply.body.replace(AS_OF, NOTE, 1).replace(b"</head>", line, 1)
+    return response.body.replace(AS_OF, NOTE, 1).replace(b"</head>", line, 1)
 
 
 def time_of(sha256: str) -> int:
-    """The time that a file with this digest has, in seconds: a past one, from 1980 to 2014.
+    """The modification time of a file with this digest, in seconds: between 1980 and 2014.
 
-    Servers make the tag of a file of its time and length. Then equal bytes have one tag on all
-    machines, however often they are written, and two versions of one second have two.
+    Servers compute an ETag from time and length. So equal bytes have the same tag on every
+    machine, and two versions within a second have different ones.
     """
     return FIRST_TIME + (int(sha256[:8], 16) >> 2)
 
 
 def packed(body: bytes, content_type: str) -> dict[str, bytes]:
-    """The packed forms by the ending of their file, where they are smaller."""
+    """The compressed variants that are smaller, by file extension."""
     if not any(word in content_type for word in TEXTS):
         return {}
     forms = {

@@ -1,4 +1,4 @@
-"""Asking the application for a public answer within the process, as a reader would (PEP 3333)."""
+"""Requests to the application within this process (PEP 3333)."""
 
 import io
 import sys
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What was answered; the names of `headers` are in lower case."""
+class Response:
+    """A response; the names of `headers` are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -28,18 +28,18 @@ class Reply:
         return self.content_type.startswith("text/html")
 
 
-Ask: TypeAlias = Callable[[str], Reply]
+Fetch: TypeAlias = Callable[[str], Response]
 
 
-def in_process(app: "WSGIApplication", origin: str) -> Ask:
-    """Asks `app` for an address (path and query) as if it had come in by `origin`."""
+def in_process(app: "WSGIApplication", origin: str) -> Fetch:
+    """Fetch addresses (path and query) from `app` as if they were requested at `origin`."""
     parts = urlsplit(origin)
     host = parts.hostname or "localhost"
     port = str(parts.port or (443 if parts.scheme == "https" else 80))
 
-    def ask(address: str) -> Reply:
+    def fetch(address: str) -> Response:
         path, _, query = address.partition("?")
-        told: list[Any] = []
+        started: list[Any] = []
         environ = {
             "REQUEST_METHOD": "GET",
             "SCRIPT_NAME": "",
@@ -60,7 +60,7 @@ def in_process(app: "WSGIApplication", origin: str) -> Ask:
         }
 
         def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> Any:
-            told[:] = [status, headers]
+            started[:] = [status, headers]
             return lambda _data: None
 
         chunks = app(environ, start_response)
@@ -70,7 +70,7 @@ def in_process(app: "WSGIApplication", origin: str) -> Ask:
             close = getattr(chunks, "close", None)
             if close is not None:
                 close()
-        status, headers = told
-        return Reply(int(status[:3]), {name.lower(): value for name, value in headers}, body)
+        status, headers = started
+        return Response(int(status[:3]), {name.lower(): value for name, value in headers}, body)
 
-    return ask
+    return fetch

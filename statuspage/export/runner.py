@@ -1,4 +1,4 @@
-"""The export inside this process: the worker's thread, and the application that renders for it."""
+"""Runs the export in this process, with the application that renders for it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -9,37 +9,37 @@ from flask import Flask
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.db import read_only as reading
+from statuspage.db import read_only
 from statuspage.domain import events
-from statuspage.export.builder import LookSince
-from statuspage.export.changes import Look, look
+from statuspage.export.builder import ReadChanges
+from statuspage.export.changes import Changes, changes_since
 from statuspage.export.render import in_process
 from statuspage.export.sitemap import Sitemap
 from statuspage.export.targets import Keys
-from statuspage.export.worker import Mirror
+from statuspage.export.worker import ExportWorker
 from statuspage.serving.cache import Key, Render, ResponseCache, UnavailableError
 from statuspage.serving.response import CachedResponse
 
 
-def folder_of(settings: "Settings") -> Path:
-    """Where the worker keeps the files of its mirrors."""
+def folder_of(settings: Settings) -> Path:
+    """The folder in which the worker prepares exports."""
     return settings.data_dir / "mirror"
 
 
-def beside(app: Flask) -> AbstractContextManager[object]:
-    """Mirrors while the worker works; does nothing where no target is set."""
+def exporting(app: Flask) -> AbstractContextManager[object]:
+    """Export while the worker runs; does nothing if no target is set."""
     return _running(app) if app.config["SETTINGS"].mirror else nullcontext()
 
 
 @contextmanager
 def _running(app: Flask) -> Iterator[None]:
     settings: Settings = app.config["SETTINGS"]
-    published = ask_nothing_twice(app)
-    mirror = Mirror(
+    published = disable_cache(app)
+    mirror = ExportWorker(
         folder_of(settings),
         settings.mirror.split(),
-        ask=in_process(app.wsgi_app, settings.base_url),
-        look_since=looking(app),
+        fetch=in_process(app.wsgi_app, settings.base_url),
+        read_changes=changes_reader(app),
         revision=published.read_revision,
         keys=Keys(settings.bucket_key, settings.bucket_secret),
     )
@@ -50,8 +50,8 @@ def _running(app: Flask) -> Iterator[None]:
         mirror.stop()
 
 
-class Unkept(ResponseCache):
-    """Renders whenever it is asked, and keeps nothing: in this process nobody reads."""
+class UncachedRenderer(ResponseCache):
+    """Renders every request and caches nothing: this process has no readers."""
 
     def obtain(self, key: Key, render: Render) -> CachedResponse | None:
         try:
@@ -67,9 +67,9 @@ class Unkept(ResponseCache):
             return self._read_revision()
 
 
-def ask_nothing_twice(app: Flask) -> Unkept:
-    """Let the application render every public answer anew, for a process without readers."""
-    published = Unkept(events.revision, within=within(app), watch=False)
+def disable_cache(app: Flask) -> UncachedRenderer:
+    """Let the application render every public response, for a process without readers."""
+    published = UncachedRenderer(events.revision, within=within(app), watch=False)
     app.extensions["published"] = published
     return published
 
@@ -78,19 +78,19 @@ def within(app: Flask) -> Callable[[], AbstractContextManager[None]]:
     @contextmanager
     def entered() -> Iterator[None]:
         with app.app_context():
-            reading()
+            read_only()
             yield
 
     return entered
 
 
-def looking(app: Flask) -> "LookSince":
-    """What there is to mirror, since an event."""
+def changes_reader(app: Flask) -> ReadChanges:
+    """A function that reads what changed since an event."""
     base_url: str = app.config["SETTINGS"].base_url
     sitemap = Sitemap.of(app)
 
-    def look_since(event: int, seen: frozenset[int], at: "datetime") -> "Look":
+    def read_changes(event: int, seen: frozenset[int], at: datetime) -> Changes:
         with within(app)():
-            return look(event, seen, sitemap=sitemap, at=at, base_url=base_url)
+            return changes_since(event, seen, sitemap=sitemap, at=at, base_url=base_url)
 
-    return look_since
+    return read_changes

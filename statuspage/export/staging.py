@@ -1,7 +1,7 @@
-"""The stage: the files of a mirror on this machine, and what is known of each.
+"""The files of an export on this machine, and the manifest that lists them.
 
 Every file is replaced whole, by a rename; the manifest follows. Files that do not match
-it when the stage is opened are dropped and made again.
+the manifest when the folder is opened are removed and rendered again.
 """
 
 import hashlib
@@ -19,32 +19,32 @@ from typing import Any
 MANIFEST = "manifest.json"
 AGE = "copy.json"
 BEACON = "beacon.json"
-"""The same for health checks, under the name it has on the origin."""
-AGES = ("mirror.js", AGE, BEACON)
-"""New with every making."""
+"""The same, for health checks, under its name on the origin."""
+AGE_FILES = ("mirror.js", AGE, BEACON)
+"""The files that change with every build."""
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class File:
-    """`sha256` is of the bytes; `mark` of them without the time of making."""
+    """`sha256` is of the bytes; `mark` of the bytes without the time of the build."""
 
     sha256: str
     size: int
     content_type: str
     address: str | None = None
-    """The public address it answers; None for what only mirrors have."""
+    """Its public address; None for files that only exports have."""
     mark: str = ""
 
-    def says_as(self, other: "File | None") -> bool:
-        """Whether they differ in age at most."""
-        mine = self.mark or self.sha256
-        return other is not None and mine == (other.mark or other.sha256)
+    def has_content_of(self, other: "File | None") -> bool:
+        """Whether the two differ in nothing but their age."""
+        content = self.mark or self.sha256
+        return other is not None and content == (other.mark or other.sha256)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A file to be: its path, bytes, type and address."""
+    """A file to write."""
 
     path: str
     body: bytes
@@ -55,7 +55,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a mirror holds, by path. `event` and `program` say where to go on."""
+    """The files of an export by path. `event` and `program` say where to continue."""
 
     origin: str = ""
     revision: int = 0
@@ -66,51 +66,51 @@ class Manifest:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every page was made. Before, there is the present, and what was made so far."""
+        """Whether every page was rendered; until then there are the current pages and some more."""
         return self.event > 0
 
     def has(self, path: str, body: bytes | None) -> bool:
-        """Whether it names this file with these bytes; None: that there is none."""
+        """Whether the file has these bytes; None: whether it is not listed."""
         known = self.files.get(path)
         digest = None if body is None else hashlib.sha256(body).hexdigest()
         return digest == (known and known.sha256)
 
     def differing(self, other: "Manifest") -> list[str]:
-        """The paths of which `other` has no file, or not the same."""
+        """The paths whose file is missing or different in `other`."""
         return [
             path
-            for path, one in self.files.items()
-            if (known := other.files.get(path)) is None or known.sha256 != one.sha256
+            for path, file in self.files.items()
+            if (known := other.files.get(path)) is None or known.sha256 != file.sha256
         ]
 
     def to_json(self) -> bytes:
-        # A line for each file, and each written by itself: there may be tens of thousands.
+        # One line per file, each serialized by itself: there may be tens of thousands.
         files = ",\n".join(
-            f"{json.dumps(path)}: {json.dumps(vars(one))}"
-            for path, one in sorted(self.files.items())
+            f"{json.dumps(path)}: {json.dumps(vars(file))}"
+            for path, file in sorted(self.files.items())
         )
-        told = {"format": FORMAT, **vars(self)}
-        del told["files"]
-        return f'{json.dumps(told)[:-1]}, "files": {{\n{files}\n}}}}\n'.encode()
+        fields = {"format": FORMAT, **vars(self)}
+        del fields["files"]
+        return f'{json.dumps(fields)[:-1]}, "files": {{\n{files}\n}}}}\n'.encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Manifest":
-        """Raises `ValueError` for what is none."""
+        """Raises `ValueError` if `data` is not a manifest."""
         try:
-            told: dict[str, Any] = json.loads(data)
-            if told.pop("format") != FORMAT:
+            fields: dict[str, Any] = json.loads(data)
+            if fields.pop("format") != FORMAT:
                 raise ValueError("another format")
-            files = {path: File(**one) for path, one in told.pop("files").items()}
-            return cls(files=files, **told)
+            files = {path: File(**file) for path, file in fields.pop("files").items()}
+            return cls(files=files, **fields)
         except (AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError("no manifest") from error
 
 
-class Stage:
+class StagingFolder:
     """`folder` holds the files in `site/`, the manifest among them.
 
-    `time_of` makes the time of a file of the digest of its bytes; without it a file has the
-    time when it was written.
+    `time_of` derives the time of a file from the digest of its bytes; without it a file has
+    the time when it was written.
     """
 
     def __init__(self, folder: Path, time_of: Callable[[str], int] | None = None) -> None:
@@ -118,16 +118,16 @@ class Stage:
         self._time_of = time_of
         self.site = folder / "site"
         self.writing = threading.Lock()
-        """Held while files change, and by whoever needs all of them at one moment."""
-        self.news = 0
-        """Moves when anything changed but the age."""
+        """Held while files change, and to read all of them at one moment."""
+        self.content_version = 0
+        """Rises when anything but the age changes."""
         self.site.mkdir(parents=True, exist_ok=True)
         self.manifest = self._opened()
 
     @property
     def addresses(self) -> dict[str, str]:
         """The file of each address."""
-        return {one.address: path for path, one in self.manifest.files.items() if one.address}
+        return {file.address: path for path, file in self.manifest.files.items() if file.address}
 
     def write(
         self,
@@ -140,12 +140,12 @@ class Stage:
         program: str,
         made_at: datetime,
     ) -> None:
-        """Bring in `drafts`, let go of the paths `gone`. Raises `OSError`; then what was stays."""
+        """Write `drafts`, remove the paths `gone`. Raises `OSError`; then the manifest stays."""
         files = dict(self.manifest.files)
         with self.writing:
-            is_news = False
+            is_changed = False
             for draft in drafts:
-                found = File(
+                file = File(
                     hashlib.sha256(draft.body).hexdigest(),
                     len(draft.body),
                     draft.content_type,
@@ -153,21 +153,21 @@ class Stage:
                     draft.mark,
                 )
                 before = files.get(draft.path)
-                if before != found:
-                    time = self._time_of and self._time_of(found.sha256)
-                    put_file(self.site / draft.path, draft.body, time)
-                    files[draft.path] = found
-                    is_news |= not _tells_age(draft.path) and not found.says_as(before)
+                if before != file:
+                    time = self._time_of and self._time_of(file.sha256)
+                    write_atomically(self.site / draft.path, draft.body, time)
+                    files[draft.path] = file
+                    is_changed |= not _is_age_file(draft.path) and not file.has_content_of(before)
             for path in gone:
-                is_news |= files.pop(path, None) is not None
+                is_changed |= files.pop(path, None) is not None
                 (self.site / path).unlink(missing_ok=True)
             moment = f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
             self.manifest = Manifest(origin, revision, moment, event, program, files)
-            put_file(self.site / MANIFEST, self.manifest.to_json())
-            self.news += is_news
+            write_atomically(self.site / MANIFEST, self.manifest.to_json())
+            self.content_version += is_changed
 
     def read(self, path: str) -> bytes | None:
-        """The bytes of a file as the manifest has them; None where they moved on meanwhile."""
+        """The bytes of a file as in the manifest; None if the file changed meanwhile."""
         known = self.manifest.files.get(path)
         try:
             body = (self.site / path).read_bytes()
@@ -175,10 +175,10 @@ class Stage:
             return None
         return body if known and hashlib.sha256(body).hexdigest() == known.sha256 else None
 
-    def picture(self, folder: Path, held: Manifest = Manifest()) -> Manifest:
-        """All files of one moment in `folder`, linked where that can be; gives their manifest.
+    def copy_to(self, folder: Path, held: Manifest = Manifest()) -> Manifest:
+        """Put all files of one moment into `folder`, by links if possible; returns their manifest.
 
-        What the folder has already, those of the manifest `held`, is left where it is the same.
+        `held` lists what the folder has already; files that are the same stay.
         """
         with self.writing:
             manifest = self.manifest
@@ -190,7 +190,7 @@ class Stage:
         return manifest
 
     def link(self, paths: Collection[str], folder: Path) -> None:
-        """These files in `folder`, for whoever holds `writing`."""
+        """Put these files into `folder`. The caller holds `writing`."""
         for parent in sorted(folders_of(paths)):
             place = folder / parent
             if not place.is_dir():
@@ -205,12 +205,12 @@ class Stage:
         except (OSError, ValueError):
             manifest = Manifest()
         present = {
-            path: one
-            for path, one in manifest.files.items()
-            if _digest(self.site / path) == one.sha256
+            path: file
+            for path, file in manifest.files.items()
+            if _digest(self.site / path) == file.sha256
         }
         known = {*present, MANIFEST}
-        for path in [one for one in self.site.rglob("*") if one.is_file()]:
+        for path in [path for path in self.site.rglob("*") if path.is_file()]:
             if str(path.relative_to(self.site)) not in known:
                 path.unlink()
         self._date(present)
@@ -224,27 +224,27 @@ class Stage:
         )
 
     def _date(self, files: Mapping[str, File]) -> None:
-        """Give the files their times where they were copied or restored without, or are older."""
+        """Set the times of files that were copied or restored without them."""
         if self._time_of is None:
             return
-        for path, one in files.items():
-            time = self._time_of(one.sha256)
+        for path, file in files.items():
+            time = self._time_of(file.sha256)
             if (self.site / path).stat().st_mtime != time:
                 os.utime(self.site / path, (time, time))
 
 
 def folders_of(paths: Iterable[str]) -> set[str]:
-    """Every folder that holds one of these, and those above it; the empty path for the root."""
-    found = {""}
+    """The folders of these paths and all above them; the root is the empty path."""
+    folders = {""}
     for folder in {path.rpartition("/")[0] for path in paths}:
-        while folder not in found:
-            found.add(folder)
+        while folder not in folders:
+            folders.add(folder)
             folder = folder.rpartition("/")[0]
-    return found
+    return folders
 
 
 def link_or_copy(source: str, target: str) -> None:
-    """Put `source` at `target`, whatever is there."""
+    """Put `source` at `target`, replacing what is there."""
     try:
         os.link(source, target)
     except FileExistsError:
@@ -254,10 +254,10 @@ def link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def put_file(path: Path, body: bytes, time: float | None = None) -> None:
-    """Write a file so that readers find it whole, as it was or as it is.
+def write_atomically(path: Path, body: bytes, time: float | None = None) -> None:
+    """Write a file so that readers see either the old or the new one.
 
-    `time`, in seconds, is what it says of when it changed."""
+    `time` is its modification time, in seconds."""
     folder, name = os.path.split(path)
     draft = f"{folder}/.{name}.{secrets.token_hex(4)}"
     try:
@@ -274,7 +274,7 @@ def put_file(path: Path, body: bytes, time: float | None = None) -> None:
 
 def _create(path: str, body: bytes, time: float | None) -> None:
     with open(path, "xb") as file:
-        # Public, whatever the habits of this process: another user's server reads them.
+        # Whatever the umask: a web server of another user reads them.
         os.fchmod(file.fileno(), 0o644)
         file.write(body)
         if time is not None:
@@ -282,8 +282,8 @@ def _create(path: str, body: bytes, time: float | None) -> None:
             os.utime(file.fileno(), (time, time))
 
 
-def _tells_age(path: str) -> bool:
-    return path.removesuffix(".gz").removesuffix(".br") in AGES
+def _is_age_file(path: str) -> bool:
+    return path.removesuffix(".gz").removesuffix(".br") in AGE_FILES
 
 
 def _digest(path: Path) -> str | None:

@@ -1,7 +1,7 @@
-"""The mirror of a worker: makes files within seconds of a change, and couriers carry them.
+"""The worker's export: renders files within seconds of a change, and uploads them.
 
-A job outside any transaction, in threads of its own. Only one process on a data folder
-mirrors at a time; another one waits for its turn.
+It runs outside any transaction, in threads of its own. One process per data folder exports
+at a time; others wait for the lock.
 """
 
 import fcntl
@@ -16,25 +16,25 @@ from pathlib import Path
 import structlog
 
 from statuspage import clock
-from statuspage.export.builder import LookSince, Maker, Stages
-from statuspage.export.render import Ask, Together, alone
+from statuspage.export.builder import Builder, ReadChanges, StagingFolders
+from statuspage.export.render import Fetch
 from statuspage.export.targets import Keys, TargetError, command, without_credentials
 from statuspage.export.targets.registry import is_published, parse
-from statuspage.export.uploads import Courier, Standing, Standings
+from statuspage.export.uploads import TargetState, TargetStates, Uploader
 from statuspage.page.snapshot.build import NoPageError
 
 log = structlog.get_logger(__name__)
 
 CHECK_EVERY_S = 0.5
 REMAKE_EVERY = timedelta(minutes=5)
-"""What depends on the time of day is made again so often while nothing changes."""
+"""How often time-dependent pages are rendered while nothing changes."""
 STOP_S = 4.0
 
 
-class Mirror:
-    """The mirror in `folder`, for these targets.
+class ExportWorker:
+    """Exports to these targets, from files in `folder`.
 
-    `revision` reads the number that every change raises; `look_since` what there is.
+    `revision` reads the number that every change raises.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class Mirror:
         folder: Path,
         targets: Sequence[str],
         *,
-        ask: Ask,
-        look_since: LookSince,
+        fetch: Fetch,
+        read_changes: ReadChanges,
         revision: Callable[[], int],
         keys: Keys = Keys(),  # noqa: B008  frozen
         now: Callable[[], datetime] = clock.now,
@@ -53,10 +53,10 @@ class Mirror:
         self._targets = targets
         self._revision = revision
         self._now = now
-        stages = Stages.within(folder, {is_published(one) for one in targets})
-        self.maker = Maker(ask, look_since, stages)
-        told = Standings(folder)
-        self.couriers: list[Courier] = []
+        stages = StagingFolders.within(folder, {is_published(text) for text in targets})
+        self.builder = Builder(fetch, read_changes, stages)
+        states = TargetStates(folder)
+        self.uploaders: list[Uploader] = []
         for text in targets:
             stage = stages.published if is_published(text) else stages.portable
             assert stage is not None
@@ -67,13 +67,13 @@ class Mirror:
                 name = without_credentials(text)
                 log.error("export.target_failed", target=name, reason=str(error))
                 since = f"{now():%Y-%m-%dT%H:%M:%SZ}"
-                told.note(Standing(name, failing_since=since, error=str(error)))
+                states.note(TargetState(name, failing_since=since, error=str(error)))
             else:
-                self.couriers.append(Courier(target, stage, told, now))
+                self.uploaders.append(Uploader(target, stage, states, now))
         self._made: int | None = None
         self._made_at: datetime | None = None
-        self._looked_at = 0.0
-        """By the steady clock: when the revision was last asked for."""
+        self._checked_at = 0.0
+        """By the monotonic clock: when the revision was last read."""
         self._is_failing = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
@@ -83,50 +83,50 @@ class Mirror:
 
     def stop(self) -> None:
         self._stopping.set()
-        for courier in self.couriers:
-            courier.stop()
+        for uploader in self.uploaders:
+            uploader.stop()
         self._thread.join(STOP_S)
 
     def step(self, *, at: datetime) -> bool:
-        """Make what is due at `at`. True when there is something new to carry.
+        """Render what is due at `at`. True if there is something new to upload.
 
-        Raises what the database raises, and `MirrorError`.
+        Raises what the database raises, and `ExportError`.
         """
         number = self._revision()
         if number != self._made or clock.is_due(self._made_at, REMAKE_EVERY, at):
-            self.maker.begin(at)
+            self.builder.begin(at)
             self._made, self._made_at = number, at
             return True
-        if self.maker.later:
-            self.maker.go_on(at, until=self._is_urgent)
-            return all(stage.manifest.is_whole for stage in self.maker.stages)
+        if self.builder.later:
+            self.builder.go_on(at, until=self._is_urgent)
+            return all(stage.manifest.is_whole for stage in self.builder.stages)
         return False
 
     def _is_urgent(self) -> bool:
-        """Asked before each address; the revision is looked at now and then."""
+        """Called before each address; reads the revision twice a second."""
         if self._stopping.is_set():
             return True
         moment = time.monotonic()
-        if moment - self._looked_at < CHECK_EVERY_S:
+        if moment - self._checked_at < CHECK_EVERY_S:
             return False
-        self._looked_at = moment
+        self._checked_at = moment
         return self._revision() != self._made
 
     def _run(self) -> None:
-        with _turn(self._folder / "lock", self._stopping) as is_ours:
+        with _Lock(self._folder / "lock", self._stopping) as is_ours:
             if not is_ours:
                 return
             command.remove_unused(self._folder, self._targets)
-            for courier in self.couriers:
-                courier.start()
-            while not self._stopping.wait(0 if self.maker.later else CHECK_EVERY_S):
+            for uploader in self.uploaders:
+                uploader.start()
+            while not self._stopping.wait(0 if self.builder.later else CHECK_EVERY_S):
                 self._try()
 
     def _try(self) -> None:
         try:
             is_new = self.step(at=self._now())
         except NoPageError:
-            return  # Nothing to mirror before the first set-up.
+            return  # Nothing to export before the first set-up.
         except Exception as error:
             if not self._is_failing:
                 log.error("export.failed", reason=str(error))
@@ -137,11 +137,11 @@ class Mirror:
             log.warning("export.recovered")
         self._is_failing = False
         if is_new:
-            for courier in self.couriers:
-                courier.wake()
+            for uploader in self.uploaders:
+                uploader.wake()
 
 
-class _turn(AbstractContextManager[bool]):  # noqa: N801  used as a function
+class _Lock(AbstractContextManager[bool]):
     """Waits for the lock file; True when it is ours, False when stopped meanwhile."""
 
     def __init__(self, path: Path, stopping: threading.Event) -> None:

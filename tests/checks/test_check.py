@@ -15,7 +15,7 @@ from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor, totp
 from statuspage.domain.staff.members import Role
 from statuspage.export import runner
-from statuspage.export.uploads import Standing, Standings
+from statuspage.export.uploads import TargetState, TargetStates
 from statuspage.notify import deliveries, dispatcher, heartbeat
 from tests.conftest import SECRET, on_sqlite
 from tests.helpers.apps import create_app
@@ -78,11 +78,11 @@ def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, che
     assert check(other)[1]["mirror"][0][0] == "warn"
     folder = runner.folder_of(settings)
     folder.mkdir(parents=True)
-    kept = Standings(folder)
-    kept.note(Standing(target, made_at=at.isoformat()))
+    kept = TargetStates(folder)
+    kept.note(TargetState(target, made_at=at.isoformat()))
     assert check(other)[1]["mirror"][0][0] == "ok"
     old = at - timedelta(minutes=30)
-    kept.note(Standing(target, made_at=old.isoformat(), error="No space left on device"))
+    kept.note(TargetState(target, made_at=old.isoformat(), error="No space left on device"))
     code, found = check(other)
     assert (code, found["mirror"][0][0]) == (1, "problem")
     assert "No space left on device. Check that the target" in found["mirror"][0][1]

@@ -16,7 +16,7 @@ from statuspage.config import Settings
 from statuspage.db import db
 from statuspage.export import runner
 from statuspage.export.render import in_process
-from statuspage.export.worker import Mirror
+from statuspage.export.worker import ExportWorker
 from tests.conftest import NOW
 from tests.helpers import site
 from tests.helpers.apps import create_app
@@ -56,13 +56,13 @@ def mirror_to(app, tmp_path):
     return lambda *targets, **more: a_mirror(app, tmp_path / "work", *targets, **more)
 
 
-def a_mirror(app, work, *targets, **more) -> Mirror:
-    published = runner.ask_nothing_twice(app)
-    return Mirror(
+def a_mirror(app, work, *targets, **more) -> ExportWorker:
+    published = runner.disable_cache(app)
+    return ExportWorker(
         work,
         targets,
-        ask=in_process(app.wsgi_app, app.config["SETTINGS"].base_url),
-        look_since=runner.looking(app),
+        fetch=in_process(app.wsgi_app, app.config["SETTINGS"].base_url),
+        read_changes=runner.changes_reader(app),
         revision=published.read_revision,
         **more,
     )
@@ -77,9 +77,9 @@ def brought():
 def bring(mirror) -> list[bool]:
     at = clock.now()
     mirror.step(at=at)
-    while mirror.maker.later:
+    while mirror.builder.later:
         mirror.step(at=at)
-    return [courier.deliver() for courier in mirror.couriers]
+    return [uploader.deliver() for uploader in mirror.uploaders]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Copy:
     world: site.World
     folder: Path
     published: Path
-    mirror: Mirror
+    mirror: ExportWorker
 
 
 @pytest.fixture(scope="session")

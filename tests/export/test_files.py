@@ -21,7 +21,7 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
-from statuspage.export.staging import Stage
+from statuspage.export.staging import StagingFolder
 from statuspage.page.exported import Exported, exported
 from tests.helpers import site
 
@@ -82,7 +82,7 @@ STAYS_ON_THE_ORIGIN = {
 
 
 def test_every_public_view_declares_its_export_or_stays_on_the_origin(copy):
-    mirrored = set(copy.mirror.maker.stages.portable.addresses)
+    mirrored = set(copy.mirror.builder.stages.portable.addresses)
     urls = copy.app.url_map.bind("status.example.com")
     matched = {urls.match(address.partition("?")[0])[0] for address in mirrored - {"/404"}}
     expected = {
@@ -160,8 +160,8 @@ def test_an_update_is_in_the_next_copy_and_other_stories_keep_their_bytes(
         site.say(one, "The roll back is done.", at + timedelta(minutes=3),
                  components.get(northwind.cards))  # fmt: skip
     asked = []
-    ask = mirror.maker.ask
-    mirror.maker.ask = lambda address: asked.append(address) or ask(address)
+    fetch = mirror.builder.fetch
+    mirror.builder.fetch = lambda address: asked.append(address) or fetch(address)
     brought(mirror)
     assert "The roll back is done." in (folder / "index.html").read_text()
     assert "The roll back is done." in (folder / f"incidents/{northwind.open}.atom").read_text()
@@ -193,7 +193,7 @@ def test_what_is_retracted_vanishes_at_once_everywhere(
             incidents.get(northwind.open), reason="It was another company.", by=SYSTEM, at=at
         )
     mirror.step(at=at)
-    mirror.couriers[0].deliver()
+    mirror.uploaders[0].deliver()
     assert "It was another company." in (folder / f"incidents/{northwind.open}.html").read_text()
     assert not (folder / f"incidents/{northwind.open}.rss").exists()
     assert not (folder / f"api/v2/incidents/{northwind.open}.json").exists()
@@ -277,7 +277,7 @@ def test_nobody_reads_half_of_it(northwind, committed, mirror, folder, brought, 
             one = incidents.get(northwind.open)
             site.say(one, f"Round {number}.", at, components.get(northwind.cards))
         mirror.step(at=at)
-        assert mirror.couriers[0].deliver()
+        assert mirror.uploaders[0].deliver()
     stop.set()
     reader.join()
     assert not torn
@@ -292,7 +292,7 @@ def test_damaged_files_are_made_again_after_a_restart(northwind, mirror_to, fold
     first = mirror_to(f"file:{folder}")
     brought(first)
     good = files_of(folder)
-    stage = first.maker.stages.portable
+    stage = first.builder.stages.portable
     victims = ["index.html", "history.rss", f"incidents/{northwind.past}.html", "favicon.svg"]
     for path in victims:
         (stage.site / path).write_bytes(os.urandom(500))
@@ -309,7 +309,7 @@ def test_a_damaged_manifest_only_costs_the_time_to_make_all_again(mirror_to, nor
     for rubbish in (b"", b"\xff\x00", b"[]", b'{"format": 1, "files": {"a": {}}}', b"{}"):
         (folder.parent / "work/portable/site/manifest.json").unlink()
         (folder.parent / "work/portable/site/manifest.json").write_bytes(rubbish)
-        assert Stage(folder.parent / "work/portable").manifest.files == {}
+        assert StagingFolder(folder.parent / "work/portable").manifest.files == {}
     brought(mirror_to(f"file:{folder}"))
     assert files_of(folder) == good
 
@@ -318,7 +318,7 @@ def test_an_empty_folder_has_the_present_at_once_and_the_past_afterwards(
     northwind, mirror, folder, brought, at
 ):
     mirror.step(at=at)
-    assert mirror.couriers[0].deliver()
+    assert mirror.uploaders[0].deliver()
     past = f"incidents/{northwind.past}.html"
     page = folder / "index.html"
     here = [link for link in links_of(page) if "://" not in link and not link.startswith("#")]
@@ -338,7 +338,7 @@ def test_a_whole_copy_is_not_given_up_for_the_beginning_of_another(
     shutil.rmtree(folder.parent / "work/portable")
     again = mirror_to(f"file:{folder}")
     again.step(at=at)
-    assert again.couriers[0].deliver()
+    assert again.uploaders[0].deliver()
     assert (folder / f"incidents/{northwind.past}.html").is_file()
 
 
@@ -347,8 +347,8 @@ def test_after_a_change_only_components_that_it_concerns_are_made_again(
 ):
     brought(mirror)
     asked = []
-    ask = mirror.maker.ask
-    mirror.maker.ask = lambda address: asked.append(address) or ask(address)
+    fetch = mirror.builder.fetch
+    mirror.builder.fetch = lambda address: asked.append(address) or fetch(address)
     with committed():
         one = incidents.get(northwind.open)
         site.say(one, "Half of it is back.", at, components.get(northwind.cards))

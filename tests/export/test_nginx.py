@@ -18,7 +18,7 @@ from werkzeug.serving import make_server
 from statuspage.config import PROJECT
 from statuspage.db import db
 from statuspage.export import published
-from statuspage.export.staging import Stage
+from statuspage.export.staging import StagingFolder
 from statuspage.proxy.cache import VARIES
 from tests.helpers.apps import create_app
 from tests.helpers.nginx import free_port, nginx
@@ -95,7 +95,7 @@ def assert_is_as_good(answer, original):
 
 
 def addresses_of(copy):
-    return sorted(set(copy.mirror.maker.stages.published.addresses))
+    return sorted(set(copy.mirror.builder.stages.published.addresses))
 
 
 def test_files_are_the_bytes_of_the_origin_but_for_a_note_that_waits(copy, at):
@@ -162,9 +162,9 @@ def test_the_time_of_a_file_is_past_and_one_that_every_file_system_knows(body):
 
 def test_files_that_were_copied_without_their_times_get_them_back(copy, tmp_path):
     """So do those of a version before, which wrote none."""
-    made = copy.mirror.maker.stages.published
+    made = copy.mirror.builder.stages.published
     shutil.copytree(made.folder, tmp_path / "restored", copy_function=shutil.copyfile)
-    restored = Stage(tmp_path / "restored", published.time_of)
+    restored = StagingFolder(tmp_path / "restored", published.time_of)
     assert restored.manifest.files == made.manifest.files
     for path in made.manifest.files:
         time = (made.site / path).stat().st_mtime

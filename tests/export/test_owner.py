@@ -7,8 +7,8 @@ import pytest
 
 from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
-from statuspage.export.staging import Stage
-from statuspage.export.uploads import standings
+from statuspage.export.staging import StagingFolder
+from statuspage.export.uploads import target_states
 from tests.export.conftest import a_mirror, bring
 from tests.export.test_targets import SMALL, files_in, target_at, write
 from tests.helpers.s3_server import bucket
@@ -37,8 +37,8 @@ def test_another_installation_does_not_write_over_the_mirror(
     refused = flask(drill, "mirror", folder)
     assert refused.exit_code == 1
     assert files_in(folder) == before
-    (standing,) = standings(tmp_path / "drill")
-    for said in (refused.output, caplog.text, standing.error):
+    (state,) = target_states(tmp_path / "drill")
+    for said in (refused.output, caplog.text, state.error):
         assert "this page is http://127.0.0.1:8001. Nothing was written." in said
         assert "flask mirror --take-over" in said
 
@@ -62,13 +62,13 @@ def test_a_restored_copy_leaves_the_mirror_alone_until_staff_take_it_over(
     taken = flask(copy, "mirror", "--take-over")
     assert taken.exit_code == 0, taken.output
     assert bring(worker) == [True]
-    traveller.shift(original.couriers[0].target.every)
-    assert original.couriers[0].deliver() is False
+    traveller.shift(original.uploaders[0].target.every)
+    assert original.uploaders[0].deliver() is False
 
 
 @pytest.fixture
-def stage(tmp_path) -> Stage:
-    made = Stage(tmp_path / "stage")
+def stage(tmp_path) -> StagingFolder:
+    made = StagingFolder(tmp_path / "stage")
     write(made, {**SMALL, "copy.json": (ORIGIN, "application/json")})
     return made
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from statuspage.config import PROJECT, SettingsError, load
-from statuspage.export.staging import Draft, Stage
+from statuspage.export.staging import Draft, StagingFolder
 from statuspage.export.targets import Keys, TargetError
 from statuspage.export.targets.command import Command
 from statuspage.export.targets.registry import parse
-from statuspage.export.uploads import Courier, Standings, standings
+from statuspage.export.uploads import TargetStates, Uploader, target_states
 from tests.helpers.s3_server import ACCESS, SECRET, bucket
 
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -34,8 +34,8 @@ SMALL = {
 
 
 @pytest.fixture
-def stage(tmp_path) -> Stage:
-    made = Stage(tmp_path / "stage")
+def stage(tmp_path) -> StagingFolder:
+    made = StagingFolder(tmp_path / "stage")
     write(made, SMALL)
     return made
 
@@ -128,10 +128,10 @@ def test_a_wrong_key_is_told_and_never_shown(stage, tmp_path):
 def test_s3_without_its_extra_fails_with_a_sentence(stage, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore.store", None)
     target = target_at("s3://pages/status", tmp_path)
-    courier = Courier(target, stage, Standings(tmp_path), lambda: AT)
-    assert not courier.deliver()
-    (standing,) = standings(tmp_path)
-    assert standing.error == "S3 needs a package: pip install obstore."
+    uploader = Uploader(target, stage, TargetStates(tmp_path), lambda: AT)
+    assert not uploader.deliver()
+    (state,) = target_states(tmp_path)
+    assert state.error == "S3 needs a package: pip install obstore."
 
 
 def test_s3_deletes_withdrawn_files_in_one_request(stage, tmp_path):
@@ -360,23 +360,23 @@ def test_rsync_goes_to_another_machine_by_ssh(stage, tmp_path, ssh_server):
 
 
 def test_a_target_that_fails_is_told_once_shown_and_tried_again(app, stage, tmp_path, caplog):
-    told = Standings(tmp_path)
+    told = TargetStates(tmp_path)
     with bucket() as (held, endpoint):
         target = target_at(f"s3://pages/status?endpoint={endpoint}", tmp_path)
-        courier = Courier(target, stage, told, lambda: AT)
+        uploader = Uploader(target, stage, told, lambda: AT)
         held.is_away = True
-        assert [courier.deliver(), courier.deliver(), courier.deliver()] == [False] * 3
+        assert [uploader.deliver(), uploader.deliver(), uploader.deliver()] == [False] * 3
         assert caplog.text.count("answered 503") == 1
-        (standing,) = standings(tmp_path)
-        assert (standing.name, standing.failing_since) == (
+        (state,) = target_states(tmp_path)
+        assert (state.name, state.failing_since) == (
             "s3://pages/status",
             "2026-03-10T12:00:00Z",
         )
         held.is_away = False
-        assert courier.deliver()
+        assert uploader.deliver()
     assert "export.target_recovered" in caplog.text
-    (standing,) = standings(tmp_path)
-    assert (standing.error, standing.made_at) == (None, "2026-03-10T12:00:00Z")
+    (state,) = target_states(tmp_path)
+    assert (state.error, state.made_at) == (None, "2026-03-10T12:00:00Z")
 
 
 def test_a_courier_is_not_held_up_by_another_one_that_hangs(stage, tmp_path):
@@ -386,9 +386,9 @@ def test_a_courier_is_not_held_up_by_another_one_that_hangs(stage, tmp_path):
         hanging = target_at(
             f"s3://pages/status?endpoint=http://127.0.0.1:{silent.getsockname()[1]}", tmp_path
         )
-        told = Standings(tmp_path)
-        slow = Courier(hanging, stage, told, lambda: AT)
-        fast = Courier(target_at(f"file:{tmp_path}/here", tmp_path), stage, told, lambda: AT)
+        told = TargetStates(tmp_path)
+        slow = Uploader(hanging, stage, told, lambda: AT)
+        fast = Uploader(target_at(f"file:{tmp_path}/here", tmp_path), stage, told, lambda: AT)
         slow.start()
         fast.start()
         slow.wake()
@@ -414,11 +414,11 @@ def test_a_copy_that_differs_in_age_only_is_not_sent_each_time(stage, tmp_path):
 
     now = [AT]
     target = Target()
-    courier = Courier(target, stage, Standings(tmp_path), lambda: now[0])
+    uploader = Uploader(target, stage, TargetStates(tmp_path), lambda: now[0])
     for minutes in (0, 5, 5, 5):
         now[0] += timedelta(minutes=minutes)
         write(stage, {"copy.json": (f"{now[0]}".encode(), "application/json")})
-        assert courier.deliver()
+        assert uploader.deliver()
     assert target.sent == 2
 
 

@@ -1,7 +1,7 @@
-"""Where mirrors go: a target takes what a stage holds and makes itself equal to it.
+"""Where exports go: a target makes itself equal to a staging folder.
 
-Readers of a target never find half a file; a page is there before another links to it,
-and what was withdrawn goes away with the same publication.
+Readers of a target never see half a file; a page is there before another links to it,
+and withdrawn pages go away with the same publication.
 """
 
 import re
@@ -9,35 +9,38 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from statuspage.export.staging import MANIFEST, Manifest, Stage
+from statuspage.export.staging import MANIFEST, Manifest, StagingFolder
 
 LAST = ("index.html", "mirror.js", "copy.json", "beacon.json", MANIFEST)
-"""Written last and in this order: whoever reads them finds all else in place."""
+"""Written last and in this order, when everything else is in place."""
 
 
 CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class TargetError(Exception):
-    """A target did not take it. The text is for the operator and holds no secret."""
+    """Publishing failed. The text is for the operator and has no secret in it."""
 
 
 class Target(Protocol):
     name: str
-    """As the operator wrote it, without secrets."""
+    """As the operator wrote it, without credentials."""
     every: timedelta
-    """How often its age is written anew while nothing changes."""
+    """How often its age is updated while nothing else changes."""
 
     def is_empty(self) -> bool:
-        """Whether it holds no mirror yet. Raises `TargetError` where that cannot be seen."""
+        """Whether it holds no export yet. Raises `TargetError` if that cannot be read."""
         ...
 
     def read(self, path: str) -> bytes | None:
-        """A file that it holds; None where it has none. Raises `TargetError` as `is_empty`."""
+        """A file of the target; None if it has none. Raises `TargetError` as `is_empty`."""
         ...
 
-    def publish(self, stage: Stage) -> int:
-        """Make the target equal to `stage`; how many files were sent. Raises `TargetError`."""
+    def publish(self, stage: StagingFolder) -> int:
+        """Make the target equal to `stage`; returns how many files were sent.
+
+        Raises `TargetError`.
+        """
         ...
 
 
@@ -55,9 +58,9 @@ class Difference:
 
 
 def difference(there: Manifest, wanted: Manifest) -> Difference:
-    """From what is `there` to what is `wanted`, pages that are linked to before those that link.
+    """From what is `there` to what is `wanted`; linked pages before those that link to them.
 
-    Where nothing is there yet the front page goes first: it is worth more than its links.
+    An empty target gets the front page first: it is worth more than its links.
     """
     rank = {path: number for number, path in enumerate(LAST, 1 if there.files else -len(LAST))}
     send = sorted(

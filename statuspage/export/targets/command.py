@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from statuspage.export.staging import MANIFEST, Manifest, Stage
+from statuspage.export.staging import MANIFEST, Manifest, StagingFolder
 from statuspage.export.targets import TargetError, difference, without_credentials
 
 TIMEOUT_S = 300
@@ -41,7 +41,7 @@ def parse(text: str, work: Path) -> "Command":
     if scheme == "command":
         return Command(text, arguments, folder, program=arguments[0])
     script = ["sh", str(RECIPES / f"{scheme}.sh")]
-    # Hosters of pages build a branch anew with every push.
+    # Hosters of pages rebuild a site with every push.
     every = timedelta(minutes=15 if scheme == "git" else 5)
     return Command(text, [*script, *arguments], folder, program=scheme, every=every)
 
@@ -89,12 +89,12 @@ class Command:
             self._there = None  # Someone else wrote there.
         return body
 
-    def publish(self, stage: Stage) -> int:
+    def publish(self, stage: StagingFolder) -> int:
         there = self._there or self._read_manifest()
         self._there = None  # Known again once everything has arrived.
         try:
             shutil.rmtree(self._site, ignore_errors=True)
-            manifest = stage.picture(self._site)
+            manifest = stage.copy_to(self._site)
             changes = difference(there, manifest)
             (self._folder / "changed").write_text(_lines([*changes.send, MANIFEST]))
             (self._folder / "removed").write_text(_lines(changes.remove))

@@ -1,9 +1,9 @@
-"""A folder on this machine: a hidden one is made beside it, then a link is moved over.
+"""A folder on this machine: a symbolic link to a hidden folder beside it.
 
-`path` is a symbolic link to a hidden folder, so that all files change in one step. The one that
-it led to before is kept for the next time, without what changed: a change then costs no more
-than it is large, however long the history.
-A mount point cannot be moved: there each file is renamed into place, the front page last.
+Each publication fills a hidden folder and moves the link, so that all files change at once.
+The previous folder is reused, without what changed: a publication costs as much as the change,
+however long the history. A mount point cannot be moved: there each file is renamed into place,
+the front page last.
 """
 
 import secrets
@@ -14,11 +14,17 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
-from statuspage.export.staging import MANIFEST, Manifest, Stage, folders_of, put_file
+from statuspage.export.staging import (
+    MANIFEST,
+    Manifest,
+    StagingFolder,
+    folders_of,
+    write_atomically,
+)
 from statuspage.export.targets import TargetError, difference
 
 OF_THE_FILE_SYSTEM = "lost+found"
-ANEW_EVERY_S = 3600.0
+NEW_FOLDER_EVERY_S = 3600.0
 
 
 class Folder:
@@ -27,9 +33,9 @@ class Folder:
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self._path = path
-        self._shown: _Held | None = None
-        self._spare: _Held | None = None
-        self._anew_at = 0.0
+        self._shown: _Version | None = None
+        self._spare: _Version | None = None
+        self._new_folder_at = 0.0
 
     def is_empty(self) -> bool:
         try:
@@ -47,16 +53,16 @@ class Folder:
         except OSError as error:
             raise TargetError(f"{self._path}: {error.strerror or error}") from error
 
-    def publish(self, stage: Stage) -> int:
+    def publish(self, stage: StagingFolder) -> int:
         path = self._path
         if path.is_mount():
             return self._publish_in_place(stage)
-        spare = self._taken()
+        spare = self._folder_to_fill()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir() and not path.is_symlink():
                 self._take_over(path)
-            fresh = _Held(spare.folder, stage.picture(spare.folder, spare.manifest))
+            fresh = _Version(spare.folder, stage.copy_to(spare.folder, spare.manifest))
             link = self._beside(".link")
             link.symlink_to(fresh.folder.name)
             before = path.resolve() if path.is_symlink() else None
@@ -71,18 +77,18 @@ class Folder:
         self._sweep(before)
         return len(fresh.manifest.files)
 
-    def _taken(self) -> "_Held":
-        """The folder to fill: the spare one, but now and then a new one whatever it is like."""
+    def _folder_to_fill(self) -> "_Version":
+        """The folder to fill: the spare one, but once an hour a new one."""
         spare, self._spare = self._spare, None
-        if spare is None or not spare.folder.is_dir() or monotonic() > self._anew_at:
-            self._anew_at = monotonic() + ANEW_EVERY_S
-            return _Held(self._beside(), Manifest())
+        if spare is None or not spare.folder.is_dir() or monotonic() > self._new_folder_at:
+            self._new_folder_at = monotonic() + NEW_FOLDER_EVERY_S
+            return _Version(self._beside(), Manifest())
         return spare
 
     def _beside(self, ending: str = "") -> Path:
         return self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}{ending}")
 
-    def _publish_in_place(self, stage: Stage) -> int:
+    def _publish_in_place(self, stage: StagingFolder) -> int:
         try:
             with stage.writing:
                 send = difference(self._held(), stage.manifest).send
@@ -91,67 +97,67 @@ class Folder:
                     (self._path / parent).chmod(0o755)
                 for name in (*send, MANIFEST):
                     made = stage.site / name
-                    put_file(self._path / name, made.read_bytes(), made.stat().st_mtime)
+                    write_atomically(self._path / name, made.read_bytes(), made.stat().st_mtime)
                 self._remove_all_but({*stage.manifest.files, MANIFEST})
         except OSError as error:
             raise TargetError(f"{self._path}: {error.strerror or error}") from error
         return len(send)
 
     def _held(self) -> Manifest:
-        """What a mount point holds of ours. It may be empty; anything else is somebody's."""
+        """Our files in a mount point. It may be empty; other files are not ours to remove."""
         try:
             return Manifest.from_json((self._path / MANIFEST).read_bytes())
         except (OSError, ValueError):
-            if any(one.name != OF_THE_FILE_SYSTEM for one in self._path.iterdir()):
+            if any(path.name != OF_THE_FILE_SYSTEM for path in self._path.iterdir()):
                 raise TargetError(
                     f"{self._path} holds files that are not ours; empty it first."
                 ) from None
             return Manifest()
 
     def _remove_all_but(self, known: set[str]) -> None:
-        """What was withdrawn, and what a crash left behind."""
-        for one in self._path.rglob("*"):
-            name = one.relative_to(self._path)
-            if one.is_file() and str(name) not in known and name.parts[0] != OF_THE_FILE_SYSTEM:
-                one.unlink()
+        """Remove withdrawn files, and what a crash left behind."""
+        for path in self._path.rglob("*"):
+            name = path.relative_to(self._path)
+            if path.is_file() and str(name) not in known and name.parts[0] != OF_THE_FILE_SYSTEM:
+                path.unlink()
 
     def _take_over(self, path: Path) -> None:
-        """An empty folder may become ours; one with anything in it is somebody's."""
+        """An empty folder may become ours; one with files is not ours to replace."""
         if any(path.iterdir()):
             raise TargetError(f"{path} is a folder with files in it; name one that is not there.")
         path.rmdir()
 
     def _sweep(self, before: Path | None) -> None:
-        """Nothing that was withdrawn stays on the disk, nor what a crash left behind."""
-        kept = [one.folder for one in (self._shown, self._spare) if one is not None]
+        """Remove withdrawn files from the disk, and what a crash left behind."""
+        in_use = [version.folder for version in (self._shown, self._spare) if version is not None]
         for other in self._path.parent.glob(f".{self._path.name}.*"):
-            if other in kept or not _is_ours(other.name, self._path.name):
+            if other in in_use or not _is_ours(other.name, self._path.name):
                 continue
             if other.is_symlink():
                 other.unlink(missing_ok=True)
             else:
                 shutil.rmtree(other, ignore_errors=True)
-        is_kept = before in [one.resolve() for one in kept]
+        is_kept = before in [folder.resolve() for folder in in_use]
         if before is not None and not is_kept and before.name.startswith("."):
             shutil.rmtree(before, ignore_errors=True)
 
 
 @dataclass(frozen=True)
-class _Held:
-    """A folder and the files that it has of a manifest."""
+class _Version:
+    """A hidden folder and its files."""
 
     folder: Path
     manifest: Manifest
 
-    def without_what_differs(self, newer: Manifest) -> "_Held":
-        """Whoever still reads here finds a file gone rather than a newer one."""
+    def without_what_differs(self, newer: Manifest) -> "_Version":
+        """Readers who are still here find a changed file missing rather than newer."""
         gone = set(self.manifest.differing(newer))
         for path in (*gone, MANIFEST):
             (self.folder / path).unlink(missing_ok=True)
-        left = {path: one for path, one in self.manifest.files.items() if path not in gone}
-        return _Held(self.folder, replace(self.manifest, files=left))
+        left = {path: file for path, file in self.manifest.files.items() if path not in gone}
+        return _Version(self.folder, replace(self.manifest, files=left))
 
 
 def _is_ours(name: str, of: str) -> bool:
     token = name.removeprefix(f".{of}.").removesuffix(".link")
-    return len(token) == 12 and all(one in "0123456789abcdef" for one in token)
+    return len(token) == 12 and set(token) <= set("0123456789abcdef")

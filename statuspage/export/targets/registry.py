@@ -8,14 +8,14 @@ from statuspage.export.targets.folder import Folder
 
 
 def is_published(text: str) -> bool:
-    """Whether a target takes the files for nginx rather than the portable ones."""
+    """Whether a target gets the files for nginx rather than the portable ones."""
     return text.startswith("published:")
 
 
 def parse(text: str, work: Path, keys: Keys) -> Target:
-    """The target that an operator means by `text`; `work` is a folder for what it keeps.
+    """The target of one word of the setting; `work` is a folder for its own files.
 
-    Raises `TargetError` for what is none.
+    Raises `TargetError`.
     """
     scheme, _, rest = text.partition(":")
     if scheme in ("file", "published"):

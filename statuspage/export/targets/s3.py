@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from statuspage.export.staging import MANIFEST, Manifest, Stage
+from statuspage.export.staging import MANIFEST, Manifest, StagingFolder
 from statuspage.export.targets import LAST, Keys, TargetError, difference
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class S3:
             self._there = None  # Someone else wrote there.
         return body
 
-    def publish(self, stage: Stage) -> int:
+    def publish(self, stage: StagingFolder) -> int:
         manifest = stage.manifest
         there = self._there or self._read_manifest()
         self._there = None  # Known again once everything has arrived.
