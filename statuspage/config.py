@@ -7,21 +7,29 @@ value stops the start with one sentence and no traceback.
 import os
 import re
 import secrets
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
+import sqlalchemy as sa
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pydantic import AfterValidator, AliasChoices, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from statuspage.lib.origin import Origin, url_host
 
 from statuspage.lib import email_address
 
@@ -42,6 +50,9 @@ HOME = PROJECT if PACKAGE.parent == PROJECT else Path.cwd()
 
 PREFIX = "STATUSPAGE_"
 MIN_SECRET_LENGTH = 16
+SQLITE = "sqlite:///"
+REDIS_DATABASE = r"(/\d*)?(\?[^@#]*)?"
+"""What may follow the host of a Redis URL: the number of a database, and options."""
 
 
 class SettingsError(Exception):
@@ -52,60 +63,127 @@ MADE: set[Path] = set()
 """Data folders that were not there before this process: one that only asks takes them away."""
 
 
+def _path(path: Path) -> Path:
+    """Absolute, with `~` as the home folder: nobody's shell has read this value."""
+    try:
+        return path.expanduser().resolve()
+    except (RuntimeError, OSError) as error:
+        raise ValueError("names a folder that cannot be found") from error
+
+
 def _made_folder(folder: Path) -> Path:
     try:
         if not folder.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            MADE.add(folder.resolve())
+            MADE.add(folder)
+        is_folder = folder.is_dir()
     except OSError as error:
         raise ValueError(f"cannot be created ({error.strerror})") from error
+    if not is_folder:
+        raise ValueError("is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ValueError("is not writable")
-    return folder.resolve()
+    return folder
+
+
+def _readable_file(path: Path) -> Path:
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from error
+
+
+_ESCAPES = "write / ? # @ in a user name or password as %2F %3F %23 %40"
 
 
 def read_database_url(value: str) -> str:
     """As SQLAlchemy takes it. Raises `ValueError` for what is no address of ours."""
-    scheme, separator, rest = value.partition("://")
+    scheme, separator, rest = value.strip().partition("://")
     if not separator:
         raise ValueError("is not a database address")
-    match scheme:
+    match scheme.lower():
         case "sqlite":
             file = rest.removeprefix("/")
             if file in ("", ":memory:"):
                 raise ValueError("does not name a file")
             # Flask-SQLAlchemy would look for a relative file in a folder of its own.
-            return f"sqlite:///{Path(file).resolve()}"
+            return f"{SQLITE}{_path(Path(file))}"
         case "postgres" | "postgresql" | "postgresql+psycopg":
-            return f"postgresql+psycopg://{rest}"
+            return _postgresql_url(rest)
         case other:
             raise ValueError(f"starts with {other!r}; use sqlite:/// or postgresql://")
 
 
-def _address(*schemes: str) -> AfterValidator:
-    """A URL with a host, in one of these schemes; a slash at its end is dropped."""
+def _postgresql_url(rest: str) -> str:
+    try:
+        url = sa.make_url(f"postgresql+psycopg://{rest}")
+    except (sa.exc.ArgumentError, ValueError):
+        raise ValueError(f"is not a database address; {_ESCAPES}") from None
+    # Half a password would be looked up as a host, and stand in the log.
+    if "@" in f"{url.host}{url.database}" or (url.port is not None and not 0 < url.port < 65_536):
+        raise ValueError(f"is not a database address; {_ESCAPES}")
+    return url.render_as_string(hide_password=False)
+
+
+def _usable_database(url: str) -> str:
+    """Refuse an SQLite file that this user cannot write, before a page half works."""
+    if not url.startswith(SQLITE):
+        return url
+    file = Path(url.removeprefix(SQLITE))
+    if not file.parent.is_dir():
+        raise ValueError(f"names a file in {file.parent}, which is not a folder")
+    for path in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
+        if path.is_dir():
+            raise ValueError(f"names {path}, which is a folder")
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            raise ValueError(
+                f"names {path}, which this user cannot write: make the user that runs the"
+                " status page its owner"
+            )
+    return url
+
+
+def _address(*schemes: str, path: str = ".*") -> AfterValidator:
+    """A URL with a host, in one of these schemes; a slash at its end is dropped.
+
+    `path` is a pattern for what may follow host and port.
+    """
 
     def check(value: str) -> str:
+        value = value.strip().rstrip("/")
+        hint = f"; {_ESCAPES}" if "@" in value else ""
         try:
             parts = urlsplit(value)
-            host, _ = parts.hostname, parts.port
-        except ValueError as error:
-            raise ValueError("is not an address") from error
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise ValueError(f"is not an address{hint}") from None
         if parts.scheme not in schemes:
             allowed = " or ".join(f"{scheme}://" for scheme in schemes)
-            raise ValueError(f"starts with {parts.scheme!r}; use {allowed}")
+            scheme = parts.scheme if "://" in value else ""
+            raise ValueError(f"starts with {scheme!r}; use {allowed}")
         if not host:
-            raise ValueError("does not name a host")
-        return value.rstrip("/")
+            raise ValueError(f"does not name a host{hint}")
+        user, at, _ = parts.netloc.rpartition("@")
+        place = url_host(host) if port is None else f"{url_host(host)}:{port}"
+        url = urlunsplit(parts._replace(netloc=f"{user}{at}{place}"))
+        if not re.fullmatch(path, url.partition("://")[2].removeprefix(f"{user}{at}{place}")):
+            raise ValueError(f"has something after host and port that has no meaning; {_ESCAPES}")
+        return url
 
     return AfterValidator(check)
 
 
-def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.path or parts.query or parts.fragment or parts.username:
-        raise ValueError("may only have a scheme, a host and a port")
-    return value
+def _listening_host(value: str) -> str:
+    host = value.strip().removeprefix("[").removesuffix("]")
+    try:
+        # Not normalized: `fe80::1%eth0` has a zone that only this machine understands.
+        return host if "%" in host and ip_address(host) else url_host(host).strip("[]")
+    except ValueError:
+        raise ValueError(
+            "is not an address or a name of this machine; 0.0.0.0 is every IPv4 address, ::"
+            " every address"
+        ) from None
 
 
 def _networks(value: str) -> str:
@@ -128,26 +206,29 @@ def _mirrors(value: str) -> str:
     for one in found:
         if not one.startswith(MIRRORS):
             scheme = one.partition(":")[0]
-            raise ValueError(
-                f"contains {scheme!r}; start a target with one of {', '.join(MIRRORS)}"
-            )
+            # A longer word may be part of a path with a space, or of a secret.
+            what = repr(scheme) if scheme.isalpha() and len(scheme) < 10 else "something else"
+            raise ValueError(f"contains {what}; start a target with one of {', '.join(MIRRORS)}")
     return " ".join(found)
 
 
 def _file_in(data: dict[str, Any]) -> str:
-    return f"sqlite:///{data['data_dir'] / 'statuspage.db'}"
+    return f"{SQLITE}{data['data_dir'] / 'statuspage.db'}"
 
 
 def _own_address(data: dict[str, Any]) -> str:
-    host = data["host"]
+    host = data["host"].partition("%")[0]
     if host in ("0.0.0.0", "::"):  # noqa: S104  everywhere: this machine is reached here
         host = "127.0.0.1"
     return f"http://[{host}]:{data['port']}" if ":" in host else f"http://{host}:{data['port']}"
 
 
 def _mail_from(data: dict[str, Any]) -> str:
-    host = urlsplit(data.get("base_url", "")).hostname or "localhost"
-    return f"status@{host}" if ":" not in host else "status@localhost"
+    """`status@` this site; a host that mail cannot name, such as `status_page`, is `localhost`."""
+    try:
+        return email_address.normalized(f"status@{Origin(data['base_url']).domain}")
+    except ValueError:
+        return "status@localhost"
 
 
 def _email(value: str) -> str:
@@ -204,11 +285,16 @@ def rsa_private_key(path: Path) -> bytes:
 
 def _key_file(path: Path) -> Path:
     rsa_private_key(path)
-    return path.resolve()
+    return path
+
+
+def _domain(value: str) -> str:
+    return url_host(value.strip()).strip("[]")
 
 
 def _dkim_domain(data: dict[str, Any]) -> str:
-    return str(data.get("mail_from", "")).rpartition("@")[2]
+    domain = str(data["mail_from"]).rpartition("@")[2]
+    return domain if not domain.startswith("[") else "localhost"
 
 
 def _kept_secret(data: dict[str, Any]) -> str:
@@ -219,9 +305,22 @@ def _kept_secret(data: dict[str, Any]) -> str:
     """
     path: Path = data["data_dir"] / "secret_key"
     try:
+        return _secret_in(path) or _made_secret(path)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SettingsError(
+            f"STATUSPAGE_SECRET_KEY is not set, and {path} cannot be used ({reason})."
+        ) from error
+
+
+def _secret_in(path: Path) -> str | None:
+    try:
         return path.read_text().strip()
     except FileNotFoundError:
-        pass
+        return None
+
+
+def _made_secret(path: Path) -> str:
     draft = path.with_name(f"secret_key.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
@@ -239,7 +338,9 @@ def _kept_secret(data: dict[str, Any]) -> str:
 
 def _old_keys(text: str) -> str:
     if any(len(key) < MIN_SECRET_LENGTH for key in text.split()):
-        raise ValueError(f"each key must have at least {MIN_SECRET_LENGTH} characters")
+        raise ValueError(
+            f"has a short one: each key must have at least {MIN_SECRET_LENGTH} characters"
+        )
     return text
 
 
@@ -257,20 +358,22 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    data_dir: Annotated[Path, AfterValidator(_made_folder)] = Field(
+    data_dir: Annotated[Path, AfterValidator(_path), AfterValidator(_made_folder)] = Field(
         default=HOME / "data",
         description="Folder for the database file, job queue, secret key and last good copies of"
         " pages. Created if missing.",
         json_schema_extra={"default": "`data` beside `app.py`"},
     )
-    database_url: Annotated[str, AfterValidator(read_database_url)] = Field(
+    database_url: Annotated[
+        str, AfterValidator(read_database_url), AfterValidator(_usable_database)
+    ] = Field(
         default_factory=_file_in,
         repr=False,
         description="Where the data lives: `sqlite:////path/to/file` or"
         " `postgresql://user:password@host/name`.",
         json_schema_extra={"default": "`statuspage.db` in the data folder"},
     )
-    redis_url: Annotated[str, _address("redis", "rediss")] | None = Field(
+    redis_url: Annotated[str, _address("redis", "rediss", path=REDIS_DATABASE)] | None = Field(
         default=None,
         repr=False,
         description="Redis for jobs and rate limits, `redis://host:6379/0`. Required for several"
@@ -295,7 +398,9 @@ class Settings(BaseSettings):
         description="`1`: everyone in the admin needs a second factor and sets it up first.",
         json_schema_extra={"default": "`0`"},
     )
-    breached_passwords: Path | None = Field(
+    breached_passwords: (
+        Annotated[Path, AfterValidator(_path), AfterValidator(_readable_file)] | None
+    ) = Field(
         default=None,
         description="File with SHA-1 hashes of breached passwords, sorted by hash, one"
         " `HASH:COUNT` a line. They are refused; no service is contacted.",
@@ -306,7 +411,7 @@ class Settings(BaseSettings):
         " empty.",
         json_schema_extra={"default": "`1`"},
     )
-    host: Annotated[str, Field(min_length=1)] = Field(
+    host: Annotated[str, AfterValidator(_listening_host)] = Field(
         default="127.0.0.1",
         validation_alias="HOST",
         description="Address the web server listens on.",
@@ -316,7 +421,7 @@ class Settings(BaseSettings):
         validation_alias="PORT",
         description="Port the web server listens on.",
     )
-    base_url: Annotated[str, _address("http", "https"), AfterValidator(_origin)] = Field(
+    base_url: Annotated[str, AfterValidator(Origin.parse)] = Field(
         default_factory=_own_address,
         description="Address that customers use, such as `https://status.example.com`. Feeds and"
         " links contain it.",
@@ -328,7 +433,7 @@ class Settings(BaseSettings):
         " own. Only if the page has a dedicated name such as `status.example.com`.",
         json_schema_extra={"default": "`0`"},
     )
-    smtp_url: Annotated[str, _address("smtp", "smtps")] | None = Field(
+    smtp_url: Annotated[str, _address("smtp", "smtps", path="")] | None = Field(
         default=None,
         repr=False,
         description="Mail server: `smtp://user:password@host:587` or"
@@ -339,7 +444,7 @@ class Settings(BaseSettings):
         description="Sender address of mail. Its domain should sign mail (SPF, DKIM).",
         json_schema_extra={"default": "`status@` and the host of the base address"},
     )
-    dkim_key: Annotated[Path, AfterValidator(_key_file)] | None = Field(
+    dkim_key: Annotated[Path, AfterValidator(_path), AfterValidator(_key_file)] | None = Field(
         default=None,
         repr=False,
         description="PEM file with the RSA private key that signs mail (DKIM). Unset: mail is"
@@ -351,7 +456,7 @@ class Settings(BaseSettings):
             description="DNS name of that key's public half: `statuspage._domainkey.example.com`.",
         )
     )
-    dkim_domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")] = Field(
+    dkim_domain: Annotated[str, AfterValidator(_domain)] = Field(
         default_factory=_dkim_domain,
         description="The domain that signs mail: that of the sender address, or a parent of it.",
         json_schema_extra={"default": "the domain of `STATUSPAGE_MAIL_FROM`"},
@@ -362,7 +467,7 @@ class Settings(BaseSettings):
         " `bounces+{key}@example.com`; `{key}` is replaced to identify the mail.",
         json_schema_extra={"default": "`STATUSPAGE_MAIL_FROM`"},
     )
-    bounce_imap_url: Annotated[str, _address("imap", "imaps")] | None = Field(
+    bounce_imap_url: Annotated[str, _address("imap", "imaps", path="(/[^@?#]*)?")] | None = Field(
         default=None,
         repr=False,
         description="Mailbox for bounces, read every five minutes:"
@@ -501,18 +606,30 @@ class Settings(BaseSettings):
         return tuple(ip_network(one) for one in self.outgoing_allow.split())
 
     @property
+    def origin(self) -> Origin:
+        """The base address in its parts."""
+        return Origin(self.base_url)
+
+    @property
     def link_keys(self) -> tuple[str, ...]:
         """The keys that links may be signed with, the present one first."""
         return (self.secret_key, *self.old_secret_keys.split())
 
     @property
     def is_sqlite(self) -> bool:
-        return self.database_url.startswith("sqlite")
+        return self.database_url.startswith(SQLITE)
 
     @property
     def sqlite_file(self) -> Path | None:
-        """Where the records are; None on PostgreSQL."""
-        return Path(self.database_url.removeprefix("sqlite:///")) if self.is_sqlite else None
+        """The database file; None on PostgreSQL."""
+        return Path(self.database_url.removeprefix(SQLITE)) if self.is_sqlite else None
+
+    @property
+    def sqlalchemy_url(self) -> sa.URL:
+        """Built from the file: parsed as text, `?` in a path would begin the options."""
+        if self.sqlite_file:
+            return sa.URL.create("sqlite", database=str(self.sqlite_file))
+        return sa.make_url(self.database_url)
 
 
 def load() -> Settings:
@@ -522,10 +639,14 @@ def load() -> Settings:
             "FLASK_DEBUG, or `flask run --debug`, would give readers tracebacks and a console on"
             " this machine. There is no debug mode: take it away."
         )
+    file = HOME / ".env"
     try:
-        return Settings(_env_file=HOME / ".env")  # type: ignore[call-arg]
+        return Settings(_env_file=file)  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise SettingsError(f"{file} cannot be read ({reason}).") from error
 
 
 def environment_names(field: str) -> list[str]:

@@ -90,10 +90,10 @@ def create_app(settings: Settings | None = None, *, watch: bool = True) -> Flask
 
 
 def _flask_config(settings: Settings) -> dict[str, object]:
-    is_https = settings.base_url.startswith("https://")
+    is_https = settings.origin.is_https
     return {
         "SETTINGS": settings,
-        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_DATABASE_URI": settings.sqlalchemy_url,
         "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings),
         "SECRET_KEY": settings.secret_key,
         "MAX_CONTENT_LENGTH": MAX_BODY_BYTES,
@@ -132,7 +132,7 @@ def _wrap(app: Flask, settings: Settings, watch: bool) -> None:
     )
     is_behind_proxy = bool(os.environ.get(WEB_SOCKET))
     middleware.init_app(app, _published(app, settings, watch), is_behind_proxy=is_behind_proxy)
-    if settings.base_url.startswith("https://"):
+    if settings.origin.is_https:
         app.wsgi_app = _by_https_only(  # type: ignore[method-assign, assignment]
             app.wsgi_app, with_subdomains=settings.hsts_subdomains
         )

@@ -43,7 +43,7 @@ def restore(
     for, or is in use; `ArchiveError` or `age.UnreadableError` for a backup that is not right.
     """
     settings = app.config["SETTINGS"]
-    place = _file_of(settings.database_url) or settings.data_dir / "restored.db"
+    place = settings.sqlite_file or settings.data_dir / "restored.db"
     with app.app_context(), migrate.alone():
         is_empty = _is_empty()
         if not settings.is_sqlite:
@@ -161,8 +161,3 @@ def _keep_log(place: Path, kept: Path) -> None:
 def _without_log(copy: Path) -> None:
     with closing(sqlite3.connect(copy)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
-
-
-def _file_of(database_url: str) -> Path | None:
-    file = sa.make_url(database_url).database
-    return Path(file) if database_url.startswith("sqlite") and file else None

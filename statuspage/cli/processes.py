@@ -7,6 +7,7 @@ killed outright, each notices within a second or so and ends.
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -145,7 +146,7 @@ def proxy_config(settings: Settings, web_socket: Path) -> ProxyConfig:
         mark_old=response.with_age,
         error_page=error_page,
         paths=PATHS,
-        policy=(hsts,) if settings.base_url.startswith("https://") else (),
+        policy=(hsts,) if settings.origin.is_https else (),
         by_network=not settings.proxy_hops,
     )
 
@@ -250,6 +251,9 @@ def _let_the_proxy_go_first() -> None:
 def _watch(parent: multiprocessing.process.BaseProcess | None, leader: int) -> None:
     while (parent is None or parent.is_alive()) and (not leader or _exists(leader)):
         time.sleep(LEADER_CHECK_S)
+    if web_socket := os.environ.get(WEB_SOCKET):
+        # A leader that is killed outright cannot remove its folder.
+        shutil.rmtree(Path(web_socket).parent, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(EXIT_GRACE_S)
     os._exit(1)

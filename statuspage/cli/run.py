@@ -274,13 +274,15 @@ def _run_part(part: Callable[[], None]) -> None:
 
 def _refuse_a_taken_port(settings: Settings) -> None:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    place = f"{host}:{settings.port}"
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             sys.exit(
-                f"The status page cannot start: {settings.host}:{settings.port} is not available"
+                f"The status page cannot start: {place} is not available"
                 f" ({error.strerror}). Choose another port with PORT=…"
             )
 

@@ -13,7 +13,6 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import partial
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, current_app
@@ -183,7 +182,7 @@ def compose(event: Event, person: Staff, settings: Settings, *, at: datetime) ->
     message["To"] = email_address.deliverable(person.email)
     message["Subject"] = written.subject
     message["Date"] = format_datetime(at)
-    host = urlsplit(settings.base_url).hostname or "localhost"
+    host = settings.origin.domain
     message["Message-ID"] = f"<{_key(event.id)}@{host}>"
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"

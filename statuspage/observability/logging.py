@@ -94,8 +94,11 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
 _URL = re.compile(
     r"\b(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^\s/\"'<>\\]*@)?(?P<host>[^\s/?#\"'<>\\]*)"
-    r"(?P<rest>[^\s\"'<>\\]*)"
+    r"(?P<rest>[^\s\"'<>\\]*)",
+    re.IGNORECASE,
 )
+_CREDENTIALS = re.compile(r"(?i)\b((?!https?:|wss?:)[a-z][a-z0-9+.-]*://)\S*@")
+"""Up to the last @: someone may have written a password with / or a quote as it is."""
 _WEB = ("http", "https", "ws", "wss")
 _ADDRESS = re.compile(r"[\w.+%&=-]+@[\w-]+(?:\.[\w-]+)*\.\w+")
 _RANDOM = re.compile(r"(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{24,}")
@@ -104,6 +107,7 @@ _RANDOM = re.compile(r"(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\
 def scrubbed(line: str) -> str:
     """Without mail addresses, passwords and paths in addresses, and what looks like a secret."""
     if "://" in line:
+        line = _CREDENTIALS.sub(r"\1", line)
         line = _URL.sub(_only_host, line)
     if "@" in line:
         line = _ADDRESS.sub("[address]", line)
@@ -112,7 +116,7 @@ def scrubbed(line: str) -> str:
 
 def _only_host(found: re.Match[str]) -> str:
     scheme, host, rest = found["scheme"], found["host"], found["rest"]
-    if scheme in _WEB and rest not in ("", "/"):
+    if scheme.lower() in _WEB and rest not in ("", "/"):
         rest = "/[hidden]"
     return f"{scheme}://{host}{rest}"
 

@@ -6,7 +6,6 @@ invited to anything, so that events have neither organizer nor attendees.
 
 import re
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone, TimezoneStandard
@@ -14,6 +13,7 @@ from icalendar.prop import vDuration, vText, vUri
 
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.lib.markdown import clean, to_plain
+from statuspage.lib.origin import Origin
 from statuspage.page.feeds.entries import one_line
 from statuspage.page.snapshot.values import IncidentView, PageView, Recent, UpdateView
 
@@ -55,7 +55,7 @@ def render(planned: Recent) -> bytes:
 
 def _event(page: PageView, one: IncidentView) -> Event:
     is_cancelled = one.status is IncidentStatus.CANCELLED
-    host = urlsplit(page.url).hostname or "localhost"
+    host = Origin(page.url).domain
     name = f"{page.name}, cancelled" if is_cancelled else page.name
     starts_at, ends_at = _starts_at(one), _ends_at(one)
     event = Event()

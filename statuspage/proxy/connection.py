@@ -12,6 +12,7 @@ from httptools import (
     HttpParserUpgrade,
     HttpRequestParser,
 )
+from statuspage.lib.client_network import network_of
 from structlog.contextvars import bind_contextvars
 
 from statuspage.observability.logging import LogThrottle
@@ -81,7 +82,7 @@ class Connection(asyncio.Protocol):
         # A link-local address comes with the name of our interface.
         address = str(peer[0]).partition("%")[0] if peer else "unknown"
         self._address = address.encode()
-        self.network = limits.network_of(address)
+        self.network = network_of(address)
         if not self._proxy.limits.add(self):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
 

@@ -110,15 +110,6 @@ class Client(Protocol):
     def evict(self) -> None: ...
 
 
-def network_of(address: str) -> str:
-    """The address; of IPv6 the /64 that one customer has."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    return address if parsed.version == 4 else f"{int(parsed) >> 64:x}::/64"
-
-
 class Limits:
     """All connections of this process, and what they hold.
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from typing import Any
 
 from statuspage.proxy import limits
 from statuspage.proxy.connection import Connection
@@ -41,7 +42,16 @@ class Proxy(ProxyState):
         """Listen once the web process does; returns the port."""
         await self.upstream.wait_until_it_listens()
         loop = asyncio.get_running_loop()
-        first = await loop.create_server(lambda: Connection(self), host, port, backlog=BACKLOG)
+        # `::` is every address: asyncio alone would leave IPv4 out.
+        where: dict[str, Any] = {"host": host, "port": port}
+        if host == "::":
+            both = socket.has_dualstack_ipv6()
+            where = {
+                "sock": socket.create_server(
+                    (host, port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=both
+                )
+            }
+        first = await loop.create_server(lambda: Connection(self), **where, backlog=BACKLOG)
         self._servers = [first]
         for listening in first.sockets:
             for _ in range(LISTENING_SOCKETS - 1):

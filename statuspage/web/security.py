@@ -1,7 +1,5 @@
 """What guards the desk: the sign-in manager, CSRF tokens, brakes on guessing, headers."""
 
-from ipaddress import ip_address
-
 from flask import Flask, Response, g, request, session
 from flask_limiter import Limiter
 from flask_login import LoginManager
@@ -11,16 +9,12 @@ from statuspage import clock
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import sessions
 from statuspage.domain.staff.members import Staff
+from statuspage.lib.client_network import network_of
 
 
 def network() -> str:
     """Who sends this: an address, of IPv6 the /64 that one customer has."""
-    text = request.remote_addr or ""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return text
-    return text if address.version == 4 else str(int(address) >> 64)
+    return network_of(request.remote_addr or "")
 
 
 csrf = CSRFProtect()

@@ -66,7 +66,7 @@ POLICY = default.clone(header_factory=_HEADERS)
 
 def channel_sender(settings: Settings, *, slots: int) -> ChannelSender:
     post = Post(settings)
-    host = urlsplit(settings.base_url).hostname or "localhost"
+    host = settings.origin.domain
 
     def send(news: Message, to: Recipient) -> None:
         message = compose(news, to, sender=settings.mail_from, host=host)

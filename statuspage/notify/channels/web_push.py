@@ -45,7 +45,7 @@ URGENCY = {
 
 def sender(settings: Settings) -> Send:
     outgoing = HttpClient(settings.outgoing_networks)
-    is_secure = settings.base_url.startswith("https://")
+    is_secure = settings.origin.is_https
     contact = settings.base_url if is_secure else f"mailto:{settings.mail_from}"
 
     def send(news: Message, to: Recipient) -> None:

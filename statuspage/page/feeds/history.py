@@ -7,13 +7,13 @@ reader of theirs needs only a new address.
 import re
 from datetime import datetime
 from html.parser import HTMLParser
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from markupsafe import escape
 
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.lib.markdown import clean
+from statuspage.lib.origin import Origin
 from statuspage.page.feeds.entries import Entry, Feed, newest_change, one_line
 from statuspage.page.snapshot.values import IncidentView, PageView, Recent
 
@@ -53,7 +53,7 @@ def _entry(page: PageView, incident: IncidentView) -> Entry:
 
 
 def _host(page: PageView) -> str:
-    return urlsplit(page.url).hostname or "localhost"
+    return Origin(page.url).domain
 
 
 def _published(incident: IncidentView) -> datetime:
