@@ -6,6 +6,7 @@ has built in, turns `straße.example` into another domain. The local part keeps 
 """
 
 import re
+from email.headerregistry import Address
 
 import email_validator
 from email_validator import ValidatedEmail, validate_email
@@ -62,6 +63,17 @@ def deliverable(stored: str) -> str:
         return normalized(stored)
     except ValueError:
         return stored
+
+
+def to_header(stored: str) -> str | Address:
+    """A stored address for a `To` header. Raises `MessageError` if it would be another one.
+
+    Only a normal form is safe as text; `Address` would write `"a..b"@` without its quotes.
+    """
+    try:
+        return normalized(stored)
+    except ValueError:
+        return Address(addr_spec=stored)
 
 
 def _validated(text: str, *, is_public: bool = False) -> ValidatedEmail:

@@ -179,7 +179,7 @@ def compose(event: Event, person: Staff, settings: Settings, *, at: datetime) ->
     written = write(event, person, place)
     message = EmailMessage()
     message["From"] = Address(place.name, addr_spec=settings.mail_from)
-    message["To"] = email_address.deliverable(person.email)
+    message["To"] = email_address.to_header(person.email)
     message["Subject"] = written.subject
     message["Date"] = format_datetime(at)
     host = settings.origin.domain

@@ -2,6 +2,7 @@
 
 import string
 from email import message_from_bytes
+from email.errors import MessageError
 from email.message import EmailMessage
 from email.policy import SMTP, default
 
@@ -142,6 +143,12 @@ def test_a_public_address_needs_a_domain(typed):
 def test_a_stored_address_that_is_refused_today_is_sent_to_as_it_is():
     assert email_address.deliverable("a..b@docomo.example") == '"a..b"@docomo.example'
     assert email_address.deliverable("jane@a_b.example") == "jane@a_b.example"
+
+
+@pytest.mark.parametrize("stored", ["bea,odd@example.com", "a@b.example\nBcc: c@d.example", "x"])
+def test_a_stored_address_that_would_be_another_one_has_no_header(stored):
+    with pytest.raises((MessageError, ValueError)):
+        email_address.to_header(stored)
 
 
 @given(text=st.text(max_size=60))

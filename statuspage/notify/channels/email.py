@@ -104,8 +104,7 @@ def compose(news: Message, to: Recipient, *, sender: str, host: str) -> EmailMes
     written = email_message.render(news, to)
     message = EmailMessage(POLICY)
     message["From"] = Address(news.page.name, addr_spec=sender)
-    # Not `Address`, which writes "a..b"@example.com without its quotes.
-    message["To"] = email_address.deliverable(to.address)
+    message["To"] = email_address.to_header(to.address)
     message["Subject"] = written.subject
     message["Date"] = format_datetime(news.at)
     message["Message-ID"] = f"<{to.key}@{host}>"
