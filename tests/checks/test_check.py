@@ -47,6 +47,20 @@ def damage(app, settings):
     file.write_bytes(data)
 
 
+def test_a_schema_that_lacks_a_column_of_its_revision_is_a_problem(app, check, committed):
+    with committed() as session:
+        session.execute(sa.text("ALTER TABLE subscriber DROP COLUMN consent_text"))
+    try:
+        code, found = check()
+    finally:
+        with committed() as session:
+            session.execute(sa.text("ALTER TABLE subscriber ADD COLUMN consent_text VARCHAR"))
+    assert code == 1
+    ((level, words),) = found["database"]
+    assert level == "problem"
+    assert "but lacks subscriber.consent_text. An unreleased version made it" in words
+
+
 @on_sqlite
 def test_a_page_in_order_passes_with_what_could_be_better(app, check, component):
     code, found = check()

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from datetime import timedelta
@@ -393,7 +394,11 @@ def test_what_is_asked_to_end_is_asked_once_and_may_finish():
     group.stdout.close()
 
 
-def test_when_the_leader_is_killed_its_processes_end_by_themselves(group):
+def test_when_the_leader_is_killed_its_processes_end_by_themselves(start):
+    # Its name is part of a socket's, which has 108 bytes at most.
+    temporary = Path(tempfile.mkdtemp())
+    group = start(STATUSPAGE_DEMO="0", TMPDIR=str(temporary))
+    group.wait_until_ready()
     processes = group.processes()
     group.process.kill()
     # The reader ends when nobody holds the other end of the pipe any more.
@@ -403,6 +408,15 @@ def test_when_the_leader_is_killed_its_processes_end_by_themselves(group):
     while running := [name for name, pid in processes.items() if _is_running(pid)]:
         assert time.monotonic() < deadline, running
         time.sleep(0.05)
+    temporary.rmdir()  # Nothing is left in it.
+
+
+def test_the_group_listens_on_every_address_of_both_kinds(start):
+    group = start(STATUSPAGE_DEMO="0", HOST="::")
+    group.wait_until_ready()
+    assert f"http://127.0.0.1:{group.port}" in group.output
+    with urlopen(f"http://[::1]:{group.port}/healthz", timeout=10) as response:
+        assert response.status == 200
 
 
 def test_a_port_that_is_taken_is_told_in_one_sentence(running, start):

@@ -1,5 +1,6 @@
 """Migrations: up and down with data, alone and together, on both engines."""
 
+import hashlib
 import shutil
 import sqlite3
 import subprocess
@@ -334,3 +335,25 @@ def test_of_processes_that_start_together_on_an_empty_database_one_migrates(
         assert migrate.revision() == migrate.newest()
         db.engine.dispose()
     assert not list(Path(tmp_path).glob("*.before-*"))
+
+
+LANDED = {
+    "0001_initial.py": "90802f5f0561b573",
+    "0002_drop_in.py": "f6fa99ebc742a5cd",
+    "0003_ledger.py": "00cbb6983c632a3c",
+    "0004_web_push.py": "f28a359a3de72fe2",
+    "0005_reminders.py": "31edf670f496cafb",
+    "0006_pulse.py": "b4341a12e06a25dc",
+    "0007_second_factor.py": "16d3229cc9731b25",
+    "0008_failed_at.py": "a29f26ea8aa432ac",
+    "0009_lost_leases.py": "4ec65d5a1856bc74",
+    "0010_alerts.py": "ac8ed5b7ea21b1cb",
+}
+"""Migrations that databases have run, with the begin of the SHA-256 of their file."""
+
+
+@pytest.mark.parametrize("name", LANDED)
+def test_a_migration_that_landed_is_never_edited(name):
+    """A database that ran it would lack what was added, and nothing would say so."""
+    content = (migrate.MIGRATIONS / "versions" / name).read_bytes()
+    assert hashlib.sha256(content).hexdigest().startswith(LANDED[name])

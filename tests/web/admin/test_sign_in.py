@@ -119,6 +119,24 @@ def test_another_address_of_the_same_customer_is_no_other_guesser(visitor, world
     assert (codes[0], codes[-1]) == (422, 429)
 
 
+@pytest.mark.parametrize(
+    "entry", ["203.0.113.7:{}", '"[2001:db8::{:x}]:443"', "[2001:db8::{:x}]", "::ffff:203.0.113.7"]
+)
+def test_guessing_is_slowed_down_whatever_the_proxy_writes_after_the_address(another, world, entry):
+    browser = Browser(another(proxy_hops=1))
+    token = browser.token()
+    codes = [
+        browser.post(
+            "/admin/sign-in",
+            {"email": f"p{n}@example.com", "password": "x" * 12},
+            token=token,
+            headers={"X-Forwarded-For": entry.format(40_000 + n), "X-Forwarded-Proto": "https"},
+        ).status_code
+        for n in range(21)
+    ]
+    assert (codes[0], codes[-1]) == (422, 429)
+
+
 def test_signing_in_rightly_is_never_slowed_down(app, bea):
     for _ in range(8):
         assert Browser(app).sign_in("bea@example.com", PASSWORD).status_code == 303
