@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
 from statuspage.config import SettingsError
 from statuspage.db import DamagedError
@@ -14,6 +14,7 @@ from statuspage.db import DamagedError
 FAILURES = (OperationalError, ProgrammingError)
 UNDEFINED_TABLE = "42P01"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+UNAVAILABLE = "is unavailable"
 SET = "STATUSPAGE_DATABASE_URL and STATUSPAGE_DATA_DIR"
 
 
@@ -23,6 +24,13 @@ class Explanation:
 
     state: str
     words: str
+
+    @property
+    def public(self) -> str:
+        """What is wrong, without the name of a server."""
+        if self.state == UNAVAILABLE:
+            return f"The database {UNAVAILABLE}."
+        return self.words.partition(". ")[0] + "."
 
 
 DAMAGED = Explanation(
@@ -46,28 +54,28 @@ OF_SQLITE = {
         " file.",
     ),
     sqlite3.SQLITE_CANTOPEN: Explanation(
-        "is unavailable",
+        UNAVAILABLE,
         f"The database file cannot be opened. Check {SET}, and that the folder belongs to"
         " the user that runs the status page.",
     ),
 }
 
 
-def explain(error: OperationalError | ProgrammingError) -> Explanation:
+def explain(error: SQLAlchemyError) -> Explanation:
     """What SQLAlchemy reports, in words without a secret."""
-    said = error.orig
+    said = getattr(error, "orig", None)
     reason = next(iter(str(said).splitlines()), "").rstrip(".")
     if isinstance(said, DamagedError):
         return DAMAGED
     if isinstance(said, sqlite3.Error):
         if reason.startswith("no such table"):
             return EMPTY
-        other = Explanation("is unavailable", f"The database file cannot be used ({reason}).")
+        other = Explanation(UNAVAILABLE, f"The database file cannot be used ({reason}).")
         return OF_SQLITE.get(getattr(said, "sqlite_errorcode", 0) & 0xFF, other)
     if getattr(said, "sqlstate", None) == UNDEFINED_TABLE:
         return EMPTY
     return Explanation(
-        "is unavailable",
+        UNAVAILABLE,
         f"PostgreSQL cannot be used ({reason}). Check that it runs, that this machine can reach it,"
         " and that STATUSPAGE_DATABASE_URL is right.",
     )

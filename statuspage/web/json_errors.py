@@ -13,6 +13,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from statuspage.db import db, is_deadlock
+from statuspage.db.errors import explain
 from statuspage.errors import Conflict, Invalid
 
 JSON = "application/json; charset=utf-8"
@@ -102,7 +103,7 @@ def _database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
         return _crossed(lost)
     log.error("api.database_unavailable", error=str(getattr(lost, "orig", lost)))
     _roll_back()
-    response = error(503, "The database is unavailable. Nothing was changed; try again soon.")
+    response = error(503, f"{explain(lost).public} Nothing was changed; try again soon.")
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 

@@ -10,11 +10,12 @@ from datetime import timedelta
 
 import hypothesis
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from statuspage.config import PROJECT
-from statuspage.db import BUSY_MS
+from statuspage.db import BUSY_MS, db
 from statuspage.domain import events, tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import HOOKS, Scope
@@ -310,6 +311,25 @@ def test_nobody_waits_until_the_use_of_a_token_can_be_noted(program, settings, a
     program.get("/components")
     with app.app_context():
         assert tokens.listed()[0].last_used_at is not None
+
+
+@on_sqlite
+def test_a_database_that_takes_no_write_is_named_as_the_cause(app, program):
+    def refuse_writes(connection, _record):
+        connection.execute("PRAGMA query_only=1")
+
+    with app.app_context():
+        engine = db.engine
+    engine.dispose()
+    sa.event.listen(engine, "connect", refuse_writes)
+    try:
+        refused = program.post("/components", {"component": {"name": "Search"}})
+    finally:
+        sa.event.remove(engine, "connect", refuse_writes)
+        engine.dispose()
+    assert refused.status_code == 503
+    sentence = "The database file is read-only. Nothing was changed; try again soon."
+    assert refused.json["message"] == sentence
 
 
 # ── brakes ─────────────────────────────────────────────────────────────────────
