@@ -29,9 +29,9 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
-from statuspage.lib.origin import Origin, url_host
 
 from statuspage.lib import email_address
+from statuspage.lib.origin import Origin, url_host
 
 PACKAGE = Path(__file__).resolve().parent
 

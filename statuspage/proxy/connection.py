@@ -12,9 +12,9 @@ from httptools import (
     HttpParserUpgrade,
     HttpRequestParser,
 )
-from statuspage.lib.client_network import network_of
 from structlog.contextvars import bind_contextvars
 
+from statuspage.lib.client_network import network_of
 from statuspage.observability.logging import LogThrottle
 from statuspage.proxy import limits
 from statuspage.proxy.cache import CachedResponse, is_cacheable

@@ -8,7 +8,6 @@ response ends and the newcomer is served.
 
 from collections import Counter
 from dataclasses import dataclass
-from ipaddress import ip_address
 from itertools import islice
 from typing import Protocol
 
