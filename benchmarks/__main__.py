@@ -1,5 +1,5 @@
-"""`python -m benchmarks`: Markdown tables of answers beside nginx, of readers beside a busy
-desk and a busy form, and of a rebuild."""
+"""`python -m benchmarks`: Markdown tables of responses beside nginx, of readers beside a busy
+admin and a busy form, and of a rebuild."""
 
 import argparse
 import math
@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from benchmarks import desk, load, rebuild, rows, servers
+from benchmarks import admin, load, rebuild, rows, servers
 from benchmarks.load import Sample
+from statuspage import clock
+from statuspage.db import migrate
+from statuspage.factory import create_app
 
 NEEDED = {"nginx": "nginx", "wrk": "wrk"}
 FEED = "/history.atom"
@@ -35,7 +38,7 @@ CONNECTIONS = (16, 64)
 BARS = (
     "Bars: 0.50 of nginx for each answer and a p99 below 10 ms, 0.80 through nginx's cache,"
     " 0.98 as published files,"
-    " 0.70 of its own rate beside desk and form, 60 ms for a rebuild."
+    " 0.70 of its own rate beside admin and form, 60 ms for a rebuild."
 )
 
 
@@ -100,7 +103,7 @@ def main() -> None:
                 asked = {name: url for name, url in addresses.items() if name in wanted}
                 runs = [*_runs(asked), *_peers(options.peer)]
                 rounds = _rounds(runs, options.rounds, options.seconds)
-            pairs = _beside_the_desk(ours, cookie, options.rounds, options.seconds)
+            pairs = _beside_the_admin(ours, cookie, options.rounds, options.seconds)
     print(_report(rounds, pairs, timing, answers, busy))
 
 
@@ -133,16 +136,12 @@ def _options() -> argparse.Namespace:
 
 
 def _prepare() -> tuple[rebuild.Rebuild, str]:
-    """Fill the page; how long it takes to make, and the cookie of somebody at the desk."""
-    from statuspage import clock
-    from statuspage.db import migrate
-    from statuspage.factory import create_app
-
+    """Fill the page; how long it takes to render, and the cookie of somebody in the admin."""
     app = create_app(watch=False)
     migrate.bring_up_to_date(app)
     with app.app_context():
         rows.fill(clock.now())
-    return rebuild.measure(app, "/"), desk.sign_in(app)
+    return rebuild.measure(app, "/"), admin.sign_in(app)
 
 
 @dataclass(frozen=True)
@@ -216,14 +215,14 @@ def _rounds(runs: Sequence[Run], count: int, seconds: float) -> Rounds:
 
 
 Pairs = list[tuple[Sample, Sample, float]]
-"""The page alone, beside desk and form, and what those two answered meanwhile per second."""
+"""The page alone, beside admin and form, and what those two answered meanwhile per second."""
 
 
-def _beside_the_desk(ours: str, cookie: str, count: int, seconds: float) -> Pairs:
+def _beside_the_admin(ours: str, cookie: str, count: int, seconds: float) -> Pairs:
     pairs = []
     for _ in range(count):
         alone = load.run(f"{ours}/", {}, seconds, CONNECTIONS[0])
-        with desk.hammered(ours, cookie, seconds) as answered:
+        with admin.hammered(ours, cookie, seconds) as answered:
             beside = load.run(f"{ours}/", {}, seconds, CONNECTIONS[0])
         pairs.append((alone, beside, sum(one.requests_per_s for one in answered)))
     return pairs
@@ -256,9 +255,9 @@ def _report(
             " | p50 ms | p99 ms |",
             "|---|---|---|---|---|",
             f"| alone {_figures(alone, alone)}",
-            f"| beside 4 on desk and form {_figures(beside, alone)}",
+            f"| beside 4 on admin and form {_figures(beside, alone)}",
             "",
-            f"Desk and form answered {statistics.median(answered):,.0f} requests a second.",
+            f"Admin and form answered {statistics.median(answered):,.0f} requests a second.",
             "",
             "| a page of 20 components and 500 incidents is made | ms |",
             "|---|---|",

@@ -27,11 +27,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import sqlalchemy as sa
+
 from benchmarks import servers
-from benchmarks.pressure import Readers
+from statuspage import clock
 from statuspage.config import PROJECT
+from statuspage.db import db, migrate
+from statuspage.domain import page_settings, tokens
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.incidents.models import IncidentUpdate
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.factory import create_app
+from statuspage.notify import delivery_stats
 
 SUBSCRIBERS = 20
+PAGES = ("/", "/history", "/uptime", "/history.atom", "/api/v2/summary.json")
 STARTED_S = 15
 """Until a killed process has a successor."""
 DRAINED_S = 150
@@ -84,6 +94,35 @@ class Receivers:
     @property
     def port(self) -> int:
         return int(self.server.server_address[1])
+
+
+class Readers:
+    """One reader of each page in turn, twenty times a second, until they are stopped."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._end = threading.Event()
+        self._took: list[tuple[bool, float]] = []
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while not self._end.wait(0.05):
+            for path in PAGES:
+                began = time.monotonic()
+                try:
+                    servers.fetch(self._url + path)
+                    is_good = True
+                except OSError:
+                    is_good = False
+                self._took.append((is_good, time.monotonic() - began))
+
+    def stop(self) -> tuple[int, float, int]:
+        """How many reads, the slowest in seconds, how many were not answered by 200."""
+        self._end.set()
+        self._thread.join()
+        slowest = max(seconds for _, seconds in self._took)
+        return len(self._took), slowest, sum(not is_good for is_good, _ in self._took)
 
 
 class Group:
@@ -181,13 +220,6 @@ def main() -> None:
 
 
 def prepare(port: int) -> tuple[str, str]:
-    from statuspage import clock
-    from statuspage.db import db, migrate
-    from statuspage.domain import page_settings, tokens
-    from statuspage.domain.events import SYSTEM
-    from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
-    from statuspage.factory import create_app
-
     app = create_app(watch=False)
     migrate.bring_up_to_date(app)
     with app.app_context():
@@ -260,12 +292,6 @@ def _drain(record: Record, receivers: Receivers) -> float:
 
 def let_go() -> None:
     """So many incidents within an hour are held until staff let them go: do as they would."""
-    from statuspage import clock
-    from statuspage.db import db
-    from statuspage.domain.events import SYSTEM
-    from statuspage.factory import create_app
-    from statuspage.notify import delivery_stats
-
     app = create_app(watch=False)
     with app.app_context():
         for one in delivery_stats.undelivered(limit=10_000):
@@ -277,12 +303,6 @@ def let_go() -> None:
 
 
 def _judge(record: Record, receivers: Receivers, drained: float) -> str:
-    import sqlalchemy as sa
-
-    from statuspage.db import db
-    from statuspage.domain.incidents.models import IncidentUpdate
-    from statuspage.factory import create_app
-
     app = create_app(watch=False)
     with app.app_context():
         kept = Counter(db.session.scalars(sa.select(IncidentUpdate.body)))

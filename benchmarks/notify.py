@@ -8,6 +8,7 @@ the page, when a new incident overtakes, and the worker's memory.
 import argparse
 import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from benchmarks import servers
+from statuspage import clock
+from statuspage.db import db, migrate
+from statuspage.domain import page_settings, tokens
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
+from statuspage.factory import create_app
 
 PIECE = 5_000
 BARS = (
@@ -101,14 +110,6 @@ def _until(is_so: Any, seconds: float) -> float:
 
 def _prepare(number: int, http_port: int) -> tuple[str, str]:
     """A page with its subscribers; its id, and a token that may write incidents."""
-    import sqlalchemy as sa
-
-    from statuspage import clock
-    from statuspage.db import db, migrate
-    from statuspage.domain import page_settings, tokens
-    from statuspage.domain.events import SYSTEM
-    from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
-    from statuspage.factory import create_app
 
     def rows() -> Iterator[dict[str, Any]]:
         for one in range(number):
@@ -147,7 +148,7 @@ def _run(ours: str, page: str, token: str, number: int, seconds: int, sink: int)
         first = _publish(ours, page, token, "/incidents", {"name": "A mass send"})
         figures.published_s.append(time.monotonic() - began)
         figures.fanned_out_s = _until(lambda: _entered() >= number, seconds)
-        # In the middle of it: updates of the desk's kind, then another incident.
+        # In the middle of it: updates as staff post them, then another incident.
         for _ in range(10):
             asked = time.monotonic()
             _publish(ours, page, token, f"/incidents/{first}", {"body": "Again."}, "PATCH", False)
@@ -201,8 +202,6 @@ def _publish(
 
 
 def _entered() -> int:
-    import sqlite3
-
     path = Path(os.environ["STATUSPAGE_DATA_DIR"]) / "statuspage.db"
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as reader:
         return int(reader.execute("SELECT count(*) FROM delivery").fetchone()[0])

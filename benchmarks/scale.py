@@ -19,7 +19,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from benchmarks import rebuild
+from statuspage import clock
+from statuspage.config import Settings
+from statuspage.db import db, migrate
+from statuspage.domain import page_settings
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.components.models import Component, ComponentGroup
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.incidents.models import Affected, Incident, IncidentUpdate, UpdateChange
+from statuspage.factory import create_app
 
 UPDATES = 10
 """Of each incident."""
@@ -74,11 +85,6 @@ def main() -> None:
 
 
 def _measure(components: int, incidents: int, years: int) -> Point:
-    from statuspage import clock
-    from statuspage.config import Settings
-    from statuspage.db import db, migrate
-    from statuspage.factory import create_app
-
     with tempfile.TemporaryDirectory(prefix="statuspage-scale-") as name:
         app = create_app(Settings(data_dir=Path(name), demo=False), watch=False)
         migrate.bring_up_to_date(app)
@@ -113,15 +119,6 @@ def _peak_megabytes() -> int:
 
 def fill(components: int, incidents: int, at: datetime, years: int = YEARS) -> None:
     """Write a page of this size and commit; all incidents are over but the last."""
-    import sqlalchemy as sa
-
-    from statuspage.db import db
-    from statuspage.domain import page_settings
-    from statuspage.domain.components.claims_store import ComponentClaim
-    from statuspage.domain.components.models import Component, ComponentGroup
-    from statuspage.domain.events import SYSTEM
-    from statuspage.domain.incidents.models import Affected, Incident, IncidentUpdate, UpdateChange
-
     begin = at - timedelta(days=365 * years)
     page_settings.create("Example", by=SYSTEM, at=begin)
     db.session.flush()

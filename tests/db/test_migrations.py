@@ -255,10 +255,7 @@ schema.bring_up_to_date(create_app())
 def test_a_migration_killed_half_way_runs_cleanly_the_next_time(
     bare, empty_url, next_migration, tmp_path, monkeypatch, at
 ):
-    """Killed after it changed the schema and the rows, before it was through.
-
-    `python -m benchmarks.faults migration` does so at any moment, on PostgreSQL too.
-    """
+    """Killed after it changed the schema and the rows, before it was through."""
     migrate.bring_up_to_date(bare)
     _with_an_incident(bare, at)
     with bare.app_context():

@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from benchmarks.relay import Relay
 from statuspage import clock
 from statuspage.db import db, migrate, postgresql
 from statuspage.domain import tokens
@@ -20,6 +19,7 @@ from statuspage.notify import redis_queue
 from statuspage.web import rate_limits
 from tests.conftest import on_sqlite
 from tests.helpers.apps import create_app
+from tests.relay import Relay
 from tests.web.admin.conftest import Browser, fields_of
 from tests.web.admin.test_incidents import an_update
 

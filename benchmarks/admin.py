@@ -1,4 +1,4 @@
-"""Two at the desk who never stop pressing reload, and two who never stop subscribing."""
+"""Two in the admin who never stop pressing reload, and two who never stop subscribing."""
 
 import re
 import threading
@@ -47,7 +47,7 @@ def sign_in(app: Flask) -> str:
 
 @contextmanager
 def hammered(ours: str, cookie: str, seconds: float) -> Iterator[list[Sample]]:
-    """Four connections on desk and form for all the time inside; the figures after it."""
+    """Four connections on admin and form for all the time inside; the figures after it."""
     answered: list[Sample] = []
     length = seconds + 2 * LEAD_S
 
