@@ -505,7 +505,10 @@ class Connection(asyncio.Protocol):
         """End what has taken too long, and count what the client has not read."""
         self._count_unsent_bytes()
         if not self._can_write.is_set():
-            if now > self._stuck_at:
+            is_in_the_way = self._current is not None and self._proxy.has_queue
+            if now > self._stuck_at - (
+                limits.WRITE_TIMEOUT_S - limits.CROWDED_WRITE_TIMEOUT_S if is_in_the_way else 0
+            ):
                 self._transport.abort()
         elif self._task is not None:
             return

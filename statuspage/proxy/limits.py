@@ -40,6 +40,8 @@ CROWDED_IDLE_TIMEOUT_S = 5.0
 """The same while half of the connections are taken."""
 WRITE_TIMEOUT_S = 60.0
 """A client that takes nothing of its response for this long is gone."""
+CROWDED_WRITE_TIMEOUT_S = 10.0
+"""The same for one that keeps a thread of the web process busy while other requests wait."""
 LINGER_S = 2.0
 """After a refusal: closing at once could destroy it on its way."""
 RESPONSE_TIMEOUT_S = 60.0

@@ -171,3 +171,13 @@ def test_a_target_that_another_proxy_may_read_differently_is_refused(proxy, web_
     response = proxy.say(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % target)
     assert response.startswith(b"HTTP/1.1 400 ")
     assert len(web_process.asked) == asked
+
+
+def test_clients_who_read_nothing_do_not_keep_every_turn_from_a_new_page(proxy, monkeypatch):
+    monkeypatch.setattr(limits, "CROWDED_WRITE_TIMEOUT_S", 0)
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(unread(proxy, BIG))
+        connections = proxy.server.limits.connections
+        until(lambda: sum(client.is_unread for client in list(connections)) == 3)
+        assert proxy.ask("/open")[0] == 200
