@@ -119,6 +119,7 @@ def test_no_audience_of_the_web_imports_another():
 def test_the_proxy_knows_http_only():
     pure = {"conditional", "response", "error_page"}
     allowed = {f"statuspage.serving.{name}" for name in pure} | {
+        "statuspage.lib.client_network",
         "statuspage.observability.logging",
         "statuspage.observability.request_ids",
     }
