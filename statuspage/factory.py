@@ -18,8 +18,8 @@ from statuspage.notify import wake_worker, worker
 from statuspage.observability import logging, requests
 from statuspage.serving import middleware
 from statuspage.serving.cache import ResponseCache
-from statuspage.web import admin, api_v1, headers, health, metrics, rate_limits, sessions
-from statuspage.web.hooks import alertmanager, bounces, csp_reports
+from statuspage.web import admin, api_v1, counting, headers, health, metrics, rate_limits, sessions
+from statuspage.web.hooks import alertmanager, alerts, bounces, csp_reports
 from statuspage.web.public import (
     api,
     api_subscribers,
@@ -50,7 +50,7 @@ BLUEPRINTS = (
     beacon.bp,
     reference.bp,
     subscriptions.bp,
-    alertmanager.bp,
+    alerts.bp,
     bounces.bp,
     csp_reports.bp,
     push.bp,

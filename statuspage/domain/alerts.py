@@ -6,15 +6,20 @@ at most one incident. What a tool calls over ends nothing before it has been qui
 that anybody else has written to is theirs: alerts only add to its record from then on.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
+from itertools import groupby
+from operator import attrgetter
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.db import Model, db
+from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component
@@ -35,6 +40,10 @@ NOTED_EVERY = timedelta(minutes=1)
 """That an alert is still there is written down at most this often."""
 EARLIEST = timedelta(days=1)
 """An incident begins no longer ago than this: what a tool says beyond it was no outage here."""
+FORGOTTEN_AFTER = timedelta(hours=25)
+"""A firing alert that its tool has not repeated for so long is over: a tool that was restarted
+forgets alerts, and nothing ever says that they ended. Most repeat within four hours, some once a
+day."""
 MOST_OPEN = 25
 """Incidents of one token at a time. More of them are a mistake in the tool's grouping."""
 KEPT_FOR = timedelta(days=90)
@@ -43,6 +52,8 @@ MAX_FINGERPRINT = 64
 MAX_BODY = 2_000
 MAX_UNKNOWN = 255
 MAX_URL = 2_000
+MAX_COMPONENTS = 20
+"""In one report."""
 
 
 class Alert(Model):
@@ -60,35 +71,42 @@ class Alert(Model):
     )
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
+    """Until when it is known to have fired: the last report, or the end that the tool gives."""
     quiet_since: Mapped[datetime | None]
-    """When the tool said that it is over; None while it is not."""
+    """When we heard that it is over; None while it is not."""
     settled_at: Mapped[datetime | None] = mapped_column(index=True)
     """When that was acted on."""
 
 
 @dataclass(frozen=True)
-class AlertReport:
-    """One alert as a tool tells it, bounded and without characters that nobody can store."""
+class AlertGroup:
+    """Alerts that a tool sends together: they become one incident."""
 
-    fingerprint: str
-    name: str
-    body: str
-    components: tuple[str, ...]
-    """Public ids or names."""
-    status: ComponentStatus
-    is_firing: bool
-    started_at: datetime | None
-    source_url: str | None
+    key: str
+    name: str = ""
+    """Of the incident; empty: the name of its alerts."""
+    body: str = ""
+    """The incident's first update, Markdown; empty: that of its first alert."""
+    is_over: bool = False
+    """No alert of the group fires any more, also none that this message leaves out."""
 
 
 @dataclass(frozen=True)
-class AlertGroup:
-    """Alerts that a tool tells together, under the key of their group."""
+class AlertReport:
+    """One alert as a tool sends it, bounded and without characters that nobody can store."""
 
-    group_key: str
+    fingerprint: str
+    group: AlertGroup
     name: str
-    body: str
-    reports: tuple[AlertReport, ...]
+    is_firing: bool
+    status: ComponentStatus | None
+    """What it claims for its components; None: it is no outage and opens nothing."""
+    components: str = ""
+    """Public ids or names, separated by commas; a name may have commas itself."""
+    body: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    source_url: str | None = None
 
 
 class _News(Enum):
@@ -108,49 +126,41 @@ class TooManyOpenError(Exception):
 # ── verbs ──────────────────────────────────────────────────────────────────────
 
 
-def receive(notice: AlertGroup, *, token: ApiToken, at: datetime) -> Incident | None:
-    """Take down what is told; the incident that it opened, reopened or added to, if any.
+def receive(reports: Sequence[AlertReport], *, token: ApiToken, at: datetime) -> Incident | None:
+    """Write down what is new; return the last incident opened, reopened or added to, if any.
 
-    A draft, unless the token may publish. Raises `TooManyOpenError`;
-    `sqlalchemy.exc.IntegrityError` where the same alert came in twice at once: then once more
-    from the start finds it known.
+    A draft, unless the token may publish. Raises `TooManyOpenError`, and
+    `sqlalchemy.exc.IntegrityError` if another request brings the same alert at the same time:
+    a second attempt finds it known.
     """
-    rows = _known(notice, token)
-    opening: list[AlertReport] = []
-    for report in _last_of_each(notice.reports):
-        row = rows.get(report.fingerprint)
-        news = _news_of(report, row, at)
-        if news is None:
-            continue
-        if row is None or (news is _News.BACK and not _goes_on(row)):
-            opening.append(report)
-        elif news is _News.QUIET:
-            row.quiet_since = at
-        else:
+    opening: list[tuple[AlertReport, Alert | None]] = []
+    for news, report, row in _news(reports, token, at):
+        if row is not None and news is _News.QUIET:
+            row.quiet_since, row.seen_at = at, _end(row, report, at)
+        elif row is not None and (news is _News.SEEN or _goes_on(row)):
             row.seen_at, row.quiet_since, row.settled_at = at, None, None
-    return _tell(replace(notice, reports=tuple(opening)), rows, token, at) if opening else None
+        elif report is not None:
+            opening.append((report, row))
+    incident = None
+    for _, alerts in groupby(opening, key=lambda pair: pair[0].group.key):
+        incident = _open(list(alerts), token, at)
+    return incident
 
 
-def is_news(notice: AlertGroup, *, token: ApiToken, at: datetime) -> bool:
+def is_news(reports: Sequence[AlertReport], *, token: ApiToken, at: datetime) -> bool:
     """Whether `receive` would write anything: most repetitions of an alert say nothing new."""
-    rows = _known(notice, token)
-    return any(
-        _news_of(report, rows.get(report.fingerprint), at) is not None
-        for report in _last_of_each(notice.reports)
-    )
+    return bool(_news(reports, token, at))
 
 
 def due(*, at: datetime) -> list[str]:
-    """Public ids of incidents of which every alert has been quiet for `QUIET`."""
+    """Public ids of incidents of which every alert has been quiet for `QUIET`, or is forgotten."""
+    is_quiet = sa.or_(Alert.quiet_since <= at - QUIET, _is_forgotten(at))
     query = (
         sa.select(Incident.public_id)
         .join(Alert, Alert.incident_id == Incident.id)
         .where(Alert.settled_at.is_(None))
         .group_by(Incident.id, Incident.public_id)
-        .having(
-            sa.func.count() == sa.func.count(Alert.quiet_since),
-            sa.func.max(Alert.quiet_since) <= at - QUIET,
-        )
+        .having(sa.func.count() == sa.func.sum(sa.case((is_quiet, 1), else_=0)))
         .order_by(Incident.id)
     )
     return list(db.session.scalars(query))
@@ -158,6 +168,8 @@ def due(*, at: datetime) -> list[str]:
 
 def resolve_quiet(public_id: str, *, at: datetime) -> bool:
     """Draw the consequence for one incident; false where it is not due, or somebody else did.
+
+    It was over when its last alert was, not when we heard of it or had waited for `QUIET`.
 
     A draft is thrown away, an incident is resolved. Either stays as it is once anybody but
     the tool has touched it.
@@ -167,37 +179,38 @@ def resolve_quiet(public_id: str, *, at: datetime) -> bool:
         return False
     updates.lock(incident)
     rows = of_incident(incident)
-    if any(row.quiet_since is None or row.quiet_since > at - QUIET for row in rows):
+    if not all(_is_quiet(row, at) for row in rows):
         return False
     waiting = [row for row in rows if row.settled_at is None]
     if not waiting:
         return False
     for row in waiting:
-        row.settled_at = at
+        row.quiet_since, row.settled_at = row.quiet_since or at, at
     token = db.session.get(ApiToken, waiting[0].token_id)
     if token is None or not _is_of(token, incident):
         return True
     if incident.is_draft:
         drafts.delete(incident, by=token.actor, at=at)
     elif not incident.is_over and incident.retracted_at is None:
-        since = max(row.quiet_since for row in rows if row.quiet_since is not None)
+        since = max(row.seen_at for row in rows)
         incidents.post_update(
             incident,
             status=IncidentStatus.RESOLVED,
-            body=f"Our monitoring has seen no trouble since {since:%H:%M} UTC.",
+            body=f"Our monitoring has seen no trouble since {_on_page(since, at)}.",
             claims={},
             by=token.actor,
             at=at,
+            ended_at=since,
             is_automatic=True,
         )
     return True
 
 
 def delete_old(*, at: datetime) -> int:
-    """Let go of alerts that have been over for `KEPT_FOR`; how many they were."""
+    """Let go of alerts that have been over or forgotten for `KEPT_FOR`; how many they were."""
     gone = db.session.execute(
         sa.delete(Alert)
-        .where(Alert.quiet_since < at - KEPT_FOR)
+        .where(Alert.seen_at < at - KEPT_FOR)
         .execution_options(synchronize_session=False)
     )
     return gone.rowcount  # type: ignore[attr-defined, no-any-return]
@@ -223,24 +236,54 @@ def ends_by_itself(incident: Incident) -> bool:
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
-def _last_of_each(reports: Sequence[AlertReport]) -> Collection[AlertReport]:
-    return {report.fingerprint: report for report in reports}.values()
+def _news(
+    reports: Sequence[AlertReport], token: ApiToken, at: datetime
+) -> list[tuple[_News, AlertReport | None, Alert | None]]:
+    """What is new, each with its report and its row; no report where a whole group is over."""
+    by_fingerprint = {report.fingerprint: report for report in reports}
+    over = {report.group.key for report in reports if report.group.is_over}
+    query = sa.select(Alert).where(
+        Alert.token_id == token.id,
+        sa.or_(
+            Alert.fingerprint.in_(by_fingerprint),
+            sa.and_(Alert.group_key.in_(over), Alert.quiet_since.is_(None)),
+        ),
+    )
+    rows = {row.fingerprint: row for row in db.session.scalars(query)}
+    found: list[tuple[_News, AlertReport | None, Alert | None]] = []
+    for fingerprint, report in by_fingerprint.items():
+        row = rows.pop(fingerprint, None)
+        if news := _news_of(report, row, at):
+            found.append((news, report, row))
+    return found + [(_News.QUIET, None, row) for row in rows.values()]
 
 
-def _known(notice: AlertGroup, token: ApiToken) -> dict[str, Alert]:
-    prints = [report.fingerprint for report in notice.reports]
-    query = sa.select(Alert).where(Alert.token_id == token.id, Alert.fingerprint.in_(prints))
-    return {row.fingerprint: row for row in db.session.scalars(query)}
-
-
-def _news_of(report: AlertReport, row: Alert | None, at: datetime) -> "_News | None":
+def _news_of(report: AlertReport, row: Alert | None, at: datetime) -> _News | None:
     if row is None:
-        return _News.NEW if report.is_firing else None
+        return _News.NEW if report.is_firing and report.status is not None else None
     if not report.is_firing:
         return _News.QUIET if row.quiet_since is None else None
+    if report.status is None:
+        return None
     if row.quiet_since is not None:
         return _News.BACK
     return _News.SEEN if row.seen_at <= at - NOTED_EVERY else None
+
+
+def _end(row: Alert, report: AlertReport | None, at: datetime) -> datetime:
+    """When an alert was over: as its tool says, else when we heard of it."""
+    ended_at = report.ended_at if report else None
+    return ended_at if ended_at is not None and row.started_at <= ended_at <= at else at
+
+
+def _is_quiet(row: Alert, at: datetime) -> bool:
+    if row.quiet_since is None:
+        return row.seen_at <= at - FORGOTTEN_AFTER
+    return row.quiet_since <= at - QUIET
+
+
+def _is_forgotten(at: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(Alert.quiet_since.is_(None), Alert.seen_at <= at - FORGOTTEN_AFTER)
 
 
 def _goes_on(row: Alert) -> bool:
@@ -249,32 +292,35 @@ def _goes_on(row: Alert) -> bool:
     return incident is not None and incident.retracted_at is None and not incident.is_over
 
 
-def _tell(notice: AlertGroup, rows: dict[str, Alert], token: ApiToken, at: datetime) -> Incident:
-    """Open an incident for alerts that are new, or add them to the one of their group."""
-    claims, unknown = _claims_of(notice.reports)
-    back = [rows[one.fingerprint] for one in notice.reports if one.fingerprint in rows]
-    incident = _again(back, token, at) or _open_of_group(notice, token)
+def _open(
+    alerts: Sequence[tuple[AlertReport, Alert | None]], token: ApiToken, at: datetime
+) -> Incident:
+    """Open an incident for the alerts of a group, or add them to the one that it has."""
+    reports = [report for report, _ in alerts]
+    claims, unknown = _claims_of(reports)
+    began = min(_began(report, at) for report in reports)
+    group = reports[0].group
+    incident = _again([row for _, row in alerts if row], token, at) or _open_of_group(group, token)
     if incident is None:
         _check_number(token)
         incident = incidents.open_incident(
-            _name_of(notice),
+            _name_of(reports),
             status=IncidentStatus.INVESTIGATING,
-            body=_body_of(notice),
+            body=_body_of(reports),
             claims=claims,
             by=token.actor,
             at=at,
-            started_at=min(_began(one, at) for one in notice.reports),
+            started_at=began,
             detected_at=at,
             draft=not token.may(Scope.ALERTS_PUBLISH),
         )
     elif _is_of(token, incident):
-        _add(incident, notice, claims, token.actor, at)
-    for report in notice.reports:
-        row = rows.get(report.fingerprint)
+        _add(incident, reports, claims, token.actor, at, began)
+    for report, row in alerts:
         if row is None:
             row = Alert(token_id=token.id, fingerprint=report.fingerprint)
             db.session.add(row)
-        row.group_key, row.name, row.source_url = notice.group_key, report.name, report.source_url
+        row.group_key, row.name, row.source_url = group.key, report.name, report.source_url
         row.unknown = unknown.get(report.fingerprint)
         row.incident_id = incident.id
         row.started_at, row.seen_at = _began(report, at), at
@@ -297,13 +343,13 @@ def _again(back: Sequence[Alert], token: ApiToken, at: datetime) -> Incident | N
     return None
 
 
-def _open_of_group(notice: AlertGroup, token: ApiToken) -> Incident | None:
+def _open_of_group(group: AlertGroup, token: ApiToken) -> Incident | None:
     query = (
         sa.select(Incident)
         .join(Alert, Alert.incident_id == Incident.id)
         .where(
             Alert.token_id == token.id,
-            Alert.group_key == notice.group_key,
+            Alert.group_key == group.key,
             Incident.resolved_at.is_(None),
             Incident.retracted_at.is_(None),
         )
@@ -328,71 +374,137 @@ def _check_number(token: ApiToken) -> None:
 
 def _add(
     incident: Incident,
-    notice: AlertGroup,
+    reports: Sequence[AlertReport],
     claims: dict[Component, Claim],
     by: Actor,
     at: datetime,
+    began: datetime,
 ) -> None:
     """Say what more there is, in the draft or as an update."""
     updates.lock(incident)
-    said = {} if incident.is_over else incident.claims
+    present = {} if incident.is_over else incident.claims
     for component, claim in claims.items():
-        _worsen(said, component, claim)
+        _worsen(present, component, claim)
     if incident.is_draft:
         drafts.edit(
             incident,
             name=incident.name,
             status=incident.status,
             body=incident.updates[-1].body,
-            claims=said,
+            claims=present,
             by=by,
             at=at,
         )
         return
-    names = ", ".join(dict.fromkeys(report.name for report in notice.reports))
-    told = "again" if incident.is_over else "also"
+    names = ", ".join(dict.fromkeys(report.name for report in reports))
+    again = "again" if incident.is_over else "also"
     incidents.post_update(
         incident,
         status=IncidentStatus.INVESTIGATING if incident.is_over else incident.status,
-        body=_sayable(f"Our monitoring {told} reports: {names}", instead=f"Trouble {told}."),
-        claims=said,
+        body=_sayable(f"Our monitoring {again} reports: {names}", instead=f"Trouble {again}."),
+        claims=present,
         by=by,
         at=at,
+        since=max(began, incident.started_at),
         is_automatic=True,
     )
 
 
 def _claims_of(reports: Sequence[AlertReport]) -> tuple[dict[Component, Claim], dict[str, str]]:
-    """The worst word on each component; fingerprint → what names no component of the page."""
-    listed = components.listed()
-    by_word = {one.full_name: one for one in listed} | {one.name: one for one in listed}
-    by_word |= {one.public_id: one for one in listed}
+    """The worst claim on each component; fingerprint → what names no component of the page."""
+    names = _Names(components.listed())
     claims: dict[Component, Claim] = {}
     unknown = {}
     for report in reports:
-        named = {word: by_word.get(word) for word in report.components}
-        claim = Claim(report.status)
-        for component in filter(None, named.values()):
-            _worsen(claims, component, claim)
-        if lost := [word for word, component in named.items() if component is None]:
+        named, lost = names.find_all(report.components)
+        for component in named:
+            if report.status is not None:
+                _worsen(claims, component, Claim(report.status))
+        if lost:
             unknown[report.fingerprint] = ", ".join(lost)[:MAX_UNKNOWN]
     return claims, unknown
 
 
+class _Names:
+    """Finds components by what people call them.
+
+    A public id comes first, then a full name, then a name, then either in another case. A word
+    that fits several components names none of them.
+    """
+
+    def __init__(self, listed: Sequence[Component]) -> None:
+        self._levels = [
+            (spelling, _by(attribute, spelling, listed))
+            for spelling in (_spaced, _folded)
+            for attribute in ("public_id", "full_name", "name")
+        ]
+
+    def find_all(self, text: str) -> tuple[list[Component], list[str]]:
+        """Components and unknown words of a list; the longest name that fits counts."""
+        words = [word for word in map(_spaced, text.split(",")) if word][:MAX_COMPONENTS]
+        named, unknown = [], []
+        while words:
+            for length in range(len(words), 0, -1):
+                component = self._find(", ".join(words[:length]))
+                if component is not None:
+                    named.append(component)
+                    break
+            else:
+                unknown.append(words[0])
+            del words[:length]
+        return named, unknown
+
+    def _find(self, word: str) -> Component | None:
+        for spelling, level in self._levels:
+            if found := level.get(spelling(word)):
+                return found[0] if len(found) == 1 else None
+        return None
+
+
+def _by(
+    attribute: str, spelling: Callable[[str], str], listed: Sequence[Component]
+) -> dict[str, list[Component]]:
+    found = defaultdict(list)
+    for component in listed:
+        found[spelling(getattr(component, attribute))].append(component)
+    return found
+
+
+def _spaced(text: str) -> str:
+    """`text` with one blank between words and after each comma."""
+    return ", ".join(" ".join(part.split()) for part in text.split(","))
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", _spaced(text)).casefold()
+
+
 def _worsen(claims: dict[Component, Claim], component: Component, claim: Claim) -> None:
-    """Put it among the claims, unless a worse word is there."""
-    claims[component] = max(claim, claims.get(component, claim), key=lambda one: one.rank)
+    """Put it among the claims, unless a worse one is there."""
+    claims[component] = max(claim, claims.get(component, claim), key=attrgetter("rank"))
 
 
-def _name_of(notice: AlertGroup) -> str:
-    names = list(dict.fromkeys(report.name for report in notice.reports))
+def _name_of(reports: Sequence[AlertReport]) -> str:
+    shared = reports[0].group.name
+    names = list(dict.fromkeys(report.name for report in reports))
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return (notice.name or names[0])[: models.MAX_NAME - len(more)] + ("" if notice.name else more)
+    return (shared or names[0])[: models.MAX_NAME - len(more)] + ("" if shared else more)
 
 
-def _body_of(notice: AlertGroup) -> str:
-    told = notice.body or next((one.body for one in notice.reports if one.body), "")
-    return _sayable(told, instead="Our monitoring reports trouble. We are investigating.")
+def _body_of(reports: Sequence[AlertReport]) -> str:
+    body = reports[0].group.body or next((report.body for report in reports if report.body), "")
+    return _sayable(body, instead="Our monitoring reports trouble. We are investigating.")
+
+
+def _on_page(moment: datetime, at: datetime) -> str:
+    """`14:02 CET` in the page's zone, with the day where it is another one than that of `at`."""
+    page = page_settings.get()
+    zone = page.zone if page else UTC
+    moment = moment.astimezone(zone)
+    name = moment.tzname() or "UTC"
+    name = name if name[0].isalpha() else f"UTC{name}"
+    day = "" if moment.date() == at.astimezone(zone).date() else f"{moment.day} {moment:%B}, "
+    return f"{day}{moment:%H:%M} {name}"
 
 
 def _sayable(body: str, *, instead: str) -> str:

@@ -66,10 +66,12 @@ def apply_update(
     was: IncidentStatus | None,
     at: datetime,
     since: datetime | None = None,
+    ended_at: datetime | None = None,
 ) -> None:
     """The incident takes on the update's status, promise, claims and moments.
 
-    `was` is the status it had, None when this is the first that customers read.
+    `was` is the status it had, None when this is the first that customers read. `since` is
+    when new claims began, `ended_at` when it was over: both `at` by default.
     """
     status = update.status
     named = {row.component: row.status for row in incident.affected}
@@ -81,7 +83,8 @@ def apply_update(
         for component, present in named.items()
         if component not in claims and (status.is_over or present is not OPERATIONAL.status)
     }
-    _enter(incident, status, was, at)
+    ended_at = max(ended_at, incident.started_at) if ended_at else at
+    _enter(incident, status, was, at, ended_at)
     incident.next_update_by = None if status.is_over else update.next_update_by
 
     db.session.flush()
@@ -98,7 +101,10 @@ def apply_update(
         _say_where(update, claims, at)
     spoken_for = status.claims or status.is_over
     held = {component: said[component] for component in claims} if spoken_for else {}
-    claims_store.replace_claims(incident, held, at=at, since=since)
+    if status.is_over:
+        claims_store.replace_claims(incident, held, at=ended_at)
+    else:
+        claims_store.replace_claims(incident, held, at=at, since=since)
     if was is None or not status.is_over:
         recompute_impact(incident, claims)
 
@@ -268,7 +274,11 @@ def note_correction(
 
 
 def _enter(
-    incident: Incident, status: IncidentStatus, was: IncidentStatus | None, at: datetime
+    incident: Incident,
+    status: IncidentStatus,
+    was: IncidentStatus | None,
+    at: datetime,
+    ended_at: datetime,
 ) -> None:
     """Take on a status and the moments that it marks."""
     if was is IncidentStatus.POSTMORTEM and status is IncidentStatus.RESOLVED:
@@ -280,7 +290,7 @@ def _enter(
     if not status.is_over:
         incident.resolved_at = None
     elif was is None or not was.is_over:
-        incident.resolved_at = at
+        incident.resolved_at = ended_at
 
 
 def plain(value: datetime | StrEnum | str | None) -> str | None:

@@ -89,12 +89,15 @@ def post_update(
     impact_override: Impact | None = None,
     notify: bool = True,
     is_automatic: bool = False,
+    since: datetime | None = None,
+    ended_at: datetime | None = None,
 ) -> IncidentUpdate:
     """Add an update to the timeline; the incident takes on its status.
 
     From `at` on the incident claims exactly `claims`, nothing once it is over. An
     update after `resolved` reopens the incident; resolved again, one whose postmortem is
-    published shows it again. `facts` of None keeps what was said. Raises `Invalid` when
+    published shows it again. `facts` of None keeps what was said. `since` is when new claims
+    began and `ended_at` when the incident was over, if that was before `at`. Raises `Invalid` when
     `body` is blank or the status is not one of its kind.
     """
     updates.check_body(incident.name, body)
@@ -122,7 +125,7 @@ def post_update(
         updates.set_facts(incident, facts)
     if impact_override is not None:
         incident.impact_override = impact_override
-    updates.apply_update(incident, update, claims, was=was, at=at)
+    updates.apply_update(incident, update, claims, was=was, at=at, since=since, ended_at=ended_at)
     if incident.status is IncidentStatus.RESOLVED and postmortems.published_of([incident.id]):
         incident.status = IncidentStatus.POSTMORTEM  # It taught its lesson before it came back.
     kind = "reopened" if was.is_over and not incident.is_over else "update_posted"

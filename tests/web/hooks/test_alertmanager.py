@@ -10,10 +10,12 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statuspage.web.hooks.alert_parsers.alertmanager import MAX_ALERTS, parse
 
 from statuspage.db import db
 from statuspage.domain import alerts as monitoring
 from statuspage.domain import page_settings, tokens
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Actor, ActorKind, Event
 from statuspage.domain.incidents import drafts
@@ -22,7 +24,6 @@ from statuspage.domain.incidents.models import Incident
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.notify.worker import step
-from statuspage.web.hooks.alertmanager import MOST_ALERTS, parse
 from tests.conftest import on_sqlite
 from tests.helpers.alertmanager import an_alert, told
 
@@ -128,7 +129,7 @@ def test_a_token_that_may_publish_tells_customers_at_once(hook, client, world):
 @on_sqlite
 def test_alerts_of_one_group_are_one_incident_with_the_worst_word_on_each_component(hook, all_of):
     hook(
-        an_alert(1, labels={"component": "Payments", "severity": "info"}),
+        an_alert(1, labels={"component": "Payments", "severity": "warning"}),
         an_alert(2, labels={"components": "Search, Payments", "statuspage_status": "major_outage"}),
         an_alert(3, labels={"component": "Nothing of ours"}),
     )
@@ -155,8 +156,8 @@ def test_a_milder_alert_that_joins_leaves_the_worst_word_on_a_component(hook, al
         hook.publishes()
     hook(an_alert(1, labels={"component": "Payments", "statuspage_status": "major_outage"}))
     hook(
-        an_alert(2, labels={"component": "Payments", "severity": "info"}),
-        an_alert(3, labels={"component": "Search", "severity": "info"}),
+        an_alert(2, labels={"component": "Payments", "severity": "warning"}),
+        an_alert(3, labels={"component": "Search", "severity": "warning"}),
     )
     ((_, is_draft, _, claims),) = all_of()
     assert is_draft is not is_published
@@ -288,6 +289,241 @@ def test_two_workers_end_it_once(hook, app, later, traveller):
         assert monitoring.due(at=now) == []
 
 
+@on_sqlite
+def test_downtime_ends_when_the_last_alert_did(hook, app, later, at):
+    hook.publishes()
+    down = {"component": "Payments"}
+    public_id = hook(an_alert(1, labels=down), an_alert(2, labels=down)).json["incident"]
+    later(10)
+    hook(
+        an_alert(1, labels=down, status="resolved", endsAt="2026-03-10T12:06:30+00:00"),
+        an_alert(2, labels=down, status="resolved", endsAt="2026-03-10T14:08:00+02:00"),
+    )
+    later(5)
+    with app.app_context():
+        incident = incidents.get(public_id)
+        ended_at = datetime(2026, 3, 10, 12, 8, tzinfo=UTC)
+        assert incident.resolved_at == ended_at
+        assert [row.ends_at for row in claims_store.claims_of([incident.id])] == [ended_at]
+        assert incident.updates[0].posted_at == at + timedelta(minutes=15)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "ended_at", ["0001-01-01T00:00:00Z", "2026-03-10T11:00:00Z", "2026-03-11T00:00:00Z", None]
+)
+def test_an_alert_without_a_credible_end_ends_when_it_is_reported(hook, app, later, at, ended_at):
+    hook.publishes()
+    public_id = hook(an_alert(labels={"component": "Payments"})).json["incident"]
+    later(10)
+    hook(an_alert(labels={"component": "Payments"}, status="resolved", endsAt=ended_at))
+    later(6)
+    with app.app_context():
+        assert incidents.get(public_id).resolved_at == at + timedelta(minutes=10)
+
+
+@on_sqlite
+def test_an_automatic_resolution_gives_the_time_in_the_zone_of_the_page(
+    hook, app, later, committed, at
+):
+    with committed():
+        page_settings.get().time_zone = "Asia/Kolkata"
+    hook.publishes()
+    public_id = hook(an_alert()).json["incident"]
+    hook(an_alert(status="resolved", endsAt="2026-03-10T11:59:00Z"))
+    later(6)
+    with app.app_context():
+        body = incidents.get(public_id).updates[0].body
+    assert body == "Our monitoring has seen no trouble since 17:29 IST."
+
+
+@on_sqlite
+def test_a_resolution_after_midnight_names_the_day_of_the_end(hook, app, later, committed):
+    with committed():
+        page_settings.get().time_zone = "Pacific/Auckland"  # UTC+13 in March.
+    hook.publishes()
+    public_id = hook(an_alert(startsAt="2026-03-10T10:00:00Z")).json["incident"]
+    hook(
+        an_alert(startsAt="2026-03-10T10:00:00Z", status="resolved", endsAt="2026-03-10T10:59:00Z")
+    )
+    later(6)
+    with app.app_context():
+        body = incidents.get(public_id).updates[0].body
+    assert body == "Our monitoring has seen no trouble since 10 March, 23:59 NZDT."
+
+
+@on_sqlite
+@pytest.mark.parametrize("has_status", [True, False])
+def test_a_resolved_group_ends_alerts_that_the_message_leaves_out(hook, all_of, later, has_status):
+    hook.publishes()
+    hook(an_alert(1), an_alert(2), an_alert(3))
+    cut = an_alert(1, status="resolved")
+    if not has_status:
+        del cut["status"]
+    hook(cut, status="resolved", truncatedAlerts=2)
+    later(5)
+    assert [status for *_, status, _ in all_of()] == ["resolved"]
+
+
+@on_sqlite
+def test_a_firing_group_that_is_cut_ends_nothing(hook, all_of, later):
+    hook.publishes()
+    hook(an_alert(1), an_alert(2))
+    hook(an_alert(1, status="resolved"), truncatedAlerts=1)
+    later(20)
+    assert [status for *_, status, _ in all_of()] == ["investigating"]
+
+
+@on_sqlite
+def test_a_resolved_group_leaves_alerts_of_other_groups_and_tokens(
+    hook, all_of, later, committed, at, client
+):
+    hook.publishes()
+    hook(an_alert(1), key="a")
+    hook(an_alert(2), key="b")
+    with committed():
+        _, other = tokens.create("Other", scopes=[Scope.ALERTS], by=SYSTEM, at=at)
+    resolved = told(an_alert(9, status="resolved"), key="b", status="resolved")
+    client.post(f"/hooks/alertmanager/{other}", json=resolved)
+    hook(an_alert(1, status="resolved"), key="a", status="resolved")
+    later(5)
+    assert [status for *_, status, _ in all_of()] == ["resolved", "investigating"]
+
+
+@on_sqlite
+def test_an_alert_that_its_tool_forgot_is_over_since_it_was_last_reported(
+    hook, app, all_of, later, at
+):
+    hook.publishes()
+    public_id = hook(an_alert(labels={"component": "Payments"})).json["incident"]
+    later(4 * 60)
+    hook(an_alert(labels={"component": "Payments"}))
+    later(24 * 60)
+    assert [status for *_, status, _ in all_of()] == ["investigating"]
+    later(61)
+    assert [status for *_, status, _ in all_of()] == ["resolved"]
+    with app.app_context():
+        assert incidents.get(public_id).resolved_at == at + timedelta(hours=4)
+
+
+@on_sqlite
+def test_an_alert_that_joins_late_claims_its_component_from_its_own_start(hook, app, later, at):
+    hook.publishes()
+    public_id = hook(an_alert(1, labels={"component": "Payments"})).json["incident"]
+    later(10)
+    late = {"labels": {"component": "Search"}, "startsAt": "2026-03-10T12:04:00Z"}
+    hook(an_alert(1, labels={"component": "Payments"}), an_alert(2, **late))
+    with app.app_context():
+        rows = claims_store.claims_of([incidents.get(public_id).id])
+        assert [row.starts_at.minute for row in rows] == [50, 4]
+
+
+# ── which component, and whether it is an outage ───────────────────────────────
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "zero",
+    [
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00.000Z",
+        "0001-01-01T05:30:00+05:30",
+        "1970-01-01T00:00:00Z",
+        "1969-12-31T19:00:00-05:00",
+        "",
+        None,
+        0,
+        "2026-03-10T11:00:00",
+    ],
+)
+def test_an_alert_with_no_known_start_starts_now(hook, app, at, zero):
+    hook.publishes()
+    answer = hook(an_alert(labels={"component": "Payments"}, startsAt=zero))
+    with app.app_context():
+        incident = incidents.get(answer.json["incident"])
+        assert incident.started_at == at
+        assert [row.starts_at for row in claims_store.claims_of([incident.id])] == [at]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "start",
+    [
+        "2026-03-10T06:20:00.123456789-05:30",
+        "2026-03-10t11:50:00.123456z",
+        "2026-03-10T11:50:00.123456+0000",
+    ],
+)
+def test_starts_are_read_in_every_form_of_rfc_3339(hook, app, start):
+    answer = hook(an_alert(startsAt=start))
+    with app.app_context():
+        started_at = incidents.get(answer.json["incident"]).started_at
+    assert started_at == datetime(2026, 3, 10, 11, 50, 0, 123456, tzinfo=UTC)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("label", "found", "unknown"),
+    [
+        ("tracking", ["Tracking"], None),
+        ("  TRACKING ", ["Tracking"], None),
+        ("EU, payments", ["EU, payments"], None),
+        ("eu,Payments", ["EU, payments"], None),
+        ("Tracking, EU, payments,API", ["Tracking", "EU, payments", "API"], None),
+        ("EU", [], "EU"),
+        ("stra\u00dfe", ["STRASSE"], None),
+        ("cafe\u0301", ["Caf\u00e9"], None),
+        ("Core - mail", ["Mail"], None),
+        ("api", [], "api"),
+        ("API", ["API"], None),
+        ("Queue", [], "Queue"),
+        ("Core - Queue", ["Queue"], None),
+        (",, ,", [], None),
+    ],
+)
+def test_a_label_names_components_in_any_case_and_with_commas(
+    hook, app, committed, at, label, found, unknown
+):
+    with committed():
+        for name in ("Tracking", "EU, payments", "STRASSE", "Caf\u00e9", "API", "Api"):
+            components.add_component(name, by=SYSTEM, at=at)
+        for group in ("Core", "Edge"):
+            group = components.add_group(group, by=SYSTEM, at=at)
+            components.add_component("Queue", group=group, by=SYSTEM, at=at)
+            if group.name == "Core":
+                components.add_component("Mail", group=group, by=SYSTEM, at=at)
+    answer = hook(an_alert(labels={"Component": label}))
+    with app.app_context():
+        incident = incidents.get(answer.json["incident"])
+        assert [component.name for component in incident.claims] == found
+        assert [row.unknown for row in monitoring.of_incident(incident)] == [unknown]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"severity": "info"},
+        {"severity": "None"},
+        {"severity": " INFORMATIONAL "},
+        {"alertname": "Watchdog", "severity": "critical"},
+        {"alertname": "DeadMansSwitch"},
+        {"alertname": "InfoInhibitor"},
+        {"alertname": "DatasourceNoData", "rulename": "Checkout"},
+        {"alertname": "DatasourceError", "rulename": "Checkout"},
+    ],
+)
+def test_alerts_that_are_no_outage_open_nothing(hook, all_of, labels):
+    hook.publishes()
+    answer = hook(an_alert(labels={"component": "Payments", **labels}))
+    assert (answer.status_code, answer.json) == (200, {"alerts": 1, "ignored": 1})
+    assert all_of() == []
+    hook(
+        an_alert(2, labels={"component": "Payments", "statuspage_status": "Major_Outage", **labels})
+    )
+    assert [claims for *_, claims in all_of()] == [{"Payments": "major_outage"}]
+
+
 # ── what is refused ────────────────────────────────────────────────────────────
 
 
@@ -329,7 +565,7 @@ def test_a_wrong_token_learns_nothing(client, hook, committed, at):
         (b"[]", "`alerts`"),
         (b'{"alerts": {}}', "`alerts`"),
         (b'{"alerts": [1]}', "an object"),
-        (json.dumps(told(*[{}] * (MOST_ALERTS + 1))).encode(), f"max_alerts to {MOST_ALERTS}"),
+        (json.dumps(told(*[{}] * (MAX_ALERTS + 1))).encode(), f"max_alerts to {MAX_ALERTS}"),
     ],
 )
 def test_what_can_not_be_read_is_refused_with_a_sentence(hook, all_of, body, sentence):
@@ -356,9 +592,9 @@ def test_odd_alerts_are_taken_as_far_as_they_go(hook, all_of):
 def test_too_many_calls_a_minute_are_told_to_wait(hook, monkeypatch):
     from limits import RateLimitItemPerMinute
 
-    from statuspage.web.hooks import alertmanager
+    from statuspage.web.hooks import alerts
 
-    monkeypatch.setattr(alertmanager, "PER_TOKEN", RateLimitItemPerMinute(3))
+    monkeypatch.setattr(alerts, "PER_TOKEN", RateLimitItemPerMinute(3))
     answers = [hook(an_alert()) for _ in range(5)]
     assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
     assert answers[-1].headers["Retry-After"] == "60"
@@ -450,9 +686,9 @@ def test_whatever_is_sent_is_taken_or_refused_and_the_page_stands(hook, client, 
     json_values,
 )
 def test_alerts_of_any_values_are_read_within_bounds(alerts, key):
-    notice = parse(json.dumps(told(*alerts, groupKey=key)).encode())
-    assert len(notice.reports) == len(alerts)
-    for report in notice.reports:
+    reports = parse(json.loads(json.dumps(told(*alerts, groupKey=key))))
+    assert len(reports) == len(alerts)
+    for report in reports:
         assert 0 < len(report.fingerprint) <= monitoring.MAX_FINGERPRINT
         assert 0 < len(report.name) <= 255
         assert report.status is not ComponentStatus.OPERATIONAL
