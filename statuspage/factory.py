@@ -14,12 +14,14 @@ from statuspage import config
 from statuspage.config import PROJECT, Settings
 from statuspage.db import db, postgresql, read_only
 from statuspage.domain import events
+from statuspage.domain.subscribers import subscriptions
 from statuspage.notify import wake_worker, worker
+from statuspage.notify.channels import registry
 from statuspage.observability import logging, requests
 from statuspage.serving import middleware
 from statuspage.serving.cache import ResponseCache
-from statuspage.web import admin, api_v1, counting, headers, health, metrics, rate_limits, sessions
-from statuspage.web.hooks import alertmanager, alerts, bounces, csp_reports
+from statuspage.web import admin, api_v1, headers, health, metrics, rate_limits, sessions
+from statuspage.web.hooks import alerts, bounces, csp_reports
 from statuspage.web.public import (
     api,
     api_subscribers,
@@ -29,8 +31,8 @@ from statuspage.web.public import (
     pages,
     push,
     reference,
-    subscriptions,
 )
+from statuspage.web.public import subscriptions as subscription_pages
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -49,7 +51,7 @@ BLUEPRINTS = (
     embeds.bp,
     beacon.bp,
     reference.bp,
-    subscriptions.bp,
+    subscription_pages.bp,
     alerts.bp,
     bounces.bp,
     csp_reports.bp,
@@ -79,6 +81,7 @@ def create_app(settings: Settings | None = None, *, watch: bool = True) -> Flask
     db.init_app(app)
     worker.init_app(app)
     wake_worker.init_app()
+    subscriptions.ADDRESS_RULES.update(registry.address_rules())
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     pages.init_app(app)

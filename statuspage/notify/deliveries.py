@@ -29,8 +29,6 @@ POISON = (
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=6)
 KEPT_FOR = timedelta(days=90)
-REMEMBERING = {Channel.DISCORD, Channel.TELEGRAM}
-"""Channels whose other side names a message, so that it can be edited or answered."""
 
 
 class DeliveryState(StrEnum):
@@ -362,8 +360,6 @@ def earlier(channel: Channel, claimed: Collection[LeasedDelivery]) -> dict[int, 
 
     Not one that comes late, after newer news: it must not be written over those.
     """
-    if channel not in REMEMBERING:
-        return {}
     told, now = aliased(Delivery), aliased(Delivery)
     before, event = aliased(Event), aliased(Event)
     query = (

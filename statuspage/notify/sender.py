@@ -25,6 +25,7 @@ from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.lib.http_client import RequestError
 from statuspage.notify import deliveries, message, recipient_limits
+from statuspage.notify.channels import registry
 from statuspage.notify.channels.base import ChannelSender, Failed
 from statuspage.notify.deliveries import DeliveryState, LeasedDelivery, Outcome
 from statuspage.notify.failure_log import FailureLog
@@ -281,7 +282,8 @@ class Preparation:
                 Subscriber.id.in_([one.subscriber_id for one in claimed])
             )
             people = {row.id: row for row in db.session.scalars(rows)}
-            earlier = deliveries.earlier(channel, claimed)
+            remembers = registry.CHANNELS[channel].remembers
+            earlier = deliveries.earlier(channel, claimed) if remembers else {}
             return [
                 self._prepared(
                     channel,

@@ -11,7 +11,7 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, maintenance
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.subscribers.subscriptions import Channel, NotifyOn, Subscriber
-from statuspage.notify import audience, deliveries, fanout, message
+from statuspage.notify import audience, fanout, message
 from statuspage.notify.deliveries import Delivery, DeliveryState
 from statuspage.notify.worker import step
 from tests.conftest import on_sqlite
@@ -131,10 +131,3 @@ def test_a_correction_goes_to_who_was_sent_the_wrong_words_and_a_typo_to_nobody(
     with app.app_context():
         mine = db.session.query(Subscriber).filter_by(public_id=reader).one().id
     assert (is_told, whom) == (True, {mine})
-
-
-@on_sqlite
-def test_only_channels_that_name_their_messages_are_asked_for_an_earlier_one(app):
-    with app.app_context():
-        assert deliveries.earlier(Channel.EMAIL, []) == {}
-    assert {Channel.DISCORD, Channel.TELEGRAM} == deliveries.REMEMBERING

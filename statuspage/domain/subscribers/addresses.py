@@ -5,6 +5,7 @@ to is judged when it is (names change): `notify` does that.
 """
 
 import re
+from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
 import phonenumbers
@@ -13,9 +14,10 @@ from statuspage.errors import Invalid
 from statuspage.lib import email_address, host_name
 from statuspage.lib.markdown import clean
 
-MAX_URL = 2_000
+Rule = Callable[[str], str]
+"""Checks an address of one channel and writes it one way. Raises `Invalid`."""
 
-_TELEGRAM = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,31}|-?[0-9]{1,20}")
+MAX_URL = 2_000
 
 
 def email(text: str) -> str:
@@ -44,26 +46,6 @@ def url(text: str) -> str:
     if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
         place = f"{place}:{port}"
     return urlunsplit((parts.scheme, place, parts.path or "/", parts.query, ""))
-
-
-def hook(kind: str, text: str) -> str:
-    """Where a chat tool of this kind takes messages. Raises `Invalid` (field `endpoint`)."""
-    address = url(text)
-    parts = urlsplit(address)
-    vendor, hooks = _NO_HOOKS.get(kind, ("", ""))
-    is_vendors = vendor and f".{parts.hostname}".endswith(f".{vendor}")
-    if is_vendors and not re.search(hooks, f"{parts.hostname}{parts.path}"):
-        raise Invalid(endpoint="This is not a webhook URL. Copy the one that the tool shows.")
-    return address
-
-
-# People paste the address of the channel they look at: on these hosts, only what matches is a hook.
-_NO_HOOKS = {
-    "slack": ("slack.com", r"^hooks\."),
-    "discord": ("discord.com", "/api/webhooks/"),
-    "google_chat": ("google.com", "^$"),
-    "teams": ("teams.microsoft.com", "^$"),
-}
 
 
 def phone(text: str, country: str | None) -> str:
@@ -103,12 +85,3 @@ def national(number: str) -> str:
         return phonenumbers.national_significant_number(phonenumbers.parse(number))
     except phonenumbers.NumberParseException:
         return number.removeprefix("+")
-
-
-def telegram(text: str) -> str:
-    """`@channel` or the number of a chat. Raises `Invalid` (field `address`)."""
-    text = clean(text).strip().removeprefix("https://t.me/")
-    text = text if re.fullmatch(r"@.*|-?\d+", text) else f"@{text}"
-    if not _TELEGRAM.fullmatch(text):
-        raise Invalid(address="Enter the @name of a channel or the ID of a chat.")
-    return text

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from statuspage.config import Settings
 from statuspage.lib.http_client import HttpClient, Response
-from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send, webhook_url
 from statuspage.notify.channels.http import body_of, judge, post_json
 from statuspage.notify.chat_message import chat_message, clipped, unmentioned
 from statuspage.notify.message import Message, Recipient
@@ -75,3 +75,12 @@ def _judge(answered: Response) -> None:
     if answered.status == 404 and body_of(answered).get("code") == UNKNOWN_WEBHOOK:
         raise Failed("Discord: the webhook was deleted.", is_gone=True)
     judge(answered)
+
+
+CHANNEL = ChannelType(
+    sender=lambda settings: ChannelSender(sender(settings), slots=4),
+    fields=("endpoint",),
+    help="In Discord: the channel’s settings, Integrations, Webhooks; copy the URL.",
+    address=webhook_url("discord.com", path="/api/webhooks/"),
+    remembers=True,
+)

@@ -18,6 +18,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, Policy, default
 from email.utils import format_datetime
 from functools import cached_property
+from operator import attrgetter
 from urllib.parse import unquote, urlsplit
 
 from statuspage.config import Settings
@@ -25,7 +26,7 @@ from statuspage.lib import email_address
 from statuspage.lib.deadline import Deadline
 from statuspage.notify import email_message
 from statuspage.notify.bounces import reports
-from statuspage.notify.channels.base import ChannelSender, Failed
+from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed
 from statuspage.notify.channels.dkim import Sign, signer
 from statuspage.notify.message import Message, Recipient
 
@@ -64,7 +65,7 @@ for _name in ("References", "List-Id", "List-Unsubscribe"):
 POLICY = default.clone(header_factory=_HEADERS)
 
 
-def channel_sender(settings: Settings, *, slots: int) -> ChannelSender:
+def sender(settings: Settings) -> ChannelSender:
     post = Post(settings)
     host = settings.origin.domain
 
@@ -72,7 +73,7 @@ def channel_sender(settings: Settings, *, slots: int) -> ChannelSender:
         message = compose(news, to, sender=settings.mail_from, host=host)
         post.send(message, to.key, email_address.deliverable(to.address))
 
-    return ChannelSender(send, slots, post.close)
+    return ChannelSender(send, slots=4, close=post.close)
 
 
 class Post:
@@ -320,3 +321,6 @@ def _in_words(error: Exception) -> str:
             return "it cannot be reached"
         case _:
             return type(error).__name__
+
+
+CHANNEL = ChannelType(sender, is_set_up=attrgetter("smtp_url"), fields=("email",))

@@ -11,7 +11,7 @@ from typing import Any
 
 from statuspage.config import Settings
 from statuspage.lib.http_client import HttpClient
-from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send, webhook_url
 from statuspage.notify.channels.http import body_of, judge, post_json
 from statuspage.notify.chat_message import chat_message, clipped
 from statuspage.notify.message import Message, Recipient
@@ -64,3 +64,11 @@ def _paragraph(text: str, most: int, *, before: str = "") -> Json:
 
 def _html(text: str) -> str:
     return escape(text).replace("\n", "<br>")
+
+
+CHANNEL = ChannelType(
+    sender=lambda settings: ChannelSender(sender(settings), slots=4),
+    fields=("endpoint",),
+    help="In Google Chat: the space’s Apps & integrations, Webhooks; copy the URL.",
+    address=webhook_url("google.com", path="^$"),
+)

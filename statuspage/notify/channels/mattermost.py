@@ -8,8 +8,9 @@ import re
 from typing import Any
 
 from statuspage.config import Settings
+from statuspage.domain.subscribers import addresses
 from statuspage.lib.http_client import HttpClient
-from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send
 from statuspage.notify.channels.http import body_of, judge, post_json
 from statuspage.notify.chat_message import chat_message, clipped, unmentioned
 from statuspage.notify.message import Message, Recipient
@@ -54,3 +55,11 @@ def message(news: Message, to: Recipient) -> Json:
 def escape(text: str) -> str:
     """Markdown as typed; a space of no width keeps `@all` from being a mention."""
     return unmentioned(re.sub(r"([\\*_~`|>#\[\]()<!:-])", r"\\\1", text))
+
+
+CHANNEL = ChannelType(
+    sender=lambda settings: ChannelSender(sender(settings), slots=4),
+    fields=("endpoint",),
+    help="In Mattermost: Integrations, Incoming Webhooks; copy the URL.",
+    address=addresses.url,
+)

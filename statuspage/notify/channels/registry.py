@@ -1,37 +1,30 @@
-"""The channels that can send with these settings."""
+"""The channels: one for each file here that is named like a `Channel`."""
+
+import pkgutil
+from importlib import import_module
 
 from statuspage.config import Settings
+from statuspage.domain.subscribers.addresses import Rule
 from statuspage.domain.subscribers.subscriptions import Channel
-from statuspage.notify.channels import (
-    discord,
-    email,
-    google_chat,
-    mattermost,
-    slack,
-    sms,
-    teams,
-    telegram,
-    web_push,
-    webhook,
-)
-from statuspage.notify.channels.base import ChannelSender
+from statuspage.notify import channels
+from statuspage.notify.channels.base import ChannelSender, ChannelType
+
+_FILES = {module.name for module in pkgutil.iter_modules(channels.__path__)}
+CHANNELS: dict[Channel, ChannelType] = {
+    channel: import_module(f"{channels.__name__}.{channel.value}").CHANNEL
+    for channel in Channel
+    if channel.value in _FILES
+}
 
 
 def channel_senders(settings: Settings) -> dict[Channel, ChannelSender]:
-    """E-mail needs a mail server, SMS a gateway, Telegram a bot; the others always work."""
-    senders = {
-        Channel.WEBHOOK: ChannelSender(webhook.sender(settings), slots=16),
-        Channel.SLACK: ChannelSender(slack.sender(settings), slots=4),
-        Channel.TEAMS: ChannelSender(teams.sender(settings), slots=4),
-        Channel.DISCORD: ChannelSender(discord.sender(settings), slots=4),
-        Channel.GOOGLE_CHAT: ChannelSender(google_chat.sender(settings), slots=4),
-        Channel.MATTERMOST: ChannelSender(mattermost.sender(settings), slots=4),
-        Channel.WEB_PUSH: ChannelSender(web_push.sender(settings), slots=16),
+    """Those that can send with these settings: e-mail needs a mail server, SMS a gateway …"""
+    return {
+        channel: kind.sender(settings)
+        for channel, kind in CHANNELS.items()
+        if kind.is_set_up(settings)
     }
-    if settings.telegram_token:
-        senders[Channel.TELEGRAM] = ChannelSender(telegram.sender(settings), slots=4)
-    if settings.sms_url:
-        senders[Channel.SMS] = ChannelSender(sms.sender(settings), slots=4)
-    if settings.smtp_url:
-        senders[Channel.EMAIL] = email.channel_sender(settings, slots=4)
-    return senders
+
+
+def address_rules() -> dict[Channel, Rule]:
+    return {channel: kind.address for channel, kind in CHANNELS.items() if kind.address}

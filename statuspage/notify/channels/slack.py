@@ -9,7 +9,7 @@ from typing import Any
 
 from statuspage.config import Settings
 from statuspage.lib.http_client import HttpClient
-from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send, webhook_url
 from statuspage.notify.channels.http import judge, post_json
 from statuspage.notify.chat_message import chat_message, clipped
 from statuspage.notify.message import Message, Recipient
@@ -58,3 +58,11 @@ def _plain(text: str, most: int) -> Json:
 
 def _marked(text: str) -> Json:
     return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+CHANNEL = ChannelType(
+    sender=lambda settings: ChannelSender(sender(settings), slots=4),
+    fields=("endpoint",),
+    help="In Slack: Apps, Incoming Webhooks, Add to Slack; copy the webhook URL.",
+    address=webhook_url("slack.com", path=r"^hooks\."),
+)

@@ -7,11 +7,12 @@ authentication (Twilio and its like). Without places to fill it gets JSON.
 
 import base64
 import json
+from operator import attrgetter
 from urllib.parse import quote, unquote, urlsplit
 
 from statuspage.config import Settings
 from statuspage.lib.http_client import HttpClient
-from statuspage.notify.channels.base import Send
+from statuspage.notify.channels.base import ChannelSender, ChannelType, Send
 from statuspage.notify.channels.http import judge
 from statuspage.notify.chat_message import chat_message, clipped
 from statuspage.notify.email_message import step
@@ -82,3 +83,11 @@ def _is_told(news: Message) -> bool:
         return begins or update.status.is_over
     first = incident.updates[-1]
     return update.id == first.id or update.status.is_over
+
+
+CHANNEL = ChannelType(
+    sender=lambda settings: ChannelSender(sender(settings), slots=4),
+    is_set_up=attrgetter("sms_url"),
+    fields=("phone_number",),
+    help="With + and the country code.",
+)

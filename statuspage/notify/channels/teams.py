@@ -10,7 +10,7 @@ from typing import Any
 
 from statuspage.config import Settings
 from statuspage.lib.http_client import HttpClient, Response
-from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send, webhook_url
 from statuspage.notify.channels.http import body_of, judge, post_json
 from statuspage.notify.chat_message import chat_message, clipped
 from statuspage.notify.message import Message, Recipient
@@ -75,3 +75,12 @@ def _weight(text: str) -> int:
 def _code(answered: Response) -> object:
     error = body_of(answered).get("error")
     return error.get("code") if isinstance(error, dict) else None
+
+
+CHANNEL = ChannelType(
+    sender=lambda settings: ChannelSender(sender(settings), slots=4),
+    fields=("endpoint",),
+    help="In Teams: the channel’s Workflows, “Post to a channel when a webhook request is"
+    " received”; copy the URL.",
+    address=webhook_url("teams.microsoft.com", path="^$"),
+)

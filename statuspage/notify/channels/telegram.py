@@ -7,17 +7,21 @@ group that became a supergroup says its new number (`migrate_to_chat_id`).
 import re
 from datetime import timedelta
 from html import escape, unescape
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
 
 from statuspage.config import Settings
+from statuspage.errors import Invalid
 from statuspage.lib.http_client import HttpClient, Response
-from statuspage.notify.channels.base import Failed, Send
+from statuspage.lib.markdown import clean
+from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send
 from statuspage.notify.channels.http import body_of, judge, post_json
 from statuspage.notify.chat_message import chat_message, clipped, units, unmentioned
 from statuspage.notify.message import Message, Recipient
 
 Json = dict[str, Any]
+_CHAT = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,31}|-?[0-9]{1,20}")
 _COMMAND = re.compile(r"(?<![\w/<])/(?=\w)")
 """Where Telegram would offer one to whoever reads: a space of no width keeps it from that."""
 
@@ -82,3 +86,22 @@ def _judge(answered: Response) -> None:
         # Our token is wrong, not their address.
         raise Failed("Telegram does not know the bot's token.", retry_after=timedelta(minutes=10))
     judge(answered)
+
+
+def address(text: str) -> str:
+    """`@channel` or the number of a chat. Raises `Invalid` (field `address`)."""
+    text = clean(text).strip().removeprefix("https://t.me/")
+    text = text if re.fullmatch(r"@.*|-?\d+", text) else f"@{text}"
+    if not _CHAT.fullmatch(text):
+        raise Invalid(address="Enter the @name of a channel or the ID of a chat.")
+    return text
+
+
+CHANNEL = ChannelType(
+    sender=lambda settings: ChannelSender(sender(settings), slots=4),
+    is_set_up=attrgetter("telegram_token"),
+    fields=("chat",),
+    help="Add our bot to it first.",
+    address=address,
+    remembers=True,
+)

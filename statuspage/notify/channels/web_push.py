@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from statuspage import clock
 from statuspage.config import Settings
 from statuspage.lib.http_client import HttpClient
-from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send
 from statuspage.notify.channels.http import judge
 from statuspage.notify.chat_message import ChatMessage, chat_message, clipped
 from statuspage.notify.message import Message, MessageKind, Recipient
@@ -124,3 +124,6 @@ def _topic(news: Message) -> str | None:
     """
     about = news.incident.id if news.incident else news.retracted.id if news.retracted else None
     return hashlib.sha256(about.encode()).hexdigest()[:32] if about else None
+
+
+CHANNEL = ChannelType(sender=lambda settings: ChannelSender(sender(settings), slots=16))

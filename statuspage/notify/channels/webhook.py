@@ -14,8 +14,9 @@ from typing import Any
 
 from statuspage import clock
 from statuspage.config import Settings
+from statuspage.domain.subscribers import addresses
 from statuspage.lib.http_client import HttpClient
-from statuspage.notify.channels.base import Failed, Send
+from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send
 from statuspage.notify.channels.http import judge
 from statuspage.notify.message import Message, MessageKind, Recipient
 from statuspage.page import api_v2
@@ -175,3 +176,11 @@ def _row(news: Message, component_id: str) -> Json:
 
 def _optional(at: datetime | None, news: Message) -> str | None:
     return None if at is None else moment(at, news.page.zone)
+
+
+CHANNEL = ChannelType(
+    sender=lambda settings: ChannelSender(sender(settings), slots=16),
+    fields=("endpoint", "owner"),
+    help="We post JSON in Statuspage’s format, signed following Standard Webhooks.",
+    address=addresses.url,
+)

@@ -7,6 +7,7 @@ they are made for whoever follows it, and nobody keeps them.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from statuspage.domain.subscribers.subscriptions import (
     Channel,
@@ -20,34 +21,21 @@ from statuspage.page.html.layout import document
 from statuspage.page.snapshot.values import IncidentView, PageView, Snapshot
 from statuspage.serving.response import Rendering
 
-HOOKS = (
-    Channel.WEBHOOK,
-    Channel.SLACK,
-    Channel.TEAMS,
-    Channel.DISCORD,
-    Channel.GOOGLE_CHAT,
-    Channel.MATTERMOST,
-)
-"""What is reached by posting to an address."""
-OFFERED = (Channel.EMAIL, *HOOKS, Channel.TELEGRAM, Channel.SMS)
-"""What a reader can subscribe by here, in the order of the form."""
-
 STYLE = "subscribing.css"
-
-HELP = {
-    Channel.WEBHOOK: "We post JSON in Statuspage’s format, signed following Standard Webhooks.",
-    Channel.SLACK: "In Slack: Apps, Incoming Webhooks, Add to Slack; copy the webhook URL.",
-    Channel.TEAMS: "In Teams: the channel’s Workflows, “Post to a channel when a webhook request"
-    " is received”; copy the URL.",
-    Channel.DISCORD: "In Discord: the channel’s settings, Integrations, Webhooks; copy the URL.",
-    Channel.GOOGLE_CHAT: "In Google Chat: the space’s Apps & integrations, Webhooks; copy the URL.",
-    Channel.MATTERMOST: "In Mattermost: Integrations, Incoming Webhooks; copy the URL.",
-}
 
 WANTS = {
     NotifyOn.EVERY: "Every update",
     NotifyOn.ENDS: "Only start and end",
 }
+
+
+@dataclass(frozen=True)
+class OfferedChannel:
+    """A channel of the form, with the fields that it needs."""
+
+    channel: Channel
+    fields: tuple[str, ...]
+    help: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +67,7 @@ def wording(page: PageView) -> str:
 
 def form(
     snapshot: Snapshot,
-    offered: Collection[Channel],
+    offered: Sequence[OfferedChannel],
     *,
     push_key: str,
     incident: IncidentView | None = None,
@@ -91,7 +79,6 @@ def form(
     `push_key` is our public key for browsers, in base64url.
     """
     page = snapshot.page
-    shown = [channel for channel in OFFERED if channel in offered]
     what = incident.name if incident else f"{page.name} status"
     return document(
         "subscribe.html",
@@ -107,14 +94,12 @@ def form(
         items=snapshot.items,
         components=snapshot.components,
         incident=incident,
-        offered=shown,
-        hooks=[channel for channel in shown if channel in HOOKS],
-        typed=typed or FormValues(channel=shown[0].value if shown else ""),
+        offered=offered,
+        fields={field for choice in offered for field in choice.fields},
+        typed=typed or FormValues(channel=offered[0].channel.value if offered else ""),
         errors=errors or {},
         wording=wording(page),
-        HELP=HELP,
         WANTS=WANTS,
-        Channel=Channel,
         push_key=push_key,
         push_script_path=push_assets.script_path(),
     )
@@ -258,11 +243,11 @@ def masked(one: Subscriber) -> str:
             return f"{local[:1]}…@{domain}"
         case Channel.SMS:
             return f"…{address[-3:]}"
-        case Channel.TELEGRAM:
-            return f"{one.channel.label} {address[:3]}…"
         case Channel.WEB_PUSH:
             return f"This browser ({one.reached_at})"
-    return f"{one.channel.label} at {address.partition('://')[2].partition('/')[0]}"
+    if host := urlsplit(address).netloc:
+        return f"{one.channel.label} at {host}"
+    return f"{one.channel.label} {address[:3]}…"
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────

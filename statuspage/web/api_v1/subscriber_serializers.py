@@ -1,7 +1,7 @@
 """What is told of subscribers, in Statuspage's words.
 
-Statuspage knows six ways. Those that only this page has (Discord, Telegram, Google Chat,
-Mattermost, browsers) are told as `integration_partner`, so that every sum holds.
+Statuspage knows six channels. Those that only this page has are told as `integration_partner`,
+so that every sum holds.
 """
 
 from collections.abc import Collection, Sequence

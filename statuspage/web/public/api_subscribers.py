@@ -140,7 +140,7 @@ def _contact(said: dict[str, Any]) -> Contact:
         contact = Contact.of(Channel.EMAIL, email)
     else:
         raise Invalid(subscriber="Send an email, an endpoint or a phone_number.")
-    if contact.channel not in registry.channel_senders(_settings()):
+    if not registry.CHANNELS[contact.channel].is_set_up(_settings()):
         raise Invalid(subscriber=f"This page cannot send by {contact.channel.value}.")
     return contact
 

@@ -12,22 +12,21 @@ from statuspage import clock
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.subscribers.subscriptions import Channel, Choice, Contact, NotifyOn
+from statuspage.domain.subscribers.subscriptions import Choice, Contact, NotifyOn
 from statuspage.errors import Invalid
 from statuspage.notify.channels import registry
-from statuspage.page.html import subscription_pages
-from statuspage.page.html.subscription_pages import FormValues
+from statuspage.page.html.subscription_pages import FormValues, OfferedChannel
 from statuspage.page.snapshot.values import IncidentView
 
 
-def offered() -> tuple[Channel, ...]:
-    """What can work with these settings: nobody is offered a way that leads nowhere."""
-    kept = current_app.extensions
-    if "offered" not in kept:
-        possible = registry.channel_senders(current_app.config["SETTINGS"])
-        kept["offered"] = tuple(one for one in subscription_pages.OFFERED if one in possible)
-    ways: tuple[Channel, ...] = kept["offered"]
-    return ways
+def offered() -> list[OfferedChannel]:
+    """The channels with fields in the form that can send with these settings."""
+    settings = current_app.config["SETTINGS"]
+    return [
+        OfferedChannel(channel, kind.fields, kind.help)
+        for channel, kind in registry.CHANNELS.items()
+        if kind.fields and kind.is_set_up(settings)
+    ]
 
 
 def choice_of(sent: MultiDict[str, str], incident: IncidentView | None) -> Choice:
@@ -44,29 +43,20 @@ def choice_of(sent: MultiDict[str, str], incident: IncidentView | None) -> Choic
 def contact() -> Contact:
     """Whom to tell, and by what. Raises `Invalid`."""
     sent = request.form
-    channel = next((one for one in offered() if one.value == sent.get("channel")), None)
-    if channel is None:
+    value = sent.get("channel")
+    choice = next((choice for choice in offered() if choice.channel.value == value), None)
+    if choice is None:
         raise Invalid(channel="Choose how we should notify you.")
-    match channel:
-        case Channel.EMAIL:
-            if not sent.get("email", "").strip():
-                raise Invalid(email="Enter your e-mail address.")
-            return Contact.of(channel, sent["email"])
-        case Channel.SMS:
-            number, country = sent.get("phone_number", ""), sent.get("phone_country")
-            return Contact.of(channel, number, country=country)
-        case Channel.TELEGRAM:
-            return _named("chat", channel, sent.get("chat", ""))
-    owner = sent.get("owner", "").strip() if channel is Channel.WEBHOOK else ""
-    return _named("owner", channel, sent.get("endpoint", ""), email=owner or None)
-
-
-def _named(field: str, channel: Channel, text: str, *, email: str | None = None) -> Contact:
-    """A contact; what the domain calls `address` or `email` is called `field` in the form."""
+    field = choice.fields[0]
+    address = sent.get(field, "")
+    if field == "email" and not address.strip():
+        raise Invalid(email="Enter your e-mail address.")
+    owner = sent.get("owner", "").strip() if "owner" in choice.fields else ""
+    country = sent.get("phone_country")
     try:
-        return Contact.of(channel, text, email=email)
+        return Contact.of(choice.channel, address, email=owner or None, country=country)
     except Invalid as invalid:
-        names = {"address": field, "email": field}
+        names = {"address": field, "email": "email" if field == "email" else "owner"}
         raise Invalid(
             **{names.get(name, name): words for name, words in invalid.errors.items()}
         ) from None

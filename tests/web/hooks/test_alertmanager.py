@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statuspage.web.hooks.alert_parsers.alertmanager import MAX_ALERTS, parse
 
 from statuspage.db import db
 from statuspage.domain import alerts as monitoring
@@ -24,6 +23,7 @@ from statuspage.domain.incidents.models import Incident
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.notify.worker import step
+from statuspage.web.hooks.alert_parsers.alertmanager import MAX_ALERTS, parse
 from tests.conftest import on_sqlite
 from tests.helpers.alertmanager import an_alert, told
 
