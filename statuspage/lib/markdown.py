@@ -8,15 +8,19 @@ import html as html_entities
 import re
 from html.parser import HTMLParser
 from urllib.parse import quote, unquote
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 import markdown
 import nh3
-from markdown.extensions import Extension
+from markdown.blockprocessors import ReferenceProcessor
+from markdown.inlinepatterns import InlineProcessor
+from markdown.preprocessors import Preprocessor
 from markdown.treeprocessors import Treeprocessor
+from markdown.util import AMP_SUBSTITUTE, AtomicString
 from markupsafe import Markup
 
 from statuspage.errors import Invalid
+from statuspage.lib import markdown_lists
 
 MAX_SOURCE_BYTES = 25_000
 MAX_BRACKETS_PER_PARAGRAPH = 150
@@ -60,19 +64,26 @@ def clean(source: str) -> str:
     return _ILLEGAL.sub("", source.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def to_html(source: str) -> Markup:
-    """Safe HTML of a Markdown text; raw HTML in it is shown as typed.
+def to_html(source: str, *, strict: bool = True) -> Markup:
+    """Safe HTML of a Markdown text; raw HTML in it is shown as typed, images become links.
 
     Headings begin at `h3`, links get `rel="nofollow noopener"`. Raises `Invalid`
     (field `body`) when the text is too long or nested beyond what can be
-    rendered in reasonable time.
+    rendered in reasonable time, and when a link leads nowhere: unless `strict`, its address
+    is shown as text.
     """
     source = clean(source)
     _refuse_stalling(source)
+    renderer = _renderer()
     try:
-        html = _renderer().convert(source)
+        html = renderer.convert(source)
     except RecursionError as error:
         raise Invalid(body="This text is nested too deeply. Use fewer levels.") from error
+    useless = renderer.treeprocessors["addresses"].useless  # type: ignore[attr-defined]
+    if strict and useless:
+        raise Invalid(
+            body=f"The link to “{useless[0][:100]}” leads nowhere. Start its address with https://."
+        )
     return sanitised(html)
 
 
@@ -85,6 +96,7 @@ def sanitised(html: str) -> Markup:
             attributes=_ALLOWED,
             url_schemes={"http", "https", "mailto", "tel"},
             url_relative="deny",
+            attribute_filter=lambda _tag, name, value: _address(value) if name == "href" else value,
             link_rel="nofollow noopener",
         )
     )
@@ -102,8 +114,15 @@ def recorded_to_html(source: str) -> Markup:
 
 
 def to_plain(html: str) -> str:
-    """The words of an HTML text, tags removed, blocks on lines of their own."""
-    parser = _Words()
+    """The words of an HTML text, tags removed, blocks on lines of their own.
+
+    The address of a link follows its words in brackets, list items keep number and level.
+    """
+    return _words(html, with_addresses=True)
+
+
+def _words(html: str, *, with_addresses: bool) -> str:
+    parser = _Words(with_addresses)
     parser.feed(html)
     parser.close()
     words = re.sub(r"[ \t]+\n", "\n", "".join(parser.parts))
@@ -128,7 +147,7 @@ def redact(source: str, html: str, secret: str, mark: str) -> tuple[str, str]:
         for form in _forms(secret):
             rendered = rendered.replace(form, mark)
     if _holds(rendered, secret) or _holds(_render(words), secret):
-        words = to_plain(html).replace(secret, mark)
+        words = _words(html, with_addresses=False).replace(secret, mark)
         words = words if mark in words else f"{words} {mark}"
         rendered = _render(words)
     if _holds(rendered, secret):
@@ -144,8 +163,8 @@ def _render(words: str) -> str:
 
 
 def _holds(html: str, secret: str) -> bool:
-    plain = html_entities.unescape(html)
-    return any(secret in words for words in (plain, unquote(plain), to_plain(html)))
+    plain, bare = html_entities.unescape(html), _words(html, with_addresses=False)
+    return any(secret in words for words in (plain, unquote(plain), bare))
 
 
 def _forms(secret: str) -> set[str]:
@@ -191,27 +210,142 @@ def _refuse_stalling(source: str) -> None:
 def _renderer() -> markdown.Markdown:
     # A new one for each text: the renderer keeps state and requests run in threads.
     renderer = markdown.Markdown(
-        extensions=["tables", "fenced_code", "sane_lists", "nl2br", _LowerHeadings()],
-        output_format="html",
+        extensions=["tables", "fenced_code", "sane_lists", "nl2br"], output_format="html"
     )
     renderer.preprocessors.deregister("html_block")
     renderer.inlinePatterns.deregister("html")
     renderer.preprocessors["fenced_code_block"].FENCED_BLOCK_RE = _FENCED  # type: ignore[attr-defined]
+    renderer.preprocessors.register(_Lists(renderer), "lists", 20)
+    renderer.parser.blockprocessors.register(_References(renderer.parser), "reference", 15)
+    renderer.parser.blockprocessors["hashheader"].RE = _HEADING  # type: ignore[attr-defined]
+    # After code, escapes, links and `<https://…>`, before emphasis.
+    renderer.inlinePatterns.register(_BareAddress(_BARE_ADDRESS, renderer), "bare_address", 105)
+    renderer.treeprocessors.register(_HeadingShift(renderer), "heading_shift", 1)
+    # After escapes in addresses were resolved.
+    renderer.treeprocessors.register(_Addresses(renderer), "addresses", -1)
     return renderer
 
 
+class _Lists(Preprocessor):
+    """CommonMark's lists in the form that Python-Markdown reads."""
+
+    def run(self, lines: list[str]) -> list[str]:
+        return markdown_lists.indented(lines)
+
+
+class _References(ReferenceProcessor):
+    """Definitions of links. One that no link uses is text: `[Update]: fixed` would vanish."""
+
+    def run(self, parent: Element, blocks: list[str]) -> bool | None:
+        text = _spaced("\n".join(self.parser.md.lines))  # type: ignore[attr-defined]
+        labels = [_spaced(match[1]) for match in self.RE.finditer(blocks[0])]
+        if any(text.count(f"[{label}]") < 2 for label in labels):
+            return False
+        return super().run(parent, blocks)
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
 class _HeadingShift(Treeprocessor):
+    """A staff text sits under the page's `h1` and the section's `h2`."""
+
     def run(self, root: Element) -> None:
         for element in root.iter():
             if re.fullmatch("h[1-6]", element.tag):
                 element.tag = f"h{min(int(element.tag[1]) + 2, 6)}"
 
 
-class _LowerHeadings(Extension):
-    """A staff text sits under the page's `h1` and the section's `h2`."""
+class _BareAddress(InlineProcessor):
+    """`https://example.com` without brackets becomes a link, as in GitHub's Markdown."""
 
-    def extendMarkdown(self, md: markdown.Markdown) -> None:
-        md.treeprocessors.register(_HeadingShift(md), "heading_shift", 1)
+    ANCESTOR_EXCLUDES = ("a",)
+
+    def handleMatch(  # type: ignore[override]  # noqa: N802
+        self, m: re.Match[str], data: str
+    ) -> tuple[Element | None, int | None, int | None]:
+        words = m[0].rstrip(".,:;!?'\"*_~")
+        while words.endswith(")") and words.count(")") > words.count("("):
+            words = words[:-1].rstrip(".,:;!?'\"*_~")
+        if len(words) <= len(m[1]):
+            return None, None, None
+        link = Element("a", {"href": words})
+        link.text = AtomicString(words)
+        return link, m.start(), m.start() + len(words)
+
+
+class _Addresses(Treeprocessor):
+    """Images become links, and links get addresses that lead somewhere from every output."""
+
+    def __init__(self, md: markdown.Markdown) -> None:
+        super().__init__(md)
+        self.useless: list[str] = []
+
+    def run(self, root: Element) -> None:
+        for parent in list(root.iter()):
+            for place, child in reversed(list(enumerate(parent))):
+                if child.tag == "img" and parent.tag != "a":
+                    self._become_link(child)
+                elif child.tag == "a":
+                    self._unpack_images(parent, place, child)
+        for link in list(root.iter("a")):
+            self._check(link)
+
+    def _become_link(self, image: Element) -> None:
+        url = image.attrib.pop("src", "")
+        image.tag, image.text = "a", AtomicString(image.attrib.pop("alt", "").strip() or url)
+        image.set("href", url)
+
+    def _unpack_images(self, parent: Element, place: int, link: Element) -> None:
+        """A link holds no other: the images in it follow it."""
+        for image in [*link.iter("img")]:
+            copy = SubElement(parent, "a", {"href": image.get("src", "")})
+            parent.remove(copy)
+            copy.text, copy.tail = AtomicString("image"), link.tail
+            link.tail = " "
+            parent.insert(place + 1, copy)
+            image.tag, image.text = "span", AtomicString(image.get("alt", ""))
+            image.attrib.clear()
+
+    def _check(self, link: Element) -> None:
+        url = _PLACEHOLDER.sub("", link.get("href", ""))
+        if url.startswith(AMP_SUBSTITUTE):
+            return  # An e-mail address in <>, written in character references.
+        if address := _address(url):
+            link.set("href", address)
+            return
+        if url:
+            self.useless.append(url)
+        words = f" ({url})" if url else ""
+        link.tag = "span"
+        link.attrib.clear()
+        if len(link):
+            link[-1].tail = AtomicString((link[-1].tail or "") + words)
+        else:
+            link.text = AtomicString((link.text or "") + words)
+
+
+_HEADING = re.compile(
+    r"(?:^|\n)(?P<level>#{1,6})[ \t]+(?P<header>(?:\\.|[^\\\n])*?)(?:[ \t]+#+)?[ \t]*(?:\n|$)"
+)
+"""CommonMark's: a blank stands behind `#`, so that `#1234` is text."""
+_PLACEHOLDER = re.compile(r"\x02klzzwxh:\d+\x03")
+"""What Python-Markdown leaves of a link within the address of another one."""
+_BARE_ADDRESS = r"(?<![\w/.@])(https?://|www\.)[^\s<>\x02\x03]+"
+_EMAIL = re.compile(r"[^\s@:/?#]+@[^\s@:/?#]+\.[a-z]{2,}", re.IGNORECASE)
+_HOST = re.compile(r"(?:[\w-]+\.)+[^\W\d_]{2,}(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE)
+
+
+def _address(url: str) -> str | None:
+    """An address that works from anywhere; None for one that works here only, or nowhere."""
+    url = url.strip()
+    if re.match(r"(?:https?://|mailto:|tel:)[^\s/]", url, re.IGNORECASE):
+        return url
+    if _EMAIL.fullmatch(url):
+        return f"mailto:{url}"
+    url = url.removeprefix("//")
+    return f"https://{url}" if _HOST.fullmatch(url) else None
 
 
 class _Words(HTMLParser):
@@ -220,23 +354,42 @@ class _Words(HTMLParser):
     )
     _LINES = frozenset({"br", "tr"})
 
-    def __init__(self) -> None:
+    def __init__(self, with_addresses: bool) -> None:
         super().__init__(convert_charrefs=True)
+        self._with_addresses = with_addresses
         self.parts: list[str] = []
         self._in_pre = False
+        self._lists: list[int | None] = []
+        """The open lists: the number of the next item, None where they have none."""
+        self._link: tuple[str, str, int] | None = None
+        """Of the open link: its address and title, and the place in `parts` where it begins."""
 
-    def handle_starttag(self, tag: str, _attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
         if tag == "li":
-            self.parts.append("\n- ")
+            self.parts.append(f"\n{'  ' * (len(self._lists) - 1)}{self._mark()} ")
+        elif tag in ("ul", "ol"):
+            self.parts.append("" if self._lists else "\n")
+            start = found.get("start") or "1"
+            number = int(start) if start.isascii() and start.isdecimal() else 1
+            self._lists.append(number if tag == "ol" else None)
         elif tag in self._BLOCKS or tag in self._LINES:
-            self.parts.append("\n")
+            self._begin_line(tag)
         elif tag in ("td", "th"):
             self.handle_data(" ")
+        elif tag in ("a", "abbr") and self._with_addresses:
+            self._link = (found.get("href") or "", found.get("title") or "", len(self.parts))
         self._in_pre = self._in_pre or tag == "pre"
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._BLOCKS:
+        if tag in ("ul", "ol"):
+            del self._lists[-1:]
+            self.parts.append("" if self._lists else "\n")
+        elif tag in self._BLOCKS:
             self.parts.append("\n")
+        elif tag in ("a", "abbr") and self._link:
+            self._end_link(*self._link)
+            self._link = None
         self._in_pre = self._in_pre and tag != "pre"
 
     def handle_data(self, data: str) -> None:
@@ -247,3 +400,23 @@ class _Words(HTMLParser):
                 data = data.lstrip(" ")
         if data:
             self.parts.append(data)
+
+    def _mark(self) -> str:
+        number = self._lists[-1] if self._lists else None
+        if number is None:
+            return "-"
+        self._lists[-1] = number + 1
+        return f"{number}."
+
+    def _begin_line(self, tag: str) -> None:
+        # The first block of a list item stands beside its mark, others below its words.
+        if self._lists and self.parts and re.fullmatch(r"\n *(?:-|\d+\.) ", self.parts[-1]):
+            return
+        self.parts.append("\n" if tag == "pre" else f"\n{'  ' * len(self._lists)}")
+
+    def _end_link(self, address: str, title: str, start: int) -> None:
+        words = "".join(self.parts[start:]).strip()
+        shown = {words, f"https://{words}", f"http://{words}", f"mailto:{words}", f"tel:{words}"}
+        more = ("" if address in shown else address), ("" if title == words else title)
+        if text := ", ".join(filter(None, more)):
+            self.parts.append(f" ({text})" if words else text)

@@ -1,5 +1,6 @@
 """What a chat message says, before any vendor's format: a headline, facts, links. Pure."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -123,6 +124,17 @@ def clipped(
         else:
             too_long = middle - 1
     return shown(f"{text[:fits].rstrip()}…")
+
+
+def outside_urls(escape: Callable[[str], str], text: str) -> str:
+    """`text` escaped, but for the addresses in it: chats make links of them as they stand."""
+    parts = _URL.split(text)
+    parts[::2] = map(escape, parts[::2])
+    return "".join(parts)
+
+
+# Without `@`, which may begin a mention.
+_URL = re.compile(r"(https?://[^\s<>@]+)")
 
 
 def unmentioned(text: str) -> str:

@@ -55,7 +55,9 @@ def render_template(kind: str, values: Mapping[str, object]) -> RenderedEmail:
     def filled_in(name: str) -> str:
         return _environment().get_template(f"{kind}/{name}").render(values).strip()
 
-    subject = " ".join(filled_in("subject.txt").split())[:MAX_SUBJECT]
+    subject = " ".join(filled_in("subject.txt").split())
+    if len(subject) > MAX_SUBJECT:
+        subject = f"{subject[: MAX_SUBJECT - 1].rstrip()}…"
     text = re.sub(r"\n{3,}", "\n\n", filled_in("body.txt"))
     return RenderedEmail(subject, text + "\n", filled_in("body.html") + "\n")
 

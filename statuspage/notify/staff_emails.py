@@ -29,7 +29,7 @@ from statuspage.domain.staff.members import Staff
 from statuspage.lib import email_address
 from statuspage.notify import email_message, queue
 from statuspage.notify.channels.base import Failed
-from statuspage.notify.channels.email import Post
+from statuspage.notify.channels.email import POLICY, Post
 from statuspage.notify.email_message import RenderedEmail
 from statuspage.notify.failure_log import FailureLog
 
@@ -177,7 +177,7 @@ def compose(event: Event, person: Staff, settings: Settings, *, at: datetime) ->
     page = page_settings.get()
     place = Place(page.name if page else "Status", settings.base_url)
     written = write(event, person, place)
-    message = EmailMessage()
+    message = EmailMessage(POLICY)
     message["From"] = Address(place.name, addr_spec=settings.mail_from)
     message["To"] = email_address.to_header(person.email)
     message["Subject"] = written.subject

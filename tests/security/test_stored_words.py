@@ -34,7 +34,8 @@ EVIL = (
     "</title></style></script><script>run()</script><img src=x onerror=run()>"
     "\"' onfocus=run() autofocus x=\" <svg/onload=run()> ]]><a href='javascript:run()'>a</a>"
 )
-EVIL_BODY = f"[a](javascript:run()) [b](JaVaScRiPt&#58;run()) <javascript:run()> ![c](x)\n\n{EVIL}"
+# Links with other schemes are refused before they are stored.
+EVIL_BODY = f"<javascript:run()> ![c](x.example/onerror=run) [d](tel:onclick=run)\n\n{EVIL}"
 SHORT = "</title><script>run()</script><img src=x onerror=run()>\"'"
 SECRET = "only-insiders-may-read-this"
 

@@ -282,7 +282,7 @@ def _rendered(body: str) -> str:
     if _TAG.search(body):
         return str(recorded_to_html(body))
     try:
-        return str(to_html(body.strip()))
+        return str(to_html(body.strip(), strict=False))
     except Invalid:
         # Longer or deeper than what is rendered: the words as they are.
         return "<p>" + html.escape(body.strip()).replace("\n", "<br>\n") + "</p>"

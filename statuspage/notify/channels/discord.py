@@ -13,7 +13,7 @@ from statuspage.config import Settings
 from statuspage.lib.http_client import HttpClient, Response
 from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send, webhook_url
 from statuspage.notify.channels.http import body_of, judge, post_json
-from statuspage.notify.chat_message import chat_message, clipped, unmentioned
+from statuspage.notify.chat_message import chat_message, clipped, outside_urls, unmentioned
 from statuspage.notify.message import Message, Recipient
 
 Json = dict[str, Any]
@@ -59,6 +59,10 @@ def message(news: Message, to: Recipient) -> Json:
 
 def escape(text: str) -> str:
     """Markdown as typed; a space of no width keeps `@everyone` from being a mention."""
+    return outside_urls(_escape, text)
+
+
+def _escape(text: str) -> str:
     return unmentioned(re.sub(r"([\\*_~`|>#\[\]()<:-])", r"\\\1", text))
 
 

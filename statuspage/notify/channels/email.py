@@ -13,7 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
+from email.header import Header
+from email.headerregistry import (
+    Address,
+    BaseHeader,
+    HeaderRegistry,
+    UniqueSingleAddressHeader,
+    UniqueUnstructuredHeader,
+    UnstructuredHeader,
+)
 from email.message import EmailMessage
 from email.policy import SMTP, Policy, default
 from email.utils import format_datetime
@@ -59,9 +67,35 @@ class _InOneLine(UnstructuredHeader, BaseHeader):
         return f"{self.name}: {self}{policy.linesep}"
 
 
+class _Subject(UniqueUnstructuredHeader):
+    """Folded with all its blanks: the library loses some between encoded words (cpython #92081)."""
+
+    def fold(self, *, policy: Policy) -> str:
+        return _folded("Subject", str(self), policy.linesep)
+
+
+class _From(UniqueSingleAddressHeader):
+    """The name with all its blanks, the address behind it."""
+
+    def fold(self, *, policy: Policy) -> str:
+        name = self.address.display_name
+        if name.isascii():
+            return f"From: {self}{policy.linesep}"
+        return f"{_folded('From', name, policy.linesep)} <{self.address.addr_spec}>{policy.linesep}"
+
+
+def _folded(name: str, text: str, linesep: str) -> str:
+    """A header's line, or lines. Words beyond ASCII are one run of encoded words (RFC 2047)."""
+    charset = "us-ascii" if text.isascii() else "utf-8"
+    header = Header(text, charset, maxlinelen=76, header_name=name)
+    return f"{name}: {header.encode(splitchars=' ', linesep=linesep)}{linesep}"
+
+
 _HEADERS = HeaderRegistry()
 for _name in ("References", "List-Id", "List-Unsubscribe"):
     _HEADERS.map_to_type(_name, _InOneLine)
+_HEADERS.map_to_type("Subject", _Subject)  # type: ignore[arg-type]
+_HEADERS.map_to_type("From", _From)  # type: ignore[arg-type]
 POLICY = default.clone(header_factory=_HEADERS)
 
 

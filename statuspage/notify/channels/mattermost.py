@@ -12,7 +12,7 @@ from statuspage.domain.subscribers import addresses
 from statuspage.lib.http_client import HttpClient
 from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send
 from statuspage.notify.channels.http import body_of, judge, post_json
-from statuspage.notify.chat_message import chat_message, clipped, unmentioned
+from statuspage.notify.chat_message import chat_message, clipped, outside_urls, unmentioned
 from statuspage.notify.message import Message, Recipient
 
 Json = dict[str, Any]
@@ -54,6 +54,10 @@ def message(news: Message, to: Recipient) -> Json:
 
 def escape(text: str) -> str:
     """Markdown as typed; a space of no width keeps `@all` from being a mention."""
+    return outside_urls(_escape, text)
+
+
+def _escape(text: str) -> str:
     return unmentioned(re.sub(r"([\\*_~`|>#\[\]()<!:-])", r"\\\1", text))
 
 

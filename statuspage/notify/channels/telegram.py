@@ -17,7 +17,7 @@ from statuspage.lib.http_client import HttpClient, Response
 from statuspage.lib.markdown import clean
 from statuspage.notify.channels.base import ChannelSender, ChannelType, Failed, Send
 from statuspage.notify.channels.http import body_of, judge, post_json
-from statuspage.notify.chat_message import chat_message, clipped, units, unmentioned
+from statuspage.notify.chat_message import chat_message, clipped, outside_urls, units, unmentioned
 from statuspage.notify.message import Message, Recipient
 
 Json = dict[str, Any]
@@ -68,9 +68,13 @@ def _typed(text: str, most: int) -> str:
     return clipped(
         text,
         most,
-        shown=lambda typed: _COMMAND.sub("/\u200b", unmentioned(escape(typed))),
+        shown=lambda typed: outside_urls(_unmentioned, escape(typed)),
         cost=lambda html: units(unescape(html)),
     )
+
+
+def _unmentioned(text: str) -> str:
+    return _COMMAND.sub("/\u200b", unmentioned(text))
 
 
 def _moved_to(answered: Response) -> int | None:

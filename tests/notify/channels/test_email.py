@@ -1,8 +1,12 @@
 """Mail: what subscribers read, and what becomes of it at good and bad servers."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
-from email.policy import SMTP
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.policy import SMTP, default
+from email.utils import parseaddr
 
 import pytest
 
@@ -241,3 +245,41 @@ def test_a_server_that_is_away_is_tried_again(settings, told):
 
 def test_without_a_mail_server_mail_waits_for_one(settings):
     assert Channel.EMAIL not in channel_senders(settings)
+
+
+# ── headers as mail programs read them ─────────────────────────────────────────
+
+TITLES = [
+    "Zurzeit Rückerstattungen für Kreditkarten in Österreich, Südtirol und Übersee",
+    "Shop: paiements retardés à l’étranger – remboursements différés, équipe mobilisée",
+    "Оплата картой временно недоступна для клиентов банка в Сибири и на Урале",
+    "決済 サービス の 一部 で 障害 が 発生 して います 。 調査 中 です 。 しばらく お待ち ください",
+    "Cards declined in Switzerland " * 5 + "now",
+    "a" * 90 + " ü " + "b" * 90,
+    "😀 " * 40,
+    "ü",
+    'Quotes "here", commas, <angles> (and) more @ things that need quoting: all in one title',
+]
+
+
+@pytest.mark.parametrize("shift", range(0, 24, 3))
+@pytest.mark.parametrize("title", TITLES)
+def test_subject_and_sender_come_back_with_every_blank(told, title, shift):
+    news, to = told()
+    title = f"{'x' * shift} {title}".strip()
+    page = replace(news.present.page, name=title)
+    present = replace(news.present, page=page)
+    news = replace(news, present=present, incident=replace(news.incident, name=title))
+    message = email.compose(news, to, sender="status@example.com", host="status.example.com")
+    data = message.as_bytes(policy=SMTP)
+
+    subject = " ".join(f"[{title}] Investigating: {title}".split())
+    subject = subject if len(subject) <= 150 else f"{subject[:149].rstrip()}…"
+    assert message_from_bytes(data, policy=default)["Subject"] == subject
+    # To the letter of RFC 2047; the reader above adds blanks to names.
+    mail = message_from_bytes(data)
+    assert str(make_header(decode_header(mail["Subject"]))) == subject
+    name, address = parseaddr(mail["From"])
+    assert (str(make_header(decode_header(name))), address) == (title, "status@example.com")
+    lines = data.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert max(len(line) for line in lines if b"=?utf-8?" in line) <= 78 or title.isascii()
