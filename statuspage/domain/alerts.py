@@ -6,9 +6,11 @@ at most one incident. What a tool calls over ends nothing before it has been qui
 that anybody else has written to is theirs: alerts only add to its record from then on.
 """
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -510,11 +512,12 @@ def _on_page(moment: datetime, at: datetime) -> str:
 def _sayable(body: str, *, instead: str) -> str:
     """`body` where it can be shown: no alert is lost for its words."""
     body = clean(body)[:MAX_BODY].strip()
-    try:
-        to_html(body)
-    except Invalid:
-        return instead
-    return body or instead
+    # Typed as it is where a link in it leads nowhere, such as to a runbook's path.
+    for words in (body, re.sub(r"([\[\]<>])", r"\\\1", body)):
+        with suppress(Invalid):
+            to_html(words)
+            return words or instead
+    return instead
 
 
 def _is_of(token: ApiToken, incident: Incident) -> bool:

@@ -61,7 +61,12 @@ _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]
 
 def clean(source: str) -> str:
     """`source` with Unix line ends and without characters that break XML feeds."""
-    return _ILLEGAL.sub("", source.replace("\r\n", "\n").replace("\r", "\n"))
+    return printable(source).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def printable(source: str) -> str:
+    """The same with its own line ends, for texts that the API gives back as they came."""
+    return _ILLEGAL.sub("", source)
 
 
 def to_html(source: str, *, strict: bool = True) -> Markup:
@@ -107,6 +112,7 @@ def recorded_to_html(source: str) -> Markup:
 
     Line ends stay line ends, known tags stay tags, all else is shown as typed.
     """
+    source = clean(source)
     shown = re.sub(rf"<(?!/?(?:{'|'.join(_TAGS)})\b[^<>]*>)", "&lt;", source, flags=re.IGNORECASE)
     paragraphs = re.split(r"\n[ \t]*\n", shown.strip())
     html = "".join(f"<p>{words}</p>" for words in paragraphs).replace("\n", "<br>")

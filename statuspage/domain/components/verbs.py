@@ -14,7 +14,7 @@ from statuspage.domain.components import claims_store
 from statuspage.domain.components.models import Component, ComponentGroup
 from statuspage.domain.events import Actor
 from statuspage.errors import Invalid
-from statuspage.lib.markdown import clean
+from statuspage.lib.markdown import clean, printable
 
 MAX_NAME = 255
 
@@ -189,7 +189,7 @@ def _describe(item: Component | ComponentGroup, name: str, description: str | No
     if not name or len(name) > MAX_NAME:
         raise Invalid(name=f"Enter a name of 1 to {MAX_NAME} characters.")
     item.name = name
-    item.description = clean(description).strip() or None if description else None
+    item.description = printable(description).strip() or None if description else None
 
 
 def _next_position(group: ComponentGroup | None) -> int:

@@ -52,7 +52,7 @@ def edit_update(
         raise Invalid(body="This update is a draft; edit the draft instead.")
     if update.version != expected_version:
         raise Conflict("Someone else has edited this update in the meantime.", body=update.body)
-    if clean(body).strip() == update.body:
+    if clean(body).strip() == clean(update.body):
         return
     earlier = UpdateVersion(
         number=update.version,

@@ -32,7 +32,7 @@ from statuspage.domain.statuses import (
     incident_impact,
 )
 from statuspage.errors import Invalid
-from statuspage.lib.markdown import clean, to_html
+from statuspage.lib.markdown import clean, printable, to_html
 
 
 def publish(
@@ -228,7 +228,7 @@ def check_facts(facts: Facts) -> dict[str, str | None]:
 
 
 def write_body(update: IncidentUpdate, body: str) -> None:
-    words = clean(body).strip()
+    words = printable(body).strip()
     update.body, update.body_html = words, str(to_html(words))
 
 

@@ -17,7 +17,7 @@ from statuspage import clock
 from statuspage.db import PUBLIC_ID_ALPHABET, PUBLIC_ID_LENGTH
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
 from statuspage.importers.statuspage.errors import RefusedError
-from statuspage.lib.markdown import clean
+from statuspage.lib.markdown import clean, printable
 
 MAX_INTEGER = 2**31 - 1
 MAX_TWEET_ID = 2**63 - 1
@@ -29,6 +29,10 @@ MAINTENANCE_WORDS = frozenset({"scheduled", "in_progress", "verifying", "complet
 
 def _cleaned(value: object) -> object:
     return clean(value) if isinstance(value, str) else value
+
+
+def _printable(value: object) -> object:
+    return printable(value) if isinstance(value, str) else value
 
 
 def _named(value: str) -> str:
@@ -65,6 +69,8 @@ def _day_in_reach(value: date | None) -> date | None:
 
 Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 Text = Annotated[str, BeforeValidator(_cleaned)]
+Prose = Annotated[str, BeforeValidator(_printable)]
+"""With the line ends that it came with: `/api/v2` gives them back."""
 Name = Annotated[str, BeforeValidator(_cleaned), AfterValidator(_named), Field(max_length=1000)]
 Moment = Annotated[datetime, BeforeValidator(_written), AfterValidator(_in_utc)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
@@ -98,7 +104,7 @@ class Component(Part):
     created_at: Moment
     updated_at: Moment
     position: Annotated[int, Field(ge=0, le=MAX_INTEGER)] = 1
-    description: Text | None = None
+    description: Prose | None = None
     showcase: bool = True
     start_date: Day | None = None
     group_id: Id | None = None
@@ -120,7 +126,7 @@ class Change(Part):
 class Update(Part):
     id: Id
     status: IncidentStatus
-    body: Text
+    body: Prose
     incident_id: Id | None = None
     created_at: Moment
     updated_at: Moment

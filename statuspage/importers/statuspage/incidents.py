@@ -24,7 +24,7 @@ from statuspage.errors import Invalid
 from statuspage.importers.statuspage import documents, existing
 from statuspage.importers.statuspage.context import CHANGED_HERE, ImportContext
 from statuspage.importers.statuspage.errors import RefusedError
-from statuspage.lib.markdown import recorded_to_html, to_html
+from statuspage.lib.markdown import clean, recorded_to_html, to_html
 
 POSTED_BY = "Statuspage"
 END_UNKNOWN = "no source contains its end; it is taken to have ended when it was last seen open"
@@ -279,6 +279,7 @@ def _start(one: documents.Incident) -> datetime:
 
 def _rendered(body: str) -> str:
     """Safe HTML of a recorded body: of its tags those that we allow, or of its Markdown."""
+    body = clean(body)
     if _TAG.search(body):
         return str(recorded_to_html(body))
     try:

@@ -11,6 +11,7 @@ from statuspage.domain.incidents import postmortem_text
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident, IncidentUpdate
 from statuspage.domain.incidents.postmortems import ActionState, Part, Postmortem
+from statuspage.lib.markdown import clean
 from statuspage.page.snapshot import banner
 from statuspage.page.snapshot.values import (
     ActionView,
@@ -105,10 +106,10 @@ def _update_views(updates: Sequence[IncidentUpdate]) -> tuple[UpdateView, ...]:
 
 
 def _edits_of_update(update: IncidentUpdate) -> tuple[EditView, ...]:
-    texts = [version.body for version in update.versions] + [update.body]
+    texts = [clean(version.body) for version in update.versions] + [clean(update.body)]
     return tuple(
-        EditView(version.replaced_at, version.reason, banner.changed(version.body, after))
-        for version, after in zip(update.versions, texts[1:], strict=True)
+        EditView(version.replaced_at, version.reason, banner.changed(before, after))
+        for version, before, after in zip(update.versions, texts, texts[1:], strict=False)
     )
 
 

@@ -10,7 +10,7 @@ from statuspage.config import PROJECT
 from statuspage.db import db
 from statuspage.domain import events
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.incidents import drafts
+from statuspage.domain.incidents import corrections, drafts
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import on_sqlite
@@ -368,3 +368,31 @@ def test_an_unknown_incident_is_not_found(program):
         for incident_id in ("nothing", "0" * 64, "'; --"):
             answer = program.send(method, f"/incidents/{incident_id}", **sent)
             assert answer.status_code == 404
+
+
+@on_sqlite
+def test_line_ends_come_back_as_they_were_sent(program, component, opened, client, page_id):
+    text = "First line.\r\nSecond line.\r\n\r\n- one\r\n  - two"
+    public_id = component("API", description=text)
+    assert program.get(f"/components/{public_id}").json["description"] == text
+    shown = client.get("/api/v2/components.json").json["components"]
+    assert [row["description"] for row in shown] == [text]
+
+    made = opened(body=text, status="investigating")
+    assert made["incident_updates"][0]["body"] == text
+    read = program.get(f"/incidents/{made['id']}").json
+    assert read["incident_updates"][0]["body"] == text
+    (public,) = client.get("/api/v2/incidents.json").json["incidents"]
+    assert public["incident_updates"][0]["body"] == text
+    page = client.get(f"/incidents/{made['id']}").text
+    assert "<p>First line.<br>\nSecond line.</p>\n<ul>\n<li>one<ul>\n<li>two</li>" in page
+
+
+@on_sqlite
+def test_a_text_that_differs_in_line_ends_only_is_no_edit(program, opened, app, committed, at):
+    made = opened(body="First line.\r\nSecond line.", status="investigating")
+    with committed():
+        update = incidents.get(made["id"]).updates[0]
+        words = {"body": "First line.\nSecond line.", "expected_version": 1}
+        corrections.edit_update(update, **words, by=SYSTEM, at=at)
+        assert (update.version, update.versions) == (1, [])

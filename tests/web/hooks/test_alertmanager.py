@@ -22,6 +22,7 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import Scope
+from statuspage.lib.markdown import to_plain
 from statuspage.notify.worker import step
 from statuspage.web.hooks.alert_parsers.alertmanager import MAX_ALERTS, parse
 from tests.conftest import on_sqlite
@@ -416,6 +417,16 @@ def test_an_alert_that_joins_late_claims_its_component_from_its_own_start(hook, 
     with app.app_context():
         rows = claims_store.claims_of([incidents.get(public_id).id])
         assert [row.starts_at.minute for row in rows] == [50, 4]
+
+
+@on_sqlite
+def test_a_description_whose_link_leads_nowhere_keeps_its_words(hook, app):
+    hook.publishes()
+    text = "Cards fail, see [the runbook](/runbooks/cards)."
+    answer = hook(an_alert(annotations={"description": text}))
+    with app.app_context():
+        update = incidents.get(answer.json["incident"]).updates[0]
+    assert to_plain(update.body_html) == text
 
 
 # ── which component, and whether it is an outage ───────────────────────────────
