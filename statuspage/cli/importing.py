@@ -29,28 +29,36 @@ def group() -> None:
 
 @group.command("statuspage")
 @click.argument("place", metavar="SOURCE")
+@click.option("--strict", is_flag=True, help="Refuse a source that cannot be read completely.")
 @click.pass_obj
-def statuspage(info: ScriptInfo, place: str) -> None:
+def statuspage(info: ScriptInfo, place: str, strict: bool) -> None:
     """Import an Atlassian Statuspage page.
 
     SOURCE is the address of a live page, a folder of its JSON and feeds, or one such file.
+    What cannot be read is left out and listed.
     """
     app = info.load_app()
     try:
-        report = run(app, place)
+        report = run(app, place, is_strict=strict)
     except RefusedError as refused:
         raise click.ClickException(str(refused)) from refused
     click.echo(told(report))
 
 
-def run(app: "Flask", place: str) -> "Report":
+def run(app: "Flask", place: str, *, is_strict: bool = False) -> "Report":
     """Read, write, commit: all of it or nothing. Raises `RefusedError`."""
     by = Actor(ActorKind.SYSTEM, "Import")
-    recording = source.read(place, each=_shown("Reading"))
+    recording = source.read(place, each=_shown("Reading"), is_strict=is_strict)
     migrate.bring_up_to_date(app)
     with app.app_context():
         try:
-            report = write.write(recording, by=by, at=clock.now(), each=_shown("Writing incidents"))
+            report = write.write(
+                recording,
+                by=by,
+                at=clock.now(),
+                each=_shown("Writing incidents"),
+                is_strict=is_strict,
+            )
             db.session.commit()
         except SQLAlchemyError as error:
             db.session.rollback()

@@ -249,6 +249,7 @@ def _incident(draft: Draft, update: UpdateView, at: datetime) -> IncidentView:
         shortlink=None,
         reminder_intervals=None,
         announced_at=at,
+        feed_id=None,
     )
 
 

@@ -123,6 +123,11 @@ class Incident(Model):
         return datetime.fromisoformat(recorded) if recorded else self.created_at
 
     @property
+    def feed_id(self) -> str | None:
+        """The id of its entry in the history feed of another product, kept by an import."""
+        return (self.details or {}).get("feed_id")
+
+    @property
     def claims(self) -> dict[Component, Claim]:
         """What the newest word on each affected component says."""
         return {row.component: row.claim for row in self.affected}

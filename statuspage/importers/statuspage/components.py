@@ -116,7 +116,7 @@ def _named(
 
 def _take_off(work: ImportContext, listed: Sequence[documents.Component]) -> None:
     """Archive what the newest list does not show any more."""
-    present = {one.id for one in listed}
+    present = {one.id for one in listed} | work.wanted.unreadable_ids
     for public_id, row in work.rows.items():
         if public_id in present or public_id in work.earlier.touched:
             continue

@@ -33,8 +33,11 @@ class Report:
 class ImportContext:
     """What `write` and its parts share; `add` and `set` count what they write."""
 
-    def __init__(self, wanted: Recording, earlier: Earlier | None, at: datetime) -> None:
+    def __init__(
+        self, wanted: Recording, earlier: Earlier | None, at: datetime, *, is_strict: bool
+    ) -> None:
         self.wanted = wanted
+        self.is_strict = is_strict
         self.is_first = earlier is None
         self.earlier = earlier or Earlier()
         self.at = at

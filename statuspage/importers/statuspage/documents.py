@@ -2,9 +2,14 @@
 
 Pure: no database, no network. One document becomes one `Recording`; `merged`
 makes one of several. The keys are those of Statuspage's public API v2.
+
+What of a document cannot be read is left out and noted, because nobody can mend a
+live page's JSON: a value that has a default, else the object that holds it.
 """
 
+import copy
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -28,7 +33,25 @@ MAINTENANCE_WORDS = frozenset({"scheduled", "in_progress", "verifying", "complet
 
 
 def _cleaned(value: object) -> object:
-    return clean(value) if isinstance(value, str) else value
+    """Without characters that cannot be stored; `\\r\\n` stays, as pages give it back."""
+    if not isinstance(value, str):
+        return value
+    return "\r\n".join(clean(line) for line in value.split("\r\n"))
+
+
+def _hours(value: object) -> object:
+    """Reminder intervals are a text on the wire; a list says the same."""
+    return json.dumps(value) if isinstance(value, list | int) else value
+
+
+def _without_placeholder(value: object) -> object:
+    """Until 2017 an update of no component named one: `No components were affected by …`."""
+    if not isinstance(value, list):
+        return value
+    return [row for row in value if not (isinstance(row, dict) and row.keys() == _PLACEHOLDER_KEYS)]
+
+
+_PLACEHOLDER_KEYS = {"name"}
 
 
 def _printable(value: object) -> object:
@@ -71,6 +94,7 @@ Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 Text = Annotated[str, BeforeValidator(_cleaned)]
 Prose = Annotated[str, BeforeValidator(_printable)]
 """With the line ends that it came with: `/api/v2` gives them back."""
+Link = Annotated[str, BeforeValidator(_cleaned), Field(pattern=r"^https?://\S{1,500}$")]
 Name = Annotated[str, BeforeValidator(_cleaned), AfterValidator(_named), Field(max_length=1000)]
 Moment = Annotated[datetime, BeforeValidator(_written), AfterValidator(_in_utc)]
 Zone = Annotated[str, AfterValidator(_known_zone)]
@@ -131,7 +155,9 @@ class Update(Part):
     created_at: Moment
     updated_at: Moment
     display_at: Moment
-    affected_components: tuple[Change, ...] | None = None
+    affected_components: Annotated[
+        tuple[Change, ...] | None, BeforeValidator(_without_placeholder)
+    ] = None
     deliver_notifications: bool = True
     custom_tweet: Text | None = None
     tweet_id: Annotated[int, Field(ge=0, le=MAX_TWEET_ID)] | None = None
@@ -145,7 +171,7 @@ class Incident(Part):
     """An incident or a scheduled maintenance, its updates newest first.
 
     `impact` is None and `is_full` false where it comes from a feed or the history,
-    which tell less.
+    which tell less. `components` is None where no document lists them.
     """
 
     id: Id
@@ -156,14 +182,16 @@ class Incident(Part):
     monitoring_at: Moment | None = None
     resolved_at: Moment | None = None
     impact: Impact | None
-    shortlink: Text | None = None
+    shortlink: Link | None = None
     started_at: Moment | None = None
     page_id: Id | None = None
     incident_updates: tuple[Update, ...]
-    components: tuple[Component, ...] = ()
-    reminder_intervals: Text | None = None
+    components: tuple[Component, ...] | None = None
+    reminder_intervals: Annotated[str | None, BeforeValidator(_hours)] = None
     scheduled_for: Moment | None = None
     scheduled_until: Moment | None = None
+    feed_id: Annotated[str, Field(pattern=r"^tag:\S{1,200}$")] | None = None
+    """The id of its entry in `history.atom`."""
     is_full: bool = Field(default=True, init=False)
 
     @property
@@ -184,6 +212,99 @@ class Incident(Part):
 Kind = TypeVar("Kind", bound=Part)
 
 
+# ── reading ────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Reading:
+    """One document as it is read, with notes of what had to be left out.
+
+    If strict, nothing is left out: each method raises `RefusedError` instead.
+    """
+
+    name: str
+    is_strict: bool = False
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def part(self, kind: type[Kind], value: Any, place: str) -> Kind | None:
+        """What `value` describes, as far as it can be read; None when that is too little."""
+        left_out: dict[Place, str] = {}
+        part = None
+        while part is None and () not in left_out:
+            try:
+                part = kind.model_validate(value)
+            except ValidationError as invalid:
+                problems = [
+                    (problem["loc"], problem["type"] == "missing", problem["msg"])
+                    for problem in invalid.errors(include_url=False, include_context=False)
+                ]
+                if self.is_strict:
+                    where = ".".join([place, *map(str, problems[0][0])])
+                    raise RefusedError(f"{self.name}: {where}: {problems[0][2]}.") from invalid
+                value = copy.deepcopy(value)
+                _leave_out(value, problems, left_out)
+            except (ValueError, OverflowError, RecursionError):
+                left_out[()] = "is beyond reach"
+        for keys, reason in left_out.items():
+            words = [kind.__name__.lower(), *(key for key in keys if not key.startswith("#"))]
+            ids = [_id_of(value, place), *(key[1:] for key in keys if key.startswith("#"))]
+            self.leave_out(f"{'.'.join(words)}: {reason}", "/".join(ids))
+        return part
+
+    def leave_out(self, reason: str, place: str) -> None:
+        if self.is_strict:
+            raise RefusedError(f"{self.name}: {place}: {reason}.")
+        self.notes = added(self.notes, {f"{LEFT_OUT}: {reason}": (place,)})
+
+
+Place = tuple[str, ...]
+"""Keys that lead to a value; `#id` is the element with that id of a list."""
+
+
+def _leave_out(
+    value: Any,
+    problems: list[tuple[tuple[int | str, ...], bool, str]],
+    left_out: dict[Place, str],
+) -> None:
+    """Take out of `value` what each problem names, and tell in `left_out` why.
+
+    A problem is a place, whether the value there is missing, and a reason. Where it is
+    missing, what needs it goes.
+    """
+    gone: dict[tuple[int | str, ...], str] = {}
+    for keys, is_missing, reason in problems:
+        if is_missing:
+            reason = f"{keys[-1]}: {left_out.pop(_path(value, keys), reason)}"
+            keys = keys[:-1]
+        gone.setdefault(keys, reason)
+    for keys in sorted(gone, reverse=True):
+        if any(keys[:length] in gone for length in range(len(keys))):
+            continue
+        left_out[_path(value, keys)] = gone[keys]
+        if keys:
+            owner = value
+            for key in keys[:-1]:
+                owner = owner[key]
+            del owner[keys[-1]]
+
+
+def _path(value: Any, keys: tuple[int | str, ...]) -> Place:
+    names = []
+    for key in keys:
+        is_there = isinstance(value, list) or (isinstance(value, dict) and key in value)
+        value = value[key] if is_there else None
+        names.append(key if isinstance(key, str) else f"#{_id_of(value, str(key))}")
+    return tuple(names)
+
+
+def _id_of(value: Any, otherwise: str) -> str:
+    found = (value.get("id") or value.get("code")) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else otherwise
+
+
+LEFT_OUT = "cannot be read and is left out"
+
+
 # ── a recording ────────────────────────────────────────────────────────────────
 
 
@@ -194,8 +315,9 @@ class Recording:
     `components` is None where no document lists them; `listed_at` is when the list
     was made. `open_ids` are the incidents a summary shows as not over, made at
     `summarised_at`; what is not among them was over then. `seen_open_at` tells when
-    a summary last showed an incident as not over. `notes` tells what has no
-    place here: reason → where it stood.
+    a summary last showed an incident as not over. `unreadable_ids` are components that
+    are listed and could not be read. `notes` tells what has no place here: reason →
+    where it stood.
     """
 
     page: Page | None = None
@@ -207,11 +329,12 @@ class Recording:
     open_ids: frozenset[str] | None = None
     summarised_at: datetime | None = None
     seen_open_at: dict[str, datetime] = field(default_factory=dict)
+    unreadable_ids: frozenset[str] = frozenset()
     incidents: tuple[Incident, ...] = ()
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def parse(document: Any, name: str) -> Recording | None:
+def parse(document: Any, reading: Reading) -> Recording | None:
     """The recording that a JSON document holds; None when it is of no known kind.
 
     Raises `RefusedError` with one sentence that names the document and the place.
@@ -220,29 +343,31 @@ def parse(document: Any, name: str) -> Recording | None:
         return None
     page = None
     if isinstance(document.get("page"), dict):
-        page = _checked(Page, document["page"], name, "page")
-    listed = _many(Component, document, "components", name)
-    incidents = _many(Incident, document, "incidents", name)
-    incidents += _many(Incident, document, "scheduled_maintenances", name)
+        page = reading.part(Page, document["page"], "page")
+        if page is None:
+            raise RefusedError(f"{reading.name}: the page has no name or no time.")
+    listed = _once(_many(Component, document, "components", reading), reading)
+    incidents = _many(Incident, document, "incidents", reading)
+    incidents += _many(Incident, document, "scheduled_maintenances", reading)
     if "incident" in document and page is not None:
-        incidents.append(_checked(Incident, document["incident"], name, "incident"))
-    _refuse_twice([component.id for component in listed], f"{name}: components")
-    has_list = page is not None and "components" in document
-    is_summary = has_list and "incidents" in document
+        incident = reading.part(Incident, document["incident"], "incident")
+        incidents += [incident] if incident else []
+    has_list = page is not None and isinstance(document.get("components"), list)
+    is_summary = has_list and isinstance(document.get("incidents"), list)
     ids = {page.id} if page else {incident.page_id for incident in incidents}
+    open_ids = _ids(document, "incidents") | _ids(document, "scheduled_maintenances")
     return Recording(
         page=page,
-        page_id=min((one for one in ids if one), default=None),
+        page_id=min((page_id for page_id in ids if page_id), default=None),
         host=page.host if page else None,
         components=tuple(listed) if has_list else None,
         listed_at=page.updated_at if page and has_list else None,
-        open_ids=frozenset(one.id for one in incidents) if is_summary else None,
+        open_ids=open_ids if is_summary else None,
         summarised_at=page.updated_at if page and is_summary else None,
-        seen_open_at={
-            one.id: page.updated_at for one in incidents if page is not None and is_summary
-        },
+        seen_open_at=dict.fromkeys(open_ids, page.updated_at) if page and is_summary else {},
+        unreadable_ids=_ids(document, "components") - {component.id for component in listed},
         incidents=tuple(incidents),
-        notes=_unplaced(page, listed, incidents),
+        notes=added(reading.notes, _unplaced(page, listed, incidents)),
     )
 
 
@@ -274,10 +399,11 @@ def merged(recordings: Iterable[Recording]) -> Recording:
             open_ids=one.open_ids if is_summary else whole.open_ids,
             summarised_at=one.summarised_at if is_summary else whole.summarised_at,
             seen_open_at=whole.seen_open_at | one.seen_open_at,
+            unreadable_ids=one.unreadable_ids if is_list else whole.unreadable_ids,
             notes=added(whole.notes, one.notes),
         )
     for incident in incidents.values():
-        for component in incident.components:
+        for component in incident.components or ():
             if component.id not in older:
                 older[component.id] = component
     present = {component.id for component in whole.components or ()}
@@ -297,7 +423,6 @@ def merge_incident(older: Incident, newer: Incident) -> Incident:
     first, second = sorted((older, newer), key=_standing)
     told = second.model_dump(exclude_none=True, exclude={"incident_updates", "components"})
     updates = _merge_updates(older, newer)
-    by_id = {component.id: component for component in (*first.components, *second.components)}
     same = {name: getattr(first, name) for name in Incident.model_fields} | {
         name: getattr(second, name) for name in told if name in Incident.model_fields
     }
@@ -311,7 +436,7 @@ def merge_incident(older: Incident, newer: Incident) -> Incident:
         "name": newest.name,
         "impact": second.impact or first.impact,
         "incident_updates": updates,
-        "components": tuple(by_id.values()),
+        "components": first.components if second.components is None else second.components,
         "is_full": first.is_full or second.is_full,
     }
     return Incident.model_construct(**same)
@@ -359,39 +484,32 @@ def added(
     return both
 
 
-def checked_incident(values: dict[str, Any], name: str) -> Incident:
-    """An incident that was read from a feed or the history. Raises `RefusedError`."""
-    incident = _checked(Incident, values, name, "incident")
-    return incident.model_copy(update={"is_full": False})
-
-
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
-def _checked(kind: type[Kind], value: Any, name: str, place: str) -> Kind:
-    try:
-        return kind.model_validate(value)
-    except ValidationError as invalid:
-        first = invalid.errors(include_url=False, include_context=False)[0]
-        where = ".".join([place, *map(str, first["loc"])])
-        raise RefusedError(f"{name}: {where}: {first['msg']}.") from invalid
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise RefusedError(f"{name}: {place} cannot be read.") from error
-
-
-def _many(kind: type[Kind], document: Any, key: str, name: str) -> list[Kind]:
+def _many(kind: type[Kind], document: Any, key: str, reading: Reading) -> list[Kind]:
     rows = document.get(key, [])
     if not isinstance(rows, list):
-        raise RefusedError(f"{name}: {key} is not a list.")
-    return [_checked(kind, row, name, f"{key}.{number}") for number, row in enumerate(rows)]
+        reading.leave_out(f"{key} is not a list", key)
+        return []
+    parts = [reading.part(kind, row, f"{key}.{number}") for number, row in enumerate(rows)]
+    return [part for part in parts if part is not None]
 
 
-def _refuse_twice(ids: list[str], place: str) -> None:
-    seen: set[str] = set()
-    for one in ids:
-        if one in seen:
-            raise RefusedError(f"{place} name {one} twice.")
-        seen.add(one)
+def _ids(document: dict[str, Any], key: str) -> frozenset[str]:
+    """The ids that a list names, readable or not."""
+    rows = document.get(key)
+    ids = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return frozenset(row_id for row_id in ids if isinstance(row_id, str))
+
+
+def _once(components: list[Component], reading: Reading) -> list[Component]:
+    by_id: dict[str, Component] = {}
+    for component in components:
+        if component.id in by_id:
+            reading.leave_out("components name an id twice", component.id)
+        by_id.setdefault(component.id, component)
+    return list(by_id.values())
 
 
 def _refuse_another_page(whole: Recording, one: Recording) -> None:

@@ -97,10 +97,11 @@ def told(row: Incident) -> documents.Incident:
         started_at=row.announced_at,
         page_id=None,
         incident_updates=updates,
-        components=(),
+        components=_listed(row) if full else None,
         reminder_intervals=row.reminder_intervals,
         scheduled_for=row.scheduled_for,
         scheduled_until=row.scheduled_until,
+        feed_id=(row.details or {}).get("feed_id"),
         is_full=full,
     )
 
@@ -111,6 +112,13 @@ def held(row: Incident, rows: list[ComponentClaim], components: Mapping[int, str
         Held(row.public_id, components[one.component_id], one.status, one.starts_at, one.ends_at)
         for one in rows
     ]
+
+
+def _listed(row: Incident) -> tuple[documents.Component, ...]:
+    return tuple(
+        documents.Component.model_construct(id=affected.component.public_id)
+        for affected in row.affected
+    )
 
 
 def _update(row: Incident, update: IncidentUpdate) -> documents.Update:

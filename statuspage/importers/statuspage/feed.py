@@ -4,7 +4,8 @@ Pure. A feed tells names, times and words; it tells neither the impact nor the
 components, nor the ids of updates.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,9 +16,9 @@ from statuspage.importers.statuspage import feed_entry
 from statuspage.importers.statuspage.documents import (
     Incident,
     Page,
+    Reading,
     Recording,
     added,
-    checked_incident,
     derived_id,
     host_of,
 )
@@ -39,6 +40,7 @@ NO_PLAN = "the feed does not contain the planned times; those of the updates are
 
 @dataclass(frozen=True)
 class _Item:
+    id: str | None
     link: str
     title: str
     html: str
@@ -46,15 +48,15 @@ class _Item:
     updated: datetime
 
 
-def parse(source: bytes, name: str) -> Recording:
+def parse(source: bytes, reading: Reading) -> Recording:
     """The recording that a feed holds. Raises `RefusedError` when it is none."""
-    root = _root(source, name)
+    root = _root(source, reading.name)
     if root.tag == f"{_ATOM}feed":
-        return _atom(root, name)
+        return _atom(root, reading)
     channel = root.find("channel")
     if root.tag == "rss" and channel is not None:
-        return _rss(channel, name)
-    raise RefusedError(f"{name}: this is neither an Atom nor an RSS feed.")
+        return _rss(channel, reading)
+    raise RefusedError(f"{reading.name}: this is neither an Atom nor an RSS feed.")
 
 
 def incident_of(
@@ -66,6 +68,7 @@ def incident_of(
     updated: datetime,
     planned: tuple[datetime, datetime | None] | None,
     name: str,
+    feed_id: str | None = None,
 ) -> Incident:
     """An incident told by updates alone, newest first."""
     exact = _exact(said, published, is_ahead=planned is not None)
@@ -78,6 +81,7 @@ def incident_of(
         "started_at": _text(oldest.at),
         "updated_at": _text(max(updated, newest.at)),
         "impact": None,
+        "feed_id": feed_id,
         "incident_updates": _updates(incident_id, exact),
     }
     monitored = [one.at for one in exact if one.status is IncidentStatus.MONITORING]
@@ -90,70 +94,88 @@ def incident_of(
         values["impact"] = "maintenance"
         values["scheduled_for"] = _text(begin)
         values["scheduled_until"] = _text(end) if end else None
-    return checked_incident(values, name)
+    incident = Reading(name, is_strict=True).part(Incident, values, "incident")
+    assert incident is not None
+    return incident.model_copy(update={"is_full": False})
 
 
-def _atom(root: ET.Element, name: str) -> Recording:
-    items = []
-    for one in root.iter(f"{_ATOM}entry"):
-        link = one.find(f"{_ATOM}link[@rel='alternate']")
-        published = _iso(one.findtext(f"{_ATOM}published"), name)
-        items.append(
-            _Item(
-                link=link.get("href", "") if link is not None else "",
-                title=one.findtext(f"{_ATOM}title") or "",
-                html=one.findtext(f"{_ATOM}content") or "",
-                published=published,
-                updated=_iso(one.findtext(f"{_ATOM}updated"), name),
-            )
-        )
+def _atom(root: ET.Element, reading: Reading) -> Recording:
+    name = reading.name
     home = root.find(f"{_ATOM}link[@rel='alternate']")
     return _recording(
-        items,
+        [(_atom_item, entry) for entry in root.iter(f"{_ATOM}entry")],
         title=root.findtext(f"{_ATOM}author/{_ATOM}name") or root.findtext(f"{_ATOM}title") or "",
         url=home.get("href", "") if home is not None else "",
         updated=_iso(root.findtext(f"{_ATOM}updated"), name),
-        name=name,
+        reading=reading,
     )
 
 
-def _rss(channel: ET.Element, name: str) -> Recording:
-    items = []
-    for one in channel.iter("item"):
-        published = _rfc822(one.findtext("pubDate"), name)
-        items.append(
-            _Item(
-                link=one.findtext("link") or one.findtext("guid") or "",
-                title=one.findtext("title") or "",
-                html=one.findtext("description") or "",
-                published=published,
-                updated=published,
-            )
-        )
+def _atom_item(entry: ET.Element, name: str) -> _Item:
+    link = entry.find(f"{_ATOM}link[@rel='alternate']")
+    return _Item(
+        id=(entry.findtext(f"{_ATOM}id") or "").strip() or None,
+        link=link.get("href", "") if link is not None else "",
+        title=entry.findtext(f"{_ATOM}title") or "",
+        html=entry.findtext(f"{_ATOM}content") or "",
+        published=_iso(entry.findtext(f"{_ATOM}published"), name),
+        updated=_iso(entry.findtext(f"{_ATOM}updated"), name),
+    )
+
+
+def _rss(channel: ET.Element, reading: Reading) -> Recording:
     return _recording(
-        items,
+        [(_rss_item, item) for item in channel.iter("item")],
         title=channel.findtext("title") or "",
         url=channel.findtext("link") or "",
-        updated=_rfc822(channel.findtext("pubDate"), name),
-        name=name,
+        updated=_rfc822(channel.findtext("pubDate"), reading.name),
+        reading=reading,
+    )
+
+
+def _rss_item(item: ET.Element, name: str) -> _Item:
+    published = _rfc822(item.findtext("pubDate"), name)
+    return _Item(
+        id=None,
+        link=item.findtext("link") or item.findtext("guid") or "",
+        title=item.findtext("title") or "",
+        html=item.findtext("description") or "",
+        published=published,
+        updated=published,
     )
 
 
 def _recording(
-    items: list[_Item], *, title: str, url: str, updated: datetime, name: str
+    elements: list[tuple[Callable[[ET.Element, str], _Item], ET.Element]],
+    *,
+    title: str,
+    url: str,
+    updated: datetime,
+    reading: Reading,
 ) -> Recording:
     incidents = []
     notes: dict[str, tuple[str, ...]] = {}
-    for item in items:
-        one, reasons = _incident(item, updated, name)
-        incidents.append(one)
-        notes = added(notes, dict.fromkeys(reasons, (one.id,)))
+    for item_of, element in elements:
+        try:
+            incident, reasons = _incident(item_of(element, reading.name), updated, reading.name)
+        except RefusedError as refused:
+            if reading.is_strict:
+                raise
+            reading.leave_out("an entry of a feed", str(refused))
+            continue
+        incidents.append(incident)
+        notes = added(notes, dict.fromkeys(reasons, (incident.id,)))
     page_name = title.strip().removesuffix(_TITLE_END).strip()
     if not page_name:
-        raise RefusedError(f"{name}: the feed does not name its page.")
+        raise RefusedError(f"{reading.name}: the feed does not name its page.")
     host = host_of(url.strip())
     page = Page(name=page_name, url=url.strip() or None, updated_at=updated.isoformat())  # type: ignore[arg-type]
-    return Recording(page=page, host=host, incidents=tuple(incidents), notes=notes)
+    return Recording(
+        page=page,
+        host=host,
+        incidents=tuple(incidents),
+        notes=added(reading.notes, notes),
+    )
 
 
 def _incident(item: _Item, feed_updated: datetime, name: str) -> tuple[Incident, list[str]]:
@@ -165,7 +187,11 @@ def _incident(item: _Item, feed_updated: datetime, name: str) -> tuple[Incident,
     if latest > feed_updated:
         latest = feed_updated.astimezone(item.published.tzinfo)
     read = feed_entry.parse(
-        item.html, latest=latest, published=item.published, name=f"{name}: {incident_id}"
+        item.html,
+        latest=latest,
+        published=item.published,
+        feed_updated=feed_updated,
+        name=f"{name}: {incident_id}",
     )
     one = incident_of(
         incident_id,
@@ -175,6 +201,7 @@ def _incident(item: _Item, feed_updated: datetime, name: str) -> tuple[Incident,
         updated=item.updated,
         planned=read.planned,
         name=f"{name}: {incident_id}",
+        feed_id=item.id,
     )
     if one.scheduled_for is None:
         return one, [NO_IMPACT]
@@ -184,11 +211,15 @@ def _incident(item: _Item, feed_updated: datetime, name: str) -> tuple[Incident,
 def _exact(
     said: tuple[feed_entry.Said, ...], published: datetime, *, is_ahead: bool
 ) -> tuple[feed_entry.Said, ...]:
-    """The newest update was published at the entry's own time, which has seconds."""
-    newest = said[0]
-    begin = newest.at
+    """The newest update was published at the entry's own time, which has seconds.
+
+    A postmortem does not count: the entry keeps the time of the update before it.
+    """
+    number = next((n for n, one in enumerate(said) if not one.is_postmortem), 0)
+    begin = said[number].at
     if not is_ahead and begin <= published and (published - begin).total_seconds() < 60:
-        return (feed_entry.Said(published.astimezone(UTC), newest.status, newest.body), *said[1:])
+        exact = replace(said[number], at=published.astimezone(UTC))
+        return (*said[:number], exact, *said[number + 1 :])
     return said
 
 

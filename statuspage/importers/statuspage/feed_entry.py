@@ -42,6 +42,10 @@ class Said:
     status: IncidentStatus
     body: str
 
+    @property
+    def is_postmortem(self) -> bool:
+        return self.status is IncidentStatus.POSTMORTEM
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -51,20 +55,28 @@ class Entry:
     planned: tuple[datetime, datetime | None] | None
 
 
-def parse(source: str, *, latest: datetime, published: datetime, name: str) -> Entry:
+def parse(
+    source: str, *, latest: datetime, published: datetime, feed_updated: datetime, name: str
+) -> Entry:
     """The updates in `source`.
 
     No update is later than `latest`, whose offset from UTC holds where a zone is
-    not known. Raises `RefusedError` when it is not in Statuspage's form.
+    not known. A postmortem may be: it came after `published`, within the feed's own
+    time. Raises `RefusedError` when it is not in Statuspage's form.
     """
     found = list(_UPDATE.finditer(source.strip()))
     if not found or not _is_all(source, found):
         raise RefusedError(f"{name}: an entry is not in the form that Statuspage writes.")
+    zone = latest.tzinfo or UTC
     ceiling, said = latest, []
     for match in found:
-        at = moment(match["time"], not_after=ceiling + _DAY, zone=latest.tzinfo or UTC, name=name)
-        said.append((at, match["label"].strip(), words(match["body"])))
-        ceiling = at
+        label = match["label"].strip()
+        if label.lower() == IncidentStatus.POSTMORTEM:
+            at = _after(match["time"], published, until=feed_updated, zone=zone, name=name)
+        else:
+            at = moment(match["time"], not_after=ceiling + _DAY, zone=zone, name=name)
+            ceiling = at
+        said.append((at, label, words(match["body"])))
     return Entry(_with_status(said, name), _planned(source, published, name))
 
 
@@ -89,6 +101,14 @@ def moment(text: str, *, not_after: datetime, zone: tzinfo, name: str) -> dateti
         if at <= not_after:
             return at
     raise RefusedError(f"{name}: a time cannot be read: {_shown(text)}.")
+
+
+def _after(text: str, published: datetime, *, until: datetime, zone: tzinfo, name: str) -> datetime:
+    """The first moment that `text` names after an entry was published, none after `until`."""
+    at = moment(text, not_after=until.astimezone(zone) + _DAY, zone=zone, name=name)
+    while (earlier := moment(text, not_after=at - _DAY, zone=zone, name=name)) >= published - _DAY:
+        at = earlier
+    return at
 
 
 def words(source: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from statuspage.domain.statuses import Impact, IncidentStatus
 from statuspage.importers.statuspage import feed, feed_entry
-from statuspage.importers.statuspage.documents import Incident, Recording, added
+from statuspage.importers.statuspage.documents import Incident, Reading, Recording, added
 from statuspage.importers.statuspage.errors import RefusedError
 
 ONLY_LAST_WORDS = "history.json contains only the last update; the earlier ones are missing"
@@ -21,21 +21,28 @@ def is_history(document: Any) -> bool:
     return isinstance(document, dict) and isinstance(document.get("months"), list)
 
 
-def parse(document: Any, name: str, *, zone: tzinfo = UTC) -> Recording:
+def parse(document: Any, reading: Reading, *, zone: tzinfo = UTC) -> Recording:
     """The recording that a history holds; `zone` is the page's.
 
     Raises `RefusedError` on what is not in its form.
     """
+    name = reading.name
     incidents: list[Incident] = []
     notes: dict[str, tuple[str, ...]] = {}
     for month in document["months"]:
         if not isinstance(month, dict) or not isinstance(month.get("incidents"), list):
             raise RefusedError(f"{name}: a month has no list of incidents.")
         for row in month["incidents"]:
-            one = _incident(row, _month_end(month, name), zone, name)
-            incidents.append(one)
-            notes = added(notes, {ONLY_LAST_WORDS: (one.id,)})
-    return Recording(incidents=tuple(incidents), notes=notes)
+            try:
+                incident = _incident(row, _month_end(month, name), zone, name)
+            except RefusedError as refused:
+                if reading.is_strict:
+                    raise
+                reading.leave_out("an incident of the history", str(refused))
+                continue
+            incidents.append(incident)
+            notes = added(notes, {ONLY_LAST_WORDS: (incident.id,)})
+    return Recording(incidents=tuple(incidents), notes=added(reading.notes, notes))
 
 
 def _incident(row: Any, month_end: datetime, zone: tzinfo, name: str) -> Incident:

@@ -7,14 +7,14 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 from zoneinfo import ZoneInfo
 
 import requests
 
 from statuspage.importers.statuspage import documents as recording
 from statuspage.importers.statuspage import feed, history
-from statuspage.importers.statuspage.documents import Recording
+from statuspage.importers.statuspage.documents import Reading, Recording
 from statuspage.importers.statuspage.errors import RefusedError
 
 MAX_BYTES = 50_000_000
@@ -35,17 +35,21 @@ _FEEDS = (b"<", b"\xef\xbb\xbf<")
 
 
 def read(
-    source: str, *, each: Callable[[Sequence[str]], Iterable[str]] = lambda names: names
+    source: str,
+    *,
+    each: Callable[[Sequence[str]], Iterable[str]] = lambda names: names,
+    is_strict: bool = False,
 ) -> Recording:
     """The recording at an `http(s)://` address, in a folder, or in one file.
 
-    `each` passes the names on as they are read. Raises `RefusedError`.
+    `each` passes the names on as they are read. Raises `RefusedError`; if strict,
+    also for a part that could be left out.
     """
     if _scheme(source) in ("http", "https"):
         documents, missing = _fetch(source, each)
     else:
         documents, missing = _open(Path(source), each), []
-    return _recording(documents, missing)
+    return _recording(documents, missing, is_strict)
 
 
 def _scheme(source: str) -> str | None:
@@ -92,10 +96,10 @@ def _fetch(
     for ending in (*_PATHS, "api/v2", "api", "history"):
         base = base.removesuffix(f"/{ending}").rstrip("/")
     documents, missing = [], []
-    with requests.Session() as session:
+    with _SameHostSession() as session:
         session.headers["Accept"] = "application/json, application/atom+xml;q=0.9, */*;q=0.1"
         for path in each(_PATHS):
-            content = _get(session, f"{base}/{path}")
+            content = _get(session, f"{base}/{path}", is_optional=path != SUMMARY)
             if content is not None:
                 documents.append((path.rpartition("/")[2], content))
             elif path == SUMMARY:
@@ -105,11 +109,25 @@ def _fetch(
     return documents, missing
 
 
-def _get(session: requests.Session, url: str) -> bytes | None:
-    """The bytes at `url`; None when there is nothing."""
+class _SameHostSession(requests.Session):
+    """Follows a redirect on the same host only: another one may lie in a private network."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is not None:
+            url = urljoin(resp.url, target)
+            if urlsplit(url).hostname != urlsplit(resp.url).hostname:
+                resp.close()
+                raise RefusedError(f"{resp.url} redirects to {url}: import from there.")
+        return target
+
+
+def _get(session: requests.Session, url: str, *, is_optional: bool) -> bytes | None:
+    """The bytes at `url`; None when there is nothing, or a web page in place of a document."""
     try:
         with session.get(url, timeout=TIMEOUT_S, stream=True) as answer:
-            if answer.status_code in (404, 410):
+            status = answer.status_code
+            if status in (404, 410) or (is_optional and 400 <= status < 500 and status != 429):
                 return None
             if answer.status_code != 200:
                 raise RefusedError(f"{url} answered {answer.status_code} {answer.reason}.")
@@ -118,9 +136,13 @@ def _get(session: requests.Session, url: str) -> bytes | None:
                 content += piece
                 if len(content) > MAX_BYTES:
                     raise RefusedError(f"{url} is larger than {MAX_BYTES // 1_000_000} MB.")
-            return content
+            return None if is_optional and _is_web_page(content) else content
     except (requests.RequestException, UnicodeError, ValueError) as error:
         raise RefusedError(f"{url} cannot be read: {_reason(error)}.") from error
+
+
+def _is_web_page(content: bytes) -> bool:
+    return content.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
 
 
 def _reason(error: Exception) -> str:
@@ -139,17 +161,19 @@ def _reason(error: Exception) -> str:
 # ── what it says ───────────────────────────────────────────────────────────────
 
 
-def _recording(documents: list[tuple[str, bytes]], missing: list[str]) -> Recording:
+def _recording(
+    documents: list[tuple[str, bytes]], missing: list[str], is_strict: bool
+) -> Recording:
     found, histories, others = [], [], []
     for name, content in documents:
         if content.lstrip()[:4].startswith(_FEEDS):
-            found.append(feed.parse(content, name))
+            found.append(feed.parse(content, Reading(name, is_strict)))
             continue
         document = _json(name, content)
         if history.is_history(document):
             histories.append((name, document))
             continue
-        one = recording.parse(document, name)
+        one = recording.parse(document, Reading(name, is_strict))
         if one is None:
             others.append(name)
         else:
@@ -158,12 +182,14 @@ def _recording(documents: list[tuple[str, bytes]], missing: list[str]) -> Record
     zone = ZoneInfo(whole.page.time_zone if whole.page else "Etc/UTC")
     known = {incident.id for incident in whole.incidents}
     for name, document in histories:
-        past = history.parse(document, name, zone=zone)
+        past = history.parse(document, Reading(name, is_strict), zone=zone)
         # It tells less than anything else: it adds what is not known.
         new = tuple(one for one in past.incidents if one.id not in known)
         ids = frozenset(one.id for one in new)
         notes = {
             reason: tuple(place for place in places if place in ids)
+            if reason == history.ONLY_LAST_WORDS
+            else places
             for reason, places in past.notes.items()
         }
         found.append(Recording(incidents=new, notes=notes))

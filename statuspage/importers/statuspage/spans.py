@@ -116,7 +116,7 @@ def _unexplained(
     component: Component, incidents: Mapping[str, Incident], changed_at: datetime
 ) -> Held:
     for incident in sorted(incidents.values(), key=lambda one: _fits(component, one)):
-        lists_it = component.id in {one.id for one in incident.components}
+        lists_it = component.id in {one.id for one in incident.components or ()}
         said = {change.code for one in incident.incident_updates for change in one.changes}
         if incident.status.claims and lists_it and component.id not in said:
             return Held(incident.id, component.id, component.status, changed_at)

@@ -26,13 +26,20 @@ from statuspage.importers.statuspage.existing import Earlier
 from statuspage.importers.statuspage.incidents import Each
 
 
-def write(wanted: Recording, *, by: Actor, at: datetime, each: Each = lambda rows: rows) -> Report:
+def write(
+    wanted: Recording,
+    *,
+    by: Actor,
+    at: datetime,
+    each: Each = lambda rows: rows,
+    is_strict: bool = False,
+) -> Report:
     """Bring the database to what the recording tells; a second time nothing changes.
 
     `each` passes the incidents on as they are written. Raises `RefusedError`.
     """
     earlier = existing.earlier(wanted)
-    work = ImportContext(wanted, earlier, at)
+    work = ImportContext(wanted, earlier, at, is_strict=is_strict)
     page = _page(work)
     components.write(work)
     incidents.write(work, each)

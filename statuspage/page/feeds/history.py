@@ -43,7 +43,7 @@ def of_page(recent: Recent) -> Feed:
 def _entry(page: PageView, incident: IncidentView) -> Entry:
     url = f"{page.url}{incident.path}"
     return Entry(
-        id=f"tag:{_host(page)},2005:Incident/{incident.row_id}",
+        id=incident.feed_id or f"tag:{_host(page)},2005:Incident/{incident.row_id}",
         title=one_line(incident.name),
         url=url,
         published=_published(incident),

@@ -68,6 +68,7 @@ def incident_view(
         shortlink=row.shortlink,
         reminder_intervals=row.reminder_intervals,
         announced_at=row.announced_at,
+        feed_id=row.feed_id,
     )
 
 

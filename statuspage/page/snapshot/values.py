@@ -246,6 +246,8 @@ class IncidentView:
     reminder_intervals: str | None
     announced_at: datetime
     """When a maintenance was announced; of an incident, when it started."""
+    feed_id: str | None
+    """The id of its entry in the history feed it was imported from."""
 
     @property
     def path(self) -> str:
