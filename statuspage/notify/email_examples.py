@@ -249,7 +249,6 @@ def _incident(draft: Draft, update: UpdateView, at: datetime) -> IncidentView:
         shortlink=None,
         reminder_intervals=None,
         announced_at=at,
-        feed_id=None,
     )
 
 

@@ -21,6 +21,7 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Moment
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.importers.statuspage import history
+from statuspage.importers.statuspage.documents import Reading
 from tests.conftest import on_sqlite
 from tests.helpers import site
 from tests.page.feeds.test_feed_properties import same_examples, words
@@ -504,7 +505,9 @@ def test_history_json_goes_on_before_the_oldest_incident(client, world):
 
 
 def test_our_own_importer_reads_history_json(client, world):
-    recording = history.parse(client.get("/history.json").json, "ours", zone=ZoneInfo("CET"))
+    recording = history.parse(
+        client.get("/history.json").json, Reading("ours"), zone=ZoneInfo("CET")
+    )
     past = next(one for one in recording.incidents if one.id == world.past)
     assert past.began_at.isoformat() == "2026-03-08T09:00:00+00:00"
     assert past.last_word_at.isoformat() == "2026-03-08T09:35:00+00:00"

@@ -11,6 +11,7 @@ import hmac
 import json
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from statuspage import clock
 from statuspage.config import Settings
@@ -21,7 +22,7 @@ from statuspage.notify.channels.http import judge
 from statuspage.notify.message import Message, MessageKind, Recipient
 from statuspage.page import api_v2
 from statuspage.page.api_v2 import moment
-from statuspage.page.snapshot.values import IncidentView
+from statuspage.page.snapshot.values import IncidentView, Retracted
 
 Json = dict[str, Any]
 
@@ -84,9 +85,7 @@ def payload(news: Message, to: Recipient) -> Json:
     if news.component is not None:
         return told | _component(news)
     if news.retracted is not None:
-        one = news.retracted
-        retracted = {"id": one.id, "name": one.name, "status": "retracted", "reason": one.reason}
-        return told | {"incident": retracted | {"retracted_at": moment(one.at, zone)}}
+        return told | {"incident": _retracted(news.retracted, zone)}
     if news.kind is MessageKind.TEST:
         return told | {"test": {"message": "This is a test. Nothing happened."}}
     if news.kind is MessageKind.LINK:
@@ -94,6 +93,21 @@ def payload(news: Message, to: Recipient) -> Json:
     if news.kind is MessageKind.CONFIRMATION:
         return told | {"confirm": {"url": to.confirm_url}}
     raise Failed(f"There is no payload for {news.kind}.", is_final=True)
+
+
+def _retracted(incident: Retracted, zone: ZoneInfo) -> Json:
+    """With an update that gives the reason: receivers read the newest one's body."""
+    at = moment(incident.at, zone)
+    update = {"status": "retracted", "body": incident.reason, "created_at": at, "updated_at": at}
+    return {
+        "id": incident.id,
+        "name": incident.name,
+        "status": "retracted",
+        "reason": incident.reason,
+        "retracted_at": at,
+        "incident_updates": [update | {"display_at": at, "incident_id": incident.id}],
+        "components": [],
+    }
 
 
 def _component(news: Message) -> Json:
@@ -127,11 +141,11 @@ def _incident(news: Message, one: IncidentView) -> Json:
         "backfilled": one.is_backfilled,
         "scheduled_for": public.get("scheduled_for"),
         "scheduled_until": public.get("scheduled_until"),
-        "scheduled_remind_prior": False,
-        "scheduled_reminded_at": None,
-        "impact_override": None,
-        "scheduled_auto_in_progress": False,
-        "scheduled_auto_completed": False,
+        "scheduled_remind_prior": one.reminds,
+        "scheduled_reminded_at": _optional(one.reminded_at, news),
+        "impact_override": one.impact_override.value if one.impact_override else None,
+        "scheduled_auto_in_progress": one.starts_by_itself,
+        "scheduled_auto_completed": one.ends_by_itself,
         "id": one.id,
         "page_id": news.page.id,
         "incident_updates": [_update(update) for update in public["incident_updates"]],

@@ -11,6 +11,7 @@ from statuspage.domain.incidents import postmortem_text
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident, IncidentUpdate
 from statuspage.domain.incidents.postmortems import ActionState, Part, Postmortem
+from statuspage.domain.statuses import IncidentKind
 from statuspage.lib.markdown import clean
 from statuspage.page.snapshot import banner
 from statuspage.page.snapshot.values import (
@@ -69,6 +70,11 @@ def incident_view(
         reminder_intervals=row.reminder_intervals,
         announced_at=row.announced_at,
         feed_id=row.feed_id,
+        impact_override=row.impact_override,
+        starts_by_itself=row.kind is IncidentKind.MAINTENANCE and row.auto_start,
+        ends_by_itself=row.kind is IncidentKind.MAINTENANCE and row.auto_end,
+        reminds=row.reminds,
+        reminded_at=row.reminded_at,
     )
 
 

@@ -246,8 +246,13 @@ class IncidentView:
     reminder_intervals: str | None
     announced_at: datetime
     """When a maintenance was announced; of an incident, when it started."""
-    feed_id: str | None
+    feed_id: str | None = None
     """The id of its entry in the history feed it was imported from."""
+    impact_override: Impact | None = None
+    starts_by_itself: bool = False
+    ends_by_itself: bool = False
+    reminds: bool = False
+    reminded_at: datetime | None = None
 
     @property
     def path(self) -> str:

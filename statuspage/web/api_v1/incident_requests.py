@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component
@@ -82,7 +82,8 @@ class IncidentFields(Body):
     auto_tweet_one_hour_before: OrNone[bool] = None
     backfill_date: OrNone[Annotated[datetime | date, BeforeValidator(_day)]] = None
     backfilled: OrNone[bool] = None
-    body: OrNone[str] = None
+    body: OrNone[str] = Field(None, validation_alias=AliasChoices("body", "message"))
+    """`message` in the API of 2014."""
     components: Annotated[dict[str, OrNone[ComponentStatus]], BeforeValidator(_named)] = Field(
         default_factory=dict
     )

@@ -229,6 +229,8 @@ def update_incident(call: Call[IncidentBody], incident_id: str) -> Incident:
         otherwise=_newcomer(row),
         reopens=row.is_over and status is not None and not status.is_over,
     )
+    if row.status is IncidentStatus.SCHEDULED:
+        claims |= _replanned(row, sent, said)
     gone = [component for component in row.claims if component not in claims]
     if has_news:
         _tell(row, sent, call, status=status, window=window, claims=claims)
@@ -287,6 +289,23 @@ def _newcomer(row: Row) -> Claim | None:
     if row.kind is IncidentKind.INCIDENT:
         return OPERATIONAL if row.is_over else None
     return _at_work((row.details or {}).get("auto_transition_to_maintenance_state"))
+
+
+def _replanned(
+    row: Row, sent: IncidentFields, said: Collection[Component]
+) -> dict[Component, Claim]:
+    """What the plan says of its components now that this sets or clears maintenance at the start.
+
+    A status that was stated for a component stays.
+    """
+    moves = sent.auto_transition_to_maintenance_state
+    if moves is None:
+        return {}
+    return {
+        component: _at_work(moves)
+        for component, claim in row.claims.items()
+        if component not in said and claim == _at_work(not moves)
+    }
 
 
 def _tell(

@@ -23,16 +23,17 @@ METRIC = "/pages/{page_id}/metrics/{metric_id}"
 class Metric(Shape):
     id: str
     metrics_provider_id: str
-    metric_identifier: str | None
+    metric_identifier: str
     name: str
     display: bool
     tooltip_description: str | None
     backfilled: bool
     """Always false: nothing is fetched."""
-    y_axis_min: float | None
-    y_axis_max: float | None
+    y_axis_min: float
+    y_axis_max: float
+    """Both 0 where the axis follows the figures."""
     y_axis_hidden: bool
-    suffix: str | None
+    suffix: str
     decimal_places: int
     most_recent_data_at: Moment | None
     created_at: Moment
@@ -59,6 +60,8 @@ class MetricFields(Body):
     def facts(self, before: Facts) -> Facts:
         """With what is sent, and the rest as it was."""
         said = self.said()
+        if said.get("y_axis_min") == said.get("y_axis_max") == 0:
+            said |= {"y_axis_min": None, "y_axis_max": None}
         return replace(before, **said | {"name": said.get("name", before.name) or ""})
 
 
@@ -209,15 +212,15 @@ def tell(call: Call[Body], rows: list[Row]) -> list[Metric]:
         Metric(
             id=row.public_id,
             metrics_provider_id=row.provider.public_id,
-            metric_identifier=row.metric_identifier,
+            metric_identifier=row.metric_identifier or "",
             name=row.name,
             display=row.display,
             tooltip_description=row.tooltip_description,
             backfilled=False,
-            y_axis_min=row.y_axis_min,
-            y_axis_max=row.y_axis_max,
+            y_axis_min=row.y_axis_min or 0,
+            y_axis_max=row.y_axis_max or 0,
             y_axis_hidden=row.y_axis_hidden,
-            suffix=row.suffix,
+            suffix=row.suffix or "",
             decimal_places=row.decimal_places,
             most_recent_data_at=seconds_or_none(newest.get(row.id), zone),
             created_at=seconds(row.created_at, zone),

@@ -32,9 +32,12 @@ from statuspage.web.json_errors import Refused, ready
 from statuspage.web.operations import OPERATIONS, Body, Nothing, Operation, Serve
 from statuspage.web.security import limiter
 
-MAX_PAGE_SIZE = 100
+PAGE_SIZE = 100
+MAX_PAGE_SIZE = 500
+"""A known exporter asks for 500 components and for no second page."""
 MAX_PAGE_NUMBER = 1_000_000
 MAX_KEY = 255
+PAGE_IS_PUBLIC = '299 - "Page access hides nothing: everyone sees the whole page"'
 
 log = structlog.get_logger()
 
@@ -73,7 +76,7 @@ class Call(Generic[AnyBody]):
     def window(self) -> Window:
         """From `page` and `per_page` (or `limit`), clamped: past the end lies an empty list."""
         size = self.query.get("per_page", self.query.get("limit", ""))
-        limit = min(_number(size, MAX_PAGE_SIZE), MAX_PAGE_SIZE)
+        limit = min(_number(size, PAGE_SIZE), MAX_PAGE_SIZE)
         number = min(_number(self.query.get("page", ""), 1), MAX_PAGE_NUMBER)
         return Window((number - 1) * limit, limit)
 
@@ -162,7 +165,10 @@ def _serve(one: Operation, **keys: str) -> Response:
         if key:
             _remember(token, key, one.success, body, at)
         db.session.commit()
-    return ready(one.success, body)
+    response = ready(one.success, body)
+    if "page_access" in one.path:
+        response.headers["Warning"] = PAGE_IS_PUBLIC
+    return response
 
 
 def _authenticate(at: datetime) -> ApiToken:

@@ -2,6 +2,7 @@
 
 What Statuspage has and this page has not (its own subdomains, eleven of twelve colours)
 is checked, kept and given back, so that a client that manages it finds what it wrote.
+A setting that would close the page or a channel is refused: the client would rely on it.
 """
 
 import re
@@ -29,7 +30,7 @@ COLOURS = {
     "css_no_data": "b3bac5",
 }
 """Kept and given back; the link colour is the page's own."""
-ANSWERED = {
+OPEN: dict[str, Any] = {
     "allow_page_subscribers": True,
     "allow_incident_subscribers": True,
     "allow_email_subscribers": True,
@@ -37,10 +38,12 @@ ANSWERED = {
     "allow_rss_atom_feeds": True,
     "allow_webhook_subscribers": True,
     "viewers_must_be_team_members": False,
+    "ip_restrictions": None,
 }
-"""Kept and given back: feeds and this page are open to everybody here."""
+"""What protects there and is not supported: the page is public, and so is each channel."""
 KEPT_TEXTS = ("subdomain", "domain", "branding", "notifications_from_email")
 MAX_KEPT = 500
+NOT_SUPPORTED = "Not supported: the page, its feeds and every channel are open to everyone."
 
 
 class SmallLogo(Shape):
@@ -127,6 +130,7 @@ class PageFields(Body):
     allow_rss_atom_feeds: bool | None = None
     allow_webhook_subscribers: bool | None = None
     viewers_must_be_team_members: bool | None = None
+    ip_restrictions: OrNone[str] = None
     css_body_background_color: str | None = None
     css_font_color: str | None = None
     css_light_font_color: str | None = None
@@ -188,11 +192,16 @@ def _zone(name: str) -> str:
 
 def _kept(said: dict[str, Any]) -> dict[str, Any]:
     """What is given back as it came. Raises `Invalid` for what can be none of it."""
+    protecting = [
+        name for name, value in OPEN.items() if said.get(name) is not None and said[name] != value
+    ]
+    if protecting:
+        raise Invalid(**dict.fromkeys(protecting, NOT_SUPPORTED))
     kept: dict[str, Any] = {}
     for name, value in said.items():
         if name in COLOURS and name != "css_link_color" and value:
             kept[name] = _colour(name, value)
-        elif name in ANSWERED or name == "hidden_from_search":
+        elif name == "hidden_from_search":
             kept[name] = bool(value)
         elif name in KEPT_TEXTS or name == "notifications_email_footer":
             if value is not None and len(value) > MAX_KEPT:
@@ -225,12 +234,11 @@ def _tell(row: page_settings.Page) -> Page:
         url=row.url,
         support_url=row.support_url,
         hidden_from_search=details.get("hidden_from_search", False),
-        **{name: details.get(name, value) for name, value in ANSWERED.items()},
+        **OPEN,
         notifications_from_email=details.get("notifications_from_email"),
         notifications_email_footer=details.get("notifications_email_footer"),
         activity_score=0,
         twitter_username=None,
-        ip_restrictions=None,
         city=None,
         state=None,
         country=None,

@@ -13,7 +13,9 @@ from statuspage.db import db
 from statuspage.domain import events
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import corrections, maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import Impact
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
 from statuspage.notify import message
 from statuspage.notify.channels import webhook
@@ -140,3 +142,51 @@ def test_a_maintenance_that_was_called_off_is_told_in_a_word_that_clients_know(
     incident = webhook.payload(told, stranger)["incident"]
     assert incident["status"] == incident["incident_updates"][0]["status"] == "completed"
     assert incident["incident_updates"][0]["body"] == "Not today."
+
+
+def test_a_retraction_webhook_has_an_update_with_the_reason(
+    app, an_incident, committed, at, settings
+):
+    public_id = an_incident()
+    with committed():
+        corrections.retract(
+            incidents.get(public_id),
+            reason="A false alarm.",
+            by=SYSTEM,
+            at=at + timedelta(minutes=1),
+        )
+    incident = payload_of_newest(app, at, settings)["incident"]
+    assert incident["status"] == "retracted"
+    assert incident["incident_updates"][0]["body"] == "A false alarm."
+    assert incident["components"] == []
+
+
+def test_a_maintenance_webhook_says_how_it_starts_ends_and_reminds(
+    app, committed, component, at, settings
+):
+    with committed():
+        maintenance.schedule(
+            "Upgrade",
+            body="Short.",
+            claims={},
+            scheduled_for=at + timedelta(hours=3),
+            scheduled_until=at + timedelta(hours=4),
+            by=SYSTEM,
+            at=at,
+            auto_end=False,
+            reminds=True,
+            impact_override=Impact.MAINTENANCE,
+        )
+    incident = payload_of_newest(app, at, settings)["incident"]
+    assert incident["scheduled_auto_in_progress"] is True
+    assert incident["scheduled_auto_completed"] is False
+    assert incident["scheduled_remind_prior"] is True
+    assert incident["impact_override"] == "maintenance"
+
+
+def payload_of_newest(app, at, settings):
+    with app.app_context():
+        (event,) = events.latest(1)
+        told = message.of(event, at=at, base_url=settings.base_url)
+    stranger = message.Recipient("x", "1-x", Channel.WEBHOOK, "https://x.example", None, "", "", "")
+    return webhook.payload(told, stranger)

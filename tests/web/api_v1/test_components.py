@@ -3,6 +3,8 @@
 import json
 
 from statuspage.config import PROJECT
+from statuspage.domain.components import verbs as components
+from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
 
@@ -66,6 +68,16 @@ def test_lists_are_paged_and_sizes_are_clamped(program):
         program.post("/components", {"component": {"name": name}})
     assert [one["name"] for one in program.get("/components?per_page=2&page=2").json] == ["C"]
     assert len(program.get("/components?page=1&per_page=500").json) == 3
+
+
+def test_a_list_is_of_100_unless_up_to_500_are_asked_for(program, committed, at):
+    with committed():
+        for number in range(501):
+            components.add_component(f"Component {number}", by=SYSTEM, at=at)
+    assert len(program.get("/components").json) == 100
+    assert len(program.get("/components?page=1&per_page=206").json) == 206
+    assert len(program.get("/components?page=1&per_page=501").json) == 500
+    assert len(program.get("/components?page=2&per_page=500").json) == 1
     assert program.get("/components?page=9").json == []
 
 

@@ -396,3 +396,14 @@ def test_a_text_that_differs_in_line_ends_only_is_no_edit(program, opened, app, 
         words = {"body": "First line.\nSecond line.", "expected_version": 1}
         corrections.edit_update(update, **words, by=SYSTEM, at=at)
         assert (update.version, update.versions) == (1, [])
+
+
+def test_the_text_may_be_called_message_as_in_the_api_of_2014(program):
+    sent = {"name": "n", "status": "investigating", "message": "Real words."}
+    made = program.post("/incidents", {"incident": sent}).json
+    assert made["incident_updates"][0]["body"] == "Real words."
+    changed = program.patch(
+        f"/incidents/{made['id']}",
+        data={"incident[message]": "More.", "incident[status]": "identified"},
+    ).json
+    assert changed["incident_updates"][0]["body"] == "More."

@@ -245,3 +245,24 @@ def test_an_impact_override_is_given_back_and_changes_nothing(planned, change):
     assert (made["impact"], made["impact_override"]) == ("maintenance", "critical")
     seen = change(made, impact_override="none").json
     assert (seen["impact"], seen["impact_override"]) == ("maintenance", "none")
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_patching_the_transition_changes_what_the_start_does(program, planned, change, api, moves):
+    made = planned(component_ids=[api], auto_transition_to_maintenance_state=not moves)
+    change(made, auto_transition_to_maintenance_state=moves)
+    change(made, status="in_progress")
+    assert status_of(program, api) == ("under_maintenance" if moves else "operational")
+
+
+def test_the_transition_may_be_set_by_the_patch_that_starts(program, planned, change, api):
+    made = planned(component_ids=[api], auto_transition_to_maintenance_state=False)
+    change(made, status="in_progress", auto_transition_to_maintenance_state=True)
+    assert status_of(program, api) == "under_maintenance"
+
+
+def test_a_stated_component_status_stays_when_the_transition_changes(program, planned, change, api):
+    made = planned(components={api: "degraded_performance"})
+    change(made, auto_transition_to_maintenance_state=False)
+    change(made, status="in_progress")
+    assert status_of(program, api) == "degraded_performance"

@@ -160,7 +160,7 @@ def test_only_what_is_sent_of_a_metric_changes(program, metric, traveller):
     changed = program.patch(f"/metrics/{made['id']}", sent).json
     assert changed == made | {
         "name": "Load",
-        "y_axis_max": None,
+        "y_axis_max": 0,
         "updated_at": "2026-03-10T12:01:00Z",
     }
 
@@ -365,3 +365,12 @@ def test_who_waits_for_one_that_waits_for_them_is_asked_to_send_it_again(program
     sa.event.listen(db.session, "before_flush", wait_for_one_another, once=True)
     answer = program.patch(f"/metrics/{changed}", {"metric": {"name": "Delay"}})
     assert answer.status_code == 409
+
+
+def test_a_metric_has_no_null_where_statuspage_has_none_and_accepts_what_it_gave(program, metric):
+    made = metric("Latency", metric_identifier="")
+    expected = {"suffix": "", "y_axis_min": 0, "y_axis_max": 0, "metric_identifier": ""}
+    assert {name: made[name] for name in expected} == expected
+    again = program.patch(f"/metrics/{made['id']}", {"metric": {**made, "name": "Delay"}})
+    assert again.status_code == 200, again.text
+    assert {name: again.json[name] for name in expected} == expected

@@ -56,7 +56,7 @@ def test_a_page_hidden_from_search_says_so_to_search_engines(program, client):
 
 
 def test_what_means_nothing_here_is_kept_and_given_back(program):
-    sent = {"css_greens": "00aa00", "subdomain": "acme", "allow_sms_subscribers": False}
+    sent = {"css_greens": "00aa00", "subdomain": "acme", "allow_sms_subscribers": True}
     told = program.patch("", {"page": sent}).json
     assert {name: told[name] for name in sent} == sent
 
@@ -69,12 +69,34 @@ def test_what_means_nothing_here_is_kept_and_given_back(program):
         {"name": " "},
         {"url": "javascript:alert(1)"},
         {"subdomain": "x" * 600},
+        {"viewers_must_be_team_members": True},
+        {"ip_restrictions": "10.0.0.0/8"},
+        {"allow_page_subscribers": False},
+        {"allow_incident_subscribers": False},
+        {"allow_email_subscribers": False},
+        {"allow_sms_subscribers": "false"},
+        {"allow_webhook_subscribers": False},
+        {"allow_rss_atom_feeds": False},
     ],
 )
 def test_a_wrong_setting_changes_nothing(program, sent):
     before = program.get("").json
     assert program.patch("", {"page": {"css_reds": "ff0000", **sent}}).status_code == 422
     assert program.get("").json == before
+
+
+def test_page_accepts_the_settings_it_gave_back(program):
+    before = program.get("").json
+    after = program.put("", {"page": before}).json
+    assert {**after, "updated_at": ""} == {**before, "updated_at": ""}
+
+
+def test_page_access_responses_warn_that_the_page_stays_public(program):
+    made = program.post("/page_access_users", {"page_access_user": {"email": "a@example.com"}})
+    assert made.status_code == 200
+    for response in (made, program.get("/page_access_groups")):
+        assert "everyone sees the whole page" in response.headers["Warning"]
+    assert "Warning" not in program.get("").headers
 
 
 def test_the_embed_config_is_kept_for_clients(program, page_id):
