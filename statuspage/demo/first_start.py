@@ -28,7 +28,7 @@ def fill(app: Flask, *, at: datetime) -> None:
                 if app.config["SETTINGS"].demo:
                     demo.seed(at=at)
                 else:
-                    page_settings.create("Status", by=SYSTEM, at=at)
+                    page_settings.create(page_settings.UNNAMED, by=SYSTEM, at=at)
                 # What it is made with takes 12 MB, which a web process would keep.
                 if push_keys.key() is None:
                     push_keys.make_key(at=at)

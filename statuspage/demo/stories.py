@@ -155,7 +155,7 @@ STORIES: tuple[Story, ...] = (
     ),
     Story(
         36,
-        "No carrier events for 47 minutes",
+        "No carrier events for 49 minutes",
         ("Carrier events", "Tracking page", "Webhooks"),
         "major",
         (
@@ -197,7 +197,7 @@ STORIES: tuple[Story, ...] = (
         noticed_after=6,
         postmortem=Lesson(
             parts={
-                "summary": "For 47 minutes we received no events from carriers because our client"
+                "summary": "For 49 minutes we received no events from carriers because our client"
                 " certificate had expired. Tracking pages showed no new scans and no webhooks"
                 " were sent. Nothing was lost: carriers keep events for three days.",
                 "impact": "All customers saw outdated tracking. 31,400 events were late, by 24"
@@ -210,7 +210,7 @@ STORIES: tuple[Story, ...] = (
                 "- Our alarm watched the age of the file, not the certificate in use.\n"
                 "- The renewal happens once a year, so no one remembered how it works.",
                 "went_well": "The first alarm came from a customer-facing metric (scans per minute)"
-                " and was right. The first update was out six minutes after it.",
+                " and was right. The first update was out five minutes after it.",
                 "went_badly": "It took us 20 minutes to find the one person with permission to"
                 " reload the reader.",
                 "luck": "It was an afternoon. At night the only person with that permission would"

@@ -103,22 +103,20 @@ def intervals(spans: Sequence[Span], start: datetime, end: datetime) -> list[Int
     return found
 
 
-def in_force_since(spans: Sequence[Span], at: datetime) -> datetime | None:
-    """Since when the component has not been operational without a break; None when it is."""
-    if effective(spans, at).status is ComponentStatus.OPERATIONAL:
+def status_since(spans: Sequence[Span], at: datetime, *, known_from: datetime) -> datetime | None:
+    """Since when the effective status has been what it is at `at`, without a break.
+
+    None when it is operational, or has been so since before `known_from`, where `spans` begin.
+    """
+    status = effective(spans, at).status
+    if status is ComponentStatus.OPERATIONAL:
         return None
     since = at
-    while True:
-        troubled = [
-            span.starts_at
-            for span in spans
-            if span.claim.status is not ComponentStatus.OPERATIONAL
-            and span.starts_at < since
-            and (span.ends_at is None or span.ends_at >= since)
-        ]
-        if not troubled:
+    for part in reversed(intervals(spans, known_from, at)):
+        if part.claim.status is not status:
             return since
-        since = min(troubled)
+        since = part.starts_at
+    return None if since <= known_from else since
 
 
 def _edges_between(spans: Iterable[Span], start: datetime, end: datetime) -> list[datetime]:

@@ -22,6 +22,9 @@ MAX_LOGO_BYTES = 100_000
 MAX_LOGO_SIDE = 4000
 """In pixels: what a browser unpacks of it is then 64 MB at most."""
 
+UNNAMED = "Status"
+"""The name of a new page until its owner gives it another."""
+
 EMBED = "status_embed_config"
 EMBED_POSITIONS = ("bottom-left", "bottom-right", "top-left", "top-right")
 

@@ -226,6 +226,7 @@ def _incident(draft: Draft, update: UpdateView, at: datetime) -> IncidentView:
         next_update_by=draft.next_update_by,
         is_overdue=False,
         started_at=at,
+        began_at=at,
         detected_at=None,
         told_at=at,
         mitigated_at=None,

@@ -13,7 +13,7 @@ from markupsafe import escape
 from statuspage.domain.statuses import ComponentStatus
 from statuspage.lib.markdown import clean
 from statuspage.page.html.charts import GLYPHS
-from statuspage.page.html.formatting import TONES, count
+from statuspage.page.html.formatting import TONES
 from statuspage.page.snapshot.values import Snapshot
 
 CONTENT_TYPE = "image/svg+xml; charset=utf-8"
@@ -27,6 +27,7 @@ GROUNDS = {
     "partial": "#ad4b18",
     "major": "#b3261e",
     "maint": "#3559c2",
+    "none": "#62646a",
 }
 
 _HEIGHT, _PADDING, _SIGN, _GAP = 20, 7, 12, 4
@@ -57,13 +58,9 @@ class Badge:
 
 
 def of_page(snapshot: Snapshot) -> Badge:
-    """The page's badge. An open incident is told even where every component is operational."""
-    tone = snapshot.banner.tone
-    words = tone.label
-    is_quiet = all(one.status is ComponentStatus.OPERATIONAL for one in snapshot.components)
-    if snapshot.incidents and is_quiet:
-        words = count(len(snapshot.incidents), "open incident")
-    return Badge(tidy(snapshot.page.name) or "Status", words, TONES[tone])
+    """The page's badge: its banner in two words."""
+    banner = snapshot.banner
+    return Badge(tidy(snapshot.page.name) or "Status", banner.label, TONES[banner.tone])
 
 
 def of_component(name: str, status: ComponentStatus) -> Badge:

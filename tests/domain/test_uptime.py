@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from statuspage.config import PROJECT
 from statuspage.domain import uptime
-from statuspage.domain.claims import Claim, Span, effective, in_force_since, intervals
+from statuspage.domain.claims import Claim, Span, effective, intervals, status_since
 from statuspage.domain.components import claims_store
 from statuspage.domain.incidents import corrections
 from statuspage.domain.incidents import verbs as incidents
@@ -315,17 +315,22 @@ def test_intervals_have_no_gap_and_tell_the_worst_claim_of_each_moment(spans):
 
 
 @given(SPANS, st.integers(0, 11))
-def test_trouble_is_dated_from_the_first_moment_of_its_unbroken_row(spans, index):
+def test_a_status_is_dated_from_the_first_moment_of_its_unbroken_row(spans, index):
     at = MOMENTS[index]
-    since = in_force_since(spans, at)
-    troubled = [effective(spans, moment) != OPERATIONAL for moment in MOMENTS]
-    if not troubled[index]:
+    since = status_since(spans, at, known_from=MIDNIGHT - MINUTE)
+    statuses = [effective(spans, moment).status for moment in MOMENTS]
+    if statuses[index] is ComponentStatus.OPERATIONAL:
         assert since is None
         return
     first = index
-    while first > 0 and troubled[first - 1]:
+    while first > 0 and statuses[first - 1] is statuses[index]:
         first -= 1
     assert since == MOMENTS[first]
+
+
+def test_a_status_older_than_what_is_known_has_no_start():
+    spans = [Span(MAJOR, MIDNIGHT - HOUR)]
+    assert status_since(spans, MIDNIGHT + HOUR, known_from=MIDNIGHT) is None
 
 
 def test_no_interval_lies_in_an_empty_window():

@@ -34,7 +34,8 @@ def a_page(at, **more):
 
 
 def a_component(name, at, **more):
-    return components.add_component(name, by=SYSTEM, at=at, **more)
+    """One that the page has had for a year, so that every day shown has data."""
+    return components.add_component(name, by=SYSTEM, at=at - timedelta(days=365), **more)
 
 
 def an_open_incident(component, at: datetime):

@@ -33,8 +33,8 @@ def test_the_card_says_what_is_wrong_since_when_and_leads_to_the_page(client, wo
     answer = client.get("/embed")
     assert "Card payments declined in Europe" in text_of(answer)
     assert (
-        "Partial outage since 12:22 CET · Northwind status Everything else is operational."
-        in text_of(answer)
+        "Started 12:22 CET. Partial outage since 12:51. Everything else is operational."
+        " Northwind status" in text_of(answer)
     )
     page = Page(answer.text)
     assert page.errors == []
@@ -44,13 +44,15 @@ def test_the_card_says_what_is_wrong_since_when_and_leads_to_the_page(client, wo
 
 def test_the_card_of_a_day_before_names_the_day(client, world, traveller):
     traveller.shift(timedelta(days=1))
-    assert "Partial outage since 10 Mar, 12:22 CET" in text_of(client.get("/embed"))
+    assert "Started 10 Mar, 12:22 CET. Partial outage since 10 Mar, 12:51." in text_of(
+        client.get("/embed")
+    )
 
 
 def test_the_card_says_when_all_is_well(client, committed, world, at):
     with committed():
         site.resolve(incidents.get(world.open), at)
-    assert "All systems operational Northwind status No open incidents." in text_of(
+    assert "All systems operational No open incidents. Northwind status" in text_of(
         client.get("/embed")
     )
 

@@ -1,6 +1,7 @@
 """The tables of components and their groups."""
 
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -39,3 +40,7 @@ class Component(Model):
     def full_name(self) -> str:
         """`Payments - Card payments`, as Statuspage writes it."""
         return f"{self.group.name} - {self.name}" if self.group else self.name
+
+    def first_day(self, zone: ZoneInfo) -> date:
+        """From when on there is data: the day of its creation unless another was set."""
+        return self.start_date or self.created_at.astimezone(zone).date()

@@ -7,14 +7,15 @@ from zoneinfo import ZoneInfo
 from statuspage.domain.claims import Claim
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 
-TONES = {
+TONES: dict[ComponentStatus | None, str] = {
+    None: "none",
     ComponentStatus.OPERATIONAL: "ok",
     ComponentStatus.UNDER_MAINTENANCE: "maint",
     ComponentStatus.DEGRADED_PERFORMANCE: "degraded",
     ComponentStatus.PARTIAL_OUTAGE: "partial",
     ComponentStatus.MAJOR_OUTAGE: "major",
 }
-"""Component status → the name of its colours and of its glyph."""
+"""Component status (None: nothing is known) → the name of its colours and of its glyph."""
 
 _UNITS = (("day", "d", 86_400), ("hour", "h", 3600), ("minute", "min", 60))
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

@@ -12,7 +12,9 @@ from statuspage.domain.uptime import Day
 from statuspage.page.html import charts
 from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import Times
-from statuspage.page.snapshot.values import IncidentView, Snapshot, UpdateView
+from statuspage.page.snapshot.values import IncidentView, Snapshot, Strip, UpdateView
+
+OUTAGES = (ComponentStatus.PARTIAL_OUTAGE, ComponentStatus.MAJOR_OUTAGE)
 
 CORRECTED = {
     "started_at": "Start",
@@ -72,24 +74,45 @@ def tone_of(one: IncidentView) -> str:
     return wording.tone_of_step(one.status, one.worst.status)
 
 
-def figures(one: IncidentView) -> list[tuple[str, str]]:
-    """The four figures of an incident: heading and value. None for maintenance."""
+def figures(one: IncidentView, strips: Sequence[Strip] = ()) -> list[tuple[str, str]]:
+    """The figures of an incident that have a value: heading and value. None for maintenance."""
     if one.kind is IncidentKind.MAINTENANCE:
         return []
 
     def until(moment: datetime) -> str:
         return wording.brief(max(moment - one.started_at, timedelta(0)))
 
-    said = "recorded later" if one.is_backfilled else until(one.told_at) if one.told_at else "–"
-    figures = [
-        ("Detected after", until(one.detected_at) if one.detected_at else "not recorded"),
-        ("First update after", said),
-        ("Restored after", until(one.resolved_at) if one.resolved_at else "not yet"),
-    ]
+    figures = []
+    if one.detected_at:
+        figures.append(("Detected after", until(one.detected_at)))
+    if one.is_backfilled:
+        figures.append(("First update", "recorded later"))
+    elif one.told_at:
+        figures.append(("First update after", until(one.told_at)))
+    if one.resolved_at:
+        down = _outage(one, strips, one.resolved_at)
+        if timedelta(0) < down < one.resolved_at - one.started_at:
+            figures.append(("Outage lasted", wording.brief(down)))
+        figures.append(("Restored after", until(one.resolved_at)))
     if one.promises_made:
         promised = f"{one.promises_kept} of {one.promises_made}"
         figures.append(("Promised updates on time", promised))
     return figures
+
+
+def _outage(one: IncidentView, strips: Sequence[Strip], end: datetime) -> timedelta:
+    """How long at least one of its components had an outage, from its start to its end."""
+    outages = sorted(
+        (max(part.starts_at, one.started_at), min(part.ends_at, end))
+        for strip in strips
+        for part in strip.parts
+        if part.claim.status in OUTAGES
+    )
+    total, until = timedelta(0), one.started_at
+    for begin, finish in outages:
+        total += max(finish - max(begin, until), timedelta(0))
+        until = max(until, finish)
+    return total
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from statuspage.config import PROJECT
+from statuspage.domain.statuses import ComponentStatus
 from statuspage.page.html import assets, charts, incident_details
 from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import Times
@@ -27,16 +28,19 @@ from statuspage.serving.response import Rendering, policy_within
 
 def front(snapshot: Snapshot) -> Rendering:
     """`/`: what is wrong now, the components, what is planned, what was."""
-    sentences = [snapshot.banner.headline.rstrip(".") + "."]
-    if snapshot.banner.trouble:
-        sentences.append(f"{snapshot.banner.trouble}.")
-    sentences.append(snapshot.banner.rest)
+    banner = snapshot.banner
+    sentences = [banner.headline.rstrip(".") + "."]
+    if banner.trouble:
+        sentences.append(f"{banner.trouble}.")
+    sentences.append(banner.rest)
+    is_quiet = banner.tone in (None, ComponentStatus.OPERATIONAL)
+    name = f"{snapshot.page.name} status"
     return document(
         "front.html",
         snapshot.page,
         Times(snapshot.page.zone, snapshot.at),
         path="/",
-        title=f"{snapshot.page.name} status",
+        title=name if is_quiet else f"{banner.label} · {name}",
         description=" ".join(sentences).strip(),
         shared_title=f"{snapshot.banner.headline.rstrip('.')} · {snapshot.page.name} status",
         share_image="/share.png",
@@ -60,7 +64,7 @@ def incident(shown: IncidentPage) -> Rendering:
         shared_title=f"{one.status.label}: {one.name} · {shown.page.name} status",
         share_image=f"{one.path}/share.png",
         incident=one,
-        figures=incident_details.figures(one),
+        figures=incident_details.figures(one, shown.strips),
         strips=[charts.strip(strip, one, times) for strip in shown.strips],
     )
 

@@ -1,11 +1,13 @@
 """Words that follow from the truth: the banner, and what changed between two texts. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from difflib import SequenceMatcher
 
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus, worst
+from statuspage.lib.bidi import isolated
 from statuspage.page.snapshot.values import Banner, ComponentView, IncidentView
 
 _TONES = {
@@ -21,6 +23,12 @@ _VERBS = {
     ComponentStatus.DEGRADED_PERFORMANCE: (": degraded performance", ": degraded performance"),
     ComponentStatus.UNDER_MAINTENANCE: (" is under maintenance", " are under maintenance"),
 }
+_COUNTED = {
+    ComponentStatus.MAJOR_OUTAGE: ("major outage", "major outages"),
+    ComponentStatus.PARTIAL_OUTAGE: ("partial outage", "partial outages"),
+    ComponentStatus.DEGRADED_PERFORMANCE: ("degraded", "degraded"),
+}
+"""Status → one and several components in it, the worst first. Maintenance is counted apart."""
 _NAMED_AT_MOST = 3
 
 
@@ -28,41 +36,40 @@ def banner(
     components: Sequence[ComponentView],
     incidents: Sequence[IncidentView],
     maintenances: Sequence[IncidentView],
+    *,
+    is_monitored: bool = True,
 ) -> Banner:
     """What a customer should know first.
 
     An open incident is named even where every component is operational; a
-    maintenance never hides an outage.
+    maintenance never hides an outage. Not `is_monitored`: the page has no component.
     """
     troubled = [one for one in components if one.status is not ComponentStatus.OPERATIONAL]
     active = [one for one in maintenances if one.status is not IncidentStatus.SCHEDULED]
     tone = worst(one.status for one in troubled)
-    rest = _rest(components, troubled)
+    if len(incidents) == 1:
+        return _of_incident(incidents[0], components, troubled)
     if incidents:
-        return _of_incidents(incidents, troubled, tone, rest)
-    if tone.severity > ComponentStatus.UNDER_MAINTENANCE.severity:
-        return _of_components(troubled, tone, rest)
-    if active:
-        first = active[0]
         return Banner(
-            tone=ComponentStatus.UNDER_MAINTENANCE,
-            headline=first.name
-            if len(active) == 1
-            else f"{len(active)} maintenance windows in progress",
-            since=min(one.started_at for one in active),
-            trouble="Scheduled maintenance",
-            rest=rest,
-            href=first.path,
+            tone=_tone(incidents, troubled),
+            label=_label(incidents, troubled),
+            headline=f"{len(incidents)} open incidents",
+            rest=_join(_counts(troubled), _rest(components, troubled)),
+            troubled=_chips(troubled),
         )
+    if active and tone not in _COUNTED:
+        return _of_maintenance(active, components, troubled)
     if troubled:
-        return _of_components(troubled, tone, rest)
+        return _of_components(components, troubled)
+    if not is_monitored:
+        return Banner(
+            tone=None, label="Nothing monitored yet", headline="Nothing is monitored here yet"
+        )
     return Banner(
         tone=ComponentStatus.OPERATIONAL,
+        label=ComponentStatus.OPERATIONAL.label,
         headline="All systems operational",
-        since=None,
-        trouble=None,
         rest="No open incidents.",
-        href=None,
     )
 
 
@@ -82,68 +89,166 @@ def changed(old: str, new: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _of_incidents(
-    incidents: Sequence[IncidentView],
-    troubled: Sequence[ComponentView],
-    tone: ComponentStatus,
-    rest: str,
+def _of_incident(
+    incident: IncidentView, components: Sequence[ComponentView], troubled: Sequence[ComponentView]
 ) -> Banner:
-    first = incidents[0]
-    more = len(incidents) - 1
-    headline = first.name
-    if more:
-        headline += f", and {more} more incident{'s' if more > 1 else ''}"
-    implied = max((_TONES[one.impact] for one in incidents), key=lambda status: status.severity)
-    named = {component_id for one in incidents for component_id, _ in one.components}
-    told = [one.status for one in troubled if one.id in named]
-    besides = [one for one in troubled if one.id not in named]
+    named = {component_id for component_id, _ in incident.components}
+    held = [one for one in troubled if one.id in named and one.status in _COUNTED]
+    besides = [one for one in troubled if one.id not in named and one.status in _COUNTED]
+    if held:
+        status = worst(one.status for one in held)
+        trouble, since = status.label, _earliest(one for one in held if one.status is status)
+    else:
+        trouble, since = incident.status.label, _step_since(incident)
+    is_told = since is not None and _minute(since) == _minute(incident.started_at)
     return Banner(
-        tone=tone if tone is not ComponentStatus.OPERATIONAL else implied,
-        headline=headline,
-        since=min(one.started_at for one in incidents),
-        trouble=worst(told).label if told else first.status.label,
-        rest=f"{_besides(besides)} {rest}" if besides else rest,
-        href=first.path,
+        tone=_tone([incident], troubled),
+        label=_label([incident], troubled),
+        headline=incident.name,
+        href=incident.path,
+        started_at=None if is_told else incident.started_at,
+        trouble=trouble,
+        since=since,
+        rest=_join(_besides(besides), _rest(components, troubled, is_named=bool(held))),
+        troubled=_chips(troubled) if besides else (),
     )
 
 
+def _of_maintenance(
+    active: Sequence[IncidentView],
+    components: Sequence[ComponentView],
+    troubled: Sequence[ComponentView],
+) -> Banner:
+    if len(active) > 1:
+        return Banner(
+            tone=ComponentStatus.UNDER_MAINTENANCE,
+            label=ComponentStatus.UNDER_MAINTENANCE.label,
+            headline=f"{len(active)} maintenance windows in progress",
+            rest=_rest(components, troubled),
+        )
+    (only,) = active
+    named = {component_id for component_id, _ in only.components}
+    return Banner(
+        tone=ComponentStatus.UNDER_MAINTENANCE,
+        label=ComponentStatus.UNDER_MAINTENANCE.label,
+        headline=only.name,
+        href=only.path,
+        trouble="Scheduled maintenance",
+        since=only.began_at,
+        until=only.scheduled_until,
+        rest=_rest(components, troubled, is_named=all(one.id in named for one in troubled)),
+    )
+
+
+def _of_components(
+    components: Sequence[ComponentView], troubled: Sequence[ComponentView]
+) -> Banner:
+    tone = worst(one.status for one in troubled)
+    of_tone = [one for one in troubled if one.status is tone]
+    counts = _counts(troubled) if len(of_tone) < len(troubled) else ""
+    return Banner(
+        tone=tone,
+        label=tone.label,
+        headline=f"{_names(of_tone)}{_VERBS[tone][len(of_tone) > 1]}",
+        href=of_tone[0].path if len(of_tone) == 1 else None,
+        trouble=tone.label,
+        since=_earliest(of_tone),
+        rest=_join(counts, _rest(components, troubled, is_named=True)),
+        troubled=_chips(troubled) if len(troubled) > 1 else (),
+    )
+
+
+def _tone(incidents: Sequence[IncidentView], troubled: Sequence[ComponentView]) -> ComponentStatus:
+    tone = worst(one.status for one in troubled)
+    return tone if tone in _COUNTED else worst(_TONES[one.impact] for one in incidents)
+
+
+def _label(incidents: Sequence[IncidentView], troubled: Sequence[ComponentView]) -> str:
+    tone = worst(one.status for one in troubled)
+    if tone in _COUNTED:
+        return tone.label
+    return f"{len(incidents)} open incident{'s' if len(incidents) > 1 else ''}"
+
+
+def _earliest(components: Iterable[ComponentView]) -> datetime | None:
+    """Since when one of them has been as it is; None where one has for longer than is known."""
+    moments = [one.since for one in components]
+    known = [moment for moment in moments if moment is not None]
+    return min(known) if len(known) == len(moments) else None
+
+
+def _step_since(incident: IncidentView) -> datetime | None:
+    """When the first of its newest updates with the same status was posted."""
+    since = None
+    for update in incident.updates:
+        if update.status is not incident.status:
+            break
+        since = update.posted_at
+    return since
+
+
 def _besides(components: Sequence[ComponentView]) -> str:
-    """What no open incident speaks for, so that its trouble is not taken for theirs."""
+    """Trouble that the open incident does not speak for, so that it is not taken for its own."""
+    if not components:
+        return ""
     tone = worst(one.status for one in components)
     if any(one.status is not tone for one in components):
         return f"{len(components)} other components are also affected."
     return f"Also affected: {_names(components)} ({tone.label.lower()})."
 
 
-def _of_components(troubled: Sequence[ComponentView], tone: ComponentStatus, rest: str) -> Banner:
-    worst_ones = [one for one in troubled if one.status is tone]
-    lesser = len(troubled) - len(worst_ones)
-    if lesser:
-        others = "component is" if lesser == 1 else "components are"
-        rest = f"{lesser} other {others} less affected. {rest}".strip()
-    since: list[datetime] = [one.since for one in worst_ones if one.since is not None]
-    return Banner(
-        tone=tone,
-        headline=f"{_names(worst_ones)}{_VERBS[tone][len(worst_ones) > 1]}",
-        since=min(since, default=None),
-        trouble=tone.label,
-        rest=rest,
-        href=worst_ones[0].path,
-    )
+def _counts(troubled: Sequence[ComponentView]) -> str:
+    """`1 major outage, 3 partial outages, 4 degraded.`"""
+    by_status = Counter(one.status for one in troubled)
+    parts = [
+        f"{by_status[status]} {words[by_status[status] > 1]}"
+        for status, words in _COUNTED.items()
+        if by_status[status]
+    ]
+    return f"{', '.join(parts)}." if parts else ""
 
 
-def _rest(components: Sequence[ComponentView], troubled: Sequence[ComponentView]) -> str:
+def _rest(
+    components: Sequence[ComponentView],
+    troubled: Sequence[ComponentView],
+    *,
+    is_named: bool = False,
+) -> str:
+    """`32 of 40 components are operational, 1 in maintenance.`
+
+    `is_named` where the headline speaks of what is troubled.
+    """
+    total, fine = len(components), len(components) - len(troubled)
     if not components:
         return ""
     if not troubled:
         return "All components are operational."
-    if len(troubled) == len(components):
-        return "Every component is affected." if len(components) > 1 else ""
-    return "Everything else is operational."
+    if not fine:
+        return "Every component is affected." if total > 1 else ""
+    if is_named and len(troubled) == 1:
+        return "Everything else is operational."
+    planned = sum(one.status is ComponentStatus.UNDER_MAINTENANCE for one in troubled)
+    return (
+        f"{fine} of {total} components {'is' if fine == 1 else 'are'} operational"
+        f"{f', {planned} in maintenance' if planned else ''}."
+    )
+
+
+def _chips(troubled: Sequence[ComponentView]) -> tuple[ComponentView, ...]:
+    counted = [one for one in troubled if one.status in _COUNTED]
+    return tuple(sorted(counted, key=lambda one: one.claim.rank, reverse=True))
 
 
 def _names(components: Sequence[ComponentView]) -> str:
-    names = [one.name for one in components]
+    names = [isolated(one.name) for one in components]
     if len(names) > _NAMED_AT_MOST:
         return f"{len(names)} components"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _join(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)

@@ -63,9 +63,9 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
     """The front page at this moment. Raises `NoPageError` before the first set-up."""
     page = describe(base_url=base_url)
     today = at.astimezone(page.zone).date()
-    window_start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
-    spans = claims_store.spans_since(window_start)
-    items = component_views.shown(spans, page.zone, at)
+    spans = claims_store.spans_since(component_views.window_start(page.zone, at))
+    rows = components.listed()
+    items = component_views.shown(rows, spans, page.zone, at)
     leaves = [leaf for item in items for leaf in component_views.leaves_of(item)]
 
     past_start = day_start(today - timedelta(days=PAST_DAYS - 1), page.zone)
@@ -78,7 +78,7 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
     )
     planned = sorted(
         (one for one in still_open if one.kind is IncidentKind.MAINTENANCE),
-        key=lambda one: (one.status is IncidentStatus.SCHEDULED, one.started_at),
+        key=lambda one: (one.status is IncidentStatus.SCHEDULED, one.began_at),
     )
     return Snapshot(
         at=at,
@@ -86,7 +86,7 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
         items=items,
         metrics=_metric_views(at),
         status=page_status([leaf.status for leaf in leaves]),
-        banner=banner.banner(leaves, troubles, planned),
+        banner=banner.banner(leaves, troubles, planned, is_monitored=bool(rows)),
         incidents=tuple(troubles),
         maintenances=tuple(planned),
         past=_past(shown, today, page.zone),
@@ -103,6 +103,7 @@ def describe(*, base_url: str) -> PageView:
     return PageView(
         id=page.public_id,
         name=page.name,
+        is_named=page.name != pages.UNNAMED,
         url=url,
         zone=page.zone,
         about_html=page.about_html,
@@ -227,15 +228,15 @@ def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage |
     if row is None:
         return None
     page = describe(base_url=base_url)
-    today = at.astimezone(page.zone).date()
-    start = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
+    start = component_views.window_start(page.zone, at)
     claims = claims_store.claims_since(start, of={row.id})
     names = component_views.refs_of(claims)
+    counted = max(start, day_start(row.first_day(page.zone), page.zone))
     return ComponentPage(
         page=page,
         at=at,
         component=component_views.of_component(row, [one.span for one in claims], page.zone, at),
-        causes=tuple(reversed(component_views.causes(claims, names, start, at))),
+        causes=tuple(reversed(component_views.causes(claims, names, counted, at))),
         incidents=tuple(
             _incident_views(incidents.published(touching=row, limit=INCIDENTS_PER_COMPONENT), at)
         ),
@@ -252,7 +253,7 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
     end = day_start(months.next_month(firsts[0]), page.zone)
     if number > 1 and (oldest is None or oldest >= end):
         return None
-    ninety = day_start(today - timedelta(days=Window.NINETY.days - 1), page.zone)
+    ninety = component_views.window_start(page.zone, at)
     # Of the months shown and of the window of the figures, not of the years in between.
     told = {one.id: one for one in claims_store.claims_since(min(start, ninety), before=end)}
     told |= {one.id: one for one in claims_store.claims_since(max(end, ninety))}
@@ -271,7 +272,8 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
         calendar = (
             component_views.calendar_month(one, row, spans, page.zone, at) for one in firsts
         )
-        causes = reversed(component_views.causes(mine, names, start, min(end, at)))
+        counted = max(start, day_start(row.first_day(page.zone), page.zone))
+        causes = reversed(component_views.causes(mine, names, counted, min(end, at)))
         rows.append((view, tuple(calendar), tuple(causes)))
     return UptimePage(
         page=page,

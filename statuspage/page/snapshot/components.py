@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from statuspage.domain.claims import OPERATIONAL, Span, effective, in_force_since, intervals
+from statuspage.domain.claims import OPERATIONAL, Span, effective, intervals, status_since
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.claims_store import ComponentClaim
 from statuspage.domain.components.models import Component, ComponentGroup
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import ComponentStatus, worst
-from statuspage.domain.uptime import Day, Window, days, percentage
+from statuspage.domain.uptime import Day, Window, day_start, days, percentage
 from statuspage.page.snapshot import months
 from statuspage.page.snapshot.values import (
     CalendarMonth,
@@ -30,9 +30,11 @@ def is_hidden(view: ComponentView) -> bool:
     return view.only_show_if_degraded and view.status is ComponentStatus.OPERATIONAL
 
 
-def shown(spans: Spans, zone: ZoneInfo, at: datetime) -> tuple[ComponentView | GroupView, ...]:
+def shown(
+    rows: Iterable[Component], spans: Spans, zone: ZoneInfo, at: datetime
+) -> tuple[ComponentView | GroupView, ...]:
     views: dict[int | None, list[ComponentView]] = {}
-    for row in components.listed():
+    for row in rows:
         view = of_component(row, spans.get(row.id, ()), zone, at)
         if not is_hidden(view):
             views.setdefault(row.group_id, []).append(view)
@@ -59,6 +61,7 @@ def of_group(group: ComponentGroup, members: Sequence[ComponentView]) -> GroupVi
 def of_component(
     row: Component, spans: Sequence[Span], zone: ZoneInfo, at: datetime, *, days_too: bool = True
 ) -> ComponentView:
+    """`spans` are those of the last 90 days; without `days_too` those of this moment suffice."""
     shown: tuple[Day, ...] = ()
     if row.showcase and days_too:
         shown = tuple(
@@ -68,7 +71,7 @@ def of_component(
                 count=Window.NINETY.days,
                 zone=zone,
                 at=at,
-                start_date=row.start_date,
+                start_date=row.first_day(zone),
             )
         )
     return ComponentView(
@@ -79,15 +82,22 @@ def of_component(
         group_id=row.group.public_id if row.group else None,
         position=row.position,
         claim=effective(spans, at),
-        since=in_force_since(spans, at),
+        since=status_since(spans, at, known_from=window_start(zone, at)) if days_too else None,
         showcase=row.showcase,
         only_show_if_degraded=row.only_show_if_degraded,
         start_date=row.start_date,
+        first_day=row.first_day(zone),
         created_at=row.created_at,
         updated_at=row.updated_at,
         days=shown,
         uptime={window: percentage(shown[-window.days :]) for window in Window} if shown else {},
     )
+
+
+def window_start(zone: ZoneInfo, at: datetime) -> datetime:
+    """The first moment of the 90 days that bars show."""
+    today = at.astimezone(zone).date()
+    return day_start(today - timedelta(days=Window.NINETY.days - 1), zone)
 
 
 def visible(public_id: str) -> Component | None:
@@ -116,7 +126,7 @@ def calendar_month(
         count=(last - first).days + 1,
         zone=zone,
         at=at,
-        start_date=row.start_date,
+        start_date=row.first_day(zone),
     )
     return CalendarMonth(first, tuple(shown), percentage(shown))
 

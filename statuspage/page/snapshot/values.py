@@ -24,6 +24,8 @@ class PageView:
 
     id: str
     name: str
+    is_named: bool
+    """False until somebody gave it a name of its own."""
     url: str
     zone: ZoneInfo
     about_html: str
@@ -75,10 +77,13 @@ class ComponentView:
     position: int
     claim: Claim
     since: datetime | None
-    """Since when it has not been operational; None when it is."""
+    """Since when it has had this status; None when it is operational, or for over 90 days."""
     showcase: bool
     only_show_if_degraded: bool
     start_date: date | None
+    """As it was set."""
+    first_day: date
+    """From when on there is data."""
     created_at: datetime
     updated_at: datetime
     days: tuple[Day, ...]
@@ -222,6 +227,8 @@ class IncidentView:
     is_overdue: bool
     """The promised update is late."""
     started_at: datetime
+    began_at: datetime
+    """When a maintenance really began, early or late; the start of anything else."""
     detected_at: datetime | None
     told_at: datetime | None
     mitigated_at: datetime | None
@@ -263,9 +270,15 @@ class IncidentView:
         return self.status.is_over
 
     @property
+    def state(self) -> str:
+        """Its step in words; one with a postmortem is resolved."""
+        is_told = self.status is IncidentStatus.POSTMORTEM
+        return (IncidentStatus.RESOLVED if is_told else self.status).label
+
+    @property
     def duration(self) -> timedelta | None:
         """Start to resolution; None while it goes on."""
-        return self.resolved_at - self.started_at if self.resolved_at else None
+        return self.resolved_at - self.began_at if self.resolved_at else None
 
 
 @dataclass(frozen=True)
@@ -303,15 +316,25 @@ class Listing:
 class Banner:
     """The truth in words. `tone` is the worst component status, or what an incident implies."""
 
-    tone: ComponentStatus
+    tone: ComponentStatus | None
+    """None: nothing is monitored yet."""
+    label: str
+    """`Major outage`, `2 open incidents`: the same in two words, for badges and titles."""
     headline: str
-    since: datetime | None
-    """Since when the trouble goes on; None when there is none."""
-    trouble: str | None
-    """`Partial outage`: what goes on since then."""
-    rest: str
-    """What else is fine."""
-    href: str | None
+    href: str | None = None
+    started_at: datetime | None = None
+    """When the only open incident started; None where `since` says it."""
+    trouble: str | None = None
+    """`Partial outage`: what goes on now."""
+    since: datetime | None = None
+    """Since when `trouble` has been so; None where no one moment is true of all of it."""
+    until: datetime | None = None
+    """When the only maintenance in progress is planned to end."""
+    rest: str = ""
+    """How many components are in which status, and what else is affected or fine."""
+    troubled: tuple[ComponentView, ...] = ()
+    """Components with an outage or degraded, the worst first, where the headline cannot name
+    what is wrong."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 def test_the_front_page_says_what_is_wrong_since_when_and_what_is_fine(client, world):
     words = text_of(client.get("/"))
     assert "Card payments declined in Europe" in words
-    assert "Partial outage since 12:22 CET. Everything else is operational." in words
+    assert "Started 12:22 CET. Partial outage since 12:51. Everything else is operational." in words
 
 
 @on_sqlite
@@ -48,8 +48,8 @@ def test_an_incident_does_not_answer_for_trouble_that_is_not_its_own(client, com
         claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=3))
     answer = client.get("/")
     assert (
-        "Partial outage since 12:22 CET. Also affected: Webhooks (major outage)."
-        " Everything else is operational." in text_of(answer)
+        "Started 12:22 CET. Partial outage since 12:51. Also affected: Webhooks (major outage)."
+        " 4 of 6 components are operational." in text_of(answer)
     )
     assert 'class="state major"' in answer.text
 
@@ -64,8 +64,7 @@ def test_lesser_trouble_is_not_called_operational(client, committed, at):
                 claims_store.set_status(component, claim, by=SYSTEM, at=at - timedelta(hours=1))
     assert (
         "Mail is down Major outage since 12:00 CET."
-        " 1 other component is less affected. Everything else is operational."
-        in text_of(client.get("/"))
+        " 1 major outage, 1 degraded. 1 of 3 components is operational." in text_of(client.get("/"))
     )
 
 

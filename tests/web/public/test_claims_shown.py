@@ -1,0 +1,190 @@
+"""What the pages claim about now and the past, each claim on its own."""
+
+import re
+from datetime import date, timedelta
+
+from statuspage.domain import page_settings
+from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
+from statuspage.domain.events import SYSTEM
+from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.statuses import IncidentStatus
+from tests.conftest import on_sqlite
+from tests.helpers import site
+from tests.helpers.site import text_of
+
+pytestmark = on_sqlite
+
+
+def open_incident(name, claims, started_at, at):
+    return incidents.open_incident(
+        name,
+        status=IncidentStatus.INVESTIGATING,
+        body="We look.",
+        claims=claims,
+        started_at=started_at,
+        by=SYSTEM,
+        at=at,
+    )
+
+
+def test_several_incidents_are_counted_and_every_troubled_component_is_linked(
+    client, committed, at
+):
+    with committed():
+        site.a_page(at)
+        rows = [site.a_component(f"Part {n}", at) for n in range(8)]
+        open_incident("Slow", {rows[0]: site.DEGRADED}, at - timedelta(minutes=40), at)
+        broken = {rows[1]: site.MAJOR, rows[2]: site.PARTIAL, rows[3]: site.PARTIAL}
+        open_incident("Broken", broken, at - timedelta(minutes=38), at)
+        ids = [row.public_id for row in rows]
+    answer = client.get("/")
+    assert (
+        "2 open incidents 1 major outage, 2 partial outages, 1 degraded."
+        " 4 of 8 components are operational." in text_of(answer)
+    )
+    head = answer.text[answer.text.index('"state ') : answer.text.index("</section>")]
+    assert "since" not in head
+    assert re.findall(r'href="/components/(\w+)"', head) == [ids[1], ids[2], ids[3], ids[0]]
+    assert "<title>Major outage · Northwind status</title>" in answer.text
+
+
+def test_a_component_page_dates_its_status_and_not_its_trouble(client, committed, at):
+    with committed():
+        site.a_page(at)
+        row = site.a_component("Labels", at)
+        opened = open_incident("Labels", {row: site.DEGRADED}, at - timedelta(minutes=40), at)
+        site.say(opened, "Worse.", at, row)
+        path = f"/components/{row.public_id}"
+    words = text_of(client.get(path))
+    assert "Partial outage since 13:00 CET 12 % EU" in words
+    assert "since 12:20" not in words
+
+
+def test_a_new_component_has_no_data_before_its_creation(client, committed, at):
+    with committed():
+        site.a_page(at)
+        row = components.add_component("New", by=SYSTEM, at=at - timedelta(days=2))
+        site.a_past_incident(row, at - timedelta(days=5), at, claim=site.MAJOR)
+        path = f"/components/{row.public_id}"
+    assert "90 days: no problems, 87 without data" in client.get("/").text
+    words = text_of(client.get(path))
+    assert "87 days without data, before 8 Mar 2026." in words
+    assert "No problems in this period." in words
+    months = text_of(client.get("/uptime"))
+    assert "no data February 2026" in months
+    assert "No data before 8 Mar 2026." in months
+
+
+def test_a_start_that_was_set_is_kept(client, committed, at):
+    with committed():
+        site.a_page(at)
+        components.add_component("Old", by=SYSTEM, at=at, start_date=date(2025, 1, 1))
+    assert "90 days: no problems" in client.get("/").text
+    assert "without data" not in client.get("/").text
+
+
+def test_a_page_without_components_claims_nothing(client, committed, at):
+    with committed():
+        page_settings.create(page_settings.UNNAMED, by=SYSTEM, at=at)
+    answer = client.get("/")
+    words = text_of(answer)
+    assert "Nothing is monitored here yet" in words
+    assert "perational" not in words
+    assert 'class="state none"' in answer.text
+    assert "Subscribe" not in words
+    assert "Sign in to name it and add components." in words
+    assert "Nothing is monitored here yet" in text_of(client.get("/embed"))
+    assert "<title>Status: Nothing monitored yet</title>" in client.get("/badge.svg").text
+
+
+def test_maintenance_in_progress_is_told_with_its_end_under_the_banner(client, committed, at):
+    with committed():
+        site.a_page(at)
+        row = site.a_component("Webhooks", at)
+        site.a_component("API", at)
+        planned = site.a_maintenance(row, at, at, hours=1)
+        maintenance.advance(planned.public_id, at=at)
+    words = text_of(client.get("/"))
+    assert (
+        "Webhook delivery moves to a new queue Scheduled maintenance until 14:00 CET."
+        " Everything else is operational. In progress since 13:00 CET, until 14:00 CET" in words
+    )
+    assert words.index("In progress") < words.index("Components")
+
+
+def test_maintenance_that_overruns_says_so(client, committed, at, traveller):
+    with committed():
+        site.a_page(at)
+        planned = site.a_maintenance(site.a_component("Webhooks", at), at, at, hours=1)
+        maintenance.set_automation(planned, auto_start=True, auto_end=False, by=SYSTEM, at=at)
+        maintenance.advance(planned.public_id, at=at)
+    traveller.shift(timedelta(minutes=65))
+    assert "Scheduled maintenance planned until 14:00 CET, 5 minutes over." in text_of(
+        client.get("/")
+    )
+
+
+def test_maintenance_started_early_counts_from_its_real_start(client, committed, at):
+    with committed():
+        site.a_page(at)
+        row = site.a_component("Webhooks", at)
+        planned = site.a_maintenance(row, at - timedelta(days=1), at + timedelta(hours=2))
+        incidents.post_update(
+            planned,
+            status=IncidentStatus.IN_PROGRESS,
+            body="We start early.",
+            claims={row: maintenance.UNDER_MAINTENANCE},
+            by=SYSTEM,
+            at=at,
+        )
+        paths = f"/components/{row.public_id}", f"/incidents/{planned.public_id}"
+    assert "In progress since 13:00 CET, until 16:00 CET" in text_of(client.get("/"))
+    component, page = (text_of(client.get(path)) for path in paths)
+    assert "Under maintenance since 13:00 CET" in component
+    assert "In progress since 10 Mar, 13:00 CET" in page
+
+
+def test_an_incident_with_a_postmortem_is_called_resolved(client, committed, at):
+    with committed():
+        site.a_page(at)
+        row = site.a_component("API", at)
+        past = site.a_past_incident(row, at - timedelta(days=1), at)
+        site.a_postmortem(past, at)
+        path = f"/incidents/{past.public_id}"
+    for address in ("/", "/history", path):
+        answer = client.get(address)
+        assert re.search(r'<span class="pill ok">.*?</svg> Resolved</span>', answer.text), address
+        assert not re.search(r'<span class="pill ok">.*?</svg> Postmortem</span>', answer.text)
+
+
+def test_internal_impact_is_not_shown(client, world):
+    assert "Impact" not in text_of(client.get(f"/incidents/{world.open}"))
+
+
+def test_the_length_of_the_outage_is_told_beside_the_time_to_full_recovery(client, committed, at):
+    with committed():
+        site.a_page(at)
+        row = site.a_component("API", at)
+        start = at - timedelta(hours=2)
+        opened = open_incident("API", {row: site.MAJOR}, start, start)
+        site.say(opened, "Better.", start + timedelta(minutes=49), row, site.DEGRADED)
+        site.resolve(opened, start + timedelta(minutes=85))
+        path = f"/incidents/{opened.public_id}"
+    words = text_of(client.get(path))
+    assert "Outage lasted 49 min Restored after 1 h 25 min" in words
+
+
+def test_a_status_set_by_hand_is_named_beside_an_incident_of_another_component(
+    client, committed, at
+):
+    with committed():
+        site.a_page(at)
+        api, mail = site.a_component("API", at), site.a_component("Mail", at)
+        site.a_component("Web", at)
+        claims_store.set_status(mail, site.DEGRADED, by=SYSTEM, at=at)
+        open_incident("API is down", {api: site.MAJOR}, at, at)
+    words = text_of(client.get("/"))
+    assert "Major outage since 13:00 CET. Also affected: Mail (degraded performance)." in words
+    assert "1 of 3 components is operational." in words
