@@ -1,5 +1,7 @@
 """What a customer sees and does on the public pages, in Chromium."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -33,7 +35,8 @@ def test_a_customer_reads_what_is_wrong_and_what_to_do(open_page, live_url, nort
     page.goto(live_url)
     expect(page.get_by_role("heading", level=1)).to_have_text("Card payments declined in Europe")
     state = page.get_by_role("region", name="Current status")
-    expect(state).to_contain_text("GMT+9, 38 minutes ago. Everything else is operational.")
+    expect(state).to_contain_text("GMT+9, 38 minutes ago. Partial outage since ")
+    expect(state).to_contain_text("Everything else is operational.")
     expect(page.get_by_text("What you can do")).to_be_visible()
     expect(page.locator(".facts").first).to_contain_text(", in 15 minutes")
     expect(page.locator("#zone")).to_contain_text("All times in your time zone (GMT+9)")
@@ -52,7 +55,7 @@ def test_everything_can_be_read_without_script(open_page, live_url, northwind):
     page = open_page(script=False)
     page.goto(live_url)
     expect(page.get_by_role("region", name="Current status")).to_contain_text(
-        "CET. Everything else is operational."
+        re.compile(r"Started \d\d:\d\d CET\. Partial outage since \d\d:\d\d\. Everything else")
     )
     expect(page.locator("#zone")).to_have_text("All times in CET (Europe/Vienna)")
     expect(page.get_by_role("link", name="Sign-in")).to_be_hidden()
@@ -165,3 +168,78 @@ def test_a_lost_connection_leaves_the_page_and_is_tried_again(
     page.context.set_offline(False)
     page.clock.fast_forward(2 * SECOND_LOOK_MS)
     expect(page.locator(".timeline li").first).to_contain_text("We are back.")
+
+
+def test_a_lost_connection_is_told_after_two_failed_checks_and_can_be_tried_again(
+    open_page, live_url, northwind
+):
+    page = open_page()
+    page.add_init_script("Math.random = () => .5")
+    page.clock.install()
+    page.goto(live_url)
+    expect(page.locator("#fresh")).to_have_text("Checked just now")
+    page.clock.run_for(13_000)
+    expect(page.locator("#fresh")).to_have_text("Checked 10 s ago")
+    page.context.set_offline(True)
+    with page.expect_event("requestfailed"):
+        page.clock.run_for(20_000)
+    expect(page.locator("#lost")).to_be_empty()
+    with page.expect_event("requestfailed"):
+        page.clock.run_for(15_000)
+    warning = page.locator("#lost")
+    expect(warning).to_contain_text("Not connected since ")
+    expect(warning).to_contain_text("What you see may be old.")
+    expect(page.locator("#live")).to_contain_text("Not connected.")
+    assert barriers(page) == []
+    # What is told belongs to the last check: no time goes on.
+    before = page.locator(".state").text_content()
+    page.clock.run_for(180_000)
+    assert page.locator(".state").text_content() == before
+
+    page.context.set_offline(False)
+    warning.get_by_role("button", name="Try again").click()
+    expect(warning).to_be_empty()
+    expect(page.locator("#fresh")).to_have_text("Checked just now")
+
+
+def test_news_of_any_incident_are_announced_and_marked(
+    open_page, live_url, northwind, committed, at
+):
+    with committed():
+        other = site.an_open_incident(components.get(northwind.transfers), at).public_id
+    page = open_page()
+    page.clock.install()
+    page.goto(live_url)
+    with committed():
+        row = components.get(northwind.cards)
+        site.say(incidents.get(northwind.open), "The older one goes on.", at, row)
+    page.clock.fast_forward(SECOND_LOOK_MS)
+    live = page.locator("#live")
+    expect(live).to_contain_text("1 new update. Identified")
+    expect(live).to_contain_text("The older one goes on.")
+    assert other not in northwind.open
+    expect(page.locator(".timeline li.new")).to_have_count(1)
+    expect(page.locator(".timeline li.new")).to_contain_text("The older one goes on.")
+    page.get_by_role("link", name="1 new update").click()
+    expect(page.locator(".timeline li.new")).to_be_in_viewport()
+    expect(page.get_by_role("link", name="1 new update")).to_have_count(0)
+
+
+def test_a_phone_is_told_how_many_days_its_bars_have(open_page, live_url, northwind):
+    for width, days in ((1280, 90), (700, 60), (400, 30)):
+        page = open_page(width=width)
+        page.goto(f"{live_url}/components/{northwind.cards}")
+        heading = page.get_by_role("heading", name=re.compile("^Last"))
+        expect(heading).to_have_accessible_name(f"Last {days} days")
+
+
+def test_the_words_of_the_script_do_not_move_the_page(open_page, live_url, northwind):
+    page = open_page(width=375)
+    page.add_init_script(
+        """new PerformanceObserver(list => list.getEntries().forEach(one => {
+            window.moved = (window.moved ?? 0) + one.value;
+        })).observe({ type: "layout-shift", buffered: true })"""
+    )
+    page.goto(live_url)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("window.moved ?? 0") < 0.02

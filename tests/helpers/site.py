@@ -33,9 +33,16 @@ def a_page(at, **more):
     return page_settings.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at, **more)
 
 
+A_YEAR = timedelta(days=365)
+"""How long before its history a page exists, so that every day shown has data."""
+
+
 def a_component(name, at, **more):
-    """One that the page has had for a year, so that every day shown has data."""
-    return components.add_component(name, by=SYSTEM, at=at - timedelta(days=365), **more)
+    return components.add_component(name, by=SYSTEM, at=at - A_YEAR, **more)
+
+
+def a_group(name, at):
+    return components.add_group(name, by=SYSTEM, at=at - A_YEAR)
 
 
 def an_open_incident(component, at: datetime):
@@ -155,11 +162,11 @@ def northwind(committed, at) -> World:
 def _northwind(at) -> World:
     a_page(at)
     web = a_component("Website", at)
-    group = components.add_group("Payments", by=SYSTEM, at=at)
+    group = a_group("Payments", at)
     cards = a_component("Card payments", at, group=group)
     transfers = a_component("Bank transfers", at, group=group)
     a_component("Search", at, start_date=date(2026, 2, 28))
-    quiet = components.add_group("Account", by=SYSTEM, at=at)
+    quiet = a_group("Account", at)
     a_component("Sign-in", at, group=quiet)
     webhooks = a_component("Webhooks", at)
     opened = an_open_incident(cards, at)

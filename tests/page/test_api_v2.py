@@ -148,7 +148,7 @@ def test_a_group_names_its_components_and_stands_as_its_worst(ask, world):
 def test_a_component_that_shows_only_in_trouble_is_hidden_while_it_is_well(ask, committed, at):
     with committed():
         site.a_page(at)
-        group = components.add_group("Regions", by=SYSTEM, at=at)
+        group = site.a_group("Regions", at)
         shy = site.a_component("Backup", at, only_show_if_degraded=True, group=group)
     assert ask("components")["components"] == []
 

@@ -201,8 +201,7 @@ def strip(of: Strip, one: IncidentView, times: Times) -> DrawnStrip:
             x=f"{place(part.starts_at):.2f}%",
             width=f"{place(part.ends_at) - place(part.starts_at):.2f}%",
             tone=TONES[part.claim.status],
-            title=f"{wording.claim(part.claim)}, {times.moment(part.starts_at)}"
-            f"–{times.clock(part.ends_at)}",
+            title=f"{wording.claim(part.claim)}, {times.span(part.starts_at, part.ends_at)}",
         )
         for part in of.parts
     )

@@ -54,6 +54,24 @@ class Times:
         """`21 Nov, 14:02`, with the year where it is another one."""
         return f"{self.day(self.date_of(moment))}, {self.clock(moment)}"
 
+    def span(self, start: datetime, end: datetime | None, *, style: str = "moment") -> str:
+        """`14:02–15:10 CET`; `21 Nov, 23:02 – 22 Nov, 00:17 CET`; `21 Nov, 14:02 CET – now`.
+
+        Both ends have a date if the dates differ, and a zone if the zones differ. `style` is that
+        of a start on the same day: `clock`, `moment` or `full`. `end` is None, or the present moment, of what goes on.
+        `public.js` shows ranges by the same rules in the zone of the reader.
+        """
+        first = str(getattr(self, style)(start))
+        zone = self.zone_at(start)
+        if end is None or end == self.at:
+            return f"{first} {zone} – now"
+        same_zone = zone == self.zone_at(end)
+        if self.is_same_day(start, end):
+            dash = "–" if same_zone else f" {zone} – "
+            return f"{first}{dash}{self.clock(end)} {self.zone_at(end)}"
+        dash = " – " if same_zone else f" {zone} – "
+        return f"{self.full(start)}{dash}{self.full(end)} {self.zone_at(end)}"
+
     def day(self, day: date) -> str:
         """`21 Nov`, with the year where it is another one."""
         return dated(day) if day.year != self.today.year else f"{day.day} {_MONTHS[day.month - 1]}"

@@ -348,8 +348,7 @@ def _tell(
 
 def _new_window(window: Window, call: Call[IncidentBody]) -> str:
     times = Times(call.page.zone, call.at)
-    start, end = (times.full(moment) for moment in window)
-    return f"The planned time has changed: from {start} to {end} {times.zone_at(window[1])}."
+    return f"The planned time has changed: {times.span(*window, style='full')}."
 
 
 def _words(sent: IncidentFields) -> str:

@@ -169,7 +169,7 @@ def test_a_moved_window_is_told_and_corrected_in_the_open(program, planned, chan
     seen = change(made, **moved).json
     assert {key: seen[key] for key in moved} == moved
     assert seen["incident_updates"][0]["body"] == (
-        "The planned time has changed: from 12 Mar, 10:00 to 12 Mar, 11:00 UTC."
+        "The planned time has changed: 12 Mar, 10:00–11:00 UTC."
     )
     assert "corrected from" in client.get(f"/incidents/{made['id']}").text
     longer = change(made, scheduled_until="2026-03-12T12:30:00+01:00", body="Half an hour more.")
