@@ -58,8 +58,8 @@ class Times:
         """`14:02–15:10 CET`; `21 Nov, 23:02 – 22 Nov, 00:17 CET`; `21 Nov, 14:02 CET – now`.
 
         Both ends have a date if the dates differ, and a zone if the zones differ. `style` is that
-        of a start on the same day: `clock`, `moment` or `full`. `end` is None, or the present moment, of what goes on.
-        `public.js` shows ranges by the same rules in the zone of the reader.
+        of a start on the same day: `clock`, `moment` or `full`. `end` is None, or the present
+        moment, of what goes on. `public.js` shows ranges by the same rules in the zone of the reader.
         """
         first = str(getattr(self, style)(start))
         zone = self.zone_at(start)
