@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from statuspage.domain.statuses import ComponentStatus, IncidentKind, worst
+from statuspage.lib.bidi import isolated
 from statuspage.lib.markdown import to_plain
 from statuspage.notify.channels.base import Failed
 from statuspage.notify.email_message import step
@@ -77,7 +78,7 @@ def chat_message(news: Message, to: Recipient) -> ChatMessage:
             return _plain(news, to, one.name, said, link, "View incident", facts, one.id)
         case MessageKind.COMPONENT if news.component is not None:
             found = news.component
-            said = f"{found.full_name}: {found.status.label}."
+            said = f"{isolated(found.full_name)}: {found.status.label}."
             return _plain(news, to, found.full_name, said, f"{url}{found.path}", "Details")
         case MessageKind.CONFIRMATION:
             said = (
@@ -165,7 +166,8 @@ def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage
     label = "View maintenance" if one.kind is IncidentKind.MAINTENANCE else "View incident"
     changes = update.changes if update else ()
     stands = [
-        (change.full_name, wording.claim(change.claim)) for change in changes[:MOST_COMPONENTS]
+        (isolated(change.full_name), wording.claim(change.claim))
+        for change in changes[:MOST_COMPONENTS]
     ]
     if len(changes) > MOST_COMPONENTS:
         stands.append(("More", f"{len(changes) - MOST_COMPONENTS} other components"))

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from statuspage.config import PROJECT
 from statuspage.domain.statuses import IncidentStatus, worst
+from statuspage.lib.bidi import isolated
 from statuspage.lib.markdown import to_plain
 from statuspage.notify.message import Message, Recipient
 from statuspage.page.html import formatting as wording
@@ -100,5 +101,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters.update(plain=to_plain, claim=wording.claim, tone=wording.TONES.__getitem__)
+    made.filters.update(
+        isolated=isolated, plain=to_plain, claim=wording.claim, tone=wording.TONES.__getitem__
+    )
     return made

@@ -12,6 +12,7 @@ from icalendar import Calendar, Event, Timezone, TimezoneStandard
 from icalendar.prop import vDuration, vText, vUri
 
 from statuspage.domain.statuses import IncidentStatus
+from statuspage.lib.bidi import isolated
 from statuspage.lib.markdown import clean, to_plain
 from statuspage.lib.origin import Origin
 from statuspage.page.feeds.entries import one_line
@@ -102,7 +103,7 @@ def _utc_second(moment: datetime) -> datetime:
 
 def _description(page: PageView, one: IncidentView) -> str:
     """How it stands, what customers should know, and what was told, newest first."""
-    affected = ", ".join(one_line(name) for _id, name in one.components)
+    affected = ", ".join(isolated(one_line(name)) for _id, name in one.components)
     facts = (
         ("Affects", affected),
         ("Who is affected", one.who_is_affected),

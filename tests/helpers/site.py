@@ -204,7 +204,7 @@ def _northwind(at) -> World:
 def text_of(response) -> str:
     """What a reader sees: tags gone, blanks joined."""
     plain = re.sub(r"<(script|style|title)\b.*?</\1>", " ", response.text, flags=re.S)
-    plain = re.sub(r"<(?!/?(b|a|span|time|em|strong|ins|del)\b)[^>]+>", " ", plain)
+    plain = re.sub(r"<(?!/?(b|bdi|a|span|time|em|strong|ins|del)\b)[^>]+>", " ", plain)
     plain = re.sub(r"<[^>]+>", "", plain)
     return re.sub(r"\s+", " ", html.unescape(plain))
 

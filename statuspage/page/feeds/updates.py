@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import escape
 
 from statuspage.domain.statuses import IncidentStatus
+from statuspage.lib.bidi import isolated
 from statuspage.lib.markdown import clean, to_plain
 from statuspage.page.feeds.entries import Entry, Feed, newest_change, one_line
 from statuspage.page.snapshot.values import (
@@ -221,11 +222,11 @@ def _change(change: ChangeView) -> str:
     status = change.claim.status.label
     if change.is_move:
         status = f"{change.old_status.label} → {status}"
-    words = [f"{change.full_name}: {status}"]
+    words = [f"{isolated(change.full_name)}: {status}"]
     if change.claim.share is not None:
         words.append(f"{_number(change.claim.share)} %")
     if change.claim.scope:
-        words.append(change.claim.scope)
+        words.append(isolated(change.claim.scope))
     return ", ".join(words)
 
 

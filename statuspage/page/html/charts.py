@@ -14,6 +14,7 @@ from statistics import median
 
 from statuspage.domain.statuses import ComponentStatus
 from statuspage.domain.uptime import Day, Window
+from statuspage.lib.bidi import isolated
 from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import TONES, Times
 from statuspage.page.snapshot.values import CalendarMonth, IncidentView, MetricView, Strip
@@ -210,7 +211,7 @@ def strip(of: Strip, one: IncidentView, times: Times) -> DrawnStrip:
     spoken = "; ".join(piece.title for piece in pieces)
     return DrawnStrip(
         name=of.name,
-        label=f"{of.name} over time: {spoken}",
+        label=f"{isolated(of.name)} over time: {spoken}",
         pieces=pieces,
         ticks=tuple(f"{place(moment):.2f}%" for moment in moments),
         labels=tuple(_labels(moments, place, times)),
@@ -256,7 +257,7 @@ def line(one: MetricView, times: Times) -> Line:
     is_flat = said(one.lowest) == said(one.highest)
     span = said(one.lowest) if is_flat else f"{said(one.lowest, None)}–{said(one.highest)}"
     told = f"always {span}" if is_flat else f"{said(one.lowest)} to {said(one.highest)}"
-    words = f"{one.name}: {last} at {times.moment(one.at)}"
+    words = f"{isolated(one.name)}: {last} at {times.moment(one.at)}"
     return Line(
         path=_path(one),
         last=last,

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from statuspage.domain.claims import Claim
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
+from statuspage.lib.bidi import isolated
 
 TONES: dict[ComponentStatus | None, str] = {
     None: "none",
@@ -59,7 +60,7 @@ class Times:
 
         Both ends have a date if the dates differ, and a zone if the zones differ. `style` is that
         of a start on the same day: `clock`, `moment` or `full`. `end` is None, or the present
-        moment, of what goes on. `public.js` shows ranges by the same rules in the zone of the reader.
+        moment, of what goes on. `public.js` has the same rules, in the zone of the reader.
         """
         first = str(getattr(self, style)(start))
         zone = self.zone_at(start)
@@ -157,7 +158,7 @@ def claim(of: Claim) -> str:
     if of.share is not None:
         words.append(share(of.share))
     if of.scope:
-        words.append(of.scope)
+        words.append(isolated(of.scope))
     return ", ".join(words)
 
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from statuspage.config import PROJECT
 from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus
+from statuspage.lib.bidi import isolated
 from statuspage.page.html import assets, charts, incident_details
 from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import TONES, Times
@@ -128,6 +129,7 @@ def environment() -> Environment:
         share=wording.share,
         claim=wording.claim,
         counted=wording.count,
+        isolated=isolated,
         webcal=_webcal,
     )
     made.globals.update(

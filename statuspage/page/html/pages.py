@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from statuspage.config import PROJECT
 from statuspage.domain.statuses import ComponentStatus
+from statuspage.lib.bidi import isolated
 from statuspage.page.html import assets, charts, incident_details
 from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import Times
@@ -29,12 +30,12 @@ from statuspage.serving.response import Rendering, policy_within
 def front(snapshot: Snapshot) -> Rendering:
     """`/`: what is wrong now, the components, what is planned, what was."""
     banner = snapshot.banner
-    sentences = [banner.headline.rstrip(".") + "."]
+    sentences = [isolated(banner.headline.rstrip(".")) + "."]
     if banner.trouble:
         sentences.append(f"{banner.trouble}.")
     sentences.append(banner.rest)
     is_quiet = banner.tone in (None, ComponentStatus.OPERATIONAL)
-    name = f"{snapshot.page.name} status"
+    name = f"{isolated(snapshot.page.name)} status"
     return document(
         "front.html",
         snapshot.page,
@@ -59,9 +60,9 @@ def incident(shown: IncidentPage) -> Rendering:
         shown.page,
         times,
         path=one.path,
-        title=f"{one.name} · {shown.page.name} status",
+        title=f"{isolated(one.name)} · {isolated(shown.page.name)} status",
         description=f"{one.status.label}: {newest}",
-        shared_title=f"{one.status.label}: {one.name} · {shown.page.name} status",
+        shared_title=f"{one.status.label}: {isolated(one.name)} · {isolated(shown.page.name)} status",
         share_image=f"{one.path}/share.png",
         incident=one,
         figures=incident_details.figures(one, shown.strips),
@@ -76,7 +77,7 @@ def retracted(page: PageView, one: Retracted, times: Times) -> Rendering:
         page,
         times,
         path=f"/incidents/{one.id}",
-        title=f"Withdrawn: {one.name} · {page.name} status",
+        title=f"Withdrawn: {isolated(one.name)} · {isolated(page.name)} status",
         description=one.reason,
         status=HTTPStatus.GONE,
         incident=one,
@@ -120,9 +121,10 @@ def component(shown: ComponentPage) -> Rendering:
         shown.page,
         Times(shown.page.zone, shown.at),
         path=one.path,
-        title=f"{one.name} · {shown.page.name} status",
-        description=f"{one.full_name}: {wording.claim(one.claim)}.",
-        shared_title=f"{one.status.label}: {one.full_name} · {shown.page.name} status",
+        title=f"{isolated(one.name)} · {isolated(shown.page.name)} status",
+        description=f"{isolated(one.full_name)}: {wording.claim(one.claim)}.",
+        shared_title=f"{one.status.label}: {isolated(one.full_name)}"
+        f" · {isolated(shown.page.name)} status",
         share_image=f"{one.path}/share.png",
         component=one,
         sums=incident_details.uptime_calculation(one.days),
