@@ -85,7 +85,7 @@ def open_shop(open_page, shop, live_url):
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("console", lambda line: line.type == "error" and page.errors.append(line.text))
-        with page.expect_response(f"{live_url}/api/v2/summary.json") as answer:
+        with page.expect_response(f"{live_url}/embed") as answer:
             page.goto(shop(body))
         answer.value.finished()
         return page
@@ -99,7 +99,7 @@ def open_shop(open_page, shop, live_url):
 def test_while_all_is_well_nothing_is_shown_unless_asked_for(open_shop, live_url, quiet, at):
     page = open_shop(f"{ALWAYS}<div id=one>{ELEMENT}</div>")
     always, silent = page.locator("status-page").first, page.locator("#one status-page")
-    expect(always.get_by_role("link")).to_contain_text("All Systems Operational")
+    expect(always.get_by_role("link")).to_contain_text("All systems operational")
     expect(always).to_contain_text("Northwind status")
     assert silent.bounding_box()["height"] == 0
     expect(silent.get_by_role("link")).to_have_count(0)
@@ -110,8 +110,14 @@ def test_trouble_is_told_in_the_sites_page_and_leads_to_ours(open_shop, live_url
     page = open_shop(timezone_id="Asia/Tokyo")
     link = page.get_by_role("status").get_by_role("link")
     expect(link).to_contain_text("Card payments declined in Europe")
-    expect(link).to_contain_text("Minor Service Outage · since ")
+    expect(link).to_contain_text("Partial outage since ")
     expect(link).to_contain_text(" · Northwind status")
+    # The same state has the same words in the element, the card and the page.
+    page.goto(f"{live_url}/embed")
+    words = page.locator("main p").first.text_content()
+    page = open_shop(timezone_id="Asia/Tokyo")
+    link = page.get_by_role("status").get_by_role("link")
+    expect(link).to_contain_text(words)
     assert page.errors == []
     with page.expect_popup() as popup:
         link.click()
@@ -137,8 +143,8 @@ def test_maintenance_is_told_once_it_runs(open_shop, committed, quiet, at):
         let_time_pass(at=at)
     link = open_shop().get_by_role("link")
     expect(link).to_contain_text("Webhook delivery moves to a new queue")
-    expect(link).to_contain_text("Service Under Maintenance · since ")
-    expect(link).to_have_class("maintenance")
+    expect(link).to_contain_text("Scheduled maintenance until ")
+    expect(link).to_have_class("maint")
 
 
 def test_an_open_incident_is_told_even_where_everything_is_operational(
@@ -155,8 +161,8 @@ def test_an_open_incident_is_told_even_where_everything_is_operational(
                 at=at,
             )
     link = open_shop().get_by_role("link")
-    expect(link).to_contain_text(", and 1 more")
-    expect(link).not_to_contain_text("Operational")
+    expect(link).to_contain_text("2 open incidents")
+    expect(link).not_to_contain_text("systems operational")
 
 
 def test_news_come_once_a_minute_and_only_while_somebody_looks(
@@ -165,15 +171,15 @@ def test_news_come_once_a_minute_and_only_while_somebody_looks(
     page = open_page()
     page.clock.install(time=at)
     asked = []
-    page.on("request", lambda one: one.url.endswith("summary.json") and asked.append(one))
-    with page.expect_response(f"{live_url}/api/v2/summary.json"):
+    page.on("request", lambda one: one.url.endswith("/embed") and asked.append(one))
+    with page.expect_response(f"{live_url}/embed"):
         page.goto(shop(ELEMENT + ELEMENT))
     expect(page.get_by_role("link").nth(1)).to_contain_text("Card payments")
     page.evaluate("document.querySelector('status-page').shadowRoot.querySelector('a').id = 'same'")
     page.clock.fast_forward(55_000)
     assert len(asked) == 1, "two elements ask once"
 
-    with page.expect_response(f"{live_url}/api/v2/summary.json"):
+    with page.expect_response(f"{live_url}/embed"):
         page.clock.fast_forward(10_000)
     page.wait_for_load_state("networkidle")
     expect(page.locator("status-page #same")).to_be_visible()  # Not read out a second time.
@@ -183,7 +189,7 @@ def test_news_come_once_a_minute_and_only_while_somebody_looks(
     assert len(asked) == 2, "nobody looks"
     with committed():
         site.resolve(incidents.get(northwind.open), at)
-    with page.expect_response(f"{live_url}/api/v2/summary.json"):
+    with page.expect_response(f"{live_url}/embed"):
         page.evaluate(
             "() => { delete document.hidden;"
             " document.dispatchEvent(new Event('visibilitychange')) }"
@@ -195,7 +201,7 @@ def test_news_come_once_a_minute_and_only_while_somebody_looks(
 @pytest.mark.parametrize(
     "answer",
     [{"status": 503, "body": "<h1>Sorry</h1>"}, {"status": 200, "body": "{}"}, None],
-    ids=["not well", "no summary", "not there"],
+    ids=["not well", "no card", "not there"],
 )
 def test_a_page_that_can_not_be_reached_leaves_the_site_as_it_is(
     open_page, shop, northwind, answer, at
@@ -204,18 +210,18 @@ def test_a_page_that_can_not_be_reached_leaves_the_site_as_it_is(
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.route(
-        "**/api/v2/summary.json",
+        "**/embed",
         lambda route: route.fulfill(**answer) if answer else route.abort(),
     )
-    with page.expect_event("requestfinished" if answer else "requestfailed", _of_the_summary):
+    with page.expect_event("requestfinished" if answer else "requestfailed", _of_the_card):
         page.goto(shop())
     expect(page.get_by_role("heading", name="Shop")).to_be_visible()
     expect(page.locator("status-page a")).to_have_count(0)
     assert errors == []
 
 
-def _of_the_summary(request):
-    return request.url.endswith("/api/v2/summary.json")
+def _of_the_card(request):
+    return request.url.endswith("/embed")
 
 
 def test_the_last_word_does_not_stand_for_ever(open_page, shop, live_url, northwind, at):
@@ -223,7 +229,7 @@ def test_the_last_word_does_not_stand_for_ever(open_page, shop, live_url, northw
     page.clock.install(time=at)
     page.goto(shop())
     expect(page.locator("status-page a")).to_be_visible()
-    page.route("**/api/v2/summary.json", lambda route: route.abort())
+    page.route("**/embed", lambda route: route.abort())
     for _ in range(5):
         with page.expect_event("requestfailed"):
             page.clock.fast_forward(61_000)
@@ -255,6 +261,7 @@ def test_neither_has_a_barrier_that_axe_finds(open_shop, live_url, northwind):
 
 def test_a_narrow_phone_never_scrolls_sideways(open_shop, live_url, committed, northwind, at):
     with committed():
+        site.resolve(incidents.get(northwind.open), at)
         cards = components.get(northwind.cards)
         incident = incidents.open_incident(
             "Donaudampfschifffahrtsgesellschaftskapitänsmützenversand" * 3,
