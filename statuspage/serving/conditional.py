@@ -16,6 +16,9 @@ fill the store: those badges are drawn when they are asked for."""
 OF_THE_FRONT = PARAMETERS | {"unsubscribe"}
 """What Statuspage's messages link to: it leads on, and is never kept."""
 
+OF_THE_FORM = PARAMETERS | {"component"}
+"""`/subscribe` with a component chosen; kept only for one that exists."""
+
 PREFERENCE = ("br", "gzip", "identity")
 """Which encoding we like best where a reader likes them alike."""
 LONGEST_REMEMBERED_HEADER = 200
@@ -31,7 +34,7 @@ def canonical(path: str, query: str) -> str:
     published, and Flask judges it.
     """
     names = OF_A_BADGE if path.endswith("/badge.svg") else PARAMETERS
-    names = OF_THE_FRONT if path == "/" else names
+    names = OF_THE_FRONT if path == "/" else OF_THE_FORM if path == "/subscribe" else names
     kept = [part for part in query.split("&") if _is_meaningful(part.partition("=")[0], names)]
     return f"{path}?{'&'.join(kept)}" if kept else path
 

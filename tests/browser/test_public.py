@@ -5,7 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
+from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
 from tests.helpers import site
@@ -243,3 +245,34 @@ def test_the_words_of_the_script_do_not_move_the_page(open_page, live_url, north
     page.goto(live_url)
     page.wait_for_load_state("networkidle")
     assert page.evaluate("window.moved ?? 0") < 0.05
+
+
+def test_a_narrow_phone_breaks_no_word_of_ours_and_no_name(
+    open_page, live_url, northwind, committed, at
+):
+    with committed():
+        page_settings.get().name = "Frachtversicherung der Vereinigten Österreichischen Spediteure"
+        row = site.a_component("Authentication", at, group=None)
+        say = "| Region | Service |\n|---|---|\n| eu-central-1 | Authentication Partially |\n\n"
+        incidents.open_incident(
+            "Codes",
+            status=IncidentStatus.INVESTIGATING,
+            body=say + "```\n" + "x" * 200 + "\n```",
+            claims={row: site.DEGRADED},
+            by=SYSTEM,
+            at=at,
+        )
+    page = open_page(width=320, height=640)
+    for address in ("/", "/subscribe"):
+        page.goto(live_url + address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, address
+    page.goto(live_url)
+    assert barriers(page) == []
+    one_line = """selector => [...document.querySelectorAll(selector)]
+        .filter(one => one.getClientRects().length > 1 || one.offsetHeight > 30)
+        .map(one => one.textContent)"""
+    assert page.evaluate(one_line, ".legend span") == []
+    assert page.evaluate(one_line, ".group > summary h3") == []
+    wrap = "getComputedStyle(document.querySelector('.text td')).overflowWrap"
+    assert page.evaluate(wrap) == "break-word"
+    expect(page.locator(".text pre")).to_have_attribute("tabindex", "0")

@@ -130,6 +130,7 @@ def environment() -> Environment:
         claim=wording.claim,
         counted=wording.count,
         isolated=isolated,
+        reachable=_reachable,
         webcal=_webcal,
     )
     made.globals.update(
@@ -148,6 +149,11 @@ def environment() -> Environment:
         tone_of=incident_details.tone_of,
     )
     return made
+
+
+def _reachable(html: str) -> str:
+    """Safe HTML of ours whose code and tables, which may scroll, take the keyboard's focus."""
+    return html.replace("<pre>", '<pre tabindex="0">').replace("<table>", '<table tabindex="0">')
 
 
 def _webcal(path: str, page: PageView) -> str:

@@ -5,7 +5,7 @@ they are made for whoever follows it, and nobody keeps them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -79,6 +79,9 @@ def form(
     `push_key` is our public key for browsers, in base64url.
     """
     page = snapshot.page
+    typed = typed or FormValues()
+    if not typed.channel and offered:
+        typed = replace(typed, channel=offered[0].channel.value)
     what = incident.name if incident else f"{page.name} status"
     return document(
         "subscribe.html",
@@ -96,7 +99,7 @@ def form(
         incident=incident,
         offered=offered,
         fields={field for choice in offered for field in choice.fields},
-        typed=typed or FormValues(channel=offered[0].channel.value if offered else ""),
+        typed=typed,
         errors=errors or {},
         wording=wording(page),
         WANTS=WANTS,

@@ -5,6 +5,7 @@ token against forgery; the public form is refused when another site sends it.
 """
 
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
@@ -72,6 +73,11 @@ bp = Blueprint("subscriptions", __name__)
 @bp.get("/subscribe")
 @exported(Exported.AFTER_RELEASES)
 def form() -> ResponseReturnValue:
+    """The form; with `?component=` for a component that customers see, that one is chosen."""
+    chosen = request.args.get("component", "")
+    if _is_shown(chosen):
+        typed = FormValues(components=[chosen])
+        return publish(f"/subscribe?component={chosen}", _ready(lambda: _form(typed=typed)))
     return publish("/subscribe", _ready(_form))
 
 
@@ -83,6 +89,17 @@ def form_of_incident(public_id: str) -> ResponseReturnValue:
         return _form(incident) if incident else None
 
     return publish(f"/incidents/{public_id}/subscribe", _ready(render))
+
+
+def _is_shown(component: str) -> bool:
+    if not re.fullmatch(r"[0-9a-z]{12}", component):
+        return False
+    read_only()
+    try:
+        return snapshot.standing(component, at=clock.now()) is not None
+    finally:
+        # The form is rendered in a session of its own, which may have to write.
+        db.session.rollback()
 
 
 def _form(

@@ -434,3 +434,20 @@ def test_a_link_of_an_old_mail_works_as_long_as_its_key_is_listed(app, client, s
     app.config["SETTINGS"] = settings.model_copy(update=listed)
     assert client.get(address).status_code == 200
     assert client.post(address).status_code == 200
+
+
+def test_the_link_of_a_component_opens_the_form_with_it_ticked(client, api):
+    link = re.search(
+        r'href="([^"]+)">Subscribe to this component', client.get(f"/components/{api}").text
+    )
+    answer = client.get(link[1])
+    assert answer.status_code == 200
+    assert f'name="component" value="{api}" checked' in answer.text
+    assert 'name="scope" value="some" checked' in answer.text
+    assert client.get("/subscribe").text.count(f'value="{api}" checked') == 0
+
+
+def test_a_component_that_is_not_there_gives_the_plain_form(client, api):
+    plain = client.get("/subscribe").data
+    for junk in ("bcdfghjklmnp", "x", "../..", "%00"):
+        assert client.get(f"/subscribe?component={junk}").data == plain
