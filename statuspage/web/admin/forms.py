@@ -210,7 +210,7 @@ class ClaimRows:
             if not row.is_on and self._was_set(row):
                 row.errors["status"] = "Tick the box as well to include this component."
             if row.is_on:
-                self.data[row.component] = Claim(row.status, share, row.scope or None)
+                self.data[row.component] = self._claim(row, share)
         return not any(row.errors for row in self.rows)
 
     def show(self, invalid: Invalid) -> set[str]:
@@ -227,6 +227,14 @@ class ClaimRows:
                 row.errors["scope"] = invalid.errors["scope"]
                 placed.add("scope")
         return placed
+
+    def _claim(self, row: Row, share: Decimal | None) -> Claim:
+        """What was typed. A share and scope left from a worse status ended with it."""
+        claim, before = Claim(row.status, share, row.scope or None), self.present.get(row.component)
+        if before is None or claim.status.severity >= before.status.severity:
+            return claim
+        is_left = (claim.share, claim.scope) == (before.share, before.scope)
+        return Claim(claim.status) if is_left else claim
 
     def _matters(self, row: Row) -> bool:
         return row.is_on or bool(row.errors) or row.component in self.present

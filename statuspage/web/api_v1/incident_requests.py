@@ -216,7 +216,13 @@ def moment(field: str, sent: datetime, zone: ZoneInfo) -> datetime:
     """In UTC; without an offset it is the page's zone that is meant. Raises `Invalid`."""
     if sent.year not in YEARS:
         raise Invalid(**{field: f"Send a time from {YEARS.start} to {YEARS.stop - 1}."})
-    return (sent if sent.tzinfo else sent.replace(tzinfo=zone)).astimezone(UTC)
+    if sent.tzinfo is None:
+        sent = sent.replace(tzinfo=zone)
+        if sent.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != sent.replace(tzinfo=None):
+            raise Invalid(
+                **{field: f"This time does not exist in {zone.key}: clocks go forward then."}
+            )
+    return sent.astimezone(UTC)
 
 
 def _moment(field: str, sent: datetime | None, zone: ZoneInfo) -> datetime | None:

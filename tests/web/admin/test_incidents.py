@@ -215,6 +215,21 @@ def test_an_update_after_the_end_reopens(ann, world, an_incident, stored, status
     assert status_of(world.cards).status is ComponentStatus.PARTIAL_OUTAGE
 
 
+def test_a_share_left_from_a_worse_status_ends_with_it(ann, world, an_incident, status_of):
+    public_id = an_incident()
+    ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="resolved"))
+    milder = affected(world.cards, status="degraded_performance", share="12 %")
+    ann.post(
+        f"/admin/incidents/{public_id}/updates", an_update(world, status="monitoring", **milder)
+    )
+    assert status_of(world.cards) == Claim(ComponentStatus.DEGRADED_PERFORMANCE)
+    stated = affected(world.cards, status="degraded_performance", share="5 %")
+    ann.post(
+        f"/admin/incidents/{public_id}/updates", an_update(world, status="monitoring", **stated)
+    )
+    assert status_of(world.cards).share == 5
+
+
 def test_facts_can_be_told_with_an_update(ann, world, an_incident, stored):
     public_id = an_incident()
     ann.post(

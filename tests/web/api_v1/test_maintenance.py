@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from statuspage.domain import events
+from statuspage.domain import events, page_settings
 from statuspage.domain.incidents import maintenance
 from tests.conftest import on_sqlite
 
@@ -266,3 +266,17 @@ def test_a_stated_component_status_stays_when_the_transition_changes(program, pl
     change(made, auto_transition_to_maintenance_state=False)
     change(made, status="in_progress")
     assert status_of(program, api) == "degraded_performance"
+
+
+
+
+def test_a_local_time_that_the_clock_skips_is_refused(program, committed, at):
+    with committed():
+        page_settings.get().time_zone = "Europe/Vienna"
+    window = {"scheduled_for": "2027-03-28T02:30:00", "scheduled_until": "2027-03-28T04:30:00"}
+    refused = program.post("/incidents", {"incident": {"name": "Upgrade", **window}})
+    assert refused.status_code == 422
+    assert "This time does not exist in Europe/Vienna: clocks go forward then." in refused.text
+    window["scheduled_for"] = "2027-03-28T03:30:00"
+    made = program.post("/incidents", {"incident": {"name": "Upgrade", **window}})
+    assert made.json["scheduled_for"] == "2027-03-28T03:30:00+02:00"
