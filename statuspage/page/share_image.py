@@ -95,12 +95,12 @@ def picture_of_page(snapshot: Snapshot, times: Times) -> Picture:
     if len(snapshot.incidents) == 1 and troubled <= dict(snapshot.incidents[0].components).keys():
         return picture_of_incident(snapshot.incidents[0], times)
     affected = _affected(len(troubled))
-    tone = snapshot.banner.tone
+    banner = snapshot.banner
     return Picture(
-        tone=TONES[tone],
-        state=tone.label,
-        title=snapshot.banner.headline,
-        plain_title=affected or tone.label,
+        tone=TONES[banner.tone],
+        state=banner.label,
+        title=banner.headline,
+        plain_title=affected or banner.label,
         detail=affected,
         since="",
     )

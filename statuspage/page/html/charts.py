@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import pairwise
 from statistics import median
 
+from statuspage.domain.claims import Interval
 from statuspage.domain.statuses import ComponentStatus
 from statuspage.domain.uptime import Day, Window
 from statuspage.lib.bidi import isolated
@@ -25,6 +26,8 @@ CELL = 12
 """Width and height of a day in the drawing of a month."""
 LABEL_GAP = 14
 """Labels of a strip that are closer than this, in percent of its width, would overlap."""
+TICK_GAP = 2
+"""Ticks of a strip that are closer would become a black block: 6 px on a phone."""
 
 LINE_HEIGHT = 40
 """Of the drawing of a metric; its width is the number of slots, less one."""
@@ -181,7 +184,8 @@ class Piece:
 
 @dataclass(frozen=True)
 class DrawnStrip:
-    name: str
+    names: tuple[str, ...]
+    """Components with the same history share a strip."""
     label: str
     pieces: tuple[Piece, ...]
     ticks: tuple[str, ...]
@@ -190,7 +194,16 @@ class DrawnStrip:
     """(x in percent, anchor, words, moment)."""
 
 
-def strip(of: Strip, one: IncidentView, times: Times) -> DrawnStrip:
+def strips(of: Sequence[Strip], one: IncidentView, times: Times) -> list[DrawnStrip]:
+    """In the order of the incident, equal histories in one."""
+    by_parts: dict[tuple[Interval, ...], list[Strip]] = {}
+    for each in of:
+        by_parts.setdefault(each.parts, []).append(each)
+    return [_strip(equal, one, times) for equal in by_parts.values()]
+
+
+def _strip(equal: Sequence[Strip], one: IncidentView, times: Times) -> DrawnStrip:
+    of = equal[0]
     start, end = of.parts[0].starts_at, of.parts[-1].ends_at
     whole = (end - start).total_seconds()
 
@@ -210,12 +223,21 @@ def strip(of: Strip, one: IncidentView, times: Times) -> DrawnStrip:
     moments = [one.started_at, *(update.posted_at for update in told)]
     spoken = "; ".join(piece.title for piece in pieces)
     return DrawnStrip(
-        name=of.name,
-        label=f"{isolated(of.name)} over time: {spoken}",
+        names=tuple(each.name for each in equal),
+        label=f"{', '.join(isolated(each.name) for each in equal)} over time: {spoken}",
         pieces=pieces,
-        ticks=tuple(f"{place(moment):.2f}%" for moment in moments),
+        ticks=_ticks([place(moment) for moment in moments]),
         labels=tuple(_labels(moments, place, times)),
     )
+
+
+def _ticks(places: Sequence[float]) -> tuple[str, ...]:
+    """Those that can be told apart, oldest first; `places` in percent."""
+    kept: list[float] = []
+    for x in places:
+        if not kept or x - kept[-1] >= TICK_GAP:
+            kept.append(x)
+    return tuple(f"{x:.2f}%" for x in kept)
 
 
 def _labels(

@@ -66,7 +66,7 @@ def incident(shown: IncidentPage) -> Rendering:
         share_image=f"{one.path}/share.png",
         incident=one,
         figures=incident_details.figures(one, shown.strips),
-        strips=[charts.strip(strip, one, times) for strip in shown.strips],
+        strips=charts.strips(shown.strips, one, times),
     )
 
 

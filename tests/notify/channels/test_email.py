@@ -283,3 +283,16 @@ def test_subject_and_sender_come_back_with_every_blank(told, title, shift):
     assert (str(make_header(decode_header(name))), address) == (title, "status@example.com")
     lines = data.partition(b"\r\n\r\n")[0].split(b"\r\n")
     assert max(len(line) for line in lines if b"=?utf-8?" in line) <= 78 or title.isascii()
+
+
+def test_a_sign_means_the_same_in_a_mail_as_on_the_page(app):
+    """On the page a triangle is a partial outage, a bar in a circle is degraded."""
+    parts = email_message._environment().get_template("parts.html").module
+    assert {tone: sign for tone, (*_, sign) in parts.TONES.items()} == {
+        "ok": "✓",
+        "maint": "◷",
+        "degraded": "⊖",
+        "partial": "▲",
+        "major": "⊗",
+        "none": "•",
+    }

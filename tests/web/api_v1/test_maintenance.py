@@ -268,8 +268,6 @@ def test_a_stated_component_status_stays_when_the_transition_changes(program, pl
     assert status_of(program, api) == "degraded_performance"
 
 
-
-
 def test_a_local_time_that_the_clock_skips_is_refused(program, committed, at):
     with committed():
         page_settings.get().time_zone = "Europe/Vienna"

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, timedelta
+from itertools import pairwise
 
 from statuspage.domain import page_settings
 from statuspage.domain.components import claims_store
@@ -188,3 +189,50 @@ def test_a_status_set_by_hand_is_named_beside_an_incident_of_another_component(
     words = text_of(client.get("/"))
     assert "Major outage since 13:00 CET. Also affected: Mail (degraded performance)." in words
     assert "1 of 3 components is operational." in words
+
+
+def test_equal_histories_share_a_strip_and_ticks_stay_apart(client, committed, at):
+    with committed():
+        site.a_page(at)
+        rows = [site.a_component(name, at) for name in ("Events", "Tracking", "Webhooks", "API")]
+        start = at - timedelta(hours=10)
+        claims = dict.fromkeys(rows[:3], site.MAJOR) | {rows[3]: site.DEGRADED}
+        opened = open_incident("Events", claims, start, start)
+        for minute in range(31):
+            incidents.post_update(
+                opened,
+                status=IncidentStatus.IDENTIFIED,
+                body=f"Word {minute}.",
+                claims=claims,
+                by=SYSTEM,
+                at=start + timedelta(hours=5, minutes=minute),
+            )
+        path = f"/incidents/{opened.public_id}"
+    source = client.get(path).text
+    assert "Events, Tracking, Webhooks" in text_of(client.get(path))
+    strips = re.findall(r'<div class="strip">.*?</svg>', source)
+    assert len(strips) == 2
+    ticks = [float(x) for x in re.findall(r'<line x1="([\d.]+)%"', strips[0])]
+    assert 2 <= len(ticks) < 10
+    assert all(later - tick >= 2 for tick, later in pairwise(ticks))
+
+
+def test_the_words_of_an_incident_come_before_its_figures(client, world):
+    words = text_of(client.get(f"/incidents/{world.open}"))
+    assert words.index("Timeline") < words.index("First update after")
+    assert "not recorded" not in words
+    assert "not yet" not in words
+
+
+def test_from_three_incidents_on_only_the_newest_update_of_each_is_told(client, committed, at):
+    with committed():
+        site.a_page(at)
+        for number in range(3):
+            row = site.a_component(f"Part {number}", at)
+            opened = open_incident(f"Incident {number}", {row: site.DEGRADED}, at, at)
+            site.say(opened, f"Newest of {number}.", at, row)
+    words = text_of(client.get("/"))
+    assert "We look." not in words
+    for number in range(3):
+        assert f"Newest of {number}." in words
+    assert words.count("1 earlier update") == 3
