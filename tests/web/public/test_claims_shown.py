@@ -144,7 +144,7 @@ def test_maintenance_started_early_counts_from_its_real_start(client, committed,
     assert "In progress since 13:00 CET, until 16:00 CET" in text_of(client.get("/"))
     component, page = (text_of(client.get(path)) for path in paths)
     assert "Under maintenance since 13:00 CET" in component
-    assert "In progress since 13:00 CET" in page
+    assert "In progress Started 13:00 CET" in page
 
 
 def test_an_incident_with_a_postmortem_is_called_resolved(client, committed, at):
