@@ -200,6 +200,8 @@ def main() -> None:
         page, token = prepare(receivers.port)
         group = Group(environment)
         group.start()
+        for path in PAGES:
+            servers.fetch(group.url + path)
         record = Record()
         stopping = threading.Event()
         poster = threading.Thread(target=_post, args=(group, page, token, record, stopping))
