@@ -1,7 +1,7 @@
-"""The outermost layer: published bytes go out before Flask, sessions or rows are touched.
+"""The outermost layer: cached responses go out before Flask, sessions or rows are touched.
 
-`Edge` answers what is in the store of `page/cache`; a view that is asked for something
-new calls `publish`, and both send the same bytes and headers.
+`PublishedMiddleware` serves what is in the `cache`; a view whose response is not cached yet
+calls `publish`, and both send the same bytes and headers.
 """
 
 from collections.abc import Callable, Iterable
@@ -68,7 +68,7 @@ def obtain(address: str, render: Render) -> CachedResponse:
 
 
 def respond(answer: CachedResponse, environ: "WSGIEnvironment") -> Response:
-    """What `Edge` would send for this request, as a Flask response."""
+    """What `PublishedMiddleware` would send for this request, as a Flask response."""
     status, headers, body = _select(answer, environ)
     g.is_published = True
     return Response(body, status, headers)

@@ -1,7 +1,7 @@
-"""Public answers as ready bytes: bodies in each coding, tags and headers, made of a rendering.
+"""Public responses as ready bytes: bodies in each coding, tags and headers, from a rendering.
 
-Pure: a `Rendering` and a moment go in, an `Answer` comes out. When one is made again is
-decided by `page/cache`.
+Pure: a `Rendering` and a moment go in, a `CachedResponse` comes out. `cache` decides when one
+is made again.
 """
 
 import base64
