@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import structlog
@@ -171,12 +173,20 @@ def begin_web(app: Flask) -> None:
     integrity.check_at_start(app)
 
 
+def address_of(settings: Settings) -> tuple[socket.AddressFamily, Any]:
+    """Where to listen, for a socket. Raises `OSError` if HOST is a name without an address."""
+    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    family, _, _, _, address = found[0]
+    return family, address
+
+
 def web_server(settings: Settings, web_socket: Path | None) -> MPServer:
     """The server of the `web` processes, behind the proxy at `web_socket` or by itself."""
     multiprocessing.set_start_method("fork", force=True)
     return MPServer(
         "app:app",
-        address=settings.host,
+        # It takes no name.
+        address=settings.host if web_socket else address_of(settings)[1][0],
         port=settings.port,
         uds=web_socket,
         interface=Interfaces.WSGI,

@@ -8,6 +8,7 @@ does is in `processes`. `statuspage run web` (or `proxy`, `worker`) starts some 
 """
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import resource
@@ -273,18 +274,23 @@ def _run_part(part: Callable[[], None]) -> None:
 
 
 def _refuse_a_taken_port(settings: Settings) -> None:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    place = f"{host}:{settings.port}"
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            sys.exit(
-                f"The status page cannot start: {place} is not available"
-                f" ({error.strerror}). Choose another port with PORT=…"
-            )
+    try:
+        family, address = processes.address_of(settings)
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        is_of_the_port = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        advice = (
+            "Choose another port with PORT=…"
+            if is_of_the_port
+            else "Set HOST to an address of this machine."
+        )
+        sys.exit(
+            f"The status page cannot start: {host}:{settings.port} is not available"
+            f" ({error.strerror}). {advice}"
+        )
 
 
 def _allow_many_connections() -> None:

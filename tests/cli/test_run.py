@@ -428,6 +428,22 @@ def test_a_port_that_is_taken_is_told_in_one_sentence(running, start):
     ]
 
 
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid"])
+def test_a_host_that_is_not_of_this_machine_is_told_in_one_sentence(start, host):
+    group = start(HOST=host)
+    assert group.ended() == 1
+    (line,) = group.lines
+    assert line.startswith(f"The status page cannot start: {host}:{group.port} is not available (")
+    assert line.endswith("). Set HOST to an address of this machine.\n")
+
+
+def test_the_web_process_listens_at_a_name(start):
+    group = start(HOST="localhost", STATUSPAGE_DEMO="0", STATUSPAGE_FRONT="0")
+    group.address = f"http://localhost:{group.port}"
+    group.wait_until_ready()
+    assert group.get("/healthz")[0] == 200
+
+
 def test_a_part_that_is_not_there_is_told_in_one_sentence():
     parts = [sys.executable, "-m", "statuspage", "front", "web", "mail"]
     ended = subprocess.run(parts, cwd=PROJECT, capture_output=True, text=True)
