@@ -7,9 +7,7 @@ that anybody else has written to is theirs: alerts only add to its record from t
 """
 
 import re
-import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +23,7 @@ from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component
+from statuspage.domain.components.names import ComponentNames
 from statuspage.domain.events import Actor, ActorKind, Event
 from statuspage.domain.incidents import drafts, models, updates
 from statuspage.domain.incidents import verbs as incidents
@@ -414,71 +413,17 @@ def _add(
 
 def _claims_of(reports: Sequence[AlertReport]) -> tuple[dict[Component, Claim], dict[str, str]]:
     """The worst claim on each component; fingerprint → what names no component of the page."""
-    names = _Names(components.listed())
+    names = ComponentNames(components.listed())
     claims: dict[Component, Claim] = {}
     unknown = {}
     for report in reports:
-        named, lost = names.find_all(report.components)
+        named, lost = names.find_all(report.components, between=",", most=MAX_COMPONENTS)
         for component in named:
             if report.status is not None:
                 _worsen(claims, component, Claim(report.status))
         if lost:
             unknown[report.fingerprint] = ", ".join(lost)[:MAX_UNKNOWN]
     return claims, unknown
-
-
-class _Names:
-    """Finds components by what people call them.
-
-    A public id comes first, then a full name, then a name, then either in another case. A word
-    that fits several components names none of them.
-    """
-
-    def __init__(self, listed: Sequence[Component]) -> None:
-        self._levels = [
-            (spelling, _by(attribute, spelling, listed))
-            for spelling in (_spaced, _folded)
-            for attribute in ("public_id", "full_name", "name")
-        ]
-
-    def find_all(self, text: str) -> tuple[list[Component], list[str]]:
-        """Components and unknown words of a list; the longest name that fits counts."""
-        words = [word for word in map(_spaced, text.split(",")) if word][:MAX_COMPONENTS]
-        named, unknown = [], []
-        while words:
-            for length in range(len(words), 0, -1):
-                component = self._find(", ".join(words[:length]))
-                if component is not None:
-                    named.append(component)
-                    break
-            else:
-                unknown.append(words[0])
-            del words[:length]
-        return named, unknown
-
-    def _find(self, word: str) -> Component | None:
-        for spelling, level in self._levels:
-            if found := level.get(spelling(word)):
-                return found[0] if len(found) == 1 else None
-        return None
-
-
-def _by(
-    attribute: str, spelling: Callable[[str], str], listed: Sequence[Component]
-) -> dict[str, list[Component]]:
-    found = defaultdict(list)
-    for component in listed:
-        found[spelling(getattr(component, attribute))].append(component)
-    return found
-
-
-def _spaced(text: str) -> str:
-    """`text` with one blank between words and after each comma."""
-    return ", ".join(" ".join(part.split()) for part in text.split(","))
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", _spaced(text)).casefold()
 
 
 def _worsen(claims: dict[Component, Claim], component: Component, claim: Claim) -> None:

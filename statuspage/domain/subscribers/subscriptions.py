@@ -7,7 +7,7 @@ no address, so that nothing of those who left stays in it.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -241,6 +241,19 @@ class Choice:
     time_zone: str | None = None
 
 
+@dataclass(frozen=True)
+class ImportedSubscriber:
+    """Somebody from a list of another page, with the state and the choice that they had there."""
+
+    contact: Contact
+    choice: Choice = field(default_factory=Choice)
+    state: SubscriberState = SubscriberState.ACTIVE
+    consent: str | None = None
+    """What they agreed to there, word for word, where the list says it."""
+    consent_at: datetime | None = None
+    confirmed_at: datetime | None = None
+
+
 # ── verbs ──────────────────────────────────────────────────────────────────────
 
 
@@ -353,9 +366,7 @@ def quarantine(subscriber: Subscriber, *, by: Actor, at: datetime) -> None:
     _take(subscriber)
     if subscriber.state is not SubscriberState.ACTIVE:
         return
-    subscriber.state = SubscriberState.QUARANTINED
-    subscriber.quarantined_at = at
-    subscriber.purge_at = at + KEPT_IN_QUARANTINE
+    _pause(subscriber, at)
     _record("quarantined", subscriber, by, at, notify=True)
 
 
@@ -369,25 +380,33 @@ def reactivate(subscriber: Subscriber, *, by: Actor, at: datetime) -> bool:
     return True
 
 
-def take_over(contacts: Sequence[Contact], *, consent: str, by: Actor, at: datetime) -> int:
-    """Add a list of people who agreed elsewhere, active at once; returns how many are new.
+def take_over(
+    people: Sequence[ImportedSubscriber], *, consent: str, by: Actor, at: datetime
+) -> int:
+    """Add a list of people who agreed elsewhere; returns how many are new.
 
-    Who is known is left as they are. `consent` is what they agreed to: without it
-    nobody may be written to. Raises `Invalid`.
+    Who is known is left as they are; who is paused stays so. `consent` is what they agreed to,
+    where the list does not say it: without it nobody may be written to. Raises `Invalid`.
     """
     if not consent.strip():
         raise Invalid(consent="Say what these people agreed to and where.")
-    by_key = {contact.key(None): contact for contact in contacts}
-    key_of = {stored: key for key, contact in by_key.items() for stored in contact.keys(None)}
+    by_key = {person.contact.key(person.choice.incident): person for person in people}
+    key_of = {
+        stored: key
+        for key, person in by_key.items()
+        for stored in person.contact.keys(person.choice.incident)
+    }
     keys = list(key_of)
     for start in range(0, len(keys), KEYS_PER_QUERY):
         piece = keys[start : start + KEYS_PER_QUERY]
         for known in db.session.scalars(sa.select(Subscriber.key).where(Subscriber.key.in_(piece))):
             by_key.pop(key_of[known], None)
-    for contact in by_key.values():
-        subscriber = _new(contact, Choice(), at)
-        _agree(subscriber, consent, at)
-        _activate(subscriber, at)
+    for person in by_key.values():
+        subscriber = _new(person.contact, person.choice, at)
+        _agree(subscriber, person.consent or consent, person.consent_at or at)
+        _activate(subscriber, person.confirmed_at or at)
+        if person.state is SubscriberState.QUARANTINED:
+            _pause(subscriber, at)
     if by_key:
         db.session.flush()
         events.record(
@@ -509,6 +528,12 @@ def _activate(subscriber: Subscriber, at: datetime) -> None:
     subscriber.confirmed_at = subscriber.confirmed_at or at
     subscriber.quarantined_at = subscriber.purge_at = subscriber.failing_since = None
     subscriber.failures = 0
+
+
+def _pause(subscriber: Subscriber, at: datetime) -> None:
+    subscriber.state = SubscriberState.QUARANTINED
+    subscriber.quarantined_at = at
+    subscriber.purge_at = at + KEPT_IN_QUARANTINE
 
 
 def _ask(subscriber: Subscriber, by: Actor, at: datetime) -> None:

@@ -4,7 +4,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from flask import Blueprint, Response, abort, render_template, request, stream_with_context, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    flash,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from wtforms import BooleanField, FileField, SelectField, StringField, TextAreaField
 
@@ -114,12 +123,15 @@ def import_file() -> ResponseReturnValue:
     form = ImportForm(request.form)
 
     def act() -> str:
+        found = subscriber_files.read(subscriber_files.decode(_uploaded()))
         subscribers.take_over(
-            subscriber_files.read(_uploaded()),
-            consent=form.consent.data or "",
-            by=current_actor(),
-            at=clock.now(),
+            found.people, consent=form.consent.data or "", by=current_actor(), at=clock.now()
         )
+        if found.left_out:
+            flash(
+                f"Lines left out: {found.left_out} (not active, a browser, or about an incident"
+                " that is over)."
+            )
         return url_for("admin.subscribers.index")
 
     return save(
@@ -130,19 +142,15 @@ def import_file() -> ResponseReturnValue:
     )
 
 
-def _uploaded() -> str:
-    """The file, or what was pasted. Raises `Invalid`."""
+def _uploaded() -> bytes:
+    """Raises `Invalid`."""
     upload = request.files.get("file")
     sent = upload.read(MAX_FILE_BYTES + 1) if upload and upload.filename else b""
     if not sent:
         raise Invalid(file="Choose a file.")
     if len(sent) > MAX_FILE_BYTES:
         raise Invalid(file="This file is too large: at most 900 KB. Split it in two.")
-    try:
-        return sent.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # What spreadsheets of old write; addresses are ASCII in both.
-        return sent.decode("latin-1")
+    return sent
 
 
 def _contact(form: AddForm) -> Contact:

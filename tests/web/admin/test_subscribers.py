@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from statuspage.db import db
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
+from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.staff.members import Role
+from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import (
     Channel,
@@ -65,7 +67,8 @@ def jane(committed, at) -> str:
 
 
 def upload(person, text, consent=CONSENT):
-    file = (io.BytesIO(text.encode()), "list.csv")
+    data = text.encode() if isinstance(text, str) else text
+    file = (io.BytesIO(data), "list.csv")
     return person.post(f"{LIST}/import", {"file": file, "consent": consent})
 
 
@@ -209,7 +212,108 @@ def test_an_export_runs_nothing_in_a_spreadsheet_and_can_be_imported(
     assert upload(editor, exported).status_code == 303
     assert set(people()) == before
     only = editor.post(f"{LIST}/export?channel=sms").text
-    assert len(only.splitlines()) == 2
+    assert len(list(csv.DictReader(io.StringIO(only)))) == 1
+
+
+def test_an_import_keeps_state_and_choice(editor, committed, at, people, app):
+    with committed():
+        group = components.add_group("Core; EU", by=SYSTEM, at=at)
+        for name in ("API", "Queue, fast"):
+            components.add_component(name, group=group, by=SYSTEM, at=at)
+        listed = components.listed()
+        incident = incidents.open_incident(
+            "Slow", status=IncidentStatus.INVESTIGATING, body="Slow.", claims={}, by=SYSTEM, at=at
+        )
+        choices = {
+            "all@example.com": Choice(),
+            "two@example.com": Choice(listed, None, NotifyOn.ENDS, "de", "Asia/Tokyo"),
+            "one@example.com": Choice(listed[:1], incident),
+            "paused@example.com": Choice(),
+            "gone@example.com": Choice(),
+        }
+        for name, choice in choices.items():
+            contact = Contact.of(Channel.EMAIL, name)
+            made = subscribers.add(
+                contact, choice, by=SYSTEM, at=at, is_confirmed=True, consent=f"By {name}"
+            )
+            if name == "paused@example.com":
+                subscribers.quarantine(made, by=SYSTEM, at=at)
+            if name == "gone@example.com":
+                subscribers.unsubscribe(made, by=SYSTEM, at=at)
+        subscribers.add(Contact.of(Channel.EMAIL, "asked@example.com"), by=SYSTEM, at=at)
+
+    def stored():
+        with app.app_context():
+            rows = db.session.scalars(sa.select(Subscriber).order_by(Subscriber.address))
+            return {
+                row.address: {**row.export, "id": None, "created_at": None, "quarantined_at": None}
+                for row in rows
+            }
+
+    before = stored()
+    exported = editor.post(f"{LIST}/export").text
+    with committed():
+        db.session.execute(sa.delete(Subscriber))
+    answer = editor.post(
+        f"{LIST}/import",
+        {"file": (io.BytesIO(exported.encode()), "list.csv"), "consent": "Elsewhere"},
+        follow_redirects=True,
+    )
+    assert "Lines left out: 1 " in answer.text
+    del before["asked@example.com"], before[None]
+    assert stored() == before
+
+
+STATES = "channel,address,email,state,components\n" + "".join(
+    f"email,{state}@x.example,,{state},\n"
+    for state in ("active", "Quarantined", "unconfirmed", "unsubscribed")
+)
+
+
+def test_an_import_activates_nobody_who_was_not_active(editor, people):
+    assert upload(editor, STATES).status_code == 303
+    found = {address: row.state.value for address, row in people().items()}
+    assert found == {"active@x.example": "active", "Quarantined@x.example": "quarantined"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "sentence"),
+    [
+        ("a@example.com,cleaned,,", "“cleaned” is not a value of state."),
+        ("a@example.com,,Elsewhere,", "This page has no component “Elsewhere”."),
+        ("a@example.com,,,sometimes", "“sometimes” is not a value of updates."),
+    ],
+)
+def test_an_import_refuses_a_word_that_it_does_not_know(editor, people, cells, sentence):
+    answer = upload(editor, f"address,state,components,updates\n{cells}\n")
+    assert (answer.status_code, sentence in text_of(answer)) == (422, True)
+    assert people() == {}
+
+
+SHEETS = {
+    "semicolons": "email;name\nm\u00fcller@example.com;Anna, M\u00fcller\n",
+    "tabs": "name\temail\nAnna, Bert; Carl\tm\u00fcller@example.com\n",
+    "Excel's first line": "sep=;\r\nE-Mail-Adresse;Name\r\nm\u00fcller@example.com;Anna\r\n",
+    "quotes": '"email";"a, b, c"\r"m\u00fcller@example.com";"x;y"\r',
+    "no heading": "m\u00fcller@example.com;Anna\n;;\n ; ;\n",
+    "one column": "m\u00fcller@example.com\n",
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("text", SHEETS.values(), ids=SHEETS.keys())
+def test_an_import_reads_the_files_of_spreadsheets(editor, people, text, encoding):
+    text = text.replace("m\u00fcller@", "mueller@")
+    assert upload(editor, text.encode(encoding)).status_code == 303
+    assert list(people()) == ["mueller@example.com"]
+
+
+def test_an_import_reads_windows_letters_of_component_names(editor, committed, at, people):
+    with committed():
+        components.add_component("Zahlung \u2013 \u20ac", by=SYSTEM, at=at)
+    sheet = "email;components\r\na@example.com;Zahlung \u2013 \u20ac\r\n"
+    assert upload(editor, sheet.encode("cp1252")).status_code == 303
+    assert [one.name for one in people()["a@example.com"].components] == ["Zahlung \u2013 \u20ac"]
 
 
 def test_addresses_are_not_for_those_who_only_read(person, jane):
