@@ -22,6 +22,8 @@ from statuspage.page.snapshot.values import IncidentView, PageView, Snapshot
 from statuspage.serving.response import Rendering
 
 STYLE = "subscribing.css"
+TRAP = "leave_blank"
+"""A field that programs fill, as they do not see that it is hidden. No browser completes it."""
 
 WANTS = {
     NotifyOn.EVERY: "Every update",
@@ -103,6 +105,7 @@ def form(
         errors=errors or {},
         wording=wording(page),
         WANTS=WANTS,
+        TRAP=TRAP,
         push_key=push_key,
         push_script_path=push_assets.script_path(),
     )

@@ -33,13 +33,14 @@ from statuspage.page.html import subscription_pages
 from statuspage.page.snapshot import build as snapshot
 from statuspage.web import json_bodies, json_errors
 from statuspage.web.json_errors import Refused
+from statuspage.web.public import subscription_forms
 from statuspage.web.public.api import PREFLIGHT
 from statuspage.web.public.subscriptions import (
     LINKS_PER_NETWORK,
     PER_NETWORK,
     TEXTS_PER_NETWORK,
 )
-from statuspage.web.security import limiter, network
+from statuspage.web.security import is_cross_site, limiter, network
 
 ADDRESS = "/api/v2/subscribers.json"
 RETRY_AFTER_S = 600
@@ -57,9 +58,12 @@ def _is_no_text() -> bool:
 @limiter.limit(TEXTS_PER_NETWORK, key_func=network, exempt_when=_is_no_text)
 def subscribe() -> ResponseReturnValue:
     """Ask to be told. What follows goes to the address."""
+    if is_cross_site():
+        raise Refused(403, "Other sites cannot subscribe their visitors. Send this from a server.")
     page = _page()
     said = _said()
     contact = _contact(said)
+    subscription_forms.limit(contact)
     choice = Choice(components=_components(said), incident=_incident(said))
     wording = subscription_pages.wording(snapshot.describe(base_url=_settings().base_url))
     try:
@@ -104,7 +108,9 @@ def preflight() -> ResponseReturnValue:
 
 @bp.errorhandler(429)
 def _too_many(_error: Exception) -> ResponseReturnValue:
-    response = json_errors.error(429, "Too many requests from this network. Nothing was saved.")
+    response = json_errors.error(
+        429, "Too many requests from this network or for this address. Nothing was saved."
+    )
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 

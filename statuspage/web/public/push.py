@@ -4,7 +4,6 @@ A browser shows by the secret in its subscription that it is the one that subscr
 so it gets the links to its own page at once. It confirms by reading its first push.
 """
 
-import hashlib
 from ipaddress import ip_address
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ from statuspage.db import db, read_only
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.subscribers import push_keys
 from statuspage.domain.subscribers.push_subscriptions import Browser
-from statuspage.domain.subscribers.subscriptions import Subscriber
+from statuspage.domain.subscribers.subscriptions import Channel, Contact, Subscriber
 from statuspage.errors import Invalid
 from statuspage.lib import signed_links
 from statuspage.lib.http_client import HttpClient
@@ -34,7 +33,6 @@ from statuspage.serving.response import Rendering
 from statuspage.web.public import subscription_forms
 from statuspage.web.public.subscriptions import (
     LINKS_PER_NETWORK,
-    PER_ADDRESS,
     PER_NETWORK,
     PRIVATE,
     open_incident,
@@ -89,22 +87,14 @@ class _Moved(BaseModel):
 # ── subscribing ────────────────────────────────────────────────────────────────
 
 
-def _endpoint() -> str:
-    """Which browser is meant, for the brake on one."""
-    said = request.get_json(silent=True)
-    found = said.get("subscription") if isinstance(said, dict) else None
-    text = found.get("endpoint") if isinstance(found, dict) else None
-    return hashlib.sha256(str(text).encode(errors="replace")).hexdigest()
-
-
 @bp.post("/subscribe/push")
 @limiter.limit(PER_NETWORK, key_func=network)
-@limiter.limit(PER_ADDRESS, key_func=_endpoint)
 def subscribe() -> ResponseReturnValue:
     """Subscribe this browser, or change what it hears of."""
     wanted = _read(_Wanted)
     browser = wanted.subscription.browser()
     _check_reachable(browser)
+    subscription_forms.limit(Contact(Channel.WEB_PUSH, browser.endpoint, browser=browser))
     incident = open_incident(wanted.incident) if wanted.incident else None
     if wanted.incident and incident is None:
         raise Invalid(incident="This incident is over.")

@@ -4,8 +4,10 @@ Of the form itself, of a subscriber's own page and of the browser that subscribe
 """
 
 import re
+from http import HTTPStatus
 
-from flask import current_app, request
+from flask import abort, current_app, request
+from limits import RateLimitItemPerDay
 from werkzeug.datastructures import MultiDict
 
 from statuspage import clock
@@ -17,6 +19,9 @@ from statuspage.errors import Invalid
 from statuspage.notify.channels import registry
 from statuspage.page.html.subscription_pages import FormValues, OfferedChannel
 from statuspage.page.snapshot.values import IncidentView
+from statuspage.web.security import limiter
+
+PER_CONTACT = RateLimitItemPerDay(6)
 
 
 def offered() -> list[OfferedChannel]:
@@ -60,6 +65,13 @@ def contact() -> Contact:
         raise Invalid(
             **{names.get(name, name): words for name, words in invalid.errors.items()}
         ) from None
+
+
+def limit(contact: Contact) -> None:
+    """Six requests a day for one contact, however it is spelled and whatever it is about: nobody
+    fills a stranger's mailbox from many networks. Answers 429 beyond that."""
+    if not limiter.limiter.hit(PER_CONTACT, "contact", contact.key(None)):
+        abort(HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def chosen(sent: MultiDict[str, str]) -> list[Component]:

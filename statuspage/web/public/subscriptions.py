@@ -46,7 +46,6 @@ from statuspage.web.public import subscription_forms
 from statuspage.web.security import is_cross_site, limiter, network
 
 PER_NETWORK = "20 per 10 minutes; 60 per hour"
-PER_ADDRESS = "6 per day"
 TEXTS_PER_NETWORK = "10 per 4 hours"
 """Text messages cost money."""
 LINKS_PER_NETWORK = "120 per 10 minutes"
@@ -135,28 +134,12 @@ def _push_key() -> str:
     return found.public_key
 
 
-def _contact_key() -> str:
-    """The address to subscribe, however it is spelt, so that no botnet fills a stranger's mailbox.
-
-    Empty if the form is refused anyway.
-    """
-    try:
-        return subscription_forms.contact().key(None)
-    except Invalid:
-        return ""
-
-
-def _has_no_contact() -> bool:
-    return not _contact_key()
-
-
 def _is_no_text() -> bool:
     return request.form.get("channel") != Channel.SMS.value
 
 
 @bp.post("/subscribe")
 @limiter.limit(PER_NETWORK, key_func=network)
-@limiter.limit(PER_ADDRESS, key_func=_contact_key, exempt_when=_has_no_contact)
 @limiter.limit(TEXTS_PER_NETWORK, key_func=network, exempt_when=_is_no_text)
 def subscribe() -> ResponseReturnValue:
     """The same answer for every address, known or not."""
@@ -167,14 +150,12 @@ def subscribe() -> ResponseReturnValue:
             HTTPStatus.FORBIDDEN,
         )
     asked = redirect(url_for(".asked"), 303)
-    if request.form.get("website"):
-        # No person sees this field.
-        return asked
     incident_id = request.form.get("incident")
     incident = open_incident(incident_id) if incident_id else None
     if incident_id and incident is None:
         abort(404)
     try:
+        _refuse_machines()
         _ask(incident)
         db.session.commit()
     except Invalid as invalid:
@@ -195,7 +176,18 @@ def _ask(incident: IncidentView | None) -> None:
     """Raises `Invalid`."""
     choice = subscription_forms.choice_of(request.form, incident)
     wording = subscription_pages.wording(_page()[0])
-    subscribers.ask(subscription_forms.contact(), choice, wording=wording, at=clock.now())
+    contact = subscription_forms.contact()
+    subscription_forms.limit(contact)
+    subscribers.ask(contact, choice, wording=wording, at=clock.now())
+
+
+def _refuse_machines() -> None:
+    """Raises `Invalid` where the field is filled that no person sees.
+
+    It is said, as a browser or a password manager may have filled it; the form comes back without.
+    """
+    if request.form.get(subscription_pages.TRAP):
+        raise Invalid(form="Something filled in a hidden field. Press Subscribe again.")
 
 
 # ── confirming ─────────────────────────────────────────────────────────────────

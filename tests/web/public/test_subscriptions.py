@@ -210,9 +210,71 @@ def test_another_site_can_not_subscribe_anybody(client, stored):
 
 
 @on_sqlite
-def test_a_program_that_fills_every_field_is_thanked_and_forgotten(client, stored):
-    answer = send(client, website="https://spam.example")
-    assert answer.status_code == 303
+def test_a_program_that_fills_every_field_is_refused_and_a_person_may_send_again(client, stored):
+    form = client.get("/subscribe").text
+    (trap,) = re.findall(r'<input name="([^"]*)" tabindex="-1" autocomplete="off">', form)
+    # Names that browsers and password managers complete.
+    known = r"name|mail|url|site|phone|tel|street|city|zip|country|company|user|card|code|title"
+    assert not re.search(known, trap)
+    answer = send(client, **{trap: "https://spam.example"})
+    assert answer.status_code == 422
+    assert "Press Subscribe again." in answer.text
+    assert f'value="{ADDRESS}"' in answer.text
+    assert "spam.example" not in answer.text
+    assert stored() == []
+    assert send(client, website="https://me.example").status_code == 303
+    assert len(stored()) == 1
+
+
+MAILBOX = {"channel": "email", "endpoint": "", "email": "victim@example.com"}
+SPELLINGS = [
+    {},
+    {"chat": "1"},
+    {"phone_number": "+43660123456"},
+    {"email": " VICTIM@example.com"},
+    {"email": "victim@EXAMPLE.com."},
+    {"email": "vic\x01tim@example.com"},
+    {"email": "victim@example.com", "endpoint": "https://x.example"},
+]
+
+
+@on_sqlite
+def test_one_limit_counts_for_a_contact_however_it_is_written_and_wherever_it_is_sent(
+    client, committed, at
+):
+    with committed():
+        made = incidents.open_incident(
+            "Slow", status=IncidentStatus.INVESTIGATING, body="-", claims={}, by=SYSTEM, at=at
+        )
+        about = made.public_id
+    codes = [send(client, **MAILBOX | more).status_code for more in SPELLINGS[:3]]
+    subscriber = {"email": "Victim@example.com"}
+    for more in ({}, {"incident": about}):
+        sent = {"subscriber": subscriber | more}
+        codes.append(client.post("/api/v2/subscribers.json", json=sent).status_code)
+    codes.append(send(client, **MAILBOX, incident=about).status_code)
+    assert codes == [303, 303, 303, 201, 201, 303]
+    for more in SPELLINGS:
+        assert send(client, **MAILBOX | more).status_code == 429, more
+    answer = client.post("/api/v2/subscribers.json", json={"subscriber": subscriber})
+    assert answer.status_code == 429
+    assert send(client, **MAILBOX | {"email": "other@example.com"}).status_code == 303
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "headers",
+    [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
+)
+@pytest.mark.parametrize("content_type", ["text/plain", "application/json"])
+def test_another_site_can_not_subscribe_anybody_by_the_api(client, stored, headers, content_type):
+    answer = client.post(
+        "/api/v2/subscribers.json",
+        data='{"subscriber": {"email": "victim@example.com"}}',
+        content_type=content_type,
+        headers=headers,
+    )
+    assert answer.status_code == 403
     assert stored() == []
 
 
