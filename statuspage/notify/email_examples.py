@@ -80,7 +80,8 @@ def reader(address: str, base_url: str) -> Recipient:
     """Somebody of the staff. Their links lead to the form: there is no subscription."""
     form = f"{base_url}/subscribe"
     key = f"look-{secrets.token_hex(8)}"
-    return Recipient(NOT_SAVED, key, Channel.EMAIL, address, None, form, form, form)
+    webhook = "Webhook at hooks.example.com/…x9f2"
+    return Recipient(NOT_SAVED, key, Channel.EMAIL, address, None, form, form, form, webhook)
 
 
 @dataclass(frozen=True)

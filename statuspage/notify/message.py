@@ -10,13 +10,14 @@ from enum import StrEnum
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from statuspage.domain.events import Event
+from statuspage.domain.events import ActorKind, Event
 from statuspage.domain.statuses import IncidentKind, IncidentStatus
 from statuspage.domain.subscribers import push_keys as push
 from statuspage.domain.subscribers.push_keys import Access
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
+from statuspage.page.html.subscription_pages import masked
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.build import NoPageError
 from statuspage.page.snapshot.values import (
@@ -98,6 +99,8 @@ class Recipient:
     manage_url: str
     unsubscribe_url: str
     """A page that asks; POST to it unsubscribes at once (RFC 8058)."""
+    subscription: str = ""
+    """What is subscribed, masked: `Webhook at hooks.example.com/…x9f2`."""
     earlier: str | None = None
     """What the other side calls the last message of this incident that they got."""
     zone: ZoneInfo | None = None
@@ -140,6 +143,8 @@ def of(
                 old_status=event.data.get("old_status", "operational"),
             )
         case "subscriber":
+            if happened == "quarantined" and event.actor_kind is ActorKind.STAFF:
+                return None  # Staff paused it; it may well take messages.
             if happened in _DIRECT:
                 return Message(_DIRECT[happened], event.id, event.at, now)
     return None
@@ -222,6 +227,7 @@ def recipient(
         confirm_url=link(Purpose.CONFIRM, "/subscriptions/confirm/"),
         manage_url=link(Purpose.MANAGE, "/subscriptions/"),
         unsubscribe_url=link(Purpose.UNSUBSCRIBE, "/subscriptions/unsubscribe/"),
+        subscription=masked(subscriber),
         earlier=earlier,
         zone=ZoneInfo(subscriber.time_zone) if subscriber.time_zone else None,
         push=push.access(subscriber) if channel is Channel.WEB_PUSH else None,

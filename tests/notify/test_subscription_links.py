@@ -5,12 +5,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from statuspage.db import db
-from statuspage.domain.events import SYSTEM
+from statuspage.domain.events import SYSTEM, Actor, ActorKind
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel
-from statuspage.notify import deliveries
+from statuspage.notify import deliveries, email_message
 from statuspage.notify.dispatcher import fan_out_pending
 from statuspage.notify.sender import Preparation, attempt, record_results
 from tests.conftest import on_sqlite
@@ -24,14 +24,14 @@ def sent(app, at, receiver):
     found = []
     receiver.answer = lambda news, to: found.append((news, to))
 
-    def send():
+    def send(channel=Channel.WEBHOOK):
         found.clear()
         with app.app_context():
             while fan_out_pending(at):
                 pass
-            claimed = deliveries.lease(Channel.WEBHOOK, 100, at=at)
+            claimed = deliveries.lease(channel, 100, at=at)
             db.session.commit()
-        prepared = Preparation(app)(Channel.WEBHOOK, claimed) if claimed else []
+        prepared = Preparation(app)(channel, claimed) if claimed else []
         outcomes = [
             attempt(receiver.way(), one, *what)
             for one, what in zip(claimed, prepared, strict=True)
@@ -76,3 +76,43 @@ def test_who_confirms_is_told_until_one_click_ends_it(client, sent, an_incident,
     client.post(path_of(to.unsubscribe_url), data={"List-Unsubscribe": "One-Click"})
     an_incident("After they left")
     assert sent() == []
+
+
+def test_the_mail_about_a_paused_webhook_names_it_but_not_its_secret(
+    committed, component, sent, at
+):
+    addresses = {
+        Channel.WEBHOOK: "https://hooks.example.com/status",
+        Channel.SLACK: "https://hooks.slack.com/services/T0/B0/secretKEY1",
+    }
+    with committed():
+        made = [
+            subscribers.add(
+                subscribers.Contact.of(channel, address, email="ops@example.com"),
+                by=SYSTEM,
+                at=at,
+                is_confirmed=True,
+            )
+            for channel, address in addresses.items()
+        ]
+        for subscriber in made:
+            subscribers.quarantine(subscriber, by=SYSTEM, at=at)
+    mails = [email_message.render(*pair) for pair in sent(Channel.EMAIL)]
+    assert [mail.subject for mail in mails] == [
+        "[Brambleway] We paused: Webhook at hooks.example.com",
+        "[Brambleway] We paused: Slack at hooks.slack.com/…KEY1",
+    ]
+    for mail, named in zip(mails, ("Webhook at hooks.example.com", "…KEY1"), strict=True):
+        assert named in mail.text
+        assert named in mail.html
+        assert "secret" not in mail.text + mail.html
+
+
+def test_nobody_is_told_of_failures_where_staff_paused_a_webhook(committed, component, sent, at):
+    with committed():
+        contact = subscribers.Contact.of(
+            Channel.WEBHOOK, "https://hooks.example.com/", email="ops@example.com"
+        )
+        subscriber = subscribers.add(contact, by=SYSTEM, at=at, is_confirmed=True)
+        subscribers.quarantine(subscriber, by=Actor(ActorKind.STAFF, "Ann"), at=at)
+    assert sent(Channel.EMAIL) == []

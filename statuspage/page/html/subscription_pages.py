@@ -251,8 +251,11 @@ def masked(one: Subscriber) -> str:
             return f"…{address[-3:]}"
         case Channel.WEB_PUSH:
             return f"This browser ({one.reached_at})"
-    if host := urlsplit(address).netloc:
-        return f"{one.channel.label} at {host}"
+    url = urlsplit(address)
+    if url.netloc:
+        # Somebody may have several at one host.
+        end = f"/…{url.path[-4:]}" if len(url.path) > 12 else ""
+        return f"{one.channel.label} at {url.netloc}{end}"
     return f"{one.channel.label} {address[:3]}…"
 
 
