@@ -4,6 +4,7 @@ The order of elements, the stylesheet and Statuspage's way of writing dates are 
 right by extensions, feedgen's own hook for what it has no words for.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from email.utils import format_datetime
 from html import escape
@@ -64,6 +65,7 @@ def _writer(feed: Feed, form: Form) -> Any:
     # The last one becomes the channel's link in RSS.
     writer.link(href=feed.url(form), rel="self", type=form.media_type)
     writer.link(href=feed.home_url, rel="alternate", type="text/html")
+    seconds = Counter(feed.moment(entry.updated) for entry in feed.entries)
     for entry in feed.entries:
         item = writer.add_entry(order="append")
         # One slot in feedgen: Atom's id, or RSS's guid.
@@ -74,7 +76,10 @@ def _writer(feed: Feed, form: Form) -> Any:
         item.title(entry.title)
         item.link(href=entry.url)
         item.published(feed.moment(entry.published))
-        item.updated(feed.moment(entry.updated))
+        updated = feed.moment(entry.updated)
+        # Slack's reader drops an entry of the same date as another one. RSS has whole seconds only.
+        is_shared = seconds[updated] > 1 and not feed.is_statuspage
+        item.updated(entry.updated.astimezone(feed.zone) if is_shared else updated)
         if entry.text is not None:
             item.summary(entry.text)
         item.content(entry.html, type="html")

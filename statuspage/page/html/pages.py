@@ -62,7 +62,8 @@ def incident(shown: IncidentPage) -> Rendering:
         path=one.path,
         title=f"{isolated(one.name)} · {isolated(shown.page.name)} status",
         description=f"{one.status.label}: {newest}",
-        shared_title=f"{one.status.label}: {isolated(one.name)} · {isolated(shown.page.name)} status",
+        shared_title=f"{one.status.label}: {isolated(one.name)}"
+        f" · {isolated(shown.page.name)} status",
         share_image=f"{one.path}/share.png",
         incident=one,
         figures=incident_details.figures(one, shown.strips),

@@ -650,3 +650,28 @@ def test_pages_lead_readers_to_their_feeds(client, story):
         for href, link in links.items():
             assert link.get("title")
             assert client.get(href).mimetype == link.get("type")
+
+
+def test_updates_of_one_second_have_different_dates_in_atom(client, committed, at):
+    with committed():
+        page_settings.create("Northwind", by=SYSTEM, at=at, time_zone="Europe/Vienna")
+        incident = incidents.open_incident(
+            "Slow", status=IncidentStatus.INVESTIGATING, body="-", claims={}, by=SYSTEM, at=at
+        )
+        moments = [timedelta(seconds=60, milliseconds=part) for part in (250, 750)]
+        for moment in (*moments, timedelta(seconds=90, milliseconds=10)):
+            incidents.post_update(
+                incident,
+                status=IncidentStatus.IDENTIFIED,
+                body="-",
+                claims={},
+                by=SYSTEM,
+                at=at + moment,
+            )
+    feed = etree.fromstring(client.get("/feeds/updates.atom").data)
+    assert [node.text for node in feed.iterfind("{*}entry/{*}updated")] == [
+        "2026-03-10T13:01:30+01:00",
+        "2026-03-10T13:01:00.750000+01:00",
+        "2026-03-10T13:01:00.250000+01:00",
+        "2026-03-10T13:00:00+01:00",
+    ]
