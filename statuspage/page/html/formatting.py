@@ -35,12 +35,15 @@ class Times:
 
     @property
     def zone_name(self) -> str:
-        """The abbreviation in force: `CET`; `UTC+03` where the zone has no letters."""
+        """The abbreviation in force: `CET`; `UTC+03`, `UTC+05:45` where the zone has no letters."""
         return self.zone_at(self.at)
 
     def zone_at(self, moment: datetime) -> str:
         name = moment.astimezone(self.zone).tzname() or "UTC"
-        return name if name[0].isalpha() else f"UTC{name}"
+        if name[0].isalpha():
+            return name
+        hours, minutes = name[:3], name[3:]
+        return f"UTC{hours}:{minutes}" if minutes else f"UTC{hours}"
 
     def clock(self, moment: datetime) -> str:
         """`14:02`."""
