@@ -26,7 +26,7 @@ from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentSt
 from statuspage.domain.uptime import Window, day_start
 from statuspage.page.snapshot import banner, months
 from statuspage.page.snapshot import components as component_views
-from statuspage.page.snapshot.incidents import incident_view
+from statuspage.page.snapshot.incidents import began_at, incident_view
 from statuspage.page.snapshot.values import (
     ComponentPage,
     ComponentRef,
@@ -380,9 +380,10 @@ def _strips(row: Incident, at: datetime) -> tuple[Strip, ...]:
 
 
 def _stretch(row: Incident, at: datetime) -> tuple[datetime, datetime]:
+    begin = began_at(row, [update for update in row.updates if not update.is_draft])
     end = row.resolved_at or at
-    margin = max((end - row.started_at) / 8, timedelta(minutes=5))
-    return row.started_at - margin, min(end + margin, at) if row.is_over else end
+    margin = max((end - begin) / 8, timedelta(minutes=5))
+    return begin - margin, min(end + margin, at) if row.is_over else end
 
 
 def _past(

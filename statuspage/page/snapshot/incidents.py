@@ -47,7 +47,7 @@ def incident_view(
         next_update_by=row.next_update_by,
         is_overdue=incidents.overdue_by(row, at) is not None,
         started_at=row.started_at,
-        began_at=_began_at(row, updates),
+        began_at=began_at(row, updates),
         detected_at=row.detected_at,
         told_at=row.told_at,
         mitigated_at=row.mitigated_at,
@@ -79,7 +79,7 @@ def incident_view(
     )
 
 
-def _began_at(row: Incident, updates: Sequence[IncidentUpdate]) -> datetime:
+def began_at(row: Incident, updates: Sequence[IncidentUpdate]) -> datetime:
     """When it began to hold its components. Its record keeps the planned start of a maintenance."""
     if row.kind is IncidentKind.INCIDENT or not updates or updates[-1].status.claims:
         return row.started_at

@@ -127,7 +127,7 @@ def test_maintenance_that_overruns_says_so(client, committed, at, traveller):
     )
 
 
-def test_maintenance_started_early_counts_from_its_real_start(client, committed, at):
+def test_maintenance_started_early_counts_from_its_real_start(client, committed, at, traveller):
     with committed():
         site.a_page(at)
         row = site.a_component("Webhooks", at)
@@ -145,6 +145,9 @@ def test_maintenance_started_early_counts_from_its_real_start(client, committed,
     component, page = (text_of(client.get(path)) for path in paths)
     assert "Under maintenance since 13:00 CET" in component
     assert "In progress Started 13:00 CET" in page
+    traveller.shift(timedelta(minutes=10))
+    strip = "Webhooks over time: Operational, 12:55–13:00 CET"
+    assert strip in client.get(paths[1]).text
 
 
 def test_an_incident_with_a_postmortem_is_called_resolved(client, committed, at):
