@@ -1,6 +1,8 @@
-"""`/.well-known/status`: the addresses of all that a program can take from the page."""
+"""`/.well-known/`: the addresses of all that a program can take from the page, and whom to tell
+of a vulnerability."""
 
 import json
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from statuspage.page.snapshot.values import PageView
@@ -20,6 +22,26 @@ def render(page: PageView) -> Rendering:
         "application/json",
         (json.dumps(_addresses(page), ensure_ascii=False, indent=1) + "\n").encode(),
         headers=(("Access-Control-Allow-Origin", "*"), ("Link", LINKS)),
+    )
+
+
+def security_txt(page: PageView, at: datetime) -> Rendering | None:
+    """RFC 9116: vulnerabilities are reported to the page's support address; None without one.
+
+    It expires at the beginning of a month, seven months ahead: within the year that the RFC
+    asks for, and the same text for a month.
+    """
+    if not (page.support_url or "").startswith(("https://", "mailto:")):
+        return None
+    years, month = divmod(at.month + 6, 12)
+    expires = datetime(at.year + years, month + 1, 1, tzinfo=UTC)
+    lines = (
+        f"Contact: {page.support_url}",
+        f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
+        f"Canonical: {page.url}/.well-known/security.txt",
+    )
+    return Rendering(
+        HTTPStatus.OK, "text/plain; charset=utf-8", "".join(f"{line}\n" for line in lines).encode()
     )
 
 

@@ -8,8 +8,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from statuspage import clock
 from statuspage.db import db
+from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
+from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
 from tests.conftest import on_sqlite
 from tests.helpers import site
@@ -192,3 +195,25 @@ def _addresses(value):
             yield from _addresses(one)
     elif "://" in value:
         yield value
+
+
+def test_security_txt_names_the_support_address_and_expires_within_a_year(client, committed, world):
+    address = "/.well-known/security.txt"
+    assert client.get(address).status_code == 404
+    with committed():
+        row = page_settings.get()
+        page_settings.edit(
+            row,
+            name=row.name,
+            time_zone=row.time_zone,
+            support_url="mailto:help@example.com",
+            by=SYSTEM,
+            at=clock.now(),
+        )
+    answer = client.get(address)
+    assert answer.mimetype == "text/plain"
+    assert answer.text == (
+        "Contact: mailto:help@example.com\n"
+        "Expires: 2026-10-01T00:00:00Z\n"
+        "Canonical: https://status.example.com/.well-known/security.txt\n"
+    )

@@ -210,12 +210,13 @@ def _too_many(_error: HTTPException) -> ResponseReturnValue:
         render_template(
             "admin/stop.html",
             heading="Too many attempts",
-            words="Too many failed sign-ins. Wait a few minutes and try again, or ask an"
-            " owner for a sign-in link.",
+            words="Too many failed sign-ins. Try again in five minutes, or now from a browser"
+            " you signed in with before. An owner can make you a sign-in link, and so can"
+            " “flask staff link” on the server.",
         ),
         429,
     )
-    response.headers["Retry-After"] = "60"
+    response.headers["Retry-After"] = "300"
     return response
 
 

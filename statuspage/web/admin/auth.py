@@ -14,7 +14,7 @@ from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor
 from statuspage.domain.staff.members import Staff
 from statuspage.lib import email_address
-from statuspage.web.admin import login_session
+from statuspage.web.admin import known_devices, login_session
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import open_to_anyone
 from statuspage.web.security import limiter, network
@@ -25,6 +25,8 @@ log = structlog.get_logger()
 # Only refusals count, so that a busy office behind one address is not locked out.
 PER_ADDRESS = "20 per 5 minutes"
 PER_ACCOUNT = "6 per 5 minutes"
+"""From one network, or from a known device, which the other limits leave alone."""
+PER_ACCOUNT_ANYWHERE = "20 per 5 minutes"
 PER_CODE = "6 per 5 minutes;60 per day"
 """Six digits could be guessed in the end, by somebody who has the password."""
 
@@ -45,9 +47,31 @@ def _account() -> str:
     return "account:" + email_address.mailbox(request.form.get("email", ""))[:254]
 
 
+def _account_here() -> str:
+    """The account from this network, or from this device if its owner signed in with it."""
+    return f"{_device() or network()} {_account()}"
+
+
+def _device() -> str | None:
+    email = email_address.mailbox(request.form.get("email", ""))
+    return known_devices.id_for(staff.with_email(email))
+
+
+def _is_known() -> bool:
+    return _device() is not None
+
+
 def _waiting() -> str:
     halfway = login_session.pending_login()
-    return f"code:{halfway.person.id if halfway else network()}"
+    if halfway is None:
+        return f"code:{network()}"
+    device = known_devices.id_for(halfway.person)
+    return f"code:{halfway.person.id}" + (f" {device}" if device else "")
+
+
+def _is_waiting_at_a_known_device() -> bool:
+    halfway = login_session.pending_login()
+    return halfway is not None and known_devices.id_for(halfway.person) is not None
 
 
 def _was_refused(response: object) -> bool:
@@ -64,8 +88,11 @@ def sign_in() -> ResponseReturnValue:
 
 @bp.post("/sign-in")
 @open_to_anyone
-@limiter.limit(PER_ADDRESS, deduct_when=_was_refused)
-@limiter.limit(PER_ACCOUNT, key_func=_account, deduct_when=_was_refused)
+@limiter.limit(PER_ADDRESS, deduct_when=_was_refused, exempt_when=_is_known)
+@limiter.limit(
+    PER_ACCOUNT_ANYWHERE, key_func=_account, deduct_when=_was_refused, exempt_when=_is_known
+)
+@limiter.limit(PER_ACCOUNT, key_func=_account_here, deduct_when=_was_refused)
 def check_password() -> ResponseReturnValue:
     form = SignInForm(request.form)
     person = staff.authenticate(form.email.data or "", form.password.data or "")
@@ -86,7 +113,7 @@ def ask_code() -> ResponseReturnValue:
 
 @bp.post("/sign-in/code")
 @open_to_anyone
-@limiter.limit(PER_ADDRESS, deduct_when=_was_refused)
+@limiter.limit(PER_ADDRESS, deduct_when=_was_refused, exempt_when=_is_waiting_at_a_known_device)
 @limiter.limit(PER_CODE, key_func=_waiting, deduct_when=_was_refused)
 def check_code() -> ResponseReturnValue:
     halfway = login_session.pending_login()

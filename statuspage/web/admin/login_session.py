@@ -14,7 +14,7 @@ from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import sessions
 from statuspage.domain.staff.members import Staff
 from statuspage.domain.staff.sessions import AdminSession
-from statuspage.web.admin import user_agents
+from statuspage.web.admin import known_devices, user_agents
 from statuspage.web.security import KEY
 
 WAITING = "waiting"
@@ -53,6 +53,7 @@ def begin(person: Staff, how: str) -> None:
     if not session[BY_LINK]:
         note_proof()
     login_user(person)
+    known_devices.remember(person)
     person.last_seen_at = at
     # A line in the log and no event: an event for each would fill the audit log.
     log.info("staff.signed_in", staff_id=person.id, how=how)

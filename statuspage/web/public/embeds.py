@@ -192,6 +192,14 @@ def directory_of_addresses() -> ResponseReturnValue:
     return publish("/.well-known/status", _ready(render))
 
 
+@bp.get("/.well-known/security.txt")
+def security_txt() -> ResponseReturnValue:
+    def render() -> Rendering | None:
+        return well_known.security_txt(snapshot.describe(base_url=_base_url()), clock.now())
+
+    return publish("/.well-known/security.txt", _ready(render))
+
+
 def _ready(render: Callable[[], Rendering | None]) -> Callable[[], Rendering | None]:
     def rendered() -> Rendering | None:
         try:

@@ -135,7 +135,10 @@ def moved() -> ResponseReturnValue:
     said = _read(_Moved)
     new = said.subscription.browser()
     _check_reachable(new)
-    number = push_keys.move(said.old.browser(), new)
+    old = said.old.browser()
+    if not _is_same_service(old, new):
+        raise Invalid(endpoint="Another push service: subscribe again.")
+    number = push_keys.move(old, new)
     db.session.commit()
     return _answer({"moved": number})
 
@@ -216,6 +219,13 @@ def _check_reachable(browser: Browser) -> None:
         is_public = HttpClient(networks).may_reach(host)
     if not is_public:
         raise Invalid(endpoint="This is not the address of a push service.")
+
+
+def _is_same_service(old: Browser, new: Browser) -> bool:
+    """Whether both addresses are of one host, or of neighbours such as `*.notify.windows.com`."""
+    hosts = [urlsplit(browser.endpoint).hostname or "" for browser in (old, new)]
+    parents = [host.partition(".")[2] for host in hosts]
+    return hosts[0] == hosts[1] or (parents[0] == parents[1] and parents[0].count(".") >= 2)
 
 
 def _told(one: Subscriber) -> Response:

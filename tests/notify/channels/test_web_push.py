@@ -265,6 +265,9 @@ def test_a_browser_that_was_moved_goes_on_hearing(client, subscribed, fake, stor
     stolen = {**said["old"], "keys": {**stranger.subscription["keys"], "auth": "A" * 22}}
     assert client.post("/subscribe/push/moved", json=said | {"old": stolen}).json == {"moved": 0}
     said = {"old": fake.subscription, "subscription": new.subscription}
+    elsewhere = {**new.subscription, "endpoint": "https://push.attacker.example/x"}
+    refused = client.post("/subscribe/push/moved", json=said | {"subscription": elsewhere})
+    assert refused.status_code == 422
     assert client.post("/subscribe/push/moved", json=said).json == {"moved": 1}
     assert stored()[0].address == new.endpoint
     known = client.post("/subscribe/push/known", json={"subscription": new.subscription})

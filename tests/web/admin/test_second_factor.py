@@ -162,6 +162,25 @@ def test_guessing_codes_is_slowed_down_for_one_account_wherever_it_comes_from(ap
     assert browser.post(CODE, right, token=token).status_code == 429
 
 
+def test_who_has_the_password_cannot_keep_its_owner_out_at_the_second_step(
+    app, bea, app_of_bea, traveller
+):
+    codes_now, _ = app_of_bea
+    known = half_way(app)
+    assert known.post(CODE, {"one_time_password": codes_now()}).status_code == 303
+    known.post("/admin/sign-out")
+    stranger = half_way(app)
+    token = stranger.token()
+    guesses = [
+        stranger.post(CODE, {"recovery_code": "wrong"}, token=token).status_code for _ in range(7)
+    ]
+    assert guesses == [422] * 6 + [429]
+
+    traveller.shift(60)
+    known.sign_in("bea@example.com", PASSWORD)
+    assert known.post(CODE, {"one_time_password": codes_now()}).status_code == 303
+
+
 @pytest.mark.parametrize("end", ["time", "password", "disabled"])
 def test_half_way_is_nowhere_once_time_is_up_or_the_account_changed(
     app, bea, app_of_bea, committed, traveller, end

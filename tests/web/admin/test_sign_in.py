@@ -93,6 +93,77 @@ def test_guessing_with_other_spellings_of_an_address_is_slowed_down(visitor, bea
     assert codes[:7] == [422] * 6 + [429]
 
 
+def test_control_characters_do_not_give_an_account_more_guesses(visitor, bea):
+    token = visitor.token()
+    codes = [
+        visitor.post(
+            "/admin/sign-in",
+            {"email": "b" + "\x01" * number + "ea@example.com", "password": "guess guess guess"},
+            token=token,
+        ).status_code
+        for number in range(7)
+    ]
+    assert codes == [422] * 6 + [429]
+
+
+def guess(browser, times, *, networks=("203.0.113.7",), email="bea@example.com"):
+    """Status codes of wrong passwords, from the networks in turn."""
+    token = browser.token()
+    return [
+        browser.post(
+            "/admin/sign-in",
+            {"email": email, "password": "guess guess guess"},
+            token=token,
+            environ_overrides={"REMOTE_ADDR": networks[number % len(networks)]},
+        ).status_code
+        for number in range(times)
+    ]
+
+
+NETWORKS = [f"203.0.113.{number}" for number in range(1, 7)]
+
+
+def test_a_stranger_cannot_keep_someone_out_of_a_browser_they_signed_in_with(app, bea):
+    known, new, stranger = Browser(app), Browser(app), Browser(app)
+    assert known.sign_in("bea@example.com", PASSWORD).status_code == 303
+    known.post("/admin/sign-out")
+    codes = guess(stranger, 30, networks=NETWORKS)
+    assert codes[:20] == [422] * 20
+    assert codes[20:] == [429] * 10
+
+    assert new.sign_in("bea@example.com", PASSWORD).status_code == 429
+    assert known.sign_in("bea@example.com", PASSWORD).status_code == 303
+
+
+def test_a_stranger_in_one_network_keeps_nobody_else_out(app, bea):
+    assert guess(Browser(app), 10)[-1] == 429
+    assert Browser(app).sign_in("bea@example.com", PASSWORD).status_code == 303
+
+
+def test_a_known_browser_may_guess_no_more_than_others(app, bea):
+    known = Browser(app)
+    known.sign_in("bea@example.com", PASSWORD)
+    known.post("/admin/sign-out")
+    assert guess(known, 7, networks=NETWORKS) == [422] * 6 + [429]
+    assert guess(known, 7, email="other@example.com") == [422] * 6 + [429]
+
+
+def test_the_mark_of_a_known_browser_is_of_one_person_and_cannot_be_made(app, bea):
+    stranger = Browser(app)
+    stranger.client.set_cookie(
+        "__Secure-statuspage-device",
+        "WzEsImEiXQ.aaaaaa.bbbb",
+        domain="status.example.com",
+        path="/admin/sign-in",
+        secure=True,
+    )
+    assert guess(stranger, 7)[-1] == 429
+    answer = Browser(app).sign_in("bea@example.com", PASSWORD)
+    (mark,) = [one for one in answer.headers.getlist("Set-Cookie") if "-device" in one]
+    for part in ("__Secure-", "Secure", "HttpOnly", "SameSite=Strict", "Path=/admin/sign-in"):
+        assert part in mark
+
+
 def test_guessing_at_many_accounts_from_one_address_is_slowed_down(visitor, world):
     token = visitor.token()
     codes = [
@@ -259,14 +330,15 @@ def test_a_weak_password_is_refused_in_plain_words(ann, password, said):
 
 
 def test_the_cookie_is_for_https_and_for_this_site_only(visitor, bea):
-    cookie = visitor.sign_in("bea@example.com", PASSWORD).headers["Set-Cookie"]
+    cookie = visitor.sign_in("bea@example.com", PASSWORD).headers.getlist("Set-Cookie")[-1]
     assert "HttpOnly" in cookie
     assert "Secure" in cookie
     assert "SameSite=Lax" in cookie
 
 
 def test_the_cookie_is_of_this_host_alone(visitor, bea):
-    name, *told = visitor.sign_in("bea@example.com", PASSWORD).headers["Set-Cookie"].split("; ")
+    answer = visitor.sign_in("bea@example.com", PASSWORD)
+    name, *told = answer.headers.getlist("Set-Cookie")[-1].split("; ")
     assert name.startswith("__Host-statuspage=")
     assert "Path=/" in told
     assert "Secure" in told

@@ -1,5 +1,7 @@
 """`/api/v2/subscribers.json`: programs subscribe people, who confirm."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
@@ -7,6 +9,7 @@ from statuspage.db import db
 from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
+from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.subscribers.subscriptions import Subscriber, SubscriberState
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
@@ -104,3 +107,47 @@ def test_a_network_that_asks_very_often_is_braked(client):
         for n in range(21)
     ]
     assert codes == [201] * 20 + [429]
+
+
+@pytest.fixture
+def past_incidents(committed, at, component):
+    with committed():
+        return [
+            incidents.backfill(
+                f"Outage {number}",
+                body="It is over.",
+                claims={},
+                started_at=at - timedelta(days=number),
+                resolved_at=at - timedelta(days=number),
+                by=SYSTEM,
+                at=at,
+            ).public_id
+            for number in range(1, 8)
+        ]
+
+
+def test_an_address_gets_six_confirmations_a_day_whatever_the_incident(client, past_incidents):
+    def subscribe(email, incident):
+        said = {"subscriber": {"email": email, "incident": incident}}
+        return client.post(ADDRESS, json=said).status_code
+
+    spellings = ["anna@example.com", "ANNA@example.com", "an\x01na@example.com"]
+    codes = [subscribe(spellings[n % 3], one) for n, one in enumerate(past_incidents)]
+    assert codes == [201] * 6 + [429]
+    assert subscribe("bob@example.com", past_incidents[0]) == 201
+
+
+@pytest.mark.usefixtures("component")
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://other.example"}]
+)
+def test_another_site_cannot_subscribe_its_visitors(client, stored, headers):
+    refused = client.post(
+        ADDRESS,
+        data='{"subscriber": {"email": "anna@example.com"}}',
+        content_type="text/plain",
+        headers=headers,
+    )
+    assert refused.status_code == 403
+    with pytest.raises(sa.exc.NoResultFound):
+        stored()
