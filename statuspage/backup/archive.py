@@ -108,6 +108,7 @@ def verify(file: Path) -> Manifest:
             manifest = _manifest(connection)
             if _revision(connection) != manifest.revision:
                 raise ArchiveError("The file was changed after the backup.")
+            _refuse_programs(connection)
             rows.compare(manifest.tables, rows.contents(connection))
     except rows.DifferentError as error:
         raise ArchiveError(f"The file was damaged or changed: {error}") from error
@@ -118,6 +119,14 @@ def verify(file: Path) -> Manifest:
     finally:
         engine.dispose()
     return manifest
+
+
+def _refuse_programs(connection: Connection) -> None:
+    """Our schema has neither triggers nor views: someone added what would run once restored."""
+    query = "SELECT name FROM sqlite_schema WHERE type IN ('trigger', 'view') LIMIT 1"
+    name = connection.exec_driver_sql(query).scalar()
+    if name is not None:
+        raise ArchiveError(f"The file was changed after the backup: it contains {name!r}.")
 
 
 @contextmanager

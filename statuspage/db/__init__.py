@@ -161,6 +161,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # FULL: an acknowledged update survives a power cut. Writes are few.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # A schema in a file from elsewhere calls no function that has effects.
+    cursor.execute("PRAGMA trusted_schema=OFF")
     cursor.close()
 
 

@@ -4,6 +4,7 @@ The queue only wakes the worker; what must not be lost is in the database. The w
 the tasks (`worker.init_app`), so this module knows none of them.
 """
 
+import contextlib
 import weakref
 
 from flask import Flask
@@ -39,9 +40,13 @@ def wake(app: Flask) -> None:
 def _make_queue(settings: Settings) -> Huey:
     if settings.redis_url:
         return RedisQueue.at(settings.redis_url, troubles)
+    file = settings.data_dir / "queue.db"
+    # A disk that refuses it refuses the queue too, which then says so.
+    with contextlib.suppress(OSError):
+        file.touch(mode=0o600)
     return SqliteHuey(
         "statuspage",
-        filename=str(settings.data_dir / "queue.db"),
+        filename=str(file),
         # Not SQLite's default: an accepted job survives a power cut.
         fsync=True,
     )

@@ -262,6 +262,28 @@ def pages_are_missing(app):
 
 
 @on_sqlite
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER t AFTER INSERT ON event BEGIN UPDATE staff SET role = 'OWNER'; END",
+        "CREATE VIEW v AS SELECT * FROM staff",
+    ],
+)
+def test_restore_refuses_a_backup_with_a_trigger_or_view(
+    flask, filled, elsewhere, tmp_path, statement
+):
+    file = tmp_path / "changed.backup"
+    flask("backup", file)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(statement)
+
+    result = run(elsewhere, "restore", file)
+
+    assert result.exit_code == 1
+    assert "The file was changed after the backup" in result.output
+
+
+@on_sqlite
 def test_a_slip_of_the_keyboard_costs_no_other_file(flask, filled, tmp_path):
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear all")

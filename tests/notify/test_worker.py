@@ -3,6 +3,7 @@
 import gc
 import shutil
 import sqlite3
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -149,7 +150,7 @@ def stands(app):
 def test_the_queue_is_a_file_of_its_own_that_survives_a_power_cut(app, settings):
     queue = queue_of(app)
     assert queue.pending_count() == 0
-    assert (settings.data_dir / "queue.db").exists()
+    assert stat.S_IMODE((settings.data_dir / "queue.db").stat().st_mode) == 0o600
     assert queue.storage.conn.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
