@@ -8,6 +8,7 @@ from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 
 GROUPS = ("Website", "API", "Payments", "Infrastructure")
@@ -49,22 +50,18 @@ def fill(at: datetime) -> None:
         started = year_ago + gap * (number + 1)
         incident = incidents.open_incident(
             f"Errors in {affected.name}, case {number + 1}",
-            status=IncidentStatus.INVESTIGATING,
-            body=WORDS,
-            claims=trouble,
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING, body=WORDS, claims=trouble, notify=False
+            ),
             by=SYSTEM,
             at=started,
-            notify=False,
         )
         is_last = number == INCIDENTS - 1
         for step, status in enumerate(STEPS[:2] if is_last else STEPS, 1):
             incidents.post_update(
                 incident,
-                status=status,
-                body=WORDS,
-                claims=trouble,
+                UpdateInput(status=status, body=WORDS, claims=trouble, notify=False),
                 by=SYSTEM,
                 at=started + timedelta(minutes=20 * step),
-                notify=False,
             )
     db.session.commit()

@@ -20,9 +20,10 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component
 from statuspage.domain.events import SYSTEM, Actor, ActorKind
 from statuspage.domain.incidents import corrections, maintenance, postmortems
-from statuspage.domain.incidents.models import Facts, Incident
+from statuspage.domain.incidents.models import Facts, Incident, Schedule, UpdateInput
 from statuspage.domain.incidents.postmortems import Action, ActionState, Part
 from statuspage.domain.incidents.verbs import open_incident, post_update
+from statuspage.domain.page_settings import PageEdit
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
@@ -77,11 +78,13 @@ def seed(*, at: datetime) -> None:
     page = page_settings.create("Brambleway", by=SYSTEM, at=begin, time_zone=ZONE)
     page_settings.edit(
         page,
-        name="Brambleway",
-        time_zone=ZONE,
-        about="Brambleway is a fictional shipping company. This is the demo page of a new"
-        " installation: look around, post an update, break something.",
-        support_url="mailto:help@brambleway.example",
+        PageEdit(
+            name="Brambleway",
+            time_zone=ZONE,
+            about="Brambleway is a fictional shipping company. This is the demo page of a new"
+            " installation: look around, post an update, break something.",
+            support_url="mailto:help@brambleway.example",
+        ),
         by=SYSTEM,
         at=begin,
     )
@@ -143,14 +146,16 @@ def _tell(
         opened.append(
             open_incident(
                 story.name,
-                status=IncidentStatus(first.status),
-                body=first.body,
-                claims=claims,
-                facts=Facts(story.who, story.works, story.do),
+                UpdateInput(
+                    status=IncidentStatus(first.status),
+                    body=first.body,
+                    claims=claims,
+                    facts=Facts(story.who, story.works, story.do),
+                    next_update_by=_promise(now, first.promise),
+                    notify=False,
+                ),
                 started_at=started_at,
                 detected_at=started_at + timedelta(minutes=story.noticed_after),
-                next_update_by=_promise(now, first.promise),
-                notify=False,
                 by=author,
                 at=now,
             )
@@ -164,11 +169,13 @@ def _tell(
         def go_on(now: datetime, update=update, held=held) -> None:  # type: ignore[no-untyped-def]
             post_update(
                 opened[0],
-                status=IncidentStatus(update.status),
-                body=update.body,
-                claims=held,
-                next_update_by=_promise(now, update.promise),
-                notify=False,
+                UpdateInput(
+                    status=IncidentStatus(update.status),
+                    body=update.body,
+                    claims=held,
+                    next_update_by=_promise(now, update.promise),
+                    notify=False,
+                ),
                 by=author,
                 at=now,
             )
@@ -288,12 +295,14 @@ def _scheduling(
     def announce(now: datetime) -> None:
         maintenance.schedule(
             work.name,
-            body=work.body,
-            claims={parts[name]: maintenance.UNDER_MAINTENANCE for name in work.components},
-            facts=Facts(what_still_works=work.works, what_you_can_do=work.do),
-            scheduled_for=start,
-            scheduled_until=end,
-            notify=False,
+            UpdateInput(
+                status=IncidentStatus.SCHEDULED,
+                body=work.body,
+                claims={parts[name]: maintenance.UNDER_MAINTENANCE for name in work.components},
+                facts=Facts(what_still_works=work.works, what_you_can_do=work.do),
+                notify=False,
+            ),
+            Schedule(scheduled_for=start, scheduled_until=end),
             by=TOMEK,
             at=now,
         )
@@ -318,15 +327,17 @@ def _today(parts: dict[str, Component], at: datetime) -> list[_Step]:
         opened.append(
             open_incident(
                 "Some labels cannot be printed in the EU",
-                status=IncidentStatus.INVESTIGATING,
-                body="Some shipments inside the EU get an error instead of a label. We are looking"
-                " into it.",
-                claims={parts["Labels"]: Claim(ComponentStatus.DEGRADED_PERFORMANCE)},
-                facts=Facts(who_is_affected="Some shipments inside the EU"),
+                UpdateInput(
+                    status=IncidentStatus.INVESTIGATING,
+                    body="Some shipments inside the EU get an error instead of a label. We are"
+                    " looking into it.",
+                    claims={parts["Labels"]: Claim(ComponentStatus.DEGRADED_PERFORMANCE)},
+                    facts=Facts(who_is_affected="Some shipments inside the EU"),
+                    next_update_by=now + timedelta(minutes=30),
+                    notify=False,
+                ),
                 started_at=at - timedelta(minutes=38),
                 detected_at=at - timedelta(minutes=34),
-                next_update_by=now + timedelta(minutes=30),
-                notify=False,
                 by=MIRA,
                 at=now,
             )
@@ -335,18 +346,20 @@ def _today(parts: dict[str, Component], at: datetime) -> list[_Step]:
     def identify(now: datetime) -> None:
         post_update(
             opened[0],
-            status=IncidentStatus.IDENTIFIED,
-            body="One of our eight label workers still holds last month's service codes, and the"
-            " carrier stopped accepting them. About **12 % of labels inside the EU** fail. We are"
-            " taking that worker out; no orders are lost.",
-            claims={parts["Labels"]: claim},
-            facts=Facts(
-                who_is_affected="About 12 % of labels for shipments inside the EU",
-                what_still_works="Labels to all other countries, rates, pickups and tracking",
-                what_you_can_do="Press “Print” again: the second try usually works",
+            UpdateInput(
+                status=IncidentStatus.IDENTIFIED,
+                body="One of our eight label workers still holds last month's service codes, and"
+                " the carrier stopped accepting them. About **12 % of labels inside the EU** fail."
+                " We are taking that worker out; no orders are lost.",
+                claims={parts["Labels"]: claim},
+                facts=Facts(
+                    who_is_affected="About 12 % of labels for shipments inside the EU",
+                    what_still_works="Labels to all other countries, rates, pickups and tracking",
+                    what_you_can_do="Press “Print” again: the second try usually works",
+                ),
+                next_update_by=at + timedelta(minutes=15),
+                notify=False,
             ),
-            next_update_by=at + timedelta(minutes=15),
-            notify=False,
             by=MIRA,
             at=now,
         )

@@ -27,7 +27,7 @@ from statuspage.domain.components.names import ComponentNames
 from statuspage.domain.events import Actor, ActorKind, Event
 from statuspage.domain.incidents import drafts, models, updates
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Incident
+from statuspage.domain.incidents.models import Incident, UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import ApiToken, Scope
 from statuspage.errors import Invalid
@@ -194,16 +194,9 @@ def resolve_quiet(public_id: str, *, at: datetime) -> bool:
         drafts.delete(incident, by=token.actor, at=at)
     elif not incident.is_over and incident.retracted_at is None:
         since = max(row.seen_at for row in rows)
-        incidents.post_update(
-            incident,
-            status=IncidentStatus.RESOLVED,
-            body=f"Our monitoring has seen no trouble since {_on_page(since, at)}.",
-            claims={},
-            by=token.actor,
-            at=at,
-            ended_at=since,
-            is_automatic=True,
-        )
+        body = f"Our monitoring has seen no trouble since {_on_page(since, at)}."
+        update = UpdateInput(IncidentStatus.RESOLVED, body, is_automatic=True)
+        incidents.post_update(incident, update, by=token.actor, at=at, ended_at=since)
     return True
 
 
@@ -304,16 +297,17 @@ def _open(
     incident = _again([row for _, row in alerts if row], token, at) or _open_of_group(group, token)
     if incident is None:
         _check_number(token)
-        incident = incidents.open_incident(
+        update = UpdateInput(
+            IncidentStatus.INVESTIGATING, _body_of(reports), claims, is_automatic=True
+        )
+        open_it = incidents.open_incident if token.may(Scope.ALERTS_PUBLISH) else drafts.create
+        incident = open_it(
             _name_of(reports),
-            status=IncidentStatus.INVESTIGATING,
-            body=_body_of(reports),
-            claims=claims,
+            update,
             by=token.actor,
             at=at,
             started_at=began,
             detected_at=at,
-            draft=not token.may(Scope.ALERTS_PUBLISH),
         )
     elif _is_of(token, incident):
         _add(incident, reports, claims, token.actor, at, began)
@@ -387,28 +381,19 @@ def _add(
     for component, claim in claims.items():
         _worsen(present, component, claim)
     if incident.is_draft:
-        drafts.edit(
-            incident,
-            name=incident.name,
-            status=incident.status,
-            body=incident.updates[-1].body,
-            claims=present,
-            by=by,
-            at=at,
-        )
+        update = UpdateInput(incident.status, incident.updates[-1].body, present)
+        drafts.edit(incident, incident.name, update, by=by, at=at)
         return
     names = ", ".join(dict.fromkeys(report.name for report in reports))
     again = "again" if incident.is_over else "also"
-    incidents.post_update(
-        incident,
-        status=IncidentStatus.INVESTIGATING if incident.is_over else incident.status,
-        body=_sayable(f"Our monitoring {again} reports: {names}", instead=f"Trouble {again}."),
-        claims=present,
-        by=by,
-        at=at,
-        since=max(began, incident.started_at),
+    update = UpdateInput(
+        IncidentStatus.INVESTIGATING if incident.is_over else incident.status,
+        _sayable(f"Our monitoring {again} reports: {names}", instead=f"Trouble {again}."),
+        present,
         is_automatic=True,
     )
+    since = max(began, incident.started_at)
+    incidents.post_update(incident, update, by=by, at=at, since=since)
 
 
 def _claims_of(reports: Sequence[AlertReport]) -> tuple[dict[Component, Claim], dict[str, str]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
@@ -56,6 +57,22 @@ class Page(Model):
         return ZoneInfo(self.time_zone)
 
 
+@dataclass(frozen=True)
+class PageEdit:
+    """Everything that an edit of the page's settings changes."""
+
+    name: str
+    time_zone: str
+    url: str | None = None
+    about: str = ""
+    footer: str = ""
+    support_url: str | None = None
+    accent: str | None = None
+    accent_dark: str | None = None
+    details: Mapping[str, Any] | None = None
+    """Kept beside those there are."""
+
+
 def get() -> Page | None:
     """The page; None before the first set-up."""
     return db.session.scalar(sa.select(Page).order_by(Page.id).limit(1))
@@ -64,63 +81,48 @@ def get() -> Page | None:
 def create(name: str, *, by: Actor, at: datetime, time_zone: str = "Etc/UTC") -> Page:
     """Set the page up. Raises `Invalid` on an empty name or an unknown zone."""
     page = Page(name="", time_zone="Etc/UTC", created_at=at, updated_at=at)
-    edit(page, name=name, time_zone=time_zone, by=by, at=at)
+    edit(page, PageEdit(name, time_zone), by=by, at=at)
     return page
 
 
-def edit(
-    page: Page,
-    *,
-    by: Actor,
-    at: datetime,
-    name: str,
-    time_zone: str,
-    url: str | None = None,
-    about: str = "",
-    footer: str = "",
-    support_url: str | None = None,
-    accent: str | None = None,
-    accent_dark: str | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> None:
-    """Change the page's settings. Raises `Invalid` naming each wrong field.
-
-    `details` are kept beside those there are.
-    """
+def edit(page: Page, settings: PageEdit, *, by: Actor, at: datetime) -> None:
+    """Change the page's settings. Raises `Invalid` naming each wrong field."""
     errors = {}
-    name = clean(name).strip()
+    name = clean(settings.name).strip()
     if not name or len(name) > 100:
         errors["name"] = "Enter a name of 1 to 100 characters for the page."
-    if time_zone not in clock.time_zones():
+    if settings.time_zone not in clock.time_zones():
         errors["time_zone"] = "Choose a time zone such as Europe/Vienna."
-    for field, value in (("url", url), ("support_url", support_url)):
-        schemes = r"https?://" if field == "url" else r"(https?://|mailto:)"
+    for field, schemes in (("url", r"https?://"), ("support_url", r"(https?://|mailto:)")):
+        value = getattr(settings, field)
         if value and not re.fullmatch(schemes + r"[^\s\"'<>\ud800-\udfff]{1,500}", value):
             errors[field] = "Enter a full address that starts with https://."
+    support_url = settings.support_url
     if support_url and support_url.startswith("mailto:") and support_url != page.support_url:
         try:
-            support_url = _mail_link(support_url)
+            settings = replace(settings, support_url=_mail_link(support_url))
         except ValueError:
             errors["support_url"] = "Enter an e-mail address after mailto:."
-    for field, value in (("accent", accent), ("accent_dark", accent_dark)):
+    for field in ("accent", "accent_dark"):
+        value = getattr(settings, field)
         if value and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
             errors[field] = "Enter a colour as # and six hexadecimal digits."
     html = {}
-    for field, words in (("about", about), ("footer", footer)):
+    for field in ("about", "footer"):
         try:
-            html[field] = str(to_html(words))
+            html[field] = str(to_html(getattr(settings, field)))
         except Invalid as invalid:
             errors[field] = str(invalid)
     if errors:
         raise Invalid(**errors)
 
-    page.name, page.time_zone = name, time_zone
-    page.url = url.rstrip("/") if url else None
-    page.about, page.about_html = clean(about), html["about"]
-    page.footer, page.footer_html = clean(footer), html["footer"]
-    page.support_url = support_url or None
-    page.accent, page.accent_dark = accent or None, accent_dark or None
-    page.details = {**(page.details or {}), **(details or {})}
+    page.name, page.time_zone = name, settings.time_zone
+    page.url = settings.url.rstrip("/") if settings.url else None
+    page.about, page.about_html = clean(settings.about), html["about"]
+    page.footer, page.footer_html = clean(settings.footer), html["footer"]
+    page.support_url = settings.support_url or None
+    page.accent, page.accent_dark = settings.accent or None, settings.accent_dark or None
+    page.details = {**(page.details or {}), **(settings.details or {})}
     page.updated_at = at
     page.version = (page.version or 0) + 1
     db.session.add(page)

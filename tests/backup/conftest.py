@@ -6,7 +6,9 @@ import pytest
 
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents.models import Schedule, UpdateInput
 from statuspage.domain.staff import members as staff
+from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from tests.helpers import site
 
@@ -28,10 +30,15 @@ def filled(committed, at):
         site.an_open_incident(api, at)
         maintenance.schedule(
             "Faster disks",
-            body="We change the disks.",
-            claims={api: site.DEGRADED},
-            scheduled_for=at + timedelta(days=1),
-            scheduled_until=at + timedelta(days=1, hours=1),
+            UpdateInput(
+                status=IncidentStatus.SCHEDULED,
+                body="We change the disks.",
+                claims={api: site.DEGRADED},
+            ),
+            Schedule(
+                scheduled_for=at + timedelta(days=1),
+                scheduled_until=at + timedelta(days=1, hours=1),
+            ),
             by=SYSTEM,
             at=at,
         )

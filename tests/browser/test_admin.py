@@ -14,9 +14,9 @@ from statuspage.domain.claims import OPERATIONAL, Claim, effective
 from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.incidents import corrections, maintenance, postmortems
+from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.models import Facts, IncidentEdit, Schedule, UpdateInput
 from statuspage.domain.incidents.postmortems import Action, Part
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import totp
@@ -54,17 +54,17 @@ def desk(committed, at):
         staff.create("ann@example.com", name="Ann", role=Role.OWNER, password=PASSWORD, **by)
         past = incidents.open_incident(
             "API was down",
-            status=IncidentStatus.INVESTIGATING,
-            body="Nothing answers.",
-            claims={api: Claim(ComponentStatus.MAJOR_OUTAGE)},
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING,
+                body="Nothing answers.",
+                claims={api: Claim(ComponentStatus.MAJOR_OUTAGE)},
+            ),
             by=SYSTEM,
             at=at - timedelta(days=3),
         )
         incidents.post_update(
             past,
-            status=IncidentStatus.RESOLVED,
-            body="It answers again.",
-            claims={},
+            UpdateInput(status=IncidentStatus.RESOLVED, body="It answers again."),
             by=SYSTEM,
             at=at - timedelta(days=3) + timedelta(hours=1),
         )
@@ -83,29 +83,33 @@ def desk(committed, at):
         postmortems.publish(document, by=SYSTEM, at=at)
         trouble = incidents.open_incident(
             "Card payments declined",
-            status=IncidentStatus.INVESTIGATING,
-            body="Some card payments are declined.",
-            claims={cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(12), "EU cards")},
-            next_update_by=at + timedelta(minutes=5),
-            facts=Facts("Customers with EU cards", "Bank transfers", None),
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING,
+                body="Some card payments are declined.",
+                claims={cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(12), "EU cards")},
+                facts=Facts("Customers with EU cards", "Bank transfers", None),
+                next_update_by=at + timedelta(minutes=5),
+            ),
             by=SYSTEM,
             at=at - timedelta(minutes=20),
         )
-        draft = incidents.open_incident(
+        draft = drafts.create(
             "Perhaps something",
-            status=IncidentStatus.INVESTIGATING,
-            body="Perhaps.",
-            claims={},
+            UpdateInput(IncidentStatus.INVESTIGATING, "Perhaps."),
             by=SYSTEM,
             at=at,
-            draft=True,
         )
         work = maintenance.schedule(
             "Database upgrade",
-            body="Short interruptions.",
-            claims={api: maintenance.UNDER_MAINTENANCE},
-            scheduled_for=at + timedelta(days=1),
-            scheduled_until=at + timedelta(days=1, hours=1),
+            UpdateInput(
+                status=IncidentStatus.SCHEDULED,
+                body="Short interruptions.",
+                claims={api: maintenance.UNDER_MAINTENANCE},
+            ),
+            Schedule(
+                scheduled_for=at + timedelta(days=1),
+                scheduled_until=at + timedelta(days=1, hours=1),
+            ),
             by=SYSTEM,
             at=at,
         )
@@ -377,10 +381,12 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
         link = staff.create_sign_in_link(staff.with_email("ann@example.com"), at=clock.now())
         corrections.edit_incident(
             incident,
-            name="Cards declined, says Ben",
-            facts=incident.facts,
-            next_update_by=None,
-            impact_override=None,
+            IncidentEdit(
+                name="Cards declined, says Ben",
+                facts=incident.facts,
+                next_update_by=None,
+                impact_override=None,
+            ),
             expected_version=1,
             by=SYSTEM,
             at=clock.now(),

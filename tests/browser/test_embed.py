@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from tests.helpers import site
 from tests.helpers.accessibility import barriers
@@ -154,9 +155,7 @@ def test_an_open_incident_is_told_even_where_everything_is_operational(
         for name in ("Odd mails", "Odd bills"):
             incidents.open_incident(
                 name,
-                status=IncidentStatus.INVESTIGATING,
-                body="We look.",
-                claims={},
+                UpdateInput(status=IncidentStatus.INVESTIGATING, body="We look."),
                 by=SYSTEM,
                 at=at,
             )
@@ -265,9 +264,9 @@ def test_a_narrow_phone_never_scrolls_sideways(open_shop, live_url, committed, n
         cards = components.get(northwind.cards)
         incident = incidents.open_incident(
             "Donaudampfschifffahrtsgesellschaftskapitänsmützenversand" * 3,
-            status=IncidentStatus.INVESTIGATING,
-            body="We look.",
-            claims={cards: site.MAJOR},
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING, body="We look.", claims={cards: site.MAJOR}
+            ),
             by=SYSTEM,
             at=at,
         )

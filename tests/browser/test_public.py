@@ -9,6 +9,7 @@ from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from tests.helpers import site
 from tests.helpers.accessibility import barriers
@@ -256,9 +257,11 @@ def test_a_narrow_phone_breaks_no_word_of_ours_and_no_name(
         say = "| Region | Service |\n|---|---|\n| eu-central-1 | Authentication Partially |\n\n"
         incidents.open_incident(
             "Codes",
-            status=IncidentStatus.INVESTIGATING,
-            body=say + "```\n" + "x" * 200 + "\n```",
-            claims={row: site.DEGRADED},
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING,
+                body=say + "```\n" + "x" * 200 + "\n```",
+                claims={row: site.DEGRADED},
+            ),
             by=SYSTEM,
             at=at,
         )

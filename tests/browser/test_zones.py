@@ -13,6 +13,8 @@ from playwright.sync_api import expect
 
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents.models import Schedule, UpdateInput
+from statuspage.domain.statuses import IncidentStatus
 from statuspage.page.html.formatting import Times
 from tests.helpers import site
 
@@ -166,10 +168,15 @@ def test_the_page_without_script_names_each_zone_of_a_window(open_page, live_url
         row = site.a_component("API", at)
         planned = maintenance.schedule(
             "Night work",
-            body="We work.",
-            claims={row: maintenance.UNDER_MAINTENANCE},
-            scheduled_for=datetime(2027, 10, 31, 0, 15, tzinfo=UTC),
-            scheduled_until=datetime(2027, 10, 31, 1, 15, tzinfo=UTC),
+            UpdateInput(
+                status=IncidentStatus.SCHEDULED,
+                body="We work.",
+                claims={row: maintenance.UNDER_MAINTENANCE},
+            ),
+            Schedule(
+                scheduled_for=datetime(2027, 10, 31, 0, 15, tzinfo=UTC),
+                scheduled_until=datetime(2027, 10, 31, 1, 15, tzinfo=UTC),
+            ),
             by=SYSTEM,
             at=at,
         )

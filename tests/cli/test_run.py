@@ -27,7 +27,7 @@ from statuspage.db import db
 from statuspage.demo import first_start
 from statuspage.domain.events import SYSTEM, revision
 from statuspage.domain.incidents import maintenance
-from statuspage.domain.incidents.models import Incident
+from statuspage.domain.incidents.models import Incident, Schedule, UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from tests.helpers.apps import create_app
 
@@ -202,10 +202,8 @@ def test_maintenance_that_is_due_begins_within_five_seconds(running):
     with app.app_context():
         announced = maintenance.schedule(
             "Database upgrade",
-            body="The page may be slow.",
-            claims={},
-            scheduled_for=due,
-            scheduled_until=due + timedelta(hours=1),
+            UpdateInput(status=IncidentStatus.SCHEDULED, body="The page may be slow."),
+            Schedule(scheduled_for=due, scheduled_until=due + timedelta(hours=1)),
             by=SYSTEM,
             at=clock.now(),
         )

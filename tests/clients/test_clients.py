@@ -15,6 +15,7 @@ from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
@@ -37,9 +38,11 @@ def troubled(committed, at):
         components.add_component("Search", by=SYSTEM, at=at)
         incidents.open_incident(
             "Payments fail",
-            status=IncidentStatus.INVESTIGATING,
-            body="We look into it.",
-            claims={payments: Claim(ComponentStatus.PARTIAL_OUTAGE)},
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING,
+                body="We look into it.",
+                claims={payments: Claim(ComponentStatus.PARTIAL_OUTAGE)},
+            ),
             by=SYSTEM,
             at=at,
         )

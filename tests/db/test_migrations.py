@@ -20,8 +20,10 @@ from statuspage.config import PROJECT, Settings
 from statuspage.db import db, migrate
 from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
+from statuspage.domain.incidents.models import Schedule, UpdateInput
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor, sessions
+from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import SECRET
 from tests.helpers.apps import create_app
 
@@ -151,10 +153,8 @@ def test_an_upgrade_tells_nobody_of_the_past_and_reminds_of_what_a_program_asked
         for start in (at + hour / 2, at + 9 * hour):
             planned = maintenance.schedule(
                 "Upgrade",
-                body="Soon.",
-                claims={},
-                scheduled_for=start,
-                scheduled_until=start + hour,
+                UpdateInput(status=IncidentStatus.SCHEDULED, body="Soon."),
+                Schedule(scheduled_for=start, scheduled_until=start + hour),
                 by=SYSTEM,
                 at=at,
             )
@@ -201,9 +201,7 @@ def _with_an_incident(app, at):
     with app.app_context():
         incidents.open_incident(
             "Checkout errors",
-            status=IncidentStatus.INVESTIGATING,
-            body="We are looking.",
-            claims={},
+            UpdateInput(status=IncidentStatus.INVESTIGATING, body="We are looking."),
             by=SYSTEM,
             at=at,
         )

@@ -25,7 +25,14 @@ from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Incident, Moment
+from statuspage.domain.incidents.models import (
+    Facts,
+    Incident,
+    Moment,
+    Moments,
+    Schedule,
+    UpdateInput,
+)
 from statuspage.domain.incidents.postmortems import Part
 from statuspage.domain.statuses import (
     INCIDENT_STEPS,
@@ -223,9 +230,7 @@ class TruthModel(RuleBasedStateMachine):
         word = self.word()
         incident = incidents.open_incident(
             "Trouble",
-            status=status,
-            body=word,
-            claims=self.real(named),
+            UpdateInput(status=status, body=word, claims=self.real(named)),
             started_at=self.at() - ago_s * SECOND,
             by=ANNA,
             at=self.at(),
@@ -239,15 +244,8 @@ class TruthModel(RuleBasedStateMachine):
     @rule(wait=st.integers(0, 9), status=st.sampled_from(INCIDENT_STEPS), named=NAMED)
     def draft(self, wait, status, named):
         self.wait(wait)
-        incident = incidents.open_incident(
-            "Trouble",
-            status=status,
-            body="Never read",
-            claims=self.real(named),
-            draft=True,
-            by=ANNA,
-            at=self.at(),
-        )
+        update = UpdateInput(status, "Never read", self.real(named))
+        incident = drafts.create("Trouble", update, by=ANNA, at=self.at())
         told = Told(IncidentKind.INCIDENT, status, started_s=self.now_s, is_draft=True)
         told.named = named
         self.told[incident.public_id] = told
@@ -260,15 +258,8 @@ class TruthModel(RuleBasedStateMachine):
         key = self.pick(which, lambda told: told.is_draft)
         word, told = self.word(), self.told[key]
         incident = incidents.get(key)
-        drafts.edit(
-            incident,
-            name="Trouble",
-            status=status,
-            body=word,
-            claims=self.real(named),
-            by=ANNA,
-            at=self.at(),
-        )
+        update = UpdateInput(status, word, self.real(named))
+        drafts.edit(incident, "Trouble", update, by=ANNA, at=self.at())
         drafts.publish(incident, by=ANNA, at=self.at())
         drafts.publish(incident, by=ANNA, at=self.at())
         told.is_draft, told.named = False, named
@@ -301,9 +292,7 @@ class TruthModel(RuleBasedStateMachine):
         word = self.word()
         incidents.post_update(
             incidents.get(key),
-            status=status,
-            body=word,
-            claims=self.real(named),
+            UpdateInput(status=status, body=word, claims=self.real(named)),
             by=ANNA,
             at=self.at(),
         )
@@ -402,10 +391,8 @@ class TruthModel(RuleBasedStateMachine):
         word = self.word()
         incident = incidents.backfill(
             "Found in the logs",
-            body=word,
-            claims=self.real(named),
-            started_at=moment(begin_s),
-            resolved_at=moment(end_s),
+            UpdateInput(status=IncidentStatus.RESOLVED, body=word, claims=self.real(named)),
+            Moments(started_at=moment(begin_s), resolved_at=moment(end_s)),
             by=ANNA,
             at=self.at(),
         )
@@ -430,10 +417,8 @@ class TruthModel(RuleBasedStateMachine):
         word = self.word()
         planned = maintenance.schedule(
             "New disks",
-            body=word,
-            claims=self.real(named),
-            scheduled_for=moment(begin_s),
-            scheduled_until=moment(end_s),
+            UpdateInput(status=IncidentStatus.SCHEDULED, body=word, claims=self.real(named)),
+            Schedule(scheduled_for=moment(begin_s), scheduled_until=moment(end_s)),
             by=ANNA,
             at=self.at(),
         )
@@ -485,9 +470,11 @@ class TruthModel(RuleBasedStateMachine):
         end_s = max(end_s, self.now_s + 1) + by_s
         maintenance.reschedule(
             incidents.get(key),
+            UpdateInput(
+                status=incidents.get(key).status, claims=incidents.get(key).claims, body=word
+            ),
             scheduled_for=moment(begin_s),
             scheduled_until=moment(end_s),
-            body=word,
             by=ANNA,
             at=self.at(),
         )
@@ -585,21 +572,20 @@ class TruthModel(RuleBasedStateMachine):
         key = self.pick(which)
         claim = Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(101 if wrong == "share" else 5))
         status = IncidentStatus.POSTMORTEM if wrong == "status" else IncidentStatus.MONITORING
-        arguments = {
-            "status": status,
-            "body": "[" * 999 if wrong == "body" else "Words",
-            "claims": {self.component(0): claim},
-            "next_update_by": self.at() if wrong == "promise" else None,
-            "facts": incidents.Facts("x" * (301 if wrong == "facts" else 5)),
-            "by": ANNA,
-            "at": self.at(),
-        }
+        update = UpdateInput(
+            status,
+            "[" * 999 if wrong == "body" else "Words",
+            {self.component(0): claim},
+            facts=Facts("x" * (301 if wrong == "facts" else 5)),
+            next_update_by=self.at() if wrong == "promise" else None,
+        )
+        name = " " if wrong != "promise" else "T"
         incident = incidents.get(key)
         with pytest.raises(Invalid):
-            incidents.open_incident(" " if wrong != "promise" else "T", **arguments)
+            incidents.open_incident(name, update, by=ANNA, at=self.at())
         if wrong != "name" and not self.told[key].is_draft:
             with pytest.raises(Invalid):
-                incidents.post_update(incident, **arguments)
+                incidents.post_update(incident, update, by=ANNA, at=self.at())
         assert not db.session.new
         assert not [row for row in db.session.dirty if db.session.is_modified(row)]
         self.recorded(0)
@@ -685,9 +671,7 @@ class TruthModel(RuleBasedStateMachine):
                 status = IncidentStatus.RESOLVED if is_incident else IncidentStatus.COMPLETED
                 incidents.post_update(
                     incidents.get(key),
-                    status=status,
-                    body="Over.",
-                    claims={},
+                    UpdateInput(status=status, body="Over."),
                     by=ANNA,
                     at=self.at(),
                 )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from statuspage.db import db
 from statuspage.domain import events, page_settings
+from statuspage.domain.page_settings import PageEdit
 from statuspage.errors import Invalid
 from statuspage.lib import image_size
 from tests.helpers.domain import ANNA, AT, HOUR
@@ -22,7 +23,7 @@ def page(session):
 
 
 def edited(page, **options):
-    page_settings.edit(page, **{**GOOD, **options}, by=ANNA, at=AT + HOUR)
+    page_settings.edit(page, PageEdit(**{**GOOD, **options}), by=ANNA, at=AT + HOUR)
     db.session.expire_all()
     return page
 

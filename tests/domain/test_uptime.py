@@ -17,7 +17,7 @@ from statuspage.domain.claims import Claim, Span, effective, intervals, status_s
 from statuspage.domain.components import claims_store
 from statuspage.domain.incidents import corrections
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Moment
+from statuspage.domain.incidents.models import Moment, Moments, UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.uptime import Window
 from statuspage.errors import Invalid
@@ -349,10 +349,10 @@ def figure(component, day=A_DAY, at=AT) -> Decimal:
 def six_hours_down(component):
     return incidents.backfill(
         "Outage",
-        body="All is well again.",
-        claims={component: MAJOR},
-        started_at=AT - 7 * HOUR,
-        resolved_at=AT - HOUR,
+        UpdateInput(
+            status=IncidentStatus.RESOLVED, body="All is well again.", claims={component: MAJOR}
+        ),
+        Moments(started_at=AT - 7 * HOUR, resolved_at=AT - HOUR),
         by=ANNA,
         at=AT,
     )
@@ -411,15 +411,15 @@ def test_a_retracted_incident_was_no_downtime(payments):
 def test_an_incident_told_late_counts_from_when_it_started(payments):
     incident = incidents.open_incident(
         "Outage",
-        status=IncidentStatus.INVESTIGATING,
-        body="We are looking.",
-        claims={payments: MAJOR},
+        UpdateInput(
+            status=IncidentStatus.INVESTIGATING, body="We are looking.", claims={payments: MAJOR}
+        ),
         started_at=AT - 3 * HOUR,
         by=ANNA,
         at=AT,
     )
     assert figure(payments) == Decimal("87.5")
     incidents.post_update(
-        incident, status=IncidentStatus.RESOLVED, body="Fixed.", claims={}, by=ANNA, at=AT + HOUR
+        incident, UpdateInput(status=IncidentStatus.RESOLVED, body="Fixed."), by=ANNA, at=AT + HOUR
     )
     assert figure(payments, at=AT + 5 * HOUR) == Decimal("83.33")

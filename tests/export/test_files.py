@@ -17,6 +17,7 @@ from flask import Response
 from statuspage.db import db
 from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
+from statuspage.domain.components.verbs import ComponentEdit
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections
 from statuspage.domain.incidents import verbs as incidents
@@ -177,9 +178,18 @@ def test_a_new_component_name_reaches_every_page(northwind, committed, mirror, f
     with committed():
         one = components.get(northwind.cards)
         components.edit_component(
-            one, name="Card processing", description=None, group=one.group, start_date=None,
-            showcase=True, only_show_if_degraded=False, by=SYSTEM, at=at,
-        )  # fmt: skip
+            one,
+            ComponentEdit(
+                name="Card processing",
+                description=None,
+                group=one.group,
+                start_date=None,
+                showcase=True,
+                only_show_if_degraded=False,
+            ),
+            by=SYSTEM,
+            at=at,
+        )
     brought(mirror)
     assert "Card processing" in (folder / "subscribe.html").read_text()
 

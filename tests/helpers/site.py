@@ -11,9 +11,9 @@ from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.incidents import corrections, maintenance, postmortems
+from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.models import Facts, Moments, Schedule, UpdateInput
 from statuspage.domain.incidents.postmortems import Action, ActionState, Part
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.helpers import told
@@ -49,13 +49,17 @@ def an_open_incident(component, at: datetime):
     """Cards declined since 38 minutes before `at`; identified, the next update promised."""
     incident = incidents.open_incident(
         "Card payments declined in Europe",
-        status=IncidentStatus.INVESTIGATING,
-        body="Some card payments in Europe are being declined. We are looking into it.",
-        claims={component: DEGRADED},
+        UpdateInput(
+            status=IncidentStatus.INVESTIGATING,
+            body="Some card payments in Europe are being declined. We are looking into it.",
+            claims={component: DEGRADED},
+            facts=Facts(
+                "About 12 % of card payments", "Bank transfers", "Retry, or pay by transfer"
+            ),
+            next_update_by=at - timedelta(minutes=5),
+        ),
         started_at=at - timedelta(minutes=38),
         detected_at=at - timedelta(minutes=34),
-        facts=Facts("About 12 % of card payments", "Bank transfers", "Retry, or pay by transfer"),
-        next_update_by=at - timedelta(minutes=5),
         by=SYSTEM,
         at=at - timedelta(minutes=32),
     )
@@ -66,10 +70,12 @@ def an_open_incident(component, at: datetime):
 def say(incident, body, at, component, claim=PARTIAL, *, promise=None, status=None):
     return incidents.post_update(
         incident,
-        status=status or IncidentStatus.IDENTIFIED,
-        body=body,
-        claims={component: claim},
-        next_update_by=promise,
+        UpdateInput(
+            status=status or IncidentStatus.IDENTIFIED,
+            body=body,
+            claims={component: claim},
+            next_update_by=promise,
+        ),
         by=SYSTEM,
         at=at,
     )
@@ -77,17 +83,19 @@ def say(incident, body, at, component, claim=PARTIAL, *, promise=None, status=No
 
 def resolve(incident, at, body="Everything works again."):
     return incidents.post_update(
-        incident, status=IncidentStatus.RESOLVED, body=body, claims={}, by=SYSTEM, at=at
+        incident, UpdateInput(status=IncidentStatus.RESOLVED, body=body), by=SYSTEM, at=at
     )
 
 
 def a_past_incident(component, started_at, at, *, claim=PARTIAL, minutes=35, name="Slow loads"):
     return incidents.backfill(
         name,
-        body="A slow query was found and fixed.",
-        claims={component: claim},
-        started_at=started_at,
-        resolved_at=started_at + timedelta(minutes=minutes),
+        UpdateInput(
+            status=IncidentStatus.RESOLVED,
+            body="A slow query was found and fixed.",
+            claims={component: claim},
+        ),
+        Moments(started_at=started_at, resolved_at=started_at + timedelta(minutes=minutes)),
         by=SYSTEM,
         at=at,
     )
@@ -96,11 +104,13 @@ def a_past_incident(component, started_at, at, *, claim=PARTIAL, minutes=35, nam
 def a_maintenance(component, at, start, hours=1):
     return maintenance.schedule(
         "Webhook delivery moves to a new queue",
-        body="Deliveries may be late.",
-        claims={component: maintenance.UNDER_MAINTENANCE},
-        scheduled_for=start,
-        scheduled_until=start + timedelta(hours=hours),
-        facts=Facts("Deliveries up to 5 minutes late; none are lost"),
+        UpdateInput(
+            status=IncidentStatus.SCHEDULED,
+            body="Deliveries may be late.",
+            claims={component: maintenance.UNDER_MAINTENANCE},
+            facts=Facts("Deliveries up to 5 minutes late; none are lost"),
+        ),
+        Schedule(scheduled_for=start, scheduled_until=start + timedelta(hours=hours)),
         by=SYSTEM,
         at=at,
     )
@@ -176,14 +186,8 @@ def _northwind(at) -> World:
     planned = a_maintenance(webhooks, at, at + timedelta(days=1))
     wrong = a_past_incident(web, at - timedelta(days=5), at, name="Told by mistake")
     corrections.retract(wrong, reason="It belonged to another page.", by=SYSTEM, at=at)
-    draft = incidents.open_incident(
-        "Nobody may read this",
-        status=opened.status,
-        body="Secret words.",
-        claims={},
-        by=SYSTEM,
-        at=at,
-        draft=True,
+    draft = drafts.create(
+        "Nobody may read this", UpdateInput(opened.status, "Secret words."), by=SYSTEM, at=at
     )
     return World(
         cards.public_id,

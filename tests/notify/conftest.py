@@ -10,6 +10,7 @@ from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.notify import message as news
@@ -62,15 +63,14 @@ def an_incident(committed, component, at):
 
     def open_it(name="Checkout errors", **more) -> str:
         with committed():
-            more.setdefault("at", at)
-            return incidents.open_incident(
-                name,
-                status=IncidentStatus.INVESTIGATING,
-                body="Some requests fail.",
-                claims={components.get(component): DOWN},
-                by=SYSTEM,
+            when = more.pop("at", at)
+            update = UpdateInput(
+                IncidentStatus.INVESTIGATING,
+                "Some requests fail.",
+                {components.get(component): DOWN},
                 **more,
-            ).public_id
+            )
+            return incidents.open_incident(name, update, by=SYSTEM, at=when).public_id
 
     return open_it
 

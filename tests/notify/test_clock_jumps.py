@@ -14,6 +14,7 @@ from statuspage.domain import events, page_settings
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Schedule, UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.notify import deliveries, worker
@@ -51,10 +52,8 @@ def test_maintenance_begins_and_ends_once_whatever_clocks_do(app, turn, jumps):
     with app.app_context():
         public_id = maintenance.schedule(
             "Upgrade",
-            body="Slow.",
-            claims={},
-            scheduled_for=start,
-            scheduled_until=end,
+            UpdateInput(status=IncidentStatus.SCHEDULED, body="Slow."),
+            Schedule(scheduled_for=start, scheduled_until=end),
             by=SYSTEM,
             at=start - HOUR,
         ).public_id
@@ -88,7 +87,7 @@ def claimed(committed, at):
         )
         db.session.add(subscriber)
         status = IncidentStatus.INVESTIGATING
-        incidents.open_incident("Trouble", status=status, body="!", claims={}, by=SYSTEM, at=at)
+        incidents.open_incident("Trouble", UpdateInput(status=status, body="!"), by=SYSTEM, at=at)
         db.session.flush()
         event = events.pending_fanout(limit=1)[0]
         event.fanned_out_at = at

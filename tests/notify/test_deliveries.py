@@ -15,6 +15,7 @@ from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, NotifyOn, Subscriber
 from statuspage.notify import deliveries, fanout, send_limits, sender
@@ -173,9 +174,7 @@ def test_who_was_told_of_trouble_is_told_of_its_end_whatever_was_chosen_since(
         row.components = [components.add_component("Search", by=SYSTEM, at=at)]
         incidents.post_update(
             incidents.get(incident),
-            status=IncidentStatus.RESOLVED,
-            body="Fixed.",
-            claims={},
+            UpdateInput(status=IncidentStatus.RESOLVED, body="Fixed."),
             by=SYSTEM,
             at=at,
         )
@@ -194,9 +193,7 @@ def test_who_wants_start_and_end_only_is_spared_what_lies_between(
         with committed():
             incidents.post_update(
                 incidents.get(incident),
-                status=status,
-                body="Going on.",
-                claims={},
+                UpdateInput(status=status, body="Going on."),
                 by=SYSTEM,
                 at=at,
             )
@@ -441,9 +438,7 @@ def test_a_program_in_a_loop_is_braked_and_staff_are_asked(
         with committed():
             incidents.post_update(
                 incidents.get(incident),
-                status=IncidentStatus.IDENTIFIED,
-                body=f"Attempt {minute}.",
-                claims={},
+                UpdateInput(status=IncidentStatus.IDENTIFIED, body=f"Attempt {minute}."),
                 by=SYSTEM,
                 at=at + timedelta(minutes=minute),
             )

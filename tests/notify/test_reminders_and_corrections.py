@@ -10,6 +10,8 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, maintenance
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Schedule, UpdateInput
+from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, NotifyOn, Subscriber
 from statuspage.notify import audience, fanout, message
 from statuspage.notify.deliveries import Delivery, DeliveryState
@@ -26,15 +28,17 @@ def planned(committed, component, at):
 
     def make(**more):
         with committed():
-            more = {"reminds": True, "at": at, "scheduled_for": at + 2 * HOUR} | more
-            return maintenance.schedule(
-                "Upgrade",
-                body="The API is away for a minute.",
-                claims={components.get(component): DOWN},
-                scheduled_until=more["scheduled_for"] + HOUR,
-                by=SYSTEM,
+            begins = more.pop("scheduled_for", at + 2 * HOUR)
+            keep = maintenance.draft if more.pop("draft", False) else maintenance.schedule
+            reminds, when = more.pop("reminds", True), more.pop("at", at)
+            update = UpdateInput(
+                IncidentStatus.SCHEDULED,
+                "The API is away for a minute.",
+                {components.get(component): DOWN},
                 **more,
-            ).public_id
+            )
+            schedule = Schedule(begins, begins + HOUR, reminds=reminds)
+            return keep("Upgrade", update, schedule, by=SYSTEM, at=when).public_id
 
     return make
 
@@ -72,11 +76,12 @@ def test_a_moved_window_is_reminded_of_anew_and_one_called_off_or_withdrawn_neve
     with committed():
         told = {"by": SYSTEM, "at": at}
         window = {"scheduled_for": at + 5 * HOUR, "scheduled_until": at + 6 * HOUR}
-        maintenance.reschedule(incidents.get(moved), body="Later.", **window, **told)
+        later, sooner = (UpdateInput(IncidentStatus.SCHEDULED, body) for body in ("Later.", "Now."))
+        maintenance.reschedule(incidents.get(moved), later, **window, **told)
         maintenance.cancel(incidents.get(cancelled), body="Not today.", **told)
         corrections.retract(incidents.get(withdrawn), reason="A mistake.", **told)
         window = {"scheduled_for": at + HOUR / 2, "scheduled_until": at + HOUR}
-        maintenance.reschedule(incidents.get(soon), body="Sooner.", **window, **told)
+        maintenance.reschedule(incidents.get(soon), sooner, **window, **told)
     for hours in (0, 0.2, 1, 2, 4, 4.5):
         step(app, at + hours * HOUR)
     assert reminders_told() == [at + 4 * HOUR]
@@ -99,7 +104,8 @@ def test_a_reminder_goes_to_people_and_says_nothing_once_the_window_has_moved(
     with committed():
         window = {"scheduled_for": at + 5 * HOUR, "scheduled_until": at + 6 * HOUR}
         one = incidents.get(public_id)
-        maintenance.reschedule(one, body="Later.", **window, by=SYSTEM, at=at + HOUR)
+        later = UpdateInput(IncidentStatus.SCHEDULED, "Later.")
+        maintenance.reschedule(one, later, **window, by=SYSTEM, at=at + HOUR)
     with app.app_context():
         event = next(one for one in events.latest(9) if one.kind == "maintenance.reminded")
         assert message.of(event, at=at + HOUR, base_url="https://status.example.com") is None

@@ -7,6 +7,7 @@ import pytest
 from statuspage.db import db
 from statuspage.domain.events import SYSTEM, Actor, ActorKind
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel
@@ -58,9 +59,11 @@ def test_who_confirms_is_told_until_one_click_ends_it(client, sent, an_incident,
     with committed():
         incidents.post_update(
             incidents.get(key),
-            status=IncidentStatus.IDENTIFIED,
-            body="We know why.",
-            claims=incidents.get(key).claims,
+            UpdateInput(
+                status=IncidentStatus.IDENTIFIED,
+                body="We know why.",
+                claims=incidents.get(key).claims,
+            ),
             by=SYSTEM,
             at=at,
         )

@@ -13,6 +13,8 @@ from statuspage.domain import events
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents.models import Schedule, UpdateInput
+from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
 from statuspage.notify import email_message
 from statuspage.notify import message as news
@@ -84,10 +86,14 @@ def outputs(app, client, committed, component, subscribed, at):
         with committed():
             planned = maintenance.schedule(
                 "Upgrade",
-                body=body,
-                claims={components.get(component): DOWN},
-                scheduled_for=at + timedelta(hours=2),
-                scheduled_until=at + timedelta(hours=3),
+                UpdateInput(
+                    status=IncidentStatus.SCHEDULED,
+                    body=body,
+                    claims={components.get(component): DOWN},
+                ),
+                Schedule(
+                    scheduled_for=at + timedelta(hours=2), scheduled_until=at + timedelta(hours=3)
+                ),
                 by=SYSTEM,
                 at=at,
             )

@@ -18,7 +18,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Incident
+from statuspage.domain.incidents.models import Incident, Schedule, UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.notify import worker as jobs
 from statuspage.notify.queue import queue_of
@@ -35,10 +35,12 @@ def maintenance_in_an_hour(committed, at):
         database = components.add_component("Database", by=SYSTEM, at=at)
         maintenance.schedule(
             "Database upgrade",
-            body="The page may be slow.",
-            claims={database: Claim(ComponentStatus.UNDER_MAINTENANCE)},
-            scheduled_for=at + HOUR,
-            scheduled_until=at + 2 * HOUR,
+            UpdateInput(
+                status=IncidentStatus.SCHEDULED,
+                body="The page may be slow.",
+                claims={database: Claim(ComponentStatus.UNDER_MAINTENANCE)},
+            ),
+            Schedule(scheduled_for=at + HOUR, scheduled_until=at + 2 * HOUR),
             by=SYSTEM,
             at=at,
         )
@@ -99,10 +101,8 @@ def a_broken_maintenance(committed, at):
     with committed():
         broken = maintenance.schedule(
             "Disks",
-            body="New disks.",
-            claims={},
-            scheduled_for=at + HOUR / 2,
-            scheduled_until=at + 2 * HOUR,
+            UpdateInput(status=IncidentStatus.SCHEDULED, body="New disks."),
+            Schedule(scheduled_for=at + HOUR / 2, scheduled_until=at + 2 * HOUR),
             by=SYSTEM,
             at=at,
         )

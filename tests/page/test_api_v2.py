@@ -18,7 +18,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, drafts, maintenance
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Moment
+from statuspage.domain.incidents.models import Moment, UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.importers.statuspage import history
 from statuspage.importers.statuspage.documents import Reading
@@ -227,8 +227,7 @@ def test_a_draft_of_an_update_is_not_told(ask, committed, world, at):
     with committed():
         drafts.save_update(
             incidents.get(world.open),
-            status=IncidentStatus.MONITORING,
-            body="Not yet.",
+            UpdateInput(status=IncidentStatus.MONITORING, body="Not yet."),
             by=SYSTEM,
             at=at,
         )
@@ -239,13 +238,11 @@ def test_open_incidents_come_by_their_last_change_and_all_of_them_by_creation(as
     with committed():
         site.a_page(at)
         search = site.a_component("Search", at)
+        update = UpdateInput(IncidentStatus.INVESTIGATING, "We look into it.")
         told = [
-            incidents.open_incident(
-                name, status=IncidentStatus.INVESTIGATING, body="We look into it.", claims={},
-                by=SYSTEM, at=at + timedelta(minutes=number),
-            )
+            incidents.open_incident(name, update, by=SYSTEM, at=at + timedelta(minutes=number))
             for number, name in enumerate(("first", "second", "third"))
-        ]  # fmt: skip
+        ]
         site.say(told[0], "Still.", at + timedelta(minutes=9), search)
         site.resolve(told[1], at + timedelta(minutes=10))
 
@@ -270,9 +267,15 @@ def test_an_incident_lists_its_components_in_the_order_of_the_page(ask, committe
     with committed():
         named = [components.get(one) for one in (world.webhooks, world.transfers, world.cards)]
         one = incidents.open_incident(
-            "Everything is slow", status=IncidentStatus.INVESTIGATING, body="We look into it.",
-            claims=dict.fromkeys(named, site.DEGRADED), by=SYSTEM, at=at,
-        )  # fmt: skip
+            "Everything is slow",
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING,
+                body="We look into it.",
+                claims=dict.fromkeys(named, site.DEGRADED),
+            ),
+            by=SYSTEM,
+            at=at,
+        )
     rows = ask(f"incidents/{one.public_id}")["incident"]["components"]
     assert [row["name"] for row in rows] == ["Card payments", "Bank transfers", "Webhooks"]
 
@@ -559,9 +562,11 @@ def test_any_words_make_valid_json(app, client, committed, name, body, group, at
             site.a_page(at)
         one = site.a_component(name, at, group=components.add_group(group, by=SYSTEM, at=at))
         incidents.open_incident(
-            name, status=IncidentStatus.INVESTIGATING, body=body, claims={one: site.MAJOR},
-            by=SYSTEM, at=at,
-        )  # fmt: skip
+            name,
+            UpdateInput(status=IncidentStatus.INVESTIGATING, body=body, claims={one: site.MAJOR}),
+            by=SYSTEM,
+            at=at,
+        )
     for address in ("/api/v2/summary.json", "/history.json"):
         answer = client.get(address)
         assert answer.status_code == 200

@@ -15,6 +15,7 @@ from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.serving.conditional import canonical
 from tests.conftest import on_sqlite
@@ -98,9 +99,7 @@ def test_an_open_incident_is_told_even_where_everything_is_operational(client, c
         for _ in range(2):
             incidents.open_incident(
                 "Odd mails",
-                status=IncidentStatus.INVESTIGATING,
-                body="We look.",
-                claims={},
+                UpdateInput(status=IncidentStatus.INVESTIGATING, body="We look."),
                 by=SYSTEM,
                 at=at,
             )

@@ -15,7 +15,8 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, drafts, maintenance
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.models import Facts, IncidentEdit, Schedule, UpdateInput
+from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import on_sqlite
 from tests.helpers import site
 from tests.helpers.calendar_rules import check_calendar
@@ -49,15 +50,14 @@ def plan(committed, northwind, at):
         start = more.pop("start", at + DAY)
         with committed():
             search = components.get(northwind["Search"])
-            return maintenance.schedule(
-                name,
+            keep = maintenance.draft if more.pop("draft", False) else maintenance.schedule
+            schedule = Schedule(start, more.pop("end", start + timedelta(hours=1)))
+            update = UpdateInput(
+                IncidentStatus.SCHEDULED,
                 claims={search: maintenance.UNDER_MAINTENANCE},
-                scheduled_for=start,
-                scheduled_until=more.pop("end", start + timedelta(hours=1)),
-                by=SYSTEM,
-                at=at,
                 **more,
-            ).public_id
+            )
+            return keep(name, update, schedule, by=SYSTEM, at=at).public_id
 
     return announced
 
@@ -165,9 +165,9 @@ def test_each_change_is_a_later_revision_of_the_same_event(client, committed, pl
     moved = after(
         lambda one, moment: maintenance.reschedule(
             one,
+            UpdateInput(status=one.status, claims=one.claims, body="Later and longer."),
             scheduled_for=at + 3 * DAY,
             scheduled_until=at + 3 * DAY + timedelta(hours=2),
-            body="Later and longer.",
             by=SYSTEM,
             at=moment,
         )
@@ -176,10 +176,12 @@ def test_each_change_is_a_later_revision_of_the_same_event(client, committed, pl
     renamed = after(
         lambda one, moment: corrections.edit_incident(
             one,
-            name="Database and search upgrade",
-            facts=one.facts,
-            next_update_by=None,
-            impact_override=None,
+            IncidentEdit(
+                name="Database and search upgrade",
+                facts=one.facts,
+                next_update_by=None,
+                impact_override=None,
+            ),
             expected_version=one.version,
             by=SYSTEM,
             at=moment,
@@ -238,8 +240,7 @@ def test_while_nothing_is_told_the_bytes_stay(client, committed, plan, traveller
     with committed():
         drafts.save_update(
             incidents.get(planned),
-            status=incidents.get(planned).status,
-            body="Nobody reads this yet.",
+            UpdateInput(status=incidents.get(planned).status, body="Nobody reads this yet."),
             by=SYSTEM,
             at=at + DAY,
         )
@@ -307,11 +308,13 @@ def test_any_words_make_a_valid_calendar_with_one_event(
         row = site.a_component(component, at)
         planned = maintenance.schedule(
             name[:250],
-            body=body,
-            claims={row: maintenance.UNDER_MAINTENANCE},
-            scheduled_for=at,
-            scheduled_until=at + timedelta(microseconds=1_500_000),
-            facts=Facts(who_is_affected=who[:300]),
+            UpdateInput(
+                status=IncidentStatus.SCHEDULED,
+                body=body,
+                claims={row: maintenance.UNDER_MAINTENANCE},
+                facts=Facts(who_is_affected=who[:300]),
+            ),
+            Schedule(scheduled_for=at, scheduled_until=at + timedelta(microseconds=1_500_000)),
             by=SYSTEM,
             at=at - DAY,
         )

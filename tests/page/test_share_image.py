@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from statuspage.domain.components import verbs as components
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.page import share_image
 from statuspage.page.html.formatting import Times
 from statuspage.page.share_image import Picture
@@ -85,9 +86,11 @@ def test_trouble_outside_the_incident_makes_the_headline_the_picture(
         other = site.a_component("Mail", at - timedelta(days=2))
         site.incidents.open_incident(
             "Mail is late",
-            status=site.IncidentStatus.INVESTIGATING,
-            body="Mail is late.",
-            claims={other: site.DEGRADED},
+            UpdateInput(
+                status=site.IncidentStatus.INVESTIGATING,
+                body="Mail is late.",
+                claims={other: site.DEGRADED},
+            ),
             by=site.SYSTEM,
             at=at,
         )

@@ -13,9 +13,9 @@ from statuspage.db import db
 from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
-from statuspage.domain.incidents import corrections, postmortems
+from statuspage.domain.incidents import corrections, drafts, postmortems
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.models import Facts, UpdateInput
 from statuspage.domain.incidents.postmortems import Action, Part
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import subscriptions as subscribers
@@ -88,10 +88,12 @@ def evil_world(at):
     one = site.a_component(EVIL, at, group=group, description=EVIL)
     opened = incidents.open_incident(
         EVIL,
-        status=IncidentStatus.INVESTIGATING,
-        body=EVIL_BODY,
-        claims={one: site.PARTIAL},
-        facts=Facts(EVIL, EVIL, EVIL),
+        UpdateInput(
+            status=IncidentStatus.INVESTIGATING,
+            body=EVIL_BODY,
+            claims={one: site.PARTIAL},
+            facts=Facts(EVIL, EVIL, EVIL),
+        ),
         by=SYSTEM,
         at=at,
     )
@@ -108,15 +110,7 @@ def evil_world(at):
     planned = site.a_maintenance(one, at, at + timedelta(days=1))
     wrong = site.a_past_incident(one, at - timedelta(days=3), at, name=EVIL)
     corrections.retract(wrong, reason=EVIL, by=SYSTEM, at=at)
-    draft = incidents.open_incident(
-        SECRET,
-        status=opened.status,
-        body=SECRET,
-        claims={},
-        by=SYSTEM,
-        at=at,
-        draft=True,
-    )
+    draft = drafts.create(SECRET, UpdateInput(opened.status, SECRET), by=SYSTEM, at=at)
     contact = Contact.of(Channel.EMAIL, f"{SECRET}@example.net")
     subscribers.add(contact, by=SYSTEM, at=at, is_confirmed=True)
     public = [each.public_id for each in (opened, past, planned)]

@@ -15,6 +15,7 @@ from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.web import openapi
@@ -43,9 +44,11 @@ def known(committed, at):
         component = components.add_component("API", by=SYSTEM, at=at)
         incident = incidents.open_incident(
             "Errors",
-            status=IncidentStatus.INVESTIGATING,
-            body="We look into it.",
-            claims={component: Claim(ComponentStatus.PARTIAL_OUTAGE)},
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING,
+                body="We look into it.",
+                claims={component: Claim(ComponentStatus.PARTIAL_OUTAGE)},
+            ),
             by=SYSTEM,
             at=at,
         )

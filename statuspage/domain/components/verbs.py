@@ -4,6 +4,7 @@ Owns the rules about their names, order and groups. Their status is in `claims_s
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -17,6 +18,18 @@ from statuspage.errors import Invalid
 from statuspage.lib.markdown import clean, printable
 
 MAX_NAME = 255
+
+
+@dataclass(frozen=True)
+class ComponentEdit:
+    """Everything that an edit of a component may change."""
+
+    name: str
+    description: str | None
+    group: ComponentGroup | None
+    start_date: date | None
+    showcase: bool
+    only_show_if_degraded: bool
 
 
 def add_component(
@@ -43,27 +56,17 @@ def add_component(
     return component
 
 
-def edit_component(
-    component: Component,
-    *,
-    by: Actor,
-    at: datetime,
-    name: str,
-    description: str | None,
-    group: ComponentGroup | None,
-    start_date: date | None,
-    showcase: bool,
-    only_show_if_degraded: bool,
-) -> None:
+def edit_component(component: Component, edit: ComponentEdit, *, by: Actor, at: datetime) -> None:
     """Change what a component is called and where it stands. Raises `Invalid`."""
-    _describe(component, name, description)
+    group = edit.group
+    _describe(component, edit.name, edit.description)
     if component.group_id != (group.id if group else None):
         component.position = _next_position(group)
         component.group = group
         component.group_id = group.id if group else None
-    component.start_date = start_date
-    component.showcase = showcase
-    component.only_show_if_degraded = only_show_if_degraded
+    component.start_date = edit.start_date
+    component.showcase = edit.showcase
+    component.only_show_if_degraded = edit.only_show_if_degraded
     component.updated_at = at
     _record("component.edited", component, by, at)
 

@@ -16,11 +16,12 @@ from statuspage.domain.incidents import postmortems, updates
 from statuspage.domain.incidents.models import (
     Facts,
     Incident,
+    IncidentEdit,
     IncidentUpdate,
     Moment,
     UpdateVersion,
 )
-from statuspage.domain.statuses import Impact, IncidentStatus
+from statuspage.domain.statuses import IncidentStatus
 from statuspage.errors import Conflict, Invalid
 from statuspage.lib.markdown import clean
 from statuspage.lib.markdown import redact as redact_text
@@ -130,11 +131,8 @@ def set_delivery(update: IncidentUpdate, notify: bool, *, by: Actor, at: datetim
 
 def edit_incident(
     incident: Incident,
+    edit: IncidentEdit,
     *,
-    name: str,
-    facts: Facts,
-    next_update_by: datetime | None,
-    impact_override: Impact | None,
     expected_version: int,
     by: Actor,
     at: datetime,
@@ -145,8 +143,8 @@ def edit_incident(
     What was published is kept as a correction. Raises `Conflict` when somebody
     edited it since `expected_version`, `Invalid` on an empty name.
     """
-    updates.check_body(name, "-")
-    updates.check_facts(facts)
+    updates.check_body(edit.name, "-")
+    updates.check_facts(edit.facts)
     updates.lock(incident)
     if incident.version != expected_version:
         raise Conflict(
@@ -156,12 +154,12 @@ def edit_incident(
         )
     before = {"name": incident.name, "impact": incident.impact.value}
     before |= {field.name: getattr(incident, field.name) for field in fields(Facts)}
-    incident.name = clean(name).strip()
-    incident.next_update_by = None if incident.is_over else next_update_by
-    updates.set_facts(incident, facts)
-    if incident.impact_override is not None and impact_override is None:
+    incident.name = clean(edit.name).strip()
+    incident.next_update_by = None if incident.is_over else edit.next_update_by
+    updates.set_facts(incident, edit.facts)
+    if incident.impact_override is not None and edit.impact_override is None:
         updates.reset_impact(incident)
-    incident.impact_override = impact_override
+    incident.impact_override = edit.impact_override
     updates.recompute_impact(incident, incident.claims)
     incident.version += 1
     incident.updated_at = at

@@ -3,7 +3,6 @@
 A draft claims nothing; what it says of components is kept until it is published.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
@@ -13,45 +12,66 @@ from statuspage.domain.components import claims_store
 from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor
 from statuspage.domain.incidents import updates
-from statuspage.domain.incidents.models import Facts, Incident, IncidentUpdate
-from statuspage.domain.statuses import Impact, IncidentKind, IncidentStatus
+from statuspage.domain.incidents.models import Facts, Incident, IncidentUpdate, UpdateInput
+from statuspage.domain.statuses import IncidentKind
 from statuspage.errors import Invalid
 from statuspage.lib.markdown import clean
 
 
-def edit(
-    incident: Incident,
-    *,
+def create(
     name: str,
-    status: IncidentStatus,
-    body: str,
-    claims: Mapping[Component, Claim],
+    update: UpdateInput,
+    *,
     by: Actor,
     at: datetime,
-    facts: Facts | None = None,
     started_at: datetime | None = None,
-    next_update_by: datetime | None = None,
-    impact_override: Impact | None = None,
+    detected_at: datetime | None = None,
+) -> Incident:
+    """Keep an incident that nobody outside reads yet. Raises `Invalid`."""
+    updates.check_start(started_at, at)
+    incident = updates.new_incident(IncidentKind.INCIDENT, name, update, by=by, at=at)
+    incident.started_at, incident.detected_at = started_at or at, detected_at
+    incident.next_update_by = update.next_update_by
+    db.session.add(incident)
+    keep(incident, update, by=by, at=at)
+    return incident
+
+
+def keep(incident: Incident, update: UpdateInput, *, by: Actor, at: datetime) -> None:
+    """Make a new incident or maintenance a draft, with what it will claim."""
+    incident.updates[0].is_draft = True
+    updates.set_affected(incident, update.claims)
+    updates.record(f"{incident.kind}.drafted", incident, by=by, at=at)
+
+
+def edit(
+    incident: Incident,
+    name: str,
+    update: UpdateInput,
+    *,
+    by: Actor,
+    at: datetime,
+    started_at: datetime | None = None,
 ) -> None:
     """Rewrite a draft. Raises `Invalid` when it was published."""
-    updates.check_body(name, body)
-    updates.check_status(incident.kind, status)
-    claims_store.check_claims(claims)
+    updates.check_body(name, update.body)
+    updates.check_status(incident.kind, update.status)
+    claims_store.check_claims(update.claims)
     updates.lock(incident)
     if not incident.is_draft:
         raise Invalid(name="This incident is published; post an update instead.")
     first = incident.updates[-1]
-    updates.set_facts(incident, facts or Facts())
-    updates.write_body(first, body)
-    incident.name, incident.status = clean(name).strip(), status
+    updates.set_facts(incident, update.facts or Facts())
+    updates.write_body(first, update.body)
+    incident.name, incident.status = clean(name).strip(), update.status
     incident.started_at = started_at or incident.started_at
-    incident.impact_override = impact_override
-    incident.next_update_by = next_update_by
+    incident.impact_override = update.impact_override
+    incident.next_update_by = update.next_update_by
     incident.updated_at = at
-    first.status, first.next_update_by = status, next_update_by
+    first.status, first.next_update_by = update.status, update.next_update_by
     incident.affected.clear()
     db.session.flush()
-    updates.set_affected(incident, claims)
+    updates.set_affected(incident, update.claims)
     updates.record("incident.draft_edited", incident, by=by, at=at)
 
 
@@ -86,37 +106,29 @@ def delete(incident: Incident, *, by: Actor, at: datetime) -> None:
 
 
 def save_update(
-    incident: Incident,
-    *,
-    status: IncidentStatus,
-    body: str,
-    by: Actor,
-    at: datetime,
-    claims: Mapping[Component, Claim] | None = None,
-    next_update_by: datetime | None = None,
-    facts: Facts | None = None,
+    incident: Incident, update: UpdateInput, *, by: Actor, at: datetime
 ) -> IncidentUpdate:
     """Keep an update without telling anybody; one draft an incident.
 
-    What it says of components is kept too and claims nothing yet; of `facts` what
+    What it says of components is kept too and claims nothing yet; of its facts what
     differs from the incident's. Raises `Invalid`.
     """
-    updates.check_body(incident.name, body)
-    updates.check_status(incident.kind, status)
-    said = updates.check_facts(facts or incident.facts)
+    updates.check_body(incident.name, update.body)
+    updates.check_status(incident.kind, update.status)
+    facts = updates.check_facts(update.facts or incident.facts)
     updates.lock(incident)
     draft = update_of(incident)
     if draft is None:
-        draft = updates.new_update(incident, status, body, by, at, next_update_by)
+        draft = updates.new_update(incident, update, by=by, at=at)
         draft.is_draft = True
-    updates.write_body(draft, body)
-    draft.status, draft.next_update_by = status, next_update_by
+    updates.write_body(draft, update.body)
+    draft.status, draft.next_update_by = update.status, update.next_update_by
     draft.posted_at = draft.updated_at = at
     draft.posted_by = by.name
-    for name, words in said.items():
+    for name, words in facts.items():
         setattr(draft, name, None if words == getattr(incident, name) else words or "")
     draft.changes.clear()
-    updates.record_component_changes(draft, claims or {}, {})
+    updates.record_component_changes(draft, update.claims, {})
     db.session.flush()
     updates.record(f"{incident.kind}.update_drafted", incident, update=draft, by=by, at=at)
     return draft

@@ -4,136 +4,103 @@ Shares its tables with incidents. Each step is taken by a compare-and-set on the
 status, so that two workers at once, or a tick that runs twice, do it once.
 """
 
-from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from statuspage.db import db
 from statuspage.domain.claims import Claim
-from statuspage.domain.components import claims_store
-from statuspage.domain.components.models import Component
 from statuspage.domain.events import SYSTEM, Actor
 from statuspage.domain.incidents import drafts, reminders, updates
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Facts, Incident, IncidentUpdate
+from statuspage.domain.incidents.models import (
+    Incident,
+    IncidentUpdate,
+    Schedule,
+    UpdateInput,
+)
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
 from statuspage.errors import Invalid
-from statuspage.lib.markdown import clean
 
 UNDER_MAINTENANCE = Claim(ComponentStatus.UNDER_MAINTENANCE)
 
 
 def schedule(
-    name: str,
-    *,
-    body: str,
-    claims: Mapping[Component, Claim],
-    scheduled_for: datetime,
-    scheduled_until: datetime | None,
-    by: Actor,
-    at: datetime,
-    facts: Facts | None = None,
-    auto_start: bool = True,
-    auto_end: bool = True,
-    notify: bool = True,
-    draft: bool = False,
-    reminds: bool = False,
-    status: IncidentStatus = IncidentStatus.SCHEDULED,
-    impact_override: Impact | None = None,
+    name: str, update: UpdateInput, schedule: Schedule, *, by: Actor, at: datetime
 ) -> Incident:
     """Announce maintenance; components are claimed once it begins. Raises `Invalid`.
 
-    It may have begun or be over when it is told first; only then its end may be open.
+    It may have begun or be over when it is published; only then its end may be open.
     `impact_override` is kept for those who set it: the impact is always maintenance.
     """
-    updates.check_body(name, body)
-    updates.check_status(IncidentKind.MAINTENANCE, status)
-    claims_store.check_claims(claims)
-    is_ahead = status is IncidentStatus.SCHEDULED
-    if is_ahead or (scheduled_until is not None and not status.is_over):
-        _check_window(scheduled_for, scheduled_until, at)
-    maintenance = Incident(
-        kind=IncidentKind.MAINTENANCE,
-        name=clean(name).strip(),
-        status=status,
-        impact=Impact.MAINTENANCE,
-        impact_override=impact_override,
-        started_at=scheduled_for if is_ahead else min(scheduled_for, at),
-        scheduled_for=scheduled_for,
-        scheduled_until=scheduled_until,
-        auto_start=auto_start,
-        auto_end=auto_end,
-        reminds=reminds,
-        created_at=at,
-        updated_at=at,
-        corrections=[],
-    )
-    reminders.plan(maintenance, at=at)
-    updates.set_facts(maintenance, facts or Facts())
-    first = updates.new_update(maintenance, status, body, by, at, None, notify=notify)
-    first.is_draft = draft
-    db.session.add(maintenance)
-    if draft:
-        updates.set_affected(maintenance, claims)
-        updates.record("maintenance.drafted", maintenance, by=by, at=at)
-    else:
-        updates.publish(maintenance, first, claims, by=by, at=at)
+    maintenance = _new(name, update, schedule, by=by, at=at)
+    updates.publish(maintenance, maintenance.updates[0], update.claims, by=by, at=at)
+    return maintenance
+
+
+def draft(
+    name: str, update: UpdateInput, schedule: Schedule, *, by: Actor, at: datetime
+) -> Incident:
+    """Keep maintenance that nobody outside reads yet. Raises `Invalid`."""
+    maintenance = _new(name, update, schedule, by=by, at=at)
+    drafts.keep(maintenance, update, by=by, at=at)
     return maintenance
 
 
 def edit_draft(
     maintenance: Incident,
-    *,
     name: str,
-    body: str,
-    claims: Mapping[Component, Claim],
-    scheduled_for: datetime,
-    scheduled_until: datetime,
+    update: UpdateInput,
+    schedule: Schedule,
+    *,
     by: Actor,
     at: datetime,
-    facts: Facts | None = None,
-    auto_start: bool = True,
-    auto_end: bool = True,
-    reminds: bool = False,
 ) -> None:
     """Rewrite a draft. Raises `Invalid` when it was published or the window is wrong."""
-    _check_window(scheduled_for, scheduled_until, at)
-    drafts.edit(
-        maintenance,
-        name=name,
-        status=IncidentStatus.SCHEDULED,
-        body=body,
-        claims=claims,
-        by=by,
-        at=at,
-        facts=facts,
-        started_at=scheduled_for,
-    )
-    maintenance.scheduled_for, maintenance.scheduled_until = scheduled_for, scheduled_until
-    maintenance.auto_start, maintenance.auto_end = auto_start, auto_end
-    maintenance.reminds = reminds
+    _check_window(schedule.scheduled_for, schedule.scheduled_until, at)
+    drafts.edit(maintenance, name, update, by=by, at=at, started_at=schedule.scheduled_for)
+    _set_schedule(maintenance, schedule, at)
+
+
+def _new(
+    name: str, update: UpdateInput, schedule: Schedule, *, by: Actor, at: datetime
+) -> Incident:
+    is_ahead = update.status is IncidentStatus.SCHEDULED
+    start, end = schedule.scheduled_for, schedule.scheduled_until
+    updates.check_body(name, update.body)
+    if is_ahead or (end is not None and not update.status.is_over):
+        _check_window(start, end, at)
+    update = replace(update, next_update_by=None)
+    maintenance = updates.new_incident(IncidentKind.MAINTENANCE, name, update, by=by, at=at)
+    maintenance.impact = Impact.MAINTENANCE
+    maintenance.started_at = start if is_ahead else min(start, at)
+    _set_schedule(maintenance, schedule, at)
+    db.session.add(maintenance)
+    return maintenance
+
+
+def _set_schedule(maintenance: Incident, schedule: Schedule, at: datetime) -> None:
+    for field, value in asdict(schedule).items():
+        setattr(maintenance, field, value)
     reminders.plan(maintenance, at=at)
 
 
 def reschedule(
     maintenance: Incident,
+    update: UpdateInput,
     *,
     scheduled_for: datetime,
     scheduled_until: datetime,
-    body: str,
     by: Actor,
     at: datetime,
-    status: IncidentStatus | None = None,
-    claims: Mapping[Component, Claim] | None = None,
-    notify: bool = True,
 ) -> None:
     """Move or extend the window and tell why; one that runs can only move its end.
 
     The update that tells it may take the next step too, and name other components.
     Raises `Invalid` when it is over or a draft, or when the window is wrong.
     """
-    updates.check_body(maintenance.name, body)
+    updates.check_body(maintenance.name, update.body)
     updates.lock(maintenance)
     if maintenance.is_draft:
         raise Invalid(scheduled_until="This is a draft; edit it instead.")
@@ -143,34 +110,15 @@ def reschedule(
     if running and scheduled_for != maintenance.scheduled_for:
         raise Invalid(scheduled_for="It has started; only its end can change.")
     _check_window(scheduled_for, scheduled_until, at)
-    old = (maintenance.scheduled_for, maintenance.scheduled_until)
+    window = {"scheduled_for": scheduled_for, "scheduled_until": scheduled_until}
+    for field, moment in window.items():
+        before, after = updates.plain(getattr(maintenance, field)), updates.plain(moment)
+        updates.note_correction(maintenance, field, before, after, None, by, at)
+        setattr(maintenance, field, moment)
     if not running:
         maintenance.started_at = scheduled_for
-    maintenance.scheduled_for, maintenance.scheduled_until = (
-        scheduled_for,
-        scheduled_until,
-    )
     reminders.plan(maintenance, at=at)
-    names = ("scheduled_for", "scheduled_until")
-    for field, before, after in zip(names, old, (scheduled_for, scheduled_until), strict=True):
-        updates.note_correction(
-            maintenance,
-            field,
-            updates.plain(before),
-            updates.plain(after),
-            None,
-            by,
-            at,
-        )
-    incidents.post_update(
-        maintenance,
-        status=status or maintenance.status,
-        body=body,
-        claims=maintenance.claims if claims is None else claims,
-        by=by,
-        at=at,
-        notify=notify,
-    )
+    incidents.post_update(maintenance, update, by=by, at=at)
 
 
 def set_automation(
@@ -192,9 +140,7 @@ def cancel(maintenance: Incident, *, body: str, by: Actor, at: datetime) -> None
     updates.lock(maintenance)
     if maintenance.is_over:
         raise Invalid(body="This maintenance is over.")
-    incidents.post_update(
-        maintenance, status=IncidentStatus.CANCELLED, body=body, claims={}, by=by, at=at
-    )
+    incidents.post_update(maintenance, UpdateInput(IncidentStatus.CANCELLED, body), by=by, at=at)
 
 
 def due(*, at: datetime) -> list[str]:
@@ -267,16 +213,14 @@ def _tell(
     status = IncidentStatus.IN_PROGRESS if begins else IncidentStatus.COMPLETED
     edge = "start" if begins else "end"
     is_quiet = maintenance.details.get(f"auto_transition_deliver_notifications_at_{edge}") is False
-    return incidents.post_update(
-        maintenance,
-        status=status,
-        body=status.sentence,
-        claims=maintenance.claims if begins else {},
-        by=SYSTEM,
-        at=at,
+    update = UpdateInput(
+        status,
+        status.sentence,
+        maintenance.claims if begins else {},
         notify=notify and not is_quiet,
         is_automatic=True,
     )
+    return incidents.post_update(maintenance, update, by=SYSTEM, at=at)
 
 
 def _check_window(start: datetime, end: datetime | None, at: datetime) -> None:

@@ -1,9 +1,10 @@
-"""Timelines: the tables that incidents and scheduled maintenance share.
+"""Timelines: the tables that incidents and scheduled maintenance share, and what verbs are given.
 
-`incidents` and `maintenance` hold the verbs on them, `telling` what these have in common.
+`verbs` and `maintenance` hold the verbs on them, `updates` what these have in common.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -38,6 +39,52 @@ class Facts:
     who_is_affected: str | None = None
     what_still_works: str | None = None
     what_you_can_do: str | None = None
+
+
+@dataclass(frozen=True)
+class UpdateInput:
+    """What one post to a timeline says. Forms, API, alerts and the demo build it once."""
+
+    status: IncidentStatus
+    body: str
+    claims: Mapping[Component, Claim] = field(default_factory=dict)
+    facts: Facts | None = None
+    """None: as the incident has them."""
+    next_update_by: datetime | None = None
+    impact_override: Impact | None = None
+    """None: as before; at first, from the components."""
+    notify: bool = True
+    is_automatic: bool = False
+
+
+@dataclass(frozen=True)
+class IncidentEdit:
+    """What an incident says beside its updates."""
+
+    name: str
+    facts: Facts
+    next_update_by: datetime | None
+    impact_override: Impact | None
+
+
+@dataclass(frozen=True)
+class Moments:
+    """When an incident of the past started and ended, and when staff noticed it."""
+
+    started_at: datetime
+    resolved_at: datetime
+    detected_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When maintenance is planned, and what happens without anyone."""
+
+    scheduled_for: datetime
+    scheduled_until: datetime | None
+    auto_start: bool = True
+    auto_end: bool = True
+    reminds: bool = False
 
 
 class Incident(Model):

@@ -4,6 +4,7 @@ Owns their tables and every rule about them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -46,44 +47,34 @@ class IncidentTemplate(Model):
     )
 
 
+@dataclass(frozen=True)
+class TemplateInput:
+    name: str
+    """What staff choose it by."""
+    title: str
+    """The name of the incident."""
+    body: str
+    group_name: str | None = None
+    update_status: IncidentStatus | None = None
+    notify: bool = True
+    components: Sequence[Component] = ()
+
+
 # ── verbs ──────────────────────────────────────────────────────────────────────
 
 
-def create(
-    name: str,
-    *,
-    title: str,
-    body: str,
-    by: Actor,
-    at: datetime,
-    group_name: str | None = None,
-    update_status: IncidentStatus | None = None,
-    notify: bool = True,
-    components: Sequence[Component] = (),
-) -> IncidentTemplate:
+def create(fields: TemplateInput, *, by: Actor, at: datetime) -> IncidentTemplate:
     """A new template. Raises `Invalid` naming each wrong field."""
     template = IncidentTemplate(created_at=at)
-    _fill(template, name, title, body, group_name, update_status, notify, components)
+    _fill(template, fields)
     db.session.add(template)
     _record("template.created", template, by, at)
     return template
 
 
-def edit(
-    template: IncidentTemplate,
-    *,
-    name: str,
-    title: str,
-    body: str,
-    by: Actor,
-    at: datetime,
-    group_name: str | None = None,
-    update_status: IncidentStatus | None = None,
-    notify: bool = True,
-    components: Sequence[Component] = (),
-) -> None:
+def edit(template: IncidentTemplate, fields: TemplateInput, *, by: Actor, at: datetime) -> None:
     """Rewrite a template. Raises `Invalid` naming each wrong field."""
-    _fill(template, name, title, body, group_name, update_status, notify, components)
+    _fill(template, fields)
     _record("template.edited", template, by, at)
 
 
@@ -111,18 +102,9 @@ def listed() -> list[IncidentTemplate]:
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
-def _fill(
-    template: IncidentTemplate,
-    name: str,
-    title: str,
-    body: str,
-    group_name: str | None,
-    update_status: IncidentStatus | None,
-    notify: bool,
-    components: Sequence[Component],
-) -> None:
+def _fill(template: IncidentTemplate, fields: TemplateInput) -> None:
     errors = {}
-    name, title, body = (clean(words).strip() for words in (name, title, body))
+    name, title, body = (clean(words).strip() for words in (fields.name, fields.title, fields.body))
     if not 0 < len(name) <= MAX_NAME:
         errors["name"] = f"Enter a template name of 1 to {MAX_NAME} characters."
     if not 0 < len(title) <= MAX_NAME:
@@ -133,14 +115,14 @@ def _fill(
         to_html(body)
     except Invalid as invalid:
         errors |= invalid.errors
-    if group_name is not None and len(group_name) > MAX_NAME:
+    if fields.group_name is not None and len(fields.group_name) > MAX_NAME:
         errors["group_name"] = f"Enter a group name of at most {MAX_NAME} characters."
     if errors:
         raise Invalid(**errors)
     template.name, template.title, template.body = name, title, body
-    template.group_name = clean(group_name or "").strip() or None
-    template.update_status, template.notify = update_status, notify
-    template.components = list(components)
+    template.group_name = clean(fields.group_name or "").strip() or None
+    template.update_status, template.notify = fields.update_status, fields.notify
+    template.components = list(fields.components)
 
 
 def _record(kind: str, template: IncidentTemplate, by: Actor, at: datetime) -> None:

@@ -21,6 +21,7 @@ from statuspage.domain.incidents.models import (
     Incident,
     IncidentUpdate,
     UpdateChange,
+    UpdateInput,
 )
 from statuspage.domain.statuses import (
     INCIDENT_STEPS,
@@ -115,32 +116,47 @@ def lock(incident: Incident) -> None:
     db.session.refresh(incident, with_for_update=True)
 
 
+def new_incident(
+    kind: IncidentKind, name: str, update: UpdateInput, *, by: Actor, at: datetime
+) -> Incident:
+    """An incident with its first update, not yet in the session: it starts `at`, unless its
+    caller knows better. Raises `Invalid`."""
+    check_body(name, update.body)
+    check_status(kind, update.status)
+    claims_store.check_claims(update.claims)
+    incident = Incident(
+        kind=kind,
+        name=clean(name).strip(),
+        status=update.status,
+        impact_override=update.impact_override,
+        started_at=at,
+        created_at=at,
+        updated_at=at,
+        corrections=[],
+    )
+    set_facts(incident, update.facts or Facts())
+    new_update(incident, update, by=by, at=at)
+    return incident
+
+
 def new_update(
-    incident: Incident,
-    status: IncidentStatus,
-    body: str,
-    by: Actor,
-    at: datetime,
-    next_update_by: datetime | None,
-    *,
-    notify: bool = True,
-    is_automatic: bool = False,
+    incident: Incident, update: UpdateInput, *, by: Actor, at: datetime
 ) -> IncidentUpdate:
-    update = IncidentUpdate(
-        status=status,
+    row = IncidentUpdate(
+        status=update.status,
         posted_at=at,
         created_at=at,
         updated_at=at,
         posted_by=by.name,
-        next_update_by=None if status.is_over else next_update_by,
-        notify=notify,
-        is_automatic=is_automatic,
+        next_update_by=None if update.status.is_over else update.next_update_by,
+        notify=update.notify,
+        is_automatic=update.is_automatic,
         changes=[],
         versions=[],
     )
-    write_body(update, body)
-    incident.updates.insert(0, update)
-    return update
+    write_body(row, update.body)
+    incident.updates.insert(0, row)
+    return row
 
 
 def record_component_changes(
@@ -242,6 +258,11 @@ def check_body(name: str, body: str) -> None:
         errors["body"] = "Write a message for customers."
     if errors:
         raise Invalid(**errors)
+
+
+def check_start(started_at: datetime | None, at: datetime) -> None:
+    if started_at is not None and started_at > at:
+        raise Invalid(started_at="An incident cannot start in the future.")
 
 
 def check_next_update(next_update_by: datetime | None, at: datetime) -> None:

@@ -1,190 +1,132 @@
-"""Incidents: unplanned trouble, told as a timeline of updates.
+"""Incidents: unplanned outages, published as a timeline of updates.
 
-The verbs by which staff and programs tell, and the finders. What is not told yet is in
-`drafts`, what puts a told thing right in `corrections`. Knows nothing of HTTP.
+The verbs by which staff and programs publish, and the queries. Unpublished ones are in
+`drafts`, corrections of published ones in `corrections`. Knows nothing about HTTP.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
 from statuspage.db import UTCDateTime, db
-from statuspage.domain.claims import OPERATIONAL, Claim, Span
+from statuspage.domain.claims import OPERATIONAL, Span
 from statuspage.domain.components import claims_store
 from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor
 from statuspage.domain.incidents import postmortems, updates
-from statuspage.domain.incidents.models import Affected, Facts, Incident, IncidentUpdate
-from statuspage.domain.statuses import Impact, IncidentKind, IncidentStatus
+from statuspage.domain.incidents.models import (
+    Affected,
+    Facts,
+    Incident,
+    IncidentUpdate,
+    Moments,
+    UpdateInput,
+)
+from statuspage.domain.statuses import IncidentKind, IncidentStatus
 from statuspage.errors import Invalid
-from statuspage.lib.markdown import clean
 
 # ── verbs ──────────────────────────────────────────────────────────────────────
 
 
 def open_incident(
     name: str,
+    update: UpdateInput,
     *,
-    status: IncidentStatus,
-    body: str,
-    claims: Mapping[Component, Claim],
     by: Actor,
     at: datetime,
     started_at: datetime | None = None,
     detected_at: datetime | None = None,
-    facts: Facts | None = None,
-    next_update_by: datetime | None = None,
-    impact_override: Impact | None = None,
-    notify: bool = True,
-    draft: bool = False,
 ) -> Incident:
-    """Tell customers of new trouble, or keep it as a draft.
+    """Publish a new incident.
 
-    The claims count from `started_at` (default: `at`). Raises `Invalid`.
+    Its claims count from `started_at` (default: `at`). Raises `Invalid`.
     """
-    updates.check_body(name, body)
-    updates.check_status(IncidentKind.INCIDENT, status)
-    claims_store.check_claims(claims)
-    if started_at is not None and started_at > at:
-        raise Invalid(started_at="An incident cannot start in the future.")
-    if not draft:
-        updates.check_next_update(next_update_by, at)
-    incident = Incident(
-        kind=IncidentKind.INCIDENT,
-        name=clean(name).strip(),
-        status=status,
-        impact_override=impact_override,
-        started_at=started_at or at,
-        detected_at=detected_at,
-        created_at=at,
-        updated_at=at,
-        corrections=[],
-    )
-    updates.set_facts(incident, facts or Facts())
-    first = updates.new_update(incident, status, body, by, at, next_update_by, notify=notify)
-    first.is_draft = draft
+    updates.check_start(started_at, at)
+    updates.check_next_update(update.next_update_by, at)
+    incident = updates.new_incident(IncidentKind.INCIDENT, name, update, by=by, at=at)
+    incident.started_at, incident.detected_at = started_at or at, detected_at
     db.session.add(incident)
-    if draft:
-        updates.set_affected(incident, claims)
-        incident.next_update_by = next_update_by
-        db.session.flush()
-        updates.record("incident.drafted", incident, by=by, at=at)
-        return incident
-    updates.publish(incident, first, claims, by=by, at=at)
+    updates.publish(incident, incident.updates[0], update.claims, by=by, at=at)
     return incident
 
 
 def post_update(
     incident: Incident,
+    update: UpdateInput,
     *,
-    status: IncidentStatus,
-    body: str,
-    claims: Mapping[Component, Claim],
     by: Actor,
     at: datetime,
-    next_update_by: datetime | None = None,
-    facts: Facts | None = None,
-    impact_override: Impact | None = None,
-    notify: bool = True,
-    is_automatic: bool = False,
     since: datetime | None = None,
     ended_at: datetime | None = None,
 ) -> IncidentUpdate:
     """Add an update to the timeline; the incident takes on its status.
 
-    From `at` on the incident claims exactly `claims`, nothing once it is over. An
+    From `at` on the incident claims exactly `update.claims`, nothing once it is over. An
     update after `resolved` reopens the incident; resolved again, one whose postmortem is
-    published shows it again. `facts` of None keeps what was said. `since` is when new claims
-    began and `ended_at` when the incident was over, if that was before `at`. Raises `Invalid` when
-    `body` is blank or the status is not one of its kind.
+    published shows it again. `since` is when new claims began and `ended_at` when the
+    incident was over, if that was before `at`. Raises `Invalid` when the body is blank or
+    the status is not one of its kind.
     """
-    updates.check_body(incident.name, body)
-    updates.check_status(incident.kind, status)
-    updates.check_next_update(next_update_by, at)
-    updates.check_facts(facts or Facts())
-    claims_store.check_claims(claims)
+    updates.check_body(incident.name, update.body)
+    updates.check_status(incident.kind, update.status)
+    updates.check_next_update(update.next_update_by, at)
+    updates.check_facts(update.facts or Facts())
+    claims_store.check_claims(update.claims)
     updates.lock(incident)
     if incident.is_draft:
         raise Invalid(body="Publish the incident before you update it.")
     if incident.retracted_at is not None:
         raise Invalid(body="This incident was retracted. Open a new one.")
     was = incident.status
-    update = updates.new_update(
-        incident,
-        status,
-        body,
-        by,
-        at,
-        next_update_by,
-        notify=notify,
-        is_automatic=is_automatic,
+    row = updates.new_update(incident, update, by=by, at=at)
+    if update.facts is not None:
+        updates.set_facts(incident, update.facts)
+    if update.impact_override is not None:
+        incident.impact_override = update.impact_override
+    updates.apply_update(
+        incident, row, update.claims, was=was, at=at, since=since, ended_at=ended_at
     )
-    if facts is not None:
-        updates.set_facts(incident, facts)
-    if impact_override is not None:
-        incident.impact_override = impact_override
-    updates.apply_update(incident, update, claims, was=was, at=at, since=since, ended_at=ended_at)
     if incident.status is IncidentStatus.RESOLVED and postmortems.published_of([incident.id]):
         incident.status = IncidentStatus.POSTMORTEM  # It taught its lesson before it came back.
-    kind = "reopened" if was.is_over and not incident.is_over else "update_posted"
-    updates.record(f"{incident.kind}.{kind}", incident, update=update, by=by, at=at, notify=notify)
-    return update
+    verb = "reopened" if was.is_over and not incident.is_over else "update_posted"
+    kind = f"{incident.kind}.{verb}"
+    updates.record(kind, incident, update=row, by=by, at=at, notify=update.notify)
+    return row
 
 
 def backfill(
-    name: str,
-    *,
-    body: str,
-    claims: Mapping[Component, Claim],
-    started_at: datetime,
-    resolved_at: datetime,
-    by: Actor,
-    at: datetime,
-    facts: Facts | None = None,
-    detected_at: datetime | None = None,
-    impact_override: Impact | None = None,
+    name: str, update: UpdateInput, moments: Moments, *, by: Actor, at: datetime
 ) -> Incident:
     """Record an incident that is over; nobody is notified. Raises `Invalid`.
 
     One that claims nothing may end as it starts: nobody knows how long it was.
     """
-    updates.check_body(name, body)
-    claims_store.check_claims(claims)
-    if resolved_at < started_at or (claims and resolved_at == started_at):
+    claims, start, end = update.claims, moments.started_at, moments.resolved_at
+    if end < start or (claims and end == start):
         raise Invalid(resolved_at="It must end after it started.")
-    if resolved_at > at:
+    if end > at:
         raise Invalid(resolved_at="It cannot end in the future.")
-    incident = Incident(
-        kind=IncidentKind.INCIDENT,
-        name=clean(name).strip(),
-        status=IncidentStatus.RESOLVED,
-        impact_override=impact_override,
-        started_at=started_at,
-        detected_at=detected_at,
-        resolved_at=resolved_at,
-        told_at=at,
-        published_at=at,
-        created_at=at,
-        updated_at=at,
-        is_backfilled=True,
-        corrections=[],
-    )
-    updates.set_facts(incident, facts or Facts())
-    update = updates.new_update(
-        incident, IncidentStatus.RESOLVED, body, by, resolved_at, None, notify=False
-    )
+    update = replace(update, status=IncidentStatus.RESOLVED, next_update_by=None, notify=False)
+    incident = updates.new_incident(IncidentKind.INCIDENT, name, update, by=by, at=at)
+    incident.started_at, incident.resolved_at = start, end
+    incident.detected_at = moments.detected_at
+    incident.told_at = incident.published_at = at
+    incident.is_backfilled = True
+    row = incident.updates[0]
+    row.posted_at = row.created_at = row.updated_at = end
     db.session.add(incident)
     updates.set_affected(incident, claims)
     db.session.flush()
     updates.record_component_changes(
-        update,
+        row,
         dict.fromkeys(claims, OPERATIONAL),
         {component: claim.status for component, claim in claims.items()},
     )
     for component, claim in claims.items():
-        claims_store.record_spans(component, incident, [Span(claim, started_at, resolved_at)])
+        claims_store.record_spans(component, incident, [Span(claim, start, end)])
     updates.recompute_impact(incident, claims)
     updates.record("incident.backfilled", incident, by=by, at=at)
     return incident

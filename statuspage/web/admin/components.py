@@ -13,6 +13,7 @@ from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.claims_store import ComponentClaim
 from statuspage.domain.components.models import Component, ComponentGroup
+from statuspage.domain.components.verbs import ComponentEdit
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.staff.members import Permission
 from statuspage.domain.statuses import ComponentStatus
@@ -183,14 +184,16 @@ def edit(public_id: str) -> ResponseReturnValue:
     def act() -> str:
         components.edit_component(
             component,
+            ComponentEdit(
+                name=form.name.data or "",
+                description=form.description.data,
+                group=_chosen_group(form),
+                start_date=form.first_day,
+                showcase=form.showcase.data,
+                only_show_if_degraded=form.only_show_if_degraded.data,
+            ),
             by=current_actor(),
             at=clock.now(),
-            name=form.name.data or "",
-            description=form.description.data,
-            group=_chosen_group(form),
-            start_date=form.first_day,
-            showcase=form.showcase.data,
-            only_show_if_degraded=form.only_show_if_degraded.data,
         )
         return url_for("admin.components.show", public_id=public_id)
 

@@ -9,7 +9,7 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 
 from statuspage import clock
 from statuspage.domain.incidents import corrections
-from statuspage.domain.incidents.models import Incident, IncidentUpdate, Moment
+from statuspage.domain.incidents.models import Incident, IncidentEdit, IncidentUpdate, Moment
 from statuspage.domain.staff.members import Permission
 from statuspage.errors import Conflict, Invalid
 from statuspage.web.admin import preview
@@ -62,10 +62,12 @@ def save_edit(public_id: str) -> ResponseReturnValue:
     def act() -> str:
         corrections.edit_incident(
             incident,
-            name=form.name.data or "",
-            facts=form.facts,
-            next_update_by=form.next_update_by.data,
-            impact_override=parse_impact(form.impact_override.data),
+            IncidentEdit(
+                name=form.name.data or "",
+                facts=form.facts,
+                next_update_by=form.next_update_by.data,
+                impact_override=parse_impact(form.impact_override.data),
+            ),
             expected_version=form.expected_version.data,
             by=current_actor(),
             at=clock.now(),

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,7 @@ from wtforms.widgets import DateTimeLocalInput, HiddenInput
 
 from statuspage.domain.claims import Claim
 from statuspage.domain.components.models import Component
-from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.models import Facts, UpdateInput
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
 from statuspage.errors import Invalid
 from statuspage.lib.markdown import clean
@@ -103,8 +103,6 @@ class MomentField(Field):
         self.data = None
         text, zone = valuelist[0].strip(), local_time.zone()
         if not text:
-            if self.required:
-                raise ValueError("Enter a date and a time.")
             return
         known = self.object_data
         if (
@@ -120,6 +118,11 @@ class MomentField(Field):
             self.is_twice = True
             raise
         self.is_twice = self.fold is not None
+
+    def pre_validate(self, form: Any) -> None:
+        """Refuse a required time that is blank or was not sent."""
+        if self.required and self.data is None and not self.process_errors:
+            raise ValidationError("Enter a date and a time.")
 
     def _value(self) -> str:
         if self.raw_data:
@@ -351,6 +354,22 @@ class UpdateFieldsForm(ClaimsForm, FactsForm):
     @property
     def step(self) -> IncidentStatus:
         return IncidentStatus(self.status.data or "")
+
+    def next_update_by(self, now: datetime) -> datetime | None:
+        minutes = self.promise.data
+        if not minutes or minutes not in NEXT_UPDATE_CHOICES:
+            return None
+        return now + timedelta(minutes=int(minutes))
+
+    def update(self, now: datetime) -> UpdateInput:
+        """What the verbs take."""
+        return UpdateInput(
+            status=self.step,
+            body=self.body.data or "",
+            claims=self.rows.data,
+            facts=self.facts,
+            next_update_by=self.next_update_by(now),
+        )
 
 
 IMPACTS = {

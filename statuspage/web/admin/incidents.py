@@ -1,8 +1,8 @@
 """Incidents at the desk: open, update, back-fill; and a maintenance's timeline."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from flask import (
@@ -25,7 +25,13 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import drafts, postmortems
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Incident, IncidentUpdate, Moment
+from statuspage.domain.incidents.models import (
+    Incident,
+    IncidentUpdate,
+    Moment,
+    Moments,
+    UpdateInput,
+)
 from statuspage.domain.staff.members import Permission
 from statuspage.domain.statuses import (
     INCIDENT_STEPS,
@@ -38,7 +44,6 @@ from statuspage.web.admin import preview, templates
 from statuspage.web.admin.corrections import MOMENTS
 from statuspage.web.admin.forms import (
     IMPACTS,
-    NEXT_UPDATE_CHOICES,
     ClaimRows,
     ClaimsForm,
     FactsForm,
@@ -86,6 +91,10 @@ class OpenForm(UpdateFieldsForm):
     started_at = MomentField("Started at")
     impact_override = SelectField("Impact", choices=IMPACTS, validate_choice=False)
 
+    def update(self, now: datetime) -> UpdateInput:
+        override = parse_impact(self.impact_override.data)
+        return replace(super().update(now), impact_override=override)
+
 
 @bp.get("/new")
 @requires(Permission.PUBLISH)
@@ -101,18 +110,13 @@ def open_incident() -> ResponseReturnValue:
 
     def act() -> str:
         now = clock.now()
-        incident = incidents.open_incident(
+        publish = drafts.create if is_draft else incidents.open_incident
+        incident = publish(
             form.name.data or "",
-            status=form.step,
-            body=form.body.data or "",
-            claims=form.rows.data,
+            form.update(now),
             by=current_actor(),
             at=now,
             started_at=form.started_at.data,
-            facts=form.facts,
-            next_update_by=_promise(form, now),
-            impact_override=parse_impact(form.impact_override.data),
-            draft=is_draft,
         )
         return url_for("admin.incidents.show", public_id=incident.public_id)
 
@@ -138,16 +142,11 @@ def save_draft(public_id: str) -> ResponseReturnValue:
         now = clock.now()
         drafts.edit(
             incident,
-            name=form.name.data or "",
-            status=form.step,
-            body=form.body.data or "",
-            claims=form.rows.data,
+            form.name.data or "",
+            form.update(now),
             by=current_actor(),
             at=now,
-            facts=form.facts,
             started_at=form.started_at.data,
-            next_update_by=_promise(form, now),
-            impact_override=parse_impact(form.impact_override.data),
         )
         if is_published:
             drafts.publish(incident, by=current_actor(), at=now)
@@ -241,16 +240,7 @@ def post_update(public_id: str) -> ResponseReturnValue:
     def act() -> str:
         now = clock.now()
         drafts.discard_update(incident)
-        incidents.post_update(
-            incident,
-            status=form.step,
-            body=form.body.data or "",
-            claims=form.rows.data,
-            by=current_actor(),
-            at=now,
-            next_update_by=_promise(form, now),
-            facts=form.facts,
-        )
+        incidents.post_update(incident, form.update(now), by=current_actor(), at=now)
         return url_for("admin.incidents.show", public_id=public_id)
 
     answer = save(form, act, said="Update posted.", again=lambda: _page(incident, form))
@@ -265,16 +255,7 @@ def post_update(public_id: str) -> ResponseReturnValue:
 def _save_draft_update(incident: Incident, form: UpdateForm) -> Response:
     def act() -> str:
         now = clock.now()
-        drafts.save_update(
-            incident,
-            status=form.step,
-            body=form.body.data or "",
-            claims=form.rows.data,
-            by=current_actor(),
-            at=now,
-            next_update_by=_promise(form, now),
-            facts=form.facts,
-        )
+        drafts.save_update(incident, form.update(now), by=current_actor(), at=now)
         return url_for("admin.incidents.show", public_id=incident.public_id)
 
     return save(
@@ -404,13 +385,18 @@ def backfill() -> ResponseReturnValue:
     def act() -> str:
         incident = incidents.backfill(
             form.name.data or "",
-            body=form.body.data or "",
-            claims=form.rows.data,
-            started_at=form.started_at.data,
-            resolved_at=form.resolved_at.data,
-            detected_at=form.detected_at.data,
-            facts=form.facts,
-            impact_override=parse_impact(form.impact_override.data),
+            UpdateInput(
+                status=IncidentStatus.RESOLVED,
+                body=form.body.data or "",
+                claims=form.rows.data,
+                facts=form.facts,
+                impact_override=parse_impact(form.impact_override.data),
+            ),
+            Moments(
+                started_at=form.started_at.data,
+                resolved_at=form.resolved_at.data,
+                detected_at=form.detected_at.data,
+            ),
             by=current_actor(),
             at=clock.now(),
         )
@@ -441,15 +427,6 @@ def _newest(incident: Incident) -> IncidentUpdate | None:
     return next((update for update in incident.updates if not update.is_draft), None)
 
 
-def _promise(form: UpdateFieldsForm, now: datetime) -> datetime | None:
-    minutes = form.promise.data
-    return (
-        now + timedelta(minutes=int(minutes))
-        if minutes and minutes in NEXT_UPDATE_CHOICES
-        else None
-    )
-
-
 def _nearest_promise(promised: datetime | None, said_at: datetime) -> str:
     if promised is None:
         return ""
@@ -464,7 +441,7 @@ def _preview(
     form.rows.validate()
     try:
         status = form.step
-        promise = _promise(form, now)
+        promise = form.next_update_by(now)
     except ValueError:
         status = incident.status if incident else IncidentStatus.INVESTIGATING
         promise = None

@@ -11,7 +11,7 @@ from statuspage import clock
 from statuspage.domain.components import verbs as components
 from statuspage.domain.incidents import drafts, maintenance
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Incident
+from statuspage.domain.incidents.models import Incident, Schedule, UpdateInput
 from statuspage.domain.staff.members import Permission
 from statuspage.domain.statuses import IncidentKind, IncidentStatus
 from statuspage.web.admin import local_time
@@ -33,6 +33,25 @@ class ScheduleForm(ClaimsForm, FactsForm):
     auto_start = BooleanField("Start automatically", default=True)
     auto_end = BooleanField("End automatically", default=True)
     reminds = BooleanField("Remind subscribers one hour before", default=True)
+
+    @property
+    def update(self) -> UpdateInput:
+        return UpdateInput(
+            status=IncidentStatus.SCHEDULED,
+            body=self.body.data or "",
+            claims=self.rows.data,
+            facts=self.facts,
+        )
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(
+            scheduled_for=self.scheduled_for.data,
+            scheduled_until=self.scheduled_until.data,
+            auto_start=self.auto_start.data,
+            auto_end=self.auto_end.data,
+            reminds=self.reminds.data,
+        )
 
 
 class RescheduleForm(Form):
@@ -77,19 +96,9 @@ def schedule() -> ResponseReturnValue:
     is_draft = request.form.get("action") == "save"
 
     def act() -> str:
-        one = maintenance.schedule(
-            form.name.data or "",
-            body=form.body.data or "",
-            claims=form.rows.data,
-            scheduled_for=form.scheduled_for.data,
-            scheduled_until=form.scheduled_until.data,
-            by=current_actor(),
-            at=clock.now(),
-            facts=form.facts,
-            auto_start=form.auto_start.data,
-            auto_end=form.auto_end.data,
-            reminds=form.reminds.data,
-            draft=is_draft,
+        publish = maintenance.draft if is_draft else maintenance.schedule
+        one = publish(
+            form.name.data or "", form.update, form.schedule, by=current_actor(), at=clock.now()
         )
         return url_for("admin.incidents.show", public_id=one.public_id)
 
@@ -116,18 +125,7 @@ def save_draft(public_id: str) -> ResponseReturnValue:
     def act() -> str:
         now = clock.now()
         maintenance.edit_draft(
-            draft,
-            name=form.name.data or "",
-            body=form.body.data or "",
-            claims=form.rows.data,
-            scheduled_for=form.scheduled_for.data,
-            scheduled_until=form.scheduled_until.data,
-            by=current_actor(),
-            at=now,
-            facts=form.facts,
-            auto_start=form.auto_start.data,
-            auto_end=form.auto_end.data,
-            reminds=form.reminds.data,
+            draft, form.name.data or "", form.update, form.schedule, by=current_actor(), at=now
         )
         if is_published:
             drafts.publish(draft, by=current_actor(), at=now)
@@ -154,9 +152,9 @@ def reschedule(public_id: str) -> ResponseReturnValue:
     def act() -> str:
         maintenance.reschedule(
             one,
+            UpdateInput(status=one.status, claims=one.claims, body=form.body.data or ""),
             scheduled_for=form.scheduled_for.data,
             scheduled_until=form.scheduled_until.data,
-            body=form.body.data or "",
             by=current_actor(),
             at=clock.now(),
         )

@@ -6,7 +6,7 @@ from wtforms import FileField, StringField, TextAreaField
 
 from statuspage import clock
 from statuspage.domain import page_settings
-from statuspage.domain.page_settings import Page
+from statuspage.domain.page_settings import Page, PageEdit
 from statuspage.domain.staff.members import Permission
 from statuspage.web.admin.forms import Form, optional, words
 from statuspage.web.admin.permissions import current_actor, requires
@@ -48,16 +48,18 @@ def edit() -> ResponseReturnValue:
             page = page_settings.create(form.name.data or "", by=current_actor(), at=now)
         page_settings.edit(
             page,
+            PageEdit(
+                name=form.name.data or "",
+                time_zone=(form.time_zone.data or "").strip(),
+                url=form.url.data,
+                about=form.about.data or "",
+                footer=form.footer.data or "",
+                support_url=form.support_url.data,
+                accent=form.accent.data,
+                accent_dark=form.accent_dark.data,
+            ),
             by=current_actor(),
             at=now,
-            name=form.name.data or "",
-            time_zone=(form.time_zone.data or "").strip(),
-            url=form.url.data,
-            about=form.about.data or "",
-            footer=form.footer.data or "",
-            support_url=form.support_url.data,
-            accent=form.accent.data,
-            accent_dark=form.accent_dark.data,
         )
         return url_for("admin.settings.show")
 

@@ -1,6 +1,7 @@
 """Incident templates at the desk: words prepared in calm, and how a form is filled with them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from flask import Blueprint, abort, render_template, request, url_for
@@ -12,7 +13,7 @@ from statuspage import clock
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import templates as incident_templates
-from statuspage.domain.incidents.templates import IncidentTemplate
+from statuspage.domain.incidents.templates import IncidentTemplate, TemplateInput
 from statuspage.domain.staff.members import Permission
 from statuspage.domain.statuses import (
     INCIDENT_STEPS,
@@ -44,17 +45,18 @@ class TemplateForm(Form):
         widget=ListWidget(prefix_label=False),
     )
 
-    def values(self, present: Sequence[Component]) -> dict[str, Any]:
+    def fields(self, present: Sequence[Component]) -> TemplateInput:
         """What the verbs take."""
         ticked = self.components.data or ()
         status = self.update_status.data
-        return {
-            "title": self.title.data or "",
-            "body": self.body.data or "",
-            "group_name": self.group_name.data,
-            "update_status": IncidentStatus(status) if status else None,
-            "components": [one for one in present if one.public_id in ticked],
-        }
+        return TemplateInput(
+            self.name.data or "",
+            self.title.data or "",
+            self.body.data or "",
+            self.group_name.data,
+            IncidentStatus(status) if status else None,
+            components=[row for row in present if row.public_id in ticked],
+        )
 
 
 # ── the list ───────────────────────────────────────────────────────────────────
@@ -92,10 +94,7 @@ def create() -> ResponseReturnValue:
 
     def act() -> str:
         incident_templates.create(
-            form.name.data or "",
-            **form.values(components.listed()),
-            by=current_actor(),
-            at=clock.now(),
+            form.fields(components.listed()), by=current_actor(), at=clock.now()
         )
         return url_for("admin.templates.index")
 
@@ -118,9 +117,7 @@ def edit(public_id: str) -> ResponseReturnValue:
     def act() -> str:
         incident_templates.edit(
             template,
-            name=form.name.data or "",
-            **form.values(components.listed()),
-            notify=template.notify,
+            replace(form.fields(components.listed()), notify=template.notify),
             by=current_actor(),
             at=clock.now(),
         )

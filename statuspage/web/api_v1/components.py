@@ -11,6 +11,7 @@ from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component as Row
 from statuspage.domain.components.models import ComponentGroup as GroupRow
+from statuspage.domain.components.verbs import ComponentEdit
 from statuspage.domain.statuses import ComponentStatus, worst
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
@@ -109,14 +110,16 @@ def update_component(call: Call[ComponentBody], component_id: str) -> Component:
     if said.keys() - {"status"}:
         components.edit_component(
             row,
+            ComponentEdit(
+                name=said.get("name", row.name) or "",
+                description=said.get("description", row.description),
+                group=_group(sent.group_id) if "group_id" in said else row.group,
+                start_date=said.get("start_date", row.start_date),
+                showcase=said.get("showcase", row.showcase),
+                only_show_if_degraded=said.get("only_show_if_degraded", row.only_show_if_degraded),
+            ),
             by=call.by,
             at=call.at,
-            name=said.get("name", row.name) or "",
-            description=said.get("description", row.description),
-            group=_group(sent.group_id) if "group_id" in said else row.group,
-            start_date=said.get("start_date", row.start_date),
-            showcase=said.get("showcase", row.showcase),
-            only_show_if_degraded=said.get("only_show_if_degraded", row.only_show_if_degraded),
         )
     _set_status(row, sent, call)
     return ComponentSerializer(call).component(row)

@@ -12,6 +12,7 @@ from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import affected, corrections, maintenance, reminders, search
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident as Row
+from statuspage.domain.incidents.models import IncidentEdit, Moments, Schedule, UpdateInput
 from statuspage.domain.statuses import (
     INCIDENT_STEPS,
     MAINTENANCE_STEPS,
@@ -137,13 +138,15 @@ def _open(call: Call[IncidentBody], sent: IncidentFields) -> Row:
     said, only = sent.named(None)
     return incidents.open_incident(
         sent.name or "",
-        status=status,
-        body=_words(sent) or status.sentence,
-        claims=affected.claims_with(None, said=said, only=only),
+        UpdateInput(
+            status=status,
+            body=_words(sent) or status.sentence,
+            claims=affected.claims_with(None, said=said, only=only),
+            impact_override=sent.impact_override,
+            notify=sent.notify,
+        ),
         by=call.by,
         at=call.at,
-        impact_override=sent.impact_override,
-        notify=sent.notify,
     )
 
 
@@ -162,23 +165,27 @@ def _schedule(call: Call[IncidentBody], sent: IncidentFields) -> Row:
         }
     return maintenance.schedule(
         sent.name or "",
-        status=status,
-        body=_words(sent) or status.sentence,
-        claims=affected.claims_with(
-            None,
-            said=said,
-            only=only,
-            otherwise=_at_work(sent.auto_transition_to_maintenance_state),
+        UpdateInput(
+            status=status,
+            body=_words(sent) or status.sentence,
+            claims=affected.claims_with(
+                None,
+                said=said,
+                only=only,
+                otherwise=_at_work(sent.auto_transition_to_maintenance_state),
+            ),
+            impact_override=sent.impact_override,
+            notify=sent.notify,
         ),
-        scheduled_for=start or call.at,
-        scheduled_until=end,
+        Schedule(
+            scheduled_for=start or call.at,
+            scheduled_until=end,
+            auto_start=bool(sent.starts_by_itself),
+            auto_end=bool(sent.ends_by_itself),
+            reminds=bool(sent.scheduled_remind_prior),
+        ),
         by=call.by,
         at=call.at,
-        auto_start=bool(sent.starts_by_itself),
-        auto_end=bool(sent.ends_by_itself),
-        reminds=bool(sent.scheduled_remind_prior),
-        impact_override=sent.impact_override,
-        notify=sent.notify,
     )
 
 
@@ -190,13 +197,14 @@ def _backfill(call: Call[IncidentBody], sent: IncidentFields) -> Row:
     happened_at = sent.happened_at(call.page.zone, call.at)
     return incidents.backfill(
         sent.name or "",
-        body=_words(sent) or IncidentStatus.RESOLVED.sentence,
-        claims={},
-        started_at=happened_at,
-        resolved_at=happened_at,
+        UpdateInput(
+            status=IncidentStatus.RESOLVED,
+            body=_words(sent) or IncidentStatus.RESOLVED.sentence,
+            impact_override=sent.impact_override,
+        ),
+        Moments(started_at=happened_at, resolved_at=happened_at),
         by=call.by,
         at=call.at,
-        impact_override=sent.impact_override,
     )
 
 
@@ -274,10 +282,9 @@ def _edit(row: Row, sent: IncidentFields, call: Call[IncidentBody], *, override_
         return
     corrections.edit_incident(
         row,
-        name=name,
-        facts=row.facts,
-        next_update_by=row.next_update_by,
-        impact_override=override,
+        IncidentEdit(
+            name=name, facts=row.facts, next_update_by=row.next_update_by, impact_override=override
+        ),
         expected_version=row.version,
         by=call.by,
         at=call.at,
@@ -324,23 +331,27 @@ def _tell(
     if window is not None:
         maintenance.reschedule(
             row,
+            UpdateInput(
+                status=status,
+                body=_words(sent) or _new_window(window, call),
+                claims=claims,
+                notify=sent.notify,
+            ),
             scheduled_for=window[0],
             scheduled_until=window[1],
-            body=_words(sent) or _new_window(window, call),
-            status=status,
-            claims=claims,
-            notify=sent.notify,
             by=call.by,
             at=call.at,
         )
         return
     incidents.post_update(
         row,
-        status=status,
-        body=_words(sent) or status.sentence,
-        claims=claims,
-        notify=sent.notify,
-        impact_override=sent.impact_override,
+        UpdateInput(
+            status=status,
+            body=_words(sent) or status.sentence,
+            claims=claims,
+            impact_override=sent.impact_override,
+            notify=sent.notify,
+        ),
         by=call.by,
         at=call.at,
     )

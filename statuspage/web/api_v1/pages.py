@@ -170,17 +170,19 @@ def update_page(call: Call[PageBody]) -> Page:
         accent = f"#{_colour('css_link_color', said['css_link_color'])}"
     page_settings.edit(
         row,
+        page_settings.PageEdit(
+            name=said.get("name") or row.name,
+            time_zone=_zone(said.get("time_zone") or row.time_zone),
+            url=said.get("url", row.url),
+            about=(said["page_description"] or "") if "page_description" in said else row.about,
+            footer=row.footer,
+            support_url=said.get("support_url", row.support_url),
+            accent=accent,
+            accent_dark=row.accent_dark,
+            details=_kept(said),
+        ),
         by=call.by,
         at=call.at,
-        name=said.get("name") or row.name,
-        time_zone=_zone(said.get("time_zone") or row.time_zone),
-        url=said.get("url", row.url),
-        about=(said["page_description"] or "") if "page_description" in said else row.about,
-        footer=row.footer,
-        support_url=said.get("support_url", row.support_url),
-        accent=accent,
-        accent_dark=row.accent_dark,
-        details=_kept(said),
     )
     return _tell(row)
 

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from statuspage.domain.incidents import templates as incident_templates
+from statuspage.domain.incidents.templates import TemplateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
@@ -60,13 +61,15 @@ def create_template(call: Call[TemplateBody]) -> IncidentTemplate:
     if sent.update_status in UNKNOWN:
         raise Invalid(update_status="Choose a status of an incident or a maintenance.")
     row = incident_templates.create(
-        sent.name,
-        title=sent.title,
-        body=sent.body,
-        group_name=sent.group_id,
-        update_status=sent.update_status,
-        notify=sent.should_send_notifications,
-        components=named(sent.component_ids),
+        TemplateInput(
+            sent.name,
+            title=sent.title,
+            body=sent.body,
+            group_name=sent.group_id,
+            update_status=sent.update_status,
+            notify=sent.should_send_notifications,
+            components=named(sent.component_ids),
+        ),
         by=call.by,
         at=call.at,
     )

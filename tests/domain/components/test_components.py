@@ -9,7 +9,9 @@ from statuspage.domain import events
 from statuspage.domain.claims import Claim, effective
 from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
+from statuspage.domain.components.verbs import ComponentEdit
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.errors import Invalid
 from tests.helpers.domain import ANNA, AT, DEGRADED, HOUR, MAJOR, OPERATIONAL
@@ -61,14 +63,16 @@ def test_an_edited_component_keeps_its_address_and_its_history(payments):
     before = payments.public_id
     components.edit_component(
         payments,
+        ComponentEdit(
+            name=" Card payments\x07 ",
+            description=" ",
+            group=cards,
+            start_date=date(2026, 1, 1),
+            showcase=False,
+            only_show_if_degraded=True,
+        ),
         by=ANNA,
         at=AT + HOUR,
-        name=" Card payments\x07 ",
-        description=" ",
-        group=cards,
-        start_date=date(2026, 1, 1),
-        showcase=False,
-        only_show_if_degraded=True,
     )
     db.session.expire_all()
     assert (payments.public_id, payments.full_name) == (before, "Cards - Card payments")
@@ -121,9 +125,11 @@ def test_a_dissolved_group_leaves_its_components_at_the_end(payments):
 def test_an_archived_component_leaves_the_page_and_nothing_claims_it(payments, search):
     incident = incidents.open_incident(
         "Outage",
-        status=IncidentStatus.INVESTIGATING,
-        body="Looking.",
-        claims={payments: MAJOR, search: DEGRADED},
+        UpdateInput(
+            status=IncidentStatus.INVESTIGATING,
+            body="Looking.",
+            claims={payments: MAJOR, search: DEGRADED},
+        ),
         by=ANNA,
         at=AT,
     )
@@ -133,9 +139,7 @@ def test_an_archived_component_leaves_the_page_and_nothing_claims_it(payments, s
     assert stands(payments, AT) == MAJOR
     incidents.post_update(
         incident,
-        status=IncidentStatus.RESOLVED,
-        body="Over.",
-        claims={},
+        UpdateInput(status=IncidentStatus.RESOLVED, body="Over."),
         by=ANNA,
         at=AT + 2 * HOUR,
     )

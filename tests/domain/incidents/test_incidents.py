@@ -18,7 +18,16 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.components.claims_store import ComponentClaim
 from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Facts, Incident, IncidentUpdate, Moment
+from statuspage.domain.incidents.models import (
+    Facts,
+    Incident,
+    IncidentEdit,
+    IncidentUpdate,
+    Moment,
+    Moments,
+    Schedule,
+    UpdateInput,
+)
 from statuspage.domain.incidents.postmortems import Action, Part
 from statuspage.domain.statuses import (
     ComponentStatus,
@@ -49,15 +58,17 @@ SUMMARIES = PROJECT / "tests/samples/wire-words/summaries.jsonl"
 
 
 def opened(claims, at=AT, **options) -> Incident:
+    times = {name: options.pop(name) for name in ("started_at", "detected_at") if name in options}
+    keep = drafts.create if options.pop("draft", False) else incidents.open_incident
     options = {"status": S.INVESTIGATING, "body": "We are looking into it.", **options}
-    return incidents.open_incident("Checkout errors", claims=claims, by=ANNA, at=at, **options)
+    update = UpdateInput(claims=claims, **options)
+    return keep("Checkout errors", update, by=ANNA, at=at, **times)
 
 
 def told(incident, status, claims=None, at=AT + HOUR, **options) -> IncidentUpdate:
     options = {"body": "More words.", **options}
-    return incidents.post_update(
-        incident, status=status, claims=claims or {}, by=ANNA, at=at, **options
-    )
+    update = UpdateInput(status=status, claims=claims or {}, **options)
+    return incidents.post_update(incident, update, by=ANNA, at=at)
 
 
 def stands(component, at) -> Claim:
@@ -206,10 +217,8 @@ def test_a_past_incident_is_not_weighed_with_what_is_down_now(payments, search):
     opened({search: MAJOR})
     past = incidents.backfill(
         "Last week",
-        body="Over.",
-        claims={payments: MAJOR},
-        started_at=AT - timedelta(days=7),
-        resolved_at=AT - timedelta(days=6),
+        UpdateInput(status=IncidentStatus.RESOLVED, body="Over.", claims={payments: MAJOR}),
+        Moments(started_at=AT - timedelta(days=7), resolved_at=AT - timedelta(days=6)),
         by=ANNA,
         at=AT,
     )
@@ -220,16 +229,19 @@ def test_impact_keeps_the_worst_it_had_and_can_be_overridden_and_given_back(paym
     incident = opened({payments: MAJOR})
     told(incident, S.MONITORING, {payments: DEGRADED})
     assert incident.impact is Impact.MAJOR
-    edit = {"name": "N", "facts": Facts(), "next_update_by": None, "by": ANNA, "at": AT + HOUR}
-    for override, expected in [(Impact.CRITICAL, Impact.CRITICAL), (Impact.NONE, Impact.NONE)]:
+    for override, expected in [
+        (Impact.CRITICAL, Impact.CRITICAL),
+        (Impact.NONE, Impact.NONE),
+        (None, Impact.MAJOR),
+    ]:
         corrections.edit_incident(
-            incident, impact_override=override, expected_version=incident.version, **edit
+            incident,
+            IncidentEdit("N", Facts(), None, override),
+            expected_version=incident.version,
+            by=ANNA,
+            at=AT + HOUR,
         )
         assert incident.impact is expected
-    corrections.edit_incident(
-        incident, impact_override=None, expected_version=incident.version, **edit
-    )
-    assert incident.impact is Impact.MAJOR
 
 
 # ── words that programs read ───────────────────────────────────────────────────
@@ -303,7 +315,7 @@ def test_a_refused_incident_leaves_nothing_behind(payments, wrong, field):
 def test_an_incident_without_a_name_is_refused(session):
     with pytest.raises(Invalid) as invalid:
         incidents.open_incident(
-            "\u200b\x00 " * 100, status=S.INVESTIGATING, body="", claims={}, by=ANNA, at=AT
+            "\u200b\x00 " * 100, UpdateInput(status=S.INVESTIGATING, body=""), by=ANNA, at=AT
         )
     assert invalid.value.errors.keys() == {"name", "body"}
 
@@ -354,7 +366,7 @@ def test_only_a_draft_can_be_deleted(payments):
 def test_a_draft_update_is_kept_apart_from_what_was_told(payments):
     incident = opened({payments: MAJOR})
     draft = drafts.save_update(
-        incident, status=S.RESOLVED, body="Perhaps over.", claims={}, by=ANNA, at=AT + MINUTE
+        incident, UpdateInput(status=S.RESOLVED, body="Perhaps over."), by=ANNA, at=AT + MINUTE
     )
     assert incident.status is S.INVESTIGATING
     assert stands(payments, AT + MINUTE) == MAJOR
@@ -405,10 +417,13 @@ def test_of_two_who_edit_the_same_thing_the_second_sees_both_texts(payments):
     with pytest.raises(Conflict) as conflict:
         corrections.edit_update(update, body="Yours.", expected_version=1, by=BEN, at=AT)
     assert conflict.value.theirs == {"body": "Mine."}
-    edit = {"next_update_by": None, "impact_override": None, "expected_version": 1, "at": AT}
-    corrections.edit_incident(incident, name="Mine", facts=Facts("All"), by=ANNA, **edit)
+    mine, yours = (
+        IncidentEdit(name, facts, None, None)
+        for name, facts in (("Mine", Facts("All")), ("Yours", Facts()))
+    )
+    corrections.edit_incident(incident, mine, expected_version=1, by=ANNA, at=AT)
     with pytest.raises(Conflict) as conflict:
-        corrections.edit_incident(incident, name="Yours", facts=Facts(), by=BEN, **edit)
+        corrections.edit_incident(incident, yours, expected_version=1, by=BEN, at=AT)
     assert conflict.value.theirs["name"] == "Mine"
     assert conflict.value.theirs["who_is_affected"] == "All"
 
@@ -417,10 +432,12 @@ def test_an_edited_fact_is_a_visible_correction(payments):
     incident = opened({payments: MAJOR}, facts=Facts("All customers"))
     corrections.edit_incident(
         incident,
-        name="Checkout slow",
-        facts=Facts("Customers in the EU"),
-        next_update_by=None,
-        impact_override=None,
+        IncidentEdit(
+            name="Checkout slow",
+            facts=Facts("Customers in the EU"),
+            next_update_by=None,
+            impact_override=None,
+        ),
         expected_version=1,
         by=BEN,
         at=AT + HOUR,
@@ -502,10 +519,8 @@ def test_a_backfilled_incident_ends_after_it_began_and_before_now(payments, reso
     with pytest.raises(Invalid):
         incidents.backfill(
             "Past",
-            body="Over.",
-            claims={payments: MAJOR},
-            started_at=AT - HOUR,
-            resolved_at=resolved_at,
+            UpdateInput(status=IncidentStatus.RESOLVED, body="Over.", claims={payments: MAJOR}),
+            Moments(started_at=AT - HOUR, resolved_at=resolved_at),
             by=ANNA,
             at=AT,
         )
@@ -514,10 +529,8 @@ def test_a_backfilled_incident_ends_after_it_began_and_before_now(payments, reso
 def test_a_backfilled_incident_notifies_nobody(payments):
     past = incidents.backfill(
         "Past",
-        body="Over.",
-        claims={payments: MAJOR},
-        started_at=AT - 2 * HOUR,
-        resolved_at=AT - HOUR,
+        UpdateInput(status=IncidentStatus.RESOLVED, body="Over.", claims={payments: MAJOR}),
+        Moments(started_at=AT - 2 * HOUR, resolved_at=AT - HOUR),
         by=ANNA,
         at=AT,
     )
@@ -548,10 +561,9 @@ def test_a_redacted_secret_is_gone_from_every_row_of_the_database(payments):
     )
     corrections.edit_incident(
         incident,
-        name=f"Key {SECRET} leaked",
-        facts=Facts(),
-        next_update_by=None,
-        impact_override=None,
+        IncidentEdit(
+            name=f"Key {SECRET} leaked", facts=Facts(), next_update_by=None, impact_override=None
+        ),
         expected_version=1,
         by=ANNA,
         at=AT,
@@ -560,9 +572,9 @@ def test_a_redacted_secret_is_gone_from_every_row_of_the_database(payments):
     imported = told(incident, S.RESOLVED, body="Imported.")
     drafts.save_update(
         incident,
-        status=S.RESOLVED,
-        body=f"Not {SECRET} yet.",
-        facts=Facts(*[f"Not {SECRET}"] * 3),
+        UpdateInput(
+            status=S.RESOLVED, body=f"Not {SECRET} yet.", facts=Facts(*[f"Not {SECRET}"] * 3)
+        ),
         by=ANNA,
         at=AT,
     )
@@ -609,10 +621,8 @@ def test_only_words_that_are_there_can_be_redacted(payments, words):
 def test_what_was_going_on_in_a_stretch_of_time_is_found(payments, search):
     past = incidents.backfill(
         "Past",
-        body="Over.",
-        claims={payments: MAJOR},
-        started_at=AT - 10 * HOUR,
-        resolved_at=AT - 9 * HOUR,
+        UpdateInput(status=IncidentStatus.RESOLVED, body="Over.", claims={payments: MAJOR}),
+        Moments(started_at=AT - 10 * HOUR, resolved_at=AT - 9 * HOUR),
         by=ANNA,
         at=AT,
     )
@@ -761,10 +771,10 @@ def test_of_two_who_edit_at_once_one_is_told(app, open_incident_id):
 def test_maintenance_does_not_mask_a_status_set_by_hand(payments):
     planned = maintenance.schedule(
         "Disks",
-        body="New ones.",
-        claims={payments: MAINTENANCE},
-        scheduled_for=AT + HOUR,
-        scheduled_until=AT + 2 * HOUR,
+        UpdateInput(
+            status=IncidentStatus.SCHEDULED, body="New ones.", claims={payments: MAINTENANCE}
+        ),
+        Schedule(scheduled_for=AT + HOUR, scheduled_until=AT + 2 * HOUR),
         by=ANNA,
         at=AT,
     )

@@ -1,5 +1,6 @@
 """Scheduled maintenance: begins and ends by itself, once, whoever else is at work."""
 
+from dataclasses import fields
 from datetime import timedelta
 from threading import Barrier, Thread
 
@@ -13,6 +14,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, drafts, maintenance
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Schedule, UpdateInput
 from statuspage.domain.statuses import Impact, IncidentStatus
 from statuspage.errors import Invalid
 from tests.helpers.domain import (
@@ -32,14 +34,19 @@ S = IncidentStatus
 
 
 def planned(claims, at=AT, **options):
-    options = {
-        "body": "We put in new disks.",
-        "scheduled_for": AT + HOUR,
-        "scheduled_until": AT + 3 * HOUR,
-        "by": ANNA,
-        **options,
-    }
-    return maintenance.schedule("New disks", claims=claims, at=at, **options)
+    schedule = {"scheduled_for": AT + HOUR, "scheduled_until": AT + 3 * HOUR}
+    for field in fields(Schedule):
+        if field.name in options:
+            schedule[field.name] = options.pop(field.name)
+    keep = maintenance.draft if options.pop("draft", False) else maintenance.schedule
+    update = UpdateInput(
+        **{"status": S.SCHEDULED, "body": "We put in new disks.", "claims": claims, **options}
+    )
+    return keep("New disks", update, Schedule(**schedule), by=ANNA, at=at)
+
+
+def moved(work):
+    return UpdateInput(work.status, "Moved.", work.claims)
 
 
 def stands(component, at):
@@ -94,9 +101,7 @@ def test_an_outage_during_maintenance_shows_and_stays_after_it(payments):
     let_time_pass(AT + HOUR)
     outage = incidents.open_incident(
         "Outage",
-        status=S.INVESTIGATING,
-        body="We are looking.",
-        claims={payments: MAJOR},
+        UpdateInput(status=S.INVESTIGATING, body="We are looking.", claims={payments: MAJOR}),
         by=ANNA,
         at=AT + 2 * HOUR,
     )
@@ -104,7 +109,7 @@ def test_an_outage_during_maintenance_shows_and_stays_after_it(payments):
     let_time_pass(AT + 3 * HOUR)
     assert stands(payments, AT + 3 * HOUR) == MAJOR
     incidents.post_update(
-        outage, status=S.RESOLVED, body="Over.", claims={}, by=ANNA, at=AT + 4 * HOUR
+        outage, UpdateInput(status=S.RESOLVED, body="Over."), by=ANNA, at=AT + 4 * HOUR
     )
     assert stands(payments, AT + 4 * HOUR) == OPERATIONAL
 
@@ -120,9 +125,9 @@ def test_an_extended_maintenance_goes_on_until_its_new_end(payments):
     let_time_pass(AT + HOUR)
     maintenance.reschedule(
         work,
+        UpdateInput(status=work.status, claims=work.claims, body="It takes longer."),
         scheduled_for=AT + HOUR,
         scheduled_until=AT + 4 * HOUR,
-        body="It takes longer.",
         by=ANNA,
         at=AT + 2 * HOUR,
     )
@@ -138,7 +143,7 @@ def test_an_extended_maintenance_goes_on_until_its_new_end(payments):
 def test_a_moved_maintenance_begins_at_its_new_time(payments):
     work = planned({payments: MAINTENANCE})
     window = {"scheduled_for": AT + 5 * HOUR, "scheduled_until": AT + 6 * HOUR}
-    maintenance.reschedule(work, **window, body="Moved.", by=ANNA, at=AT)
+    maintenance.reschedule(work, moved(work), **window, by=ANNA, at=AT)
     assert let_time_pass(AT + HOUR) == []
     assert work.started_at == AT + 5 * HOUR
     assert let_time_pass(AT + 5 * HOUR) == [work]
@@ -157,7 +162,7 @@ def test_a_window_that_can_not_be_is_refused(payments, window):
     let_time_pass(AT + HOUR)
     before = (work.scheduled_for, work.scheduled_until, events.revision())
     with pytest.raises(Invalid):
-        maintenance.reschedule(work, **window, body="Moved.", by=ANNA, at=AT + HOUR)
+        maintenance.reschedule(work, moved(work), **window, by=ANNA, at=AT + HOUR)
     assert (work.scheduled_for, work.scheduled_until, events.revision()) == before
     if window["scheduled_for"] != AT:
         with pytest.raises(Invalid):
@@ -169,9 +174,9 @@ def test_a_move_without_a_word_is_refused_and_moves_nothing(payments):
     with pytest.raises(Invalid):
         maintenance.reschedule(
             work,
+            UpdateInput(status=work.status, claims=work.claims, body=" "),
             scheduled_for=AT + 5 * HOUR,
             scheduled_until=AT + 6 * HOUR,
-            body=" ",
             by=ANNA,
             at=AT,
         )
@@ -196,9 +201,7 @@ def test_a_maintenance_being_verified_still_ends_by_itself(payments):
     let_time_pass(AT + HOUR)
     incidents.post_update(
         work,
-        status=S.VERIFYING,
-        body="We look whether it works.",
-        claims=work.claims,
+        UpdateInput(status=S.VERIFYING, body="We look whether it works.", claims=work.claims),
         by=ANNA,
         at=AT + 2 * HOUR,
     )
@@ -228,9 +231,9 @@ def test_a_draft_whose_window_has_passed_is_not_published(payments):
     with pytest.raises(Invalid):
         maintenance.reschedule(
             draft,
+            UpdateInput(status=draft.status, claims=draft.claims, body="Moved."),
             scheduled_for=AT + 5 * HOUR,
             scheduled_until=AT + 6 * HOUR,
-            body="Moved.",
             by=ANNA,
             at=AT,
         )

@@ -9,6 +9,7 @@ from statuspage.db import db
 from statuspage.domain import events
 from statuspage.domain.incidents import postmortems
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.incidents.postmortems import Action, ActionState, Part, PostmortemState
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.errors import Conflict, Invalid
@@ -21,14 +22,16 @@ PARTS = {Part.SUMMARY: "Checkout *failed*.", Part.ROOT_CAUSE: "A bad deploy.", P
 @pytest.fixture
 def resolved(session):
     incident = incidents.open_incident(
-        "Checkout errors", status=S.INVESTIGATING, body="Looking.", claims={}, by=ANNA, at=AT
+        "Checkout errors", UpdateInput(status=S.INVESTIGATING, body="Looking."), by=ANNA, at=AT
     )
     post(incident, S.RESOLVED)
     return incident
 
 
 def post(incident, status):
-    incidents.post_update(incident, status=status, body="Words.", claims={}, by=ANNA, at=AT + HOUR)
+    incidents.post_update(
+        incident, UpdateInput(status=status, body="Words."), by=ANNA, at=AT + HOUR
+    )
 
 
 def saved(incident, parts=PARTS, actions=(), expected_version=None):
@@ -45,7 +48,7 @@ def published(incident):
 
 def test_a_postmortem_belongs_to_a_resolved_incident(session):
     incident = incidents.open_incident(
-        "Open", status=S.INVESTIGATING, body="Looking.", claims={}, by=ANNA, at=AT
+        "Open", UpdateInput(status=S.INVESTIGATING, body="Looking."), by=ANNA, at=AT
     )
     with pytest.raises(Invalid):
         saved(incident)
@@ -180,7 +183,7 @@ def test_action_items_are_followed_until_done(resolved):
 def test_two_who_write_the_first_draft_at_once_make_one(app):
     with app.app_context():
         incident = incidents.open_incident(
-            "Over", status=S.RESOLVED, body="Over.", claims={}, by=ANNA, at=AT
+            "Over", UpdateInput(status=S.RESOLVED, body="Over."), by=ANNA, at=AT
         )
         public_id = incident.public_id
         db.session.commit()

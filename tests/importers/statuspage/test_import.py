@@ -25,7 +25,7 @@ from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Incident, IncidentUpdate
+from statuspage.domain.incidents.models import Incident, IncidentUpdate, UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus
 from tests.conftest import on_sqlite
 
@@ -480,9 +480,7 @@ def test_what_people_changed_here_stays_as_they_left_it(app, bring, committed, t
     with committed():
         incidents.post_update(
             incidents.get(public_id),
-            status=IncidentStatus.RESOLVED,
-            body="Over, we say.",
-            claims={},
+            UpdateInput(status=IncidentStatus.RESOLVED, body="Over, we say."),
             by=SYSTEM,
             at=datetime(2026, 9, 1, 12, tzinfo=UTC),
         )
@@ -788,9 +786,7 @@ def test_imported_maintenance_puts_its_components_under_maintenance_when_started
         row = incidents.get("plannedwork1")
         incidents.post_update(
             row,
-            status=IncidentStatus.IN_PROGRESS,
-            body="It begins.",
-            claims=row.claims,
+            UpdateInput(status=IncidentStatus.IN_PROGRESS, body="It begins.", claims=row.claims),
             by=SYSTEM,
             at=datetime(2026, 9, 1, 11, tzinfo=UTC),
         )

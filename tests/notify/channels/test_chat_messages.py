@@ -17,6 +17,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, maintenance, reminders
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Schedule, UpdateInput
 from statuspage.domain.incidents.postmortems import Part
 from statuspage.domain.incidents.postmortems import publish as publish_postmortem
 from statuspage.domain.incidents.postmortems import save as save_postmortem
@@ -104,29 +105,21 @@ def stories(request):
             notify=True,
         )
         incidents.post_update(
-            one,
-            status=IncidentStatus.RESOLVED,
-            body="It is over.",
-            claims={},
-            by=SYSTEM,
-            at=at,
+            one, UpdateInput(status=IncidentStatus.RESOLVED, body="It is over."), by=SYSTEM, at=at
         )
         texts = {Part.SUMMARY: "What it was.", Part.ROOT_CAUSE: "Why it was."}
         told = {"by": SYSTEM, "at": at}
         written = save_postmortem(one, texts, [], expected_version=None, **told)
         publish_postmortem(written, **told)
         withdrawn = incidents.open_incident(
-            "A mistake", status=IncidentStatus.INVESTIGATING, body="-", claims={}, **told
+            "A mistake", UpdateInput(IncidentStatus.INVESTIGATING, "-"), **told
         )
         corrections.retract(withdrawn, reason="Nothing was wrong.", **told)
         claims_store.set_status(api, DOWN, **told)
         planned = maintenance.schedule(
             "Upgrade",
-            body="The API is away for a minute.",
-            claims={api: DOWN},
-            scheduled_for=at + 2 * hour,
-            scheduled_until=at + 3 * hour,
-            reminds=True,
+            UpdateInput(IncidentStatus.SCHEDULED, "The API is away for a minute.", {api: DOWN}),
+            Schedule(at + 2 * hour, at + 3 * hour, reminds=True),
             **told,
         )
         assert reminders.remind(planned.public_id, at=at + hour)

@@ -15,6 +15,7 @@ from statuspage.domain.components.verbs import get as component_of
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Schedule, UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.notify import deliveries as ledger
@@ -108,10 +109,15 @@ def test_maintenance_names_its_window_and_the_calendar(told, committed, componen
     with committed():
         maintenance.schedule(
             "Database upgrade",
-            body="Short interruptions.",
-            claims={component_of(component): maintenance.UNDER_MAINTENANCE},
-            scheduled_for=at + timedelta(days=1),
-            scheduled_until=at + timedelta(days=1, hours=2),
+            UpdateInput(
+                status=IncidentStatus.SCHEDULED,
+                body="Short interruptions.",
+                claims={component_of(component): maintenance.UNDER_MAINTENANCE},
+            ),
+            Schedule(
+                scheduled_for=at + timedelta(days=1),
+                scheduled_until=at + timedelta(days=1, hours=2),
+            ),
             by=SYSTEM,
             at=at,
         )
@@ -127,7 +133,7 @@ def test_what_is_over_says_so_in_the_subject(told, committed, at):
     with committed():
         (row,) = incidents.published()
         incidents.post_update(
-            row, status=IncidentStatus.RESOLVED, body="Fixed.", claims={}, by=SYSTEM, at=at
+            row, UpdateInput(status=IncidentStatus.RESOLVED, body="Fixed."), by=SYSTEM, at=at
         )
     written = email_message.render(*told("incident.update_posted"))
     assert written.subject == "[Brambleway] Resolved: Checkout errors"

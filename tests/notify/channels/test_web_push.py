@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from statuspage.db import db
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import push_keys
 from statuspage.domain.subscribers import subscriptions as subscribers
@@ -142,7 +143,7 @@ def test_a_browser_subscribes_reads_the_news_and_leaves(
     with committed():
         one = incidents.get(key)
         incidents.post_update(
-            one, status=IncidentStatus.RESOLVED, body="Over.", claims={}, by=SYSTEM, at=at
+            one, UpdateInput(status=IncidentStatus.RESOLVED, body="Over."), by=SYSTEM, at=at
         )
     (over,) = sent()
     assert over["title"].startswith("✔")

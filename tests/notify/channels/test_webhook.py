@@ -15,7 +15,8 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, maintenance
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.statuses import Impact
+from statuspage.domain.incidents.models import Schedule, UpdateInput
+from statuspage.domain.statuses import Impact, IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
 from statuspage.notify import message
 from statuspage.notify.channels import webhook
@@ -127,10 +128,14 @@ def test_a_maintenance_that_was_called_off_is_told_in_a_word_that_clients_know(
     with committed():
         row = maintenance.schedule(
             "Upgrade",
-            body="Short.",
-            claims={components.get(component): maintenance.UNDER_MAINTENANCE},
-            scheduled_for=at + timedelta(hours=1),
-            scheduled_until=at + timedelta(hours=2),
+            UpdateInput(
+                status=IncidentStatus.SCHEDULED,
+                body="Short.",
+                claims={components.get(component): maintenance.UNDER_MAINTENANCE},
+            ),
+            Schedule(
+                scheduled_for=at + timedelta(hours=1), scheduled_until=at + timedelta(hours=2)
+            ),
             by=SYSTEM,
             at=at,
         )
@@ -167,15 +172,17 @@ def test_a_maintenance_webhook_says_how_it_starts_ends_and_reminds(
     with committed():
         maintenance.schedule(
             "Upgrade",
-            body="Short.",
-            claims={},
-            scheduled_for=at + timedelta(hours=3),
-            scheduled_until=at + timedelta(hours=4),
+            UpdateInput(
+                status=IncidentStatus.SCHEDULED, body="Short.", impact_override=Impact.MAINTENANCE
+            ),
+            Schedule(
+                scheduled_for=at + timedelta(hours=3),
+                scheduled_until=at + timedelta(hours=4),
+                auto_end=False,
+                reminds=True,
+            ),
             by=SYSTEM,
             at=at,
-            auto_end=False,
-            reminds=True,
-            impact_override=Impact.MAINTENANCE,
         )
     incident = payload_of_newest(app, at, settings)["incident"]
     assert incident["scheduled_auto_in_progress"] is True

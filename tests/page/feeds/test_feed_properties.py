@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
+from statuspage.domain.components.verbs import ComponentEdit
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, postmortems
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.corrections import REDACTED
-from statuspage.domain.incidents.models import Facts, Moment
+from statuspage.domain.incidents.models import Facts, IncidentEdit, Moment, UpdateInput
 from statuspage.domain.incidents.postmortems import Part
 from statuspage.domain.statuses import INCIDENT_STEPS, ComponentStatus, IncidentStatus
 from statuspage.errors import Invalid
@@ -87,10 +88,12 @@ def test_any_words_make_valid_feeds(
         component = components.listed()[0]
         incident = incidents.open_incident(
             name,
-            status=IncidentStatus.INVESTIGATING,
-            body=body,
-            claims={component: Claim(ComponentStatus.PARTIAL_OUTAGE, scope=scope[:100])},
-            facts=Facts(*(data.draw(st.none() | words, label=fact) for fact in "abc")),
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING,
+                body=body,
+                claims={component: Claim(ComponentStatus.PARTIAL_OUTAGE, scope=scope[:100])},
+                facts=Facts(*(data.draw(st.none() | words, label=fact) for fact in "abc")),
+            ),
             by=SYSTEM,
             at=tick(),
         )
@@ -123,9 +126,7 @@ def test_an_entry_once_published_stays_what_it_was(
     with committed():
         opened = incidents.open_incident(
             "Search is slow",
-            status=IncidentStatus.INVESTIGATING,
-            body="We look into a-secret-word.",
-            claims={},
+            UpdateInput(status=IncidentStatus.INVESTIGATING, body="We look into a-secret-word."),
             by=SYSTEM,
             at=tick(),
         )
@@ -165,10 +166,12 @@ def _take(step, incident, at, data):
             claim = Claim(data.draw(st.sampled_from(ComponentStatus)))
             incidents.post_update(
                 incident,
-                status=status,
-                body=body,
-                claims={components.listed()[0]: claim},
-                facts=Facts(what_you_can_do=body[:200]),
+                UpdateInput(
+                    status=status,
+                    body=body,
+                    claims={components.listed()[0]: claim},
+                    facts=Facts(what_you_can_do=body[:200]),
+                ),
                 by=SYSTEM,
                 at=at,
             )
@@ -180,10 +183,9 @@ def _take(step, incident, at, data):
         case "rename":
             corrections.edit_incident(
                 incident,
-                name=body,
-                facts=Facts(body),
-                next_update_by=None,
-                impact_override=None,
+                IncidentEdit(
+                    name=body, facts=Facts(body), next_update_by=None, impact_override=None
+                ),
                 expected_version=incident.version,
                 by=SYSTEM,
                 at=at,
@@ -221,13 +223,15 @@ def _take(step, incident, at, data):
             component = components.listed()[0]
             components.edit_component(
                 component,
+                ComponentEdit(
+                    name=body,
+                    description=None,
+                    group=None,
+                    start_date=None,
+                    showcase=True,
+                    only_show_if_degraded=False,
+                ),
                 by=SYSTEM,
                 at=at,
-                name=body,
-                description=None,
-                group=None,
-                start_date=None,
-                showcase=True,
-                only_show_if_degraded=False,
             )
     return None

@@ -15,11 +15,19 @@ from statuspage.db import db
 from statuspage.domain import page_settings
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
+from statuspage.domain.components.verbs import ComponentEdit
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, drafts, maintenance, postmortems
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Facts, IncidentUpdate
+from statuspage.domain.incidents.models import (
+    Facts,
+    IncidentEdit,
+    IncidentUpdate,
+    Schedule,
+    UpdateInput,
+)
 from statuspage.domain.incidents.postmortems import Action, Part
+from statuspage.domain.page_settings import PageEdit
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.conftest import on_sqlite
 from tests.helpers import told as rows
@@ -69,19 +77,25 @@ def _story(at):
     )
     second = incidents.post_update(
         declined,
-        status=IncidentStatus.IDENTIFIED,
-        body="A **bad** deploy & its `<config>`.",
-        claims={cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal("12.00"), "EU")},
+        UpdateInput(
+            status=IncidentStatus.IDENTIFIED,
+            body="A **bad** deploy & its `<config>`.",
+            claims={cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal("12.00"), "EU")},
+            next_update_by=at + timedelta(minutes=10),
+        ),
         by=SYSTEM,
         at=at - timedelta(minutes=20),
-        next_update_by=at + timedelta(minutes=10),
     )
     planned = maintenance.schedule(
         "Database upgrade",
-        body="We upgrade.",
-        claims={search: maintenance.UNDER_MAINTENANCE},
-        scheduled_for=at + timedelta(days=2),
-        scheduled_until=at + timedelta(days=2, hours=1),
+        UpdateInput(
+            status=IncidentStatus.SCHEDULED,
+            body="We upgrade.",
+            claims={search: maintenance.UNDER_MAINTENANCE},
+        ),
+        Schedule(
+            scheduled_for=at + timedelta(days=2), scheduled_until=at + timedelta(days=2, hours=1)
+        ),
         by=SYSTEM,
         at=at - timedelta(hours=1),
     )
@@ -101,20 +115,18 @@ DEGRADED = Claim(ComponentStatus.DEGRADED_PERFORMANCE)
 
 
 def an_incident(name, at, claims, **more):
-    return incidents.open_incident(
+    keep = drafts.create if more.pop("draft", False) else incidents.open_incident
+    return keep(
         name,
-        status=IncidentStatus.INVESTIGATING,
-        body="We are looking into it.",
-        claims=claims,
+        UpdateInput(IncidentStatus.INVESTIGATING, "We are looking into it.", claims, **more),
         by=SYSTEM,
         at=at,
-        **more,
     )
 
 
 def resolve(incident, at):
     return incidents.post_update(
-        incident, status=IncidentStatus.RESOLVED, body="It is over.", claims={}, by=SYSTEM, at=at
+        incident, UpdateInput(status=IncidentStatus.RESOLVED, body="It is over."), by=SYSTEM, at=at
     )
 
 
@@ -319,10 +331,12 @@ def test_what_happens_later_leaves_older_entries_as_they_are(client, committed, 
         incident = incidents.get(story["declined"])
         corrections.edit_incident(
             incident,
-            name="Card and wallet payments declined",
-            facts=Facts("Everyone"),
-            next_update_by=None,
-            impact_override=None,
+            IncidentEdit(
+                name="Card and wallet payments declined",
+                facts=Facts("Everyone"),
+                next_update_by=None,
+                impact_override=None,
+            ),
             expected_version=incident.version,
             by=SYSTEM,
             at=at,
@@ -331,23 +345,25 @@ def test_what_happens_later_leaves_older_entries_as_they_are(client, committed, 
         planned = incidents.get(story["planned"])
         maintenance.reschedule(
             planned,
+            UpdateInput(status=planned.status, claims=planned.claims, body="Later."),
             scheduled_for=at + timedelta(days=5),
             scheduled_until=at + timedelta(days=6),
-            body="Later.",
             by=SYSTEM,
             at=at + timedelta(minutes=2),
         )
         cards = components.get(story["cards"])
         components.edit_component(
             cards,
+            ComponentEdit(
+                name="Cards",
+                description=None,
+                group=None,
+                start_date=None,
+                showcase=True,
+                only_show_if_degraded=False,
+            ),
             by=SYSTEM,
             at=at + timedelta(minutes=3),
-            name="Cards",
-            description=None,
-            group=None,
-            start_date=None,
-            showcase=True,
-            only_show_if_degraded=False,
         )
     after = {item["id"]: item for item in items(client, "/feeds/updates.json")}
 
@@ -418,12 +434,7 @@ def test_an_update_is_one_paragraph_however_it_was_written(client, committed, at
     with committed():
         page_settings.create("Northwind", by=SYSTEM, at=at)
         incidents.open_incident(
-            "Trouble",
-            status=IncidentStatus.INVESTIGATING,
-            body=body,
-            claims={},
-            by=SYSTEM,
-            at=at,
+            "Trouble", UpdateInput(status=IncidentStatus.INVESTIGATING, body=body), by=SYSTEM, at=at
         )
     (entry,) = check_atom(client.get("/history.atom").data, f"{SITE}/history.atom")
     html = entry.findtext(f"{ATOM}content").partition("</strong> - ")[2]
@@ -441,8 +452,7 @@ def test_a_draft_shows_in_no_feed_and_changes_no_byte(client, committed, story, 
         an_incident("Secret trouble", at, {cards: DEGRADED}, draft=True)
         drafts.save_update(
             incidents.get(story["declined"]),
-            status=IncidentStatus.RESOLVED,
-            body="Not yet.",
+            UpdateInput(status=IncidentStatus.RESOLVED, body="Not yet."),
             by=SYSTEM,
             at=at,
         )
@@ -501,9 +511,7 @@ def test_while_nothing_changes_the_bytes_stay_and_a_reader_gets_304(
         page = page_settings.get()
         page_settings.edit(
             page,
-            name=page.name,
-            time_zone=page.time_zone,
-            about="New words.",
+            PageEdit(page.name, page.time_zone, about="New words."),
             by=SYSTEM,
             at=datetime(2026, 3, 10, 18, tzinfo=UTC),
         )
@@ -538,7 +546,10 @@ def test_a_feed_asks_no_more_queries_however_much_was_told(client, committed, st
         for name in ("declined", "planned"):
             one = incidents.get(story[name])
             incidents.post_update(
-                one, status=one.status, body="More.", claims=one.claims, by=SYSTEM, at=at
+                one,
+                UpdateInput(status=one.status, body="More.", claims=one.claims),
+                by=SYSTEM,
+                at=at,
             )
     many = {address: queries(app, client, address) for address in every}
 
@@ -656,15 +667,13 @@ def test_updates_of_one_second_have_different_dates_in_atom(client, committed, a
     with committed():
         page_settings.create("Northwind", by=SYSTEM, at=at, time_zone="Europe/Vienna")
         incident = incidents.open_incident(
-            "Slow", status=IncidentStatus.INVESTIGATING, body="-", claims={}, by=SYSTEM, at=at
+            "Slow", UpdateInput(status=IncidentStatus.INVESTIGATING, body="-"), by=SYSTEM, at=at
         )
         moments = [timedelta(seconds=60, milliseconds=part) for part in (250, 750)]
         for moment in (*moments, timedelta(seconds=90, milliseconds=10)):
             incidents.post_update(
                 incident,
-                status=IncidentStatus.IDENTIFIED,
-                body="-",
-                claims={},
+                UpdateInput(status=IncidentStatus.IDENTIFIED, body="-"),
                 by=SYSTEM,
                 at=at + moment,
             )

@@ -14,6 +14,8 @@ from statuspage.domain import page_settings
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Schedule, UpdateInput
+from statuspage.domain.page_settings import PageEdit
 from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import on_sqlite
 
@@ -94,7 +96,7 @@ def _told(item):
 def _a_page(name, url):
     at = datetime(2019, 1, 1, tzinfo=UTC)
     page = page_settings.create(name, by=SYSTEM, at=at)
-    page_settings.edit(page, name=name, time_zone="Etc/UTC", url=url, by=SYSTEM, at=at)
+    page_settings.edit(page, PageEdit(name, "Etc/UTC", url), by=SYSTEM, at=at)
 
 
 def _tell(*, name, published, updated, address, html):
@@ -105,29 +107,25 @@ def _tell(*, name, published, updated, address, html):
     if window:
         incident = maintenance.schedule(
             name,
-            body=first_body,
-            claims={},
-            scheduled_for=published,
-            scheduled_until=_moment(window[2], published.year),
+            UpdateInput(status=IncidentStatus.SCHEDULED, body=first_body),
+            Schedule(scheduled_for=published, scheduled_until=_moment(window[2], published.year)),
             by=SYSTEM,
             at=updated,
         )
     elif first_status is IncidentStatus.SCHEDULED:
         incident = maintenance.schedule(
             name,
-            body=first_body,
-            claims={},
-            scheduled_for=first_at + timedelta(minutes=1),
-            scheduled_until=published,
+            UpdateInput(status=IncidentStatus.SCHEDULED, body=first_body),
+            Schedule(scheduled_for=first_at + timedelta(minutes=1), scheduled_until=published),
             by=SYSTEM,
             at=first_at,
         )
     else:
         incident = incidents.open_incident(
-            name, status=first_status, body=first_body, claims={}, by=SYSTEM, at=first_at
+            name, UpdateInput(status=first_status, body=first_body), by=SYSTEM, at=first_at
         )
     for at, status, body in updates[1:]:
-        incidents.post_update(incident, status=status, body=body, claims={}, by=SYSTEM, at=at)
+        incidents.post_update(incident, UpdateInput(status=status, body=body), by=SYSTEM, at=at)
     incident.public_id = address.rpartition("/")[2]
 
 

@@ -15,8 +15,9 @@ from statuspage.domain.claims import Claim, effective
 from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
-from statuspage.domain.incidents import maintenance
+from statuspage.domain.incidents import drafts, maintenance
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Schedule, UpdateInput
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
@@ -175,11 +176,14 @@ def an_incident(committed, world):
             claims = more.pop(
                 "claims", {world.cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(12))}
             )
-            more["claims"] = {components.get(one): claim for one, claim in claims.items()}
-            more.setdefault("status", IncidentStatus.INVESTIGATING)
-            more.setdefault("by", SYSTEM)
-            more.setdefault("at", clock.now() - timedelta(hours=1))
-            return incidents.open_incident(name, body=body, **more).public_id
+            claims = {components.get(one): claim for one, claim in claims.items()}
+            status = more.pop("status", IncidentStatus.INVESTIGATING)
+            when = {name: more.pop(name) for name in ("started_at", "detected_at") if name in more}
+            by = more.pop("by", SYSTEM)
+            at = more.pop("at", clock.now() - timedelta(hours=1))
+            keep = drafts.create if more.pop("draft", False) else incidents.open_incident
+            update = UpdateInput(status, body, claims, **more)
+            return keep(name, update, by=by, at=at, **when).public_id
 
     return open_it
 
@@ -194,14 +198,13 @@ def a_maintenance(committed, world):
             now = clock.now()
             more.setdefault("scheduled_for", now + timedelta(days=1))
             more.setdefault("scheduled_until", now + timedelta(days=1, hours=1))
-            return maintenance.schedule(
-                name,
-                body="Short interruptions.",
-                claims={api: maintenance.UNDER_MAINTENANCE},
-                by=SYSTEM,
-                at=now,
-                **more,
-            ).public_id
+            keep = maintenance.draft if more.pop("draft", False) else maintenance.schedule
+            update = UpdateInput(
+                more.pop("status", IncidentStatus.SCHEDULED),
+                "Short interruptions.",
+                {api: maintenance.UNDER_MAINTENANCE},
+            )
+            return keep(name, update, Schedule(**more), by=SYSTEM, at=now).public_id
 
     return announce
 

@@ -13,6 +13,7 @@ from statuspage.db import db, migrate, postgresql
 from statuspage.domain import tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.notify import redis_queue
@@ -205,9 +206,7 @@ def test_who_publishes_waits_once_for_a_queue_that_hangs(
         with app.app_context():
             incidents.open_incident(
                 "Cards declined",
-                status=IncidentStatus.INVESTIGATING,
-                body=WORDS,
-                claims={},
+                UpdateInput(status=IncidentStatus.INVESTIGATING, body=WORDS),
                 by=SYSTEM,
                 at=clock.now(),
             )

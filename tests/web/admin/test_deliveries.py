@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from statuspage.db import db
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
@@ -33,9 +34,7 @@ def held(committed, world, at):
         db.session.add(one)
         incidents.open_incident(
             "Checkout errors",
-            status=IncidentStatus.INVESTIGATING,
-            body="Some fail.",
-            claims={},
+            UpdateInput(status=IncidentStatus.INVESTIGATING, body="Some fail."),
             by=SYSTEM,
             at=at,
         )
@@ -68,9 +67,7 @@ def failing(committed, world, at):
         with committed():
             incident = incidents.open_incident(
                 name,
-                status=IncidentStatus.INVESTIGATING,
-                body="Some fail.",
-                claims={},
+                UpdateInput(status=IncidentStatus.INVESTIGATING, body="Some fail."),
                 by=SYSTEM,
                 at=at,
             )

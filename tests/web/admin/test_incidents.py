@@ -9,7 +9,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import drafts
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Facts
+from statuspage.domain.incidents.models import Facts, UpdateInput
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
 from statuspage.page.html.charts import GLYPHS
@@ -388,35 +388,33 @@ def test_the_overview_says_what_waits(ann, world, an_incident, traveller, commit
     with committed():
         late = incidents.open_incident(
             "Late promise",
-            status=IncidentStatus.INVESTIGATING,
-            body="Words.",
-            claims={},
-            next_update_by=clock.now() + timedelta(minutes=5),
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING,
+                body="Words.",
+                next_update_by=clock.now() + timedelta(minutes=5),
+            ),
             by=SYSTEM,
             at=clock.now(),
         )
-        incidents.open_incident(
+        drafts.create(
             "Half written",
-            status=IncidentStatus.INVESTIGATING,
-            body="Words.",
-            claims={},
+            UpdateInput(IncidentStatus.INVESTIGATING, "Words."),
             by=SYSTEM,
             at=clock.now(),
-            draft=True,
         )
         done = incidents.open_incident(
             "Big one",
-            status=IncidentStatus.INVESTIGATING,
-            body="Words.",
-            claims={components.get(world.api): Claim(ComponentStatus.MAJOR_OUTAGE)},
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING,
+                body="Words.",
+                claims={components.get(world.api): Claim(ComponentStatus.MAJOR_OUTAGE)},
+            ),
             by=SYSTEM,
             at=clock.now() - timedelta(hours=3),
         )
         incidents.post_update(
             done,
-            status=IncidentStatus.RESOLVED,
-            body="Over.",
-            claims={},
+            UpdateInput(status=IncidentStatus.RESOLVED, body="Over."),
             by=SYSTEM,
             at=clock.now() - timedelta(hours=1),
         )

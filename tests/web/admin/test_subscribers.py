@@ -10,6 +10,7 @@ from statuspage.db import db
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import subscriptions as subscribers
@@ -222,7 +223,7 @@ def test_an_import_keeps_state_and_choice(editor, committed, at, people, app):
             components.add_component(name, group=group, by=SYSTEM, at=at)
         listed = components.listed()
         incident = incidents.open_incident(
-            "Slow", status=IncidentStatus.INVESTIGATING, body="Slow.", claims={}, by=SYSTEM, at=at
+            "Slow", UpdateInput(status=IncidentStatus.INVESTIGATING, body="Slow."), by=SYSTEM, at=at
         )
         choices = {
             "all@example.com": Choice(),

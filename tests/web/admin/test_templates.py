@@ -9,6 +9,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import templates as incident_templates
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.templates import TemplateInput
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.conftest import on_sqlite
@@ -28,7 +29,7 @@ def a_template(committed, world):
             values = {"title": "Card payments are declined", "body": BODY, **more}
             named = [components.get(world.cards)]
             return incident_templates.create(
-                name, **values, components=named, by=SYSTEM, at=clock.now()
+                TemplateInput(name, **values, components=named), by=SYSTEM, at=clock.now()
             ).public_id
 
     return make

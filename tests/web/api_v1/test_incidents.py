@@ -12,6 +12,8 @@ from statuspage.domain import events
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, drafts
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
+from statuspage.domain.page_settings import PageEdit
 from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import on_sqlite
 
@@ -105,9 +107,7 @@ def test_times_are_in_the_page_s_zone(program, opened, committed, at):
     with committed():
         from statuspage.domain import page_settings
 
-        page_settings.edit(
-            page_settings.get(), name="P", time_zone="America/Chicago", by=SYSTEM, at=at
-        )
+        page_settings.edit(page_settings.get(), PageEdit("P", "America/Chicago"), by=SYSTEM, at=at)
     made = opened()
     assert made["created_at"] == "2026-03-10T07:00:00-05:00"
     assert made["incident_updates"][0]["created_at"] == "2026-03-10T07:00:00.000-05:00"
@@ -262,19 +262,15 @@ def test_incidents_are_listed_newest_first_and_drafts_never(
         ids.insert(0, opened(name=name)["id"])
         traveller.shift(timedelta(minutes=1))
     with committed():
-        incidents.open_incident(
+        drafts.create(
             "Draft",
-            status=IncidentStatus.INVESTIGATING,
-            body="Secret",
-            claims={},
+            UpdateInput(IncidentStatus.INVESTIGATING, "Secret"),
             by=SYSTEM,
             at=at,
-            draft=True,
         )
         drafts.save_update(
             incidents.get(ids[0]),
-            status=IncidentStatus.IDENTIFIED,
-            body="Secret",
+            UpdateInput(status=IncidentStatus.IDENTIFIED, body="Secret"),
             by=SYSTEM,
             at=at,
         )

@@ -10,6 +10,7 @@ from statuspage.domain import events
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel, Contact, Subscriber
@@ -346,9 +347,7 @@ def incident_path(committed, at) -> str:
     with committed():
         incident = incidents.open_incident(
             "API errors",
-            status=IncidentStatus.INVESTIGATING,
-            body="We look.",
-            claims={},
+            UpdateInput(status=IncidentStatus.INVESTIGATING, body="We look."),
             by=SYSTEM,
             at=at,
         )

@@ -8,7 +8,8 @@ from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.statuses import ComponentStatus
+from statuspage.domain.incidents.models import Moments, UpdateInput
+from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.conftest import on_sqlite
 
 pytestmark = on_sqlite
@@ -21,10 +22,12 @@ def component(committed, page_id, at):
         row = components.add_component("API", by=SYSTEM, at=at - timedelta(days=200))
         incidents.backfill(
             "Down",
-            body="It was down.",
-            claims={row: Claim(ComponentStatus.MAJOR_OUTAGE)},
-            started_at=at - timedelta(days=1),
-            resolved_at=at - timedelta(hours=23),
+            UpdateInput(
+                status=IncidentStatus.RESOLVED,
+                body="It was down.",
+                claims={row: Claim(ComponentStatus.MAJOR_OUTAGE)},
+            ),
+            Moments(started_at=at - timedelta(days=1), resolved_at=at - timedelta(hours=23)),
             by=SYSTEM,
             at=at,
         )

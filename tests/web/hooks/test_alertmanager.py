@@ -19,7 +19,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM, Actor, ActorKind, Event
 from statuspage.domain.incidents import drafts
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Incident
+from statuspage.domain.incidents.models import Incident, UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.lib.markdown import to_plain
@@ -252,9 +252,9 @@ def test_what_people_have_written_to_is_theirs(hook, all_of, later, committed, a
     with committed():
         incidents.post_update(
             incident := incidents.get(public_id),
-            status=IncidentStatus.IDENTIFIED,
-            body="A disk is full.",
-            claims=incident.claims,
+            UpdateInput(
+                status=IncidentStatus.IDENTIFIED, body="A disk is full.", claims=incident.claims
+            ),
             by=ANN,
             at=at,
         )

@@ -10,6 +10,8 @@ from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import Moments, UpdateInput
+from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Subscriber, SubscriberState
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
@@ -115,10 +117,10 @@ def past_incidents(committed, at, component):
         return [
             incidents.backfill(
                 f"Outage {number}",
-                body="It is over.",
-                claims={},
-                started_at=at - timedelta(days=number),
-                resolved_at=at - timedelta(days=number),
+                UpdateInput(status=IncidentStatus.RESOLVED, body="It is over."),
+                Moments(
+                    started_at=at - timedelta(days=number), resolved_at=at - timedelta(days=number)
+                ),
                 by=SYSTEM,
                 at=at,
             ).public_id

@@ -10,6 +10,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import maintenance
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import on_sqlite
 from tests.helpers import site
@@ -21,9 +22,7 @@ pytestmark = on_sqlite
 def open_incident(name, claims, started_at, at):
     return incidents.open_incident(
         name,
-        status=IncidentStatus.INVESTIGATING,
-        body="We look.",
-        claims=claims,
+        UpdateInput(status=IncidentStatus.INVESTIGATING, body="We look.", claims=claims),
         started_at=started_at,
         by=SYSTEM,
         at=at,
@@ -134,9 +133,11 @@ def test_maintenance_started_early_counts_from_its_real_start(client, committed,
         planned = site.a_maintenance(row, at - timedelta(days=1), at + timedelta(hours=2))
         incidents.post_update(
             planned,
-            status=IncidentStatus.IN_PROGRESS,
-            body="We start early.",
-            claims={row: maintenance.UNDER_MAINTENANCE},
+            UpdateInput(
+                status=IncidentStatus.IN_PROGRESS,
+                body="We start early.",
+                claims={row: maintenance.UNDER_MAINTENANCE},
+            ),
             by=SYSTEM,
             at=at,
         )
@@ -204,9 +205,9 @@ def test_equal_histories_share_a_strip_and_ticks_stay_apart(client, committed, a
         for minute in range(31):
             incidents.post_update(
                 opened,
-                status=IncidentStatus.IDENTIFIED,
-                body=f"Word {minute}.",
-                claims=claims,
+                UpdateInput(
+                    status=IncidentStatus.IDENTIFIED, body=f"Word {minute}.", claims=claims
+                ),
                 by=SYSTEM,
                 at=start + timedelta(hours=5, minutes=minute),
             )

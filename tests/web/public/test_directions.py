@@ -8,6 +8,7 @@ import pytest
 
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.lib.bidi import isolated
 from tests.conftest import on_sqlite
@@ -58,9 +59,11 @@ def test_every_name_on_every_page_is_isolated(client, committed, at):
         claim = site.Claim(site.PARTIAL.status, None, SCOPE)
         opened = incidents.open_incident(
             TITLE,
-            status=IncidentStatus.INVESTIGATING,
-            body=f"{TITLE} {ARABIC}",
-            claims=dict.fromkeys(rows, claim),
+            UpdateInput(
+                status=IncidentStatus.INVESTIGATING,
+                body=f"{TITLE} {ARABIC}",
+                claims=dict.fromkeys(rows, claim),
+            ),
             by=SYSTEM,
             at=at,
         )

@@ -20,6 +20,7 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Moment
+from statuspage.domain.page_settings import PageEdit
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.conftest import on_sqlite
 from tests.helpers import site
@@ -466,12 +467,14 @@ def test_the_page_wears_the_colours_and_the_logo_it_was_given(client, committed,
         page = page_settings.get()
         page_settings.edit(
             page,
-            name=page.name,
-            time_zone=page.time_zone,
-            accent="#aa00aa",
-            accent_dark="#ffaaff",
-            about="We *ship*.",
-            support_url="https://help.example.com/",
+            PageEdit(
+                name=page.name,
+                time_zone=page.time_zone,
+                accent="#aa00aa",
+                accent_dark="#ffaaff",
+                about="We *ship*.",
+                support_url="https://help.example.com/",
+            ),
             by=SYSTEM,
             at=at,
         )

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from statuspage.db import db
 from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import (
@@ -244,7 +245,7 @@ def test_one_limit_counts_for_a_contact_however_it_is_written_and_wherever_it_is
 ):
     with committed():
         made = incidents.open_incident(
-            "Slow", status=IncidentStatus.INVESTIGATING, body="-", claims={}, by=SYSTEM, at=at
+            "Slow", UpdateInput(status=IncidentStatus.INVESTIGATING, body="-"), by=SYSTEM, at=at
         )
         about = made.public_id
     codes = [send(client, **MAILBOX | more).status_code for more in SPELLINGS[:3]]
@@ -341,9 +342,7 @@ def test_one_incident_is_followed_until_it_is_over(client, stored, committed, at
     with committed():
         incident = incidents.open_incident(
             "Logins fail",
-            status=IncidentStatus.INVESTIGATING,
-            body="We look.",
-            claims={},
+            UpdateInput(status=IncidentStatus.INVESTIGATING, body="We look."),
             by=SYSTEM,
             at=at,
         )
