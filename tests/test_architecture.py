@@ -224,3 +224,38 @@ def test_no_file_names_a_package_index_or_postpones_work():
             continue
         match = bad.search(path.read_text(errors="replace"))
         assert not match, f"{name}: {match.group()}"
+
+
+MAX_ARGUMENTS = 6
+"""Beside `self`, and `by` and `at`, which every verb takes. More of them are a frozen dataclass."""
+
+LONG_ARGUMENT_LISTS = {
+    "domain/events.py:record",  # The columns of one row of the audit log.
+    "export/staging.py:write",
+    "export/targets/sigv4.py:signed",
+    "export/worker.py:__init__",
+    "importers/statuspage/feed.py:incident_of",
+    "lib/http_client.py:_exchange",
+    "notify/chat_message.py:_plain",
+    "page/feeds/updates.py:_feed",
+    "page/html/layout.py:document",
+    "page/html/subscription_pages.py:_asking",
+    "page/html/subscription_pages.py:_said",
+    "page/html/subscription_pages.py:manage",
+    "serving/cache.py:__init__",
+    "web/api_v1/components.py:_tell",
+    "web/api_v1/operations.py:operation",
+}
+
+
+def test_long_argument_lists_are_dataclasses():
+    long = set()
+    for path in _modules():
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                arguments = node.args
+                every = arguments.posonlyargs + arguments.args + arguments.kwonlyargs
+                names = {argument.arg for argument in every} - {"self", "cls", "by", "at"}
+                if len(names) > MAX_ARGUMENTS:
+                    long.add(f"{_name(path)}:{node.name}")
+    assert long <= LONG_ARGUMENT_LISTS, f"pass a dataclass: {sorted(long - LONG_ARGUMENT_LISTS)}"

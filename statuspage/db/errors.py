@@ -1,6 +1,7 @@
 """What it means for an operator that the database did not do as it was asked: plain words."""
 
 import copy
+import errno
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,13 @@ SET = "STATUSPAGE_DATABASE_URL and STATUSPAGE_DATA_DIR"
 
 @dataclass(frozen=True)
 class Explanation:
-    """How the database is, and one or two sentences: what is wrong, what to do."""
+    """How the database is, and what to do about it."""
 
     state: str
     words: str
+    """For the operator: one or two sentences, what is wrong and what to do."""
+    for_staff: str = "Wait a moment, then try again"
+    """For whoever was writing when it failed; without a full stop."""
 
     @property
     def public(self) -> str:
@@ -37,6 +41,7 @@ DAMAGED = Explanation(
     "is damaged",
     "The database file is damaged. Stop the status page and restore the last backup: flask restore"
     " --replace FILE",
+    "Ask your server administrator to restore the last backup (flask restore --replace FILE)",
 )
 EMPTY = Explanation(
     "is empty", "The database is empty. Start the status page once, or restore a backup."
@@ -45,13 +50,20 @@ OF_SQLITE = {
     sqlite3.SQLITE_BUSY: Explanation(
         "is busy",
         "The database is busy: another program has held it for several seconds. Try again.",
+        "Another program has held it for several seconds. Wait a moment, then try again",
     ),
-    sqlite3.SQLITE_FULL: Explanation("is full", "The database’s disk is full. Free some space."),
+    sqlite3.SQLITE_FULL: Explanation(
+        "is full",
+        "The database’s disk is full. Free some space.",
+        "The database’s disk is full. Ask your server administrator to free some space, then try"
+        " again",
+    ),
     sqlite3.SQLITE_READONLY: Explanation(
         "is read-only",
         "The database file is read-only. Check the disk, and run this as the"
         " user that runs the status page or make that user the owner of the"
         " file.",
+        "Ask your server administrator to check the disk and the owner of the file, then try again",
     ),
     sqlite3.SQLITE_CANTOPEN: Explanation(
         UNAVAILABLE,
@@ -63,10 +75,12 @@ OF_SQLITE = {
 
 def explain(error: SQLAlchemyError) -> Explanation:
     """What SQLAlchemy reports, in words without a secret."""
-    said = getattr(error, "orig", None)
+    said = getattr(error, "orig", error)
     reason = next(iter(str(said).splitlines()), "").rstrip(".")
     if isinstance(said, DamagedError):
         return DAMAGED
+    if getattr(said, "errno", None) == errno.ENOSPC:
+        return OF_SQLITE[sqlite3.SQLITE_FULL]
     if isinstance(said, sqlite3.Error):
         if reason.startswith("no such table"):
             return EMPTY

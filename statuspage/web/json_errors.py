@@ -12,12 +12,13 @@ from sqlalchemy import exc
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
-from statuspage.db import db, is_deadlock
+from statuspage.db import db
 from statuspage.db.errors import explain
 from statuspage.errors import Conflict, Invalid
+from statuspage.web import database_outage
+from statuspage.web.database_outage import roll_back
 
 JSON = "application/json; charset=utf-8"
-RETRY_AFTER_S = 10
 
 log = structlog.get_logger()
 
@@ -61,8 +62,7 @@ def init(bp: Blueprint) -> None:
     bp.register_error_handler(exc.DataError, _unstorable)
     bp.register_error_handler(exc.IntegrityError, _crossed)
     bp.register_error_handler(StaleDataError, _crossed)
-    for kind in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
-        bp.register_error_handler(kind, _database_is_gone)
+    database_outage.handle(bp, "api.database_unavailable", _unavailable, on_deadlock=_crossed)
     bp.register_error_handler(HTTPException, _http)
     # By name too: the site's own page for it would be found first.
     bp.register_error_handler(NotFound, _http)
@@ -98,18 +98,12 @@ def _unstorable(_error: exc.DataError) -> ResponseReturnValue:
     return error(422, "A value is too long or too large to be stored.")
 
 
-def _database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
-    if is_deadlock(lost):
-        return _crossed(lost)
-    log.error("api.database_unavailable", error=str(getattr(lost, "orig", lost)))
-    _roll_back()
-    response = error(503, f"{explain(lost).public} Nothing was changed; try again soon.")
-    response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return response
+def _unavailable(lost: exc.SQLAlchemyError) -> Response:
+    return error(503, f"{explain(lost).public} Nothing was changed; try again soon.")
 
 
 def _http(raised: HTTPException) -> ResponseReturnValue:
-    _roll_back()
+    roll_back()
     response = error(raised.code or 500, raised.description or raised.name)
     for name, value in raised.get_headers():
         if name not in ("Content-Type", "Content-Length"):
@@ -119,12 +113,5 @@ def _http(raised: HTTPException) -> ResponseReturnValue:
 
 def _unforeseen(_error: Exception) -> ResponseReturnValue:
     log.exception("api.unforeseen")
-    _roll_back()
+    roll_back()
     return error(500, "Something went wrong on our side. Nothing was changed.")
-
-
-def _roll_back() -> None:
-    try:
-        db.session.rollback()
-    except exc.SQLAlchemyError:
-        db.session.remove()

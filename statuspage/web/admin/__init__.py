@@ -18,11 +18,11 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from statuspage import clock
-from statuspage.db import db, is_deadlock
+from statuspage.db.errors import explain
 from statuspage.domain.staff.members import Permission
 from statuspage.domain.statuses import ComponentStatus
 from statuspage.page.html import charts
-from statuspage.web import security
+from statuspage.web import database_outage, security
 from statuspage.web.admin import (
     account,
     audit,
@@ -46,11 +46,9 @@ from statuspage.web.admin import (
     team,
     templates,
     tokens,
-    unavailable,
 )
 from statuspage.web.admin.forms import show_share
-
-RETRY_AFTER_S = 10
+from statuspage.web.database_outage import roll_back
 
 log = structlog.get_logger()
 
@@ -160,27 +158,24 @@ def _refuse_forgery(_error: CSRFError) -> ResponseReturnValue:
     )
 
 
-@bp.errorhandler(exc.OperationalError)
-@bp.errorhandler(exc.InterfaceError)
-@bp.errorhandler(exc.TimeoutError)
-def _database_is_gone(error: exc.SQLAlchemyError) -> ResponseReturnValue:
-    if is_deadlock(error):
-        return _crossed(error)
-    log.error("admin.database_unavailable", error=str(getattr(error, "orig", error)))
-    _roll_back()
+def _unavailable(error: exc.SQLAlchemyError) -> Response:
     if "_login_user" not in g:
         # Flask-Login would ask the database who this is when the page is rendered.
         g._login_user = AnonymousUserMixin()
-    response = resubmit.page(*unavailable.in_words(getattr(error, "orig", None)), 503)
-    response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return response
+    explanation = explain(error)
+    return resubmit.page(
+        f"The database {explanation.state}",
+        "Nothing was saved. Customers still see the last good page."
+        f" {explanation.for_staff}; what you wrote stays here.",
+        503,
+    )
 
 
 @bp.errorhandler(exc.IntegrityError)
 @bp.errorhandler(StaleDataError)
 def _crossed(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     log.warning("admin.write_conflict", error=_kind(error))
-    _roll_back()
+    roll_back()
     return resubmit.page(
         "Someone else changed this first",
         "They changed or removed the same thing at the same moment, so yours"
@@ -190,11 +185,14 @@ def _crossed(error: exc.SQLAlchemyError) -> ResponseReturnValue:
     )
 
 
+database_outage.handle(bp, "admin.database_unavailable", _unavailable, on_deadlock=_crossed)
+
+
 @bp.errorhandler(exc.DataError)
 def _unstorable(error: exc.DataError) -> ResponseReturnValue:
     """PostgreSQL has no place for it; SQLite finds nothing there."""
     log.warning("admin.value_rejected", error=_kind(error))
-    _roll_back()
+    roll_back()
     if request.method != "POST":
         return _not_found()
     return resubmit.page(
@@ -255,10 +253,3 @@ def _not_found() -> ResponseReturnValue:
 def _kind(error: exc.SQLAlchemyError) -> str:
     """What went wrong, without the values: they may be addresses."""
     return type(getattr(error, "orig", None) or error).__name__
-
-
-def _roll_back() -> None:
-    try:
-        db.session.rollback()
-    except exc.SQLAlchemyError:
-        db.session.remove()

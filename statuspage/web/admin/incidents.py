@@ -439,18 +439,10 @@ def _preview(
 ) -> preview.Preview:
     now = clock.now()
     form.rows.validate()
-    try:
-        status = form.step
-        promise = form.next_update_by(now)
-    except ValueError:
-        status = incident.status if incident else IncidentStatus.INVESTIGATING
-        promise = None
+    if form.status.data not in form.status.choices:
+        form.status.data = incident.status if incident else IncidentStatus.INVESTIGATING
     return preview.of(
-        status,
-        form.body.data or "",
-        form.rows.data,
-        next_update_by=promise,
-        facts=form.facts,
+        UpdateFieldsForm.update(form, now),
         kind=kind,
         name=name,
         incident=incident,

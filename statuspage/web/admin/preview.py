@@ -1,6 +1,5 @@
 """What customers will see, before anything is published."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +8,7 @@ from markupsafe import Markup
 from statuspage.domain.claims import Claim, effective
 from statuspage.domain.components import claims_store
 from statuspage.domain.components.models import Component
-from statuspage.domain.incidents.models import Facts, Incident
+from statuspage.domain.incidents.models import Facts, Incident, UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus, worst
 from statuspage.errors import Invalid
 from statuspage.lib.markdown import to_html
@@ -54,12 +53,8 @@ class Preview:
 
 
 def of(
-    status: IncidentStatus,
-    body: str,
-    claims: Mapping[Component, Claim],
+    update: UpdateInput,
     *,
-    next_update_by: datetime | None,
-    facts: Facts,
     kind: IncidentKind,
     name: str,
     incident: Incident | None = None,
@@ -69,33 +64,31 @@ def of(
     """The update as it would stand on the page; nothing is saved."""
     problem = None
     try:
-        html = to_html(body)
+        html = to_html(update.body)
     except Invalid as invalid:
         html, problem = Markup(""), str(invalid)
+    status, facts = update.status, update.facts or Facts()
     draft = Draft(
         name=name,
         kind=kind,
         status=status,
         is_first_of_status=incident is None or incident.is_draft or incident.status != status,
-        body=body,
-        claims=[(each.public_id, each.full_name, claim) for each, claim in claims.items()],
+        body=update.body,
+        claims=[(row.public_id, row.full_name, claim) for row, claim in update.claims.items()],
         facts=facts,
-        next_update_by=next_update_by,
+        next_update_by=update.next_update_by,
         scheduled_for=incident.scheduled_for if incident else None,
         scheduled_until=incident.scheduled_until if incident else None,
     )
     return Preview(
         status=status,
         html=html,
-        moves=[] if status.is_over else list(claims.items()),
+        moves=[] if status.is_over else list(update.claims.items()),
         released=released(incident, at=at) if incident else [],
-        next_update_by=None if status.is_over else next_update_by,
+        next_update_by=None if status.is_over else update.next_update_by,
         facts=facts,
-        checks=[
-            *_checks(status, body, claims, next_update_by, facts, kind),
-            _reach(status, claims, incident),
-        ],
-        mail=None if problem or not body.strip() else _mail(draft, at, base_url),
+        checks=[*_checks(update, kind), _reach(update, incident)],
+        mail=None if problem or not update.body.strip() else _mail(draft, at, base_url),
         problem=problem,
     )
 
@@ -120,11 +113,9 @@ def released(incident: Incident, *, at: datetime) -> list[tuple[Component, Claim
     ]
 
 
-def _reach(
-    status: IncidentStatus, claims: Mapping[Component, Claim], incident: Incident | None
-) -> Check:
-    is_edge = incident is None or incident.is_draft or status.is_over
-    told = audience.size(audience.ahead(claims, incident, is_edge=is_edge))
+def _reach(update: UpdateInput, incident: Incident | None) -> Check:
+    is_edge = incident is None or incident.is_draft or update.status.is_over
+    told = audience.size(audience.ahead(update.claims, incident, is_edge=is_edge))
     if not told:
         return Check(False, "Reaches no subscriber")
     ways = ", ".join(f"{channel.label} {count:,}" for channel, count in sorted(told.items()))
@@ -132,16 +123,10 @@ def _reach(
     return Check(True, f"Reaches {total:,} subscriber{'s' if total > 1 else ''}: {ways}")
 
 
-def _checks(
-    status: IncidentStatus,
-    body: str,
-    claims: Mapping[Component, Claim],
-    next_update_by: datetime | None,
-    facts: Facts,
-    kind: IncidentKind,
-) -> list[Check]:
-    says_enough = len(body.split()) >= FEW_WORDS
-    names_whom = bool(claims or facts.who_is_affected or status.is_over)
+def _checks(update: UpdateInput, kind: IncidentKind) -> list[Check]:
+    status, facts = update.status, update.facts or Facts()
+    says_enough = len(update.body.split()) >= FEW_WORDS
+    names_whom = bool(update.claims or facts.who_is_affected or status.is_over)
     if not says_enough:
         notice = Check(False, "Does not yet say what customers notice")
     elif not names_whom:
@@ -153,7 +138,7 @@ def _checks(
     return [
         notice,
         Check(True, "Says when the next update comes")
-        if next_update_by
+        if update.next_update_by
         else Check(False, "Does not say when the next update comes"),
         Check(True, "Gives a workaround")
         if facts.what_you_can_do

@@ -7,16 +7,12 @@ proxy writes down.
 import json
 from datetime import datetime
 
-import structlog
 from flask import Blueprint, Response
-from flask.typing import ResponseReturnValue
 from sqlalchemy import exc
 
-from statuspage.db import db
 from statuspage.domain import tokens
 from statuspage.domain.tokens import ApiToken, Scope
-
-log = structlog.get_logger()
+from statuspage.web import database_outage
 
 
 def token_of(secret: str, needed: Scope, *, at: datetime) -> ApiToken | None:
@@ -51,12 +47,9 @@ def nothing_here() -> Response:
 def ask_again_where_the_database_is_gone(hook: Blueprint) -> None:
     """Whoever calls a hook tries again for hours where it is told to."""
 
-    @hook.errorhandler(exc.OperationalError)
-    @hook.errorhandler(exc.InterfaceError)
-    @hook.errorhandler(exc.TimeoutError)
-    def database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
-        log.error(f"{hook.name}.database_unavailable", error=str(getattr(lost, "orig", lost)))
-        db.session.remove()
+    def respond(_error: exc.SQLAlchemyError) -> Response:
         response = answer(503, error="This cannot be saved now. Send it again.")
         response.headers["Retry-After"] = "60"
         return response
+
+    database_outage.handle(hook, f"{hook.name}.database_unavailable", respond)

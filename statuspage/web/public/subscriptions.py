@@ -42,6 +42,7 @@ from statuspage.page.snapshot.build import NoPageError
 from statuspage.page.snapshot.values import IncidentPage, IncidentView, PageView, Snapshot
 from statuspage.serving.middleware import error_response, publish
 from statuspage.serving.response import HTML_POLICY, Rendering
+from statuspage.web import database_outage
 from statuspage.web.public import subscription_forms
 from statuspage.web.security import is_cross_site, limiter, network
 
@@ -380,16 +381,14 @@ def not_ready(_error: NoPageError) -> ResponseReturnValue:
     return _private(pages_html.not_ready())
 
 
-@bp.errorhandler(exc.OperationalError)
-@bp.errorhandler(exc.InterfaceError)
-@bp.errorhandler(exc.TimeoutError)
-def database_is_gone(lost: exc.SQLAlchemyError) -> ResponseReturnValue:
-    log.error("subscribing.database_unavailable", error=str(getattr(lost, "orig", lost)))
-    db.session.remove()
+def _unavailable(_error: exc.SQLAlchemyError) -> Response:
     return error_response(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "We can’t reach our database right now. Nothing was changed.",
     )
+
+
+database_outage.handle(bp, "subscribing.database_unavailable", _unavailable)
 
 
 @bp.errorhandler(429)

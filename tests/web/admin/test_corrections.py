@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from statuspage import clock
 from statuspage.domain import events
 from statuspage.domain.claims import OPERATIONAL
@@ -216,6 +218,24 @@ def test_a_past_incident_is_recorded_without_telling_anybody(ann, world, stored,
     refused = ann.post("/admin/incidents/backfill", {**form, "resolved_at": "2026-03-09T21:00"})
     assert refused.status_code == 422
     assert 'href="#resolved_at">It must end after it started.' in refused.text
+
+
+@on_sqlite
+@pytest.mark.parametrize("field", ["started_at", "resolved_at"])
+@pytest.mark.parametrize("sent", ["blank", "missing"])
+def test_backfill_refuses_a_missing_time(ann, field, sent):
+    form = {
+        "name": "Night of the long query",
+        "body": "Nobody noticed but the logs.",
+        "started_at": "2026-03-09T22:00",
+        "resolved_at": "2026-03-09T23:00",
+        field: "",
+    }
+    if sent == "missing":
+        del form[field]
+    refused = ann.post("/admin/incidents/backfill", form)
+    assert refused.status_code == 422
+    assert f'href="#{field}">Enter a date and a time.' in refused.text
 
 
 def test_the_record_of_a_component_can_be_corrected(ann, world, an_incident, stored, at):

@@ -150,7 +150,7 @@ def test_a_damaged_file_is_noticed_and_no_half_history_is_shown(
     assert damage_mark(file).exists()
     desk = ann.get("/admin/")
     assert desk.status_code == 503
-    assert "The database file is damaged" in desk.text
+    assert "The database is damaged" in desk.text
     assert "flask restore" in desk.text
 
     # A process that starts now looks before it makes a page.
