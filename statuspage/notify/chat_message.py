@@ -166,7 +166,7 @@ def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage
     label = "View maintenance" if one.kind is IncidentKind.MAINTENANCE else "View incident"
     changes = update.changes if update else ()
     stands = [
-        (isolated(change.full_name), wording.claim(change.claim))
+        (isolated(change.full_name), wording.claim(change.claim) + change.reason)
         for change in changes[:MOST_COMPONENTS]
     ]
     if len(changes) > MOST_COMPONENTS:

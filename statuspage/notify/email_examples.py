@@ -4,8 +4,8 @@ Nothing here is sent to subscribers. An example says that it is one, in its name
 """
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from statuspage.domain import events
@@ -22,6 +22,7 @@ from statuspage.page.snapshot.values import (
     ActionView,
     ChangeView,
     EditView,
+    IncidentRef,
     IncidentView,
     PostmortemView,
     Present,
@@ -95,6 +96,8 @@ class Draft:
     body: str
     claims: Sequence[tuple[str, str, Claim]]
     facts: Facts
+    because_of: Mapping[str, IncidentRef] = field(default_factory=dict)
+    """Of components (by public id) that another incident holds at that claim."""
     next_update_by: datetime | None = None
     scheduled_for: datetime | None = None
     scheduled_until: datetime | None = None
@@ -201,7 +204,14 @@ def _update(draft: Draft, present: Present, at: datetime) -> UpdateView:
         edited_at=None,
         edits=(),
         changes=tuple(
-            ChangeView(public_id, name, name, _stood(present, public_id), claim)
+            ChangeView(
+                public_id,
+                name,
+                name,
+                _stood(present, public_id),
+                claim,
+                draft.because_of.get(public_id),
+            )
             for public_id, name, claim in draft.claims
         ),
         next_update_by=draft.next_update_by,

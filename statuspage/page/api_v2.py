@@ -282,12 +282,15 @@ def _update(one: IncidentView, update: UpdateView, zone: ZoneInfo) -> Json:
 
 
 def _change(change: ChangeView) -> Json:
-    return {
+    line: Json = {
         "code": change.component_id,
         "name": change.full_name,
         "old_status": change.old_status.value,
         "new_status": change.claim.status.value,
     }
+    if change.because_of:
+        line["because_of"] = {"id": change.because_of.id, "name": change.because_of.name}
+    return line
 
 
 def _postmortem(one: IncidentView, postmortem: PostmortemView, zone: ZoneInfo) -> Json:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from statuspage.db import Model, db
 from statuspage.domain import events
@@ -41,6 +41,7 @@ class ComponentClaim(Model):
     scope: Mapped[str | None]
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime | None] = mapped_column(index=True)
+    incident: Mapped[Incident | None] = relationship(viewonly=True)
 
     @property
     def claim(self) -> Claim:
@@ -221,6 +222,23 @@ def in_force(*, at: datetime) -> dict[int, Claim]:
     """The effective claim of each component (by row id) that is not operational at `at`."""
     found = spans_since(at).items()
     return {component_id: effective(spans, at) for component_id, spans in found}
+
+
+def others(
+    incident: Incident | None, component_ids: Collection[int], *, at: datetime
+) -> dict[int, ComponentClaim]:
+    """The worst claim in force at `at` that is not this incident's, by component (row id)."""
+    own_id = incident.id if incident else -1
+    found: dict[int, ComponentClaim] = {}
+    if not component_ids:
+        return found
+    for row in claims_since(at, of=component_ids):
+        worst = found.get(row.component_id)
+        if row.incident_id == own_id or row.starts_at > at:
+            continue
+        if worst is None or row.claim.rank > worst.claim.rank:
+            found[row.component_id] = row
+    return found
 
 
 def claims_of(incident_ids: Sequence[int]) -> list[ComponentClaim]:

@@ -16,7 +16,13 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from statuspage.db import Model, PublicId
 from statuspage.domain.claims import Claim
 from statuspage.domain.components.models import Component
-from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
+from statuspage.domain.statuses import (
+    ComponentStatus,
+    Impact,
+    IncidentKind,
+    IncidentStatus,
+    worst,
+)
 
 MAX_NAME = 255
 MAX_FACT = 300
@@ -248,7 +254,39 @@ class UpdateChange(Model):
     new_status: Mapped[ComponentStatus]
     share: Mapped[Decimal | None] = mapped_column(sa.Numeric(5, 2))
     scope: Mapped[str | None]
+    other_status: Mapped[ComponentStatus | None]
+    """The worst that anyone else claimed then: another incident, or a status set by hand."""
+    other_incident_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("incident.id", ondelete="SET NULL")
+    )
     component: Mapped[Component] = relationship(lazy="joined")
+    other_incident: Mapped[Incident | None] = relationship(
+        foreign_keys=[other_incident_id], lazy="joined"
+    )
+
+    @property
+    def claim(self) -> Claim:
+        """The component's effective status after the update."""
+        if self.is_outranked and self.other_status is not None:
+            return Claim(self.other_status)
+        return Claim(self.new_status, self.share, self.scope)
+
+    @property
+    def status_before(self) -> ComponentStatus:
+        """The component's effective status before the update."""
+        others = [self.other_status] if self.other_status and not self._was_retracted else []
+        return worst([self.old_status, *others])
+
+    @property
+    def is_outranked(self) -> bool:
+        """Another claim is worse, so the component has that status whatever the update says."""
+        if self.other_status is None or self._was_retracted:
+            return False
+        return self.other_status.severity > self.new_status.severity
+
+    @property
+    def _was_retracted(self) -> bool:
+        return self.other_incident is not None and self.other_incident.retracted_at is not None
 
 
 class UpdateVersion(Model):

@@ -106,6 +106,7 @@ def apply_update(
         claims_store.replace_claims(incident, held, at=ended_at)
     else:
         claims_store.replace_claims(incident, held, at=at, since=since)
+    note_other_claims(update, at)
     if was is None or not status.is_over:
         recompute_impact(incident, claims)
 
@@ -176,6 +177,15 @@ def record_component_changes(
                 scope=claim.scope,
             )
         )
+
+
+def note_other_claims(update: IncidentUpdate, at: datetime) -> None:
+    """Keep what others claim of the components that the update names."""
+    ids = [change.component_id for change in update.changes]
+    others = claims_store.others(update.incident, ids, at=at)
+    for change in update.changes:
+        if row := others.get(change.component_id):
+            change.other_status, change.other_incident_id = row.status, row.incident_id
 
 
 def _say_where(update: IncidentUpdate, claims: Mapping[Component, Claim], at: datetime) -> None:

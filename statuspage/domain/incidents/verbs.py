@@ -127,6 +127,7 @@ def backfill(
     )
     for component, claim in claims.items():
         claims_store.record_spans(component, incident, [Span(claim, start, end)])
+    updates.note_other_claims(row, end)
     updates.recompute_impact(incident, claims)
     updates.record("incident.backfilled", incident, by=by, at=at)
     return incident

@@ -227,7 +227,7 @@ def _change(change: ChangeView) -> str:
         words.append(f"{_number(change.claim.share)} %")
     if change.claim.scope:
         words.append(isolated(change.claim.scope))
-    return ", ".join(words)
+    return ", ".join(words) + change.reason
 
 
 def _number(share: Decimal) -> str:

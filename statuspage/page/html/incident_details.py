@@ -12,7 +12,13 @@ from statuspage.domain.uptime import Day
 from statuspage.page.html import charts
 from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import Times
-from statuspage.page.snapshot.values import IncidentView, Snapshot, Strip, UpdateView
+from statuspage.page.snapshot.values import (
+    IncidentRef,
+    IncidentView,
+    Snapshot,
+    Strip,
+    UpdateView,
+)
 
 OUTAGES = (ComponentStatus.PARTIAL_OUTAGE, ComponentStatus.MAJOR_OUTAGE)
 
@@ -39,6 +45,8 @@ class StatusChange:
     name: str
     old: str
     new: str
+    because_of: IncidentRef | None = None
+    """The other incident that holds it at `new`."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +67,9 @@ def timeline(one: IncidentView, limit: int | None = None) -> list[TimelineEntry]
         for change in update.changes:
             before = present.get(change.component_id, Claim(change.old_status))
             present[change.component_id] = change.claim
-            if before != change.claim:
+            if before != change.claim or change.because_of:
                 old, new = wording.claim(before), wording.claim(change.claim)
-                moves.append(StatusChange(change.name, old, new))
+                moves.append(StatusChange(change.name, old, new, change.because_of))
         stands = worst(claim.status for claim in present.values())
         found.append(
             TimelineEntry(update, wording.tone_of_step(update.status, stands), tuple(moves))

@@ -6,7 +6,7 @@ Pure. What the public may see was decided before: `page/snapshot` asks for it.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from statuspage.domain.claims import OPERATIONAL, Claim
+from statuspage.domain.claims import OPERATIONAL
 from statuspage.domain.incidents import postmortem_text
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident, IncidentUpdate
@@ -19,6 +19,7 @@ from statuspage.page.snapshot.values import (
     ChangeView,
     CorrectionView,
     EditView,
+    IncidentRef,
     IncidentView,
     PostmortemView,
     UpdateView,
@@ -106,8 +107,11 @@ def _update_views(updates: Sequence[IncidentUpdate]) -> tuple[UpdateView, ...]:
                     component_id=change.component.public_id,
                     name=change.component.name,
                     full_name=change.name,
-                    old_status=change.old_status,
-                    claim=Claim(change.new_status, change.share, change.scope),
+                    old_status=change.status_before,
+                    claim=change.claim,
+                    because_of=ref_of(change.other_incident)
+                    if change.is_outranked and change.other_incident
+                    else None,
                 )
                 for change in update.changes
             ),
@@ -119,6 +123,10 @@ def _update_views(updates: Sequence[IncidentUpdate]) -> tuple[UpdateView, ...]:
         )
         for update, older in zip(updates, before, strict=True)
     )
+
+
+def ref_of(incident: Incident) -> IncidentRef:
+    return IncidentRef(incident.public_id, incident.name, incident.kind)
 
 
 def _edits_of_update(update: IncidentUpdate) -> tuple[EditView, ...]:

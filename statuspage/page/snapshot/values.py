@@ -16,6 +16,7 @@ from statuspage.domain.statuses import (
     PageStatus,
 )
 from statuspage.domain.uptime import Day, Window
+from statuspage.lib.bidi import isolated
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,14 @@ class ChangeView:
     full_name: str
     old_status: ComponentStatus
     claim: Claim
+    """The effective status."""
+    because_of: IncidentRef | None = None
+    """The other incident that holds the component there."""
+
+    @property
+    def reason(self) -> str:
+        """` because of “Slow transfers”`, where another incident holds it."""
+        return f" because of “{isolated(self.because_of.name)}”" if self.because_of else ""
 
     @property
     def is_move(self) -> bool:

@@ -1,11 +1,12 @@
 """What customers will see, before anything is published."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
 
-from statuspage.domain.claims import Claim, effective
+from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.components import claims_store
 from statuspage.domain.components.models import Component
 from statuspage.domain.incidents.models import Facts, Incident, UpdateInput
@@ -16,6 +17,7 @@ from statuspage.notify import audience, email_examples, email_message
 from statuspage.notify.email_examples import Draft
 from statuspage.notify.email_message import RenderedEmail
 from statuspage.page.snapshot.build import NoPageError
+from statuspage.page.snapshot.incidents import ref_of
 
 FEW_WORDS = 6
 """A message with fewer words hardly says what customers notice."""
@@ -30,14 +32,24 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """How a component stands after an update; `is_outranked` by `because_of`, or by hand."""
+
+    component: Component
+    claim: Claim
+    is_outranked: bool = False
+    because_of: Incident | None = None
+
+
+@dataclass(frozen=True)
 class Preview:
     """An update that does not exist yet. `problem` says why it cannot be rendered."""
 
     status: IncidentStatus
     html: Markup
-    moves: list[tuple[Component, Claim]]
-    released: list[tuple[Component, Claim]]
-    """What the incident lets go of when it ends, and how each component stands then."""
+    moves: list[Outcome]
+    released: list[Outcome]
+    """What the incident lets go of when it ends."""
     next_update_by: datetime | None
     facts: Facts
     checks: list[Check]
@@ -49,7 +61,7 @@ class Preview:
     def tone(self) -> ComponentStatus:
         if self.status.is_over:
             return ComponentStatus.OPERATIONAL
-        return worst(claim.status for _, claim in self.moves)
+        return worst(move.claim.status for move in self.moves)
 
 
 def of(
@@ -68,13 +80,18 @@ def of(
     except Invalid as invalid:
         html, problem = Markup(""), str(invalid)
     status, facts = update.status, update.facts or Facts()
+    freed = released(incident, at=at) if incident else []
+    moves = freed if status.is_over else _outcomes(update.claims, incident, at)
     draft = Draft(
         name=name,
         kind=kind,
         status=status,
         is_first_of_status=incident is None or incident.is_draft or incident.status != status,
         body=update.body,
-        claims=[(row.public_id, row.full_name, claim) for row, claim in update.claims.items()],
+        claims=[(each.component.public_id, each.component.full_name, each.claim) for each in moves],
+        because_of={
+            each.component.public_id: ref_of(each.because_of) for each in moves if each.because_of
+        },
         facts=facts,
         next_update_by=update.next_update_by,
         scheduled_for=incident.scheduled_for if incident else None,
@@ -83,8 +100,8 @@ def of(
     return Preview(
         status=status,
         html=html,
-        moves=[] if status.is_over else list(update.claims.items()),
-        released=released(incident, at=at) if incident else [],
+        moves=[] if status.is_over else moves,
+        released=freed,
         next_update_by=None if status.is_over else update.next_update_by,
         facts=facts,
         checks=[*_checks(update, kind), _reach(update, incident)],
@@ -101,16 +118,25 @@ def _mail(draft: Draft, at: datetime, base_url: str) -> RenderedEmail | None:
     return email_message.render(told, email_examples.reader("", base_url))
 
 
-def released(incident: Incident, *, at: datetime) -> list[tuple[Component, Claim]]:
-    """What this incident holds now, and how each stands once it lets go."""
-    rows = claims_store.claims_since(at)
-    held = {row.component_id for row in rows if row.incident_id == incident.id and not row.ends_at}
-    others = [row for row in rows if row.incident_id != incident.id]
-    return [
-        (component, effective([row.span for row in others if row.component_id == component.id], at))
-        for component in incident.claims
-        if component.id in held
-    ]
+def released(incident: Incident, *, at: datetime) -> list[Outcome]:
+    """What this incident holds now, and how each component stands once it lets go."""
+    held = {row.component_id for row in claims_store.claims_of([incident.id]) if not row.ends_at}
+    freed = {each: OPERATIONAL for each in incident.claims if each.id in held}
+    return _outcomes(freed, incident, at)
+
+
+def _outcomes(
+    claims: Mapping[Component, Claim], incident: Incident | None, at: datetime
+) -> list[Outcome]:
+    others = claims_store.others(incident, [component.id for component in claims], at=at)
+    found = []
+    for component, claim in claims.items():
+        other = others.get(component.id)
+        if other is None or other.status.severity <= claim.status.severity:
+            found.append(Outcome(component, claim))
+        else:
+            found.append(Outcome(component, Claim(other.status), True, other.incident))
+    return found
 
 
 def _reach(update: UpdateInput, incident: Incident | None) -> Check:

@@ -225,8 +225,8 @@ def _affected(update: UpdateRow) -> list[AffectedComponent] | None:
         AffectedComponent(
             code=change.component.public_id,
             name=change.name,
-            old_status=change.old_status,
-            new_status=change.new_status,
+            old_status=change.status_before,
+            new_status=change.claim.status,
         )
         for change in update.changes
     ] or None

@@ -50,12 +50,20 @@ class PublicComponent(Document):
     """Of a group only: the ids of its components."""
 
 
+class OtherIncident(Document):
+    id: str
+    name: str
+
+
 class Change(Document):
     code: str
     """Id of the component."""
     name: str
     old_status: ComponentStatus
     new_status: ComponentStatus
+    """How the component stands after the update, whatever else is claimed of it."""
+    because_of: OtherIncident | None = None
+    """The other incident that holds it at `new_status`; absent where there is none."""
 
 
 class PublicUpdate(Document):

@@ -193,7 +193,7 @@ def test_resolving_says_what_it_releases_before_it_is_pressed(ann, world, an_inc
         f"/admin/incidents/{public_id}/updates/preview", an_update(world, status="resolved")
     )
     assert "Released when you publish" in preview.text
-    assert "because of another incident" in preview.text
+    assert "still Major outage because of Something else" in text_of(preview)
 
     ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="resolved"))
     assert status_of(world.cards).status is ComponentStatus.MAJOR_OUTAGE
