@@ -63,6 +63,10 @@ for (const button of document.querySelectorAll("[data-insert]")) {
   button.addEventListener("click", () => {
     const text = button.closest("form").querySelector("textarea");
     text.setRangeText(button.dataset.insert, text.selectionStart, text.selectionEnd, "end");
+    // Go to the first gap, so that it is typed over.
+    const gap = /[A-Z]{4,}(?: [A-Z]+)*/.exec(button.dataset.insert);
+    const start = text.selectionEnd - button.dataset.insert.length;
+    if (gap) text.setSelectionRange(start + gap.index, start + gap.index + gap[0].length);
     text.dispatchEvent(new Event("input", { bubbles: true }));
     button.closest("details").open = false;
     text.focus();

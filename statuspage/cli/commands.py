@@ -17,7 +17,8 @@ from statuspage import clock
 from statuspage.cli import backup as backing_up
 from statuspage.cli import check as checking
 from statuspage.cli import db as db_commands
-from statuspage.cli import export, importing, processes, staff_recovery
+from statuspage.cli import export, importing, processes, run, staff_recovery
+from statuspage.config import Settings
 from statuspage.db import db, migrate
 from statuspage.db.errors import with_plain_errors
 from statuspage.domain import page_settings, tokens
@@ -117,7 +118,14 @@ def link_for_staff(email: str) -> None:
         raise click.ClickException("No one on the team has this address.")
     token = staff.create_sign_in_link(member, by=OPERATOR, at=clock.now())
     db.session.commit()
-    click.echo(f"{current_app.config['SETTINGS'].base_url}/admin/sign-in/{token}")
+    click.echo(f"{_address(current_app.config['SETTINGS'])}/admin/sign-in/{token}")
+
+
+def _address(settings: Settings) -> str:
+    """Where the page is: as the settings say, else where it was last started on this machine."""
+    if {"base_url", "host", "port"} & settings.model_fields_set:
+        return settings.base_url
+    return run.last_address(settings) or settings.base_url
 
 
 @click.group("token", cls=_Prepared)

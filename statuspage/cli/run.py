@@ -59,6 +59,7 @@ def main(names: Sequence[str] | None = None) -> None:
         sys.exit(f"There is no process “{min(unknown)}”, only {', '.join(PARTS)}.")
     if parts != [WORKER]:
         _refuse_a_taken_port(settings)
+        _address_file(settings).write_text(settings.base_url)
     _allow_many_connections()
     leader = _Leader()
     # Only this user may enter it, so only we can reach the web process behind the proxy.
@@ -271,6 +272,18 @@ def _run_part(part: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     part()
+
+
+def last_address(settings: Settings) -> str | None:
+    """Where the page with this data folder was last started; None before the first start."""
+    try:
+        return _address_file(settings).read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _address_file(settings: Settings) -> Path:
+    return settings.data_dir / "address"
 
 
 def _refuse_a_taken_port(settings: Settings) -> None:

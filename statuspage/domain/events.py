@@ -156,15 +156,30 @@ def redact(subject: str, secret: str, mark: str) -> int:
     """Take a secret out of the log about one thing; returns how many entries held it."""
     changed = 0
     for event in about(subject, limit=10_000):
-        data = {
-            key: value.replace(secret, mark) if isinstance(value, str) else value
-            for key, value in event.data.items()
-        }
+        data = _without(event.data, secret, mark)
         title = event.title.replace(secret, mark)
         if (data, title) != (event.data, event.title):
             event.data, event.title = data, title
             changed += 1
     return changed
+
+
+def _without(value: Any, secret: str, mark: str) -> Any:
+    """The same JSON with the mark wherever a text holds the secret."""
+    match value:
+        case str():
+            return value.replace(secret, mark)
+        case dict():
+            return {key: _without(inner, secret, mark) for key, inner in value.items()}
+        case list():
+            return [_without(inner, secret, mark) for inner in value]
+    return value
+
+
+def get(event_id: int, kind: str) -> Event | None:
+    """The event with this id, if it is of this kind."""
+    event = db.session.get(Event, event_id)
+    return event if event is not None and event.kind == kind else None
 
 
 # ── the revision ───────────────────────────────────────────────────────────────

@@ -1,5 +1,6 @@
 """The page itself: its name, zone, words and looks. One row."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -73,6 +74,44 @@ class PageEdit:
     """Kept beside those there are."""
 
 
+LINK_BACKGROUNDS = {
+    "accent": ("light", "darker", "#fbfbfa"),
+    "accent_dark": ("dark", "lighter", "#1b1d20"),
+}
+"""Of each link colour: the mode, the way to more contrast, and the worst background of `static/tokens.css`."""
+MIN_CONTRAST = 4.5
+"""WCAG 2.2, 1.4.3 Contrast (Minimum), level AA."""
+
+
+def _unreadable(field: str, colour: str) -> str | None:
+    mode, way, background = LINK_BACKGROUNDS[field]
+    ratio = contrast(colour, background)
+    if ratio >= MIN_CONTRAST:
+        return None
+    # Down, so that a colour just below the limit never reads as if it met it.
+    shown = math.floor(ratio * 100) / 100
+    return (
+        f"Links in this colour are hard to read: its contrast in {mode} mode is {shown:.2f}:1."
+        f" Choose a {way} one, with at least {MIN_CONTRAST}:1."
+    )
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours `#rrggbb`, 1 to 21.
+
+    https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio
+    """
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """https://www.w3.org/TR/WCAG22/#dfn-relative-luminance"""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
 def get() -> Page | None:
     """The page; None before the first set-up."""
     return db.session.scalar(sa.select(Page).order_by(Page.id).limit(1))
@@ -107,6 +146,8 @@ def edit(page: Page, settings: PageEdit, *, by: Actor, at: datetime) -> None:
         value = getattr(settings, field)
         if value and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
             errors[field] = "Enter a colour as # and six hexadecimal digits."
+        elif value and value != getattr(page, field) and (words := _unreadable(field, value)):
+            errors[field] = words
     html = {}
     for field in ("about", "footer"):
         try:

@@ -13,7 +13,7 @@ from statuspage.db import db
 from statuspage.domain import events
 from statuspage.domain.components import claims_store
 from statuspage.domain.components.models import Component, ComponentGroup
-from statuspage.domain.events import Actor
+from statuspage.domain.events import Actor, Event
 from statuspage.errors import Invalid
 from statuspage.lib.markdown import clean, printable
 
@@ -110,16 +110,48 @@ def edit_group(
     _record("group.edited", group, by, at)
 
 
-def remove_group(group: ComponentGroup, *, by: Actor, at: datetime) -> None:
-    """Dissolve a group; its components move to the top level, at the end."""
+def remove_group(group: ComponentGroup, *, by: Actor, at: datetime) -> Event:
+    """Delete a group; its components move to the top level, at the end.
+
+    Its event keeps what it was, for `restore_group`.
+    """
+    kept = {
+        "description": group.description,
+        "position": group.position,
+        "components": [row.public_id for row in listed(archived=True) if row.group_id == group.id],
+    }
     for component in listed(archived=True):
         if component.group_id == group.id:
             component.position = _next_position(None)
             component.group = None
             component.group_id = None
             db.session.flush()
-    _record("group.removed", group, by, at)
+    event = _record("group.removed", group, by, at, {"group": kept})
     db.session.delete(group)
+    return event
+
+
+def restore_group(event: Event, *, by: Actor, at: datetime) -> ComponentGroup:
+    """Bring back the group that `remove_group` deleted, under its id and with those of its
+    components that no other group has taken. Raises `Invalid`."""
+    kept = event.data.get("group")
+    if kept is None:
+        raise Invalid(group="This group was not kept, so it cannot be restored.")
+    if get_group(event.subject) is not None:
+        raise Invalid(group="This group has already been restored.")
+    group = ComponentGroup(
+        public_id=event.subject, position=kept["position"], created_at=at, updated_at=at
+    )
+    _describe(group, event.title, kept["description"])
+    db.session.add(group)
+    db.session.flush()
+    free = {row.public_id: row for row in listed(archived=True) if row.group_id is None}
+    members = [free[public_id] for public_id in kept["components"] if public_id in free]
+    for position, component in enumerate(members, start=1):
+        component.position = position
+        component.group, component.group_id = group, group.id
+    _record("group.restored", group, by, at)
+    return group
 
 
 def set_members(
@@ -174,11 +206,18 @@ def get_group(public_id: str) -> ComponentGroup | None:
 
 
 def listed(*, archived: bool = False) -> list[Component]:
-    """Components by position with their groups loaded; archived ones too when asked."""
+    """Components in the order of the page, their groups loaded; archived ones too when asked."""
     query = sa.select(Component).order_by(Component.position, Component.id)
     if not archived:
         query = query.where(Component.archived_at.is_(None))
-    return list(db.session.scalars(query))
+    return sorted(db.session.scalars(query), key=_place)
+
+
+def _place(row: Component) -> tuple[int, int, int]:
+    """A group stands among the components without one; the older first at the same position."""
+    if row.group is None:
+        return row.position, 0, row.position
+    return row.group.position, row.group.id, row.position
 
 
 def groups() -> list[ComponentGroup]:
@@ -212,9 +251,9 @@ def _record(
     at: datetime,
     data: dict[str, object] | None = None,
     notify: bool = False,
-) -> None:
+) -> Event:
     db.session.flush()
-    events.record(
+    return events.record(
         kind,
         subject=item.public_id,
         title=item.name,

@@ -3,17 +3,23 @@
 A draft claims nothing; what it says of components is kept until it is published.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
 
 from statuspage.db import db
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import claims_store
+from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component
-from statuspage.domain.events import Actor
+from statuspage.domain.events import Actor, Event
 from statuspage.domain.incidents import updates
 from statuspage.domain.incidents.models import Facts, Incident, IncidentUpdate, UpdateInput
-from statuspage.domain.statuses import IncidentKind
+from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
 from statuspage.errors import Invalid
 from statuspage.lib.markdown import clean
 
@@ -96,13 +102,99 @@ def publish(incident: Incident, *, by: Actor, at: datetime) -> None:
     updates.publish(incident, first, incident.claims, by=by, at=at)
 
 
-def delete(incident: Incident, *, by: Actor, at: datetime) -> None:
-    """Throw a draft away. Raises `Invalid` when it was published: that is retracted instead."""
+def delete(incident: Incident, *, by: Actor, at: datetime) -> Event:
+    """Discard a draft; its event keeps what it said, for `restore`.
+
+    Raises `Invalid` when it was published: that is retracted instead.
+    """
     updates.lock(incident)
     if not incident.is_draft:
         raise Invalid(name="A published incident cannot be deleted. Retract it with a reason.")
-    updates.record("incident.draft_deleted", incident, by=by, at=at)
+    data: dict[str, object] = {"draft": _kept(incident)}
+    event = updates.record("incident.draft_deleted", incident, by=by, at=at, data=data)
     db.session.delete(incident)
+    return event
+
+
+def restore(event: Event, *, by: Actor, at: datetime) -> Incident:
+    """Bring back the draft that `delete` discarded, under its id. Raises `Invalid`."""
+    kept = event.data.get("draft")
+    if kept is None:
+        raise Invalid(draft="This draft was not kept, so it cannot be restored.")
+    taken = sa.select(Incident.id).where(Incident.public_id == event.subject)
+    if db.session.scalar(taken) is not None:
+        raise Invalid(draft="This draft has already been restored.")
+    moments = {name: _moment(kept[name]) for name in _MOMENTS}
+    update = UpdateInput(
+        IncidentStatus(kept["status"]),
+        kept["body"],
+        _claims_from(kept["claims"]),
+        Facts(**kept["facts"]),
+        impact_override=Impact(kept["impact_override"]) if kept["impact_override"] else None,
+    )
+    kind = IncidentKind(kept["kind"])
+    incident = updates.new_incident(kind, kept["name"], update, by=by, at=at)
+    incident.public_id = event.subject
+    incident.impact = Impact(kept["impact"])
+    for name, moment in moments.items():
+        setattr(incident, name, moment)
+    for name in _FLAGS:
+        setattr(incident, name, kept[name])
+    incident.updates[0].next_update_by = incident.next_update_by
+    db.session.add(incident)
+    keep(incident, update, by=by, at=at)
+    return incident
+
+
+_MOMENTS = (
+    "started_at",
+    "detected_at",
+    "next_update_by",
+    "scheduled_for",
+    "scheduled_until",
+    "remind_at",
+)
+_FLAGS = ("auto_start", "auto_end", "reminds")
+
+
+def _kept(incident: Incident) -> dict[str, Any]:
+    return {
+        "kind": incident.kind.value,
+        "name": incident.name,
+        "status": incident.updates[-1].status.value,
+        "body": incident.updates[-1].body,
+        "impact": incident.impact.value,
+        "impact_override": updates.plain(incident.impact_override),
+        "facts": asdict(incident.facts),
+        "claims": _claims_kept(incident.claims),
+        **{name: updates.plain(getattr(incident, name)) for name in _MOMENTS},
+        **{name: getattr(incident, name) for name in _FLAGS},
+    }
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _claims_kept(claims: Mapping[Component, Claim]) -> dict[str, list[str | None]]:
+    return {
+        component.public_id: [
+            claim.status.value,
+            None if claim.share is None else str(claim.share),
+            claim.scope,
+        ]
+        for component, claim in claims.items()
+    }
+
+
+def _claims_from(kept: Mapping[str, Sequence[Any]]) -> dict[Component, Claim]:
+    """Those of components that are still on the page."""
+    return {
+        component: Claim(ComponentStatus(status), Decimal(share) if share else None, scope)
+        for component in components.listed()
+        if component.public_id in kept
+        for status, share, scope in [kept[component.public_id]]
+    }
 
 
 def save_update(
@@ -162,8 +254,43 @@ def facts_of(draft: IncidentUpdate) -> Facts:
 
 
 def discard_update(incident: Incident) -> None:
-    """Drop the unpublished update: it was posted, or given up."""
+    """Drop the unpublished update, because it was posted."""
     draft = update_of(incident)
     if draft is not None:
         incident.updates.remove(draft)
         db.session.flush()
+
+
+def delete_update(incident: Incident, *, by: Actor, at: datetime) -> Event:
+    """Discard the unpublished update; its event keeps what it said, for `restore_update`.
+
+    Raises `Invalid` where there is none.
+    """
+    draft = update_of(incident)
+    if draft is None:
+        raise Invalid(draft="There is no draft to discard.")
+    kept = {
+        "status": draft.status.value,
+        "body": draft.body,
+        "facts": asdict(facts_of(draft)),
+        "claims": _claims_kept(claims_of(draft)),
+        "next_update_by": updates.plain(draft.next_update_by),
+    }
+    discard_update(incident)
+    kind = f"{incident.kind}.update_draft_deleted"
+    return updates.record(kind, incident, by=by, at=at, data={"draft": kept})
+
+
+def restore_update(incident: Incident, event: Event, *, by: Actor, at: datetime) -> None:
+    """Bring back the draft that `delete_update` discarded. Raises `Invalid`."""
+    kept = event.data.get("draft")
+    if kept is None or update_of(incident) is not None:
+        raise Invalid(draft="This incident already has a draft update.")
+    update = UpdateInput(
+        IncidentStatus(kept["status"]),
+        kept["body"],
+        _claims_from(kept["claims"]),
+        Facts(**kept["facts"]),
+        _moment(kept["next_update_by"]),
+    )
+    save_update(incident, update, by=by, at=at)

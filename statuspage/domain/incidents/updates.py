@@ -11,7 +11,7 @@ from statuspage.domain import events
 from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.components import claims_store
 from statuspage.domain.components.models import Component
-from statuspage.domain.events import Actor
+from statuspage.domain.events import Actor, Event
 from statuspage.domain.incidents.models import (
     MAX_FACT,
     MAX_NAME,
@@ -316,6 +316,8 @@ def _enter(
         status = was  # A later word on it does not take the postmortem away.
     incident.status = status
     incident.updated_at = at
+    if was is IncidentStatus.SCHEDULED and status.claims:
+        incident.started_at = min(incident.started_at, at)  # It may start early.
     if status is IncidentStatus.MONITORING and incident.mitigated_at is None:
         incident.mitigated_at = at
     if not status.is_over:
@@ -339,12 +341,12 @@ def record(
     update: IncidentUpdate | None = None,
     data: dict[str, object] | None = None,
     notify: bool = False,
-) -> None:
+) -> Event:
     db.session.flush()
     told = dict(data or {})
     if update is not None:
         told["update"] = update.public_id
-    events.record(
+    return events.record(
         kind,
         subject=incident.public_id,
         title=incident.name,

@@ -16,6 +16,20 @@ CHANNELS: dict[Channel, ChannelType] = {
     if channel.value in _FILES
 }
 
+MISSING = {
+    Channel.EMAIL: ("smtp_url", "No mail server is set up", "STATUSPAGE_SMTP_URL"),
+    Channel.SMS: ("sms_url", "No SMS gateway is set up", "STATUSPAGE_SMS_URL"),
+    Channel.TELEGRAM: ("telegram_token", "No Telegram bot is set up", "STATUSPAGE_TELEGRAM_TOKEN"),
+}
+
+
+def missing(channel: Channel, settings: Settings) -> str | None:
+    """Why a channel cannot send and which setting changes that; None where it can."""
+    if channel not in MISSING:
+        return None
+    field, words, name = MISSING[channel]
+    return None if getattr(settings, field) else f"{words}: set {name}."
+
 
 def channel_senders(settings: Settings) -> dict[Channel, ChannelSender]:
     """Those that can send with these settings: e-mail needs a mail server, SMS a gateway …"""

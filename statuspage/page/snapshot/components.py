@@ -107,13 +107,7 @@ def visible(public_id: str) -> Component | None:
 
 def in_order() -> list[Component]:
     """Visible ones in the order of the page, groups opened."""
-    groups = {group.id: group.position for group in components.groups()}
-    return sorted(
-        components.listed(),
-        key=lambda row: (
-            (groups[row.group_id], row.position) if row.group_id in groups else (row.position, 0)
-        ),
-    )
+    return components.listed()
 
 
 def calendar_month(

@@ -42,7 +42,7 @@ def change_password() -> ResponseReturnValue:
     form = PasswordForm(request.form)
 
     def act() -> str:
-        if not _forgot_it():
+        if not (_has_none() or _forgot_it()):
             reauthentication.prove(form)
         staff.set_password(
             _oneself(),
@@ -53,6 +53,7 @@ def change_password() -> ResponseReturnValue:
             breached=current_app.config["SETTINGS"].breached_passwords,
         )
         login_session.renew()
+        login_session.note_proof()
         return url_for("admin.account.show")
 
     said = "Your password has been changed. All your other sessions have ended."
@@ -96,6 +97,11 @@ def end_session(public_id: str) -> ResponseReturnValue:
     )
 
 
+def _has_none() -> bool:
+    """Someone without a password got in by a link and chooses their first one."""
+    return current_user.password_hash is None
+
+
 def _forgot_it() -> bool:
     """A link that an owner made just now is proof enough: it is the way back in."""
     return login_session.came_by_link_within(reauthentication.FRESH)
@@ -115,7 +121,7 @@ def _page(form: PasswordForm, ending: EndForm | None = None) -> str:
         "admin/account.html",
         form=form,
         ending=ending or EndForm(),
-        is_present_asked=current_user.password_hash is not None and not _forgot_it(),
+        is_present_asked=not (_has_none() or _forgot_it()),
         has_second_factor=second_factor.is_on(_oneself()),
         sessions=_sessions(),
         present=login_session.present(),

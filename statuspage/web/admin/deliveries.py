@@ -1,6 +1,6 @@
 """Deliveries: whether the news get out, and what waits for a word of staff."""
 
-from flask import Blueprint, abort, render_template, request, url_for
+from flask import Blueprint, abort, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
@@ -9,6 +9,7 @@ from statuspage.domain.events import Event
 from statuspage.domain.staff.members import Permission
 from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.notify import delivery_stats, health
+from statuspage.notify.channels import registry
 from statuspage.notify.deliveries import DeliveryState
 from statuspage.web.admin.forms import Form
 from statuspage.web.admin.permissions import current_actor, requires
@@ -91,6 +92,11 @@ def _page(form: Form) -> str:
         last_sent=delivery_stats.last_sent(),
         by_hour=delivery_stats.failures_by_hour(at=at),
         rows=rows,
+        missing={
+            channel: words
+            for channel in rows
+            if (words := registry.missing(channel, current_app.config["SETTINGS"]))
+        },
         states=list(DeliveryState),
         undecided=delivery_stats.UNDECIDED,
     )

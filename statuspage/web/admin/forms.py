@@ -178,7 +178,9 @@ class ClaimRows:
         is_maintenance: bool = False,
     ) -> None:
         self.usual = (
-            ComponentStatus.UNDER_MAINTENANCE if is_maintenance else ComponentStatus.OPERATIONAL
+            ComponentStatus.UNDER_MAINTENANCE
+            if is_maintenance
+            else ComponentStatus.DEGRADED_PERFORMANCE
         )
         self.present = dict(present)
         if formdata is None:
@@ -212,6 +214,8 @@ class ClaimRows:
                 row.errors["share"] = str(error)
             if not row.is_on and self._was_set(row):
                 row.errors["status"] = "Tick the box as well to include this component."
+            if row.is_on and self._says_nothing(row):
+                row.errors["status"] = "Choose how it is affected, or untick it."
             if row.is_on:
                 self.data[row.component] = self._claim(row, share)
         return not any(row.errors for row in self.rows)
@@ -241,6 +245,12 @@ class ClaimRows:
 
     def _matters(self, row: Row) -> bool:
         return row.is_on or bool(row.errors) or row.component in self.present
+
+    def _says_nothing(self, row: Row) -> bool:
+        """Ticked as operational, and it was not affected before."""
+        before = self.present.get(row.component)
+        was_affected = before is not None and before.status is not ComponentStatus.OPERATIONAL
+        return row.status is ComponentStatus.OPERATIONAL and not was_affected
 
     def _was_set(self, row: Row) -> bool:
         before = self.present.get(row.component)

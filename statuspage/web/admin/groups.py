@@ -5,8 +5,10 @@ from flask.typing import ResponseReturnValue
 from wtforms import StringField, TextAreaField
 
 from statuspage import clock
+from statuspage.domain import events
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import ComponentGroup
+from statuspage.domain.events import Event
 from statuspage.domain.staff.members import Permission
 from statuspage.web.admin.forms import Form, words
 from statuspage.web.admin.permissions import current_actor, requires
@@ -73,9 +75,10 @@ def edit(public_id: str) -> ResponseReturnValue:
 @requires(Permission.CONFIGURE)
 def remove(public_id: str) -> ResponseReturnValue:
     found = _found(public_id)
+    removed: list[Event] = []
 
     def act() -> str:
-        components.remove_group(found, by=current_actor(), at=clock.now())
+        removed.append(components.remove_group(found, by=current_actor(), at=clock.now()))
         return url_for("admin.components.index")
 
     return save(
@@ -83,7 +86,25 @@ def remove(public_id: str) -> ResponseReturnValue:
         act,
         said="Group deleted. Its components are now at the end of the page.",
         again=lambda: _page(GroupForm(obj=found), found),
+        undo=lambda: url_for("admin.groups.restore", event_id=removed[0].id),
     )
+
+
+@bp.post("/removed/<int(max=2147483647):event_id>/restore")
+@requires(Permission.CONFIGURE)
+def restore(event_id: int) -> ResponseReturnValue:
+    event = events.get(event_id, "group.removed") or abort(404)
+    form = Form(request.form)
+
+    def act() -> str:
+        components.restore_group(event, by=current_actor(), at=clock.now())
+        return url_for("admin.components.index")
+
+    def refused() -> str:
+        words = " ".join(form.others)
+        return render_template("admin/stop.html", heading="Not restored", words=words)
+
+    return save(form, act, said="The group is back.", again=refused)
 
 
 def _page(form: GroupForm, found: ComponentGroup | None) -> str:

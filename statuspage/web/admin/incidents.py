@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import (
     Blueprint,
     Response,
+    abort,
     current_app,
     flash,
     redirect,
@@ -16,13 +18,14 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
-from wtforms import HiddenField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, SelectField, StringField, TextAreaField
 
 from statuspage import clock
 from statuspage.domain import alerts, events
 from statuspage.domain.claims import Claim
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import Component
+from statuspage.domain.events import Event
 from statuspage.domain.incidents import drafts, postmortems
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import (
@@ -39,8 +42,9 @@ from statuspage.domain.statuses import (
     IncidentKind,
     IncidentStatus,
 )
+from statuspage.errors import Invalid
 from statuspage.notify import delivery_stats
-from statuspage.web.admin import preview, templates
+from statuspage.web.admin import local_time, preview, templates
 from statuspage.web.admin.corrections import MOMENTS
 from statuspage.web.admin.forms import (
     IMPACTS,
@@ -170,11 +174,35 @@ def discard(public_id: str) -> ResponseReturnValue:
     incident = get_or_404(public_id, lock=True)
     form = Form(request.form)
 
+    discarded: list[Event] = []
+
     def act() -> str:
-        drafts.delete(incident, by=current_actor(), at=clock.now())
+        discarded.append(drafts.delete(incident, by=current_actor(), at=clock.now()))
         return url_for("admin.overview.show")
 
-    return save(form, act, said="Draft discarded.", again=lambda: _page(incident, other=form))
+    def undo() -> str:
+        return url_for("admin.incidents.restore", event_id=discarded[0].id)
+
+    again = partial(_page, incident, other=form)
+    return save(form, act, said="Draft discarded.", again=again, undo=undo)
+
+
+@bp.post("/drafts/<int(max=2147483647):event_id>/restore")
+@requires(Permission.PUBLISH)
+def restore(event_id: int) -> ResponseReturnValue:
+    event = events.get(event_id, "incident.draft_deleted") or abort(404)
+    form = Form(request.form)
+
+    def act() -> str:
+        incident = drafts.restore(event, by=current_actor(), at=clock.now())
+        return url_for("admin.incidents.show", public_id=incident.public_id)
+
+    again = partial(_undo_page, form)
+    return save(form, act, said="The draft is back.", again=again)
+
+
+def _undo_page(form: Form) -> str:
+    return render_template("admin/stop.html", heading="Not restored", words=" ".join(form.others))
 
 
 def _open_form(formdata: Any, incident: Incident | None) -> OpenForm:
@@ -215,6 +243,8 @@ def _new_page(form: OpenForm, incident: Incident | None = None) -> str:
 class UpdateForm(UpdateFieldsForm):
     seen = HiddenField()
     """The newest update that the writer had on the screen."""
+    starts_early = BooleanField("Start it now")
+    """Asked for once somebody starts maintenance before its time."""
 
 
 @bp.get("/<public_id>")
@@ -239,6 +269,8 @@ def post_update(public_id: str) -> ResponseReturnValue:
 
     def act() -> str:
         now = clock.now()
+        if form.step.claims and _is_ahead(incident) and not form.starts_early.data:
+            raise Invalid(starts_early=_early(incident))
         drafts.discard_update(incident)
         incidents.post_update(incident, form.update(now), by=current_actor(), at=now)
         return url_for("admin.incidents.show", public_id=public_id)
@@ -280,11 +312,36 @@ def discard_update(public_id: str) -> ResponseReturnValue:
     incident = get_or_404(public_id, lock=True)
     form = Form(request.form)
 
+    discarded: list[Event] = []
+
     def act() -> str:
-        drafts.discard_update(incident)
+        discarded.append(drafts.delete_update(incident, by=current_actor(), at=clock.now()))
         return url_for("admin.incidents.show", public_id=public_id)
 
-    return save(form, act, said="Draft discarded.", again=lambda: _page(incident, other=form))
+    def undo() -> str:
+        return url_for(
+            "admin.incidents.restore_update", public_id=public_id, event_id=discarded[0].id
+        )
+
+    again = partial(_page, incident, other=form)
+    return save(form, act, said="Draft discarded.", again=again, undo=undo)
+
+
+@bp.post("/<public_id>/updates/<int(max=2147483647):event_id>/restore")
+@requires(Permission.PUBLISH)
+def restore_update(public_id: str, event_id: int) -> ResponseReturnValue:
+    incident = get_or_404(public_id, lock=True)
+    event = events.get(event_id, f"{incident.kind}.update_draft_deleted") or abort(404)
+    if event.subject != public_id:
+        abort(404)
+    form = Form(request.form)
+
+    def act() -> str:
+        drafts.restore_update(incident, event, by=current_actor(), at=clock.now())
+        return url_for("admin.incidents.show", public_id=public_id)
+
+    again = partial(_page, incident, other=form)
+    return save(form, act, said="The draft is back.", again=again)
 
 
 def _update_form(formdata: Any, incident: Incident) -> UpdateForm:
@@ -296,7 +353,7 @@ def _update_form(formdata: Any, incident: Incident) -> UpdateForm:
         **asdict(incident.facts),
         "status": _suggested(incident).value,
         "promise": "" if is_maintenance else "30",
-        "body": _suggested(incident).sentence if is_maintenance else "",
+        "body": _suggested_body(incident),
         "seen": newest.public_id if newest else "",
     }
     if draft is not None:
@@ -322,7 +379,33 @@ def _suggested(incident: Incident) -> IncidentStatus:
     steps = list(MAINTENANCE_STEPS)
     if incident.status not in steps:
         return IncidentStatus.IN_PROGRESS
+    if _is_ahead(incident):
+        return IncidentStatus.SCHEDULED
     return steps[min(steps.index(incident.status) + 1, len(steps) - 1)]
+
+
+def _suggested_body(incident: Incident) -> str:
+    if incident.kind is IncidentKind.INCIDENT or _is_ahead(incident):
+        return ""
+    return _suggested(incident).sentence
+
+
+def _is_ahead(incident: Incident) -> bool:
+    """Maintenance that is planned to start later."""
+    start = incident.scheduled_for
+    is_scheduled = incident.status is IncidentStatus.SCHEDULED
+    return is_scheduled and start is not None and start > clock.now()
+
+
+def _early(incident: Incident) -> str:
+    assert incident.scheduled_for is not None
+    zone, now = local_time.zone(), clock.now()
+    start = local_time.short(incident.scheduled_for, zone, now=now)
+    early = local_time.in_words(incident.scheduled_for - now)
+    return (
+        f"This maintenance is planned to start {start} {zone.key}, in {early}. To start it now,"
+        " tick “Start it now” and publish again."
+    )
 
 
 def _page(incident: Incident, form: UpdateForm | None = None, other: Form | None = None) -> str:
@@ -447,5 +530,5 @@ def _preview(
         name=name,
         incident=incident,
         at=now,
-        base_url=current_app.config["SETTINGS"].base_url,
+        settings=current_app.config["SETTINGS"],
     )

@@ -1,11 +1,12 @@
 """What customers will see, before anything is published."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from markupsafe import Markup
 
+from statuspage.config import Settings
 from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.components import claims_store
 from statuspage.domain.components.models import Component
@@ -14,10 +15,12 @@ from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentSt
 from statuspage.errors import Invalid
 from statuspage.lib.markdown import to_html
 from statuspage.notify import audience, email_examples, email_message
+from statuspage.notify.channels import registry
 from statuspage.notify.email_examples import Draft
 from statuspage.notify.email_message import RenderedEmail
 from statuspage.page.snapshot.build import NoPageError
 from statuspage.page.snapshot.incidents import ref_of
+from statuspage.web.admin import placeholders
 
 FEW_WORDS = 6
 """A message with fewer words hardly says what customers notice."""
@@ -71,7 +74,7 @@ def of(
     name: str,
     incident: Incident | None = None,
     at: datetime,
-    base_url: str,
+    settings: Settings,
 ) -> Preview:
     """The update as it would stand on the page; nothing is saved."""
     problem = None
@@ -104,8 +107,8 @@ def of(
         released=freed,
         next_update_by=None if status.is_over else update.next_update_by,
         facts=facts,
-        checks=[*_checks(update, kind), _reach(update, incident)],
-        mail=None if problem or not update.body.strip() else _mail(draft, at, base_url),
+        checks=[*_checks(update, kind, name), *_reach(update, incident, settings)],
+        mail=None if problem or not update.body.strip() else _mail(draft, at, settings.base_url),
         problem=problem,
     )
 
@@ -139,17 +142,26 @@ def _outcomes(
     return found
 
 
-def _reach(update: UpdateInput, incident: Incident | None) -> Check:
+def _reach(update: UpdateInput, incident: Incident | None, settings: Settings) -> list[Check]:
+    """Whom it reaches; and who subscribed by a channel that cannot send."""
     is_edge = incident is None or incident.is_draft or update.status.is_over
     told = audience.size(audience.ahead(update.claims, incident, is_edge=is_edge))
-    if not told:
-        return Check(False, "Reaches no subscriber")
-    ways = ", ".join(f"{channel.label} {count:,}" for channel, count in sorted(told.items()))
-    total = sum(told.values())
-    return Check(True, f"Reaches {total:,} subscriber{'s' if total > 1 else ''}: {ways}")
+    missing = {channel: registry.missing(channel, settings) for channel in told}
+    reached = {channel: count for channel, count in told.items() if not missing[channel]}
+    total = sum(reached.values())
+    if total:
+        ways = ", ".join(f"{channel.label} {count:,}" for channel, count in sorted(reached.items()))
+        reach = Check(True, f"Reaches {total:,} subscriber{'s' if total > 1 else ''}: {ways}")
+    else:
+        reach = Check(False, "Reaches no subscriber")
+    return [reach] + [
+        Check(False, f"Does not reach {count:,} by {channel.label}. {missing[channel]}")
+        for channel, count in sorted(told.items())
+        if missing[channel]
+    ]
 
 
-def _checks(update: UpdateInput, kind: IncidentKind) -> list[Check]:
+def _checks(update: UpdateInput, kind: IncidentKind, name: str) -> list[Check]:
     status, facts = update.status, update.facts or Facts()
     says_enough = len(update.body.split()) >= FEW_WORDS
     names_whom = bool(update.claims or facts.who_is_affected or status.is_over)
@@ -159,10 +171,14 @@ def _checks(update: UpdateInput, kind: IncidentKind) -> list[Check]:
         notice = Check(False, "Does not yet name a component or who is affected")
     else:
         notice = Check(True, "Says what customers notice")
+    typed = [name, update.body, *filter(None, asdict(facts).values())]
+    checks = [notice]
+    if left := placeholders.left_in("\n".join(typed)):
+        checks.append(Check(False, f"Still has placeholders: {', '.join(left)}"))
     if status.is_over or kind is IncidentKind.MAINTENANCE:
-        return [notice]
+        return checks
     return [
-        notice,
+        *checks,
         Check(True, "Says when the next update comes")
         if update.next_update_by
         else Check(False, "Does not say when the next update comes"),

@@ -32,9 +32,8 @@ def prove(form: ProofForm) -> None:
     if current_user.password_hash is None:
         if not is_fresh():
             raise Invalid(
-                proof="You have no password, and you signed in too long ago to do this. Sign"
-                " in with a new link (an owner or flask staff link makes one), then"
-                " choose a password."
+                proof="You signed in by a link a while ago and have no password yet. Choose one"
+                " under “Your account”, then do this again."
             )
         return
     typed = form.current_password.data or ""

@@ -18,11 +18,13 @@ def save(
     *,
     said: str,
     again: Callable[[], str],
+    undo: Callable[[], str] | None = None,
 ) -> Response:
     """Run one verb, commit once, answer 303 with the words `said`.
 
     `act` returns where to go; `again` is the page with the form, answered with
-    422 when the form or a rule refuses. `Conflict` is left to the caller.
+    422 when the form or a rule refuses. `undo` is the address that takes it back, known
+    once it is committed. `Conflict` is left to the caller.
     """
     nonce = request.form.get("nonce", "")[:64]
     if nonce and (earlier := idempotency.location_of(nonce)):
@@ -45,9 +47,9 @@ def save(
         if twin is None:
             raise
         return _see(twin, said)
-    return _see(location, said)
+    return _see(location, said, undo)
 
 
-def _see(location: str, said: str) -> Response:
-    flash(said)
+def _see(location: str, said: str, undo: Callable[[], str] | None = None) -> Response:
+    flash(said, undo() if undo else "message")
     return make_response(redirect(location, 303))

@@ -8,6 +8,7 @@ from flask import (
     Blueprint,
     Response,
     abort,
+    current_app,
     flash,
     render_template,
     request,
@@ -34,6 +35,7 @@ from statuspage.domain.subscribers.subscriptions import (
 )
 from statuspage.errors import Invalid
 from statuspage.notify import deliveries
+from statuspage.notify.channels import registry
 from statuspage.web.admin import subscriber_files
 from statuspage.web.admin.forms import Form, StepsField, words
 from statuspage.web.admin.permissions import current_actor, requires
@@ -94,8 +96,14 @@ def create() -> ResponseReturnValue:
         )
         return url_for("admin.subscribers.show", public_id=made.public_id)
 
-    said = "Added." if form.is_confirmed.data else "Added. They will be asked to confirm."
-    return save(form, act, said=said, again=lambda: _list(form))
+    return save(form, act, said=_added(form), again=lambda: _list(form))
+
+
+def _added(form: AddForm) -> str:
+    channel = next((row for row in Channel if row.value == form.channel.data), None)
+    if channel and (words := _missing(channel)):
+        return f"Added, but nothing can be sent to them yet. {words}"
+    return "Added." if form.is_confirmed.data else "Added. They will be asked to confirm."
 
 
 @bp.post("/export")
@@ -193,7 +201,7 @@ def edit(public_id: str) -> ResponseReturnValue:
 @requires(Permission.CONFIGURE)
 def resend(public_id: str) -> ResponseReturnValue:
     one = _found(public_id)
-    return _act(one, "The confirmation will be sent again.", subscribers.ask_again)
+    return _act(one, "The confirmation will be sent again.", _sending(subscribers.ask_again))
 
 
 @bp.post("/<public_id>/quarantine")
@@ -211,7 +219,7 @@ def reactivate(public_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/test")
 @requires(Permission.CONFIGURE)
 def test(public_id: str) -> ResponseReturnValue:
-    return _act(_found(public_id), "A test message is on its way.", subscribers.test)
+    return _act(_found(public_id), "A test message is on its way.", _sending(subscribers.test))
 
 
 @bp.post("/<public_id>/delete")
@@ -234,6 +242,21 @@ def delete(public_id: str) -> ResponseReturnValue:
 
 class _Verb(Protocol):
     def __call__(self, subscriber: Subscriber, *, by: Actor, at: datetime) -> object: ...
+
+
+def _sending(verb: _Verb) -> _Verb:
+    """The verb, refused where the subscriber's channel cannot send."""
+
+    def send(subscriber: Subscriber, *, by: Actor, at: datetime) -> object:
+        if words := _missing(subscriber.channel):
+            raise Invalid(channel=f"Nothing was sent. {words}")
+        return verb(subscriber, by=by, at=at)
+
+    return send
+
+
+def _missing(channel: Channel) -> str | None:
+    return registry.missing(channel, current_app.config["SETTINGS"])
 
 
 def _act(one: Subscriber, said: str, verb: _Verb) -> ResponseReturnValue:
@@ -307,4 +330,5 @@ def _show(one: Subscriber, form: Form) -> str:
         components=components.listed(),
         chosen=set(ids),
         sent=deliveries.to_subscriber(one),
+        missing=_missing(one.channel),
     )
