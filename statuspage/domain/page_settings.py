@@ -78,7 +78,7 @@ LINK_BACKGROUNDS = {
     "accent": ("light", "darker", "#fbfbfa"),
     "accent_dark": ("dark", "lighter", "#1b1d20"),
 }
-"""Of each link colour: the mode, the way to more contrast, and the worst background of `static/tokens.css`."""
+"""Of each link colour: its mode, the way to more contrast, the worst background in `tokens.css`."""
 MIN_CONTRAST = 4.5
 """WCAG 2.2, 1.4.3 Contrast (Minimum), level AA."""
 

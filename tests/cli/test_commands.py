@@ -2,6 +2,7 @@
 
 import pytest
 
+from statuspage.config import Settings
 from statuspage.domain import events
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor, totp
@@ -64,6 +65,27 @@ def test_a_link_from_the_command_line_signs_in_once(flask, client):
     assert address.startswith("https://status.example.com/admin/sign-in/")
     path = address.removeprefix("https://status.example.com")
     assert client.get(path).status_code == 200
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("named", "noted", "expected"),
+    [
+        ({}, "http://127.0.0.1:9123", "http://127.0.0.1:9123"),
+        ({}, None, "http://127.0.0.1:8000"),
+        ({"port": 8600}, "http://127.0.0.1:9123", "http://127.0.0.1:8600"),
+        ({"base_url": "https://s.example"}, "http://127.0.0.1:9123", "https://s.example"),
+    ],
+)
+def test_a_link_leads_to_where_the_page_was_started(settings, named, noted, expected):
+    usual = {"data_dir": settings.data_dir, "secret_key": settings.secret_key, "demo": False}
+    own = Settings(**usual, **named, database_url=settings.database_url)
+    if noted:
+        (settings.data_dir / "address").write_text(noted)
+    runner = create_app(own, watch=False).test_cli_runner()
+    runner.invoke(args=["staff", "create", "ada@example.com", "--role", "viewer"])
+    link = runner.invoke(args=["staff", "link", "ada@example.com"]).output
+    assert link.startswith(f"{expected}/admin/sign-in/")
 
 
 def test_an_operator_lets_somebody_back_in_who_lost_the_phone(flask, committed, at):

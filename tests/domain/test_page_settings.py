@@ -75,6 +75,8 @@ def test_settings_are_kept_and_texts_rendered(page):
         ("support_url", "//a.example"),
         ("accent", "red"),
         ("accent", "#12345"),
+        ("accent", "#ffff00"),
+        ("accent_dark", "#101010"),
         ("accent_dark", "#12345g"),
         ("accent_dark", "#123456;}"),
         ("about", "[" * 999),
@@ -188,3 +190,29 @@ def test_a_size_beyond_signed_numbers_is_refused(page, name):
 @given(head=st.sampled_from(list(HEADS.values())), cut=st.integers(0, 40), tail=st.binary())
 def test_damaged_pictures_have_a_size_and_raise_nothing(head, cut, tail):
     assert min(image_size.sides(head(100)[:cut] + tail)) >= 0
+
+
+
+
+def test_an_unreadable_colour_is_refused_with_its_contrast_and_the_way_out(page):
+    with pytest.raises(Invalid) as invalid:
+        edited(page, accent="#ffff00", accent_dark="#2453c7")
+    assert invalid.value.errors == {
+        "accent": "Links in this colour are hard to read: its contrast in light mode is 1.03:1."
+        " Choose a darker one, with at least 4.5:1.",
+        "accent_dark": "Links in this colour are hard to read: its contrast in dark mode is"
+        " 2.52:1. Choose a lighter one, with at least 4.5:1.",
+    }
+
+
+def test_a_colour_kept_from_before_does_not_block_other_settings(page):
+    page.accent = "#ffff00"
+    assert edited(page, accent="#ffff00", about="New.").about == "New."
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "ratio"),
+    [("#000000", "#ffffff", 21), ("#777777", "#ffffff", 4.48), ("#ffffff", "#ffffff", 1)],
+)
+def test_contrast_is_that_of_wcag(one, other, ratio):
+    assert page_settings.contrast(one, other) == pytest.approx(ratio, abs=0.005)

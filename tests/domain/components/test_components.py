@@ -174,3 +174,29 @@ def test_a_scope_that_is_too_long_is_refused(payments):
         )
     assert invalid.value.errors.keys() == {"scope"}
     assert claims_store.standing(payments) is None
+
+
+def test_a_deleted_group_comes_back_with_its_components_and_place(payments):
+    cards = group("Cards")
+    visa, mastercard = added("Visa", cards), added("Mastercard", cards)
+    added("Search")
+    public_id = cards.public_id
+    event = components.remove_group(cards, by=ANNA, at=AT)
+    db.session.flush()
+    assert [row.name for row in components.listed()] == ["Payments", "Search", "Visa", "Mastercard"]
+    back = components.restore_group(event, by=ANNA, at=AT)
+    assert (back.public_id, back.name) == (public_id, "Cards")
+    assert [row.name for row in components.listed()] == ["Payments", "Visa", "Mastercard", "Search"]
+    assert visa.group is mastercard.group is back
+    with pytest.raises(Invalid):
+        components.restore_group(event, by=ANNA, at=AT)
+
+
+def test_a_restored_group_leaves_components_that_moved_on(payments):
+    cards, other = group("Cards"), group("Other")
+    visa = added("Visa", cards)
+    event = components.remove_group(cards, by=ANNA, at=AT)
+    visa.group, visa.group_id = other, other.id
+    db.session.flush()
+    components.restore_group(event, by=ANNA, at=AT)
+    assert visa.group is other

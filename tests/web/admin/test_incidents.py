@@ -1,9 +1,13 @@
 """Telling customers of trouble: open, update, resolve, reopen, keep as a draft."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from statuspage import clock
+from statuspage.db import db
 from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
@@ -13,8 +17,10 @@ from statuspage.domain.incidents.models import Facts, UpdateInput
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
 from statuspage.page.html.charts import GLYPHS
+from statuspage.web.admin import placeholders
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import fields_of, text_of
+from tests.helpers.apps import create_app
+from tests.web.admin.conftest import BASE, fields_of, text_of
 
 
 def affected(component, status="partial_outage", share="12 %", scope=""):
@@ -464,3 +470,134 @@ def test_words_that_are_no_choice_are_refused_not_guessed(ann, world, stored):
         assert answer.status_code == 422, field
         assert "Choose" in answer.text
     assert stored(lambda: incidents.unresolved()) == []
+
+
+@on_sqlite
+def test_a_ticked_component_is_degraded_unless_staff_choose(ann, world, stored, status_of):
+    sent = an_opening(world)
+    del sent[f"claim-{world.cards}-status"]
+    sent[f"claim-{world.cards}-share"] = ""
+    assert fields_of(ann.get("/admin/incidents/new"), "/admin/incidents")[
+        f"claim-{world.cards}-status"
+    ] == ("degraded_performance")
+    assert ann.post("/admin/incidents", sent).status_code == 303
+    assert status_of(world.cards).status is ComponentStatus.DEGRADED_PERFORMANCE
+
+
+@on_sqlite
+def test_reporting_an_operational_component_asks_how_it_is_affected(ann, world):
+    refused = ann.post(
+        "/admin/incidents", an_opening(world, **affected(world.cards, "operational", ""))
+    )
+    assert refused.status_code == 422
+    assert "Choose how it is affected, or untick it." in text_of(refused)
+
+
+@on_sqlite
+def test_a_component_that_recovered_may_be_set_to_operational(ann, world, an_incident, status_of):
+    public_id = an_incident()
+    update = an_update(world, **affected(world.cards, "operational", ""))
+    assert ann.post(f"/admin/incidents/{public_id}/updates", update).status_code == 303
+    assert status_of(world.cards) == OPERATIONAL
+
+
+@on_sqlite
+def test_component_rows_stand_in_the_order_of_the_page(ann, committed, at):
+    with committed():
+        for group_name in ("Shipping", "Developers"):
+            group = components.add_group(group_name, by=SYSTEM, at=at)
+            for name in ("first", "second"):
+                components.add_component(f"{group_name} {name}", group=group, by=SYSTEM, at=at)
+    order = [
+        "Card payments",
+        "Bank transfers",
+        "API",
+        "Shipping first",
+        "Shipping second",
+        "Developers first",
+        "Developers second",
+    ]
+    for path in ("/admin/incidents/new", "/admin/incidents/backfill", "/admin/maintenance/new"):
+        page = text_of(ann.get(path))
+        places = [page.index(name) for name in order]
+        assert places == sorted(places), path
+
+
+@on_sqlite
+def test_a_discarded_draft_can_be_brought_back(ann, world, stored):
+    facts = {"who_is_affected": "EU cards", "impact_override": "critical", "action": "save"}
+    draft_id = ann.post("/admin/incidents", an_opening(world, **facts)).location.rpartition("/")[2]
+    before = fields_of(
+        ann.get(f"/admin/incidents/{draft_id}"), f"/admin/incidents/{draft_id}/draft"
+    )
+    page = ann.client.post(
+        f"/admin/incidents/{draft_id}/discard",
+        data={"csrf_token": ann.token()},
+        base_url=BASE,
+        headers={"Referer": f"{BASE}/admin/"},
+        follow_redirects=True,
+    )
+    assert stored(lambda: incidents.get(draft_id)) is None
+    undo = re.search(r'action="(/admin/incidents/drafts/\d+/restore)"', page.text)[1]
+    assert "Undo" in page.text
+    assert ann.post(undo).location == f"/admin/incidents/{draft_id}"
+    after = fields_of(ann.get(f"/admin/incidents/{draft_id}"), f"/admin/incidents/{draft_id}/draft")
+    for form in (before, after):
+        del form["nonce"], form["csrf_token"]
+    assert after == before
+    assert ann.post(undo).status_code == 422, "it is back already"
+
+
+@on_sqlite
+def test_a_discarded_draft_update_can_be_brought_back(ann, world, an_incident, stored):
+    public_id = an_incident()
+    page, address = f"/admin/incidents/{public_id}", f"/admin/incidents/{public_id}/updates"
+    ann.post(address, an_update(world, action="save", who_is_affected="EU cards"))
+    before = fields_of(ann.get(page), address)
+    ann.post(f"{address}/discard")
+    assert stored(lambda: drafts.update_of(incidents.get(public_id))) is None
+    undo = re.search(rf'action="({address}/\d+/restore)"', ann.get(page).text)[1]
+    assert ann.post(undo).status_code == 303
+    after = fields_of(ann.get(page), address)
+    for form in (before, after):
+        del form["nonce"], form["csrf_token"]
+    assert after == before
+
+
+@on_sqlite
+def test_placeholders_left_in_are_named_and_do_not_block(ann, world):
+    sent = an_opening(world, body="Since TIME some labels for REGION fail at our API in the EU.")
+    preview = ann.post("/admin/incidents/preview", sent)
+    assert "Still has placeholders: TIME, REGION" in text_of(preview)
+    assert ann.post("/admin/incidents", sent).status_code == 303
+    clean = ann.post("/admin/incidents/preview", an_opening(world, body="Our API fails in the EU."))
+    assert "placeholders" not in text_of(clean)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("We are WHAT WE ARE DOING.", ["WHAT WE ARE DOING"]),
+        ("Until then, WORKAROUND. Since TIME and TIME.", ["WORKAROUND", "TIME"]),
+        (
+            "From [start] to {{ end }}, <region>, XX % or ___",
+            ["[start]", "{{ end }}", "<region>", "XX", "___"],
+        ),
+        ("HTTP and JSON errors in the EU, [details](https://example.com).", []),
+    ],
+)
+def test_placeholders_are_told_from_names(text, left):
+    assert placeholders.left_in(text) == left
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", ["/history", "/history.atom", "/api/v2/incidents.json"])
+def test_a_page_nobody_asked_for_yet_shows_a_new_incident_at_once(ann, world, settings, path):
+    """Through the cache as it runs in production, with its watcher."""
+    app = create_app(settings)
+    reader = app.test_client()
+    assert reader.get("/").status_code == 200
+    assert ann.post("/admin/incidents", an_opening(world)).status_code == 303
+    assert "Card payments declined" in reader.get(path).text
+    with app.app_context():
+        db.engine.dispose()

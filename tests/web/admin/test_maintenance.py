@@ -65,10 +65,13 @@ def test_a_window_needs_both_ends(ann, world):
     assert 'href="#scheduled_for">Enter a date and a time.' in answer.text
 
 
-def test_it_is_begun_checked_and_ended_by_hand(ann, world, a_maintenance, stored, status_of):
+def test_it_is_begun_checked_and_ended_by_hand(
+    ann, world, a_maintenance, stored, status_of, traveller
+):
     public_id = a_maintenance(auto_start=False, auto_end=False)
     page, address = f"/admin/incidents/{public_id}", f"/admin/incidents/{public_id}/updates"
     seen = []
+    traveller.shift(timedelta(days=1))
     for _ in range(3):
         form = fields_of(ann.get(page), address)
         assert ann.post(address, {**form, "action": "publish"}).status_code == 303
@@ -218,3 +221,41 @@ def test_the_list_finds_by_name(ann, a_maintenance):
     page = text_of(ann.get("/admin/maintenance?q=network"))
     assert "Network work" in page
     assert "Database upgrade" not in page
+
+
+def test_announced_maintenance_offers_no_early_start(ann, a_maintenance):
+    public_id = a_maintenance()
+    form = fields_of(
+        ann.get(f"/admin/incidents/{public_id}"), f"/admin/incidents/{public_id}/updates"
+    )
+    assert form["status"] == "scheduled"
+    assert form["body"] == ""
+
+
+def test_starting_maintenance_early_asks_first(ann, world, a_maintenance, stored, client):
+    public_id = a_maintenance()
+    address = f"/admin/incidents/{public_id}/updates"
+    sent = {
+        "status": "in_progress",
+        "body": "We start now.",
+        "action": "publish",
+        **affected(world.api, "under_maintenance", ""),
+    }
+    refused = ann.post(address, sent)
+    assert refused.status_code == 422
+    assert (
+        "planned to start 11 Mar 13:00 Europe/Vienna, in 1 day. To start it now, tick"
+        in text_of(refused)
+    )
+    form = fields_of(refused, address)
+    assert (form["status"], form["body"]) == ("in_progress", "We start now.")
+    assert "starts_early" not in form
+    assert stored(lambda: incidents.get(public_id).status) is IncidentStatus.SCHEDULED
+
+    assert ann.post(address, {**sent, "starts_early": "y"}).status_code == 303
+    begun = stored(lambda: incidents.get(public_id))
+    assert begun.status is IncidentStatus.IN_PROGRESS
+    assert begun.started_at == clock.now()
+    assert begun.scheduled_for == clock.now() + timedelta(days=1)
+    page = text_of(client.get("/"))
+    assert "Scheduled maintenance since 10 Mar, 13:00" in page or "since 13:00" in page

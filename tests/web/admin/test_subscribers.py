@@ -32,6 +32,12 @@ CONSENT = "Confirmed on our former page."
 
 
 @pytest.fixture
+def settings(settings):
+    """With a mail server, where none of these tests sends anything."""
+    return settings.model_copy(update={"smtp_url": "smtp://127.0.0.1:1"})
+
+
+@pytest.fixture
 def editor(person):
     return person(Role.EDITOR, "Edda")
 
@@ -360,3 +366,36 @@ def test_a_browser_is_shown_by_its_name_exported_left_out_of_an_import_and_erase
     assert editor.post(f"{address}/delete").status_code == 303
     assert upload(editor, exported).status_code == 303
     assert list(people()) == [""]
+
+
+class TestWithoutAMailServer:
+    @pytest.fixture
+    def settings(self, settings):
+        return settings.model_copy(update={"smtp_url": None})
+
+    def test_the_reach_counts_only_channels_that_can_send(self, editor, world, committed, at):
+        with committed():
+            for channel, address in (
+                (Channel.EMAIL, "a@example.com"),
+                (Channel.SLACK, "https://hooks.slack.com/services/T/B/x"),
+            ):
+                subscribers.add(Contact.of(channel, address), by=SYSTEM, at=at, is_confirmed=True)
+        sent = {"status": "investigating", "body": "Cards fail.", f"claim-{world.api}-on": "on"}
+        text = text_of(editor.post("/admin/incidents/preview", sent))
+        assert "✓ Reaches 1 subscriber: Slack 1" in text
+        missing = "No mail server is set up: set STATUSPAGE_SMTP_URL."
+        assert f"· Does not reach 1 by E-mail. {missing}" in text
+
+    def test_a_test_is_refused_with_the_missing_setting(self, editor, jane, recorded):
+        assert "Nothing can be sent to this subscriber" in text_of(editor.get(jane))
+        refused = editor.post(f"{jane}/test")
+        assert refused.status_code == 422
+        assert "Nothing was sent. No mail server is set up: set STATUSPAGE_SMTP_URL." in text_of(
+            refused
+        )
+        assert "subscriber.test_wanted" not in recorded()
+
+    def test_adding_someone_does_not_promise_a_confirmation(self, editor):
+        form = {"channel": "email", "address": "new@example.com"}
+        assert editor.post(LIST, form).status_code == 303
+        assert "nothing can be sent to them yet. No mail server" in text_of(editor.get(LIST))
