@@ -5,6 +5,7 @@ declares in `permissions` what it needs. Views translate, the domain decides.
 """
 
 import hashlib
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -106,6 +107,12 @@ def _outline(tone: str) -> str:
 def _short(moment: object) -> str:
     """A moment in the page's zone, as short as it can be said."""
     return local_time.short(moment, local_time.zone(), now=clock.now())  # type: ignore[arg-type]
+
+
+@bp.app_template_filter("day")
+def _day(date: date) -> str:
+    """A calendar day as short as it can be said."""
+    return local_time.short_day(date, clock.now().astimezone(local_time.zone()).date())
 
 
 @bp.app_template_filter("until")

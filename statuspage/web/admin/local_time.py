@@ -1,6 +1,6 @@
 """Times as staff type and read them: in the page's zone."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask import g
@@ -68,8 +68,13 @@ def short(moment: datetime, zone: ZoneInfo, *, now: datetime) -> str:
     clock = local.strftime("%H:%M")
     if local.date() == today.date():
         return clock
-    year = "" if local.year == today.year else f" {local.year}"
-    return f"{local.day} {local.strftime('%b')}{year} {clock}"
+    return f"{short_day(local.date(), today.date())} {clock}"
+
+
+def short_day(day: date, today: date) -> str:
+    """`10 Mar` in this year, `10 Mar 2025` otherwise."""
+    year = "" if day.year == today.year else f" {day.year}"
+    return f"{day.day} {day.strftime('%b')}{year}"
 
 
 def in_words(length: timedelta) -> str:
