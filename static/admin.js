@@ -58,6 +58,14 @@ for (const row of document.querySelectorAll(".rowc")) {
   }
 }
 
+// A share belongs to its status: another status starts without one.
+for (const row of document.querySelectorAll(".rowc")) {
+  const share = row.querySelector("input[inputmode=decimal]");
+  row.querySelector("select").addEventListener("change", () => {
+    if (share.value === share.defaultValue) share.value = "";
+  });
+}
+
 // ── templates ──
 for (const button of document.querySelectorAll("[data-insert]")) {
   button.addEventListener("click", () => {

@@ -181,6 +181,8 @@ def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage
         if news.is_reminder:
             said = "Reminder, announced"
         state = f"{said}, {_when(update.posted_at, times)}"
+        if update.is_automatic:
+            state += ", posted automatically"
         status = worst(change.claim.status for change in changes) if changes else one.worst.status
         tone = wording.tone_of_step(update.status, status or ComponentStatus.OPERATIONAL)
     return ChatMessage(

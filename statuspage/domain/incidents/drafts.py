@@ -96,7 +96,7 @@ def publish(incident: Incident, *, by: Actor, at: datetime) -> None:
         raise Invalid(scheduled_until="The window is in the past; reschedule it first.")
     first.is_draft = False
     first.posted_at = first.created_at = first.updated_at = at
-    first.posted_by = by.name
+    first.posted_by, first.is_automatic = by.name, False  # Whoever publishes it has read it.
     if incident.kind is IncidentKind.INCIDENT:
         incident.started_at = min(incident.started_at, at)
     updates.publish(incident, first, incident.claims, by=by, at=at)

@@ -94,6 +94,7 @@ class Postmortem(Model):
     published_html: Mapped[dict[str, str]] = mapped_column(sa.JSON, default=dict)
     author: Mapped[str]
     reviewer: Mapped[str | None]
+    """Who published it, if not its author: one's own review is none."""
     published_at: Mapped[datetime | None]
     edited_at: Mapped[datetime | None]
     has_notified: Mapped[bool] = mapped_column(default=False)
@@ -236,7 +237,7 @@ def publish(
         postmortem.edited_at = at
     else:
         postmortem.published_at = at
-        postmortem.reviewer = by.name
+        postmortem.reviewer = by.name if by.name != postmortem.author else None
         postmortem.has_notified = notify
     postmortem.published_parts = dict(postmortem.parts)
     postmortem.published_html = dict(postmortem.parts_html)

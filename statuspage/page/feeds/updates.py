@@ -145,6 +145,7 @@ def _of_update(page: PageView, incident: IncidentView, update: UpdateView) -> En
             clean(update.html),
             _window(page.zone, incident, update),
             _changes(update),
+            "<p>Posted automatically.</p>" if update.is_automatic else "",
             _promise(page.zone, update),
             _edited(page.zone, update.edits),
         )

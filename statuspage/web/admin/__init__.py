@@ -128,7 +128,7 @@ def _until(moment: object) -> str:
 def _event_words(kind: str) -> str:
     """`incident.update_posted` as `Incident: update posted`."""
     noun, _, what = kind.partition(".")
-    return f"{noun.capitalize()}: {what.replace('_', ' ')}"
+    return f"{noun.replace('_', ' ').capitalize()}: {what.replace('_', ' ')}"
 
 
 def _desk_name() -> str:

@@ -1,5 +1,6 @@
 """Components: names, order, statuses set by hand, and their recorded history."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -207,7 +208,11 @@ def set_status(public_id: str) -> ResponseReturnValue:
     form = StatusForm(request.form)
 
     def act() -> str:
-        claims_store.set_status(component, form.claim, by=current_actor(), at=clock.now())
+        standing = claims_store.standing(component)
+        claim = form.claim
+        if standing and claim.status is not standing.status and claim.share == standing.share:
+            claim = replace(claim, share=None)  # It was that of the earlier status.
+        claims_store.set_status(component, claim, by=current_actor(), at=clock.now())
         return url_for("admin.components.show", public_id=public_id)
 
     return save(form, act, said="Status set.", again=lambda: _page(component, status_form=form))

@@ -212,6 +212,8 @@ class ClaimRows:
                 share = parse_share(row.share) if row.is_on else None
             except ValueError as error:
                 row.errors["share"] = str(error)
+            if self._outlived(row, share):
+                row.share, share = "", None
             if not row.is_on and self._was_set(row):
                 row.errors["status"] = "Tick the box as well to include this component."
             if row.is_on and self._says_nothing(row):
@@ -245,6 +247,11 @@ class ClaimRows:
 
     def _matters(self, row: Row) -> bool:
         return row.is_on or bool(row.errors) or row.component in self.present
+
+    def _outlived(self, row: Row, share: Decimal | None) -> bool:
+        """The status was changed, and the share is still the one of the earlier status."""
+        before = self.present.get(row.component)
+        return before is not None and row.status is not before.status and share == before.share
 
     def _says_nothing(self, row: Row) -> bool:
         """Ticked as operational, and it was not affected before."""

@@ -601,3 +601,15 @@ def test_a_page_nobody_asked_for_yet_shows_a_new_incident_at_once(ann, world, se
     assert "Card payments declined" in reader.get(path).text
     with app.app_context():
         db.engine.dispose()
+
+
+@on_sqlite
+@pytest.mark.parametrize(("share", "expected"), [("12 %", None), ("40 %", Decimal(40)), ("", None)])
+def test_a_share_ends_with_its_status(ann, world, an_incident, status_of, share, expected):
+    """12 % was said of the partial outage."""
+    public_id = an_incident()
+    address = f"/admin/incidents/{public_id}/updates"
+    ann.post(address, an_update(world, status="resolved"))
+    again = an_update(world, **affected(world.cards, "degraded_performance", share))
+    assert ann.post(address, again).status_code == 303
+    assert status_of(world.cards) == Claim(ComponentStatus.DEGRADED_PERFORMANCE, expected)

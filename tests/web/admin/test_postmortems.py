@@ -5,6 +5,7 @@ import pytest
 from statuspage.domain.incidents import postmortems
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.postmortems import ActionState, PostmortemState
+from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import on_sqlite
 from tests.web.admin.conftest import fields_of, text_of
@@ -122,7 +123,7 @@ def test_actions_are_followed_until_done(ann, resolved, stored):
     address = f"/admin/incidents/{resolved}/postmortem"
     ann.post(address, filled(ann, address) | {"action": "publish"})
     action = of(stored, resolved).actions[0]
-    assert "Test deploys Was due 2026-03-01, Ed" in text_of(ann.get("/admin/"))
+    assert "Test deploys Late, was due 1 Mar, Ed" in text_of(ann.get("/admin/"))
     page = ann.get("/admin/postmortems")
     assert f"/admin/postmortems/actions/{action.public_id}" in page.text
     answer = ann.post(f"/admin/postmortems/actions/{action.public_id}", {"state": "done"})
@@ -131,3 +132,20 @@ def test_actions_are_followed_until_done(ann, resolved, stored):
     assert "Test deploys" not in text_of(ann.get("/admin/"))
     wrong = ann.post(f"/admin/postmortems/actions/{action.public_id}", {"state": "perhaps"})
     assert wrong.status_code == 422
+
+
+def test_publishing_one_s_own_postmortem_is_no_review(ann, person, resolved, stored):
+    address = f"/admin/incidents/{resolved}/postmortem"
+    ann.post(address, filled(ann, address) | {"action": "review"})
+    ann.post(address, fields_of(ann.get(address)) | {"action": "publish"})
+    assert of(stored, resolved).reviewer is None
+    assert "without a review" in text_of(ann.get(address))
+
+
+def test_a_colleague_who_publishes_a_postmortem_has_reviewed_it(ann, person, resolved, stored):
+    address = f"/admin/incidents/{resolved}/postmortem"
+    ann.post(address, filled(ann, address) | {"action": "review"})
+    ben = person(Role.EDITOR, "Ben")
+    ben.post(address, fields_of(ben.get(address)) | {"action": "publish"})
+    assert of(stored, resolved).reviewer == "Ben"
+    assert "By Ann, reviewed by Ben, published" in text_of(ben.get(address))

@@ -1,6 +1,7 @@
 """Alerts of Alertmanager and Grafana: what they open, and when it ends."""
 
 import json
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -20,6 +21,7 @@ from statuspage.domain.events import SYSTEM, Actor, ActorKind, Event
 from statuspage.domain.incidents import drafts
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident, UpdateInput
+from statuspage.domain.page_settings import PageEdit
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.lib.markdown import to_plain
@@ -191,6 +193,49 @@ def test_an_incident_ends_once_all_its_alerts_have_been_quiet_for_a_while(hook, 
     assert [status for *_, status, _ in all_of()] == ["investigating"]
     later(1)
     assert [status for *_, status, _ in all_of()] == ["resolved"]
+
+
+@on_sqlite
+def test_the_quiet_minutes_after_an_alert_are_no_downtime(hook, later, app, committed, world, at):
+    with committed():
+        page = page_settings.get()
+        page_settings.edit(page, PageEdit(page.name, "Europe/Vienna"), by=SYSTEM, at=at)
+    hook.publishes()
+    hook(an_alert(labels={"component": "Search"}))
+    later(10)
+    hook(an_alert(status="resolved", labels={"component": "Search"}))
+    quiet_since = at + timedelta(minutes=10)
+    later(5)
+    with app.app_context():
+        (incident,) = db.session.scalars(sa.select(Incident))
+        assert incident.status is IncidentStatus.RESOLVED
+        assert incident.resolved_at == quiet_since
+        assert [row.ends_at for row in claims_store.claims_of([incident.id])] == [quiet_since]
+        newest = incident.updates[0]
+        assert newest.posted_at == at + timedelta(minutes=15)
+        assert newest.body == "Our monitoring has seen no trouble since 13:10 CET."
+
+
+@on_sqlite
+def test_everything_an_alert_posts_is_labelled_automatic(hook, later, client):
+    hook.publishes()
+    hook(an_alert(labels={"component": "Search"}))
+    hook(an_alert(2, labels={"component": "Payments"}))
+    later(1)
+    feed = client.get("/feeds/updates.atom").text
+    assert feed.count("&lt;p&gt;Posted automatically.") == feed.count("<entry>") == 2
+    (link,) = set(re.findall(r'href="[^"]*(/incidents/[a-z0-9]{12})#', feed))
+    assert client.get(link).text.count('<span class="quiet">automatic</span>') == 2
+
+
+@on_sqlite
+def test_a_draft_of_an_alert_is_not_automatic_once_staff_publish_it(hook, app, committed, at):
+    hook(an_alert())
+    with committed():
+        (incident,) = db.session.scalars(sa.select(Incident))
+        assert incident.updates[0].is_automatic
+        drafts.publish(incident, by=SYSTEM, at=at)
+        assert not incident.updates[0].is_automatic
 
 
 @on_sqlite
