@@ -192,8 +192,6 @@ def test_damaged_pictures_have_a_size_and_raise_nothing(head, cut, tail):
     assert min(image_size.sides(head(100)[:cut] + tail)) >= 0
 
 
-
-
 def test_an_unreadable_colour_is_refused_with_its_contrast_and_the_way_out(page):
     with pytest.raises(Invalid) as invalid:
         edited(page, accent="#ffff00", accent_dark="#2453c7")

@@ -29,6 +29,10 @@ SAID = (
 )
 
 
+LONG = timedelta(days=400)
+"""Components and groups are older than what the pages show of them."""
+
+
 def a_page(at, **more):
     return page_settings.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at, **more)
 

@@ -560,7 +560,7 @@ def test_any_words_make_valid_json(app, client, committed, name, body, group, at
     with committed():
         if page_settings.get() is None:
             site.a_page(at)
-        one = site.a_component(name, at, group=components.add_group(group, by=SYSTEM, at=at))
+        one = site.a_component(name, at, group=site.a_group(group, at))
         incidents.open_incident(
             name,
             UpdateInput(status=IncidentStatus.INVESTIGATING, body=body, claims={one: site.MAJOR}),

@@ -73,7 +73,7 @@ class ComponentGroupUptime(Shape):
 def component_uptime(call: Call[Nothing], component_id: str) -> ComponentUptime:
     """How much of a time a component was up; the last 90 days unless `start` and `end` say."""
     row = find(component_id)
-    start, end, warning = _range(call, row.start_date)
+    start, end, warning = _range(call, row.first_day(call.page.zone))
     claims = _claims([row], start, end)
     figures = period([one.span for one in claims[row.id]], start, end, at=call.at)
     return ComponentUptime(
@@ -94,14 +94,14 @@ def group_uptime(call: Call[Nothing], id: str) -> ComponentGroupUptime:  # noqa:
     """How much of a time the components of a group were up, in the mean."""
     row = groups.find(id)
     members = [one for one in components.listed() if one.group_id == row.id and one.showcase]
-    starts = [one.start_date for one in members]
-    first = min((day for day in starts if day), default=None) if all(starts) else None
+    starts = {one.id: one.first_day(call.page.zone) for one in members}
+    first = min(starts.values(), default=None)
     start, end, warning = _range(call, first)
     claims = _claims(members, start, end)
     figures = []
     for one in members:
         # Before its start date a component was neither up nor down.
-        counts_from = max(start, _start_of(one.start_date, call.page.zone) or start)
+        counts_from = max(start, _start_of(starts[one.id], call.page.zone) or start)
         if counts_from < end:
             spans = [claim.span for claim in claims[one.id]]
             figures.append(period(spans, counts_from, end, at=call.at))

@@ -110,7 +110,8 @@ def test_days_before_a_start_date_are_neither_up_nor_down(program, component):
     assert alone["range_start"] == "2026-03-09T00:00:00Z"
     assert alone["warnings"]
     assert alone["uptime_percentage"] == int((1 - 1 / 48) * 10_000) / 100
-    other = program.post("/components", {"component": {"name": "Search"}}).json["id"]
+    old = {"name": "Search", "start_date": "2026-02-01"}
+    other = program.post("/components", {"component": old}).json["id"]
     body = {"component_group": {"name": "All", "components": [component, other]}}
     group = program.post("/component-groups", body).json["id"]
     told = program.get(f"/component-groups/{group}/uptime?start=2026-03").json
@@ -118,3 +119,11 @@ def test_days_before_a_start_date_are_neither_up_nor_down(program, component):
     assert told["uptime_percentage"] == int((alone["uptime_percentage"] + 100) / 2 * 100) / 100
     earlier = program.get(f"/component-groups/{group}/uptime?start=2026-02&end=2026-02").json
     assert earlier["uptime_percentage"] == 100
+
+
+def test_a_new_component_has_no_uptime_from_before_it_was_added(program):
+    new = program.post("/components", {"component": {"name": "Search"}}).json
+    assert new["start_date"] is None
+    told = uptime(program, new["id"], "?start=2026-01").json
+    assert told["range_start"] == "2026-03-10T00:00:00Z"
+    assert told["warnings"]

@@ -643,3 +643,17 @@ def test_statuses_are_told_in_words_beside_their_colours(client, committed, at):
     words = text_of(client.get("/"))
     for status in ComponentStatus:
         assert f"With {status.value} {status.label}" in words
+
+
+@on_sqlite
+def test_a_component_shows_no_uptime_from_before_it_was_added(client, committed, at):
+    with committed():
+        site.a_page(at)
+        new = components.add_component("Search", by=SYSTEM, at=at)
+        path = f"/components/{new.public_id}"
+    front = client.get("/").text
+    assert 'fill="url(#n)"' in front, "89 days have no data"
+    calendar = text_of(client.get("/uptime"))
+    assert "No data before 10 Mar" in calendar
+    assert calendar.count("100.0 %") == 1, "of March"
+    assert "89 days without data, before 10 Mar" in text_of(client.get(path))
