@@ -66,6 +66,15 @@ for (const row of document.querySelectorAll(".rowc")) {
   });
 }
 
+// ── copy what is shown once ──
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).value);
+    button.textContent = "Copied";
+  });
+}
+
 // ── templates ──
 for (const button of document.querySelectorAll("[data-insert]")) {
   button.addEventListener("click", () => {

@@ -219,6 +219,19 @@ def of_incident(incident: Incident) -> list[Alert]:
     return list(db.session.scalars(query.order_by(Alert.started_at, Alert.id)))
 
 
+def firing_of(incidents: Sequence[Incident]) -> dict[int, bool]:
+    """Of those (by row id) that alerts are behind: whether one of them still fires."""
+    if not incidents:
+        return {}
+    query = (
+        sa.select(Alert.incident_id, sa.func.count() > sa.func.count(Alert.quiet_since))
+        .where(Alert.incident_id.in_([incident.id for incident in incidents]))
+        .group_by(Alert.incident_id)
+    )
+    rows = db.session.execute(query)
+    return {row_id: bool(fires) for row_id, fires in rows if row_id is not None}
+
+
 def ends_by_itself(incident: Incident) -> bool:
     """Whether it will be ended once all of its alerts are quiet."""
     query = sa.select(ApiToken).join(Alert, Alert.token_id == ApiToken.id)

@@ -6,6 +6,7 @@ from flask import Blueprint, current_app, render_template
 from flask.typing import ResponseReturnValue
 
 from statuspage import clock
+from statuspage.domain import alerts
 from statuspage.domain.incidents import drafts, maintenance, postmortems
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.postmortems import ActionState
@@ -39,6 +40,7 @@ def show() -> ResponseReturnValue:
         trouble=[one for one in live if one.kind is IncidentKind.INCIDENT],
         planned=[one for one in live if one.kind is IncidentKind.MAINTENANCE],
         drafts=[one for one in unresolved if one.is_draft],
+        from_alerts=alerts.firing_of([one for one in unresolved if one.is_draft]),
         draft_updates=[one for one in live if drafts.update_of(one)],
         promises=[one for one in live if one.next_update_by and one.next_update_by <= now + SOON],
         by_hand=maintenance.due_by_hand(at=now),

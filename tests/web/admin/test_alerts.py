@@ -44,7 +44,8 @@ def test_a_draft_says_what_monitoring_saw_and_that_it_ends_by_itself(ann, report
     page = text_of(ann.get(f"/admin/incidents/{public_id}"))
     assert "Firing since" in page
     assert "Discarded automatically once all alerts have been quiet for five minutes" in page
-    assert "Draft, visible to staff only" in text_of(ann.get("/admin/"))
+    overview = text_of(ann.get("/admin/"))
+    assert "Draft from an alert, which still fires, visible to staff only" in overview
 
 
 def test_what_staff_wrote_to_says_that_alerts_end_it_no_more(ann, world, report):
