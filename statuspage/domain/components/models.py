@@ -36,10 +36,6 @@ class Component(Model):
     updated_at: Mapped[datetime]
     group: Mapped[ComponentGroup | None] = relationship(lazy="joined")
 
-    def first_day(self, zone: ZoneInfo) -> date:
-        """The first day with data: as staff set it, else the day it was added."""
-        return self.start_date or self.created_at.astimezone(zone).date()
-
     @property
     def full_name(self) -> str:
         """`Payments - Card payments`, as Statuspage writes it."""
