@@ -171,4 +171,4 @@ def test_a_desk_without_a_page_yet_asks_for_its_name(app, committed, at):
     assert "This page has no name yet" in first.get("/admin/").text
     answer = first.post("/admin/settings", {"name": "Northwind", "time_zone": "Europe/Vienna"})
     assert answer.status_code == 303
-    assert "All systems operational" in text_of(first.get("/admin/"))
+    assert "Nothing is monitored here yet" in text_of(first.get("/admin/"))
