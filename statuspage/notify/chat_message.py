@@ -186,7 +186,7 @@ def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage
         status = worst(change.claim.status for change in changes) if changes else one.worst.status
         tone = wording.tone_of_step(update.status, status or ComponentStatus.OPERATIONAL)
     return ChatMessage(
-        headline=one.name,
+        headline=isolated(one.name),
         state=state,
         tone=tone,
         body=body,
