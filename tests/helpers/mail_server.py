@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ssl import SSLContext
 
 from aiosmtpd.controller import Controller
 
@@ -49,10 +50,12 @@ class Inbox:
 
 
 @contextmanager
-def mail_server() -> Iterator[Inbox]:
-    """Its handler, which knows the address as `url`."""
+def mail_server(tls: SSLContext | None = None) -> Iterator[Inbox]:
+    """Its handler, which knows the address as `url`. With `tls` it offers STARTTLS."""
     handler = Inbox()
-    controller = Controller(handler, hostname="127.0.0.1", port=0, ready_timeout=10)
+    controller = Controller(
+        handler, hostname="127.0.0.1", port=0, ready_timeout=10, tls_context=tls
+    )
     controller.port = free_port()
     controller.start()
     handler.url = f"smtp://127.0.0.1:{controller.port}"

@@ -73,7 +73,7 @@ def push_service(folder: Path) -> Iterator[PushService]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(_certificate(folder))
+    tls.load_cert_chain(certificate(folder))
     server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -147,7 +147,7 @@ def _hmac(key: bytes, message: bytes) -> bytes:
     return hmac.new(key, message, hashlib.sha256).digest()
 
 
-def _certificate(folder: Path) -> Path:
+def certificate(folder: Path) -> Path:
     """A certificate of 127.0.0.1 by itself, and its key, in one file."""
     pair = generate()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "push service")])

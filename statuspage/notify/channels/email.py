@@ -26,6 +26,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, Policy, default
 from email.utils import format_datetime
 from functools import cached_property
+from ipaddress import ip_address
 from operator import attrgetter
 from urllib.parse import unquote, urlsplit
 
@@ -289,7 +290,10 @@ class Server:
             with _limit(seconds) as deadline:
                 server = client(host, port, deadline, seconds)
                 server.ehlo()
-                if not is_tls and server.has_extn("starttls"):
+                # A relay on this machine often signed its certificate itself, and nobody can listen
+                # on the way. A password is never sent without TLS that was offered.
+                is_local = _is_loopback(host) and not self._parts.username
+                if not is_tls and not is_local and server.has_extn("starttls"):
                     server.starttls(context=ssl.create_default_context())
                     server.ehlo()
                 if self._parts.username:
@@ -321,6 +325,13 @@ def _limit(seconds: float, smtp: smtplib.SMTP | None = None) -> Iterator[Deadlin
             deadline.is_over = True
     if deadline.is_over:  # Also without an error: half a line can look like a whole reply.
         raise TimeoutError(f"it took more than {seconds:g} seconds")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _failed(words: str, code: int, said: bytes | str) -> Failed:

@@ -1,6 +1,7 @@
 """Mail: what subscribers read, and what becomes of it at good and bad servers."""
 
 import re
+import ssl
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
@@ -28,6 +29,7 @@ from statuspage.notify.dispatcher import fan_out_pending
 from statuspage.notify.message import MessageKind
 from tests.conftest import on_sqlite
 from tests.helpers.mail_server import free_port, mail_server
+from tests.helpers.push_service import certificate
 
 pytestmark = on_sqlite
 
@@ -302,3 +304,19 @@ def test_a_sign_means_the_same_in_a_mail_as_on_the_page(app):
         "major": "⊗",
         "none": "•",
     }
+
+
+def test_a_relay_on_this_machine_may_have_a_certificate_of_its_own(told, settings, tmp_path):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate(tmp_path))
+    with mail_server(tls) as inbox:
+        local = settings.model_copy(update={"smtp_url": inbox.url})
+        sender = channel_senders(local)[Channel.EMAIL]
+        sender.send(*told())
+        sender.close()
+        assert len(inbox.mails) == 1
+        # With a password the certificate counts.
+        url = inbox.url.replace("//", "//user:password@")
+        strict = channel_senders(settings.model_copy(update={"smtp_url": url}))[Channel.EMAIL]
+        with pytest.raises(Failed, match="no secure connection was possible"):
+            strict.send(*told())
