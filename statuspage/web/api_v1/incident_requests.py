@@ -2,7 +2,9 @@
 
 import json
 import re
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -45,6 +47,21 @@ def _listed(sent: Any) -> Any:
     return [one for one in sent if one != ""] if isinstance(sent, list) else sent
 
 
+def _written(sent: Any) -> Any:
+    """Ruby's `2027-05-01 10:00:00 UTC` and RFC 5322's `Sat, 01 May 2027 10:00:00 GMT` too."""
+    if not isinstance(sent, str):
+        return sent
+    if ruby := re.fullmatch(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (UTC|[+-]\d{4})", sent.strip()):
+        return f"{ruby[1]}{ruby[2].replace('UTC', 'Z')}"
+    with suppress(ValueError):
+        written = parsedate_to_datetime(sent)
+        return written if written.tzinfo else written.replace(tzinfo=UTC)  # `-0000`
+    return sent
+
+
+WrittenTime = Annotated[datetime, BeforeValidator(_written)]
+
+
 def _day(sent: Any) -> Any:
     """A day without a time is a day, not its midnight."""
     if isinstance(sent, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", sent):
@@ -56,9 +73,9 @@ class IncidentFields(Body):
     name: str | None = None
     status: OrNone[Step] = None
     impact_override: OrNone[Impact] = None
-    scheduled_for: OrNone[datetime] = None
+    scheduled_for: OrNone[WrittenTime] = None
     """Without an offset in the page's zone."""
-    scheduled_until: OrNone[datetime] = None
+    scheduled_until: OrNone[WrittenTime] = None
     scheduled_remind_prior: OrNone[bool] = None
     """True: subscribers are reminded an hour before it begins."""
     auto_transition_to_maintenance_state: OrNone[bool] = None

@@ -1,13 +1,12 @@
 """Updates of incidents in the Manage API: what was posted is put right in the open."""
 
-from datetime import datetime
 
 from statuspage.domain.incidents import affected, corrections
 from statuspage.domain.incidents.models import Incident as Row
 from statuspage.domain.incidents.models import IncidentUpdate as UpdateRow
 from statuspage.domain.tokens import Scope
 from statuspage.web.api_v1 import incidents
-from statuspage.web.api_v1.incident_requests import moment
+from statuspage.web.api_v1.incident_requests import WrittenTime, moment
 from statuspage.web.api_v1.incident_serializers import TWEETS, IncidentSerializer, IncidentUpdate
 from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.json_errors import Refused
@@ -18,7 +17,7 @@ UPDATE = "/pages/{page_id}/incidents/{incident_id}/incident_updates/{incident_up
 
 class UpdateFields(Body):
     body: str | None = None
-    display_at: OrNone[datetime] = None
+    display_at: OrNone[WrittenTime] = None
     """Without an offset in the page's zone. An update keeps its place in the timeline."""
     deliver_notifications: OrNone[bool] = None
     """True sends what was kept quiet to the subscribers now, or, where they were told and

@@ -278,3 +278,29 @@ def test_a_local_time_that_the_clock_skips_is_refused(program, committed, at):
     window["scheduled_for"] = "2027-03-28T03:30:00"
     made = program.post("/incidents", {"incident": {"name": "Upgrade", **window}})
     assert made.json["scheduled_for"] == "2027-03-28T03:30:00+02:00"
+
+
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2027-05-01 10:00:00 UTC",
+        "2027-05-01 12:00:00 +0200",
+        "Sat, 01 May 2027 10:00:00 GMT",
+        "Sat, 1 May 2027 08:00:00 -0200",
+        "1 May 2027 10:00:00 -0000",
+        "2027-05-01T10:00:00Z",
+    ],
+)
+def test_a_window_may_be_written_as_ruby_and_mail_write_it(program, page_id, written):
+    sent = {
+        "name": "Upgrade",
+        "status": "scheduled",
+        "scheduled_for": written,
+        "scheduled_until": "2027-05-01T11:00:00Z",
+    }
+    answer = program.post("/incidents", {"incident": sent})
+    assert answer.status_code == 201, answer.text
+    assert answer.json["scheduled_for"] == "2027-05-01T10:00:00Z"
