@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from statuspage.domain.tokens import Scope
 
@@ -14,6 +14,27 @@ class Body(BaseModel):
     """What a client sends. Unknown keys are ignored, as Statuspage does."""
 
     model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, sent: Any) -> Any:
+        """Null says nothing of a field that cannot be null: clients send it for what is unset.
+
+        So does the empty text of a form, where the field is neither text nor list.
+        """
+        if not isinstance(sent, dict):
+            return sent
+        unset = {
+            name
+            for name, field in cls.model_fields.items()
+            if not field.is_required() and field.get_default(call_default_factory=True) is not None
+        }
+        scalar = {name for name in unset if isinstance(cls.model_fields[name].default, bool | int)}
+        return {
+            name: value
+            for name, value in sent.items()
+            if not ((value is None and name in unset) or (value == "" and name in scalar))
+        }
 
     def said(self) -> dict[str, Any]:
         """Only the fields that were sent, by name."""

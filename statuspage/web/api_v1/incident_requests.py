@@ -34,9 +34,14 @@ YEARS = range(1970, 3000)
 
 
 def _named(sent: Any) -> Any:
-    """Forms also name components as a list, without saying how they stand."""
-    if isinstance(sent, list) and all(isinstance(one, str) for one in sent):
-        return {one: None for one in sent if one}
+    """Forms also name components as a list, without saying how they stand.
+
+    So does a client that sends back the components it read.
+    """
+    if isinstance(sent, list):
+        sent = [row.get("id") if isinstance(row, dict) else row for row in sent]
+        if all(isinstance(component_id, str) for component_id in sent):
+            return {component_id: None for component_id in sent if component_id}
     return {} if sent in (None, "") else sent
 
 
@@ -97,7 +102,7 @@ class IncidentFields(Body):
     auto_tweet_on_completion: OrNone[bool] = None
     auto_tweet_on_creation: OrNone[bool] = None
     auto_tweet_one_hour_before: OrNone[bool] = None
-    backfill_date: OrNone[Annotated[datetime | date, BeforeValidator(_day)]] = None
+    backfill_date: OrNone[Annotated[WrittenTime | date, BeforeValidator(_day)]] = None
     backfilled: OrNone[bool] = None
     body: OrNone[str] = Field(None, validation_alias=AliasChoices("body", "message"))
     """`message` in the API of 2014."""

@@ -1,6 +1,5 @@
 """Updates of incidents in the Manage API: what was posted is put right in the open."""
 
-
 from statuspage.domain.incidents import affected, corrections
 from statuspage.domain.incidents.models import Incident as Row
 from statuspage.domain.incidents.models import IncidentUpdate as UpdateRow

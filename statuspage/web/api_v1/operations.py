@@ -247,10 +247,10 @@ def _told(one: Operation, result: Any) -> str:
 
 
 def _number(text: str, default: int) -> int:
-    """A number of at least 1; `default` for what is none."""
+    """A number of at least 1; `default` for 0 and for what is none."""
     if not (text.isascii() and text.isdecimal()):
         return default
-    return max(int(text[:9]), 1)
+    return int(text[:9]) or default
 
 
 # ── a request that is sent twice ───────────────────────────────────────────────

@@ -117,19 +117,19 @@ class PageFields(Body):
     time_zone: str | None = None
     support_url: OrNone[str] = None
     page_description: OrNone[str] = None
-    hidden_from_search: bool | None = None
+    hidden_from_search: OrNone[bool] = None
     subdomain: OrNone[str] = None
     domain: OrNone[str] = None
     branding: OrNone[str] = None
     notifications_from_email: OrNone[str] = None
     notifications_email_footer: OrNone[str] = None
-    allow_page_subscribers: bool | None = None
-    allow_incident_subscribers: bool | None = None
-    allow_email_subscribers: bool | None = None
-    allow_sms_subscribers: bool | None = None
-    allow_rss_atom_feeds: bool | None = None
-    allow_webhook_subscribers: bool | None = None
-    viewers_must_be_team_members: bool | None = None
+    allow_page_subscribers: OrNone[bool] = None
+    allow_incident_subscribers: OrNone[bool] = None
+    allow_email_subscribers: OrNone[bool] = None
+    allow_sms_subscribers: OrNone[bool] = None
+    allow_rss_atom_feeds: OrNone[bool] = None
+    allow_webhook_subscribers: OrNone[bool] = None
+    viewers_must_be_team_members: OrNone[bool] = None
     ip_restrictions: OrNone[str] = None
     css_body_background_color: str | None = None
     css_font_color: str | None = None
@@ -203,8 +203,8 @@ def _kept(said: dict[str, Any]) -> dict[str, Any]:
     for name, value in said.items():
         if name in COLOURS and name != "css_link_color" and value:
             kept[name] = _colour(name, value)
-        elif name == "hidden_from_search":
-            kept[name] = bool(value)
+        elif name == "hidden_from_search" and value is not None:
+            kept[name] = value
         elif name in KEPT_TEXTS or name == "notifications_email_footer":
             if value is not None and len(value) > MAX_KEPT:
                 raise Invalid(**{name: f"Use at most {MAX_KEPT} characters."})

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from statuspage.config import PROJECT
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
@@ -75,6 +77,7 @@ def test_a_list_is_of_100_unless_up_to_500_are_asked_for(program, committed, at)
         for number in range(501):
             components.add_component(f"Component {number}", by=SYSTEM, at=at)
     assert len(program.get("/components").json) == 100
+    assert len(program.get("/components?page=0&per_page=0").json) == 100
     assert len(program.get("/components?page=1&per_page=206").json) == 206
     assert len(program.get("/components?page=1&per_page=501").json) == 500
     assert len(program.get("/components?page=2&per_page=500").json) == 1
@@ -98,3 +101,20 @@ def test_a_token_without_the_scope_changes_nothing(program_with):
     assert refused.status_code == 403
     assert "components" in refused.json["error"]
     assert reader.get("/components").json == []
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"json": {"component": {"name": "API", "showcase": None, "only_show_if_degraded": None}}},
+        {"data": {"component[name]": "API", "component[showcase]": ""}},
+    ],
+)
+def test_null_or_a_blank_leaves_a_field_that_cannot_be_null_as_it_is(program, sent):
+    made = program.post("/components", **sent)
+    assert made.status_code == 201, made.text
+    assert (made.json["showcase"], made.json["only_show_if_degraded"]) == (True, False)
+    address = f"/components/{made.json['id']}"
+    program.patch(address, {"component": {"showcase": False}})
+    assert program.patch(address, **sent).json["showcase"] is False

@@ -388,3 +388,21 @@ def test_a_program_says_whether_subscribers_hear_of_a_correction(opened, edit, a
         with app.app_context():
             newest = events.latest(1)[0]
             assert (newest.kind, newest.notify) == ("incident.update_edited", told is True)
+
+
+def test_an_incident_that_is_sent_back_as_it_was_read_changes_nothing(program):
+    api = program.post("/components", {"component": {"name": "API"}}).json["id"]
+    sent = {"name": "n", "body": "b", "components": {api: "major_outage"}}
+    made = program.post("/incidents", {"incident": sent}).json
+    again = program.put(f"/incidents/{made['id']}", {"incident": made})
+    assert again.status_code == 200, again.text
+    assert again.json == made
+
+
+def test_null_for_component_ids_names_the_same_components_and_an_empty_list_none(program):
+    api = program.post("/components", {"component": {"name": "API"}}).json["id"]
+    sent = {"name": "n", "body": "b", "components": {api: "major_outage"}}
+    address = f"/incidents/{program.post('/incidents', {'incident': sent}).json['id']}"
+    kept = program.patch(address, {"incident": {"component_ids": None, "components": None}}).json
+    assert [component["status"] for component in kept["components"]] == ["major_outage"]
+    assert program.patch(address, {"incident": {"component_ids": []}}).json["components"] == []

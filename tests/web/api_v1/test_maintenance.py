@@ -280,8 +280,6 @@ def test_a_local_time_that_the_clock_skips_is_refused(program, committed, at):
     assert made.json["scheduled_for"] == "2027-03-28T03:30:00+02:00"
 
 
-
-
 @on_sqlite
 @pytest.mark.parametrize(
     "written",
@@ -304,3 +302,8 @@ def test_a_window_may_be_written_as_ruby_and_mail_write_it(program, page_id, wri
     answer = program.post("/incidents", {"incident": sent})
     assert answer.status_code == 201, answer.text
     assert answer.json["scheduled_for"] == "2027-05-01T10:00:00Z"
+
+
+@pytest.mark.parametrize("written", ["2026-03-11 12:00:00 +0200", "2026-03-11 10:00:00 UTC"])
+def test_a_time_may_be_written_as_ruby_writes_it(planned, written):
+    assert planned(scheduled_for=written)["scheduled_for"] == WINDOW["scheduled_for"]
