@@ -7,7 +7,6 @@ What of a document cannot be read is left out and noted, because nobody can mend
 live page's JSON: a value that has a default, else the object that holds it.
 """
 
-import copy
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -241,8 +240,7 @@ class Reading:
                 if self.is_strict:
                     where = ".".join([place, *map(str, problems[0][0])])
                     raise RefusedError(f"{self.name}: {where}: {problems[0][2]}.") from invalid
-                value = copy.deepcopy(value)
-                _leave_out(value, problems, left_out)
+                value = _without(value, problems, left_out)
             except (ValueError, OverflowError, RecursionError):
                 left_out[()] = "is beyond reach"
         for keys, reason in left_out.items():
@@ -261,15 +259,15 @@ Place = tuple[str, ...]
 """Keys that lead to a value; `#id` is the element with that id of a list."""
 
 
-def _leave_out(
+def _without(
     value: Any,
     problems: list[tuple[tuple[int | str, ...], bool, str]],
     left_out: dict[Place, str],
-) -> None:
-    """Take out of `value` what each problem names, and tell in `left_out` why.
+) -> Any:
+    """A copy of `value` without what each problem names; `left_out` takes the reasons.
 
     A problem is a place, whether the value there is missing, and a reason. Where it is
-    missing, what needs it goes.
+    missing, what needs it goes; the empty place means all of it.
     """
     gone: dict[tuple[int | str, ...], str] = {}
     for keys, is_missing, reason in problems:
@@ -277,15 +275,24 @@ def _leave_out(
             reason = f"{keys[-1]}: {left_out.pop(_path(value, keys), reason)}"
             keys = keys[:-1]
         gone.setdefault(keys, reason)
-    for keys in sorted(gone, reverse=True):
-        if any(keys[:length] in gone for length in range(len(keys))):
-            continue
-        left_out[_path(value, keys)] = gone[keys]
-        if keys:
-            owner = value
-            for key in keys[:-1]:
-                owner = owner[key]
-            del owner[keys[-1]]
+    outermost = [
+        keys for keys in gone if not any(keys[:length] in gone for length in range(len(keys)))
+    ]
+    left_out |= {_path(value, keys): gone[keys] for keys in outermost}
+    for keys in sorted(filter(None, outermost), reverse=True):
+        value = _without_place(value, keys)
+    return value
+
+
+def _without_place(value: Any, keys: tuple[int | str, ...]) -> Any:
+    """A copy without what stands there; what stands beside the way is shared."""
+    key, *rest = keys
+    copy = value.copy()
+    if rest:
+        copy[key] = _without_place(value[key], tuple(rest))
+    else:
+        del copy[key]
+    return copy
 
 
 def _path(value: Any, keys: tuple[int | str, ...]) -> Place:

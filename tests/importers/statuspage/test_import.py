@@ -671,6 +671,22 @@ def test_import_leaves_out_the_smallest_part_around_an_odd_value(app, bring, pat
 
 
 @on_sqlite
+def test_import_leaves_out_an_odd_value_beside_one_that_is_nested_deeply(app, bring):
+    page = load("github/summary-3-unresolved-incidents.json")
+    deep = []
+    for _ in range(700):
+        deep = [deep]
+    page["incidents"][0] |= {"something": deep, "reminder_intervals": {}}
+
+    result = bring(page)
+
+    assert result.exit_code == 0, result.output
+    assert "incident.reminder_intervals: " in result.output
+    with app.app_context():
+        assert incidents.get(page["incidents"][0]["id"]) is not None
+
+
+@on_sqlite
 def test_import_takes_reminder_intervals_as_a_list_and_incidents_without_components(app, bring):
     page = load("github/summary-3-unresolved-incidents.json")
     incident_id = page["incidents"][0]["id"]
