@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from statuspage.db import Model, db
 from statuspage.domain import events
-from statuspage.domain.claims import Claim, Span, effective
+from statuspage.domain.claims import OPERATIONAL, Claim, Span, effective
 from statuspage.domain.components.models import Component
 from statuspage.domain.events import Actor
 from statuspage.domain.incidents.models import Incident
@@ -69,6 +69,7 @@ def set_status(component: Component, claim: Claim, *, by: Actor, at: datetime) -
     wanted = [] if claim.status is ComponentStatus.OPERATIONAL else [claim]
     if [row.claim for row in standing] == wanted:
         return
+    before = in_force(at=at).get(component.id, OPERATIONAL).status
     _end(standing, at)
     if claim.status is not ComponentStatus.OPERATIONAL:
         _start(component, None, claim, at)
@@ -82,6 +83,7 @@ def set_status(component: Component, claim: Claim, *, by: Actor, at: datetime) -
         at=at,
         data={
             "status": claim.status.value,
+            "old_status": before.value,
             "share": _text(claim.share),
             "scope": claim.scope,
         },

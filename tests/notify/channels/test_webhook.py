@@ -11,12 +11,14 @@ from standardwebhooks import Webhook
 from statuspage.config import PROJECT, Settings
 from statuspage.db import db
 from statuspage.domain import events
+from statuspage.domain.claims import Claim
+from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections, maintenance
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Schedule, UpdateInput
-from statuspage.domain.statuses import Impact, IncidentStatus
+from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
 from statuspage.notify import message
 from statuspage.notify.channels import webhook
@@ -189,6 +191,21 @@ def test_a_maintenance_webhook_says_how_it_starts_ends_and_reminds(
     assert incident["scheduled_auto_completed"] is False
     assert incident["scheduled_remind_prior"] is True
     assert incident["impact_override"] == "maintenance"
+
+
+def test_a_component_webhook_says_how_the_component_stood_before(
+    app, committed, component, at, settings
+):
+    for minutes, status in enumerate(("degraded_performance", "major_outage")):
+        with committed():
+            claims_store.set_status(
+                components.get(component),
+                Claim(ComponentStatus(status)),
+                by=SYSTEM,
+                at=at + timedelta(minutes=minutes),
+            )
+    update = payload_of_newest(app, at + timedelta(minutes=2), settings)["component_update"]
+    assert (update["old_status"], update["new_status"]) == ("degraded_performance", "major_outage")
 
 
 def payload_of_newest(app, at, settings):
