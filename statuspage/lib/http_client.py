@@ -113,6 +113,15 @@ class HttpClient:
                 )
         return addresses[0], port
 
+    def may_try(self, url: str) -> bool:
+        """Whether the host of `url` is worth a try: a name is judged when connecting."""
+        host = urlsplit(url).hostname or ""
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return True
+        return self.may_reach(host)
+
     def may_reach(self, text: str) -> bool:
         """Whether an IP address is public, or in a network that the operator opened."""
         try:

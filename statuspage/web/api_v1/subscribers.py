@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypedDict, TypeVar
 
+from flask import current_app
+
 from statuspage.domain import page_access
 from statuspage.domain.events import Actor
 from statuspage.domain.incidents.models import Incident
@@ -16,6 +18,7 @@ from statuspage.domain.subscribers.subscriptions import Channel, Choice, Contact
 from statuspage.domain.subscribers.subscriptions import Subscriber as Row
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
+from statuspage.lib.http_client import HttpClient
 from statuspage.web.api_v1.components import named
 from statuspage.web.api_v1.operations import MAX_PAGE_NUMBER, Call, Window, operation
 from statuspage.web.api_v1.subscriber_requests import (
@@ -302,7 +305,11 @@ def _contact(sent: ContactFields) -> Contact:
             " phone_country."
         )
     if sent.endpoint:
-        return Contact.of(Channel.WEBHOOK, sent.endpoint, email=sent.email)
+        contact = Contact.of(Channel.WEBHOOK, sent.endpoint, email=sent.email)
+        networks = current_app.config["SETTINGS"].outgoing_networks
+        if not HttpClient(networks).may_try(contact.address):
+            raise Invalid(endpoint="This address is in a network that may not be reached.")
+        return contact
     if sent.phone_number:
         return Contact.of(Channel.SMS, sent.phone_number, country=sent.phone_country or "US")
     return Contact.of(Channel.EMAIL, sent.email or "")

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
+from limits import RateLimitItemPerDay
 from sqlalchemy import exc
 
 from statuspage import clock
@@ -27,6 +28,7 @@ from statuspage.domain.subscribers.subscriptions import (
 )
 from statuspage.errors import Invalid
 from statuspage.lib import signed_links
+from statuspage.lib.http_client import HttpClient
 from statuspage.lib.signed_links import Purpose
 from statuspage.notify.channels import registry
 from statuspage.page.html import subscription_pages
@@ -44,6 +46,7 @@ from statuspage.web.security import is_cross_site, limiter, network
 
 ADDRESS = "/api/v2/subscribers.json"
 RETRY_AFTER_S = 600
+PER_CONTACT = RateLimitItemPerDay(6)
 
 bp = Blueprint("api_subscribers", __name__)
 json_errors.init(bp)
@@ -108,9 +111,7 @@ def preflight() -> ResponseReturnValue:
 
 @bp.errorhandler(429)
 def _too_many(_error: Exception) -> ResponseReturnValue:
-    response = json_errors.error(
-        429, "Too many requests from this network or for this address. Nothing was saved."
-    )
+    response = json_errors.error(429, "Too many requests from this network. Nothing was saved.")
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 
@@ -142,6 +143,8 @@ def _contact(said: dict[str, Any]) -> Contact:
         contact = Contact.of(Channel.SMS, number, country=_text(said, "phone_country"))
     elif endpoint:
         contact = Contact.of(Channel.WEBHOOK, endpoint, email=email)
+        if not HttpClient(_settings().outgoing_networks).may_try(contact.address):
+            raise Invalid(endpoint="This address is in a network that may not be reached.")
     elif email:
         contact = Contact.of(Channel.EMAIL, email)
     else:

@@ -4,7 +4,6 @@ A browser shows by the secret in its subscription that it is the one that subscr
 so it gets the links to its own page at once. It confirms by reading its first push.
 """
 
-from ipaddress import ip_address
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -210,14 +209,9 @@ def _check_reachable(browser: Browser) -> None:
     Raises `Invalid`.
     """
     host = urlsplit(browser.endpoint).hostname or ""
-    try:
-        ip_address(host)
-    except ValueError:
-        is_public = "." in host.strip(".")
-    else:
-        networks = current_app.config["SETTINGS"].outgoing_networks
-        is_public = HttpClient(networks).may_reach(host)
-    if not is_public:
+    networks = current_app.config["SETTINGS"].outgoing_networks
+    is_name_or_address = "." in host.strip(".") or ":" in host
+    if not (is_name_or_address and HttpClient(networks).may_try(browser.endpoint)):
         raise Invalid(endpoint="This is not the address of a push service.")
 
 

@@ -124,6 +124,7 @@ UNREACHABLE = [
     {"endpoint": "ftp://example.com/"},
     {"endpoint": "https://name:secret@example.com/"},
     {"endpoint": "https://[::1/"},
+    {"endpoint": "https://10.1.2.3/hook"},
     {"endpoint": "https://example.com/ x"},
     {"endpoint": "//example.com"},
     {"phone_number": "call me", "phone_country": "US"},

@@ -153,3 +153,12 @@ def test_another_site_cannot_subscribe_its_visitors(client, stored, headers):
     assert refused.status_code == 403
     with pytest.raises(sa.exc.NoResultFound):
         stored()
+
+
+@pytest.mark.usefixtures("component")
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.1.2.3", "[::1]", "169.254.169.254"])
+def test_a_webhook_at_a_private_address_is_refused_at_once(client, host):
+    said = {"subscriber": {"email": "a@b.example", "endpoint": f"http://{host}/hook"}}
+    assert client.post(ADDRESS, json=said).status_code == 422
+    said["subscriber"]["endpoint"] = "https://hook.example/x"
+    assert client.post(ADDRESS, json=said).status_code == 201
