@@ -391,10 +391,19 @@ def test_a_sign_in_link_of_an_hour_ago_still_works(app, expected):
     assert browser.get("/admin/").status_code == 200
 
 
+NO_LONGER_NULL = {
+    '"metric_identifier":null': '"metric_identifier":""',
+    '"y_axis_min":null,"y_axis_max":null': '"y_axis_min":0.0,"y_axis_max":0.0',
+}
+"""Of metrics: Statuspage has no null there, and a client dereferences them."""
+
+
 def test_api_tokens_still_work(app, get, expected):
     page = f"/v1/pages/{expected['page']}"
     tokens = {name: {"Authorization": f"OAuth {text}"} for name, text in expected["tokens"].items()}
     for path, text in expected["manage"].items():
+        for before, after in NO_LONGER_NULL.items():
+            text = text.replace(before, after)
         assert get(page + path, headers=tokens["manage"]).text == text, path
     assert get(f"{page}/incidents", headers=tokens["read"]).status_code == 200
     assert get(f"{page}/incidents", headers=tokens["revoked"]).status_code == 401
