@@ -454,7 +454,8 @@ def _on_page(moment: datetime, at: datetime) -> str:
 
 def _sayable(body: str, *, instead: str) -> str:
     """`body` where it can be shown: no alert is lost for its words."""
-    body = clean(body)[:MAX_BODY].strip()
+    body = clean(body).strip()
+    body = body if len(body) <= MAX_BODY else f"{body[: MAX_BODY - 1].rstrip()}…"
     # Typed as it is where a link in it leads nowhere, such as to a runbook's path.
     for words in (body, re.sub(r"([\[\]<>])", r"\\\1", body)):
         with suppress(Invalid):
