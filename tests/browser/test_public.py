@@ -279,3 +279,23 @@ def test_a_narrow_phone_breaks_no_word_of_ours_and_no_name(
     wrap = "getComputedStyle(document.querySelector('.text td')).overflowWrap"
     assert page.evaluate(wrap) == "break-word"
     expect(page.locator(".text pre")).to_have_attribute("tabindex", "0")
+
+
+
+
+def test_a_table_on_a_phone_breaks_no_word(open_page, live_url, say, northwind):
+    say(
+        "| Region | Service | State | Since |\n|---|---|---|---|\n"
+        "| eu-central-1 | Authentication | Partially degraded | 2026-11-30 20:57 UTC |"
+    )
+    page = open_page(width=375)
+    page.goto(f"{live_url}/incidents/{northwind.open}")
+    cell = page.get_by_role("cell", name="Authentication")
+    assert cell.evaluate("cell => getComputedStyle(cell).overflowWrap") == "normal"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    whole = """cell => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return range.getClientRects().length;
+    }"""
+    assert cell.evaluate(whole) == 1

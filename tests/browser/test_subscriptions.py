@@ -54,6 +54,22 @@ def test_a_reader_subscribes_changes_and_leaves_without_script(app, open_page, l
     assert page.context.cookies() == []
 
 
+def test_each_channel_shows_its_own_fields_and_help(open_page, live_url, northwind):
+    page = open_page(script=False, width=375)
+    page.goto(f"{live_url}/subscribe")
+    for name, fields, words in (
+        ("E-mail", ["E-mail address"], None),
+        ("Webhook", ["Webhook URL", "Contact e-mail (optional)"], "signed following Standard"),
+        ("Slack", ["Webhook URL"], "In Slack: Apps"),
+        ("Mattermost", ["Webhook URL"], "In Mattermost: Integrations"),
+    ):
+        page.get_by_role("radio", name=name, exact=True).check()
+        labels = page.locator(".way label").filter(visible=True)
+        assert labels.all_text_contents() == fields
+        shown = page.locator(".chips .help").filter(visible=True).all_text_contents()
+        assert [words in text for text in shown] == ([True] if words else [])
+
+
 def test_axe_finds_no_barrier_on_the_way(app, open_page, live_url, northwind):
     page = open_page()
     page.goto(f"{live_url}/subscribe")
