@@ -81,9 +81,7 @@ def test_who_confirms_is_told_until_one_click_ends_it(client, sent, an_incident,
     assert sent() == []
 
 
-def test_the_mail_about_a_paused_webhook_names_it_but_not_its_secret(
-    committed, component, sent, at
-):
+def test_the_mail_about_a_paused_webhook_names_it_masked(committed, component, sent, at):
     addresses = {
         Channel.WEBHOOK: "https://hooks.example.com/status",
         Channel.SLACK: "https://hooks.slack.com/services/T0/B0/secretKEY1",

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from statuspage.db import db
 from statuspage.domain import page_settings
+from statuspage.domain.claims import Claim
 from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
@@ -657,3 +658,23 @@ def test_a_component_shows_no_uptime_from_before_it_was_added(client, committed,
     assert "No data before 10 Mar" in calendar
     assert calendar.count("100.0 %") == 1, "of March"
     assert "89 days without data, before 10 Mar" in text_of(client.get(path))
+
+
+
+
+@on_sqlite
+def test_names_from_right_to_left_are_isolated_in_a_line(client, committed, at):
+    names = ["شحن\u202eabc", "תשלומים"]
+    with committed():
+        site.a_page(at)
+        claims = {
+            components.add_component(name, by=SYSTEM, at=at): Claim(ComponentStatus.MAJOR_OUTAGE)
+            for name in names
+        }
+        incident = incidents.open_incident(
+            "Outage", status=IncidentStatus.INVESTIGATING, body="-", claims=claims, by=SYSTEM, at=at
+        )
+        public_id = incident.public_id
+    page = client.get(f"/incidents/{public_id}").text
+    for name in names:
+        assert f"<bdi>{name}</bdi>: " in page
