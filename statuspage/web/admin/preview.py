@@ -174,7 +174,8 @@ def _checks(update: UpdateInput, kind: IncidentKind, name: str) -> list[Check]:
     typed = [name, update.body, *filter(None, asdict(facts).values())]
     checks = [notice]
     if left := placeholders.left_in("\n".join(typed)):
-        checks.append(Check(False, f"Still has placeholders: {', '.join(left)}"))
+        words = Check(False, f"Still has placeholders: {', '.join(left)}")
+        checks = [words] if notice.is_met else [notice, words]
     if status.is_over or kind is IncidentKind.MAINTENANCE:
         return checks
     return [

@@ -569,6 +569,7 @@ def test_placeholders_left_in_are_named_and_do_not_block(ann, world):
     sent = an_opening(world, body="Since TIME some labels for REGION fail at our API in the EU.")
     preview = ann.post("/admin/incidents/preview", sent)
     assert "Still has placeholders: TIME, REGION" in text_of(preview)
+    assert "✓ Says what customers notice" not in text_of(preview)
     assert ann.post("/admin/incidents", sent).status_code == 303
     clean = ann.post("/admin/incidents/preview", an_opening(world, body="Our API fails in the EU."))
     assert "placeholders" not in text_of(clean)
