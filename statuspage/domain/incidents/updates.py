@@ -316,7 +316,7 @@ def _enter(
         status = was  # A later word on it does not take the postmortem away.
     incident.status = status
     incident.updated_at = at
-    if was is IncidentStatus.SCHEDULED and status.claims:
+    if was is IncidentStatus.SCHEDULED and status not in (was, IncidentStatus.CANCELLED):
         incident.started_at = min(incident.started_at, at)  # It may start early.
     if status is IncidentStatus.MONITORING and incident.mitigated_at is None:
         incident.mitigated_at = at

@@ -243,8 +243,8 @@ def _new_page(form: OpenForm, incident: Incident | None = None) -> str:
 class UpdateForm(UpdateFieldsForm):
     seen = HiddenField()
     """The newest update that the writer had on the screen."""
-    starts_early = BooleanField("Start it now")
-    """Asked for once somebody starts maintenance before its time."""
+    starts_early = BooleanField("Yes, before its planned start")
+    """Asked for once somebody starts or ends maintenance before its time."""
 
 
 @bp.get("/<public_id>")
@@ -269,8 +269,9 @@ def post_update(public_id: str) -> ResponseReturnValue:
 
     def act() -> str:
         now = clock.now()
-        if form.step.claims and _is_ahead(incident) and not form.starts_early.data:
-            raise Invalid(starts_early=_early(incident))
+        is_early = form.step is not IncidentStatus.SCHEDULED and _is_ahead(incident)
+        if is_early and not form.starts_early.data:
+            raise Invalid(starts_early=_early(incident, form.step))
         drafts.discard_update(incident)
         incidents.post_update(incident, form.update(now), by=current_actor(), at=now)
         return url_for("admin.incidents.show", public_id=public_id)
@@ -397,14 +398,14 @@ def _is_ahead(incident: Incident) -> bool:
     return is_scheduled and start is not None and start > clock.now()
 
 
-def _early(incident: Incident) -> str:
+def _early(incident: Incident, step: IncidentStatus) -> str:
     assert incident.scheduled_for is not None
     zone, now = local_time.zone(), clock.now()
     start = local_time.short(incident.scheduled_for, zone, now=now)
     early = local_time.in_words(incident.scheduled_for - now)
     return (
-        f"This maintenance is planned to start {start} {zone.key}, in {early}. To start it now,"
-        " tick “Start it now” and publish again."
+        f"This maintenance is planned to start {start} {zone.key}, in {early}. To publish"
+        f" “{step.label}” now, tick the box and publish again."
     )
 
 

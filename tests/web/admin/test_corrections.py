@@ -253,3 +253,13 @@ def test_the_record_of_a_component_can_be_corrected(ann, world, an_incident, sto
     assert answer.status_code == 303
     assert stored(lambda: claims_store.get_claim(row.id).share) == 40
     assert "Counted anew" in ann.get("/admin/audit").text
+
+
+@on_sqlite
+def test_a_retracted_incident_offers_no_postmortem(ann, world, an_incident):
+    public_id = an_incident()
+    ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="resolved"))
+    page = f"/admin/incidents/{public_id}"
+    assert "Write the postmortem" in ann.get(page).text
+    ann.post(f"{page}/retract", {"reason": "A mistake."})
+    assert "Write the postmortem" not in ann.get(page).text

@@ -232,6 +232,16 @@ def test_announced_maintenance_offers_no_early_start(ann, a_maintenance):
     assert form["body"] == ""
 
 
+def test_completing_maintenance_before_it_starts_asks_first(ann, a_maintenance, stored):
+    public_id = a_maintenance()
+    sent = {"status": "completed", "body": "Done already.", "action": "publish"}
+    address = f"/admin/incidents/{public_id}/updates"
+    assert "To publish “Completed” now" in text_of(ann.post(address, sent))
+    assert ann.post(address, {**sent, "starts_early": "y"}).status_code == 303
+    done = stored(lambda: incidents.get(public_id))
+    assert done.started_at == done.resolved_at == clock.now()
+
+
 def test_starting_maintenance_early_asks_first(ann, world, a_maintenance, stored, client):
     public_id = a_maintenance()
     address = f"/admin/incidents/{public_id}/updates"
@@ -244,7 +254,7 @@ def test_starting_maintenance_early_asks_first(ann, world, a_maintenance, stored
     refused = ann.post(address, sent)
     assert refused.status_code == 422
     assert (
-        "planned to start 11 Mar 13:00 Europe/Vienna, in 1 day. To start it now, tick"
+        "planned to start 11 Mar 13:00 Europe/Vienna, in 1 day. To publish “In progress” now, tick"
         in text_of(refused)
     )
     form = fields_of(refused, address)
