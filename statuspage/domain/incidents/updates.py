@@ -114,7 +114,8 @@ def apply_update(
 def lock(incident: Incident) -> None:
     """Wait for whoever is writing to this incident, then see what they wrote."""
     db.session.flush()  # A refresh would drop what is not written yet.
-    db.session.refresh(incident, with_for_update=True)
+    # Not against who only refers to it: an update of another incident names this one.
+    db.session.refresh(incident, with_for_update={"key_share": True})
 
 
 def new_incident(

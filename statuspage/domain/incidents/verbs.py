@@ -151,7 +151,7 @@ def get(public_id: str, *, lock: bool = False) -> Incident | None:
     """
     query = sa.select(Incident).where(Incident.public_id == public_id)
     if lock:
-        query = query.with_for_update(of=Incident)
+        query = query.with_for_update(of=Incident, key_share=True)
     return db.session.scalar(query.options(*_FULL))
 
 
