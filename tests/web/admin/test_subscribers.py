@@ -368,6 +368,11 @@ def test_a_browser_is_shown_by_its_name_exported_left_out_of_an_import_and_erase
     assert list(people()) == [""]
 
 
+def test_a_subscriber_s_components_stand_in_the_order_of_the_page(editor, jane):
+    page = text_of(editor.get(jane))
+    assert page.index("Card payments") < page.index("Bank transfers") < page.rindex(" API ")
+
+
 class TestWithoutAMailServer:
     @pytest.fixture
     def settings(self, settings):
