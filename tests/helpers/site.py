@@ -16,7 +16,6 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Facts, Moments, Schedule, UpdateInput
 from statuspage.domain.incidents.postmortems import Action, ActionState, Part
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
-from tests.helpers import told
 
 PARTIAL = Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(12), "EU")
 DEGRADED = Claim(ComponentStatus.DEGRADED_PERFORMANCE)

@@ -16,7 +16,6 @@ from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, Sub
 from statuspage.notify import message as news
 from statuspage.notify.channels.base import ChannelSender
 from tests.conftest import SECRET
-from tests.helpers import told as rows
 
 DOWN = Claim(ComponentStatus.PARTIAL_OUTAGE)
 
@@ -24,12 +23,9 @@ DOWN = Claim(ComponentStatus.PARTIAL_OUTAGE)
 @pytest.fixture
 def component(committed, at):
     """A page with one component, `API`; its public id."""
-    return rows.once(committed, _a_component, at)
-
-
-def _a_component(at):
-    page_settings.create("Brambleway", by=SYSTEM, at=at)
-    return components.add_component("API", by=SYSTEM, at=at).public_id
+    with committed():
+        page_settings.create("Brambleway", by=SYSTEM, at=at)
+        return components.add_component("API", by=SYSTEM, at=at).public_id
 
 
 @pytest.fixture

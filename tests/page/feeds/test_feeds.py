@@ -30,7 +30,6 @@ from statuspage.domain.incidents.postmortems import Action, Part
 from statuspage.domain.page_settings import PageEdit
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.conftest import on_sqlite
-from tests.helpers import told as rows
 from tests.helpers.feed_rules import ATOM, CHECKS, check_atom, check_json_feed, check_rss
 
 SITE = "https://status.example.com"
@@ -45,29 +44,26 @@ CONTENT_TYPES = {
 @pytest.fixture
 def story(committed, at):
     """A page with a resolved incident and its postmortem, one that is open, and a maintenance."""
-    return rows.once(committed, _story, at)
+    with committed():
+        page = page_settings.create("Northwind", by=SYSTEM, at=at, time_zone="Europe/Vienna")
+        group = components.add_group("Payments", by=SYSTEM, at=at)
+        cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
+        search = components.add_component("Search", by=SYSTEM, at=at)
 
-
-def _story(at):
-    page = page_settings.create("Northwind", by=SYSTEM, at=at, time_zone="Europe/Vienna")
-    group = components.add_group("Payments", by=SYSTEM, at=at)
-    cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
-    search = components.add_component("Search", by=SYSTEM, at=at)
-
-    slow = an_incident("Search is slow", at - timedelta(days=3), {search: DEGRADED})
-    resolve(slow, at - timedelta(days=2))
-    document = postmortems.save(
-        slow,
-        {
-            Part.SUMMARY: "A [bad index](https://example.com/).",
-            Part.ROOT_CAUSE: "We _forgot_ it.",
-        },
-        [Action("Alert on slow queries")],
-        expected_version=None,
-        by=SYSTEM,
-        at=at - timedelta(days=1),
-    )
-    postmortems.publish(document, by=SYSTEM, at=at - timedelta(days=1))
+        slow = an_incident("Search is slow", at - timedelta(days=3), {search: DEGRADED})
+        resolve(slow, at - timedelta(days=2))
+        document = postmortems.save(
+            slow,
+            {
+                Part.SUMMARY: "A [bad index](https://example.com/).",
+                Part.ROOT_CAUSE: "We _forgot_ it.",
+            },
+            [Action("Alert on slow queries")],
+            expected_version=None,
+            by=SYSTEM,
+            at=at - timedelta(days=1),
+        )
+        postmortems.publish(document, by=SYSTEM, at=at - timedelta(days=1))
 
     declined = an_incident(
         "Card payments declined in Europe",

@@ -21,7 +21,6 @@ from statuspage.domain.incidents.models import Schedule, UpdateInput
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
-from tests.helpers import told
 
 BASE = "https://status.example.com"
 COOKIE = "__Host-statuspage"
@@ -122,16 +121,13 @@ class World:
 @pytest.fixture
 def world(committed, at):
     """A page in Vienna with a group of two components and one beside it."""
-    return told.once(committed, _world, at)
-
-
-def _world(at):
-    page_settings.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at)
-    group = components.add_group("Payments", by=SYSTEM, at=at)
-    cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
-    transfers = components.add_component("Bank transfers", group=group, by=SYSTEM, at=at)
-    api = components.add_component("API", by=SYSTEM, at=at)
-    return World(cards.public_id, transfers.public_id, api.public_id, group.public_id)
+    with committed():
+        page_settings.create("Northwind", time_zone="Europe/Vienna", by=SYSTEM, at=at)
+        group = components.add_group("Payments", by=SYSTEM, at=at)
+        cards = components.add_component("Card payments", group=group, by=SYSTEM, at=at)
+        transfers = components.add_component("Bank transfers", group=group, by=SYSTEM, at=at)
+        api = components.add_component("API", by=SYSTEM, at=at)
+        return World(cards.public_id, transfers.public_id, api.public_id, group.public_id)
 
 
 @pytest.fixture

@@ -5,16 +5,12 @@ import pytest
 from statuspage.domain import page_settings, tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
-from tests.helpers import told
 
 
 @pytest.fixture
 def page_id(committed, at) -> str:
-    return told.once(committed, _a_page, at)
-
-
-def _a_page(at) -> str:
-    return page_settings.create("Brambleway", by=SYSTEM, at=at).public_id
+    with committed():
+        return page_settings.create("Brambleway", by=SYSTEM, at=at).public_id
 
 
 @pytest.fixture
