@@ -11,11 +11,12 @@ INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --quiet --comp
 export PYTHONDONTWRITEBYTECODE :=
 
 
-.PHONY: help wheel run test check lock audit sbom clients bench screenshot clean
+.PHONY: help wheel run test test-random check lock audit sbom clients bench screenshot clean
 
 help:
 	@echo "make run         start the demo (proxy, web and worker)"
 	@echo "make test        run every test that this machine can run"
+	@echo "make test-random the same in random order, with another seed each time"
 	@echo "make check       lint, format, types, import directions"
 	@echo "make wheel       build the wheel into build/wheel"
 	@echo "make lock        newest dependencies into the lock files (needs uv)"
@@ -29,6 +30,9 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n 3 --dist worksteal
+
+test-random: $(VENV)/.dev
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -p randomly
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
