@@ -11,14 +11,14 @@ from statuspage.domain import idempotency
 from tests.helpers.domain import AT
 
 
-def test_the_second_sending_is_led_to_the_answer_of_the_first(session):
+def test_resubmitted_form_gets_the_first_response(session):
     assert idempotency.location_of("a1") is None
     idempotency.remember("a1", "/admin/incidents/1", at=AT)
     assert idempotency.location_of("a1") == "/admin/incidents/1"
     assert idempotency.location_of("a2") is None
 
 
-def test_answers_are_forgotten_after_two_days(session):
+def test_stored_responses_expire_after_two_days(session):
     idempotency.remember("a1", "/1", at=AT)
     idempotency.remember("a2", "/2", at=AT + timedelta(days=2))
     assert idempotency.location_of("a1") == "/1"
@@ -27,7 +27,7 @@ def test_answers_are_forgotten_after_two_days(session):
     assert idempotency.location_of("a2") == "/2"
 
 
-def test_of_two_sent_at_once_one_is_done(app):
+def test_concurrent_submissions_run_once(app):
     barrier, answers = Barrier(2), []
 
     def send():
@@ -49,7 +49,7 @@ def test_of_two_sent_at_once_one_is_done(app):
     assert sorted(answers) == ["done", "twin"]
 
 
-def test_a_twin_is_seen_before_anything_is_kept(session):
+def test_duplicate_submission_is_found_before_anything_is_stored(session):
     idempotency.remember("a1", "/1", at=AT)
     with pytest.raises(IntegrityError):
         idempotency.remember("a1", "/2", at=AT)

@@ -28,22 +28,22 @@ def edited(page, **options):
     return page
 
 
-def test_there_is_no_page_before_the_first_set_up(session):
+def test_page_is_missing_before_setup(session):
     assert page_settings.get() is None
 
 
-def test_a_new_page_has_a_name_and_utc(page):
+def test_new_page_has_its_name_and_utc(page):
     assert page_settings.get() is page
     assert (page.name, page.zone.key, page.version) == ("Northwind", "Etc/UTC", 1)
 
 
-def test_a_page_that_is_refused_is_not_set_up(session):
+def test_refused_page_is_not_created(session):
     with pytest.raises(Invalid):
         page_settings.create(" ", by=ANNA, at=AT)
     assert page_settings.get() is None
 
 
-def test_settings_are_kept_and_texts_rendered(page):
+def test_page_settings_are_stored_and_texts_rendered(page):
     edited(
         page,
         url="https://status.example.com/",
@@ -83,7 +83,7 @@ def test_settings_are_kept_and_texts_rendered(page):
         ("footer", "x" * 25_001),
     ],
 )
-def test_a_wrong_setting_is_named_and_nothing_is_changed(page, field, value):
+def test_invalid_page_setting_is_named_and_changes_nothing(page, field, value):
     before = events.revision()
     with pytest.raises(Invalid) as invalid:
         edited(page, **{field: value})
@@ -131,7 +131,7 @@ def test_every_wrong_setting_is_named_at_once(page):
         (WEBP.replace(b"\x24", b"\n"), "image/webp"),
     ],
 )
-def test_a_small_picture_can_be_the_logo_and_be_removed(page, image, kind):
+def test_logo_can_be_set_and_removed(page, image, kind):
     page_settings.set_logo(page, image, by=ANNA, at=AT)
     assert (page.logo, page.logo_type) == (image, kind)
     page_settings.set_logo(page, None, by=ANNA, at=AT)
@@ -148,7 +148,7 @@ def test_a_small_picture_can_be_the_logo_and_be_removed(page, image, kind):
         b"\x89PNG\r\n\x1a\n" + b"." * 100_000,
     ],
 )
-def test_what_is_not_a_small_picture_is_refused(page, image):
+def test_logo_must_be_a_small_picture(page, image):
     with pytest.raises(Invalid) as invalid:
         page_settings.set_logo(page, image, by=ANNA, at=AT)
     assert invalid.value.errors.keys() == {"logo"}
@@ -173,7 +173,7 @@ HEADS = {
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
-def test_a_small_file_that_unfolds_to_a_huge_picture_is_refused(page, head):
+def test_logo_rejects_a_decompression_bomb(page, head):
     page_settings.set_logo(page, head(4000), by=ANNA, at=AT)
     with pytest.raises(Invalid) as invalid:
         page_settings.set_logo(page, head(4001), by=ANNA, at=AT)

@@ -64,7 +64,7 @@ def one_day(spans, day, zone=UTC_ZONE, **options) -> uptime.Day:
 
 @pytest.mark.parametrize("window", Window)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["component"])
-def test_uptime_equals_the_figure_statuspage_showed(case, window):
+def test_uptime_matches_recordings_of_statuspage(case, window):
     last = date.fromisoformat(case["last"])
     found = uptime.days(
         spans_of(case),
@@ -76,7 +76,7 @@ def test_uptime_equals_the_figure_statuspage_showed(case, window):
     assert uptime.percentage(found) == Decimal(str(case["shown"][window.value]))
 
 
-def test_the_samples_hold_all_three_windows_of_17_components():
+def test_uptime_samples_have_three_windows_of_17_components():
     assert sum(len(case["shown"]) for case in CASES) == 51
 
 
@@ -102,14 +102,14 @@ MIDNIGHT = datetime(2026, 3, 10, tzinfo=UTC)
     ],
     ids=str,
 )
-def test_an_hour_counts_by_its_status_and_stated_share(claim, weighted_s):
+def test_downtime_is_weighted_by_status_and_share(claim, weighted_s):
     day = one_day([Span(claim, MIDNIGHT, MIDNIGHT + HOUR)], A_DAY)
     assert day.downtime_s == weighted_s
     assert day.seconds == {claim.status: 3600}
     assert day.worst is claim.status
 
 
-def test_percentages_are_truncated_never_rounded_up():
+def test_uptime_percentage_is_truncated():
     second = timedelta(seconds=1)
     assert uptime.percentage([one_day([Span(MAJOR, MIDNIGHT, MIDNIGHT + second)], A_DAY)]) == (
         Decimal("99.99")
@@ -123,13 +123,13 @@ def test_percentages_are_truncated_never_rounded_up():
     [(PARTIAL, 3600), (MAINTENANCE, 3600), (OPERATIONAL, 3600), (MAJOR, 3600)],
     ids=str,
 )
-def test_of_overlapping_claims_the_worst_counts_and_only_once(other, weighted_s):
+def test_overlapping_claims_count_once_at_their_worst(other, weighted_s):
     spans = [Span(MAJOR, MIDNIGHT, MIDNIGHT + HOUR), Span(other, MIDNIGHT, MIDNIGHT + HOUR)]
     assert one_day(spans, A_DAY).downtime_s == weighted_s
     assert one_day(spans[::-1], A_DAY).downtime_s == weighted_s
 
 
-def test_of_two_partial_outages_the_larger_share_counts():
+def test_larger_share_of_two_partial_outages_counts():
     spans = [
         Span(share("10"), MIDNIGHT, MIDNIGHT + 2 * HOUR),
         Span(PARTIAL, MIDNIGHT + HOUR, MIDNIGHT + 3 * HOUR),
@@ -138,7 +138,7 @@ def test_of_two_partial_outages_the_larger_share_counts():
     assert one_day(spans, A_DAY).downtime_s == 360 + 1080 + 1800 + 1800
 
 
-def test_a_maintenance_inside_an_outage_does_not_hide_it():
+def test_maintenance_inside_an_outage_does_not_hide_it():
     spans = [
         Span(MAJOR, MIDNIGHT, MIDNIGHT + 3 * HOUR),
         Span(MAINTENANCE, MIDNIGHT + HOUR, MIDNIGHT + 4 * HOUR),
@@ -171,7 +171,7 @@ def test_a_maintenance_inside_an_outage_does_not_hide_it():
         ("Asia/Kathmandu", date(2026, 3, 29), 24),
     ],
 )
-def test_a_day_is_as_long_as_its_zone_makes_it(zone, day, hours):
+def test_day_length_follows_the_time_zone(zone, day, hours):
     zone = ZoneInfo(zone)
     begin, end = uptime.day_start(day, zone), uptime.day_start(day + timedelta(days=1), zone)
     whole = one_day([Span(MAJOR, begin, end)], day, zone)
@@ -182,7 +182,7 @@ def test_a_day_is_as_long_as_its_zone_makes_it(zone, day, hours):
     assert one_day(outside, day, zone).downtime_s == 0
 
 
-def test_where_midnight_does_not_exist_the_day_begins_at_one():
+def test_day_begins_at_one_where_midnight_is_skipped():
     zone = ZoneInfo("America/Sao_Paulo")
     begin = uptime.day_start(date(2018, 11, 4), zone)
     assert begin.astimezone(zone).time() == time(1)
@@ -190,7 +190,7 @@ def test_where_midnight_does_not_exist_the_day_begins_at_one():
 
 
 @pytest.mark.parametrize("zone", ["America/Havana", "Atlantic/Azores"])
-def test_where_midnight_comes_twice_the_day_begins_at_the_first(zone):
+def test_day_begins_at_the_first_of_two_midnights(zone):
     # Both zones turn the clock back from 01:00 to 00:00.
     zone = ZoneInfo(zone)
     day = {"America/Havana": date(2026, 11, 1), "Atlantic/Azores": date(2026, 10, 25)}[zone.key]
@@ -200,7 +200,7 @@ def test_where_midnight_comes_twice_the_day_begins_at_the_first(zone):
     assert one_day([], day, zone).length_s == 25 * 3600
 
 
-def test_an_outage_over_midnight_is_split_by_the_pages_calendar():
+def test_outage_over_midnight_is_split_in_the_page_time_zone():
     zone = ZoneInfo("Europe/Vienna")
     begin = datetime(2026, 3, 9, 22, 30, tzinfo=UTC)  # 23:30 in Vienna
     spans = [Span(MAJOR, begin, begin + HOUR)]
@@ -216,7 +216,7 @@ def test_an_outage_over_midnight_is_split_by_the_pages_calendar():
     last=st.dates(date(2025, 1, 1), date(2026, 12, 31)),
     count=st.integers(1, 90),
 )
-def test_days_follow_one_another_without_gap_or_overlap(zone, last, count):
+def test_days_have_no_gap_or_overlap(zone, last, count):
     zone = ZoneInfo(zone)
     begin = uptime.day_start(last - timedelta(days=count - 1), zone)
     end = uptime.day_start(last + timedelta(days=1), zone)
@@ -228,7 +228,7 @@ def test_days_follow_one_another_without_gap_or_overlap(zone, last, count):
     assert sum(day.length_s for day in found) == (end - begin).total_seconds()
 
 
-def test_days_before_the_start_date_are_neither_up_nor_down():
+def test_days_before_the_start_date_have_no_data():
     spans = [Span(MAJOR, MIDNIGHT - timedelta(days=3), MIDNIGHT + 6 * HOUR)]
     found = uptime.days(spans, last=A_DAY, count=4, zone=UTC_ZONE, at=AT, start_date=A_DAY)
     assert [day.has_data for day in found] == [False, False, False, True]
@@ -236,13 +236,13 @@ def test_days_before_the_start_date_are_neither_up_nor_down():
     assert uptime.percentage(found) == 75
 
 
-def test_without_a_day_of_data_there_is_no_figure():
+def test_uptime_is_none_without_a_day_of_data():
     tomorrow = A_DAY + timedelta(days=1)
     found = uptime.days([], last=A_DAY, count=90, zone=UTC_ZONE, at=AT, start_date=tomorrow)
     assert uptime.percentage(found) is None
 
 
-def test_today_counts_as_a_whole_day_and_the_future_as_up():
+def test_today_counts_as_a_whole_day_with_its_rest_up():
     open_end = [Span(MAJOR, AT - 6 * HOUR)]
     day = one_day(open_end, A_DAY, at=AT)
     assert day.length_s == 86_400
@@ -263,7 +263,7 @@ def test_today_counts_as_a_whole_day_and_the_future_as_up():
         max_size=8,
     )
 )
-def test_the_parts_and_weights_of_the_days_add_up_to_the_figure(rows):
+def test_daily_parts_add_up_to_the_uptime(rows):
     first = MIDNIGHT - timedelta(days=3)
     spans = [
         Span(claim, first + timedelta(seconds=begin), first + timedelta(seconds=begin + length))
@@ -304,7 +304,7 @@ SPANS = st.lists(
 
 
 @given(SPANS)
-def test_intervals_have_no_gap_and_tell_the_worst_claim_of_each_moment(spans):
+def test_intervals_have_no_gap_and_hold_the_worst_claim(spans):
     found = intervals(spans, MOMENTS[0], MOMENTS[-1])
     assert (found[0].starts_at, found[-1].ends_at) == (MOMENTS[0], MOMENTS[-1])
     assert all(one.ends_at == two.starts_at for one, two in pairwise(found))
@@ -358,7 +358,7 @@ def six_hours_down(component):
     )
 
 
-def test_a_corrected_claim_corrects_the_uptime(payments):
+def test_correcting_a_claim_corrects_the_uptime(payments):
     six_hours_down(payments)
     assert figure(payments) == 75
     (row,) = claims_store.claims_since(MIDNIGHT)
@@ -369,7 +369,7 @@ def test_a_corrected_claim_corrects_the_uptime(payments):
     assert figure(payments) == 100
 
 
-def test_a_correction_needs_a_reason_and_an_order_of_time(payments):
+def test_claim_correction_requires_a_reason_and_ordered_times(payments):
     six_hours_down(payments)
     (row,) = claims_store.claims_since(MIDNIGHT)
     good = {
@@ -393,7 +393,7 @@ def test_a_correction_needs_a_reason_and_an_order_of_time(payments):
     assert figure(payments) == 75
 
 
-def test_a_corrected_start_or_end_of_an_incident_corrects_the_uptime(payments):
+def test_correcting_an_incidents_times_corrects_the_uptime(payments):
     incident = six_hours_down(payments)
     told = {"reason": "Log of the load balancer", "by": ANNA, "at": AT}
     corrections.correct_moment(incident, Moment.STARTED, AT - 4 * HOUR, **told)
@@ -402,13 +402,13 @@ def test_a_corrected_start_or_end_of_an_incident_corrects_the_uptime(payments):
     assert figure(payments) == Decimal("91.66")
 
 
-def test_a_retracted_incident_was_no_downtime(payments):
+def test_retracted_incident_does_not_count_as_downtime(payments):
     incident = six_hours_down(payments)
     corrections.retract(incident, reason="Another company's outage.", by=ANNA, at=AT)
     assert figure(payments) == 100
 
 
-def test_an_incident_told_late_counts_from_when_it_started(payments):
+def test_incident_reported_late_counts_from_its_start(payments):
     incident = incidents.open_incident(
         "Outage",
         UpdateInput(

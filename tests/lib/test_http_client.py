@@ -26,40 +26,40 @@ def sent_to(behave):
         return answered, failed, time.monotonic() - began
 
 
-def test_an_answer_is_read_with_its_status_and_headers():
+def test_response_is_read_with_status_and_headers():
     answered, _, _ = sent_to(receivers.answers(202, "Retry-After: 7", body=b"thanks"))
     assert (answered.status, answered.body) == (202, b"thanks")
     assert answered.headers["retry-after"] == "7"
 
 
 @pytest.mark.parametrize("behave", [receivers.hangs, receivers.dribbles_its_head])
-def test_a_receiver_that_takes_its_time_is_cut_off(behave):
+def test_slow_receiver_is_cut_off(behave):
     _, failed, seconds = sent_to(behave)
     assert "did not respond within" in failed.sentence
     assert not failed.is_final
     assert seconds < SHORT_S + 1
 
 
-def test_a_message_was_taken_once_the_status_says_so_however_slow_the_rest_comes():
+def test_message_counts_as_accepted_once_the_status_arrives():
     answered, _, seconds = sent_to(receivers.dribbles_its_body)
     assert answered.status == 200
     assert seconds < SHORT_S + 1
 
 
-def test_an_endless_answer_is_read_to_its_limit():
+def test_endless_response_is_read_up_to_the_limit():
     answered, _, seconds = sent_to(receivers.never_ends)
     assert len(answered.body) == MAX_RESPONSE_BYTES
     assert seconds < SHORT_S + 1
 
 
 @pytest.mark.parametrize("behave", [receivers.cuts, receivers.lies])
-def test_what_is_no_answer_is_tried_again(behave):
+def test_invalid_response_is_retried(behave):
     _, failed, _ = sent_to(behave)
     assert failed.sentence.startswith("The connection failed")
     assert not failed.is_final
 
 
-def test_a_redirect_is_not_followed():
+def test_redirect_is_not_followed():
     answered, _, _ = sent_to(receivers.answers(302, "Location: http://169.254.169.254/"))
     with pytest.raises(Failed, match="redirects are not followed"):
         judge(answered)
@@ -95,25 +95,25 @@ INNER = [
 
 
 @pytest.mark.parametrize("url", INNER)
-def test_an_inner_address_is_never_connected_to(url):
+def test_private_address_is_never_connected_to(url):
     with pytest.raises(RequestError) as refused:
         HttpClient(total_s=1).post(url, b"", {})
     assert refused.value.is_final or "not known" in refused.value.sentence
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.com/", "x", "http://", ""])
-def test_what_is_no_web_address_is_refused_for_good(url):
+def test_invalid_url_fails_permanently(url):
     with pytest.raises(RequestError) as refused:
         HttpClient().post(url, b"", {})
     assert refused.value.is_final
 
 
 @pytest.mark.parametrize("text", ["93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34"])
-def test_public_addresses_may_be_reached(text):
+def test_public_address_is_allowed(text):
     assert HttpClient().may_reach(text)
 
 
-def test_an_operator_can_open_an_inner_network():
+def test_operator_can_allow_a_private_network():
     assert HttpClient([ip_network("10.1.0.0/16")]).may_reach("10.1.2.3")
     assert HttpClient([ip_network("10.1.0.0/16")]).may_reach("::ffff:10.1.2.3")
     assert not HttpClient([ip_network("10.1.0.0/16")]).may_reach("10.2.0.1")
@@ -129,7 +129,7 @@ def test_an_operator_can_open_an_inner_network():
         (503, False, False),
     ],
 )
-def test_a_status_is_judged_once_for_every_channel(status, is_final, is_gone):
+def test_http_status_decides_retry_or_failure(status, is_final, is_gone):
     answered = Response(status, {"retry-after": "120"}, b"")
     if is_final is None:
         judge(answered)

@@ -30,7 +30,7 @@ def group(name):
     return components.add_group(name, by=ANNA, at=AT)
 
 
-def test_a_new_component_is_operational_and_last(payments, search):
+def test_new_component_is_operational_and_last(payments, search):
     assert components.listed() == [payments, search]
     assert [payments.position, search.position] == [1, 2]
     assert stands(payments, AT) == OPERATIONAL
@@ -38,7 +38,7 @@ def test_a_new_component_is_operational_and_last(payments, search):
     assert (payments.full_name, len(payments.public_id)) == ("Payments", 12)
 
 
-def test_groups_and_single_components_share_one_order(payments):
+def test_groups_and_ungrouped_components_share_one_order(payments):
     cards = group("Cards")
     assert cards.position == 2
     visa, mastercard = added("Visa", cards), added("Mastercard", cards)
@@ -48,7 +48,7 @@ def test_groups_and_single_components_share_one_order(payments):
 
 
 @pytest.mark.parametrize("name", ["", " \x00\t", "x" * 256])
-def test_a_component_or_group_without_a_good_name_is_refused(session, name):
+def test_component_or_group_with_an_invalid_name_is_refused(session, name):
     with pytest.raises(Invalid) as invalid:
         added(name)
     assert invalid.value.errors.keys() == {"name"}
@@ -57,7 +57,7 @@ def test_a_component_or_group_without_a_good_name_is_refused(session, name):
     assert components.listed() == components.groups() == events.latest(10) == []
 
 
-def test_an_edited_component_keeps_its_address_and_its_history(payments):
+def test_editing_a_component_keeps_its_public_id_and_history(payments):
     cards = group("Cards")
     claims_store.set_status(payments, MAJOR, by=ANNA, at=AT)
     before = payments.public_id
@@ -81,7 +81,7 @@ def test_an_edited_component_keeps_its_address_and_its_history(payments):
     assert stands(payments, AT + HOUR) == MAJOR
 
 
-def test_staff_arrange_the_page_and_its_groups(payments, search):
+def test_reordering_arranges_the_page_and_its_groups(payments, search):
     cards, mail = group("Cards"), group("Mail")
     visa = added("Visa", cards)
     components.arrange(
@@ -101,7 +101,7 @@ def test_staff_arrange_the_page_and_its_groups(payments, search):
     assert events.latest(1)[0].kind == "components.arranged"
 
 
-def test_a_component_stands_in_one_place_only(payments):
+def test_reordering_refuses_a_component_listed_twice(payments):
     cards = group("Cards")
     before = events.revision()
     with pytest.raises(Invalid):
@@ -109,7 +109,7 @@ def test_a_component_stands_in_one_place_only(payments):
     assert (payments.group, events.revision()) == (None, before)
 
 
-def test_a_dissolved_group_leaves_its_components_at_the_end(payments):
+def test_deleting_a_group_moves_its_components_to_the_end(payments):
     cards = group("Cards")
     visa, mastercard = added("Visa", cards), added("Mastercard", cards)
     components.archive(mastercard, by=ANNA, at=AT)
@@ -122,7 +122,7 @@ def test_a_dissolved_group_leaves_its_components_at_the_end(payments):
     assert visa.full_name == "Visa"
 
 
-def test_an_archived_component_leaves_the_page_and_nothing_claims_it(payments, search):
+def test_archiving_a_component_removes_it_and_its_claims(payments, search):
     incident = incidents.open_incident(
         "Outage",
         UpdateInput(
@@ -148,7 +148,7 @@ def test_an_archived_component_leaves_the_page_and_nothing_claims_it(payments, s
     assert stands(payments, AT + 3 * HOUR) == OPERATIONAL
 
 
-def test_a_status_set_by_hand_stands_until_it_is_taken_away(payments):
+def test_manual_status_lasts_until_it_is_removed(payments):
     claim = Claim(ComponentStatus.PARTIAL_OUTAGE, None, "EU")
     claims_store.set_status(payments, claim, by=ANNA, at=AT)
     assert claims_store.standing(payments) == claim
@@ -160,14 +160,14 @@ def test_a_status_set_by_hand_stands_until_it_is_taken_away(payments):
 
 
 @pytest.mark.parametrize("claim", [OPERATIONAL, DEGRADED], ids=str)
-def test_setting_the_same_status_again_is_no_news(payments, claim):
+def test_setting_the_same_status_again_records_no_event(payments, claim):
     claims_store.set_status(payments, claim, by=ANNA, at=AT)
     before = events.revision()
     claims_store.set_status(payments, claim, by=ANNA, at=AT + HOUR)
     assert events.revision() == before
 
 
-def test_a_scope_that_is_too_long_is_refused(payments):
+def test_claim_rejects_a_scope_that_is_too_long(payments):
     with pytest.raises(Invalid) as invalid:
         claims_store.set_status(
             payments, Claim(ComponentStatus.MAJOR_OUTAGE, None, "x" * 121), by=ANNA, at=AT

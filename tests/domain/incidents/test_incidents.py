@@ -85,7 +85,7 @@ def changes(update) -> dict[str, tuple[str, str]]:
 # ── claims ─────────────────────────────────────────────────────────────────────
 
 
-def test_resolving_one_incident_leaves_what_another_claims(payments):
+def test_resolving_an_incident_keeps_the_claims_of_another(payments):
     one, other = opened({payments: MAJOR}), opened({payments: DEGRADED})
     assert stands(payments, AT) == MAJOR
     told(one, S.RESOLVED)
@@ -94,7 +94,7 @@ def test_resolving_one_incident_leaves_what_another_claims(payments):
     assert stands(payments, AT + 2 * HOUR) == OPERATIONAL
 
 
-def test_an_update_without_a_component_releases_it_and_says_so(payments, search):
+def test_update_that_drops_a_component_releases_it_and_says_so(payments, search):
     incident = opened({payments: MAJOR, search: PARTIAL})
     update = told(incident, S.MONITORING, {search: PARTIAL})
     assert stands(payments, AT + HOUR) == OPERATIONAL
@@ -108,7 +108,7 @@ def test_an_update_without_a_component_releases_it_and_says_so(payments, search)
     }
 
 
-def test_a_reopened_incident_claims_again_from_operational(payments):
+def test_reopened_incident_claims_again_from_operational(payments):
     incident = opened({payments: MAJOR})
     told(incident, S.RESOLVED)
     update = told(incident, S.IDENTIFIED, {payments: PARTIAL}, at=AT + 2 * HOUR)
@@ -119,14 +119,14 @@ def test_a_reopened_incident_claims_again_from_operational(payments):
     assert events.about(incident.public_id)[0].kind == "incident.reopened"
 
 
-def test_a_second_word_after_the_end_does_not_move_the_end(payments):
+def test_update_after_resolved_keeps_the_end(payments):
     incident = opened({payments: MAJOR})
     told(incident, S.RESOLVED)
     told(incident, S.RESOLVED, at=AT + 5 * HOUR)
     assert incident.resolved_at == AT + HOUR
 
 
-def test_an_update_that_names_a_component_takes_over_its_standing_status(payments):
+def test_update_takes_over_a_manual_status_of_its_component(payments):
     claims_store.set_status(payments, MAJOR, by=ANNA, at=AT)
     incident = opened({payments: DEGRADED}, at=AT + MINUTE)
     assert stands(payments, AT + MINUTE) == DEGRADED
@@ -135,14 +135,14 @@ def test_an_update_that_names_a_component_takes_over_its_standing_status(payment
     assert stands(payments, AT + HOUR) == OPERATIONAL
 
 
-def test_a_status_set_by_hand_outlives_an_incident_that_does_not_name_it(payments, search):
+def test_manual_status_outlives_an_incident_that_does_not_name_it(payments, search):
     incident = opened({payments: MAJOR})
     claims_store.set_status(search, DEGRADED, by=ANNA, at=AT)
     told(incident, S.RESOLVED)
     assert stands(search, AT + HOUR) == DEGRADED
 
 
-def test_updates_of_the_same_instant_leave_the_last_word(payments):
+def test_last_of_several_updates_at_the_same_moment_wins(payments):
     incident = opened({payments: MAJOR})
     told(incident, S.IDENTIFIED, {payments: PARTIAL}, at=AT)
     told(incident, S.MONITORING, {payments: DEGRADED}, at=AT)
@@ -155,7 +155,7 @@ def test_updates_of_the_same_instant_leave_the_last_word(payments):
     ]
 
 
-def test_the_same_share_told_again_leaves_one_claim(payments):
+def test_repeating_the_same_share_keeps_one_claim(payments):
     claim = Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal("33.333"), " EU\x00 ")
     incident = opened({payments: claim})
     db.session.expire_all()
@@ -165,13 +165,13 @@ def test_the_same_share_told_again_leaves_one_claim(payments):
 
 
 @pytest.mark.parametrize("share", ["-0.01", "100.01", "NaN", "Infinity", "1e30"])
-def test_a_share_outside_of_0_to_100_is_refused(payments, share):
+def test_claim_rejects_a_share_outside_0_to_100(payments, share):
     with pytest.raises(Invalid) as invalid:
         opened({payments: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal(share))})
     assert invalid.value.errors.keys() == {"share"}
 
 
-def test_what_is_claimed_counts_from_the_start_told(payments):
+def test_claims_start_at_the_reported_start(payments):
     incident = opened({payments: MAJOR}, started_at=AT - HOUR)
     assert stands(payments, AT - HOUR) == MAJOR
     assert stands(payments, AT - HOUR - SECOND) == OPERATIONAL
@@ -192,7 +192,7 @@ def test_what_is_claimed_counts_from_the_start_told(payments):
     ],
     ids=str,
 )
-def test_impact_follows_from_the_worst_component(payments, search, claim, impact):
+def test_impact_follows_the_worst_component(payments, search, claim, impact):
     assert opened({payments: claim}).impact is impact
 
 
@@ -202,18 +202,18 @@ def test_impact_is_critical_when_the_whole_page_is_down(payments, search):
     assert other.impact is Impact.MINOR
 
 
-def test_a_page_half_down_by_each_of_two_incidents_is_down(payments, search):
+def test_page_is_down_when_two_incidents_cover_half_each(payments, search):
     assert opened({payments: MAJOR}).impact is Impact.MAJOR
     assert opened({search: MAJOR}).impact is Impact.CRITICAL
 
 
-def test_trouble_that_moves_on_is_not_the_whole_page_down(payments, search):
+def test_outage_that_moves_between_components_is_not_critical(payments, search):
     incident = opened({payments: MAJOR})
     told(incident, S.IDENTIFIED, {payments: PARTIAL, search: MAJOR})
     assert incident.impact is Impact.MAJOR
 
 
-def test_a_past_incident_is_not_weighed_with_what_is_down_now(payments, search):
+def test_backfilled_incident_ignores_current_outages_for_its_impact(payments, search):
     opened({search: MAJOR})
     past = incidents.backfill(
         "Last week",
@@ -225,7 +225,7 @@ def test_a_past_incident_is_not_weighed_with_what_is_down_now(payments, search):
     assert past.impact is Impact.MAJOR
 
 
-def test_impact_keeps_the_worst_it_had_and_can_be_overridden_and_given_back(payments, search):
+def test_impact_keeps_its_worst_and_can_be_overridden_and_reset(payments, search):
     incident = opened({payments: MAJOR})
     told(incident, S.MONITORING, {payments: DEGRADED})
     assert incident.impact is Impact.MAJOR
@@ -254,13 +254,13 @@ def of_counts(counts) -> list[ComponentStatus]:
 
 
 @pytest.mark.parametrize("summary", RECORDED, ids=lambda summary: summary["file"])
-def test_page_status_has_the_words_recorded_from_statuspage(summary):
+def test_page_status_matches_recordings_of_statuspage(summary):
     found = page_status(of_counts(summary["components"]))
     assert (found.indicator.value, found.description) == tuple(summary["status"])
 
 
 @pytest.mark.parametrize("summary", RECORDED, ids=lambda summary: summary["file"])
-def test_impact_is_the_one_recorded_from_statuspage(summary):
+def test_impact_matches_recordings_of_statuspage(summary):
     for row in summary["incidents"]:
         if not row["is_overridden"]:
             assert incident_impact(of_counts(row["said"]), whole_page=False).value == row["impact"]
@@ -276,12 +276,12 @@ def test_impact_is_the_one_recorded_from_statuspage(summary):
         (["under_maintenance", "degraded_performance"], "minor", "Partially Degraded Service"),
     ],
 )
-def test_page_status_of_pages_nobody_recorded(words, indicator, description):
+def test_page_status_of_unrecorded_combinations(words, indicator, description):
     found = page_status([ComponentStatus(word) for word in words])
     assert (found.indicator.value, found.description) == (indicator, description)
 
 
-def test_an_unknown_word_is_an_error_never_green():
+def test_unknown_status_raises_an_error():
     for kind in (ComponentStatus, IncidentStatus, Impact):
         with pytest.raises(ValueError):
             kind("fine")
@@ -302,7 +302,7 @@ def test_an_unknown_word_is_an_error_never_green():
         ({"facts": Facts(what_still_works="x" * 301)}, "what_still_works"),
     ],
 )
-def test_a_refused_incident_leaves_nothing_behind(payments, wrong, field):
+def test_refused_incident_stores_nothing(payments, wrong, field):
     before = events.revision()
     with pytest.raises(Invalid) as invalid:
         opened({payments: MAJOR}, **wrong)
@@ -312,7 +312,7 @@ def test_a_refused_incident_leaves_nothing_behind(payments, wrong, field):
     assert stands(payments, AT) == OPERATIONAL
 
 
-def test_an_incident_without_a_name_is_refused(session):
+def test_incident_without_a_name_is_refused(session):
     with pytest.raises(Invalid) as invalid:
         incidents.open_incident(
             "\u200b\x00 " * 100, UpdateInput(status=S.INVESTIGATING, body=""), by=ANNA, at=AT
@@ -323,7 +323,7 @@ def test_an_incident_without_a_name_is_refused(session):
 # ── drafts ─────────────────────────────────────────────────────────────────────
 
 
-def test_a_draft_claims_nothing_and_is_nobodys_business(payments):
+def test_draft_incident_has_no_claims_and_sends_nothing(payments):
     draft = opened({payments: MAJOR}, draft=True, next_update_by=AT + HOUR)
     assert stands(payments, AT + SECOND) == OPERATIONAL
     assert incidents.published() == []
@@ -335,7 +335,7 @@ def test_a_draft_claims_nothing_and_is_nobodys_business(payments):
         corrections.retract(draft, reason="No.", by=ANNA, at=AT)
 
 
-def test_a_published_draft_is_told_once_from_that_moment(payments):
+def test_publishing_a_draft_announces_it_once_at_that_moment(payments):
     draft = opened({payments: MAJOR}, draft=True, started_at=AT - MINUTE)
     drafts.publish(draft, by=BEN, at=AT + HOUR)
     drafts.publish(draft, by=BEN, at=AT + 2 * HOUR)
@@ -348,7 +348,7 @@ def test_a_published_draft_is_told_once_from_that_moment(payments):
     ]
 
 
-def test_a_draft_whose_promise_has_passed_is_not_published(payments):
+def test_draft_with_a_next_update_in_the_past_is_not_published(payments):
     draft = opened({payments: MAJOR}, draft=True, next_update_by=AT + MINUTE)
     with pytest.raises(Invalid, match="in the future"):
         drafts.publish(draft, by=ANNA, at=AT + HOUR)
@@ -363,7 +363,7 @@ def test_only_a_draft_can_be_deleted(payments):
     assert db.session.scalars(sa.select(Incident)).all() == [published]
 
 
-def test_a_draft_update_is_kept_apart_from_what_was_told(payments):
+def test_draft_update_is_kept_apart_from_published_updates(payments):
     incident = opened({payments: MAJOR})
     draft = drafts.save_update(
         incident, UpdateInput(status=S.RESOLVED, body="Perhaps over."), by=ANNA, at=AT + MINUTE
@@ -380,7 +380,7 @@ def test_a_draft_update_is_kept_apart_from_what_was_told(payments):
 # ── putting right ──────────────────────────────────────────────────────────────
 
 
-def test_an_edited_update_keeps_every_earlier_version(payments):
+def test_editing_an_update_keeps_earlier_versions(payments):
     update = opened({payments: MAJOR}).updates[0]
     first = update.body
     for version, body in enumerate(["Second.", "Third."], start=1):
@@ -401,7 +401,7 @@ def test_an_edited_update_keeps_every_earlier_version(payments):
     assert update.posted_at == AT
 
 
-def test_an_edit_that_changes_nothing_is_none(payments):
+def test_edit_without_a_change_records_nothing(payments):
     update = opened({payments: MAJOR}).updates[0]
     before = events.revision()
     corrections.edit_update(
@@ -410,7 +410,7 @@ def test_an_edit_that_changes_nothing_is_none(payments):
     assert (update.versions, update.edited_at, events.revision()) == ([], None, before)
 
 
-def test_of_two_who_edit_the_same_thing_the_second_sees_both_texts(payments):
+def test_concurrent_edit_reports_both_texts(payments):
     incident = opened({payments: MAJOR})
     update = incident.updates[0]
     corrections.edit_update(update, body="Mine.", expected_version=1, by=ANNA, at=AT)
@@ -428,7 +428,7 @@ def test_of_two_who_edit_the_same_thing_the_second_sees_both_texts(payments):
     assert conflict.value.theirs["who_is_affected"] == "All"
 
 
-def test_an_edited_fact_is_a_visible_correction(payments):
+def test_editing_a_fact_makes_a_visible_correction(payments):
     incident = opened({payments: MAJOR}, facts=Facts("All customers"))
     corrections.edit_incident(
         incident,
@@ -468,7 +468,7 @@ def test_each_of_the_five_moments_can_be_corrected_with_a_reason(payments):
     assert stands(payments, AT + 2 * MINUTE) == OPERATIONAL
 
 
-def test_a_corrected_start_leaves_no_claim_before_it(payments):
+def test_correcting_the_start_removes_earlier_claims(payments):
     incident = opened({payments: PARTIAL})
     told(incident, S.IDENTIFIED, {payments: MAJOR}, at=AT + 10 * MINUTE)
     corrections.correct_moment(
@@ -478,7 +478,7 @@ def test_a_corrected_start_leaves_no_claim_before_it(payments):
     assert stands(payments, AT + 20 * MINUTE) == MAJOR
 
 
-def test_a_corrected_end_leaves_no_claim_after_it(payments):
+def test_correcting_the_end_removes_later_claims(payments):
     incident = opened({payments: MAJOR})
     told(incident, S.RESOLVED, at=AT + 10 * MINUTE)
     told(incident, S.IDENTIFIED, {payments: PARTIAL}, at=AT + 20 * MINUTE)
@@ -490,7 +490,7 @@ def test_a_corrected_end_leaves_no_claim_after_it(payments):
     assert all(row.ends_at <= AT + 5 * MINUTE for row in claims_store.claims_of([incident.id]))
 
 
-def test_a_retracted_incident_leaves_the_lists_and_says_why(payments):
+def test_retracted_incident_leaves_the_lists_and_gives_the_reason(payments):
     incident = opened({payments: MAJOR}, next_update_by=AT + HOUR)
     corrections.retract(incident, reason=" Not us. ", by=BEN, at=AT + MINUTE)
     assert incidents.published() == []
@@ -506,7 +506,7 @@ def test_a_retracted_incident_leaves_the_lists_and_says_why(payments):
     assert incident.next_update_by is None
 
 
-def test_a_missed_promise_is_counted_from_when_it_was_due(payments):
+def test_overdue_update_is_counted_from_its_due_time(payments):
     incident = opened({payments: MAJOR}, next_update_by=AT + HOUR)
     assert incidents.overdue_by(incident, AT + HOUR) is None
     assert incidents.overdue_by(incident, AT + HOUR + MINUTE) == MINUTE
@@ -515,7 +515,7 @@ def test_a_missed_promise_is_counted_from_when_it_was_due(payments):
 
 
 @pytest.mark.parametrize("resolved_at", [AT - HOUR, AT - 2 * HOUR, AT + SECOND])
-def test_a_backfilled_incident_ends_after_it_began_and_before_now(payments, resolved_at):
+def test_backfilled_incident_must_end_after_its_start_and_before_now(payments, resolved_at):
     with pytest.raises(Invalid):
         incidents.backfill(
             "Past",
@@ -526,7 +526,7 @@ def test_a_backfilled_incident_ends_after_it_began_and_before_now(payments, reso
         )
 
 
-def test_a_backfilled_incident_notifies_nobody(payments):
+def test_backfilled_incident_notifies_no_subscriber(payments):
     past = incidents.backfill(
         "Past",
         UpdateInput(status=IncidentStatus.RESOLVED, body="Over.", claims={payments: MAJOR}),
@@ -544,7 +544,7 @@ def test_a_backfilled_incident_notifies_nobody(payments):
 SECRET = "tok_live_*2*"
 
 
-def test_a_redacted_secret_is_gone_from_every_row_of_the_database(payments):
+def test_redaction_removes_a_secret_from_every_row(payments):
     incident = opened(
         {payments: Claim(ComponentStatus.PARTIAL_OUTAGE, None, f"Users of {SECRET}")},
         body=f"We rotated {SECRET}.",
@@ -607,7 +607,7 @@ def test_a_redacted_secret_is_gone_from_every_row_of_the_database(payments):
 
 
 @pytest.mark.parametrize("words", ["", "abc", " a b ", "not in it"])
-def test_only_words_that_are_there_can_be_redacted(payments, words):
+def test_redaction_refuses_text_that_does_not_occur(payments, words):
     incident = opened({payments: MAJOR})
     before = events.revision()
     with pytest.raises(Invalid):
@@ -618,7 +618,7 @@ def test_only_words_that_are_there_can_be_redacted(payments, words):
 # ── finders ────────────────────────────────────────────────────────────────────
 
 
-def test_what_was_going_on_in_a_stretch_of_time_is_found(payments, search):
+def test_search_finds_incidents_that_overlap_a_period(payments, search):
     past = incidents.backfill(
         "Past",
         UpdateInput(status=IncidentStatus.RESOLVED, body="Over.", claims={payments: MAJOR}),
@@ -676,7 +676,7 @@ def open_incident_id(app):
         yield incident.public_id
 
 
-def test_two_who_post_at_once_are_both_heard_and_nothing_stays_red(app, open_incident_id):
+def test_concurrent_updates_are_both_stored_and_release_all_claims(app, open_incident_id):
     def post(body, status):
         def work():
             incident = incidents.get(open_incident_id)
@@ -701,7 +701,7 @@ def test_two_who_post_at_once_are_both_heard_and_nothing_stays_red(app, open_inc
 
 
 @on_postgresql
-def test_who_changes_the_page_holds_nobody_up_before_the_commit(app, open_incident_id):
+def test_page_change_does_not_block_others_before_its_commit(app, open_incident_id):
     """Else each of two who go on to what the other one holds would wait for ever."""
     turns = Barrier(2, timeout=10)
     with app.app_context():
@@ -728,7 +728,7 @@ def test_who_changes_the_page_holds_nobody_up_before_the_commit(app, open_incide
 
 
 @on_postgresql
-def test_who_names_the_same_components_in_another_order_waits_in_one_line(app):
+def test_concurrent_incidents_lock_components_in_one_order(app):
     with app.app_context():
         named = [components.add_component(name, by=ANNA, at=AT) for name in "ABCDE"]
         ids = [opened(dict.fromkeys(named, MAJOR)).public_id for _ in range(4)]
@@ -751,7 +751,7 @@ def test_who_names_the_same_components_in_another_order_waits_in_one_line(app):
         assert together(app, *works) == [None] * 4
 
 
-def test_of_two_who_edit_at_once_one_is_told(app, open_incident_id):
+def test_concurrent_edits_raise_one_conflict(app, open_incident_id):
     def edit(body):
         def work():
             update = incidents.get(open_incident_id).updates[0]
@@ -768,7 +768,7 @@ def test_of_two_who_edit_at_once_one_is_told(app, open_incident_id):
         assert conflict.theirs == {"body": update.body}
 
 
-def test_maintenance_does_not_mask_a_status_set_by_hand(payments):
+def test_maintenance_does_not_hide_a_manual_status(payments):
     planned = maintenance.schedule(
         "Disks",
         UpdateInput(

@@ -54,13 +54,13 @@ def stands(component, at):
     return effective([row.span for row in rows if row.component_id == component.id], at)
 
 
-def test_maintenance_claims_nothing_before_it_begins(payments):
+def test_maintenance_has_no_claims_before_it_begins(payments):
     planned({payments: MAINTENANCE})
     assert let_time_pass(AT + HOUR - SECOND) == []
     assert stands(payments, AT + HOUR - SECOND) == OPERATIONAL
 
 
-def test_maintenance_begins_and_ends_by_itself_with_one_tick_each(payments):
+def test_maintenance_begins_and_ends_with_one_worker_step_each(payments):
     work = planned({payments: MAINTENANCE})
     assert work.impact is Impact.MAINTENANCE
     assert let_time_pass(AT + HOUR) == [work]
@@ -77,7 +77,7 @@ def test_maintenance_begins_and_ends_by_itself_with_one_tick_each(payments):
     assert all(event.notify for event in events.about(work.public_id))
 
 
-def test_doubled_ticks_do_nothing_more(payments):
+def test_repeated_worker_step_changes_nothing(payments):
     planned({payments: MAINTENANCE})
     for moment, moved in [(AT + HOUR, 1), (AT + 3 * HOUR, 1)]:
         assert len(let_time_pass(moment)) == moved
@@ -87,7 +87,7 @@ def test_doubled_ticks_do_nothing_more(payments):
         assert events.revision() == before
 
 
-def test_a_worker_that_was_down_across_both_ends_tells_both(payments):
+def test_worker_down_for_the_whole_window_records_start_and_end(payments):
     work = planned({payments: MAINTENANCE})
     let_time_pass(AT + 5 * HOUR)
     db.session.expire_all()
@@ -96,7 +96,7 @@ def test_a_worker_that_was_down_across_both_ends_tells_both(payments):
     assert all(row.ends_at is not None for row in claims_store.claims_of([work.id]))
 
 
-def test_an_outage_during_maintenance_shows_and_stays_after_it(payments):
+def test_outage_during_maintenance_is_shown_and_outlives_it(payments):
     planned({payments: MAINTENANCE})
     let_time_pass(AT + HOUR)
     outage = incidents.open_incident(
@@ -114,13 +114,13 @@ def test_an_outage_during_maintenance_shows_and_stays_after_it(payments):
     assert stands(payments, AT + 4 * HOUR) == OPERATIONAL
 
 
-def test_the_claims_of_a_maintenance_can_be_worse_than_maintenance(payments):
+def test_maintenance_can_claim_a_worse_status(payments):
     planned({payments: DEGRADED})
     let_time_pass(AT + HOUR)
     assert stands(payments, AT + HOUR) == DEGRADED
 
 
-def test_an_extended_maintenance_goes_on_until_its_new_end(payments):
+def test_extended_maintenance_continues_until_its_new_end(payments):
     work = planned({payments: MAINTENANCE})
     let_time_pass(AT + HOUR)
     maintenance.reschedule(
@@ -140,7 +140,7 @@ def test_an_extended_maintenance_goes_on_until_its_new_end(payments):
     assert let_time_pass(AT + 4 * HOUR) == [work]
 
 
-def test_a_moved_maintenance_begins_at_its_new_time(payments):
+def test_moved_maintenance_begins_at_its_new_time(payments):
     work = planned({payments: MAINTENANCE})
     window = {"scheduled_for": AT + 5 * HOUR, "scheduled_until": AT + 6 * HOUR}
     maintenance.reschedule(work, moved(work), **window, by=ANNA, at=AT)
@@ -157,7 +157,7 @@ def test_a_moved_maintenance_begins_at_its_new_time(payments):
         {"scheduled_for": AT, "scheduled_until": AT + 5 * HOUR},
     ],
 )
-def test_a_window_that_can_not_be_is_refused(payments, window):
+def test_maintenance_rejects_an_impossible_window(payments, window):
     work = planned({payments: MAINTENANCE})
     let_time_pass(AT + HOUR)
     before = (work.scheduled_for, work.scheduled_until, events.revision())
@@ -169,7 +169,7 @@ def test_a_window_that_can_not_be_is_refused(payments, window):
             planned({payments: MAINTENANCE}, **window)
 
 
-def test_a_move_without_a_word_is_refused_and_moves_nothing(payments):
+def test_moving_maintenance_requires_a_message(payments):
     work = planned({payments: MAINTENANCE})
     with pytest.raises(Invalid):
         maintenance.reschedule(
@@ -184,7 +184,7 @@ def test_a_move_without_a_word_is_refused_and_moves_nothing(payments):
 
 
 @pytest.mark.parametrize("is_running", [False, True])
-def test_a_cancelled_maintenance_releases_everything_and_never_moves_again(payments, is_running):
+def test_cancelled_maintenance_releases_all_claims_and_stays_cancelled(payments, is_running):
     work = planned({payments: MAINTENANCE})
     if is_running:
         let_time_pass(AT + HOUR)
@@ -196,7 +196,7 @@ def test_a_cancelled_maintenance_releases_everything_and_never_moves_again(payme
         maintenance.cancel(work, body="Again.", by=ANNA, at=AT + HOUR)
 
 
-def test_a_maintenance_being_verified_still_ends_by_itself(payments):
+def test_maintenance_in_verification_ends_on_schedule(payments):
     work = planned({payments: MAINTENANCE})
     let_time_pass(AT + HOUR)
     incidents.post_update(
@@ -210,13 +210,13 @@ def test_a_maintenance_being_verified_still_ends_by_itself(payments):
     assert work.status is S.COMPLETED
 
 
-def test_a_maintenance_moved_by_hand_waits_for_a_person(payments):
+def test_manually_advanced_maintenance_waits_for_a_person(payments):
     work = planned({payments: MAINTENANCE}, auto_start=False, auto_end=False)
     assert let_time_pass(AT + 9 * HOUR) == []
     assert maintenance.due_by_hand(at=AT + HOUR) == [work]
 
 
-def test_drafts_and_retracted_maintenance_never_begin(payments):
+def test_draft_and_retracted_maintenance_never_begins(payments):
     planned({payments: MAINTENANCE}, draft=True)
     withdrawn = planned({payments: MAINTENANCE})
     corrections.retract(withdrawn, reason="Wrong page.", by=ANNA, at=AT)
@@ -224,7 +224,7 @@ def test_drafts_and_retracted_maintenance_never_begin(payments):
     assert stands(payments, AT + 2 * HOUR) == OPERATIONAL
 
 
-def test_a_draft_whose_window_has_passed_is_not_published(payments):
+def test_draft_maintenance_with_a_past_window_is_not_published(payments):
     draft = planned({payments: MAINTENANCE}, draft=True)
     with pytest.raises(Invalid, match="is in the past"):
         drafts.publish(draft, by=ANNA, at=AT + 3 * HOUR)
@@ -239,7 +239,7 @@ def test_a_draft_whose_window_has_passed_is_not_published(payments):
         )
 
 
-def test_two_workers_take_each_step_once(app):
+def test_two_workers_run_each_maintenance_step_once(app):
     with app.app_context():
         payments = components.add_component("Payments", by=ANNA, at=AT)
         ids = [planned({payments: MAINTENANCE}).public_id for _ in range(3)]
@@ -271,7 +271,7 @@ def test_two_workers_take_each_step_once(app):
         assert len(events.latest(100)) == 1 + 3 * 3
 
 
-def test_a_tick_and_a_person_who_cancels_at_the_same_time_do_not_leave_it_red(app):
+def test_cancelling_during_a_worker_step_releases_all_claims(app):
     with app.app_context():
         payments = components.add_component("Payments", by=ANNA, at=AT)
         public_id = planned({payments: MAINTENANCE}).public_id

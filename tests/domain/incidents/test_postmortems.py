@@ -46,7 +46,7 @@ def published(incident):
     return document
 
 
-def test_a_postmortem_belongs_to_a_resolved_incident(session):
+def test_postmortem_requires_a_resolved_incident(session):
     incident = incidents.open_incident(
         "Open", UpdateInput(status=S.INVESTIGATING, body="Looking."), by=ANNA, at=AT
     )
@@ -55,7 +55,7 @@ def test_a_postmortem_belongs_to_a_resolved_incident(session):
     assert postmortems.of(incident) is None
 
 
-def test_a_draft_is_for_staff_only(resolved):
+def test_postmortem_draft_is_not_public(resolved):
     document = saved(resolved)
     assert (document.state, document.author) == (PostmortemState.DRAFT, "Anna")
     assert document.parts_html == {
@@ -69,7 +69,7 @@ def test_a_draft_is_for_staff_only(resolved):
     assert document.state is PostmortemState.IN_REVIEW
 
 
-def test_publishing_marks_the_incident_and_names_the_reviewer(resolved):
+def test_publishing_a_postmortem_marks_the_incident_and_names_the_reviewer(resolved):
     document = published(resolved)
     assert (document.state, document.reviewer) == (PostmortemState.PUBLISHED, "Ben")
     assert resolved.status is S.POSTMORTEM
@@ -79,7 +79,7 @@ def test_publishing_marks_the_incident_and_names_the_reviewer(resolved):
 
 
 @pytest.mark.parametrize("missing", [Part.SUMMARY, Part.ROOT_CAUSE])
-def test_summary_and_root_cause_are_needed(resolved, missing):
+def test_publishing_a_postmortem_requires_summary_and_root_cause(resolved, missing):
     document = saved(resolved, {part: words for part, words in PARTS.items() if part != missing})
     with pytest.raises(Invalid) as invalid:
         postmortems.publish(document, by=BEN, at=AT + 2 * HOUR)
@@ -87,7 +87,7 @@ def test_summary_and_root_cause_are_needed(resolved, missing):
     assert resolved.status is S.RESOLVED
 
 
-def test_a_reopened_incident_can_not_be_closed_by_its_postmortem(resolved):
+def test_postmortem_cannot_close_a_reopened_incident(resolved):
     document = saved(resolved)
     post(resolved, S.IDENTIFIED)
     with pytest.raises(Invalid, match="reopened"):
@@ -95,13 +95,13 @@ def test_a_reopened_incident_can_not_be_closed_by_its_postmortem(resolved):
     assert resolved.status is S.IDENTIFIED
 
 
-def test_a_later_word_leaves_the_postmortem_in_place(resolved):
+def test_later_update_keeps_the_postmortem(resolved):
     published(resolved)
     post(resolved, S.RESOLVED)
     assert resolved.status is S.POSTMORTEM
 
 
-def test_an_incident_that_came_back_shows_its_postmortem_once_it_is_over_again(resolved):
+def test_reopened_incident_shows_its_postmortem_once_resolved_again(resolved):
     published(resolved)
     post(resolved, S.IDENTIFIED)
     assert resolved.status is S.IDENTIFIED
@@ -110,14 +110,14 @@ def test_an_incident_that_came_back_shows_its_postmortem_once_it_is_over_again(r
     assert resolved.updates[0].status is S.RESOLVED
 
 
-def test_an_unpublished_postmortem_changes_nothing_when_an_incident_is_resolved_again(resolved):
+def test_unpublished_postmortem_stays_hidden_when_resolved_again(resolved):
     saved(resolved)
     post(resolved, S.IDENTIFIED)
     post(resolved, S.RESOLVED)
     assert resolved.status is S.RESOLVED
 
 
-def test_readers_see_what_was_published_until_it_is_published_again(resolved):
+def test_readers_see_the_published_version_until_the_next_publication(resolved):
     document = published(resolved)
     parts = {**PARTS, Part.SUMMARY: "Better words."}
     saved(resolved, parts, expected_version=1)
@@ -134,14 +134,14 @@ def test_readers_see_what_was_published_until_it_is_published_again(resolved):
     assert (event.kind, event.notify) == ("postmortem.edited", False)
 
 
-def test_publishing_the_same_again_does_nothing(resolved):
+def test_publishing_an_unchanged_postmortem_records_nothing(resolved):
     document = published(resolved)
     before = events.revision()
     postmortems.publish(document, by=BEN, at=AT + 3 * HOUR)
     assert (document.versions, document.edited_at, events.revision()) == ([], None, before)
 
 
-def test_of_two_who_save_the_second_is_told_and_sees_the_other_text(resolved):
+def test_concurrent_postmortem_edit_reports_the_other_text(resolved):
     saved(resolved)
     for stale in (None, 0, 2):
         with pytest.raises(Conflict) as conflict:
@@ -149,7 +149,7 @@ def test_of_two_who_save_the_second_is_told_and_sees_the_other_text(resolved):
         assert conflict.value.theirs["summary"] == "Checkout *failed*."
 
 
-def test_a_text_that_is_refused_names_its_part_and_saves_nothing(resolved):
+def test_refused_postmortem_names_its_part_and_saves_nothing(resolved):
     document = saved(resolved)
     for parts, actions, field in [
         ({**PARTS, Part.LUCK: "[" * 999}, [], "luck"),
@@ -180,7 +180,7 @@ def test_action_items_are_followed_until_done(resolved):
     assert postmortems.get_action(first.public_id).done_at is None
 
 
-def test_two_who_write_the_first_draft_at_once_make_one(app):
+def test_concurrent_first_drafts_make_one_postmortem(app):
     with app.app_context():
         incident = incidents.open_incident(
             "Over", UpdateInput(status=S.RESOLVED, body="Over."), by=ANNA, at=AT

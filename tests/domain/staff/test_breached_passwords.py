@@ -31,7 +31,7 @@ def a_list(tmp_path):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 299, 300])
-def test_each_hash_of_the_list_is_found_and_no_other(a_list, size, end):
+def test_breached_list_finds_each_of_its_hashes_and_no_other(a_list, size, end):
     file = a_list(sorted(line(one, count=10 ** (len(one) % 6)) for one in STOLEN[:size]), end)
     assert [breached_passwords.holds(file, one) for one in STOLEN] == [
         number < size for number in range(len(STOLEN))
@@ -39,14 +39,14 @@ def test_each_hash_of_the_list_is_found_and_no_other(a_list, size, end):
     assert breached_passwords.flaw(file) == (None if size else "is empty")
 
 
-def test_a_breached_password_is_refused_in_plain_words(a_list):
+def test_breached_password_is_refused_with_a_reason(a_list):
     with pytest.raises(Invalid, match="is in public lists of stolen passwords"):
         passwords.check(STOLEN[42], names=NAMES, breached=a_list())
     passwords.check("correct horse battery", names=NAMES, breached=a_list())
     passwords.check(STOLEN[42], names=NAMES)
 
 
-def test_a_list_in_another_order_is_noticed(a_list):
+def test_unsorted_breached_list_is_detected(a_list):
     assert breached_passwords.flaw(a_list([line(one) for one in STOLEN])) == "is not sorted by hash"
 
 
@@ -59,7 +59,7 @@ def test_a_list_in_another_order_is_noticed(a_list):
         ["x" * 1000],
     ],
 )
-def test_another_file_is_noticed_and_lets_no_password_pass(a_list, lines):
+def test_wrong_file_as_breached_list_refuses_every_password(a_list, lines):
     file = a_list(lines)
     assert "has a line" in breached_passwords.flaw(file)
     with pytest.raises(NotTheList):
@@ -68,7 +68,7 @@ def test_another_file_is_noticed_and_lets_no_password_pass(a_list, lines):
         passwords.check(STOLEN[0], names=NAMES, breached=file)
 
 
-def test_a_list_that_is_gone_lets_no_password_pass(tmp_path):
+def test_missing_breached_list_refuses_every_password(tmp_path):
     assert breached_passwords.flaw(tmp_path / "gone") == "cannot be read: No such file or directory"
     with pytest.raises(Invalid, match="to run flask check"):
         passwords.check(STOLEN[0], names=NAMES, breached=tmp_path / "gone")

@@ -26,19 +26,19 @@ def anna(session):
     return added(" Anna@Example.COM ", password=PASSWORD)
 
 
-def test_a_password_is_kept_as_an_argon2_hash(anna):
+def test_password_is_stored_as_an_argon2_hash(anna):
     first = anna.password_hash
     assert first.startswith("$argon2id$")
     staff.set_password(anna, PASSWORD, by=SYSTEM, at=AT)
     assert anna.password_hash != first
 
 
-def test_the_right_password_lets_in_whatever_the_case_of_the_address(anna):
+def test_sign_in_ignores_the_case_of_the_address(anna):
     assert (anna.email, anna.name) == ("anna@example.com", "anna")
     assert staff.authenticate("ANNA@example.com ", PASSWORD) is anna
 
 
-def test_everything_else_is_refused_alike(anna):
+def test_failed_sign_ins_all_get_the_same_refusal(anna):
     added("link@example.com", Role.EDITOR)
     for email, password in [
         ("anna@example.com", "wrong horse battery"),
@@ -56,13 +56,13 @@ def test_everything_else_is_refused_alike(anna):
     assert staff.authenticate("anna@example.com", PASSWORD) is None
 
 
-def test_a_password_longer_than_allowed_never_passes_for_its_beginning(session):
+def test_overlong_password_is_not_truncated_to_match(session):
     anna = added(password="x" * staff.MAX_PASSWORD)
     assert staff.authenticate(anna.email, "x" * staff.MAX_PASSWORD) is anna
     assert staff.authenticate(anna.email, "x" * staff.MAX_PASSWORD + "y") is None
 
 
-def test_an_unknown_address_takes_as_long_as_a_wrong_password(anna, monkeypatch):
+def test_unknown_address_takes_as_long_as_a_wrong_password(anna, monkeypatch):
     # At its real cost, which the other tests are spared.
     monkeypatch.setattr(staff, "_hasher", PasswordHasher())
     staff._nobody.cache_clear()
@@ -79,7 +79,7 @@ def test_an_unknown_address_takes_as_long_as_a_wrong_password(anna, monkeypatch)
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 11, "x" * 257])
-def test_a_weak_password_is_refused(session, password):
+def test_weak_password_is_refused(session, password):
     anna = added()
     before = anna.password_hash
     with pytest.raises(Invalid):
@@ -91,12 +91,12 @@ def test_a_weak_password_is_refused(session, password):
 
 
 @pytest.mark.parametrize("email", ["", "anna", "a b@example.com", "@", "x" * 255 + "@example.com"])
-def test_an_address_that_is_none_is_refused(session, email):
+def test_staff_member_requires_a_valid_address(session, email):
     with pytest.raises(Invalid):
         added(email)
 
 
-def test_an_address_is_taken_once(session):
+def test_staff_address_is_unique(session):
     added()
     with pytest.raises(Invalid, match="already on the team"):
         added("ANNA@example.com")
@@ -106,7 +106,7 @@ def test_an_address_is_taken_once(session):
 
 
 @pytest.mark.parametrize("end", ["password", "disabled", "ended"])
-def test_every_session_ends_with_a_new_password_or_when_locked_out(session, end):
+def test_new_password_or_deactivation_ends_every_session(session, end):
     added("owner@example.com")
     anna = added()
     cookie, link = anna.get_id(), staff.create_sign_in_link(anna, at=AT)
@@ -128,12 +128,12 @@ def test_every_session_ends_with_a_new_password_or_when_locked_out(session, end)
 @pytest.mark.parametrize(
     "cookie", ["", ".", "1", "1.", "x.1", "1.2", "²", "9" * 400 + ".1", "-1.1"]
 )
-def test_a_made_up_session_is_nobodys(session, cookie):
+def test_invented_session_key_finds_no_session(session, cookie):
     added()
     assert staff.with_id(cookie) is None
 
 
-def test_a_sign_in_link_works_once_within_twelve_hours(session):
+def test_sign_in_link_works_once_within_twelve_hours(session):
     anna = added()
     link = staff.create_sign_in_link(anna, at=AT)
     assert link not in str(db.session.scalar(sa.select(SignInLink.token_hash)))
@@ -145,7 +145,7 @@ def test_a_sign_in_link_works_once_within_twelve_hours(session):
     assert staff.use_sign_in_link("\ud800", at=AT) is None
 
 
-def test_a_link_used_twice_at_once_lets_one_in(app):
+def test_concurrent_use_of_a_sign_in_link_admits_one(app):
     with app.app_context():
         link = staff.create_sign_in_link(added(), at=AT)
         db.session.commit()
@@ -168,7 +168,7 @@ def test_a_link_used_twice_at_once_lets_one_in(app):
 # ── roles ──────────────────────────────────────────────────────────────────────
 
 
-def test_the_last_owner_stays_an_owner(session):
+def test_last_owner_cannot_be_demoted(session):
     anna = added()
     added("ben@example.com", Role.EDITOR)
     with pytest.raises(Invalid, match="needs an owner"):
@@ -192,7 +192,7 @@ def test_the_last_owner_stays_an_owner(session):
         (Role.VIEWER, {Permission.VIEW}),
     ],
 )
-def test_a_role_may_do_what_it_may(role, may):
+def test_roles_have_their_permissions(role, may):
     assert {permission for permission in Permission if role.may(permission)} == may
 
 

@@ -64,13 +64,13 @@ def accepts(person, typed, *, at, keys=KEYS):
         (20000000000, "353130"),
     ],
 )
-def test_codes_are_those_of_the_standard(seconds, digits):
+def test_totp_codes_match_rfc_6238(seconds, digits):
     secret, at = b"12345678901234567890", datetime.fromtimestamp(seconds, UTC)
     assert totp.code(secret, totp.step_at(at)) == digits
     assert totp.matching_step(secret, digits, at=at) == totp.step_at(at)
 
 
-def test_a_clock_may_be_half_a_minute_off_and_no_more():
+def test_totp_accepts_one_step_of_clock_drift():
     secret = totp.new_secret()
     now = totp.step_at(AT)
     found = [
@@ -104,7 +104,7 @@ def test_the_address_tells_an_app_everything_it_needs():
     assert totp.as_text(secret) == "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ"
 
 
-def test_it_asks_for_nothing_before_a_first_code_fits(anna):
+def test_second_factor_is_off_until_a_first_code_is_confirmed(anna):
     second_factor.set_up(anna, keys=KEYS, at=AT)
     secret = second_factor.secret_to_confirm(anna, keys=KEYS, at=AT)
     with pytest.raises(Invalid, match="That code is not valid"):
@@ -120,7 +120,7 @@ def now():
     return {"keys": KEYS, "by": ANNA, "at": AT}
 
 
-def test_a_secret_that_was_shown_is_worth_nothing_after_an_hour(anna):
+def test_unconfirmed_totp_secret_expires_after_an_hour(anna):
     second_factor.set_up(anna, keys=KEYS, at=AT)
     secret = second_factor.secret_to_confirm(anna, keys=KEYS, at=AT)
     later = AT + HOUR
@@ -129,14 +129,14 @@ def test_a_secret_that_was_shown_is_worth_nothing_after_an_hour(anna):
         second_factor.confirm(anna, code_at(secret, later), keys=KEYS, by=ANNA, at=later)
 
 
-def test_setting_up_twice_leaves_the_first_one_on(anna):
+def test_second_setup_keeps_the_first_factor_until_confirmed(anna):
     secret, _ = turn_on(anna)
     with pytest.raises(Invalid, match="already on"):
         second_factor.set_up(anna, keys=KEYS, at=AT)
     assert accepts(anna, code_at(secret, AT + STEP), at=AT + STEP)
 
 
-def test_a_code_works_once_and_none_from_before_it_works_after_it(anna):
+def test_totp_code_works_once_and_older_codes_stop_working(anna):
     secret, _ = turn_on(anna)
     assert not accepts(anna, code_at(secret, AT), at=AT), "it was used to confirm"
     ahead = AT + STEP
@@ -147,7 +147,7 @@ def test_a_code_works_once_and_none_from_before_it_works_after_it(anna):
     assert accepts(anna, code_at(secret, AT + 2 * STEP), at=AT + 2 * STEP)
 
 
-def test_a_code_sent_twice_at_once_lets_one_in(app):
+def test_concurrent_use_of_a_totp_code_admits_one(app):
     with app.app_context():
         person = staff.create(
             "anna@example.com", name="Anna", role=Role.OWNER, password=None, by=SYSTEM, at=AT
@@ -179,7 +179,7 @@ def test_a_code_sent_twice_at_once_lets_one_in(app):
 
 
 @pytest.mark.parametrize("typed", ["", "12345", "1234567", "١٢٣٤٥٦", "\ud800", "x" * 100_000])
-def test_what_is_no_code_is_refused(anna, typed):
+def test_totp_rejects_a_wrong_code(anna, typed):
     turn_on(anna)
     assert not accepts(anna, typed, at=AT + HOUR)
     assert not second_factor.accept_recovery_code(anna, typed, by=ANNA, at=AT)
@@ -197,7 +197,7 @@ def test_each_of_ten_recovery_codes_works_once(anna):
         assert second_factor.recovery_codes_left(anna) == 10 - left
 
 
-def test_recovery_codes_have_far_more_than_twenty_bits(anna):
+def test_recovery_codes_have_enough_entropy(anna):
     """Four characters find a code, the others prove it."""
     _, codes = turn_on(anna)
     proofs = [re.sub(r"\W", "", code)[4:] for code in codes]
@@ -207,7 +207,7 @@ def test_recovery_codes_have_far_more_than_twenty_bits(anna):
     assert min(map(len, proofs)) * math.log2(letters) >= 32
 
 
-def test_a_recovery_code_may_be_typed_as_people_type(anna):
+def test_recovery_code_ignores_case_blanks_and_dashes(anna):
     _, codes = turn_on(anna)
     typed = f"  {codes[0].upper().replace('-', ' ')} "
     assert second_factor.accept_recovery_code(anna, typed, by=ANNA, at=AT)
@@ -215,7 +215,7 @@ def test_a_recovery_code_may_be_typed_as_people_type(anna):
     assert not second_factor.accept_recovery_code(anna, codes[1][:-1], by=ANNA, at=AT)
 
 
-def test_recovery_codes_are_kept_as_slow_hashes_and_new_ones_end_the_old(anna):
+def test_recovery_codes_are_hashed_and_replaced_as_a_set(anna):
     _, codes = turn_on(anna)
     kept = db.session.execute(sa.select(RecoveryCode.label, RecoveryCode.code_hash)).all()
     assert {label for label, _ in kept} == {code[:4] for code in codes}
@@ -225,7 +225,7 @@ def test_recovery_codes_are_kept_as_slow_hashes_and_new_ones_end_the_old(anna):
     assert second_factor.accept_recovery_code(anna, fresh[0], by=ANNA, at=AT)
 
 
-def test_a_code_of_somebody_else_is_refused(anna):
+def test_recovery_code_of_another_person_is_refused(anna):
     secret, codes = turn_on(anna)
     ben = staff.create(
         "ben@example.com", name="Ben", role=Role.EDITOR, password=None, by=SYSTEM, at=AT
@@ -238,7 +238,7 @@ def test_a_code_of_somebody_else_is_refused(anna):
     assert not second_factor.accept_recovery_code(ben, codes[0], by=ANNA, at=AT)
 
 
-def test_switched_off_nothing_of_it_is_left(anna):
+def test_disabling_the_second_factor_deletes_all_of_it(anna):
     secret, codes = turn_on(anna)
     second_factor.remove(anna, by=ANNA, at=AT)
     second_factor.remove(anna, by=ANNA, at=AT)
@@ -249,7 +249,7 @@ def test_switched_off_nothing_of_it_is_left(anna):
         assert db.session.scalar(sa.select(sa.func.count()).select_from(table)) == 0
 
 
-def test_the_log_tells_each_change_and_no_page_is_made_anew_for_it(anna):
+def test_second_factor_changes_are_audited_without_a_new_revision(anna):
     before = events.revision()
     _, codes = turn_on(anna)
     second_factor.accept_recovery_code(anna, codes[0], by=ANNA, at=AT)
@@ -269,7 +269,7 @@ def test_the_log_tells_each_change_and_no_page_is_made_anew_for_it(anna):
 # ── secrets in the database ────────────────────────────────────────────────────
 
 
-def test_the_secret_is_sealed_in_the_database(anna):
+def test_totp_secret_is_encrypted_in_the_database(anna):
     secret, _ = turn_on(anna)
     kept = db.session.scalar(sa.select(SecondFactor.sealed_secret))
     purpose = f"second-factor:{anna.id}"
@@ -280,7 +280,7 @@ def test_the_secret_is_sealed_in_the_database(anna):
         assert encryption.decrypt(KEYS, broken, purpose=purpose) is None
 
 
-def test_after_a_rotation_the_old_key_opens_it_and_it_is_sealed_anew_on_use(anna):
+def test_totp_secret_is_reencrypted_on_use_after_a_key_rotation(anna):
     secret, _ = turn_on(anna)
     rotated, later = ("a new secret key", *KEYS), AT + STEP
     assert accepts(anna, code_at(secret, later), at=later, keys=rotated)
@@ -289,7 +289,7 @@ def test_after_a_rotation_the_old_key_opens_it_and_it_is_sealed_anew_on_use(anna
     assert accepts(anna, code_at(secret, later), at=later, keys=rotated[:1])
 
 
-def test_a_lost_key_makes_codes_worthless_and_leaves_the_recovery_codes(anna):
+def test_recovery_codes_still_work_after_the_key_is_lost(anna):
     secret, codes = turn_on(anna)
     later = AT + STEP
     assert not accepts(anna, code_at(secret, later), at=later, keys=("a new secret key",))

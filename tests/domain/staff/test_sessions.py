@@ -27,7 +27,7 @@ def begun(person, browser="Firefox on Linux", at=AT):
     return key
 
 
-def test_only_the_key_finds_a_session_and_the_database_has_not_got_it(anna):
+def test_session_key_is_not_stored_in_the_database(anna):
     key = begun(anna)
     assert sessions.with_key(key, at=AT).staff_id == anna.id
     assert key not in str(db.session.execute(sa.select(AdminSession.__table__)).all())
@@ -35,14 +35,14 @@ def test_only_the_key_finds_a_session_and_the_database_has_not_got_it(anna):
         assert sessions.with_key(other, at=AT) is None
 
 
-def test_a_session_ends_when_nothing_came_from_it_for_a_week(anna):
+def test_session_ends_after_a_week_without_requests(anna):
     key = begun(anna)
     assert sessions.with_key(key, at=AT + sessions.IDLE - SECOND)
     assert sessions.with_key(key, at=AT + sessions.IDLE) is None
     assert sessions.of(anna.id, at=AT + sessions.IDLE) == []
 
 
-def test_a_session_ends_after_thirty_days_however_busy_it_is(anna):
+def test_session_ends_after_thirty_days_even_if_busy(anna):
     key = begun(anna)
     end = AT + sessions.LONGEST
     sessions.note(sessions.with_key(key, at=AT).id, at=end - SECOND)
@@ -51,13 +51,13 @@ def test_a_session_ends_after_thirty_days_however_busy_it_is(anna):
     assert sessions.with_key(key, at=end) is None
 
 
-def test_what_is_over_is_deleted_when_the_next_one_begins(anna):
+def test_expired_sessions_are_deleted_when_a_new_one_begins(anna):
     begun(anna)
     begun(anna, at=AT + sessions.IDLE)
     assert db.session.scalar(sa.select(sa.func.count()).select_from(AdminSession)) == 1
 
 
-def test_a_renewed_session_goes_on_under_another_key(anna):
+def test_renewed_session_continues_under_a_new_key(anna):
     key = begun(anna)
     found = sessions.with_key(key, at=AT)
     fresh = sessions.renew(found)
@@ -66,7 +66,7 @@ def test_a_renewed_session_goes_on_under_another_key(anna):
     assert sessions.with_key(fresh, at=AT) is found
 
 
-def test_a_new_password_ends_all_sessions_but_the_one_that_is_kept(anna):
+def test_new_password_ends_all_other_sessions(anna):
     here, there = begun(anna), begun(anna, "Safari on iPhone")
     kept = sessions.with_key(here, at=AT)
     staff.set_password(anna, "correct horse battery", by=SYSTEM, at=AT, keep=kept)
