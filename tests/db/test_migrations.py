@@ -73,7 +73,7 @@ def bare(empty_url, tmp_path):
         db.engine.dispose()
 
 
-def test_an_empty_database_gets_the_schema_that_the_models_describe(bare):
+def test_migrating_an_empty_database_gives_the_schema_of_the_models(bare):
     migrate.bring_up_to_date(bare)
     with bare.app_context(), db.engine.connect() as connection:
         # Types are left out: they are ours, and a database gives back its own.
@@ -81,7 +81,7 @@ def test_an_empty_database_gets_the_schema_that_the_models_describe(bare):
         assert compare_metadata(context, db.metadata) == []
 
 
-def test_a_database_that_is_up_to_date_is_left_alone(bare):
+def test_migrating_an_up_to_date_database_changes_nothing(bare):
     migrate.bring_up_to_date(bare)
     with bare.app_context():
         before = migrate.revision()
@@ -90,13 +90,13 @@ def test_a_database_that_is_up_to_date_is_left_alone(bare):
         assert migrate.revision() == before == migrate.newest()
 
 
-def test_the_cheap_way_to_name_the_newest_revision_agrees_with_alembic():
+def test_newest_revision_agrees_with_alembic():
     config = Config()
     config.set_main_option("script_location", str(migrate.MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_heads() == [migrate.newest()]
 
 
-def test_going_down_and_up_again_works_with_data_in_the_tables(bare, at):
+def test_downgrade_and_upgrade_keep_data(bare, at):
     migrate.bring_up_to_date(bare)
     with bare.app_context():
         page_settings.create("Acme", by=SYSTEM, at=at)
@@ -118,7 +118,7 @@ def test_going_down_and_up_again_works_with_data_in_the_tables(bare, at):
         assert page_settings.get() is None
 
 
-def test_a_page_of_the_first_release_is_brought_up_to_date(bare, at):
+def test_page_of_the_first_release_is_migrated(bare, at):
     migrate.bring_up_to_date(bare)
     with bare.app_context():
         page_settings.create("Acme", by=SYSTEM, at=at)
@@ -130,7 +130,7 @@ def test_a_page_of_the_first_release_is_brought_up_to_date(bare, at):
         assert (page.name, page.details) == ("Acme", {})
 
 
-def test_a_database_of_a_newer_release_is_not_touched(bare, caplog):
+def test_database_of_a_newer_release_is_not_touched(bare, caplog):
     migrate.bring_up_to_date(bare)
     with bare.app_context():
         db.session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
@@ -141,7 +141,7 @@ def test_a_database_of_a_newer_release_is_not_touched(bare, caplog):
     assert "database.schema_is_newer" in caplog.text
 
 
-def test_an_upgrade_tells_nobody_of_the_past_and_reminds_of_what_a_program_asked_for(bare, at):
+def test_upgrade_sends_nothing_old_and_keeps_requested_reminders(bare, at):
     from statuspage.domain import events
     from statuspage.domain.incidents import affected, maintenance, reminders
     from statuspage.domain.incidents.models import Incident
@@ -213,7 +213,7 @@ def _count(app, table: str) -> int:
         return db.session.scalar(sa.text(f"SELECT count(*) FROM {table}"))
 
 
-def test_rebuilding_a_table_keeps_the_rows_that_point_to_it(bare, next_migration, at):
+def test_rebuilding_a_table_keeps_referring_rows(bare, next_migration, at):
     migrate.bring_up_to_date(bare)
     _with_an_incident(bare, at)
     next_migration(
@@ -226,7 +226,7 @@ def test_rebuilding_a_table_keeps_the_rows_that_point_to_it(bare, next_migration
     assert (_count(bare, "incident"), _count(bare, "incident_update")) == (1, 1)
 
 
-def test_a_migration_that_fails_leaves_everything_as_it_was(bare, next_migration, at):
+def test_failed_migration_changes_nothing(bare, next_migration, at):
     migrate.bring_up_to_date(bare)
     _with_an_incident(bare, at)
     with bare.app_context():
@@ -250,7 +250,7 @@ schema.bring_up_to_date(create_app())
 
 
 @pytest.mark.parametrize("empty_url", ["sqlite"], indirect=True)
-def test_a_migration_killed_half_way_runs_cleanly_the_next_time(
+def test_killed_migration_completes_the_next_time(
     bare, empty_url, next_migration, tmp_path, monkeypatch, at
 ):
     """Killed after it changed the schema and the rows, before it was through."""
@@ -280,7 +280,7 @@ def test_a_migration_killed_half_way_runs_cleanly_the_next_time(
         assert "mood" in {one["name"] for one in sa.inspect(db.engine).get_columns("incident")}
 
 
-def test_the_last_three_copies_from_before_migrations_are_kept(tmp_path, next_migration):
+def test_last_three_copies_before_migrations_are_kept(tmp_path, next_migration):
     app = create_app(Settings(data_dir=tmp_path, secret_key=SECRET))
     migrate.bring_up_to_date(app)
     made = []
@@ -294,7 +294,7 @@ def test_the_last_three_copies_from_before_migrations_are_kept(tmp_path, next_mi
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
-def test_an_sqlite_file_is_copied_before_a_migration(tmp_path, next_migration, at):
+def test_sqlite_file_is_copied_before_a_migration(tmp_path, next_migration, at):
     settings = Settings(data_dir=tmp_path, secret_key=SECRET)
     app = create_app(settings)
     migrate.bring_up_to_date(app)
@@ -309,9 +309,7 @@ def test_an_sqlite_file_is_copied_before_a_migration(tmp_path, next_migration, a
     copy.close()
 
 
-def test_of_processes_that_start_together_on_an_empty_database_one_migrates(
-    empty_url, tmp_path, monkeypatch
-):
+def test_concurrent_starts_migrate_an_empty_database_once(empty_url, tmp_path, monkeypatch):
     monkeypatch.setenv("STATUSPAGE_DATABASE_URL", empty_url)
     monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("STATUSPAGE_DEMO", "0")

@@ -144,7 +144,7 @@ def stored(database):
 # ── what readers see ───────────────────────────────────────────────────────────
 
 
-def test_incidents_have_their_pages(get, expected):
+def test_old_incidents_keep_their_pages(get, expected):
     ids = expected["incidents"]
     assert {key: get(f"/incidents/{one}").status_code for key, one in ids.items()} == {
         **dict.fromkeys(ids, 200),
@@ -163,7 +163,7 @@ def test_incidents_have_their_pages(get, expected):
     assert "The monitor was wrong." in get(f"/incidents/{ids['retracted']}").text
 
 
-def test_a_postmortem_has_its_page(get, expected):
+def test_old_postmortem_keeps_its_page(get, expected):
     path = f"/incidents/{expected['incidents']['resolved']}"
     assert get(f"{path}/postmortem").location == f"{path}#postmortem"
     page = get(path).text
@@ -172,7 +172,7 @@ def test_a_postmortem_has_its_page(get, expected):
     assert "Watch certificates" in page
 
 
-def test_the_front_page_shows_components_metric_and_what_is_open(get, expected):
+def test_front_page_shows_old_components_metric_and_open_incidents(get, expected):
     page = get("/").text
     for words in ("Card payments", "Bank transfers", "API", "Response time"):
         assert words in page
@@ -181,12 +181,12 @@ def test_the_front_page_shows_components_metric_and_what_is_open(get, expected):
         assert get(f"/components/{public_id}").status_code in (200, 404)
 
 
-def test_public_json_is_the_same_byte_for_byte(get, expected):
+def test_public_json_is_identical_to_the_byte(get, expected):
     for path, text in expected["json"].items():
         assert get(path).text == text, path
 
 
-def test_feed_and_calendar_ids_are_the_same(get, expected):
+def test_feed_and_calendar_ids_are_unchanged(get, expected):
     for path, ids in expected["feeds"].items():
         response = get(path)
         if path.endswith(".json"):
@@ -196,7 +196,7 @@ def test_feed_and_calendar_ids_are_the_same(get, expected):
         assert found == ids, path
 
 
-def test_browsers_know_the_page_by_the_same_push_key(get, expected):
+def test_vapid_key_is_unchanged(get, expected):
     assert expected["push_key"] in get("/subscribe").text
 
 
@@ -225,7 +225,7 @@ def send_all(app, stored, at):
             time.sleep(0.02)
 
 
-def test_deliveries_under_way_arrive_once_and_the_others_stay(
+def test_pending_deliveries_arrive_once_and_others_keep_their_state(
     start, traveller, receiver, stored, expected
 ):
     at = datetime.fromisoformat(expected["now"]) + timedelta(minutes=5)
@@ -278,7 +278,9 @@ def stored_counts(stored) -> Counter[tuple[str, str]]:
     return Counter({(channel, state): number for channel, state, number in rows})
 
 
-def test_held_deliveries_are_sent_when_staff_say_so(app, traveller, receiver, stored, expected):
+def test_held_deliveries_are_sent_when_staff_release_them(
+    app, traveller, receiver, stored, expected
+):
     browser = Browser(app)
     browser.post(f"/admin/sign-in/{expected['sign_in_link']}")
     ((event_id,),) = stored("SELECT DISTINCT event_id FROM delivery WHERE state = 'held'")
@@ -294,7 +296,7 @@ def test_held_deliveries_are_sent_when_staff_say_so(app, traveller, receiver, st
     assert held <= {headers.get("webhook-id") for _, _, headers, _ in receiver.requests}
 
 
-def test_a_discord_message_of_before_is_edited(start, traveller, receiver, stored, expected):
+def test_earlier_discord_message_is_edited(start, traveller, receiver, stored, expected):
     at = datetime.fromisoformat(expected["now"]) + timedelta(minutes=5)
     traveller.move_to(at)
     send_all(start(), stored, at)
@@ -304,9 +306,7 @@ def test_a_discord_message_of_before_is_edited(start, traveller, receiver, store
     assert all(path.rpartition("/")[2] in known for path in edited)
 
 
-def test_a_webhook_is_signed_with_the_secret_that_its_receiver_has(
-    start, traveller, receiver, stored, expected
-):
+def test_webhook_is_signed_with_its_earlier_secret(start, traveller, receiver, stored, expected):
     at = datetime.fromisoformat(expected["now"]) + timedelta(minutes=5)
     traveller.move_to(at)
     send_all(start(), stored, at)
@@ -324,7 +324,7 @@ def test_a_webhook_is_signed_with_the_secret_that_its_receiver_has(
 # ── links in messages that were sent ───────────────────────────────────────────
 
 
-def test_links_in_mails_still_work(app, get, stored, expected):
+def test_email_links_still_work(app, get, stored, expected):
     links = expected["links"]
     client = app.test_client()
 
@@ -363,7 +363,7 @@ def code_of(secret: bytes, at: datetime) -> str:
     return f"{(number & 0x7FFFFFFF) % 10**6:06}"
 
 
-def test_a_second_factor_still_accepts_a_code(app, expected):
+def test_second_factor_still_accepts_a_code(app, expected):
     owner = expected["owner"]
     secret = bytes.fromhex(owner["totp_secret_hex"])
     browser = Browser(app)
@@ -376,7 +376,7 @@ def test_a_second_factor_still_accepts_a_code(app, expected):
     assert "Checkout &lt;errors&gt; &amp; delays" in browser.get("/admin/incidents").text
 
 
-def test_a_recovery_code_still_works(app, expected):
+def test_recovery_code_still_works(app, expected):
     owner = expected["owner"]
     browser = Browser(app)
     browser.sign_in(owner["email"], owner["password"])
@@ -385,7 +385,7 @@ def test_a_recovery_code_still_works(app, expected):
     assert browser.get("/admin/").status_code == 200
 
 
-def test_a_sign_in_link_of_an_hour_ago_still_works(app, expected):
+def test_earlier_sign_in_link_still_works(app, expected):
     browser = Browser(app)
     assert browser.post(f"/admin/sign-in/{expected['sign_in_link']}").status_code == 303
     assert browser.get("/admin/").status_code == 200
@@ -417,7 +417,7 @@ def test_api_tokens_still_work(app, get, expected):
     assert "All checkouts work." in get(f"/incidents/{expected['incidents']['open']}").text
 
 
-def test_an_alert_of_before_is_known_and_ends_its_incident(app, get, traveller, expected):
+def test_earlier_alert_resolves_its_incident(app, get, traveller, expected):
     client = app.test_client()
     path = f"/hooks/alertmanager/{expected['tokens']['alerts']}"
 
@@ -437,7 +437,7 @@ def test_an_alert_of_before_is_known_and_ends_its_incident(app, get, traveller, 
     assert incident["status"] == "resolved"
 
 
-def test_maintenance_that_was_planned_begins_by_itself(app, get, traveller, expected):
+def test_scheduled_maintenance_begins_on_time(app, get, traveller, expected):
     begin = datetime.fromisoformat(expected["now"]) + timedelta(hours=4)
     traveller.move_to(begin)
     worker.step(app, begin)
