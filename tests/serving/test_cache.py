@@ -107,14 +107,14 @@ def etag(answer: CachedResponse) -> str:
 # ── made once, made again ──────────────────────────────────────────────────────
 
 
-def test_an_answer_is_rendered_once_and_then_served_as_it_is(published, records):
+def test_response_is_rendered_once_and_then_served_from_the_cache(published, records):
     first = published.obtain(HOME, records.page)
     assert published.get(HOME) is first
     assert published.obtain(HOME, records.page) is first
     assert records.renders == 1
 
 
-def test_a_change_of_the_records_replaces_the_answer(published, records):
+def test_change_in_the_database_replaces_the_response(published, records):
     before = published.obtain(HOME, records.page)
     records.change("Checkout is down")
     after = published.get(HOME)
@@ -122,7 +122,7 @@ def test_a_change_of_the_records_replaces_the_answer(published, records):
     assert etag(after) != etag(before)
 
 
-def test_bytes_that_did_not_change_keep_their_tag_and_their_date(published, records, times):
+def test_unchanged_bytes_keep_etag_and_last_modified(published, records, times):
     before = published.obtain(HOME, records.page)
     records.change(records.text)
     times.shift(3600)
@@ -130,7 +130,7 @@ def test_bytes_that_did_not_change_keep_their_tag_and_their_date(published, reco
     assert records.renders == 2
 
 
-def test_an_answer_is_made_again_once_a_minute(published, records, times):
+def test_response_is_rendered_again_once_a_minute(published, records, times):
     published.obtain(HOME, records.page)
     times.shift(59)
     published.get(HOME)
@@ -140,14 +140,14 @@ def test_an_answer_is_made_again_once_a_minute(published, records, times):
     assert records.renders == 2
 
 
-def test_a_clock_that_jumps_back_does_not_freeze_a_page(published, records, times):
+def test_clock_set_back_does_not_freeze_a_page(published, records, times):
     published.obtain(HOME, records.page)
     times.wall -= timedelta(hours=1)
     published.get(HOME)
     assert records.renders == 2
 
 
-def test_what_nobody_read_for_ten_minutes_is_let_go(published, records, times):
+def test_entry_is_dropped_after_ten_minutes_without_a_reader(published, records, times):
     published.obtain(HOME, records.page)
     published.obtain(("/history", "en"), records.page)
     for _ in range(11):
@@ -156,14 +156,14 @@ def test_what_nobody_read_for_ten_minutes_is_let_go(published, records, times):
     assert len(published) == 1
 
 
-def test_a_page_that_went_away_is_not_served_once_more(published, records):
+def test_deleted_page_is_not_served_again(published, records):
     published.obtain(HOME, records.page)
     records.change("")
     assert published.get(HOME) is None
     assert published.obtain(HOME, records.page) is None
 
 
-def test_a_languages_answer_is_its_own(published):
+def test_languages_are_cached_separately(published):
     english = published.obtain(("/", "en"), lambda: html("Operational"))
     german = published.obtain(("/", "de"), lambda: html("In Betrieb"))
     assert (plain(english), plain(german)) == (
@@ -173,7 +173,7 @@ def test_a_languages_answer_is_its_own(published):
     assert "In Betrieb" in plain(german)
 
 
-def test_a_missing_page_is_never_stored(published, tmp_path):
+def test_missing_page_is_not_cached(published, tmp_path):
     published = ResponseCache(lambda: 1, watch=False, folder=tmp_path / "published")
     not_found = Rendering(404, "text/html", b"Not here.")
     for number in range(100):
@@ -185,7 +185,7 @@ def test_a_missing_page_is_never_stored(published, tmp_path):
     assert list(tmp_path.rglob("*.copy")) == []
 
 
-def test_the_store_is_bounded_and_lets_the_least_read_go(records, times):
+def test_cache_evicts_the_least_recently_read_entry(records, times):
     published = ResponseCache(records.revision, watch=False, max_entries=3, **times.settings())
     for name in "abc":
         published.obtain((f"/{name}", "en"), records.page)
@@ -197,7 +197,7 @@ def test_the_store_is_bounded_and_lets_the_least_read_go(records, times):
     assert all(published.get((f"/{name}", "en")) for name in "acd")
 
 
-def test_the_store_is_bounded_in_bytes():
+def test_cache_is_bounded_in_bytes():
     published = ResponseCache(lambda: 1, watch=False, max_bytes=100_000)
     for number in range(50):
         noise = random.Random(number).randbytes(10_000)
@@ -209,7 +209,7 @@ def test_the_store_is_bounded_in_bytes():
 # ── many readers ───────────────────────────────────────────────────────────────
 
 
-def test_of_many_first_readers_one_renders_and_all_get_its_bytes(records):
+def test_concurrent_misses_render_once(records):
     published = ResponseCache(records.revision, watch=False)
     together, gate, renders = threading.Barrier(8), Gate(), []
 
@@ -231,7 +231,7 @@ def test_of_many_first_readers_one_renders_and_all_get_its_bytes(records):
     assert len(answers) == 1
 
 
-def test_when_the_one_that_renders_fails_the_others_are_told_too(records):
+def test_failed_render_fails_all_waiting_readers(records):
     published = ResponseCache(records.revision, watch=False)
     gate = Gate()
 
@@ -249,7 +249,7 @@ def test_when_the_one_that_renders_fails_the_others_are_told_too(records):
     assert plain(published.obtain(HOME, records.page))
 
 
-def test_nobody_waits_for_a_rebuild_where_an_older_answer_exists(records):
+def test_stale_response_is_served_during_a_rebuild(records):
     published = ResponseCache(records.revision)
     gate = Gate()
     is_slow = False
@@ -268,7 +268,7 @@ def test_nobody_waits_for_a_rebuild_where_an_older_answer_exists(records):
     wait_until(lambda: "Checkout is down" in plain(published.get(HOME)))
 
 
-def test_the_watcher_brings_a_change_to_readers_by_itself(records):
+def test_watcher_renders_a_change_without_a_request(records):
     published = ResponseCache(records.revision)
     published.obtain(HOME, records.page)
     records.change("Checkout is down")
@@ -276,7 +276,7 @@ def test_the_watcher_brings_a_change_to_readers_by_itself(records):
     assert records.renders == 2
 
 
-def test_no_reader_asks_for_the_revision_itself(records):
+def test_reader_does_not_query_the_revision(records):
     askers = set()
 
     def revision():
@@ -290,7 +290,7 @@ def test_no_reader_asks_for_the_revision_itself(records):
     assert askers == {"published"}
 
 
-def test_after_a_quiet_time_the_first_reader_gets_what_is_true_now(records, times):
+def test_first_reader_after_idle_time_gets_the_current_page(records, times):
     published = ResponseCache(records.revision, **times.settings())
     published.obtain(HOME, records.page)
     times.shift(300)
@@ -298,7 +298,7 @@ def test_after_a_quiet_time_the_first_reader_gets_what_is_true_now(records, time
     assert "Checkout is down" in plain(published.get(HOME))
 
 
-def test_a_database_that_hangs_stops_no_reader_and_the_page_says_so(records, times):
+def test_hanging_database_blocks_no_reader_and_the_page_shows_its_age(records, times):
     gate = Gate()
     is_hanging = False
 
@@ -322,7 +322,7 @@ def test_a_database_that_hangs_stops_no_reader_and_the_page_says_so(records, tim
     wait_until(lambda: "As of" not in plain(published.get(HOME)))
 
 
-def test_a_page_nobody_has_read_is_made_while_another_one_takes_very_long(records, times):
+def test_slow_render_does_not_block_another_page(records, times):
     gate = Gate()
     is_slow = False
 
@@ -355,9 +355,7 @@ def many(records, times, published) -> list[tuple[str, str]]:
     return addresses
 
 
-def test_a_change_is_soon_on_what_is_read_however_much_there_is_to_make(
-    records, times, published, many
-):
+def test_change_reaches_a_reader_quickly_with_many_cached_pages(records, times, published, many):
     for words in ("Checkout is slow", "Checkout is down"):
         records.change(words)
         began = times.elapsed
@@ -365,9 +363,7 @@ def test_a_change_is_soon_on_what_is_read_however_much_there_is_to_make(
         assert times.elapsed - began < 0.5
 
 
-def test_what_can_not_be_made_again_in_time_is_made_for_its_next_reader(
-    records, times, published, many
-):
+def test_page_not_rebuilt_in_time_is_rendered_for_its_next_reader(records, times, published, many):
     records.change("Checkout is down")
     while times.elapsed < 1020:
         published.check()
@@ -395,13 +391,13 @@ def wait_until(is_so) -> None:
 # ── the database is gone ───────────────────────────────────────────────────────
 
 
-def test_the_last_good_answer_stays_when_the_database_is_gone(published, records):
+def test_last_good_response_is_served_without_the_database(published, records):
     before = published.obtain(HOME, records.page)
     records.is_gone = True
     assert published.get(HOME) is before
 
 
-def test_a_page_that_could_not_be_checked_for_half_a_minute_says_so(published, records, times):
+def test_page_unchecked_for_half_a_minute_shows_its_age(published, records, times):
     fresh = published.obtain(HOME, records.page)
     records.is_gone = True
     times.shift(30)
@@ -416,7 +412,7 @@ def test_a_page_that_could_not_be_checked_for_half_a_minute_says_so(published, r
     assert published.get(HOME) is old, "marked once, compressed once"
 
 
-def test_the_note_of_age_goes_when_the_database_is_back(published, records, times):
+def test_age_note_disappears_when_the_database_returns(published, records, times):
     fresh = published.obtain(HOME, records.page)
     records.is_gone = True
     times.shift(31)
@@ -425,7 +421,7 @@ def test_the_note_of_age_goes_when_the_database_is_back(published, records, time
     assert published.get(HOME) is fresh
 
 
-def test_feeds_and_json_are_not_marked(published, records, times):
+def test_feeds_and_json_have_no_age_note(published, records, times):
     feed = Rendering(200, "application/atom+xml", b"<feed><!--as-of--></feed>")
     fresh = published.obtain(("/history.atom", "en"), lambda: feed)
     records.is_gone = True
@@ -433,9 +429,7 @@ def test_feeds_and_json_are_not_marked(published, records, times):
     assert published.get(("/history.atom", "en")) is fresh
 
 
-def test_a_page_that_can_not_be_rendered_keeps_its_last_good_words(
-    published, records, times, caplog
-):
+def test_failed_render_keeps_the_last_good_page(published, records, times, caplog):
     is_broken = False
 
     def page():
@@ -457,7 +451,7 @@ def test_a_page_that_can_not_be_rendered_keeps_its_last_good_words(
     assert "As of" not in now
 
 
-def test_a_page_that_was_put_right_counts_its_age_anew(published, records, times, caplog):
+def test_repaired_page_restarts_its_age(published, records, times, caplog):
     broken = Records(is_gone=True)
     published.obtain(HOME, lambda: (broken if records.number == 2 else records).page())
     records.change("Checkout is down")
@@ -470,7 +464,7 @@ def test_a_page_that_was_put_right_counts_its_age_anew(published, records, times
     assert published.get(HOME) is fresh
 
 
-def test_a_page_that_keeps_failing_is_not_tried_at_every_check(published, records):
+def test_failing_page_is_not_rendered_at_every_check(published, records):
     published.obtain(HOME, records.page)
     broken = Records(is_gone=True)
     published.obtain(("/history", "en"), records.page)
@@ -481,13 +475,13 @@ def test_a_page_that_keeps_failing_is_not_tried_at_every_check(published, record
     assert broken.renders == 1
 
 
-def test_without_any_copy_the_answer_is_unavailable(published, records):
+def test_missing_copy_raises_unavailable(published, records):
     records.is_gone = True
     with pytest.raises(UnavailableError):
         published.obtain(HOME, records.page)
 
 
-def test_rendering_and_checking_happen_inside_the_given_context(records):
+def test_rendering_and_checking_run_inside_the_given_context(records):
     inside = []
 
     @contextmanager
@@ -515,7 +509,7 @@ def start(records, times, folder):
     return lambda: ResponseCache(records.revision, watch=False, folder=folder, **times.settings())
 
 
-def test_a_copy_outlives_the_process_and_says_how_old_it_is(start, records, times):
+def test_disk_copy_survives_a_restart_and_shows_its_age(start, records, times):
     rendering = html("Kept", csp="default-src 'none'", headers=(("X-Extra", "1"),))
     start().obtain(HOME, lambda: rendering)
     records.is_gone = True
@@ -527,7 +521,7 @@ def test_a_copy_outlives_the_process_and_says_how_old_it_is(start, records, time
     assert ("Content-Security-Policy", "default-src 'none'") in answer.variants["br"].headers
 
 
-def test_a_page_served_from_its_copy_heals_when_the_database_is_back(start, records, times):
+def test_page_served_from_disk_recovers_when_the_database_returns(start, records, times):
     start().obtain(HOME, records.page)
     records.is_gone = True
     times.shift(3600)
@@ -540,11 +534,11 @@ def test_a_page_served_from_its_copy_heals_when_the_database_is_back(start, reco
     assert "As of" not in now
 
 
-def test_the_answer_of_a_page_is_the_same_after_a_restart(start, records):
+def test_response_is_the_same_after_a_restart(start, records):
     assert etag(start().obtain(HOME, records.page)) == etag(start().obtain(HOME, records.page))
 
 
-def test_a_copy_is_as_old_as_the_last_time_its_words_were_right(start, records, times):
+def test_disk_copy_dates_from_its_last_successful_check(start, records, times):
     running = start()
     running.obtain(HOME, records.page)
     for _ in range(5):
@@ -556,7 +550,7 @@ def test_a_copy_is_as_old_as_the_last_time_its_words_were_right(start, records, 
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_a_damaged_copy_is_dropped_never_served(start, records, folder, seed):
+def test_damaged_disk_copy_is_dropped(start, records, folder, seed):
     start().obtain(HOME, records.page)
     [path] = folder.glob("*.copy")
     path.write_bytes(damaged(path.read_bytes(), random.Random(seed)))
@@ -581,7 +575,7 @@ def damaged(data: bytes, dice: random.Random) -> bytes:
             return data + b"\0"
 
 
-def test_the_copy_of_another_page_is_never_served(start, records, folder):
+def test_disk_copy_of_another_page_is_not_served(start, records, folder):
     start().obtain(HOME, lambda: html("Home"))
     [home] = folder.glob("*.copy")
     start().obtain(("/history", "en"), lambda: html("History"))
@@ -592,7 +586,7 @@ def test_the_copy_of_another_page_is_never_served(start, records, folder):
         start().obtain(HOME, records.page)
 
 
-def test_a_copy_written_by_another_version_is_not_served(start, records, folder):
+def test_disk_copy_of_another_version_is_not_served(start, records, folder):
     published = start()
     published._copies.save("en /", {"status": 200, "shape": "of tomorrow"}, b"?", NOON)
     records.is_gone = True
@@ -600,7 +594,7 @@ def test_a_copy_written_by_another_version_is_not_served(start, records, folder)
         published.obtain(HOME, records.page)
 
 
-def test_a_page_that_went_away_leaves_no_copy(start, records, folder):
+def test_deleted_page_leaves_no_disk_copy(start, records, folder):
     published = start()
     published.obtain(HOME, records.page)
     records.change("")
@@ -608,7 +602,7 @@ def test_a_page_that_went_away_leaves_no_copy(start, records, folder):
     assert list(folder.glob("*.copy")) == []
 
 
-def test_words_withdrawn_on_a_page_nobody_reads_do_not_stay_on_disk(start, records, times, folder):
+def test_withdrawn_text_on_an_unread_page_is_removed_from_disk(start, records, times, folder):
     start().obtain(("/incidents/1", "en"), records.page)
     restarted = start()
     restarted.obtain(HOME, records.page)
@@ -622,7 +616,7 @@ def test_words_withdrawn_on_a_page_nobody_reads_do_not_stay_on_disk(start, recor
     assert b"Redacted" in home.read_bytes()
 
 
-def test_a_disk_that_fails_stops_nobody(records, tmp_path):
+def test_failing_disk_stops_no_reader(records, tmp_path):
     (tmp_path / "published").write_text("a file where the folder should be")
     published = ResponseCache(records.revision, watch=False, folder=tmp_path / "published")
     assert plain(published.obtain(HOME, records.page))
@@ -644,26 +638,26 @@ def test_text_is_compressed_and_pictures_are_not():
     }
 
 
-def test_an_encoding_that_would_be_longer_is_not_kept():
+def test_longer_encoding_is_not_kept():
     assert set(CachedResponse.of(Rendering(200, "text/plain", b"ok"), NOON).variants) == {
         "identity"
     }
 
 
-def test_every_encoding_has_a_strong_tag_of_its_own():
+def test_each_encoding_has_its_own_strong_etag():
     variants = CachedResponse.of(html("word " * 500), NOON).variants
     tags = {variant.etag for variant in variants.values()}
     assert len(tags) == 3
     assert all(tag.startswith('"') and tag.endswith('"') for tag in tags)
 
 
-def test_a_change_of_a_header_alone_changes_the_tag():
+def test_changed_header_changes_the_etag():
     page = html("Same words")
     stricter = replace(page, csp="default-src 'none'; sandbox")
     assert etag(CachedResponse.of(page, NOON)) != etag(CachedResponse.of(stricter, NOON))
 
 
-def test_two_versions_in_one_second_have_no_date_to_confuse_them():
+def test_two_versions_within_one_second_have_no_last_modified():
     first = CachedResponse.of(html("one"), NOON)
     second = CachedResponse.of(html("two"), NOON + timedelta(milliseconds=300), first)
     third = CachedResponse.of(html("three"), NOON + timedelta(milliseconds=900), second)
@@ -674,7 +668,7 @@ def test_two_versions_in_one_second_have_no_date_to_confuse_them():
     assert later.last_modified == "Tue, 10 Mar 2026 12:00:01 GMT"
 
 
-def test_a_public_page_carries_the_headers_that_protect_its_readers():
+def test_public_page_has_security_headers():
     headers = dict(CachedResponse.of(html("Hello"), NOON).variants["identity"].headers)
     assert headers["Content-Security-Policy"] == (
         "default-src 'none'; img-src 'self' data:; script-src 'self'; connect-src 'self';"
@@ -689,19 +683,19 @@ def test_a_public_page_carries_the_headers_that_protect_its_readers():
     )
 
 
-def test_data_may_load_nothing_wherever_it_is_shown():
+def test_data_response_has_a_policy_that_loads_nothing():
     data = CachedResponse.of(Rendering(200, "application/json; charset=utf-8", b"{}"), NOON)
     headers = dict(data.variants["identity"].headers)
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
-def test_the_policy_allows_exactly_the_given_style_sheet():
+def test_policy_allows_exactly_the_given_style_sheet():
     # The digest of `body{color:red}` as `openssl dgst -sha256 -binary | base64` gives it.
     policy = policy_within("body{color:red}")
     assert "style-src 'sha256-FcQqt3aNlV7AZnGV4zkQRVeCeJOxbMPnQSx258L803E=';" in policy
 
 
-def test_a_feed_that_is_open_to_other_sites_says_so_and_a_304_too():
+def test_feed_allows_other_origins_also_on_a_304():
     feed = Rendering(
         200, "application/json", b"{}", headers=(("Access-Control-Allow-Origin", "*"),)
     )
@@ -710,7 +704,7 @@ def test_a_feed_that_is_open_to_other_sites_says_so_and_a_304_too():
     assert dict(variant.not_modified)["Access-Control-Allow-Origin"] == "*"
 
 
-def test_a_header_of_the_renderer_wins_over_the_usual_one():
+def test_renderer_header_overrides_the_default():
     page = html("Embedded", headers=(("referrer-policy", "no-referrer"),))
     names = [name.lower() for name, _ in CachedResponse.of(page, NOON).variants["identity"].headers]
     assert names.count("referrer-policy") == 1

@@ -31,9 +31,7 @@ def take_the_database_away(app):
     path.mkdir()
 
 
-def test_after_a_restart_without_a_database_every_page_that_was_read_is_there(
-    another, app, client, copies, at
-):
+def test_restart_without_database_serves_every_page_read_before(another, app, client, copies, at):
     good = {address: client.get(address).data for address in ADDRESSES}
     take_the_database_away(app)
     again = another().test_client()
@@ -54,9 +52,7 @@ def test_after_a_restart_without_a_database_every_page_that_was_read_is_there(
     ],
     ids=["random bytes", "empty", "cut off", "a folder", "another page's"],
 )
-def test_whatever_happens_to_each_file_readers_get_their_own_page(
-    another, app, client, copies, damage
-):
+def test_damaged_files_never_give_readers_another_page(another, app, client, copies, damage):
     good = {address: client.get(address).data for address in ADDRESSES}
     for path in copies:
         damage(path)
@@ -68,9 +64,7 @@ def copy_of_another(path: Path) -> bytes:
     return next(one for one in sorted(path.parent.iterdir()) if one != path).read_bytes()
 
 
-def test_damaged_copies_are_never_served_where_nothing_can_be_rendered(
-    another, app, client, copies
-):
+def test_damaged_copies_are_not_served_without_a_database(another, app, client, copies):
     for path in copies:
         path.write_bytes(os.urandom(2000))
     take_the_database_away(app)

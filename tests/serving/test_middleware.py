@@ -127,7 +127,7 @@ def reader(site):
         {"If-Modified-Since": DATE},
     ],
 )
-def test_the_first_answer_and_all_others_are_the_same_to_the_byte(site, method, headers):
+def test_first_and_cached_responses_are_identical_to_the_byte(site, method, headers):
     reader = site.flask.test_client()
     first = reader.open("/", method=method, headers=headers)
     second = reader.open("/", method=method, headers=headers)
@@ -137,31 +137,31 @@ def test_the_first_answer_and_all_others_are_the_same_to_the_byte(site, method, 
     assert first.data == second.data
 
 
-def test_a_published_page_is_served_without_flask_and_without_rendering(site, reader):
+def test_cached_page_is_served_without_flask(site, reader):
     for _ in range(5):
         assert reader.get("/").status_code == 200
     assert (site.entered, site.renders) == (1, 1)
 
 
-def test_a_change_is_on_the_page_at_the_next_check(site, reader):
+def test_change_is_served_after_the_next_check(site, reader):
     reader.get("/")
     site.text, site.number = "Checkout is down", 2
     assert "Checkout is down" in reader.get("/").text
 
 
-def test_head_tells_the_length_and_sends_nothing(reader):
+def test_head_gives_the_length_without_a_body(reader):
     length = len(reader.get("/").data)
     answer = reader.head("/")
     assert (answer.status_code, answer.data) == (200, b"")
     assert answer.headers["Content-Length"] == str(length)
 
 
-def test_other_methods_go_to_flask(reader):
+def test_other_methods_reach_flask(reader):
     reader.get("/")
     assert reader.post("/").status_code == 405
 
 
-def test_public_pages_say_all_that_caches_need(reader):
+def test_public_pages_have_all_caching_headers(reader):
     answer = reader.get("/")
     assert answer.headers["Cache-Control"].startswith("public, max-age=")
     assert answer.headers["Vary"] == "Accept-Encoding"
@@ -196,7 +196,7 @@ def test_public_pages_say_all_that_caches_need(reader):
         ("gzip ; q = 0.3", "gzip"),
     ],
 )
-def test_the_reader_gets_the_encoding_it_likes_best(site, reader, accepted, coding):
+def test_preferred_encoding_is_sent(site, reader, accepted, coding):
     reader.get("/")
     headers = {} if accepted is None else {"Accept-Encoding": accepted}
     answer = reader.get("/", headers=headers)
@@ -223,7 +223,7 @@ headers = st.lists(st.tuples(codings, weights), max_size=6)
 
 
 @given(headers)
-def test_an_encoding_that_is_refused_is_never_sent(parts):
+def test_refused_encoding_is_not_sent(parts):
     ranked = acceptable(",".join(coding + weight for coding, weight in parts))
     last = {coding.removeprefix("x-"): weight for coding, weight in parts if is_weight(weight)}
     refused = {coding for coding, weight in last.items() if weight in (";q=0", ";q=0.0")}
@@ -240,7 +240,7 @@ def is_weight(text: str) -> bool:
 @example("," * 250)
 @example(";q=1" * 100)
 @example("br;q=1٠")
-def test_no_accept_encoding_breaks_the_edge(text):
+def test_any_accept_encoding_is_answered(text):
     answer = CachedResponse.of(Rendering(200, "text/plain", WORDS.encode()), datetime.now(UTC))
     assert answer.best(acceptable(text)) in answer.variants.values()
 
@@ -264,14 +264,14 @@ def test_no_accept_encoding_breaks_the_edge(text):
         ('"*"', False),
     ],
 )
-def test_a_reader_that_has_the_page_is_not_sent_it_again(reader, condition, is_current):
+def test_matching_etag_gets_a_304(reader, condition, is_current):
     tag = reader.get("/").headers["ETag"]
     answer = reader.get("/", headers={"If-None-Match": condition.format(tag=tag)})
     assert answer.status_code == (304 if is_current else 200)
     assert bool(answer.data) is not is_current
 
 
-def test_a_304_carries_what_a_cache_must_renew_and_no_body_headers(reader):
+def test_a_304_has_caching_headers_and_no_body_headers(reader):
     page = reader.get("/")
     answer = reader.get("/", headers={"If-None-Match": page.headers["ETag"]})
     assert answer.status_code == 304
@@ -281,7 +281,7 @@ def test_a_304_carries_what_a_cache_must_renew_and_no_body_headers(reader):
     assert "Content-Length" not in answer.headers
 
 
-def test_the_tag_of_one_encoding_does_not_confirm_another(reader):
+def test_etag_of_another_encoding_does_not_match(reader):
     reader.get("/")
     packed = reader.get("/", headers={"Accept-Encoding": "br"}).headers["ETag"]
     assert reader.get("/", headers={"If-None-Match": packed}).status_code == 200
@@ -303,29 +303,29 @@ def test_the_tag_of_one_encoding_does_not_confirm_another(reader):
         ("Tue, 10 Mar 99999999999999999999 12:00:00 GMT", 200),
     ],
 )
-def test_a_date_is_compared_with_the_last_change(reader, since, status):
+def test_if_modified_since_is_compared_with_the_last_change(reader, since, status):
     reader.get("/")
     assert reader.get("/", headers={"If-Modified-Since": since}).status_code == status
 
 
-def test_a_tag_outranks_a_date(reader):
+def test_if_none_match_outranks_if_modified_since(reader):
     reader.get("/")
     answer = reader.get("/", headers={"If-None-Match": '"other"', "If-Modified-Since": DATE})
     assert answer.status_code == 200
 
 
 @given(st.text(max_size=100))
-def test_no_if_none_match_breaks_the_edge_or_confirms_by_accident(text):
+def test_any_if_none_match_is_answered_and_matches_only_its_etag(text):
     assert matches(text, '"0123456789abcdef"') is (text.strip() == "*")
 
 
 @given(st.lists(st.text(st.characters(exclude_characters='"', codec="latin-1"), max_size=9)))
-def test_a_tag_is_found_in_any_list(others):
+def test_etag_matches_in_any_list(others):
     listed = ", ".join([*(f'W/"{other}"' for other in others), '"0123456789abcdef"'])
     assert matches(listed, '"0123456789abcdef"')
 
 
-def test_a_withdrawn_page_is_gone_even_for_those_who_have_it(reader):
+def test_withdrawn_page_is_gone_despite_a_matching_etag(reader):
     for _ in range(2):
         answer = reader.get("/incidents/withdrawn", headers={"If-None-Match": "*"})
         assert answer.status_code == 410
@@ -335,7 +335,7 @@ def test_a_withdrawn_page_is_gone_even_for_those_who_have_it(reader):
 # ── addresses ──────────────────────────────────────────────────────────────────
 
 
-def test_junk_parameters_get_the_same_page_and_make_no_new_one(site, reader):
+def test_unknown_parameters_share_one_cache_entry(site, reader):
     page = reader.get("/").data
     for number in range(50):
         assert reader.get(f"/?utm_source=mail&_={number}").data == page
@@ -347,7 +347,7 @@ def test_junk_parameters_get_the_same_page_and_make_no_new_one(site, reader):
     assert site.renders == 1
 
 
-def test_a_page_number_chooses_its_own_page(site, reader):
+def test_page_number_selects_its_own_entry(site, reader):
     assert "History 1." in reader.get("/history").text
     for _ in range(2):
         assert "History 2." in reader.get("/history?page=2").text
@@ -360,12 +360,12 @@ def test_a_page_number_chooses_its_own_page(site, reader):
 
 
 @given(st.text(st.characters(codec="latin-1"), max_size=60))
-def test_no_query_string_breaks_the_edge_or_chooses_by_accident(query):
+def test_any_query_string_is_answered_and_selects_only_known_pages(query):
     address = canonical("/", query)
     assert address == "/" or any(word in query for word in ("page", "%", "+"))
 
 
-def test_an_unknown_address_is_a_real_404_and_leaves_nothing_behind(site, reader):
+def test_unknown_path_is_a_404_and_is_not_cached(site, reader):
     for number in range(20):
         assert reader.get(f"/incidents/{number}").status_code == 404
         assert reader.get(f"/wp-login-{number}.php").status_code == 404
@@ -376,7 +376,7 @@ def test_an_unknown_address_is_a_real_404_and_leaves_nothing_behind(site, reader
 # ── no cookie ──────────────────────────────────────────────────────────────────
 
 
-def test_public_pages_neither_set_nor_look_at_a_cookie(reader):
+def test_public_pages_ignore_and_set_no_cookie(reader):
     desk = reader.get("/admin/")
     assert "Set-Cookie" in desk.headers
     for _ in range(2):
@@ -388,7 +388,7 @@ def test_public_pages_neither_set_nor_look_at_a_cookie(reader):
     assert "Vary" not in missing.headers
 
 
-def test_a_public_view_that_writes_to_the_session_is_told_so(site, reader):
+def test_public_view_that_writes_to_the_session_raises(site, reader):
     site.flask.testing = True
     with pytest.raises(RuntimeError, match="no session outside /admin"):
         reader.get("/careless")
@@ -397,7 +397,7 @@ def test_a_public_view_that_writes_to_the_session_is_told_so(site, reader):
 # ── the database is gone ───────────────────────────────────────────────────────
 
 
-def test_readers_notice_nothing_when_the_database_goes(site, reader):
+def test_readers_are_served_when_the_database_goes(site, reader):
     before = reader.get("/")
     site.is_gone = True
     after = reader.get("/")
@@ -405,7 +405,7 @@ def test_readers_notice_nothing_when_the_database_goes(site, reader):
     assert after.data == before.data
 
 
-def test_after_a_restart_without_a_database_the_last_copy_is_served(site, reader):
+def test_restart_without_database_serves_the_last_copy(site, reader):
     reader.get("/")
     site.is_gone = True
     site.restart()
@@ -416,7 +416,7 @@ def test_after_a_restart_without_a_database_the_last_copy_is_served(site, reader
         assert 'class="stale"' in answer.text
 
 
-def test_without_a_copy_readers_are_asked_for_patience(site, reader):
+def test_missing_copy_gets_a_503_with_an_apology(site, reader):
     site.is_gone = True
     answer = reader.get("/history")
     assert answer.status_code == 503
@@ -427,7 +427,7 @@ def test_without_a_copy_readers_are_asked_for_patience(site, reader):
     assert reader.get("/history").status_code == 200
 
 
-def test_random_bytes_in_every_copy_are_never_served(site, reader):
+def test_random_bytes_in_disk_copies_are_not_served(site, reader):
     addresses = ["/", "/history", "/history?page=2", "/incidents/known"]
     pages = {address: reader.get(address).data for address in addresses}
     dice = random.Random(20)
@@ -448,7 +448,7 @@ def a_page(committed, at):
         pages.create("Example", by=SYSTEM, at=at)
 
 
-def test_a_page_of_the_product_is_published_without_cookie_or_host(app, a_page):
+def test_cached_page_is_independent_of_cookie_and_host(app, a_page):
     published = app.extensions["published"]
     with app.test_client() as client:
         first = client.get("/", headers={"Cookie": "statuspage=forged", "Host": "evil.example"})
@@ -462,7 +462,7 @@ def test_a_page_of_the_product_is_published_without_cookie_or_host(app, a_page):
         assert answer.headers["Vary"] == "Accept-Encoding"
 
 
-def test_a_published_page_costs_the_one_read_of_the_revision(app, a_page):
+def test_cached_page_costs_one_revision_query(app, a_page):
     client = app.test_client()
     client.get("/")
     with app.app_context():
@@ -475,7 +475,7 @@ def test_a_published_page_costs_the_one_read_of_the_revision(app, a_page):
     assert "revision" in asked[-1]
 
 
-def test_a_change_that_staff_commit_is_on_the_next_page(app, a_page, committed, at):
+def test_staff_commit_is_on_the_next_page(app, a_page, committed, at):
     client = app.test_client()
     client.get("/")
     with committed():
@@ -483,7 +483,7 @@ def test_a_change_that_staff_commit_is_on_the_next_page(app, a_page, committed, 
     assert "Checkout" in client.get("/").text
 
 
-def test_a_fault_nobody_foresaw_is_answered_calmly_and_without_its_traceback(app):
+def test_unexpected_error_gets_a_500_without_traceback(app):
     @app.get("/surprise")
     def surprise():
         raise RuntimeError("the inner workings")
