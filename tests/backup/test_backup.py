@@ -82,7 +82,7 @@ def pages_of(app):
     return {address: (answer.data, answer.headers["ETag"]) for address, answer in answers.items()}
 
 
-def test_a_restored_backup_shows_the_same_bytes(app, flask, filled, elsewhere, tmp_path):
+def test_restored_backup_serves_the_same_bytes(app, flask, filled, elsewhere, tmp_path):
     """From either engine: a backup knows none."""
     file = tmp_path / "page.backup"
     made = flask("backup", file)
@@ -95,7 +95,7 @@ def test_a_restored_backup_shows_the_same_bytes(app, flask, filled, elsewhere, t
 
 
 @on_sqlite
-def test_a_restored_copy_sends_nothing_of_what_was_due(
+def test_restored_copy_sends_no_pending_delivery(
     app, flask, filled, elsewhere, tmp_path, traveller, committed, at
 ):
     """Neither what was waiting, nor what nobody had looked at, nor work that began meanwhile."""
@@ -117,9 +117,7 @@ def test_a_restored_copy_sends_nothing_of_what_was_due(
 
 
 @on_sqlite
-def test_nobody_is_signed_in_at_a_restored_copy(
-    app, flask, filled, elsewhere, tmp_path, committed, at
-):
+def test_restored_copy_has_no_sessions(app, flask, filled, elsewhere, tmp_path, committed, at):
     flask("backup", tmp_path / "page.backup")
     with committed():
         ada = staff.with_email("ada@example.com")
@@ -136,9 +134,7 @@ def test_nobody_is_signed_in_at_a_restored_copy(
 
 
 @on_sqlite
-def test_a_database_that_holds_something_is_not_overwritten_by_chance(
-    flask, filled, elsewhere, tmp_path
-):
+def test_restore_refuses_to_overwrite_a_filled_database(flask, filled, elsewhere, tmp_path):
     flask("backup", tmp_path / "page.backup")
     assert run(elsewhere, "restore", tmp_path / "page.backup").exit_code == 0
     again = run(elsewhere, "restore", tmp_path / "page.backup")
@@ -150,7 +146,7 @@ def test_a_database_that_holds_something_is_not_overwritten_by_chance(
 
 
 @on_sqlite
-def test_a_database_in_use_is_not_replaced(flask, filled, elsewhere, tmp_path):
+def test_restore_refuses_an_sqlite_database_in_use(flask, filled, elsewhere, tmp_path):
     flask("backup", tmp_path / "page.backup")
     run(elsewhere, "restore", tmp_path / "page.backup")
     with closing(sqlite3.connect(tmp_path / "elsewhere" / "statuspage.db")) as process:
@@ -162,7 +158,7 @@ def test_a_database_in_use_is_not_replaced(flask, filled, elsewhere, tmp_path):
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_postgresql_database_in_use_is_not_replaced(flask, filled, settings, tmp_path):
+def test_restore_refuses_a_postgresql_database_in_use(flask, filled, settings, tmp_path):
     flask("backup", tmp_path / "page.backup")
     url = settings.database_url.replace("+psycopg", "")
     with psycopg.connect(url, application_name=postgresql.PROGRAM + "of another group"):
@@ -172,9 +168,7 @@ def test_a_postgresql_database_in_use_is_not_replaced(flask, filled, settings, t
 
 
 @on_sqlite
-def test_a_file_that_is_replaced_keeps_the_log_that_it_could_not_take_in(
-    flask, filled, elsewhere, tmp_path
-):
+def test_replaced_file_keeps_its_unmerged_wal(flask, filled, elsewhere, tmp_path):
     """Whoever rescues rows from it opens both together, which SQLite does by their names."""
     flask("backup", tmp_path / "page.backup")
     run(elsewhere, "restore", tmp_path / "page.backup")
@@ -190,7 +184,7 @@ def test_a_file_that_is_replaced_keeps_the_log_that_it_could_not_take_in(
         assert b"Renamed" in Path(f"{kept}-wal").read_bytes()
 
 
-def test_writers_go_on_while_a_backup_is_made(app, flask, filled, tmp_path, committed, at):
+def test_writes_continue_during_a_backup(app, flask, filled, tmp_path, committed, at):
     """The copy is of one moment: what is written meanwhile is in the next."""
     with app.app_context(), rows.snapshot(db.engine) as source:
         before = rows.contents(source)
@@ -202,7 +196,7 @@ def test_writers_go_on_while_a_backup_is_made(app, flask, filled, tmp_path, comm
 
 
 @on_sqlite
-def test_an_encrypted_backup_opens_with_its_passphrase_only(flask, filled, elsewhere, tmp_path):
+def test_encrypted_backup_opens_only_with_its_passphrase(flask, filled, elsewhere, tmp_path):
     file = tmp_path / "page.age"
     made = flask("backup", file, "--encrypt", stdin=PASSPHRASE + "\n")
     assert made.exit_code == 0, made.output
@@ -213,7 +207,7 @@ def test_an_encrypted_backup_opens_with_its_passphrase_only(flask, filled, elsew
     assert right.exit_code == 0, right.output
 
 
-def test_what_age_has_written_can_be_read():
+def test_file_encrypted_by_age_can_be_read():
     plain = io.BytesIO()
     age.decrypt(io.BytesIO(OF_AGE), plain, PASSPHRASE)
     assert plain.getvalue() == b"All systems operational.\n"
@@ -240,7 +234,7 @@ def test_a_sealed_file_that_was_cut_or_changed_is_not_opened(size):
 
 @on_sqlite
 @pytest.mark.parametrize("is_structure", [True, False])
-def test_a_damaged_backup_is_not_restored(flask, filled, elsewhere, tmp_path, is_structure):
+def test_damaged_backup_is_not_restored(flask, filled, elsewhere, tmp_path, is_structure):
     """Also where SQLite itself finds nothing wrong: a changed word is a changed digest."""
     file = tmp_path / "page.backup"
     flask("backup", file)
@@ -296,7 +290,7 @@ def test_a_slip_of_the_keyboard_costs_no_other_file(flask, filled, tmp_path):
     assert not list(tmp_path.glob(".*.draft*"))
 
 
-def test_a_backup_stays_one_file_when_it_is_read_and_replaced(flask, filled, tmp_path):
+def test_backup_stays_one_file_when_read_and_replaced(flask, filled, tmp_path):
     folder = tmp_path / "backups"
     folder.mkdir()
     file = folder / "page.backup"
@@ -308,7 +302,7 @@ def test_a_backup_stays_one_file_when_it_is_read_and_replaced(flask, filled, tmp
 
 
 @on_sqlite
-def test_a_disk_that_is_full_leaves_the_older_backup(flask, filled, tmp_path):
+def test_full_disk_keeps_the_older_backup(flask, filled, tmp_path):
     file = tmp_path / "page.backup"
     flask("backup", file)
     before = file.read_bytes()

@@ -27,7 +27,7 @@ def contents_of(app):
         return rows.contents(connection)
 
 
-def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
+def test_moving_engines_keeps_every_row_and_public_byte(
     app, flask, filled, other_url, tmp_path, at, monkeypatch
 ):
     before = contents_of(app)
@@ -64,16 +64,14 @@ def test_moving_to_the_other_engine_keeps_every_row_and_every_public_byte(
         ("the same", "that the page already uses"),
     ],
 )
-def test_a_move_that_can_not_be_done_says_why(flask, filled, settings, url, sentence):
+def test_impossible_move_says_why(flask, filled, settings, url, sentence):
     refused = flask("db", "move", settings.database_url if url == "the same" else url)
     assert refused.exit_code == 1
     assert sentence in refused.output
 
 
 @on_sqlite
-def test_a_move_that_is_broken_off_leaves_nothing_in_the_new_database(
-    app, flask, filled, tmp_path, at
-):
+def test_interrupted_move_leaves_the_new_database_empty(app, flask, filled, tmp_path, at):
     class Stop(Exception):
         pass
 
@@ -89,7 +87,7 @@ def test_a_move_that_is_broken_off_leaves_nothing_in_the_new_database(
 
 
 @on_sqlite
-def test_what_is_written_during_a_move_is_not_lost_in_silence(app, filled, tmp_path, at):
+def test_write_during_a_move_is_reported(app, filled, tmp_path, at):
     def write(line):
         if line.startswith("copied    page:"):
             with app.app_context():
@@ -100,7 +98,7 @@ def test_what_is_written_during_a_move_is_not_lost_in_silence(app, filled, tmp_p
         move_engine.move(app, f"sqlite:///{tmp_path}/moved.db", at=at, tell=write)
 
 
-def test_flask_migrate_has_its_commands_beside_ours(flask):
+def test_flask_migrate_commands_exist_beside_ours(flask):
     listed = flask("db", "--help").output
     assert "upgrade" in listed
     assert "move" in listed
