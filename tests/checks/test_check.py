@@ -62,7 +62,7 @@ def test_a_schema_that_lacks_a_column_of_its_revision_is_a_problem(app, check, c
 
 
 @on_sqlite
-def test_a_page_in_order_passes_with_what_could_be_better(app, check, component):
+def test_healthy_page_passes_with_suggestions(app, check, component):
     code, found = check()
     assert code == 0, found
     for what in ("database", "disk", "rights", "clock", "queue", "deliveries"):
@@ -72,7 +72,7 @@ def test_a_page_in_order_passes_with_what_could_be_better(app, check, component)
 
 
 @on_sqlite
-def test_a_worker_that_fell_silent_is_a_problem(check, component, committed, at, traveller):
+def test_silent_worker_is_a_problem(check, component, committed, at, traveller):
     assert check()[1]["worker"][0][0] == "warn"
     with committed():
         heartbeat.record(heartbeat.HeartbeatKind.TICK, at=at)
@@ -86,7 +86,7 @@ def test_a_worker_that_fell_silent_is_a_problem(check, component, committed, at,
 
 
 @on_sqlite
-def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, check, at, tmp_path):
+def test_late_export_is_named_with_its_reason(settings, component, check, at, tmp_path):
     target = f"file:{tmp_path}/copy"
     other = create_app(settings.model_copy(update={"mirror": target}), watch=False)
     assert check(other)[1]["mirror"][0][0] == "warn"
@@ -105,7 +105,7 @@ def test_a_mirror_that_is_late_is_named_with_its_reason(settings, component, che
 
 
 @on_sqlite
-def test_the_worker_finds_a_damaged_file_by_itself(app, settings, component):
+def test_worker_detects_a_damaged_file(app, settings, component):
     damage(app, settings)
     integrity.check_daily(app)
     mark = damage_mark(settings.sqlite_file)
@@ -116,13 +116,13 @@ def test_the_worker_finds_a_damaged_file_by_itself(app, settings, component):
 
 
 @on_sqlite
-def test_people_read_one_line_for_each_thing(app, component):
+def test_text_output_has_one_line_per_finding(app, component):
     lines = app.test_cli_runner().invoke(args=["check"]).stdout.splitlines()
     assert any(line.startswith("ok       database    SQLite is intact") for line in lines)
 
 
 @on_sqlite
-def test_messages_that_are_late_and_held_are_named(
+def test_late_and_held_messages_are_named(
     app, check, subscribed, an_incident, committed, at, traveller
 ):
     subscribed(2)
@@ -144,9 +144,7 @@ def test_messages_that_are_late_and_held_are_named(
 
 
 @on_sqlite
-def test_owners_without_a_second_factor_are_named_and_nothing_fails(
-    check, component, committed, at
-):
+def test_owners_without_a_second_factor_are_a_suggestion(check, component, committed, at):
     assert "flask staff create" in check()[1]["owners"][0][1]
     keys, names = (SECRET,), ("Olga", "Otto")
     with committed():
@@ -169,7 +167,7 @@ def test_owners_without_a_second_factor_are_named_and_nothing_fails(
 
 
 @on_sqlite
-def test_a_clock_that_went_back_is_noticed(check, component, traveller):
+def test_clock_set_back_is_detected(check, component, traveller):
     traveller.shift(timedelta(hours=-1))
     code, found = check()
     assert (code, found["clock"][0][0]) == (1, "problem")
@@ -177,7 +175,7 @@ def test_a_clock_that_went_back_is_noticed(check, component, traveller):
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_machine_that_is_not_at_the_databases_time_is_noticed(check, component):
+def test_clock_difference_to_the_database_is_detected(check, component):
     """The test's clock stands in March; the server's does not."""
     code, found = check()
     assert code == 1
@@ -185,7 +183,7 @@ def test_a_machine_that_is_not_at_the_databases_time_is_noticed(check, component
 
 
 @on_sqlite
-def test_a_mail_server_is_tried_without_a_mail(settings, check, component):
+def test_mail_server_is_tried_without_sending_an_email(settings, check, component):
     with mail_server() as inbox:
         other = create_app(settings.model_copy(update={"smtp_url": inbox.url}), watch=False)
         _, found = check(other)
@@ -196,7 +194,7 @@ def test_a_mail_server_is_tried_without_a_mail(settings, check, component):
 
 
 @on_sqlite
-def test_a_backup_is_known_until_it_is_old(app, check, component, tmp_path, traveller):
+def test_recent_backup_passes_until_it_is_old(app, check, component, tmp_path, traveller):
     file = tmp_path / "page.backup"
     app.test_cli_runner().invoke(args=["backup", str(file)])
     assert check()[1]["backup"][0] == ("ok", "the last one is from 2026-03-10 12:00 UTC")
@@ -209,7 +207,7 @@ def test_a_backup_is_known_until_it_is_old(app, check, component, tmp_path, trav
 
 
 @on_sqlite
-def test_a_secret_that_others_can_read_is_a_problem(check, component, settings):
+def test_secret_file_readable_by_others_is_a_problem(check, component, settings):
     key = settings.data_dir / "secret_key"
     key.write_text("x" * 40)
     key.chmod(0o644)
@@ -219,9 +217,7 @@ def test_a_secret_that_others_can_read_is_a_problem(check, component, settings):
 
 
 @on_sqlite
-def test_a_database_file_elsewhere_is_made_for_its_owner_and_watched(
-    settings, check, component, tmp_path
-):
+def test_database_file_elsewhere_is_private_and_checked(settings, check, component, tmp_path):
     (tmp_path / "open").mkdir(mode=0o755)
     new = tmp_path / "open" / "other.db"
     migrate.bring_up_to_date(
@@ -238,7 +234,7 @@ def test_a_database_file_elsewhere_is_made_for_its_owner_and_watched(
         db.engine.dispose()
 
 
-def test_a_database_in_memory_leaves_no_file(tmp_path, monkeypatch):
+def test_in_memory_database_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     engine = sa.create_engine("sqlite://")
     engine.connect().close()
@@ -247,7 +243,7 @@ def test_a_database_in_memory_leaves_no_file(tmp_path, monkeypatch):
 
 
 @on_sqlite
-def test_an_empty_and_a_newer_database_are_told_apart(app, check, committed, tmp_path):
+def test_empty_and_newer_databases_are_distinguished(app, check, committed, tmp_path):
     with committed() as session:
         session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     code, found = check()
@@ -264,7 +260,7 @@ def test_an_empty_and_a_newer_database_are_told_apart(app, check, committed, tmp
     assert not (tmp_path / "new" / "statuspage.db").exists()
 
 
-def test_a_data_folder_that_is_mistyped_is_named_and_not_made(check, tmp_path, monkeypatch):
+def test_mistyped_data_folder_is_named_and_not_created(check, tmp_path, monkeypatch):
     monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path / "staus"))
     code, found = check(create_app(config.load(), watch=False))
     assert code == 1
@@ -273,7 +269,7 @@ def test_a_data_folder_that_is_mistyped_is_named_and_not_made(check, tmp_path, m
 
 
 @on_sqlite
-def test_what_is_away_is_told_once_with_what_to_do(settings, check):
+def test_unavailable_database_and_redis_are_reported_once_with_advice(settings, check):
     away = {
         "database_url": "postgresql+psycopg://postgres:hidden@127.0.0.1:1/x",
         "redis_url": "redis://:hidden@127.0.0.1:1/0",
@@ -299,7 +295,7 @@ def test_what_is_away_is_told_once_with_what_to_do(settings, check):
         ({"database_url": "postgresql+psycopg://postgres@127.0.0.1:1/x"}, "connection failed"),
     ],
 )
-def test_a_setting_that_is_seldom_meant_is_named(settings, check, change, sentence):
+def test_unusual_setting_is_named(settings, check, change, sentence):
     other = create_app(settings.model_copy(update=change), watch=False)
     _, found = check(other)
     said = " ".join(words for lines in found.values() for _, words in lines)
@@ -309,7 +305,7 @@ def test_a_setting_that_is_seldom_meant_is_named(settings, check, change, senten
 
 
 @on_sqlite
-def test_a_damaged_file_is_a_problem_with_a_way_out(app, check, component, settings):
+def test_damaged_file_is_a_problem_with_advice(app, check, component, settings):
     damage(app, settings)
     code, found = check()
     assert (code, found["database"][0][0]) == (1, "problem")
