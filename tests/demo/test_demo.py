@@ -49,7 +49,7 @@ def shown(app: Flask, seeded: Path, at: datetime) -> Snapshot:
 
 
 @on_sqlite
-def test_a_partial_outage_is_in_progress_and_says_whom_it_concerns(shown, at):
+def test_demo_has_an_open_partial_outage_that_says_who_is_affected(shown, at):
     (incident,) = shown.incidents
     (change,) = incident.updates[0].changes
     assert incident.status is IncidentStatus.IDENTIFIED
@@ -63,20 +63,20 @@ def test_a_partial_outage_is_in_progress_and_says_whom_it_concerns(shown, at):
 
 
 @on_sqlite
-def test_one_maintenance_lies_ahead(shown, at):
+def test_demo_has_one_upcoming_maintenance(shown, at):
     (planned,) = shown.maintenances
     assert planned.status is IncidentStatus.SCHEDULED
     assert planned.scheduled_for > at
 
 
 @on_sqlite
-def test_only_the_open_incident_makes_a_component_other_than_operational(shown):
+def test_demo_components_are_operational_except_for_the_open_incident(shown):
     troubled = {one.name for one in shown.components if one.status != "operational"}
     assert troubled == {name for _, name in shown.incidents[0].components}
 
 
 @on_sqlite
-def test_a_year_of_history_lies_behind_with_postmortems_and_edits(app, shown, at):
+def test_demo_has_a_year_of_history_with_postmortems_and_edits(app, shown, at):
     with app.app_context():
         recent = snapshot.recent(at=at, base_url=BASE, limit=100)
         assert recent is not None
@@ -91,7 +91,7 @@ def test_a_year_of_history_lies_behind_with_postmortems_and_edits(app, shown, at
 
 
 @on_sqlite
-def test_nothing_of_the_demo_lies_in_the_future_or_asks_to_notify(app, shown, at):
+def test_demo_has_no_future_events_and_no_notifications(app, shown, at):
     with app.app_context():
         assert db.session.scalar(sa.select(sa.func.max(Event.at))) <= at
         assert db.session.scalar(sa.select(sa.func.max(IncidentUpdate.posted_at))) <= at
@@ -99,7 +99,7 @@ def test_nothing_of_the_demo_lies_in_the_future_or_asks_to_notify(app, shown, at
 
 
 @on_sqlite
-def test_the_story_is_the_same_each_time(app, shown, at):
+def test_demo_story_is_deterministic(app, shown, at):
     def told() -> list[tuple[str, datetime]]:
         return [
             (one.name, one.started_at)
@@ -117,7 +117,7 @@ def test_the_story_is_the_same_each_time(app, shown, at):
 
 
 @on_sqlite
-def test_a_page_that_exists_is_left_alone(app, shown, at):
+def test_existing_page_is_left_alone(app, shown, at):
     with app.app_context():
         before = db.session.scalar(sa.select(sa.func.count(Event.id)))
         demo.seed(at=at)
@@ -125,7 +125,7 @@ def test_a_page_that_exists_is_left_alone(app, shown, at):
 
 
 @on_sqlite
-def test_the_owner_gets_in_by_link_only(app, shown):
+def test_demo_owner_signs_in_by_link_only(app, shown):
     with app.app_context():
         owner = staff.with_email(demo.OWNER_EMAIL)
         assert owner is not None
