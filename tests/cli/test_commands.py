@@ -20,7 +20,7 @@ def flask(app):
     return run
 
 
-def test_the_first_owner_is_created_from_the_command_line(flask, committed):
+def test_command_creates_the_first_owner(flask, committed):
     result = flask(
         "staff create Ada@Example.com --role owner --password-stdin", "correct horse battery\n"
     )
@@ -52,14 +52,14 @@ def test_the_first_owner_is_created_from_the_command_line(flask, committed):
         ),
     ],
 )
-def test_a_command_that_can_not_be_done_says_why(flask, committed, line, stdin, sentence):
+def test_impossible_command_says_why(flask, committed, line, stdin, sentence):
     result = flask(line, stdin)
     assert (result.exit_code, result.output) == (1, sentence)
     with committed():
         assert staff.listed() == []
 
 
-def test_a_link_from_the_command_line_signs_in_once(flask, client):
+def test_sign_in_link_from_the_command_line_works_once(flask, client):
     flask("staff create ada@example.com --role viewer")
     address = flask("staff link ada@example.com").output.strip()
     assert address.startswith("https://status.example.com/admin/sign-in/")
@@ -109,7 +109,7 @@ def test_an_operator_lets_somebody_back_in_who_lost_the_phone(flask, committed, 
 
 
 @on_sqlite
-def test_every_command_says_in_one_sentence_that_the_database_is_away(settings, tmp_path):
+def test_every_command_reports_an_unavailable_database_in_one_sentence(settings, tmp_path):
     away = {"database_url": "postgresql+psycopg://postgres:hidden@127.0.0.1:1/nowhere"}
     app = create_app(settings.model_copy(update=away), watch=False)
     (tmp_path / "some.backup").touch()
@@ -123,5 +123,5 @@ def test_every_command_says_in_one_sentence_that_the_database_is_away(settings, 
 
 
 @on_sqlite
-def test_where_no_mirror_is_set_up_its_status_says_so(flask):
+def test_export_status_without_an_export_says_so(flask):
     assert flask("mirror --status").output == "No export is set up (STATUSPAGE_MIRROR).\n"

@@ -155,14 +155,14 @@ def running(tmp_path_factory):
     group.close()
 
 
-def test_the_first_start_without_demo_gives_an_empty_page_and_says_how_to_get_in(running):
+def test_first_start_without_demo_shows_an_empty_page_and_a_sign_in_link(running):
     assert running.get("/healthz")[0] == 200
     assert f"{running.address}/\n" in running.output
     assert "flask staff create" in running.output
 
 
 @pytest.mark.parametrize("is_journal", [True, False])
-def test_no_command_is_named_that_would_speak_of_another_database(app, at, monkeypatch, is_journal):
+def test_first_start_names_no_command_for_another_database(app, at, monkeypatch, is_journal):
     output = os.fstat(1)
     monkeypatch.setenv("JOURNAL_STREAM", f"{output.st_dev}:{output.st_ino + (not is_journal)}")
     said = first_start.welcome(app, at=at)
@@ -172,7 +172,7 @@ def test_no_command_is_named_that_would_speak_of_another_database(app, at, monke
     assert "## Commands beside a running page\n" in (PROJECT / "docs/deploying.md").read_text()
 
 
-def test_the_first_start_shows_the_demo_page_and_lets_its_owner_in(start, tmp_path):
+def test_first_start_shows_the_demo_and_signs_its_owner_in(start, tmp_path):
     group = start()
     group.wait_until_ready()
     link = re.search(r"Sign in once +(http\S+/admin/sign-in/\S+)", group.output).group(1)
@@ -196,7 +196,7 @@ def _events(folder: Path) -> int:
     return number
 
 
-def test_maintenance_that_is_due_begins_within_five_seconds(running):
+def test_due_maintenance_begins_within_five_seconds(running):
     app = create_app(Settings(data_dir=running.data_dir), watch=False)
     due = clock.now() + timedelta(seconds=1)
     with app.app_context():
@@ -221,7 +221,7 @@ def test_maintenance_that_is_due_begins_within_five_seconds(running):
     assert due <= begun <= due + timedelta(seconds=5)
 
 
-def test_the_proxy_hides_the_web_server_and_has_the_higher_priority(running):
+def test_proxy_hides_the_web_server_and_has_higher_priority(running):
     with urlopen(f"{running.address}/", timeout=10) as response:
         assert "Server" not in response.headers
     processes = running.processes()
@@ -229,7 +229,7 @@ def test_the_proxy_hides_the_web_server_and_has_the_higher_priority(running):
     assert niceness["worker"] > niceness["proxy"] == os.nice(0)
 
 
-def test_without_a_proxy_the_web_process_listens_itself_and_stops_as_well(start):
+def test_web_process_without_proxy_listens_and_stops(start):
     group = start(STATUSPAGE_DEMO="0", STATUSPAGE_FRONT="0")
     group.wait_until_ready()
     with urlopen(group.address) as answer:
@@ -241,14 +241,14 @@ def test_without_a_proxy_the_web_process_listens_itself_and_stops_as_well(start)
     assert not [pid for pid in running if _is_running(pid)]
 
 
-def test_parts_run_alone_where_others_run_elsewhere(tmp_path):
+def test_single_parts_can_run_alone(tmp_path):
     group = Group(tmp_path, "web", STATUSPAGE_DEMO="0", STATUSPAGE_FRONT="0")
     _wait(lambda: "web started" in group.output and group.answers("/healthz"), group)
     assert "worker started" not in group.output
     group.close()
 
 
-def test_six_hundred_readers_who_hold_a_connection_stall_nobody(running):
+def test_six_hundred_idle_connections_block_no_reader(running):
     with contextlib.ExitStack() as stack:
         for number in range(600):
             held = socket.create_connection(("127.0.0.1", running.port))
@@ -259,7 +259,7 @@ def test_six_hundred_readers_who_hold_a_connection_stall_nobody(running):
         assert time.monotonic() - began < 3
 
 
-def test_stopping_the_command_stops_everything(group):
+def test_stopping_the_command_stops_every_process(group):
     processes = group.processes()
     group.process.send_signal(signal.SIGINT)
     assert group.ended() == 128 + signal.SIGINT
@@ -269,7 +269,7 @@ def test_stopping_the_command_stops_everything(group):
         group.get("/healthz")
 
 
-def test_the_group_can_be_stopped_after_nobody_listens_to_it_any_more(tmp_path):
+def test_group_stops_after_its_output_is_closed(tmp_path):
     listener = f"{sys.executable} -m statuspage | head -n 1; wait"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -293,7 +293,7 @@ def test_the_group_can_be_stopped_after_nobody_listens_to_it_any_more(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["worker", "web", "proxy"])
-def test_a_process_that_is_killed_is_started_again_and_the_others_go_on(running, name):
+def test_killed_process_is_restarted_and_others_continue(running, name):
     before = running.processes()
     os.kill(before[name], signal.SIGKILL)
     if name != "proxy":
@@ -325,7 +325,7 @@ with leader.ending_all():
 """
 
 
-def test_what_keeps_ending_is_started_again_later_and_later():
+def test_process_that_keeps_exiting_is_restarted_with_backoff():
     group = subprocess.Popen(
         [sys.executable, "-c", KEEPS_ENDING], cwd=PROJECT, stderr=subprocess.PIPE, text=True
     )
@@ -348,7 +348,7 @@ with leader.ending_all():
 """
 
 
-def test_a_part_that_refuses_to_run_ends_the_group():
+def test_part_that_cannot_start_ends_the_group():
     group = subprocess.run(
         [sys.executable, "-c", REFUSED], cwd=PROJECT, capture_output=True, text=True
     )
@@ -378,7 +378,7 @@ with leader.ending_all():
 """
 
 
-def test_what_is_asked_to_end_is_asked_once_and_may_finish():
+def test_stopping_process_gets_one_signal_and_may_finish():
     group = subprocess.Popen(
         [sys.executable, "-c", LATE], cwd=PROJECT, stdout=subprocess.PIPE, text=True
     )
@@ -417,7 +417,7 @@ def test_the_group_listens_on_every_address_of_both_kinds(start):
         assert response.status == 200
 
 
-def test_a_port_that_is_taken_is_told_in_one_sentence(running, start):
+def test_port_in_use_is_reported_in_one_sentence(running, start):
     second = start(PORT=str(running.port))
     assert second.ended() == 1
     assert second.lines == [
@@ -449,7 +449,7 @@ def test_a_part_that_is_not_there_is_told_in_one_sentence():
     assert ended.stderr == "There is no process “mail”, only proxy, web, worker.\n"
 
 
-def test_all_files_of_locked_dependencies_name_no_index_and_have_hashes():
+def test_lock_files_name_no_index_and_have_hashes():
     for name in ("requirements.txt", "requirements-dev.txt", ".ci/audit.txt"):
         text = (PROJECT / name).read_text()
         assert not re.search(r"https?://|^-", text, re.MULTILINE)
@@ -459,7 +459,7 @@ def test_all_files_of_locked_dependencies_name_no_index_and_have_hashes():
             assert "--hash=sha256:" in package
 
 
-def test_no_new_release_of_what_is_locked_can_stop_an_install():
+def test_lock_file_names_every_required_extra():
     """Asked for `name[extra]>=1`, pip looks at the newest one before it looks at the lock for
     `name`, and ends because that one has no hash. The lock has to name the extra, or nobody."""
     text = (PROJECT / "requirements-dev.txt").read_text()
