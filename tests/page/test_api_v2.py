@@ -75,7 +75,7 @@ def ask(client):
 # ── shape ──────────────────────────────────────────────────────────────────────
 
 
-def test_every_document_has_its_keys_in_order(ask, world):
+def test_documents_have_their_keys_in_order(ask, world):
     for name, keys in DOCUMENTS.items():
         document = ask(name)
         assert " ".join(document) == keys
@@ -92,7 +92,7 @@ def test_every_document_has_its_keys_in_order(ask, world):
     assert list(ask(f"incidents/{world.open}")) == ["page", "incident"]
 
 
-def test_times_are_in_the_page_s_zone_with_three_decimals(ask, committed, world):
+def test_times_are_in_the_page_time_zone_with_milliseconds(ask, committed, world):
     shown = ask("summary")
     assert shown["page"]["time_zone"] == "Europe/Vienna"
     assert shown["page"]["updated_at"] == "2026-03-10T13:00:00.000+01:00"
@@ -105,7 +105,7 @@ def test_utc_is_written_as_z(ask, committed, at):
     assert ask("status")["page"]["updated_at"] == "2026-03-10T12:00:00.000Z"
 
 
-def test_a_page_without_components_is_fine(ask, committed, at):
+def test_page_without_components_is_operational(ask, committed, at):
     with committed():
         page = page_settings.create("Northwind", by=SYSTEM, at=at)
     shown = ask("summary")
@@ -115,14 +115,14 @@ def test_a_page_without_components_is_fine(ask, committed, at):
     assert shown["page"]["url"] == "https://status.example.com"
 
 
-def test_before_there_is_a_page_there_is_nothing(client):
+def test_api_is_a_404_before_setup(client):
     assert client.get("/api/v2/summary.json").status_code == 404
 
 
 # ── components ─────────────────────────────────────────────────────────────────
 
 
-def test_components_and_groups_stand_mixed_by_position_then_by_age(ask, world):
+def test_components_and_groups_are_sorted_by_position_then_age(ask, world):
     rows = ask("components")["components"]
     assert [(row["position"], row["name"]) for row in rows] == [
         (1, "Website"),
@@ -136,7 +136,7 @@ def test_components_and_groups_stand_mixed_by_position_then_by_age(ask, world):
     ]
 
 
-def test_a_group_names_its_components_and_stands_as_its_worst(ask, world):
+def test_group_lists_its_components_and_has_their_worst_status(ask, world):
     rows = {row["id"]: row for row in ask("components")["components"]}
     group = rows[world.group]
     assert group["components"] == [world.cards, world.transfers]
@@ -145,7 +145,7 @@ def test_a_group_names_its_components_and_stands_as_its_worst(ask, world):
     assert (rows[world.cards]["group"], rows[world.cards]["group_id"]) == (False, world.group)
 
 
-def test_a_component_that_shows_only_in_trouble_is_hidden_while_it_is_well(ask, committed, at):
+def test_component_shown_only_if_degraded_is_hidden_while_operational(ask, committed, at):
     with committed():
         site.a_page(at)
         group = site.a_group("Regions", at)
@@ -161,7 +161,7 @@ def test_a_component_that_shows_only_in_trouble_is_hidden_while_it_is_well(ask, 
     ]
 
 
-def test_a_component_has_changed_when_an_incident_lets_go_of_it(
+def test_component_updated_at_moves_when_an_incident_releases_it(
     ask, committed, traveller, world, at
 ):
     traveller.shift(timedelta(minutes=20))
@@ -172,7 +172,7 @@ def test_a_component_has_changed_when_an_incident_lets_go_of_it(
     assert cards["updated_at"] == "2026-03-10T13:20:00.000+01:00"
 
 
-def test_the_page_s_status_follows_from_its_components(ask, committed, at):
+def test_page_status_follows_its_components(ask, committed, at):
     with committed():
         site.a_page(at)
         both = [site.a_component(name, at) for name in ("Search", "Mail")]
@@ -194,7 +194,7 @@ def test_the_page_s_status_follows_from_its_components(ask, committed, at):
 # ── incidents ──────────────────────────────────────────────────────────────────
 
 
-def test_an_open_incident_tells_how_its_components_moved_and_stand(ask, world):
+def test_open_incident_lists_component_changes_and_statuses(ask, world):
     (one,) = ask("incidents/unresolved")["incidents"]
     assert (one["id"], one["status"], one["impact"]) == (world.open, "identified", "minor")
     assert one["shortlink"] == f"https://status.example.com/incidents/{world.open}"
@@ -214,7 +214,7 @@ def test_an_open_incident_tells_how_its_components_moved_and_stand(ask, world):
     assert row == next(c for c in ask("components")["components"] if c["id"] == world.cards)
 
 
-def test_no_draft_and_nothing_retracted_is_told_anywhere(client, world):
+def test_drafts_and_retracted_incidents_are_not_listed(client, world):
     for name in [*DOCUMENTS, f"incidents/{world.open}"]:
         text = client.get(f"/api/v2/{name}.json").text
         assert "Nobody may read this" not in text
@@ -223,7 +223,7 @@ def test_no_draft_and_nothing_retracted_is_told_anywhere(client, world):
         assert client.get(f"/api/v2/incidents/{public_id}.json").status_code == 404
 
 
-def test_a_draft_of_an_update_is_not_told(ask, committed, world, at):
+def test_draft_update_is_not_listed(ask, committed, world, at):
     with committed():
         drafts.save_update(
             incidents.get(world.open),
@@ -234,7 +234,7 @@ def test_a_draft_of_an_update_is_not_told(ask, committed, world, at):
     assert len(ask(f"incidents/{world.open}")["incident"]["incident_updates"]) == 2
 
 
-def test_open_incidents_come_by_their_last_change_and_all_of_them_by_creation(ask, committed, at):
+def test_open_incidents_are_sorted_by_change_and_all_by_creation(ask, committed, at):
     with committed():
         site.a_page(at)
         search = site.a_component("Search", at)
@@ -253,7 +253,7 @@ def test_open_incidents_come_by_their_last_change_and_all_of_them_by_creation(as
     assert names(ask("incidents")) == ["third", "second", "first"]
 
 
-def test_history_that_was_filled_in_later_is_no_news(ask, world):
+def test_backfilled_incident_keeps_its_own_dates(ask, world):
     shown = ask("incidents")["incidents"]
     assert [one["name"] for one in shown] == [
         "Card payments declined in Europe",
@@ -263,7 +263,7 @@ def test_history_that_was_filled_in_later_is_no_news(ask, world):
     assert shown[1]["created_at"] == shown[1]["started_at"] == "2026-03-08T10:00:00.000+01:00"
 
 
-def test_an_incident_lists_its_components_in_the_order_of_the_page(ask, committed, world, at):
+def test_incident_lists_components_in_page_order(ask, committed, world, at):
     with committed():
         named = [components.get(one) for one in (world.webhooks, world.transfers, world.cards)]
         one = incidents.open_incident(
@@ -280,7 +280,7 @@ def test_an_incident_lists_its_components_in_the_order_of_the_page(ask, committe
     assert [row["name"] for row in rows] == ["Card payments", "Bank transfers", "Webhooks"]
 
 
-def test_the_lists_hold_fifty(ask, committed, world, at):
+def test_lists_hold_fifty_entries(ask, committed, world, at):
     with committed():
         website = components.listed()[0]
         for number in range(51):
@@ -288,7 +288,7 @@ def test_the_lists_hold_fifty(ask, committed, world, at):
     assert len(ask("incidents")["incidents"]) == 50
 
 
-def test_monitoring_began_with_the_first_update_that_said_so(ask, committed, world, at):
+def test_monitoring_at_is_the_first_monitoring_update(ask, committed, world, at):
     with committed():
         cards = components.get(world.cards)
         one = incidents.get(world.open)
@@ -300,7 +300,7 @@ def test_monitoring_began_with_the_first_update_that_said_so(ask, committed, wor
     assert shown["resolved_at"] is None
 
 
-def test_a_start_that_was_corrected_is_told_as_corrected(ask, committed, world, at):
+def test_corrected_start_is_served(ask, committed, world, at):
     with committed():
         corrections.correct_moment(
             incidents.get(world.open), Moment.STARTED, at - timedelta(hours=2),
@@ -310,7 +310,7 @@ def test_a_start_that_was_corrected_is_told_as_corrected(ask, committed, world, 
     assert shown["started_at"] == "2026-03-10T11:00:00.000+01:00"
 
 
-def test_a_postmortem_is_the_newest_update_in_markdown(ask, world):
+def test_postmortem_is_the_newest_update_in_markdown(ask, world):
     shown = ask(f"incidents/{world.past}")["incident"]
     newest = shown["incident_updates"][0]
     assert shown["status"] == newest["status"] == "postmortem"
@@ -318,9 +318,7 @@ def test_a_postmortem_is_the_newest_update_in_markdown(ask, world):
     assert " ".join(newest) == UPDATE
 
 
-def test_a_component_that_was_archived_is_no_longer_listed_with_an_incident(
-    ask, committed, world, at
-):
+def test_archived_component_is_not_listed_with_an_incident(ask, committed, world, at):
     with committed():
         components.archive(components.get(world.cards), by=SYSTEM, at=at)
     shown = ask(f"incidents/{world.open}")["incident"]
@@ -331,9 +329,7 @@ def test_a_component_that_was_archived_is_no_longer_listed_with_an_incident(
 # ── maintenance ────────────────────────────────────────────────────────────────
 
 
-def test_maintenance_goes_from_upcoming_to_active_to_the_list_of_all(
-    ask, committed, traveller, world, at
-):
+def test_maintenance_moves_from_upcoming_to_active_to_all(ask, committed, traveller, world, at):
     def ids(name):
         return [one["id"] for one in ask(name)["scheduled_maintenances"]]
 
@@ -364,7 +360,7 @@ def test_maintenance_goes_from_upcoming_to_active_to_the_list_of_all(
     assert ids("scheduled-maintenances") == [world.planned]
 
 
-def test_what_is_called_off_is_completed_to_clients(ask, committed, world, at):
+def test_cancelled_maintenance_is_served_as_completed(ask, committed, world, at):
     with committed():
         maintenance.cancel(incidents.get(world.planned), body="Not needed.", by=SYSTEM, at=at)
     assert ask("scheduled-maintenances/upcoming")["scheduled_maintenances"] == []
@@ -375,7 +371,7 @@ def test_what_is_called_off_is_completed_to_clients(ask, committed, world, at):
     assert one["incident_updates"][0]["body"] == "Not needed."
 
 
-def test_what_is_ahead_comes_by_its_start_before_what_is_in_progress(ask, committed, at):
+def test_upcoming_maintenance_is_sorted_by_start_before_active(ask, committed, at):
     with committed():
         site.a_page(at)
         search = site.a_component("Search", at)
@@ -390,7 +386,7 @@ def test_what_is_ahead_comes_by_its_start_before_what_is_in_progress(ask, commit
 # ── transport ──────────────────────────────────────────────────────────────────
 
 
-def test_scripts_of_any_site_may_read_and_ask_again_cheaply(client, world):
+def test_api_allows_other_origins_and_conditional_requests(client, world):
     for name in [*DOCUMENTS, f"incidents/{world.open}"]:
         address = f"/api/v2/{name}.json"
         first = client.get(address, headers={"Origin": "https://elsewhere.example"})
@@ -407,7 +403,7 @@ def test_scripts_of_any_site_may_read_and_ask_again_cheaply(client, world):
             assert answer.headers["Cache-Control"].startswith("public, max-age=")
 
 
-def test_what_is_not_there_says_so_in_json(client, world):
+def test_unknown_path_gets_a_json_404(client, world):
     for name in ("v2/nothing.json", "v2/incidents/000000000000.json", "v2", "x/y", "v2/summary"):
         answer = client.get(f"/api/{name}")
         assert answer.status_code == 404
@@ -416,7 +412,7 @@ def test_what_is_not_there_says_so_in_json(client, world):
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_a_browser_s_question_before_asking_is_answered(client, world):
+def test_preflight_request_is_answered(client, world):
     asking = {"Origin": "https://a.example", "Access-Control-Request-Headers": "x-mine"}
     for path in ("/api/v2/summary.json", "/api/v2/nothing.json", "/history.json"):
         answer = client.options(path, headers=asking)
@@ -426,7 +422,7 @@ def test_a_browser_s_question_before_asking_is_answered(client, world):
         assert "*" in answer.headers["Access-Control-Allow-Headers"]
 
 
-def test_nothing_can_be_written_here(client, world):
+def test_api_refuses_writes(client, world):
     answer = client.post("/api/v2/summary.json", json={"status": "major_outage"})
     assert answer.status_code == 405
     assert set(answer.json) == {"error", "message"}
@@ -435,7 +431,7 @@ def test_nothing_can_be_written_here(client, world):
     assert client.post("/api/v2/nothing.json").status_code == 404
 
 
-def test_an_answer_asks_no_more_queries_however_much_there_is(app, client, committed, world, at):
+def test_api_query_count_is_constant(app, client, committed, world, at):
     every = [f"/api/v2/{name}.json" for name in [*DOCUMENTS, f"incidents/{world.open}"]]
     every.append("/history.json")
     few = {address: queries(app, client, address) for address in every}
@@ -454,7 +450,7 @@ def test_an_answer_asks_no_more_queries_however_much_there_is(app, client, commi
     assert max(few.values()) <= 18
 
 
-def test_without_a_database_and_a_copy_clients_are_asked_for_patience(client, committed, world):
+def test_api_without_database_and_copy_gets_a_503(client, committed, world):
     with committed() as session:
         session.execute(sa.text("DROP TABLE claim"))
     answer = client.get("/api/v2/summary.json")
@@ -467,7 +463,7 @@ def test_without_a_database_and_a_copy_clients_are_asked_for_patience(client, co
 # ── history.json ───────────────────────────────────────────────────────────────
 
 
-def test_history_json_tells_three_months_newest_first(client, world):
+def test_history_json_has_three_months_newest_first(client, world):
     answer = client.get("/history.json")
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     months = answer.json["months"]
@@ -491,7 +487,7 @@ def test_history_json_tells_three_months_newest_first(client, world):
     }
 
 
-def test_history_json_goes_on_before_the_oldest_incident(client, world):
+def test_history_json_continues_before_the_oldest_incident(client, world):
     """Programs read page after page until they find a page of empty months."""
     (november,) = (
         month
@@ -519,7 +515,7 @@ def test_our_own_importer_reads_history_json(client, world):
 # ── the page about it ──────────────────────────────────────────────────────────
 
 
-def test_the_page_about_the_api_shows_pieces_of_what_is_served_now(ask, client, world):
+def test_api_page_shows_current_examples(ask, client, world):
     page = client.get("/api").text
     shown = [
         json.loads(html.unescape(text)) for text in re.findall(r"<code>({.*?})</code>", page, re.S)
@@ -534,17 +530,17 @@ def test_the_page_about_the_api_shows_pieces_of_what_is_served_now(ask, client, 
     )
 
 
-def test_every_link_on_the_page_about_the_api_leads_somewhere(client, world):
+def test_api_page_links_are_valid(client, world):
     links = set(re.findall(r'<a href="(/[^"#?]*)', client.get("/api").text))
     assert {f"/api/v2/{name}.json" for name in DOCUMENTS} <= links
     assert {path: client.get(path).status_code for path in links} == dict.fromkeys(links, 200)
 
 
-def test_the_front_page_leads_to_the_api(client, world):
+def test_front_page_links_to_the_api(client, world):
     assert '<a href="/api">API</a>' in client.get("/").text
 
 
-def test_before_there_is_a_page_the_one_about_the_api_says_so(client):
+def test_api_page_before_setup_says_so(client):
     assert client.get("/api").status_code == 503
 
 
@@ -553,7 +549,7 @@ def test_before_there_is_a_page_the_one_about_the_api_says_so(client):
 
 @same_examples
 @given(name=words, body=words, group=words, at_us=st.integers(0, 10**15))
-def test_any_words_make_valid_json(app, client, committed, name, body, group, at_us):
+def test_any_text_makes_valid_json(app, client, committed, name, body, group, at_us):
     """And every id and every moment keeps its shape."""
     app.extensions["published"]._entries.clear()  # Earlier examples would slow this one down.
     at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)

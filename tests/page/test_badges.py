@@ -73,7 +73,7 @@ def parts(client, address=PAGE):
 # ── what it says ───────────────────────────────────────────────────────────────
 
 
-def test_each_status_has_its_word_its_colour_and_its_sign(client, put, search):
+def test_badge_has_word_colour_and_sign_for_each_status(client, put, search):
     address = f"/components/{search}/badge.svg"
     seen = set()
     for status in ComponentStatus:
@@ -86,7 +86,7 @@ def test_each_status_has_its_word_its_colour_and_its_sign(client, put, search):
     assert len(set(grounds)) == len(set(signs)) == len(ComponentStatus)
 
 
-def test_words_stand_out_from_their_ground(client, put):
+def test_badge_text_has_enough_contrast(client, put):
     for status in ComponentStatus:
         put(status)
         grounds, ink, _ = parts(client)
@@ -94,7 +94,7 @@ def test_words_stand_out_from_their_ground(client, put):
             assert contrast(ink, ground) >= 4.5, (status, ground)
 
 
-def test_an_open_incident_is_told_even_where_everything_is_operational(client, committed, put, at):
+def test_badge_shows_an_open_incident_without_affected_components(client, committed, put, at):
     with committed():
         for _ in range(2):
             incidents.open_incident(
@@ -108,7 +108,7 @@ def test_an_open_incident_is_told_even_where_everything_is_operational(client, c
     assert read(client) == ("Northwind", "Partial outage")
 
 
-def test_maintenance_shows_when_it_begins(client, committed, search, at):
+def test_badge_shows_maintenance_once_it_begins(client, committed, search, at):
     with committed():
         planned = site.a_maintenance(components.get(search), at, at + timedelta(hours=1))
         assert planned.status is IncidentStatus.SCHEDULED
@@ -118,7 +118,7 @@ def test_maintenance_shows_when_it_begins(client, committed, search, at):
     assert read(client) == ("Northwind", "Under maintenance")
 
 
-def test_what_is_hidden_has_no_badge(client, committed, search, at):
+def test_hidden_component_has_no_badge(client, committed, search, at):
     with committed():
         components.archive(components.get(search), by=SYSTEM, at=at)
     for public_id in (search, "000000000000"):
@@ -126,7 +126,7 @@ def test_what_is_hidden_has_no_badge(client, committed, search, at):
             assert client.get(f"/components/{public_id}/badge.svg{query}").status_code == 404
 
 
-def test_before_the_first_set_up_there_is_no_badge(client):
+def test_badge_is_a_404_before_setup(client):
     for address in (PAGE, f"{PAGE}?label=x", "/components/000000000000/badge.svg"):
         assert client.get(address).status_code == 404
 
@@ -135,7 +135,7 @@ def test_before_the_first_set_up_there_is_no_badge(client):
 
 
 @pytest.mark.parametrize("address", [PAGE, f"{PAGE}?label=Search%20for%20all"])
-def test_a_badge_is_kept_briefly_and_only_sent_again_when_it_changed(client, put, address):
+def test_badge_is_cached_briefly_and_revalidated(client, put, address):
     first = client.get(address)
     assert first.headers["Cache-Control"].startswith("public, max-age=15,")
     assert first.headers["Access-Control-Allow-Origin"] == "*"
@@ -152,14 +152,14 @@ def test_a_badge_is_kept_briefly_and_only_sent_again_when_it_changed(client, put
     assert head.headers["ETag"] == second.headers["ETag"]
 
 
-def test_a_badge_draws_on_nothing_but_itself(client, search):
+def test_badge_loads_no_other_resource(client, search):
     text = client.get(PAGE).text
     for word in ("href", "style", "script", "url(", "@import", "<!"):
         assert word not in text
     assert len(text) < 1200
 
 
-def test_labels_never_fill_the_store(app, client, search):
+def test_badge_labels_do_not_fill_the_cache(app, client, search):
     published = app.extensions["published"]
     client.get(f"{PAGE}?label=first")
     before, size = len(published), published.size
@@ -168,7 +168,7 @@ def test_labels_never_fill_the_store(app, client, search):
     assert (len(published), published.size) == (before, size)
 
 
-def test_a_label_is_junk_everywhere_else(client, search):
+def test_label_parameter_is_ignored_on_other_pages(client, search):
     assert client.get("/?label=x").data == client.get("/").data
     assert canonical("/", "label=x") == "/"
     assert canonical("/history", "label=x&page=2") == "/history?page=2"
@@ -193,11 +193,11 @@ def test_a_label_is_junk_everywhere_else(client, search):
         ("", "Northwind"),
     ],
 )
-def test_a_label_is_shown_as_plain_words(client, search, label, shown):
+def test_badge_label_is_escaped(client, search, label, shown):
     assert read(client, f"{PAGE}?label={quote(label)}") == (shown, "Operational")
 
 
-def test_a_component_has_its_own_name_unless_told_otherwise(client, committed, search, at):
+def test_component_badge_shows_its_name_unless_labelled(client, committed, search, at):
     assert read(client, f"/components/{search}/badge.svg")[0] == "Search"
     assert read(client, f"/components/{search}/badge.svg?l%61bel=Finder")[0] == "Finder"
 
@@ -210,7 +210,7 @@ def test_a_component_has_its_own_name_unless_told_otherwise(client, committed, s
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(label=st.text(max_size=60))
-def test_any_label_makes_a_picture_that_holds_it(client, committed, label):
+def test_any_label_makes_a_badge_that_contains_it(client, committed, label):
     with committed():
         if page_settings.get() is None:
             site.a_page(NOON)

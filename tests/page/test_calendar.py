@@ -69,7 +69,7 @@ def events(client, address=CALENDAR):
 # ── what stands in it ──────────────────────────────────────────────────────────
 
 
-def test_maintenance_is_an_event_with_its_window_its_words_and_its_address(client, plan):
+def test_maintenance_is_an_event_with_window_text_and_link(client, plan):
     planned = plan(facts=Facts("Nobody; reads go on", None, "Expect; slower, results"))
     (event,) = events(client)
     assert event.text("UID") == f"{planned}@status.example.com"
@@ -86,7 +86,7 @@ def test_maintenance_is_an_event_with_its_window_its_words_and_its_address(clien
     )
 
 
-def test_a_calendar_is_served_as_one_to_any_site(client, plan):
+def test_calendar_has_its_type_and_allows_other_origins(client, plan):
     plan()
     answer = client.get(CALENDAR)
     assert answer.headers["Content-Type"] == "text/calendar; charset=utf-8; method=PUBLISH"
@@ -98,16 +98,16 @@ def test_a_calendar_is_served_as_one_to_any_site(client, plan):
     assert calendar.walk("VEVENT")[0].duration == timedelta(hours=1)
 
 
-def test_a_calendar_without_events_is_still_a_valid_one(client, northwind):
+def test_empty_calendar_is_valid(client, northwind):
     assert events(client) == []
     assert icalendar.Calendar.from_ical(client.get(CALENDAR).data).walk("VEVENT") == []
 
 
-def test_before_the_first_set_up_there_is_no_calendar(client):
+def test_calendar_is_a_404_before_setup(client):
     assert client.get(CALENDAR).status_code == 404
 
 
-def test_only_published_maintenance_stands_in_it(client, committed, northwind, plan, at):
+def test_calendar_has_only_published_maintenance(client, committed, northwind, plan, at):
     plan("Nobody may read this", draft=True)
     wrong = plan("Told by mistake")
     with committed():
@@ -116,7 +116,7 @@ def test_only_published_maintenance_stands_in_it(client, committed, northwind, p
     assert events(client) == []
 
 
-def test_what_is_over_stays_for_ninety_days(client, committed, plan, traveller, at):
+def test_past_events_stay_for_ninety_days(client, committed, plan, traveller, at):
     plan()
     with committed():
         let_time_pass(at=at + DAY)
@@ -130,7 +130,7 @@ def test_what_is_over_stays_for_ninety_days(client, committed, plan, traveller, 
     assert events(client) == []
 
 
-def test_a_component_has_a_calendar_of_its_own(client, committed, northwind, plan, at):
+def test_component_has_its_own_calendar(client, committed, northwind, plan, at):
     plan("Later", start=at + 2 * DAY)
     plan("Sooner")
     search, cards = (f"/components/{public_id}.ics" for public_id in northwind.values())
@@ -148,7 +148,7 @@ def test_a_component_has_a_calendar_of_its_own(client, committed, northwind, pla
 # ── what changes ───────────────────────────────────────────────────────────────
 
 
-def test_each_change_is_a_later_revision_of_the_same_event(client, committed, plan, at):
+def test_change_raises_the_sequence_of_the_event(client, committed, plan, at):
     planned = plan()
     minutes = itertools.count(1)
     seen = []
@@ -208,7 +208,7 @@ def test_each_change_is_a_later_revision_of_the_same_event(client, committed, pl
     assert stamps == sorted(set(stamps))
 
 
-def test_beginning_and_ending_are_revisions_too(client, committed, plan, at):
+def test_start_and_end_raise_the_sequence(client, committed, plan, at):
     plan()
     revisions = []
     for moment in (at, at + DAY, at + DAY + timedelta(hours=1)):
@@ -219,9 +219,7 @@ def test_beginning_and_ending_are_revisions_too(client, committed, plan, at):
     assert revisions == [("0", "Scheduled"), ("1", "In progress"), ("2", "Completed")]
 
 
-def test_a_secret_that_was_taken_out_is_gone_and_the_event_is_a_later_one(
-    client, committed, plan, at
-):
+def test_redaction_removes_the_secret_and_raises_the_sequence(client, committed, plan, at):
     planned = plan("Upgrade with hunter2secret")
     (before,) = events(client)
     with committed():
@@ -233,7 +231,7 @@ def test_a_secret_that_was_taken_out_is_gone_and_the_event_is_a_later_one(
     assert after.moment("DTSTAMP") > before.moment("DTSTAMP")
 
 
-def test_while_nothing_is_told_the_bytes_stay(client, committed, plan, traveller, at):
+def test_unchanged_calendar_keeps_its_bytes(client, committed, plan, traveller, at):
     planned = plan()
     before = client.get(CALENDAR)
     traveller.shift(DAY)
@@ -250,7 +248,7 @@ def test_while_nothing_is_told_the_bytes_stay(client, committed, plan, traveller
     assert (unchanged.status_code, unchanged.data) == (304, b"")
 
 
-def test_a_calendar_asks_the_same_number_of_queries_however_much_there_is(app, client, plan, at):
+def test_calendar_query_count_is_constant(app, client, plan, at):
     def queries() -> int:
         statements = []
 
@@ -299,7 +297,7 @@ words = st.lists(anything, min_size=1, max_size=3).map(lambda parts: "x " + " ".
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(name=words, body=words, who=words, component=words)
-def test_any_words_make_a_valid_calendar_with_one_event(
+def test_any_text_makes_a_valid_calendar_with_one_event(
     app, client, committed, name, body, who, component
 ):
     at = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -32,7 +32,7 @@ def world(committed, at) -> site.World:
 # ── the card ───────────────────────────────────────────────────────────────────
 
 
-def test_the_card_says_what_is_wrong_since_when_and_leads_to_the_page(client, world):
+def test_card_shows_incident_and_start_and_links_to_the_page(client, world):
     answer = client.get("/embed")
     assert "Card payments declined in Europe" in text_of(answer)
     assert (
@@ -45,14 +45,14 @@ def test_the_card_says_what_is_wrong_since_when_and_leads_to_the_page(client, wo
     assert link == {"href": f"{SITE}/", "target": "_blank", "rel": "noopener"}
 
 
-def test_the_card_of_a_day_before_names_the_day(client, world, traveller):
+def test_card_names_the_day_of_an_older_start(client, world, traveller):
     traveller.shift(timedelta(days=1))
     assert "Started 10 Mar, 12:22 CET. Partial outage since 10 Mar, 12:51." in text_of(
         client.get("/embed")
     )
 
 
-def test_the_card_says_when_all_is_well(client, committed, world, at):
+def test_card_shows_all_operational(client, committed, world, at):
     with committed():
         site.resolve(incidents.get(world.open), at)
     assert "All systems operational No open incidents. Northwind status" in text_of(
@@ -60,7 +60,7 @@ def test_the_card_says_when_all_is_well(client, committed, world, at):
     )
 
 
-def test_any_site_may_frame_the_card_and_it_can_do_nothing_there(client, world):
+def test_card_may_be_framed_and_loads_only_itself(client, world):
     answer = client.get("/embed")
     (css,) = re.findall(r"<style>(.*?)</style>", answer.text, flags=re.S)
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
@@ -77,13 +77,13 @@ def test_any_site_may_frame_the_card_and_it_can_do_nothing_there(client, world):
     assert len(answer.data) < 4096
 
 
-def test_every_other_page_refuses_to_be_framed(client, world):
+def test_other_pages_refuse_framing(client, world):
     for address in world.addresses:
         headers = client.get(address).headers
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 
-def test_a_card_that_could_not_be_checked_for_long_says_so(
+def test_stale_card_shows_its_age(
     app,
     client,
     committed,
@@ -104,7 +104,7 @@ def test_a_card_that_could_not_be_checked_for_long_says_so(
 # ── the script ─────────────────────────────────────────────────────────────────
 
 
-def test_the_script_is_small_and_needs_no_favour_of_a_policy(client):
+def test_embed_script_is_small_and_works_under_a_strict_policy(client):
     answer = client.get("/embed.js")
     assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -118,7 +118,7 @@ def test_the_script_is_small_and_needs_no_favour_of_a_policy(client):
 # ── finding it ─────────────────────────────────────────────────────────────────
 
 
-def test_one_address_names_all_others_and_each_of_them_answers(client, world):
+def test_status_document_lists_every_address_and_each_answers(client, world):
     answer = client.get("/.well-known/status")
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -132,7 +132,7 @@ def test_one_address_names_all_others_and_each_of_them_answers(client, world):
         assert client.get(path).status_code == 200, path
 
 
-def test_services_name_their_description_documentation_and_status(client, world):
+def test_status_document_links_description_docs_and_status(client, world):
     links = client.get("/.well-known/status").headers["Link"]
     for path, relation in (
         ("/api/openapi.json", "service-desc"),
@@ -150,7 +150,7 @@ def test_services_name_their_description_documentation_and_status(client, world)
         ("/components/{}", "/components/{}.ics"),
     ],
 )
-def test_pages_name_their_data_and_their_calendar_in_the_head(
+def test_page_head_links_json_and_calendar(
     client,
     world,
     address,
@@ -167,14 +167,14 @@ def test_pages_name_their_data_and_their_calendar_in_the_head(
             assert answer.mimetype == one["type"], one
 
 
-def test_the_front_page_names_its_status_and_its_api(client, world):
+def test_front_page_links_status_and_api(client, world):
     links = {one["rel"]: one["href"] for _, one in Page(client.get("/").text).all("link")}
     assert links["alternate status"] == "/api/v2/summary.json"
     assert links["service-desc"] == "/api/openapi.json"
     assert links["service-doc"] == "/api"
 
 
-def test_people_are_told_of_calendar_badge_card_and_script(client, committed, world):
+def test_subscribe_page_offers_calendar_badge_card_and_script(client, committed, world):
     with committed():
         name = components.get(world.cards).full_name
     page = Page(client.get("/subscribe").text)

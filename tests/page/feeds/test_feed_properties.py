@@ -80,7 +80,7 @@ def tick():
 @on_sqlite
 @same_examples
 @given(name=words, body=words, scope=words, reason=words, data=st.data())
-def test_any_words_make_valid_feeds(
+def test_any_text_makes_valid_feeds(
     client, committed, northwind, forget, tick, name, body, scope, reason, data
 ):
     forget()
@@ -119,7 +119,7 @@ STEPS = ("update", "edit", "rename", "correct", "postmortem", "redact", "rename 
 @on_sqlite
 @same_examples
 @given(steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=7), data=st.data())
-def test_an_entry_once_published_stays_what_it_was(
+def test_published_feed_entry_never_changes(
     client, committed, northwind, forget, tick, steps, data
 ):
     forget()

@@ -141,7 +141,7 @@ def items(client, address):
 # ── the formats ────────────────────────────────────────────────────────────────
 
 
-def test_every_feed_obeys_the_rules_of_its_format(client, story):
+def test_every_feed_follows_its_format(client, story):
     for address, form in addresses(story):
         answer = client.get(address)
         assert answer.status_code == 200, address
@@ -150,7 +150,7 @@ def test_every_feed_obeys_the_rules_of_its_format(client, story):
 
 
 @on_sqlite
-def test_a_feed_reader_finds_nothing_to_complain_about(client, story):
+def test_feedparser_reads_every_feed_without_complaint(client, story):
     for address, form in addresses(story):
         if form != "json":
             parsed = feedparser.parse(client.get(address).data)
@@ -160,7 +160,7 @@ def test_a_feed_reader_finds_nothing_to_complain_about(client, story):
 
 
 @on_sqlite
-def test_a_page_on_which_nothing_happened_has_valid_feeds(client, committed, at):
+def test_empty_page_has_valid_feeds(client, committed, at):
     with committed():
         page_settings.create("Quiet", by=SYSTEM, at=at)
     assert check_atom(client.get("/history.atom").data, f"{SITE}/history.atom") == []
@@ -171,7 +171,7 @@ def test_a_page_on_which_nothing_happened_has_valid_feeds(client, committed, at)
 
 
 @on_sqlite
-def test_writing_a_feed_leaves_the_locale_of_all_threads_alone(client, story, monkeypatch):
+def test_feed_rendering_does_not_set_the_locale(client, story, monkeypatch):
     """Else a file that another thread opens meanwhile is read as ASCII."""
     asked = []
     monkeypatch.setattr(locale, "setlocale", lambda *words: asked.append(words) or "C")
@@ -181,7 +181,7 @@ def test_writing_a_feed_leaves_the_locale_of_all_threads_alone(client, story, mo
 
 
 @on_sqlite
-def test_any_site_may_read_feeds_and_any_cache_may_keep_them(client, story):
+def test_feeds_allow_other_origins_and_caching(client, story):
     for address, _form in addresses(story):
         answer = client.get(address)
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -195,7 +195,7 @@ def test_any_site_may_read_feeds_and_any_cache_may_keep_them(client, story):
 
 
 @on_sqlite
-def test_an_update_is_told_with_its_words_its_place_and_what_moved(client, story):
+def test_update_entry_has_text_link_and_component_changes(client, story):
     update, first, *_ = items(client, f"/incidents/{story['declined']}.json")
 
     assert update["title"] == "Identified: Card payments declined in Europe"
@@ -214,7 +214,7 @@ def test_an_update_is_told_with_its_words_its_place_and_what_moved(client, story
 
 
 @on_sqlite
-def test_the_three_formats_tell_the_same_entries(client, story):
+def test_three_feed_formats_have_the_same_entries(client, story):
     from_json = items(client, "/feeds/updates.json")
     atom = check_atom(client.get("/feeds/updates.atom").data, f"{SITE}/feeds/updates.atom")
     rss = check_rss(client.get("/feeds/updates.rss").data, f"{SITE}/feeds/updates.rss")
@@ -235,7 +235,7 @@ def test_the_three_formats_tell_the_same_entries(client, story):
     ]
 
 
-def test_updates_maintenance_and_postmortems_stand_together_newest_first(client, story):
+def test_updates_maintenance_and_postmortems_are_listed_newest_first(client, story):
     told = [item["title"] for item in items(client, "/feeds/updates.json")]
     assert told == [
         "Identified: Card payments declined in Europe",
@@ -248,7 +248,7 @@ def test_updates_maintenance_and_postmortems_stand_together_newest_first(client,
 
 
 @on_sqlite
-def test_a_postmortem_is_told_in_its_parts_and_links_to_its_place(client, story):
+def test_postmortem_entry_has_its_parts_and_link(client, story):
     item = items(client, f"/incidents/{story['slow']}.json")[0]
     assert item["url"] == f"{SITE}/incidents/{story['slow']}#postmortem"
     assert item["date_published"] == "2026-03-09T13:00:00+01:00"
@@ -258,7 +258,7 @@ def test_a_postmortem_is_told_in_its_parts_and_links_to_its_place(client, story)
 
 
 @on_sqlite
-def test_a_maintenance_is_told_with_its_window(client, story):
+def test_maintenance_entry_has_its_window(client, story):
     (item,) = items(client, f"/incidents/{story['planned']}.json")
     assert (
         "Planned from 12 March 2026, 13:00 CET to 12 March 2026, 14:00 CET" in item["content_text"]
@@ -266,7 +266,7 @@ def test_a_maintenance_is_told_with_its_window(client, story):
 
 
 @on_sqlite
-def test_an_incidents_own_feed_says_how_it_stands(client, story):
+def test_incident_feed_shows_its_status(client, story):
     feed = client.get(f"/incidents/{story['declined']}.json").json
     assert feed["title"] == "Northwind Status - Card payments declined in Europe"
     assert feed["home_page_url"] == f"{SITE}/incidents/{story['declined']}"
@@ -277,7 +277,7 @@ def test_an_incidents_own_feed_says_how_it_stands(client, story):
 
 
 @on_sqlite
-def test_a_components_feed_holds_what_concerns_it(client, story):
+def test_component_feed_has_only_its_entries(client, story):
     feed = client.get(f"/components/{story['cards']}.json").json
     assert feed["title"] == "Northwind Status - Payments - Card payments"
     assert {item["title"].partition(": ")[2] for item in feed["items"]} == {
@@ -293,9 +293,7 @@ def test_a_components_feed_holds_what_concerns_it(client, story):
 
 
 @on_sqlite
-def test_an_edited_update_stays_the_same_entry_and_says_that_it_was_edited(
-    client, committed, story, at
-):
+def test_edited_update_keeps_its_entry_id_and_says_it_was_edited(client, committed, story, at):
     before = {item["id"]: item for item in items(client, "/feeds/updates.json")}
     with committed():
         corrections.edit_update(
@@ -321,7 +319,7 @@ def test_an_edited_update_stays_the_same_entry_and_says_that_it_was_edited(
 
 
 @on_sqlite
-def test_what_happens_later_leaves_older_entries_as_they_are(client, committed, story, at):
+def test_later_updates_do_not_change_older_entries(client, committed, story, at):
     before = {item["id"]: item for item in items(client, "/feeds/updates.json")}
     with committed():
         incident = incidents.get(story["declined"])
@@ -368,7 +366,7 @@ def test_what_happens_later_leaves_older_entries_as_they_are(client, committed, 
     assert new == ["Scheduled: Database upgrade", "Resolved: Card and wallet payments declined"]
 
 
-def test_the_newest_words_come_first_however_old_the_incident(client, committed, story, at):
+def test_newest_update_comes_first_even_of_an_old_incident(client, committed, story, at):
     with committed():
         for number in range(60):
             an_incident(f"Small trouble {number}", at + timedelta(seconds=number), {})
@@ -388,7 +386,7 @@ def test_the_newest_words_come_first_however_old_the_incident(client, committed,
 # ── an entry for each incident, as Statuspage's ────────────────────────────────
 
 
-def test_the_history_feed_has_an_entry_for_each_incident(client, story):
+def test_history_feed_has_one_entry_per_incident(client, story):
     planned, declined, slow = check_atom(client.get("/history.atom").data, f"{SITE}/history.atom")
     assert declined.findtext(f"{ATOM}title") == "Card payments declined in Europe"
     assert re.fullmatch(
@@ -426,7 +424,7 @@ def test_the_history_feed_has_an_entry_for_each_incident(client, story):
         ("|a|b|\n|-|-|\n|1|2|", "a b<br /><br />1 2"),
     ],
 )
-def test_an_update_is_one_paragraph_however_it_was_written(client, committed, at, body, told):
+def test_history_feed_joins_an_update_into_one_paragraph(client, committed, at, body, told):
     with committed():
         page_settings.create("Northwind", by=SYSTEM, at=at)
         incidents.open_incident(
@@ -441,7 +439,7 @@ def test_an_update_is_one_paragraph_however_it_was_written(client, committed, at
 
 
 @on_sqlite
-def test_a_draft_shows_in_no_feed_and_changes_no_byte(client, committed, story, at):
+def test_draft_changes_no_feed(client, committed, story, at):
     before = {address: client.get(address).data for address, _ in addresses(story)}
     with committed():
         cards = components.get(story["cards"])
@@ -456,7 +454,7 @@ def test_a_draft_shows_in_no_feed_and_changes_no_byte(client, committed, story, 
 
 
 @on_sqlite
-def test_what_was_retracted_leaves_the_feeds_and_its_own_is_gone(client, committed, story, at):
+def test_retracted_incident_leaves_the_feeds_and_its_own_is_gone(client, committed, story, at):
     with committed():
         corrections.retract(
             incidents.get(story["declined"]), reason="It was another page's.", by=SYSTEM, at=at
@@ -471,7 +469,7 @@ def test_what_was_retracted_leaves_the_feeds_and_its_own_is_gone(client, committ
 
 
 @on_sqlite
-def test_feeds_of_what_is_not_there_are_not_found(client, committed, story, at):
+def test_feed_of_an_unknown_object_is_a_404(client, committed, story, at):
     with committed():
         draft = an_incident("Secret trouble", at, {}, draft=True)
         components.archive(components.get(story["cards"]), by=SYSTEM, at=at)
@@ -489,7 +487,7 @@ def test_feeds_of_what_is_not_there_are_not_found(client, committed, story, at):
 
 
 @on_sqlite
-def test_before_the_first_set_up_there_are_no_feeds(client):
+def test_feeds_are_a_404_before_setup(client):
     for address in ("/history.atom", "/history.rss", "/feeds/updates.json"):
         assert client.get(address).status_code == 404
 
@@ -498,9 +496,7 @@ def test_before_the_first_set_up_there_are_no_feeds(client):
 
 
 @on_sqlite
-def test_while_nothing_changes_the_bytes_stay_and_a_reader_gets_304(
-    client, committed, story, traveller
-):
+def test_unchanged_feed_gets_a_304(client, committed, story, traveller):
     before = {address: client.get(address) for address, _ in addresses(story)}
     traveller.shift(timedelta(hours=7))
     with committed():
@@ -521,7 +517,7 @@ def test_while_nothing_changes_the_bytes_stay_and_a_reader_gets_304(
 
 
 @on_sqlite
-def test_a_new_update_is_in_the_feed_at_once(client, committed, story, at):
+def test_new_update_is_in_the_feed_at_once(client, committed, story, at):
     etag = client.get("/feeds/updates.atom").headers["ETag"]
     with committed():
         resolve(incidents.get(story["declined"]), at)
@@ -531,7 +527,7 @@ def test_a_new_update_is_in_the_feed_at_once(client, committed, story, at):
 
 
 @on_sqlite
-def test_a_feed_asks_no_more_queries_however_much_was_told(client, committed, story, app, at):
+def test_feed_query_count_is_constant(client, committed, story, app, at):
     every = [address for address, _ in addresses(story)]
     few = {address: queries(app, client, address) for address in every}
     with committed():
@@ -576,7 +572,7 @@ def queries(app, client, address):
 
 
 @on_sqlite
-def test_rows_written_past_our_rules_can_not_break_a_feed(client, committed, story):
+def test_invalid_rows_do_not_break_a_feed(client, committed, story):
     """What is cleaned on input comes from elsewhere here: control characters, lone surrogates."""
     dirty = "a\x00b\x0bc\x1f\ufffe\uffff]]>&#0;&nbsp;<b>"
     with committed() as session:
@@ -605,7 +601,7 @@ def test_rows_written_past_our_rules_can_not_break_a_feed(client, committed, sto
 
 
 @on_sqlite
-def test_a_browser_gets_the_same_bytes_under_a_type_that_it_shows(client, story):
+def test_browser_gets_the_feed_under_a_type_it_displays(client, story):
     for address, form in addresses(story):
         feed = client.get(address)
         for _ in ("first made", "published"):
@@ -617,7 +613,7 @@ def test_a_browser_gets_the_same_bytes_under_a_type_that_it_shows(client, story)
 
 
 @on_sqlite
-def test_a_feed_names_a_stylesheet_that_its_policy_lets_a_browser_load(client, story):
+def test_feed_policy_allows_its_stylesheet(client, story):
     for address, form in addresses(story):
         answer = client.get(address)
         policy = answer.headers["Content-Security-Policy"]
@@ -632,7 +628,7 @@ def test_a_feed_names_a_stylesheet_that_its_policy_lets_a_browser_load(client, s
 @on_sqlite
 @pytest.mark.filterwarnings("ignore::pytest.PytestRemovedIn10Warning")  # of pytest-base-url
 @pytest.mark.parametrize("address", ["/feeds/updates.atom", "/feeds/updates.rss", "/history.rss"])
-def test_a_person_who_opens_a_feed_can_read_it(live_url, story, page, address):
+def test_feed_stylesheet_makes_a_readable_page(live_url, story, page, address):
     page.goto(live_url + address)
     shown = page.locator("title, summary, description, content").filter(visible=True)
     words = "\n".join(shown.all_text_contents())
@@ -643,7 +639,7 @@ def test_a_person_who_opens_a_feed_can_read_it(live_url, story, page, address):
 
 
 @on_sqlite
-def test_pages_lead_readers_to_their_feeds(client, story):
+def test_pages_link_to_their_feeds(client, story):
     expected = {
         "/": {"/feeds/updates.atom", "/feeds/updates.rss", "/feeds/updates.json"},
         "/history": {"/history.atom", "/history.rss"},

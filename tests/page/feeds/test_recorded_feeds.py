@@ -33,7 +33,7 @@ SCHEDULED = re.compile(r"THIS IS A SCHEDULED EVENT (.*?) UTC &nbsp;-&nbsp; (.*?)
 
 @on_sqlite
 @pytest.mark.parametrize("sample", ["github-2025.atom", "github-2022.atom"])
-def test_a_recorded_atom_feed_comes_out_element_by_element(client, committed, sample):
+def test_history_atom_equals_the_recording(client, committed, sample):
     recorded = etree.parse(SAMPLES / sample).getroot()
     page_url = recorded.find("a:link[@rel='alternate']", NAMESPACE).get("href")
     with committed():
@@ -53,7 +53,7 @@ def test_a_recorded_atom_feed_comes_out_element_by_element(client, committed, sa
 
 
 @on_sqlite
-def test_a_recorded_rss_feed_comes_out_item_by_item(client, committed):
+def test_history_rss_equals_the_recording(client, committed):
     recorded = etree.parse(SAMPLES / "digitalocean-2020.rss").getroot()[0]
     with committed():
         _a_page("DigitalOcean", "https://status.digitalocean.com")
