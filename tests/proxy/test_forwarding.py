@@ -45,7 +45,7 @@ def test_a_trailer_is_refused(proxy, web_process):
     assert len(web_process.asked) == asked
 
 
-def test_a_name_with_an_underscore_is_not_passed_on():
+def test_header_name_with_underscore_is_not_forwarded():
     """To WSGI it is the same as one with a hyphen; our test server drops it by itself."""
     fields = {b"host": b"x", b"x_forwarded_for": b"203.0.113.9", b"x-kept": b"1"}
     head = Request(b"POST", b"/admin", fields, b"").passed_on(b"127.0.0.1", None)
