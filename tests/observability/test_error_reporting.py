@@ -77,7 +77,7 @@ def reported(settings, receiver):
 
 
 @on_sqlite
-def test_a_failure_is_reported_once_with_its_id_and_without_what_is_private(app, client, reported):
+def test_error_is_reported_once_with_its_id_and_without_private_data(app, client, reported):
     app.add_url_rule("/broken/<key>", view_func=broken, methods=["POST"])
     sent = {"name": "Bea", "body": "Words of a customer"}
     cookie = {"Cookie": "a=secret-cookie"}
@@ -98,7 +98,7 @@ def test_a_failure_is_reported_once_with_its_id_and_without_what_is_private(app,
 
 
 @on_sqlite
-def test_lines_below_an_error_are_not_reported(app, reported):
+def test_log_lines_below_error_are_not_reported(app, reported):
     logging.getLogger("statuspage.x").warning("Not that bad.")
     assert reported() == []
 
@@ -153,7 +153,7 @@ def test_requests_and_deliveries_are_traced(client, receiver, monkeypatch, told)
     assert not any(b"secret" in body or b"ada@" in body for _, body in receiver.bodies)
 
 
-def test_nothing_of_both_is_loaded_where_nobody_asked(tmp_path):
+def test_sentry_and_otel_are_not_loaded_without_settings(tmp_path):
     program = (
         "import sys; from statuspage.observability import error_reporting as reporting, tracing\n"
         "from statuspage.config import Settings\n"
@@ -166,7 +166,7 @@ def test_nothing_of_both_is_loaded_where_nobody_asked(tmp_path):
     subprocess.run(command, cwd=PROJECT, check=True)
 
 
-def test_traces_can_be_switched_off(monkeypatch):
+def test_tracing_can_be_switched_off(monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_SDK_DISABLED", "TRUE")
     assert not tracing.is_wanted()

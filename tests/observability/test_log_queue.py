@@ -59,7 +59,7 @@ def iter_to_end(file):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="This system has no full device.")
-def test_a_full_disk_and_a_reader_who_hung_up_harm_nobody(pipe):
+def test_full_disk_and_closed_pipe_do_not_stop_logging(pipe):
     inner, outer = pipe
     with open("/dev/full", "w") as full:
         handler = BoundedQueueHandler(full)
@@ -79,7 +79,7 @@ def test_a_full_disk_and_a_reader_who_hung_up_harm_nobody(pipe):
     assert nothing.drain(0)
 
 
-def test_what_was_said_last_is_written_before_a_process_ends_and_by_its_forks_too():
+def test_last_lines_are_written_before_exit_also_by_forks():
     program = (
         "import logging, multiprocessing, sys\n"
         "from statuspage.observability import logging as logs\n"
@@ -100,9 +100,7 @@ def test_what_was_said_last_is_written_before_a_process_ends_and_by_its_forks_to
 
 @on_sqlite
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="This system has no full device.")
-def test_readers_and_staff_are_answered_while_the_log_can_not_be_written(
-    app, client, pipe, monkeypatch
-):
+def test_requests_are_answered_while_the_log_cannot_be_written(app, client, pipe, monkeypatch):
     def broken():
         raise RuntimeError("x" * 100_000)
 

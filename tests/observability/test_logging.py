@@ -69,7 +69,7 @@ def broken(app):
 
 
 @on_sqlite
-def test_lines_answer_and_page_of_a_failure_have_one_id(client, broken, said):
+def test_error_has_one_id_in_log_response_and_page(client, broken, said):
     answer = client.get("/broken/very-private")
     assert answer.status_code == 500
     given = answer.headers["X-Request-ID"]
@@ -98,13 +98,13 @@ def test_lines_answer_and_page_of_a_failure_have_one_id(client, broken, said):
         ("-leading-dash", False),
     ],
 )
-def test_the_id_of_a_proxy_is_taken_where_it_is_well_formed(client, sent, is_taken):
+def test_valid_request_id_of_a_proxy_is_kept(client, sent, is_taken):
     answer = client.get("/admin/sign-in", headers={"X-Request-ID": sent})
     assert (answer.headers["X-Request-ID"] == sent) is is_taken
 
 
 @on_sqlite
-def test_two_requests_never_share_an_id_and_what_everybody_gets_has_none(client):
+def test_request_ids_are_unique_and_absent_from_cached_pages(client):
     ids = {client.get("/healthz").headers["X-Request-ID"] for _ in range(3)}
     assert len(ids) == 3
     for _ in range(2):
@@ -112,7 +112,7 @@ def test_two_requests_never_share_an_id_and_what_everybody_gets_has_none(client)
 
 
 @on_sqlite
-def test_the_desk_shows_the_reference_while_the_database_is_away(app, committed, said):
+def test_admin_shows_the_request_id_while_the_database_is_unavailable(app, committed, said):
     with committed() as session:
         session.execute(sa.text("DROP TABLE staff"))
     answer = Browser(app).get("/admin/sign-in")
@@ -123,7 +123,7 @@ def test_the_desk_shows_the_reference_while_the_database_is_away(app, committed,
 
 
 @on_sqlite
-def test_only_what_fails_or_takes_long_has_a_line_of_its_own(client, app, said, traveller):
+def test_only_failed_or_slow_requests_are_logged(client, app, said, traveller):
     client.get("/robots.txt")
     client.get("/nowhere")
     client.get("/admin/sign-in")
@@ -131,7 +131,7 @@ def test_only_what_fails_or_takes_long_has_a_line_of_its_own(client, app, said, 
 
 
 @on_sqlite
-def test_whoever_is_refused_leaves_a_line_without_what_was_typed(app, committed, at, said):
+def test_refused_sign_in_is_logged_without_the_typed_text(app, committed, at, said):
     with committed():
         page_settings.create("Northwind", by=SYSTEM, at=at)
     browser = Browser(app)
@@ -148,7 +148,7 @@ def test_whoever_is_refused_leaves_a_line_without_what_was_typed(app, committed,
 
 
 @on_sqlite
-def test_the_log_of_a_whole_story_holds_no_secret_and_no_address(settings, at, said, traveller):
+def test_log_of_a_whole_story_has_no_secret_and_no_address(settings, at, said, traveller):
     with mail_server() as inbox:
         inbox.mode = "refuses"
         settings = settings.model_copy(

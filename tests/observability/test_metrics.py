@@ -70,7 +70,7 @@ def counted(samples, name, **labels):
 
 
 @on_sqlite
-def test_what_is_told_follows_the_rules_of_prometheus(app, client, token, at):
+def test_metrics_follow_the_prometheus_format(app, client, token, at):
     jobs.record_heartbeat(app, HeartbeatKind.TICK, at)
     metrics.DELIVERY_SECONDS.labels("webhook").observe(0.3)
     text = client.get("/metrics", headers={"Authorization": f"Bearer {token}"}).text
@@ -91,7 +91,7 @@ def test_what_is_told_follows_the_rules_of_prometheus(app, client, token, at):
 
 
 @on_sqlite
-def test_a_histogram_adds_up_to_its_count(scraped):
+def test_histogram_adds_up_to_its_count(scraped):
     before = scraped()
     for seconds in (0.02, 0.025, 0.4, 99):
         metrics.DELIVERY_SECONDS.labels("slack").observe(seconds)
@@ -108,7 +108,7 @@ def test_a_histogram_adds_up_to_its_count(scraped):
 
 
 @on_sqlite
-def test_readers_sign_ins_and_failures_are_counted(app, client, scraped):
+def test_page_views_sign_ins_and_failures_are_counted(app, client, scraped):
     before = scraped()
     tag = client.get("/robots.txt").headers["ETag"]
     client.get("/robots.txt")
@@ -134,7 +134,7 @@ def test_readers_sign_ins_and_failures_are_counted(app, client, scraped):
 
 
 @on_sqlite
-def test_each_process_of_the_machine_is_told_under_its_own_name(scraped, sheet):
+def test_each_process_has_its_own_label(scraped, sheet):
     first, second = sheet("front"), sheet("front")
     metrics.PAGE_REQUESTS.labels("error").inc()
     first.write()
@@ -163,7 +163,7 @@ def test_what_a_process_left_unreadable_is_left_out(scraped, settings, text):
 
 
 @on_sqlite
-def test_a_process_that_has_gone_is_told_no_more(scraped, sheet, traveller):
+def test_metrics_of_an_ended_process_disappear(scraped, sheet, traveller):
     sheet("worker").write()
     assert {dict(labels).get("process") for _, labels in scraped()} == {None, "web", "worker-1"}
     traveller.shift(metrics.DEAD_AFTER_S + 1)
@@ -171,7 +171,7 @@ def test_a_process_that_has_gone_is_told_no_more(scraped, sheet, traveller):
 
 
 @on_sqlite
-def test_while_the_database_is_away_a_known_token_still_gets_the_processes(
+def test_known_token_gets_process_metrics_without_the_database(
     app, client, token, committed, scraped
 ):
     assert value(scraped(), "database_up") == 1
@@ -186,7 +186,7 @@ def test_while_the_database_is_away_a_known_token_still_gets_the_processes(
 
 
 @on_sqlite
-def test_a_worker_without_an_address_is_told_by_a_command(app, sheet, monkeypatch):
+def test_command_prints_metrics_of_a_worker_without_address(app, sheet, monkeypatch):
     worker = sheet("worker")
     metrics.DELIVERY_ATTEMPTS.labels("email", "sent").inc()
     worker.write()
@@ -230,7 +230,7 @@ def test_a_process_tells_the_others_by_itself(tmp_path):
     assert process.returncode == 0
 
 
-def test_every_metric_is_explained_and_nothing_else():
+def test_documentation_lists_exactly_the_metrics():
     text = (PROJECT / "docs" / "monitoring.md").read_text()
     explained = set(re.findall(r"^\| `statuspage_([a-z_]+)` \|", text, re.M))
     source = (PROJECT / "statuspage" / "web" / "metrics.py").read_text()

@@ -16,7 +16,7 @@ def _as_it_was():
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_traceback_tells_no_local_variable(log_format, capsys):
+def test_traceback_has_no_local_variables(log_format, capsys):
     logs.configure(log_format)
 
     def sign_in(password):
