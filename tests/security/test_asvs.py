@@ -26,7 +26,7 @@ LEVEL_3 = {"3.4.7", "3.4.8", "6.3.8", "8.3.2", "13.4.6", "15.4.2", "16.5.4"}
 PASSWORD = "correct horse battery staple"
 
 
-def test_every_row_of_levels_1_and_2_is_told_once_and_with_what_holds_it():
+def test_asvs_table_has_each_row_once_with_its_evidence():
     """The file has the number and the level of each requirement, as the standard has them."""
     wanted = {
         line.split()[0]
@@ -60,7 +60,7 @@ def ada(app, committed, at):
 
 
 @on_sqlite
-def test_each_body_has_its_type_and_each_text_its_charset(client, ada):
+def test_every_response_has_its_content_type_and_charset(client, ada):
     addresses = (
         *("/", "/history", "/history.atom", "/history.rss", "/api/v2/summary.json", "/badge.svg"),
         *("/maintenance.ics", "/robots.txt", "/embed.js", "/nowhere", "/v1/pages", "/healthz"),
@@ -85,7 +85,7 @@ def test_trace_is_refused(client, address):
 
 
 @on_sqlite
-def test_a_query_is_never_taken_for_a_form(app, committed, at):
+def test_query_parameters_are_not_read_as_form_fields(app, committed, at):
     with committed():
         page_settings.create("Northwind", by=SYSTEM, at=at)
         staff.create(
@@ -101,7 +101,7 @@ def test_a_query_is_never_taken_for_a_form(app, committed, at):
 
 
 @on_sqlite
-def test_what_must_not_be_guessed_is_long_enough(app, committed, at):
+def test_secrets_are_long_enough(app, committed, at):
     with committed():
         page_settings.create("Northwind", by=SYSTEM, at=at)
         person = staff.create(
@@ -119,7 +119,7 @@ def test_what_must_not_be_guessed_is_long_enough(app, committed, at):
 
 
 @on_sqlite
-def test_signing_out_is_on_each_screen(ada):
+def test_every_admin_page_has_sign_out(ada):
     screens = ("/admin/", "/admin/incidents", "/admin/account", "/admin/team", "/admin/settings")
     for screen in screens:
         assert 'action="/admin/sign-out"' in ada.get(screen).text, screen
@@ -128,7 +128,7 @@ def test_signing_out_is_on_each_screen(ada):
 # ── V12: other servers ─────────────────────────────────────────────────────────
 
 
-def test_no_check_of_a_certificate_is_switched_off():
+def test_certificate_checks_are_never_disabled():
     switches = re.compile(r"verify\s*=\s*False|CERT_NONE|check_hostname\s*=\s*False|_unverified_")
     for file in (PROJECT / "statuspage").rglob("*.py"):
         assert not switches.search(file.read_text()), file.name
@@ -138,7 +138,7 @@ def test_no_check_of_a_certificate_is_switched_off():
 
 
 @on_sqlite
-def test_fields_that_are_not_declared_change_nothing(app, client, committed, at):
+def test_undeclared_form_fields_change_nothing(app, client, committed, at):
     with committed():
         page = page_settings.create("Northwind", by=SYSTEM, at=at)
         _, token = tokens.create("CI", scopes=list(Scope), by=SYSTEM, at=at)
@@ -163,7 +163,7 @@ def test_fields_that_are_not_declared_change_nothing(app, client, committed, at)
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-def test_a_line_break_begins_no_line_of_the_log(log_format, capsys):
+def test_line_break_in_input_starts_no_log_line(log_format, capsys):
     root = logging.getLogger()
     before = list(root.handlers)
     try:

@@ -89,7 +89,7 @@ def points(headers, text, cookies=()):
     return found + bonus if found >= 90 else found
 
 
-def test_a_header_holds_what_the_policy_in_a_page_can_not(client, committed, at):
+def test_header_has_directives_that_a_meta_policy_cannot_set(client, committed, at):
     """Frames, and the least of ASVS 3.4.3 should the head of a page be missing."""
     northwind = site.northwind(committed, at)
     for address in (*northwind.addresses, "/nothing"):
@@ -98,7 +98,7 @@ def test_a_header_holds_what_the_policy_in_a_page_can_not(client, committed, at)
         assert header["script-src"] == {"'self'"}
 
 
-def test_public_pages_have_130_points_and_no_cookie(client, committed, at):
+def test_public_pages_score_130_and_set_no_cookie(client, committed, at):
     northwind = site.northwind(committed, at)
     found = {}
     for address in (*northwind.addresses, f"/incidents/{northwind.retracted}", "/subscribe"):
@@ -108,12 +108,12 @@ def test_public_pages_have_130_points_and_no_cookie(client, committed, at):
     assert min(found.values()) >= 130, found
 
 
-def test_what_is_not_there_has_130_points_too(client, committed, at):
+def test_not_found_page_scores_130(client, committed, at):
     site.northwind(committed, at)
     assert score(client.get("/nothing")) >= 130
 
 
-def test_signing_in_and_the_desk_have_120_points(client, committed, at):
+def test_sign_in_and_admin_score_120(client, committed, at):
     site.northwind(committed, at)
     for address in ("/admin/sign-in", "/admin/", "/admin/nothing"):
         assert score(client.get(address)) >= 120, address
@@ -122,16 +122,16 @@ def test_signing_in_and_the_desk_have_120_points(client, committed, at):
 @pytest.mark.parametrize(
     "address", ["/", "/admin/sign-in", "/static/feed.css", "/api/v2/summary.json"]
 )
-def test_every_kind_of_answer_asks_for_https_where_that_is_the_address(client, address):
+def test_every_response_has_hsts_on_an_https_address(client, address):
     with client.get(address) as answer:
         assert answer.headers.getlist("Strict-Transport-Security") == ["max-age=31536000"]
 
 
-def test_without_https_nobody_is_told_to_come_by_it(settings):
+def test_http_address_sends_no_hsts(settings):
     assert asked_to_come(settings, base_url="http://127.0.0.1:8000") is None
 
 
-def test_names_below_the_page_come_by_https_where_it_is_set(settings):
+def test_hsts_includes_subdomains_if_set(settings):
     assert asked_to_come(settings, hsts_subdomains=True) == "max-age=31536000; includeSubDomains"
 
 
@@ -141,7 +141,7 @@ def asked_to_come(settings, **more):
 
 
 @pytest.mark.parametrize("purpose", ["", "unsubscribe/", "confirm/"])
-def test_what_links_of_mails_lead_to_has_130_points(client, committed, at, purpose):
+def test_pages_linked_from_emails_score_130(client, committed, at, purpose):
     site.northwind(committed, at)
     answer = client.get(f"/subscriptions/{purpose}nobody")
     assert score(answer) >= 130
@@ -149,14 +149,14 @@ def test_what_links_of_mails_lead_to_has_130_points(client, committed, at, purpo
     assert META_REFERRER.findall(answer.text) == ["no-referrer"]
 
 
-def test_a_link_of_a_mail_is_not_told_by_a_page_that_is_not_there_yet(client):
+def test_email_link_before_setup_sends_no_referrer(client):
     answer = client.get("/subscriptions/somebody")
     assert answer.status_code == 503
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert META_REFERRER.findall(answer.text) == ["no-referrer"]
 
 
-def test_the_first_answer_has_the_headers_that_all_have(client, committed, at):
+def test_first_response_has_the_same_headers_as_later_ones(client, committed, at):
     """A front keeps the first one."""
     northwind = site.northwind(committed, at)
     pages = (*northwind.addresses, f"/incidents/{northwind.retracted}", "/subscriptions/asked")
@@ -190,7 +190,7 @@ GUARDS = {
         ("GET", "/api/v2/push/subscription"),
     ],
 )
-def test_every_answer_is_guarded_and_names_no_version(client, method, address):
+def test_every_response_has_security_headers_and_no_version(client, method, address):
     answer = client.open(address, method=method)
     assert set(answer.headers.keys()) >= GUARDS
     assert "frame-ancestors" in answer.headers["Content-Security-Policy"]
@@ -198,7 +198,7 @@ def test_every_answer_is_guarded_and_names_no_version(client, method, address):
     assert not re.search(r"werkzeug|flask|python|granian|sqlalchemy|traceback", everything)
 
 
-def test_a_failure_tells_nothing_of_the_program(app, client):
+def test_error_page_reveals_nothing_about_the_program(app, client):
     app.add_url_rule("/fails", view_func=lambda: 1 // 0)
     answer = client.get("/fails")
     assert answer.status_code == 500
@@ -207,11 +207,11 @@ def test_a_failure_tells_nothing_of_the_program(app, client):
     assert "Traceback" not in answer.text
 
 
-def test_the_desk_asks_for_no_device(client):
+def test_admin_requests_no_device_permission(client):
     assert "camera=()" in client.get("/admin/sign-in").headers["Permissions-Policy"]
 
 
-def test_a_public_page_shares_its_window_with_nobody(client, committed, at):
+def test_public_page_isolates_its_window(client, committed, at):
     site.northwind(committed, at)
     for _ in ("made", "stored"):
         assert client.get("/").headers["Cross-Origin-Opener-Policy"] == "same-origin"

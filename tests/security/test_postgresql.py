@@ -23,12 +23,12 @@ def reader(client, committed, at):
     return client
 
 
-def test_an_address_it_can_not_look_for_leads_nowhere(reader):
+def test_path_with_nul_is_a_404(reader):
     for address in NOWHERE:
         assert reader.get(address).status_code == 404, address
 
 
-def test_a_form_with_a_character_it_does_not_keep_is_refused(reader):
+def test_form_with_nul_is_refused(reader):
     for name in ("email", "endpoint", "channel", "scope", "wants"):
         form = {"channel": "email", "email": "ann@example.com", "scope": "all", name: "\0"}
         assert 200 <= reader.post("/subscribe", data=form).status_code < 500

@@ -21,7 +21,7 @@ NEW = "a new key of this installation"
 PASSWORD = "five words nobody would guess"
 
 
-def test_sessions_end_with_their_key_and_links_live_while_it_is_listed(app, another, committed, at):
+def test_key_rotation_ends_sessions_and_keeps_links(app, another, committed, at):
     with committed():
         page_settings.create("Northwind", time_zone="UTC", by=SYSTEM, at=at)
         staff.create(
@@ -44,6 +44,6 @@ def test_sessions_end_with_their_key_and_links_live_while_it_is_listed(app, anot
         assert client.get(link).status_code == status
 
 
-def test_a_short_old_key_is_refused_with_a_sentence(settings):
+def test_short_old_key_is_refused_with_a_sentence(settings):
     with pytest.raises(ValidationError, match="each key must have at least 16 characters"):
         Settings(**settings.model_dump() | {"old_secret_keys": f"{SECRET} short"})

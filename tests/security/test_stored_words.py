@@ -139,7 +139,7 @@ def test_nothing_that_is_typed_runs_and_nothing_hidden_is_told(app, client, comm
     assert client.get(f"/incidents/{draft}").status_code == 404
 
 
-def test_nothing_that_is_typed_runs_in_a_mail_or_adds_a_header(app, committed, at):
+def test_stored_text_never_runs_in_email_or_adds_a_header(app, committed, at):
     with committed():
         evil_world(at)
     base = app.config["SETTINGS"].base_url
@@ -161,7 +161,7 @@ def test_nothing_that_is_typed_runs_in_a_mail_or_adds_a_header(app, committed, a
     assert walked >= 3
 
 
-def test_nothing_that_is_typed_runs_in_a_mirror(app, committed, at, tmp_path):
+def test_stored_text_never_runs_in_an_export(app, committed, at, tmp_path):
     with committed():
         evil_world(at)
     mirror = a_mirror(app, tmp_path / "work", f"file:{tmp_path / 'public'}")
