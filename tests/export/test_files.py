@@ -51,7 +51,7 @@ def files_of(folder: Path) -> dict[str, str]:
     }
 
 
-def test_every_link_within_the_site_leads_to_a_file(copy):
+def test_every_internal_link_leads_to_a_file(copy):
     broken = [
         (page.name, link)
         for page in copy.folder.resolve().rglob("*.html")
@@ -63,7 +63,7 @@ def test_every_link_within_the_site_leads_to_a_file(copy):
     assert not broken
 
 
-def test_only_links_that_name_the_original_lead_to_the_origin(copy):
+def test_only_links_to_the_original_lead_to_the_origin(copy):
     outside = {
         link
         for page in copy.folder.resolve().rglob("*.html")
@@ -129,19 +129,19 @@ def test_feeds_calendar_and_json_are_those_of_the_origin(copy, at):
                          (copy.folder / path).read_text())  # fmt: skip
 
 
-def test_a_page_tells_without_script_when_it_was_made_and_where_the_original_is(copy):
+def test_page_shows_its_age_and_original_without_script(copy):
     page = (copy.folder / "index.html").read_text()
     assert "This is a copy, made on <b>10 March 2026, 12:00 UTC</b>" in page
     assert '<a href="https://status.example.com/" target="_blank">status.example.com</a>' in page
 
 
-def test_a_form_gives_way_to_a_link_to_the_original(copy):
+def test_form_is_replaced_by_a_link_to_the_original(copy):
     page = (copy.folder / "subscribe.html").read_text()
     assert "<form" not in page
     assert '<a href="https://status.example.com/subscribe">' in page
 
 
-def test_words_of_staff_that_look_like_a_link_stay_as_they_are(
+def test_text_that_looks_like_a_link_is_unchanged(
     northwind, committed, mirror, folder, brought, at
 ):
     said = 'We saw href="/admin" and src="/x" in the log.'
@@ -151,7 +151,7 @@ def test_words_of_staff_that_look_like_a_link_stay_as_they_are(
     assert said in html.unescape((folder / f"incidents/{northwind.open}.html").read_text())
 
 
-def test_an_update_is_in_the_next_copy_and_other_stories_keep_their_bytes(
+def test_update_is_in_the_next_export_and_other_pages_keep_their_bytes(
     northwind, committed, mirror, folder, brought, traveller, at
 ):
     brought(mirror)
@@ -173,7 +173,7 @@ def test_an_update_is_in_the_next_copy_and_other_stories_keep_their_bytes(
     assert not any(northwind.past in address for address in asked)
 
 
-def test_a_new_component_name_reaches_every_page(northwind, committed, mirror, folder, brought, at):
+def test_renamed_component_reaches_every_page(northwind, committed, mirror, folder, brought, at):
     brought(mirror)
     with committed():
         one = components.get(northwind.cards)
@@ -194,7 +194,7 @@ def test_a_new_component_name_reaches_every_page(northwind, committed, mirror, f
     assert "Card processing" in (folder / "subscribe.html").read_text()
 
 
-def test_what_is_retracted_vanishes_at_once_everywhere(
+def test_retracted_incident_disappears_at_once_everywhere(
     northwind, committed, mirror, folder, brought, at
 ):
     brought(mirror)
@@ -220,9 +220,7 @@ def test_what_is_retracted_vanishes_at_once_everywhere(
     assert not left
 
 
-def test_a_secret_that_was_redacted_is_in_no_file(
-    northwind, committed, mirror, folder, brought, at
-):
+def test_redacted_secret_is_in_no_file(northwind, committed, mirror, folder, brought, at):
     with committed():
         one = incidents.get(northwind.past)
         site.say(one, "The password is hunter2hunter2.", at, components.get(northwind.cards),
@@ -240,7 +238,7 @@ def test_a_secret_that_was_redacted_is_in_no_file(
     ]  # fmt: skip
 
 
-def test_the_manifest_names_every_file_with_its_digest_and_type(copy):
+def test_manifest_lists_every_file_with_digest_and_type(copy):
     told = json.loads((copy.folder / "manifest.json").read_text())
     assert told["origin"] == "https://status.example.com"
     assert told["made_at"] == "2026-03-10T12:00:00Z"
@@ -251,7 +249,7 @@ def test_the_manifest_names_every_file_with_its_digest_and_type(copy):
     assert told["files"]["history.rss"]["content_type"].startswith("application/rss+xml")
 
 
-def test_a_drafted_incident_is_in_no_file(copy):
+def test_draft_incident_is_in_no_file(copy):
     assert not [
         path
         for path in copy.folder.resolve().rglob("*")
@@ -259,7 +257,7 @@ def test_a_drafted_incident_is_in_no_file(copy):
     ]
 
 
-def test_nobody_reads_half_of_it(northwind, committed, mirror, folder, brought, at):
+def test_readers_never_see_a_partial_export(northwind, committed, mirror, folder, brought, at):
     """The number of an update is the same on the front page and in its feed, at every moment."""
     brought(mirror)
     stop, seen, torn = Event(), set(), []
@@ -299,7 +297,7 @@ def test_nobody_reads_half_of_it(northwind, committed, mirror, folder, brought, 
     assert found == {path: one["sha256"] for path, one in files.items()}
 
 
-def test_damaged_files_are_made_again_after_a_restart(northwind, mirror_to, folder, brought):
+def test_damaged_files_are_rebuilt_after_a_restart(northwind, mirror_to, folder, brought):
     first = mirror_to(f"file:{folder}")
     brought(first)
     good = files_of(folder)
@@ -313,7 +311,7 @@ def test_damaged_files_are_made_again_after_a_restart(northwind, mirror_to, fold
     assert files_of(folder) == good
 
 
-def test_a_damaged_manifest_only_costs_the_time_to_make_all_again(mirror_to, northwind, folder,
+def test_damaged_manifest_causes_a_full_rebuild(mirror_to, northwind, folder,
                                                                   brought):  # fmt: skip
     brought(mirror_to(f"file:{folder}"))
     good = files_of(folder)
@@ -325,7 +323,7 @@ def test_a_damaged_manifest_only_costs_the_time_to_make_all_again(mirror_to, nor
     assert files_of(folder) == good
 
 
-def test_an_empty_folder_has_the_present_at_once_and_the_past_afterwards(
+def test_empty_folder_gets_current_pages_first_and_history_later(
     northwind, mirror, folder, brought, at
 ):
     mirror.step(at=at)
@@ -342,7 +340,7 @@ def test_an_empty_folder_has_the_present_at_once_and_the_past_afterwards(
     assert past in links_of(page)
 
 
-def test_a_whole_copy_is_not_given_up_for_the_beginning_of_another(
+def test_complete_export_is_not_replaced_by_a_partial_one(
     northwind, mirror_to, folder, brought, at
 ):
     brought(mirror_to(f"file:{folder}"))
@@ -353,7 +351,7 @@ def test_a_whole_copy_is_not_given_up_for_the_beginning_of_another(
     assert (folder / f"incidents/{northwind.past}.html").is_file()
 
 
-def test_after_a_change_only_components_that_it_concerns_are_made_again(
+def test_change_rebuilds_only_affected_components(
     northwind, committed, mirror, brought, traveller, at
 ):
     brought(mirror)
@@ -373,14 +371,14 @@ def test_after_a_change_only_components_that_it_concerns_are_made_again(
     assert made > named
 
 
-def test_a_folder_with_files_of_somebody_else_is_left_alone(mirror_to, northwind, folder, brought):
+def test_folder_with_foreign_files_is_left_alone(mirror_to, northwind, folder, brought):
     folder.mkdir()
     (folder / "mine.txt").write_text("Not yours.")
     assert brought(mirror_to(f"file:{folder}")) == [False]
     assert (folder / "mine.txt").read_text() == "Not yours."
 
 
-def test_when_the_database_is_gone_the_copy_stays(northwind, app, mirror, folder, brought, at):
+def test_export_stays_when_the_database_is_gone(northwind, app, mirror, folder, brought, at):
     brought(mirror)
     good = files_of(folder)
     with app.app_context():
@@ -393,20 +391,20 @@ def test_when_the_database_is_gone_the_copy_stays(northwind, app, mirror, folder
     assert files_of(folder) == good
 
 
-def test_the_command_writes_the_whole_site_to_a_folder(app, northwind, folder):
+def test_command_writes_the_whole_site_to_a_folder(app, northwind, folder):
     run = app.test_cli_runner().invoke(args=["mirror", str(folder)])
     assert run.exit_code == 0, run.output
     assert "files to" in run.output
     assert (folder / f"incidents/{northwind.past}.html").is_file()
 
 
-def test_the_command_says_when_there_is_no_page(app, folder):
+def test_command_before_setup_says_so(app, folder):
     run = app.test_cli_runner().invoke(args=["mirror", str(folder)])
     assert run.exit_code == 1
     assert "There is no page yet." in run.output
 
 
-def test_the_logo_and_its_name_on_disk(committed, mirror_to, folder, brought, at):
+def test_logo_has_a_file_name_of_its_type(committed, mirror_to, folder, brought, at):
     with committed():
         page = site.a_page(at)
         svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"/>'

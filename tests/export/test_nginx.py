@@ -98,7 +98,7 @@ def addresses_of(copy):
     return sorted(set(copy.mirror.builder.stages.published.addresses))
 
 
-def test_files_are_the_bytes_of_the_origin_but_for_a_note_that_waits(copy, at):
+def test_files_equal_the_origin_except_for_a_hidden_age_note(copy, at):
     client = copy.app.test_client()
     page = client.get("/").data
     held = (copy.published / "index.html").read_bytes()
@@ -109,14 +109,14 @@ def test_files_are_the_bytes_of_the_origin_but_for_a_note_that_waits(copy, at):
         assert (copy.published / path).read_bytes() == client.get(f"/{path}").data
 
 
-def test_packed_forms_stand_beside_each_text(copy):
+def test_text_files_have_compressed_copies(copy):
     for path in ("index.html", "history.rss", "api/v2/summary.json"):
         plain = (copy.published / path).read_bytes()
         assert gzip.decompress((copy.published / f"{path}.gz").read_bytes()) == plain
         assert brotli.decompress((copy.published / f"{path}.br").read_bytes()) == plain
 
 
-def test_every_published_address_is_answered_with_the_application_gone(copy, before, at):
+def test_every_public_path_is_served_without_the_application(copy, before, at):
     nobody = free_port()
     client = copy.app.test_client()
     with before(nobody) as url, requests.Session() as session:
@@ -134,7 +134,7 @@ def test_every_published_address_is_answered_with_the_application_gone(copy, bef
         assert session.get(f"{url}/history.rss", headers=tagged).status_code == 304
 
 
-def test_the_tag_of_a_file_is_made_of_its_bytes_and_it_has_no_date(copy, before):
+def test_etag_depends_on_bytes_and_there_is_no_last_modified(copy, before):
     """Two versions within one second are told apart, and two machines have one tag for one page."""
     with before(free_port()) as url, requests.Session() as session:
         for address, coding in (("/", "identity"), ("/", "gzip"), ("/history.rss", "gzip")):
@@ -153,14 +153,14 @@ def test_the_tag_of_a_file_is_made_of_its_bytes_and_it_has_no_date(copy, before)
 
 
 @given(st.binary())
-def test_the_time_of_a_file_is_past_and_one_that_every_file_system_knows(body):
+def test_file_time_is_past_and_portable(body):
     """RFC 9110, section 8.8.2.1: a server says no date to come. FAT begins with 1980."""
     time = published.time_of(hashlib.sha256(body).hexdigest())
     assert datetime(1980, 1, 2, tzinfo=UTC).timestamp() <= time
     assert time < datetime(2015, 1, 1, tzinfo=UTC).timestamp()
 
 
-def test_files_that_were_copied_without_their_times_get_them_back(copy, tmp_path):
+def test_lost_file_times_are_restored(copy, tmp_path):
     """So do those of a version before, which wrote none."""
     made = copy.mirror.builder.stages.published
     shutil.copytree(made.folder, tmp_path / "restored", copy_function=shutil.copyfile)
@@ -171,7 +171,7 @@ def test_files_that_were_copied_without_their_times_get_them_back(copy, tmp_path
         assert (restored.site / path).stat().st_mtime == time, path
 
 
-def test_what_is_no_file_is_asked_of_the_application(copy, before):
+def test_path_without_a_file_is_passed_to_the_application(copy, before):
     with running(copy.app) as port, before(port) as url, requests.Session() as session:
         assert session.get(f"{url}/admin/", allow_redirects=False).status_code in (302, 303)
         desk = session.get(f"{url}/admin/sign-in")
@@ -208,7 +208,7 @@ def test_what_is_no_file_is_asked_of_the_application(copy, before):
 
 
 @pytest.mark.parametrize("configuration", ["docs/serving.md", "deploy/nginx/published.conf"])
-def test_the_last_copy_is_served_when_the_application_is_gone(copy, tmp_path, configuration):
+def test_last_export_is_served_without_the_application(copy, tmp_path, configuration):
     """Fault 22, with the cache of the documentation and with published files."""
     port = free_port()
     text = (PROJECT / configuration).read_text()
@@ -240,7 +240,7 @@ def test_the_last_copy_is_served_when_the_application_is_gone(copy, tmp_path, co
 
 
 @pytest.mark.parametrize("path", ["docs/serving.md", "deploy/nginx/compose.conf"])
-def test_the_cache_of_nginx_keeps_one_copy_for_each_way_to_pack(copy, tmp_path, path):
+def test_nginx_caches_one_copy_per_encoding(copy, tmp_path, path):
     port = free_port()
     text = (PROJECT / path).read_text()
     if path.endswith(".md"):
@@ -287,7 +287,7 @@ def test_the_cache_of_nginx_keeps_one_copy_for_each_way_to_pack(copy, tmp_path, 
         db.engine.dispose()
 
 
-def test_nginx_goes_to_the_mirror_only_for_what_is_in_it_and_when_nobody_answers(copy, tmp_path):
+def test_nginx_falls_back_to_the_export_only_for_its_files(copy, tmp_path):
     port, nobody = free_port(), free_port()
     example, more = (
         re.search(r"^```nginx\n(.*?)^```", (PROJECT / page).read_text(), re.M | re.S)[1]

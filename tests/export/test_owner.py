@@ -26,7 +26,7 @@ def flask(app, *words):
     return app.test_cli_runner().invoke(args=[str(word) for word in words])
 
 
-def test_another_installation_does_not_write_over_the_mirror(
+def test_another_installation_does_not_overwrite_the_export(
     begun, app, another, mirror_to, tmp_path, caplog
 ):
     folder = tmp_path / "mirror"
@@ -43,7 +43,7 @@ def test_another_installation_does_not_write_over_the_mirror(
         assert "flask mirror --take-over" in said
 
 
-def test_a_restored_copy_leaves_the_mirror_alone_until_staff_take_it_over(
+def test_restored_copy_leaves_the_export_alone_until_taken_over(
     begun, app, another, mirror_to, tmp_path, traveller
 ):
     target = f"file:{tmp_path}/mirror"
@@ -73,7 +73,7 @@ def stage(tmp_path) -> StagingFolder:
     return made
 
 
-def test_every_kind_of_target_tells_whose_copy_it_holds(stage, tmp_path):
+def test_every_target_names_its_owner(stage, tmp_path):
     """And a bucket that another wrote to meanwhile is made equal again."""
     subprocess.run(["git", "init", "-q", "--bare", tmp_path / "pages.git"], check=True)
     places = [f"git:{tmp_path}/pages.git#pages", f"file:{tmp_path}/there"]

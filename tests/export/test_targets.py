@@ -77,7 +77,7 @@ def take_back(stage):
 # ── storage ────────────────────────────────────────────────────────────────────
 
 
-def test_a_bucket_holds_every_file_with_its_type_and_pages_at_their_address(stage, tmp_path):
+def test_bucket_has_every_file_with_type_and_path(stage, tmp_path):
     with bucket() as (held, endpoint):
         target = target_at(f"s3://pages/status?endpoint={endpoint}", tmp_path)
         assert target.is_empty()
@@ -88,7 +88,7 @@ def test_a_bucket_holds_every_file_with_its_type_and_pages_at_their_address(stag
     assert held.objects["/pages/status/it%27s%20a%20name%2Bwith%25signs.txt"][0] == b"odd"
 
 
-def test_an_empty_bucket_gets_the_front_page_first_and_later_what_it_links_to(stage, tmp_path):
+def test_empty_bucket_gets_the_front_page_first(stage, tmp_path):
     with bucket() as (held, endpoint):
         target = target_at(f"s3://pages?endpoint={endpoint}", tmp_path)
         for words in (b"new", b"newer"):
@@ -99,7 +99,7 @@ def test_an_empty_bucket_gets_the_front_page_first_and_later_what_it_links_to(st
     assert put[-3:] == ["incidents/a", "index.html", "manifest.json"]
 
 
-def test_only_what_changed_is_sent_after_a_restart_too_and_what_is_gone_is_deleted(stage, tmp_path):
+def test_only_changed_files_are_uploaded_and_missing_ones_deleted(stage, tmp_path):
     with bucket() as (held, endpoint):
         text = f"s3://pages/status?endpoint={endpoint}"
         target_at(text, tmp_path).publish(stage)
@@ -115,7 +115,7 @@ def test_only_what_changed_is_sent_after_a_restart_too_and_what_is_gone_is_delet
     assert not [path for path in held.objects if "incidents" in path]
 
 
-def test_a_wrong_key_is_told_and_never_shown(stage, tmp_path):
+def test_wrong_key_is_reported_without_showing_it(stage, tmp_path):
     with bucket() as (held, endpoint):
         text = f"s3://{ACCESS}:wrong-and-hidden@pages/status?endpoint={endpoint}"
         target = target_at(text, tmp_path)
@@ -158,7 +158,7 @@ def test_s3_that_does_not_answer_is_named_in_one_line_without_the_key(stage, tmp
 # ── programs of the system ─────────────────────────────────────────────────────
 
 
-def test_a_branch_holds_the_files_in_one_commit_without_a_past(stage, tmp_path):
+def test_git_branch_has_one_commit_without_history(stage, tmp_path):
     remote = tmp_path / "pages.git"
     subprocess.run(["git", "init", "-q", "--bare", remote], check=True)
     target = target_at(f"git:{remote}#pages", tmp_path)
@@ -175,7 +175,7 @@ def test_a_branch_holds_the_files_in_one_commit_without_a_past(stage, tmp_path):
     assert log.stdout.strip() == "1"
 
 
-def test_a_password_in_the_address_of_a_repository_is_not_shown(stage, tmp_path):
+def test_git_password_is_not_shown(stage, tmp_path):
     target = target_at("git:https://me:hidden@127.0.0.1:1/pages.git#pages", tmp_path)
     with pytest.raises(TargetError) as refused:
         target.publish(stage)
@@ -257,7 +257,7 @@ def test_a_target_names_the_program_that_is_not_installed(text, tmp_path, monkey
 
 
 @pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed.")
-def test_rsync_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path):
+def test_rsync_uploads_files_and_deletes_missing_ones(stage, tmp_path):
     place = tmp_path / "other machine"
     target = target_at(f"rsync:{place}", tmp_path)
     assert target.is_empty()
@@ -330,7 +330,7 @@ def ssh_server(tmp_path, monkeypatch):
     server.wait()
 
 
-def test_sftp_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path, ssh_server):
+def test_sftp_uploads_files_and_deletes_missing_ones(stage, tmp_path, ssh_server):
     place = tmp_path / "far away"
     text = f"sftp://127.0.0.1:{ssh_server}{str(place).replace(' ', '%20')}"
     (tmp_path / "work").mkdir()
@@ -344,7 +344,7 @@ def test_sftp_brings_the_files_and_takes_away_what_is_gone(stage, tmp_path, ssh_
 
 
 @pytest.mark.skipif(not shutil.which("rsync"), reason="rsync is not installed.")
-def test_rsync_goes_to_another_machine_by_ssh(stage, tmp_path, ssh_server):
+def test_rsync_uploads_over_ssh(stage, tmp_path, ssh_server):
     place = tmp_path / "far away"
     (tmp_path / "work").mkdir()
     target = target_at(f"rsync:127.0.0.1:{place}", tmp_path)
@@ -379,7 +379,7 @@ def test_a_target_that_fails_is_told_once_shown_and_tried_again(app, stage, tmp_
     assert (state.error, state.made_at) == (None, "2026-03-10T12:00:00Z")
 
 
-def test_a_courier_is_not_held_up_by_another_one_that_hangs(stage, tmp_path):
+def test_hanging_target_does_not_delay_another(stage, tmp_path):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -401,7 +401,7 @@ def test_a_courier_is_not_held_up_by_another_one_that_hangs(stage, tmp_path):
         fast.stop()
 
 
-def test_a_copy_that_differs_in_age_only_is_not_sent_each_time(stage, tmp_path):
+def test_export_that_differs_only_in_age_is_not_uploaded_each_time(stage, tmp_path):
     class Target:
         name, every, sent = "counting", timedelta(minutes=15), 0
 
@@ -431,12 +431,12 @@ def test_a_copy_that_differs_in_age_only_is_not_sent_each_time(stage, tmp_path):
      "sftp://-oProxyCommand=evil/x", "git:remote", "git:--upload-pack=evil#x",
      "sftp://me:word@host/path", "command:", "command:%20", "command:'open", "ftp://host/x"],
 )  # fmt: skip
-def test_a_target_that_means_nothing_is_refused(text, tmp_path):
+def test_invalid_target_is_refused(text, tmp_path):
     with pytest.raises(TargetError):
         parse(text, tmp_path, KEYS)
 
 
-def test_a_wrong_kind_of_target_stops_the_start_with_a_sentence(monkeypatch, tmp_path):
+def test_unknown_target_stops_the_start_with_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("STATUSPAGE_MIRROR", "file:/srv/a ftp://me:hidden@host/b")
     with pytest.raises(SettingsError, match="STATUSPAGE_MIRROR contains 'ftp'") as refused:
@@ -444,7 +444,7 @@ def test_a_wrong_kind_of_target_stops_the_start_with_a_sentence(monkeypatch, tmp
     assert "hidden" not in str(refused.value)
 
 
-def test_the_status_of_the_mirrors_is_printed(app, settings):
+def test_command_prints_the_export_status(app, settings):
     folder = settings.data_dir / "mirror"
     folder.mkdir(parents=True)
     (folder / "targets.json").write_text(
@@ -470,9 +470,7 @@ def volume(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def test_a_mount_point_gets_its_files_one_by_one_and_loses_what_is_taken_back(
-    stage, tmp_path, volume
-):
+def test_mount_point_gets_files_one_by_one_and_loses_deleted_ones(stage, tmp_path, volume):
     target = target_at(f"file:{volume}", tmp_path)
     assert target.publish(stage) == len(SMALL)
     assert files_in(volume) == bodies(SMALL)
@@ -483,7 +481,7 @@ def test_a_mount_point_gets_its_files_one_by_one_and_loses_what_is_taken_back(
     assert not volume.is_symlink()
 
 
-def test_a_mount_point_with_the_files_of_others_is_left_alone(stage, tmp_path, volume):
+def test_mount_point_with_foreign_files_is_left_alone(stage, tmp_path, volume):
     (volume / "thesis.txt").write_text("years of work")
     with pytest.raises(TargetError, match="not ours"):
         target_at(f"file:{volume}", tmp_path).publish(stage)
