@@ -26,16 +26,16 @@ Transfer/sec:    317.03MB
 """
 
 
-def test_the_figures_of_wrk_are_read_in_milliseconds():
+def test_wrk_report_is_read_in_milliseconds():
     assert load.read(REPORT) == Sample(28682.55, pytest.approx(0.466), pytest.approx(2.83))
 
 
-def test_a_report_without_figures_is_no_measurement():
+def test_wrk_report_without_figures_is_refused():
     with pytest.raises(LoadError, match="No figure"):
         load.read("unable to connect to 127.0.0.1:1 Connection refused")
 
 
-def test_without_nginx_and_wrk_it_says_what_to_install(tmp_path):
+def test_benchmark_without_nginx_and_wrk_says_what_to_install(tmp_path):
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks"],
         env={**os.environ, "PATH": str(tmp_path)},
@@ -48,9 +48,7 @@ def test_without_nginx_and_wrk_it_says_what_to_install(tmp_path):
 
 
 @on_sqlite
-def test_the_page_it_measures_has_an_open_incident_and_comes_again_after_a_change(
-    app, at, monkeypatch
-):
+def test_benchmark_page_has_an_open_incident_and_shows_a_change(app, at, monkeypatch):
     monkeypatch.setattr(rows, "INCIDENTS", 20)
     with app.app_context():
         rows.fill(at)

@@ -31,12 +31,12 @@ def services():
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
-def test_only_settings_that_exist_are_named(path):
+def test_deploy_files_name_only_existing_settings(path):
     known = {f"STATUSPAGE_{name.upper()}" for name in Settings.model_fields}
     assert set(re.findall(r"STATUSPAGE_[A-Z_0-9]+", path.read_text())) <= known
 
 
-def test_every_part_that_is_started_exists_and_none_is_forgotten():
+def test_deploy_files_start_every_part():
     units = [path.read_text() for path in (DEPLOY / "systemd").glob("*.service")]
     commands = re.findall(r"^ExecStart=.* -m statuspage(.*)$", "".join(units), re.M)
     of_units = {part for command in commands for part in command.split()}
@@ -51,7 +51,7 @@ def test_every_part_that_is_started_exists_and_none_is_forgotten():
     assert of_compose - {"redis-server", "--appendonly", "yes"} == set(PARTS)
 
 
-def test_the_image_has_what_the_program_needs_and_no_root():
+def test_image_has_the_needed_programs_and_no_root():
     text = (DEPLOY / "Containerfile").read_text()
     copied = re.findall(r"^COPY ((?:[\w./]+ )+)[\w./]+$", text, re.M)
     for name in " ".join(copied).split():
@@ -65,14 +65,14 @@ def test_the_image_has_what_the_program_needs_and_no_root():
     assert re.search(r"^EXPOSE 8000$", text, re.M)
 
 
-def test_no_name_that_kubernetes_gives_to_a_service_is_taken_for_a_setting():
+def test_kubernetes_service_variables_are_not_settings():
     """It tells each pod of the Service `statuspage` as STATUSPAGE_PORT=tcp://…"""
     for one in manifests():
         if one["kind"] == "Deployment":
             assert one["spec"]["template"]["spec"]["enableServiceLinks"] is False
 
 
-def test_nobody_is_killed_before_they_gave_back_what_they_send():
+def test_stop_timeouts_let_the_worker_return_its_deliveries():
     """The group waits 12 seconds for its processes."""
     assert services()["worker"]["stop_grace_period"] == "15s"
     for one in manifests():
@@ -83,12 +83,12 @@ def test_nobody_is_killed_before_they_gave_back_what_they_send():
         assert "TimeoutStopSec=15" in path.read_text()
 
 
-def test_systemd_does_not_call_it_a_failure_when_it_stops_us():
+def test_systemd_treats_a_stop_as_success():
     for path in started_by_systemd():
         assert f"SuccessExitStatus={128 + signal.SIGTERM}\n" in path.read_text()
 
 
-def test_nothing_that_is_shipped_shows_the_demo_or_gives_up_starting():
+def test_deploy_files_disable_the_demo_and_always_restart():
     of_settings = {one["data"]["STATUSPAGE_DEMO"] for one in manifests() if "data" in one}
     named = "STATUSPAGE_DEMO=0"
     assert of_settings == {"0"}
@@ -101,7 +101,7 @@ def test_nothing_that_is_shipped_shows_the_demo_or_gives_up_starting():
         assert "StartLimitIntervalSec=0" in path.read_text()
 
 
-def test_the_nightly_backup_is_one_of_the_page():
+def test_nightly_backup_is_a_backup_of_the_page():
     page, backup = (
         (DEPLOY / "systemd" / f"{name}.service").read_text()
         for name in ("statuspage", "statuspage-backup")
@@ -111,7 +111,7 @@ def test_the_nightly_backup_is_one_of_the_page():
         assert re.findall(found, page, re.M) == re.findall(found, backup, re.M), field
 
 
-def test_where_parts_run_apart_the_backup_may_write_the_folder_that_it_is_given():
+def test_backup_of_separate_parts_may_write_its_folder():
     worker = (DEPLOY / "systemd" / "statuspage-worker.service").read_text()
     fields = re.findall(r"^(?:Environment|StateDirectory)=.*$", worker, re.M)
     text = "\n".join(["[Service]", *fields, ""]).replace("\n", r"\n")
@@ -121,14 +121,14 @@ def test_where_parts_run_apart_the_backup_may_write_the_folder_that_it_is_given(
 @pytest.mark.parametrize(
     "path", ["deploy/nginx/compose.conf", "deploy/nginx/published.conf", "docs/serving.md"]
 )
-def test_nginx_does_not_tell_its_version_and_makes_nobody_wait_in_line(path):
+def test_nginx_hides_its_version_and_queues_nobody(path):
     text = (PROJECT / path).read_text()
     assert "server_tokens off;" in text
     assert "proxy_cache_lock on" not in text
     assert "proxy_cache_path" not in text or "inactive=24h" in text
 
 
-def test_the_documented_redirect_leads_to_our_own_name_and_sends_no_token_on(tmp_path):
+def test_documented_redirect_uses_the_own_name_and_drops_tokens(tmp_path):
     text = (PROJECT / "docs" / "deploying.md").read_text()
     example = re.search(r"^```nginx\n(.*?)^```", text, re.M | re.S)[1]
     port = free_port()
@@ -140,7 +140,7 @@ def test_the_documented_redirect_leads_to_our_own_name_and_sends_no_token_on(tmp
         assert requests.get(f"{url}/v1/pages", allow_redirects=False).status_code == 403
 
 
-def test_nginx_takes_the_configuration_of_the_compose_file(tmp_path):
+def test_nginx_accepts_the_compose_configuration(tmp_path):
     if not shutil.which("nginx"):
         pytest.skip("nginx is not installed: its configuration is not checked.")
     text = (DEPLOY / "nginx" / "compose.conf").read_text()

@@ -29,20 +29,20 @@ def spans(document) -> list[str]:
     return [line for block in fenced for line in block.splitlines()] + inline
 
 
-def test_every_setting_named_exists(document):
+def test_named_settings_exist(document):
     known = {name for field in Settings.model_fields for name in environment_names(field)}
     named = set(re.findall(r"\bSTATUSPAGE_[A-Z_]+[A-Z]\b", document.read_text()))
     assert named <= known | NO_SETTINGS
 
 
-def test_every_make_target_named_exists(document):
+def test_named_make_targets_exist(document):
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.M))
     named = {name for span in spans(document) for name in re.findall(r"\bmake ([a-z-]+)", span)}
     assert named <= targets
 
 
 @on_sqlite
-def test_every_flask_command_named_exists(document, app):
+def test_named_flask_commands_exist(document, app):
     for span in spans(document):
         for words in re.findall(r"\bflask ((?:[a-z][a-z-]* ?)+)", span):
             command: click.Command = app.cli
@@ -55,7 +55,7 @@ def test_every_flask_command_named_exists(document, app):
 
 
 @on_sqlite
-def test_every_address_named_exists(document, app):
+def test_named_paths_exist(document, app):
     rules = [re.sub(r"<[^>]*>", "<>", rule.rule) for rule in app.url_map.iter_rules()]
     urls = app.url_map.bind("status.example.com")
     for span in spans(document):
@@ -66,18 +66,18 @@ def test_every_address_named_exists(document, app):
         assert begins_one or urls.test(address.replace("<>", "x")), span
 
 
-def test_every_link_to_a_file_leads_somewhere(document):
+def test_file_links_exist(document):
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         if "://" not in target and not target.startswith("#"):
             assert (document.parent / target.partition("#")[0]).exists(), target
 
 
-def test_every_file_named_exists(document):
+def test_named_files_exist(document):
     for span in spans(document):
         if re.fullmatch(r"(?:statuspage|tests|docs|benchmarks|static|templates)/[\w./-]+", span):
             assert (PROJECT / span).exists(), span
 
 
-def test_every_test_named_exists(document):
+def test_named_tests_exist(document):
     for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", document.read_text()):
         assert f"def {name}(" in (PROJECT / path).read_text(), f"{path}::{name}"

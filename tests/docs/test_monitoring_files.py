@@ -43,7 +43,7 @@ def named(expression):
 
 
 @pytest.mark.parametrize("expression", [*QUERIES, *(rule["expr"] for rule in RULES)])
-def test_only_metrics_that_are_told_are_asked_for_and_as_what_they_are(expression):
+def test_monitoring_queries_only_existing_metrics_with_their_types(expression):
     assert named(expression) <= EXPORTED or not named(expression)
     for name in named(expression):
         is_counter = TYPES.get(name) == "counter" or name.endswith("_bucket")
@@ -61,7 +61,7 @@ def test_every_metric_is_on_the_dashboard():
     assert set(TYPES) | OF_THE_PAGE == plain
 
 
-def test_what_the_manual_calls_worth_a_page_has_a_rule():
+def test_alerts_in_the_manual_have_a_rule():
     text = (PROJECT / "docs" / "monitoring.md").read_text()
     watched = set.union(*(named(rule["expr"]) for rule in RULES))
     assert named(text.partition("Worth a page")[2]) <= watched
@@ -71,7 +71,7 @@ def test_what_the_manual_calls_worth_a_page_has_a_rule():
     assert len({rule["alert"] for rule in RULES}) == len(RULES)
 
 
-def test_panels_have_a_place_of_their_own():
+def test_dashboard_panels_do_not_overlap():
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     cells = [
         (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)

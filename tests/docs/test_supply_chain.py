@@ -11,7 +11,7 @@ from statuspage.config import PROJECT
 SBOM = PROJECT / "build" / "sbom.cdx.json"
 
 
-def test_the_bill_of_materials_lists_each_locked_package():
+def test_bill_of_materials_lists_each_locked_package():
     if not SBOM.exists():
         pytest.skip("`make sbom` writes the bill of materials")
     bill = json.loads(SBOM.read_text())
@@ -34,7 +34,7 @@ def audit():
     return module
 
 
-def test_where_nobody_could_be_asked_nothing_is_said_to_be_known(audit):
+def test_audit_without_an_answer_claims_nothing(audit):
     away = [{"name": name, "skip_reason": "no index knows it"} for name in ("flask", "nh3")]
     said = audit.judged(away)
     assert said.startswith("WARNING: NOTHING COULD BE ASKED")
@@ -44,7 +44,7 @@ def test_where_nobody_could_be_asked_nothing_is_said_to_be_known(audit):
     assert audit.code(asked, must_ask=True) == 0
 
 
-def test_a_known_vulnerability_is_named_with_what_to_install(audit):
+def test_audit_names_a_known_vulnerability_and_its_fix(audit):
     said = audit.judged(
         [
             {

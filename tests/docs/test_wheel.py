@@ -17,7 +17,7 @@ def names():
 
 
 @pytest.mark.parametrize("folder", ["templates", "static", "migrations"])
-def test_the_wheel_holds_every_file_of_the_top_level_folders(names, folder):
+def test_wheel_has_every_file_of_the_top_level_folders(names, folder):
     files = {
         f"statuspage/project/{path.relative_to(PROJECT)}"
         for path in (PROJECT / folder).rglob("*")
