@@ -232,7 +232,7 @@ def test_staff_open_an_incident_update_it_and_resolve_it(signed_in, desk, claim_
     assert wrong == []
 
 
-def test_the_same_works_without_script(signed_in, desk, claim_of):
+def test_staff_report_an_incident_without_script(signed_in, desk, claim_of):
     page = signed_in(script=False)
     page.get_by_role("link", name="Report an incident").click()
     page.get_by_label("Name").fill("API answers slowly")
@@ -269,7 +269,7 @@ def tab_to(page, name, *, at_most=60):
     raise AssertionError(f"Tab never came to {name!r}")
 
 
-def test_everything_is_done_by_keyboard_alone(signed_in, live_url, desk, claim_of):
+def test_staff_report_an_incident_by_keyboard(signed_in, live_url, desk, claim_of):
     page = signed_in()
     tab_to(page, "Report an incident")
     page.keyboard.press("Enter")
@@ -298,7 +298,7 @@ def names(page):
     )
 
 
-def test_components_are_ordered_by_keyboard_and_the_focus_stays(signed_in, live_url, desk):
+def test_components_are_reordered_by_keyboard_and_keep_the_focus(signed_in, live_url, desk):
     page = signed_in()
     page.goto(f"{live_url}/admin/components")
     assert names(page) == ["Payments", "Card payments", "Bank transfers", "API"]
@@ -309,7 +309,7 @@ def test_components_are_ordered_by_keyboard_and_the_focus_stays(signed_in, live_
     expect(page.get_by_role("button", name="Move API up")).to_be_focused()
 
 
-def test_components_are_ordered_by_dragging(signed_in, live_url, desk):
+def test_components_are_reordered_by_dragging(signed_in, live_url, desk):
     page = signed_in()
     page.goto(f"{live_url}/admin/components")
     row = page.locator(f"[data-item=c-{desk['api']}] > .node")
@@ -319,7 +319,7 @@ def test_components_are_ordered_by_dragging(signed_in, live_url, desk):
     assert names(page) == ["Payments", "API", "Card payments", "Bank transfers"]
 
 
-def test_a_double_click_publishes_once(signed_in, live_url, desk, app):
+def test_double_click_publishes_once(signed_in, live_url, desk, app):
     page = signed_in()
     page.goto(f"{live_url}/admin/incidents/{desk['trouble']}")
     page.get_by_label("Message").fill("Said once, and only once.")
@@ -330,7 +330,7 @@ def test_a_double_click_publishes_once(signed_in, live_url, desk, app):
     assert bodies.count("Said once, and only once.") == 1
 
 
-def test_a_refused_form_puts_the_focus_on_what_is_wrong(signed_in, live_url, desk):
+def test_refused_form_focuses_the_error(signed_in, live_url, desk):
     page = signed_in()
     page.goto(f"{live_url}/admin/incidents/{desk['trouble']}")
     page.get_by_label("Share affected at Payments - Card payments").fill("a lot")
@@ -345,7 +345,7 @@ def test_a_refused_form_puts_the_focus_on_what_is_wrong(signed_in, live_url, des
     expect(page.get_by_label("Message")).to_have_value("These words stay.")
 
 
-def test_no_screen_has_a_barrier_or_scrolls_sideways(signed_in, open_page, live_url, desk):
+def test_admin_pages_pass_axe_and_never_scroll_sideways(signed_in, open_page, live_url, desk):
     page = signed_in()
     found = {}
     for address in screens(desk):
@@ -369,9 +369,7 @@ def too_wide_at(page):
     return wide
 
 
-def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
-    signed_in, open_page, live_url, desk, committed, monkeypatch
-):
+def test_admin_error_pages_pass_axe(signed_in, open_page, live_url, desk, committed, monkeypatch):
     found = {}
     page = signed_in()
     page.goto(f"{live_url}/admin/incidents/{desk['trouble']}/edit")
@@ -424,9 +422,7 @@ def test_axe_finds_nothing_where_a_form_could_not_be_taken_or_a_link_leads(
     assert found == {heading: (heading, []) for heading in found}
 
 
-def test_a_second_factor_is_set_up_and_asked_for_by_keyboard_alone(
-    signed_in, open_page, live_url, desk
-):
+def test_second_factor_is_set_up_and_used_by_keyboard(signed_in, open_page, live_url, desk):
     page = signed_in()
     found = {}
     page.goto(f"{live_url}/admin/account")

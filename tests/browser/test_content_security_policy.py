@@ -5,9 +5,7 @@ import logging
 from statuspage.web.security import REPORTS
 
 
-def test_a_script_that_somebody_smuggled_in_does_not_run_and_is_reported(
-    open_page, live_url, northwind, caplog
-):
+def test_injected_script_does_not_run_and_is_reported(open_page, live_url, northwind, caplog):
     caplog.set_level(logging.WARNING)
     page = open_page()
     page.goto(f"{live_url}/admin/sign-in")

@@ -97,7 +97,7 @@ def open_shop(open_page, shop, live_url):
 # ── the element ────────────────────────────────────────────────────────────────
 
 
-def test_while_all_is_well_nothing_is_shown_unless_asked_for(open_shop, live_url, quiet, at):
+def test_element_is_empty_while_operational_unless_asked(open_shop, live_url, quiet, at):
     page = open_shop(f"{ALWAYS}<div id=one>{ELEMENT}</div>")
     always, silent = page.locator("status-page").first, page.locator("#one status-page")
     expect(always.get_by_role("link")).to_contain_text("All systems operational")
@@ -107,7 +107,7 @@ def test_while_all_is_well_nothing_is_shown_unless_asked_for(open_shop, live_url
     assert page.errors == []
 
 
-def test_trouble_is_told_in_the_sites_page_and_leads_to_ours(open_shop, live_url, northwind):
+def test_element_shows_an_incident_and_links_to_the_page(open_shop, live_url, northwind):
     page = open_shop(timezone_id="Asia/Tokyo")
     link = page.get_by_role("status").get_by_role("link")
     expect(link).to_contain_text("Card payments declined in Europe")
@@ -126,7 +126,7 @@ def test_trouble_is_told_in_the_sites_page_and_leads_to_ours(open_shop, live_url
     assert popup.value.evaluate("window.opener") is None
 
 
-def test_the_sites_own_style_does_not_reach_it(open_shop, northwind):
+def test_site_styles_do_not_reach_the_element(open_shop, northwind):
     page = open_shop()
     title = page.locator("status-page b")
     expect(title).to_be_visible()
@@ -136,7 +136,7 @@ def test_the_sites_own_style_does_not_reach_it(open_shop, northwind):
     assert dark.evaluate(look) == ["rgb(236, 236, 234)", "16px", "none"]
 
 
-def test_maintenance_is_told_once_it_runs(open_shop, committed, quiet, at):
+def test_element_shows_maintenance_once_it_runs(open_shop, committed, quiet, at):
     with committed():
         site.a_maintenance(components.get(quiet), at, at, hours=1)
     expect(open_shop().get_by_role("link")).to_have_count(0)
@@ -148,7 +148,7 @@ def test_maintenance_is_told_once_it_runs(open_shop, committed, quiet, at):
     expect(link).to_have_class("maint")
 
 
-def test_an_open_incident_is_told_even_where_everything_is_operational(
+def test_element_shows_an_open_incident_without_affected_components(
     open_shop, committed, quiet, at
 ):
     with committed():
@@ -164,7 +164,7 @@ def test_an_open_incident_is_told_even_where_everything_is_operational(
     expect(link).not_to_contain_text("systems operational")
 
 
-def test_news_come_once_a_minute_and_only_while_somebody_looks(
+def test_element_polls_once_a_minute_while_visible(
     open_page, shop, live_url, committed, northwind, at
 ):
     page = open_page()
@@ -202,9 +202,7 @@ def test_news_come_once_a_minute_and_only_while_somebody_looks(
     [{"status": 503, "body": "<h1>Sorry</h1>"}, {"status": 200, "body": "{}"}, None],
     ids=["not well", "no card", "not there"],
 )
-def test_a_page_that_can_not_be_reached_leaves_the_site_as_it_is(
-    open_page, shop, northwind, answer, at
-):
+def test_unreachable_page_leaves_the_site_unchanged(open_page, shop, northwind, answer, at):
     page = open_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -223,7 +221,7 @@ def _of_the_card(request):
     return request.url.endswith("/embed")
 
 
-def test_the_last_word_does_not_stand_for_ever(open_page, shop, live_url, northwind, at):
+def test_element_drops_an_old_state_it_cannot_refresh(open_page, shop, live_url, northwind, at):
     page = open_page()
     page.clock.install(time=at)
     page.goto(shop())
@@ -241,7 +239,7 @@ def test_the_last_word_does_not_stand_for_ever(open_page, shop, live_url, northw
 # ── the card ───────────────────────────────────────────────────────────────────
 
 
-def test_the_card_stands_in_a_frame_of_another_site(open_page, shop, live_url, northwind):
+def test_card_is_framed_on_another_site(open_page, shop, live_url, northwind):
     page = open_page(script=False)
     page.goto(shop(f'<iframe src="{live_url}/embed" title="Status of Northwind"></iframe>'))
     frame = page.frame_locator("iframe")
@@ -250,7 +248,7 @@ def test_the_card_stands_in_a_frame_of_another_site(open_page, shop, live_url, n
     expect(page.frame_locator("iframe").get_by_role("heading", name="Card")).to_have_count(0)
 
 
-def test_neither_has_a_barrier_that_axe_finds(open_shop, live_url, northwind):
+def test_element_and_card_pass_axe(open_shop, live_url, northwind):
     page = open_shop(f'{ALWAYS}<iframe src="{live_url}/embed" title="Status"></iframe>')
     expect(page.locator("status-page a")).to_be_visible()
     assert barriers(page) == []
@@ -258,7 +256,7 @@ def test_neither_has_a_barrier_that_axe_finds(open_shop, live_url, northwind):
     assert barriers(page) == []
 
 
-def test_a_narrow_phone_never_scrolls_sideways(open_shop, live_url, committed, northwind, at):
+def test_narrow_phone_never_scrolls_sideways(open_shop, live_url, committed, northwind, at):
     with committed():
         site.resolve(incidents.get(northwind.open), at)
         cards = components.get(northwind.cards)

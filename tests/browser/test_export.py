@@ -57,7 +57,7 @@ def watched(page):
 
 
 @pytest.mark.parametrize("origin", ["a file", "a static server"])
-def test_every_page_can_be_reached_and_asks_nobody_else(
+def test_exported_pages_are_reachable_and_load_nothing_else(
     folder, static_url, open_page, origin, northwind
 ):
     start = f"file://{folder}/" if origin == "a file" else f"{static_url}/"
@@ -87,7 +87,7 @@ def test_every_page_can_be_reached_and_asks_nobody_else(
     assert not wrong
 
 
-def test_the_state_is_shown_and_the_age_with_it(folder, open_page):
+def test_export_shows_the_state_and_its_age(folder, open_page):
     page = open_page()
     page.goto(f"file://{folder}/index.html")
     expect(page.get_by_role("heading", level=1)).to_have_text("Card payments declined in Europe")
@@ -95,7 +95,7 @@ def test_the_state_is_shown_and_the_age_with_it(folder, open_page):
     expect(page.locator("#copy")).not_to_contain_text("Newer information may be missing")
 
 
-def test_once_it_is_old_it_says_that_newer_information_may_be_missing(folder, open_page, at):
+def test_old_export_says_that_newer_information_may_be_missing(folder, open_page, at):
     page = open_page()
     page.clock.set_fixed_time(at + timedelta(minutes=40))
     page.goto(f"file://{folder}/incidents/../history.html")
@@ -103,7 +103,7 @@ def test_once_it_is_old_it_says_that_newer_information_may_be_missing(folder, op
     expect(page.locator("#copy")).to_contain_text(said)
 
 
-def test_so_does_the_card_that_other_sites_frame(static_url, open_page, at):
+def test_old_exported_card_says_that_newer_information_may_be_missing(static_url, open_page, at):
     page = open_page()
     _, wrong = watched(page)
     page.clock.set_fixed_time(at + timedelta(minutes=40))
@@ -116,9 +116,7 @@ def test_so_does_the_card_that_other_sites_frame(static_url, open_page, at):
     assert not wrong
 
 
-def test_a_page_that_stays_open_learns_that_the_copy_was_made_anew(
-    folder, static_url, open_page, at
-):
+def test_open_page_notices_a_new_export(folder, static_url, open_page, at):
     page = open_page()
     page.clock.install(time=at)
     page.goto(f"{static_url}/")
@@ -129,7 +127,7 @@ def test_a_page_that_stays_open_learns_that_the_copy_was_made_anew(
     expect(page.locator("#copy")).not_to_contain_text("missing")
 
 
-def test_without_script_the_time_of_the_copy_is_in_sight(folder, open_page, at):
+def test_export_shows_its_time_without_script(folder, open_page, at):
     page = open_page(script=False)
     page.goto(f"file://{folder}/index.html")
     expect(page.locator("#copy")).to_contain_text(f"made on {at.day} {at:%B %Y, %H:%M} UTC")

@@ -30,7 +30,7 @@ def say(committed, northwind, at):
     return post
 
 
-def test_a_customer_reads_what_is_wrong_and_what_to_do(open_page, live_url, northwind, at):
+def test_customer_reads_what_is_wrong_and_what_to_do(open_page, live_url, northwind, at):
     page = open_page(timezone_id="Asia/Tokyo")
     errors = []
     page.on("pageerror", lambda error: errors.append(error))
@@ -54,7 +54,7 @@ def test_a_customer_reads_what_is_wrong_and_what_to_do(open_page, live_url, nort
     assert errors == []
 
 
-def test_everything_can_be_read_without_script(open_page, live_url, northwind):
+def test_public_pages_are_readable_without_script(open_page, live_url, northwind):
     page = open_page(script=False)
     page.goto(live_url)
     expect(page.get_by_role("region", name="Current status")).to_contain_text(
@@ -69,7 +69,7 @@ def test_everything_can_be_read_without_script(open_page, live_url, northwind):
     expect(page.get_by_text("Uptime = 1 − downtime ÷ length.")).to_be_visible()
 
 
-def test_no_page_has_a_barrier_that_axe_finds(open_page, live_url, northwind):
+def test_public_pages_pass_axe(open_page, live_url, northwind):
     page = open_page()
     for address in (*northwind.addresses, f"/incidents/{northwind.retracted}", "/nothing"):
         page.goto(live_url + address)
@@ -77,7 +77,7 @@ def test_no_page_has_a_barrier_that_axe_finds(open_page, live_url, northwind):
         assert barriers(page) == [], address
 
 
-def test_a_narrow_phone_never_scrolls_sideways(open_page, live_url, northwind):
+def test_narrow_phone_never_scrolls_sideways(open_page, live_url, northwind):
     page = open_page(width=320, height=640)
     for address in (*northwind.addresses, f"/incidents/{northwind.retracted}", "/nothing"):
         page.goto(live_url + address)
@@ -87,7 +87,7 @@ def test_a_narrow_phone_never_scrolls_sideways(open_page, live_url, northwind):
     expect(page.get_by_text("90 days ago").first).to_be_hidden()
 
 
-def test_a_bar_shows_exactly_the_days_that_its_figure_counts(open_page, live_url, northwind):
+def test_uptime_bar_shows_the_days_of_its_figure(open_page, live_url, northwind):
     for width, days in ((1280, 90), (700, 61), (400, 31)):
         page = open_page(width=width)
         page.goto(live_url)
@@ -104,7 +104,7 @@ def test_a_bar_shows_exactly_the_days_that_its_figure_counts(open_page, live_url
         assert shown["over"] == pytest.approx(0, abs=0.5)
 
 
-def test_the_keyboard_alone_is_enough(open_page, live_url, northwind):
+def test_public_pages_work_by_keyboard(open_page, live_url, northwind):
     page = open_page()
     page.goto(live_url)
     page.keyboard.press("Tab")
@@ -125,7 +125,7 @@ def test_the_keyboard_alone_is_enough(open_page, live_url, northwind):
     expect(page.get_by_role("heading", level=1)).to_have_text("Account - Sign-in")
 
 
-def test_news_arrive_without_a_jump(open_page, live_url, northwind, say, at):
+def test_new_update_appears_without_a_layout_jump(open_page, live_url, northwind, say, at):
     page = open_page(height=500)
     page.clock.install(time=at)
     page.goto(live_url)
@@ -145,7 +145,7 @@ def test_news_arrive_without_a_jump(open_page, live_url, northwind, say, at):
     expect(link).to_be_focused()
 
 
-def test_a_page_without_news_stays_as_it_is(open_page, live_url, northwind, at):
+def test_unchanged_page_is_not_replaced(open_page, live_url, northwind, at):
     page = open_page()
     page.clock.install(time=at)
     page.goto(live_url)
@@ -157,9 +157,7 @@ def test_a_page_without_news_stays_as_it_is(open_page, live_url, northwind, at):
     expect(page.locator("#live")).to_be_empty()
 
 
-def test_a_lost_connection_leaves_the_page_and_is_tried_again(
-    open_page, live_url, northwind, say, at
-):
+def test_lost_connection_keeps_the_page_and_is_retried(open_page, live_url, northwind, say, at):
     page = open_page()
     page.clock.install(time=at)
     page.goto(live_url)
@@ -279,8 +277,6 @@ def test_a_narrow_phone_breaks_no_word_of_ours_and_no_name(
     wrap = "getComputedStyle(document.querySelector('.text td')).overflowWrap"
     assert page.evaluate(wrap) == "break-word"
     expect(page.locator(".text pre")).to_have_attribute("tabindex", "0")
-
-
 
 
 def test_a_table_on_a_phone_breaks_no_word(open_page, live_url, say, northwind):

@@ -19,7 +19,9 @@ def settings(settings):
     return settings.model_copy(update={"smtp_url": "smtp://127.0.0.1:2525"})
 
 
-def test_a_reader_subscribes_changes_and_leaves_without_script(app, open_page, live_url, northwind):
+def test_reader_subscribes_changes_and_unsubscribes_without_script(
+    app, open_page, live_url, northwind
+):
     page = open_page(script=False, width=375)
     page.goto(f"{live_url}/subscribe")
     expect(page.get_by_label("E-mail address", exact=True)).to_be_visible()

@@ -90,9 +90,7 @@ def shown(page):
     )
 
 
-def test_this_browser_is_offered_by_script_only_and_does_not_disturb_the_form(
-    page, open_page, live_url
-):
+def test_push_is_offered_by_script_only_beside_the_form(page, open_page, live_url):
     expect(page.get_by_role("radio", name="This browser")).not_to_be_checked()
     expect(page.get_by_role("button", name="Subscribe")).to_be_visible()
     page.get_by_role("radio", name="This browser").check()
@@ -106,7 +104,7 @@ def test_this_browser_is_offered_by_script_only_and_does_not_disturb_the_form(
     expect(bare.get_by_role("radio", name="This browser")).to_have_count(0)
 
 
-def test_a_browser_subscribes_confirms_by_reading_and_stops(app, page):
+def test_browser_subscribes_confirms_and_unsubscribes(app, page):
     page.evaluate(SUBSCRIBED, FakeBrowser("https://push.example.com").subscription)
     page.get_by_role("radio", name="This browser").check()
     page.get_by_role("radio", name="Choose components").check()
@@ -141,7 +139,7 @@ def test_a_browser_subscribes_confirms_by_reading_and_stops(app, page):
     assert page.context.cookies() == []
 
 
-def test_who_says_no_is_told_what_to_do(open_page, live_url, northwind):
+def test_denied_permission_explains_what_to_do(open_page, live_url, northwind):
     page = open_page()
     page.goto(f"{live_url}/subscribe")
     page.get_by_role("radio", name="This browser").check()
@@ -150,7 +148,7 @@ def test_who_says_no_is_told_what_to_do(open_page, live_url, northwind):
     expect(page.get_by_role("button", name="Notify me in this browser")).to_be_enabled()
 
 
-def test_an_iphone_is_told_to_put_the_page_on_its_home_screen_first(open_page, live_url, northwind):
+def test_iphone_is_told_to_add_the_page_to_its_home_screen(open_page, live_url, northwind):
     page = open_page(width=375)
     page.add_init_script("delete window.PushManager; navigator.standalone = false")
     page.goto(f"{live_url}/subscribe")

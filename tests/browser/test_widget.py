@@ -32,7 +32,7 @@ def shop(live_url):
 
 
 @pytest.mark.skipif(not WIDGET.exists(), reason="`make clients` installs the clients")
-def test_the_widget_shows_what_the_page_says(live_url, northwind, open_page, shop):
+def test_widget_shows_the_page_status(live_url, northwind, open_page, shop):
     tab = open_page()
     tab.goto(shop)
     said = tab.request.get(f"{live_url}/api/v2/status.json").json()["status"]["description"]
