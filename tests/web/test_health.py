@@ -6,19 +6,19 @@ from statuspage.db import db
 from tests.conftest import on_sqlite
 
 
-def test_a_process_that_answers_is_live(client):
+def test_running_process_is_live(client):
     answer = client.get("/healthz")
     assert (answer.status_code, answer.mimetype) == (200, "text/plain")
 
 
-def test_a_server_whose_database_and_queue_answer_is_ready(client):
+def test_server_with_database_and_queue_is_ready(client):
     answer = client.get("/readyz")
     assert answer.status_code == 200
     assert answer.text == "The database answers.\nThe queue answers.\n"
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_a_server_whose_database_is_gone_says_so_and_stays_live(app, client, committed):
+def test_server_without_database_says_so_and_stays_live(app, client, committed):
     with committed() as session:
         session.execute(sa.text("DROP TABLE revision"))
     try:
@@ -33,7 +33,7 @@ def test_a_server_whose_database_is_gone_says_so_and_stays_live(app, client, com
 
 
 @on_sqlite
-def test_a_database_that_fails_between_two_questions_is_no_reason_for_a_500(app, client, committed):
+def test_database_failure_between_queries_is_not_a_500(app, client, committed):
     with committed() as session:
         session.execute(sa.text("DROP TABLE pulse"))
     answer = client.get("/readyz")
@@ -41,7 +41,7 @@ def test_a_database_that_fails_between_two_questions_is_no_reason_for_a_500(app,
     assert answer.text == "The database does not answer.\nThe queue answers.\n"
 
 
-def test_static_files_are_what_they_say_and_may_be_kept_for_a_day(client):
+def test_static_files_have_their_type_and_are_cached_for_a_day(client):
     with client.get("/static/feed.css") as answer:
         assert answer.status_code == 200
         assert answer.headers["X-Content-Type-Options"] == "nosniff"

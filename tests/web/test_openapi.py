@@ -18,7 +18,7 @@ def document(client):
     return client.get("/api/openapi.json").json
 
 
-def test_schemas_keep_the_names_that_generated_clients_have(document):
+def test_schema_names_are_stable(document):
     names = document["components"]["schemas"].keys()
     assert {
         "statuspage__web__manage__groups__GroupBody",
@@ -56,7 +56,7 @@ def test_every_address_that_is_described_is_served(document, app):
     assert set(document["paths"]) <= rules
 
 
-def test_the_words_below_a_field_describe_it_also_where_it_is_inherited(document):
+def test_field_docstrings_describe_inherited_fields(document):
     schemas = document["components"]["schemas"]
     status = schemas["PageStatus"]["properties"]
     assert status["indicator"]["description"].startswith("`none`, `maintenance`")
@@ -65,7 +65,7 @@ def test_the_words_below_a_field_describe_it_also_where_it_is_inherited(document
     assert told == schemas["UnsubscribeBody"]["properties"]["subscribers"]["description"]
 
 
-def test_every_reference_in_it_leads_somewhere(document, client):
+def test_openapi_references_resolve(document, client):
     text = client.get("/api/openapi.json").text
     for target in set(re.findall(r'"\$ref": "#/([^"]+)"', text)):
         here = document
@@ -73,14 +73,14 @@ def test_every_reference_in_it_leads_somewhere(document, client):
             here = here[part]
 
 
-def test_it_may_be_read_from_any_site_and_is_not_sent_twice(client):
+def test_openapi_allows_other_origins_and_revalidates(client):
     first = client.get("/api/openapi.json")
     assert first.headers["Access-Control-Allow-Origin"] == "*"
     again = client.get("/api/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304
 
 
-def test_people_read_every_operation_on_one_page_without_script(client, committed, at, document):
+def test_reference_page_lists_every_operation_without_script(client, committed, at, document):
     with committed():
         page_settings.create("Brambleway", by=SYSTEM, at=at)
     page = client.get("/api/reference").text
@@ -91,5 +91,5 @@ def test_people_read_every_operation_on_one_page_without_script(client, committe
         assert address.startswith("https://status.example.com")
 
 
-def test_its_version_is_the_one_of_the_project(document):
+def test_openapi_version_is_the_project_version(document):
     assert f'version = "{document["info"]["version"]}"' in (PROJECT / "pyproject.toml").read_text()

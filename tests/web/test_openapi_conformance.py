@@ -71,7 +71,7 @@ def known(committed, at):
 
 @on_sqlite
 @pytest.mark.parametrize("noun", openapi.nouns())
-def test_every_operation_keeps_to_its_description(app, known, noun):
+def test_every_operation_conforms_to_its_description(app, known, noun):
     keys, secret = known
     schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app).include(tag=noun)
     tried = []
@@ -104,7 +104,7 @@ def test_every_operation_keeps_to_its_description(app, known, noun):
 @on_sqlite
 @pytest.mark.usefixtures("known")
 @pytest.mark.parametrize("one", READINGS, ids=lambda one: one.id)
-def test_the_public_documents_have_just_the_keys_that_are_described(client, known, one):
+def test_public_documents_have_exactly_the_described_keys(client, known, one):
     keys, _ = known
     answer = client.get(one.path.format_map(keys)).json
     told = one.returns.model_validate(answer)

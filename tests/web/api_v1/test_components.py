@@ -13,7 +13,7 @@ from tests.conftest import on_sqlite
 RECORDED = PROJECT / "tests/samples/statuspage/manage-v1/component.json"
 
 
-def test_a_created_component_is_told_as_statuspage_tells_it(program, page_id):
+def test_created_component_has_the_keys_of_statuspage(program, page_id):
     made = program.post("/components", {"component": {"name": "API Gateway", "unknown": 1}})
     assert made.status_code == 201
     assert list(made.json) == list(json.loads(RECORDED.read_text()))
@@ -23,7 +23,7 @@ def test_a_created_component_is_told_as_statuspage_tells_it(program, page_id):
     assert program.get(f"/components/{made.json['id']}").json == made.json
 
 
-def test_a_status_set_by_a_program_is_on_the_public_page_at_once(program, client):
+def test_status_set_by_a_program_is_public_at_once(program, client):
     made = program.post("/components", {"component": {"name": "Payments"}}).json
     sent = {"component": {"status": "partial_outage"}}
     assert program.patch(f"/components/{made['id']}", sent).json["status"] == "partial_outage"
@@ -31,7 +31,7 @@ def test_a_status_set_by_a_program_is_on_the_public_page_at_once(program, client
 
 
 @on_sqlite
-def test_only_what_is_sent_changes(program):
+def test_patch_changes_only_sent_component_fields(program):
     made = program.post("/components", {"component": {"name": "A", "description": "One"}}).json
     changed = program.put(f"/components/{made['id']}", {"component": {"name": "B"}}).json
     assert (changed["name"], changed["description"]) == ("B", "One")
@@ -40,7 +40,7 @@ def test_only_what_is_sent_changes(program):
 
 
 @on_sqlite
-def test_a_deleted_component_is_gone_and_its_answer_has_no_content_type(program):
+def test_deleted_component_is_gone_with_an_empty_response(program):
     made = program.post("/components", {"component": {"name": "A"}}).json
     gone = program.delete(f"/components/{made['id']}")
     assert (gone.status_code, gone.data) == (204, b"")
@@ -50,7 +50,7 @@ def test_a_deleted_component_is_gone_and_its_answer_has_no_content_type(program)
 
 
 @on_sqlite
-def test_forms_and_query_strings_with_nested_names_are_read_like_json(program):
+def test_nested_forms_and_queries_are_read_like_json(program):
     form = program.send("POST", "/components", data={"component[name]": "By form"})
     assert form.json["name"] == "By form"
     query = program.send("POST", "/components.json?component[name]=By+query&component[showcase]=0")
@@ -85,7 +85,7 @@ def test_a_list_is_of_100_unless_up_to_500_are_asked_for(program, committed, at)
 
 
 @on_sqlite
-def test_every_write_stands_in_the_log_under_the_name_of_the_token(program, app):
+def test_every_write_is_audited_under_the_token_name(program, app):
     program.post("/components", {"component": {"name": "API"}})
     with app.app_context():
         from statuspage.domain import events
@@ -95,7 +95,7 @@ def test_every_write_stands_in_the_log_under_the_name_of_the_token(program, app)
 
 
 @on_sqlite
-def test_a_token_without_the_scope_changes_nothing(program_with):
+def test_token_without_the_scope_changes_nothing(program_with):
     reader = program_with(Scope.READ)
     refused = reader.post("/components", {"component": {"name": "API"}})
     assert refused.status_code == 403

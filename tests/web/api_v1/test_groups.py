@@ -23,7 +23,7 @@ def made(program, ids, **more):
     return program.post("/component-groups", body)
 
 
-def test_a_group_is_told_as_statuspage_tells_it(program, three):
+def test_component_group_has_the_keys_of_statuspage(program, three):
     answer = made(program, three[:2], description="What sells.")
     assert answer.status_code == 201
     assert list(answer.json) == list(json.loads(RECORDED.read_text()))
@@ -33,7 +33,7 @@ def test_a_group_is_told_as_statuspage_tells_it(program, three):
     assert program.get("/component-groups").json == [answer.json]
 
 
-def test_its_components_stand_in_the_order_that_was_sent(program, three):
+def test_group_components_keep_the_sent_order(program, three):
     group = made(program, [three[2], three[0]]).json["id"]
     changed = program.patch(
         f"/component-groups/{group}", {"component_group": {"components": [three[1], three[2]]}}
@@ -43,7 +43,7 @@ def test_its_components_stand_in_the_order_that_was_sent(program, three):
     assert left["group_id"] is None
 
 
-def test_a_dissolved_group_is_answered_once_more_and_its_components_stay(program, three):
+def test_deleted_group_is_returned_once_and_keeps_its_components(program, three):
     group = made(program, three).json["id"]
     gone = program.delete(f"/component-groups/{group}")
     assert (gone.status_code, gone.json["components"]) == (200, three)
@@ -60,6 +60,6 @@ def test_a_dissolved_group_is_answered_once_more_and_its_components_stay(program
         {"component_group": {"name": "Shop", "components": "abc"}},
     ],
 )
-def test_a_group_that_can_not_be_is_refused_whole(program, three, body):
+def test_invalid_group_is_refused_whole(program, three, body):
     assert program.post("/component-groups", body).status_code == 422
     assert program.get("/component-groups").json == []

@@ -36,7 +36,9 @@ def bodies(fields):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(bodies(IncidentFields.model_fields), min_size=1, max_size=3), st.data())
-def test_a_body_of_any_types_is_answered_or_refused_with_a_sentence(program, component, sent, data):
+def test_incident_body_of_any_types_is_accepted_or_refused_with_a_sentence(
+    program, component, sent, data
+):
     first, *changes = sent
 
     def send(method, path, noun, body):

@@ -57,7 +57,7 @@ def statuses(incident):
 # ── as real clients do it ──────────────────────────────────────────────────────
 
 
-def test_what_terraform_does_from_plan_to_destroy(program, component, opened, change, client):
+def test_terraform_provider_runs_from_plan_to_destroy(program, component, opened, change, client):
     api = component("API")
     sent = {"name": "Slow", "status": "investigating", "body": "Looking.", "component_ids": [api]}
     sent |= {"components": {api: "degraded_performance"}, "impact_override": "minor"}
@@ -80,7 +80,7 @@ def test_what_terraform_does_from_plan_to_destroy(program, component, opened, ch
     assert client.get(f"/incidents/{made['id']}").status_code == 410
 
 
-def test_what_prometheus_alerts_to_statuspage_does(program, component, opened, change):
+def test_prometheus_alerts_to_statuspage_works(program, component, opened, change):
     api, web = component("API"), component("Web")
     firing = {"component_ids": [api], "components": {api: "major_outage"}, "status": "identified"}
     made = opened(name="ApiDown", body="ApiDown fires.", **firing)
@@ -101,7 +101,7 @@ def test_what_prometheus_alerts_to_statuspage_does(program, component, opened, c
 
 
 @on_sqlite
-def test_a_step_or_a_text_posts_an_update_and_nothing_else_does(opened, change):
+def test_only_status_or_body_posts_an_update(opened, change):
     made = opened(body="One.")
     assert bodies(change(made, body="Two.")) == ["Two.", "One."]
     assert bodies(change(made, status="investigating")) == ["Two.", "One."]
@@ -122,9 +122,7 @@ def test_a_step_or_a_text_posts_an_update_and_nothing_else_does(opened, change):
 
 
 @on_sqlite
-def test_components_that_are_not_sent_keep_what_is_claimed_of_them(
-    program, component, opened, change
-):
+def test_components_not_sent_keep_their_claims(program, component, opened, change):
     api, web = component("API"), component("Web")
     made = opened(components={api: "major_outage", web: "partial_outage"})
     seen = change(made, components={api: "operational", web: ""}, body="API is back.")
@@ -137,7 +135,7 @@ def test_components_that_are_not_sent_keep_what_is_claimed_of_them(
     }
 
 
-def test_components_alone_change_at_once_without_a_word(program, component, opened, change, app):
+def test_components_alone_change_without_an_update(program, component, opened, change, app):
     api, web = component("API"), component("Web")
     made = opened(components={api: "degraded_performance"})
     seen = change(made, components={api: "major_outage", web: "partial_outage"})
@@ -151,7 +149,9 @@ def test_components_alone_change_at_once_without_a_word(program, component, open
 
 @on_sqlite
 @pytest.mark.parametrize("more", [{}, {"body": "Not these."}], ids=["quietly", "with words"])
-def test_component_ids_name_all_that_it_concerns(program, component, opened, change, client, more):
+def test_component_ids_replace_the_affected_components(
+    program, component, opened, change, client, more
+):
     api, web = component("API"), component("Web")
     made = opened(components={api: "major_outage", web: "partial_outage"})
     assert statuses(change(made, component_ids=[web], **more)) == {"Web": "partial_outage"}
@@ -164,7 +164,7 @@ def test_component_ids_name_all_that_it_concerns(program, component, opened, cha
 
 
 @on_sqlite
-def test_a_resolved_incident_holds_nothing_and_may_open_again(program, component, opened, change):
+def test_resolved_incident_has_no_claims_and_may_reopen(program, component, opened, change):
     api = component("API")
     made = opened(components={api: "major_outage"})
     change(made, status="resolved", components={api: "major_outage"})
@@ -179,7 +179,7 @@ def test_a_resolved_incident_holds_nothing_and_may_open_again(program, component
 
 
 @on_sqlite
-def test_another_incident_still_holds_what_one_releases(program, component, opened, change):
+def test_released_component_keeps_the_claim_of_another_incident(program, component, opened, change):
     api = component("API")
     one, other = (opened(components={api: word}) for word in ("major_outage", "partial_outage"))
     change(one, status="resolved", components={api: "operational"})
@@ -189,7 +189,7 @@ def test_another_incident_still_holds_what_one_releases(program, component, open
 
 
 @on_sqlite
-def test_a_component_off_the_page_is_not_told_and_stays_in_the_record(
+def test_archived_component_is_not_served_and_stays_stored(
     program, component, opened, change, client
 ):
     api, web = component("API"), component("Web")
@@ -203,7 +203,7 @@ def test_a_component_off_the_page_is_not_told_and_stays_in_the_record(
 
 
 @on_sqlite
-def test_an_update_is_sent_unless_the_program_forbids_it(opened, change, app):
+def test_update_is_sent_unless_deliver_notifications_is_false(opened, change, app):
     made = opened()
     for told in (True, False):
         seen = change(made, body="More.", deliver_notifications=told)
@@ -213,14 +213,14 @@ def test_an_update_is_sent_unless_the_program_forbids_it(opened, change, app):
 
 
 @on_sqlite
-def test_impact_follows_the_components_once_the_override_is_taken_away(component, opened, change):
+def test_impact_follows_components_without_an_override(component, opened, change):
     made = opened(components={component("API"): "degraded_performance"}, impact_override="critical")
     seen = change(made, impact_override=None)
     assert (seen["impact"], seen["impact_override"]) == ("minor", None)
 
 
 @on_sqlite
-def test_metadata_is_replaced_as_a_whole_and_leaves_the_page_alone(opened, change, client):
+def test_metadata_is_replaced_as_a_whole(opened, change, client):
     made = opened(metadata={"a": {"n": 10**30}, "b": {}})
     etag = client.get("/").headers["ETag"]
     assert made["metadata"]["a"]["n"] == 10**30
@@ -232,7 +232,7 @@ def test_metadata_is_replaced_as_a_whole_and_leaves_the_page_alone(opened, chang
 
 
 @on_sqlite
-def test_what_a_rule_refuses_changes_nothing_at_all(program, opened):
+def test_refused_change_leaves_the_incident_unchanged(program, opened):
     made = opened()
     for fields in (
         {"status": "scheduled"},
@@ -250,7 +250,7 @@ def test_what_a_rule_refuses_changes_nothing_at_all(program, opened):
 
 
 @on_sqlite
-def test_a_number_that_json_does_not_know_is_refused(program):
+def test_nan_and_infinity_are_refused(program):
     data = b'{"incident": {"name": "A", "metadata": {"a": {"b": 1e999}}}}'
     refused = program.post("/incidents", data=data, content_type="application/json")
     assert refused.status_code == 400
@@ -260,7 +260,7 @@ def test_a_number_that_json_does_not_know_is_refused(program):
 
 
 @on_sqlite
-def test_a_deleted_incident_is_retracted_in_the_open(program, component, opened, client, app):
+def test_deleted_incident_is_retracted_publicly(program, component, opened, client, app):
     api = component("API")
     made = opened(components={api: "major_outage"})
     answer = program.delete(f"/incidents/{made['id']}")
@@ -280,7 +280,7 @@ def test_a_deleted_incident_is_retracted_in_the_open(program, component, opened,
 
 
 @on_sqlite
-def test_who_may_only_read_changes_no_incident(program, program_with, opened):
+def test_read_scope_cannot_change_incidents(program, program_with, opened):
     made = opened()
     reader = program_with(Scope.READ, Scope.COMPONENTS)
     path = f"/incidents/{made['id']}"
@@ -307,7 +307,7 @@ def edit(program, traveller):
     return send
 
 
-def test_an_edited_update_keeps_its_earlier_words(opened, edit, client):
+def test_edited_update_keeps_its_earlier_text(opened, edit, client):
     made = opened(body="Databse is down.")
     edited = edit(made, 0, body="Database is down.").json
     (update,) = made["incident_updates"]
@@ -322,7 +322,7 @@ def test_an_edited_update_keeps_its_earlier_words(opened, edit, client):
 
 
 @on_sqlite
-def test_the_time_of_an_update_may_move_within_its_place(program, opened, change, edit):
+def test_update_time_may_move_between_its_neighbours(program, opened, change, edit):
     made = change(opened(body="One."), body="Two.")
     assert edit(made, 1, display_at="2026-03-10T11:00:00+02:00").json["display_at"] == (
         "2026-03-10T09:00:00.000Z"
@@ -338,14 +338,14 @@ def test_the_time_of_an_update_may_move_within_its_place(program, opened, change
 
 
 @on_sqlite
-def test_a_moved_update_is_corrected_in_the_open(opened, edit, client):
+def test_moved_update_is_a_visible_correction(opened, edit, client):
     made = opened()
     edit(made, 0, display_at="2026-03-10T11:00:00Z")
     assert "Update posted at corrected from" in client.get(f"/incidents/{made['id']}").text
 
 
 @on_sqlite
-def test_an_update_kept_quiet_may_be_sent_later(opened, edit, app):
+def test_silent_update_may_be_sent_later(opened, edit, app):
     made = opened(deliver_notifications=False)
     assert edit(made, 0, deliver_notifications=True).json["deliver_notifications"] is True
     with app.app_context():
@@ -357,7 +357,7 @@ def test_an_update_kept_quiet_may_be_sent_later(opened, edit, app):
 
 
 @on_sqlite
-def test_a_wish_for_a_tweet_is_given_back(program, opened, change, edit):
+def test_tweet_settings_are_returned(program, opened, change, edit):
     made = change(opened(), body="Two.")
     assert edit(made, 1, wants_twitter_update=True).json["wants_twitter_update"] is True
     seen = program.get(f"/incidents/{made['id']}").json["incident_updates"]
@@ -366,14 +366,14 @@ def test_a_wish_for_a_tweet_is_given_back(program, opened, change, edit):
 
 
 @on_sqlite
-def test_an_update_is_found_only_under_its_incident(program, opened):
+def test_update_is_found_only_under_its_incident(program, opened):
     one, other = opened(), opened()
     path = f"/incidents/{one['id']}/incident_updates/{other['incident_updates'][0]['id']}"
     assert program.patch(path, {"incident_update": {"body": "X"}}).status_code == 404
 
 
 @on_sqlite
-def test_an_edit_that_a_rule_refuses_changes_nothing(program, opened, edit):
+def test_refused_edit_changes_nothing(program, opened, edit):
     made = opened()
     for fields in ({"body": " "}, {"body": 5}, {"body": "New.", "display_at": "x"}):
         assert edit(made, 0, **fields).status_code == 422
@@ -381,7 +381,7 @@ def test_an_edit_that_a_rule_refuses_changes_nothing(program, opened, edit):
 
 
 @on_sqlite
-def test_a_program_says_whether_subscribers_hear_of_a_correction(opened, edit, app):
+def test_program_decides_whether_a_correction_is_sent(opened, edit, app):
     made = opened()
     for told in (None, True):
         edit(made, 0, body=f"Corrected: {told}.", deliver_notifications=told)

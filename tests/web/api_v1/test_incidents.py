@@ -52,7 +52,7 @@ def status_of(program, component_id):
 # ── its shape ──────────────────────────────────────────────────────────────────
 
 
-def test_an_opened_incident_is_told_as_statuspage_tells_it(program, component, opened, page_id):
+def test_opened_incident_has_the_keys_of_statuspage(program, component, opened, page_id):
     api = component("API")
     made = opened(
         body="Requests fail.",
@@ -86,7 +86,7 @@ def test_an_opened_incident_is_told_as_statuspage_tells_it(program, component, o
 
 
 @on_sqlite
-def test_what_nobody_said_is_null_or_empty_as_statuspage_has_it(opened):
+def test_missing_values_are_null_or_empty_as_at_statuspage(opened):
     made = opened()
     nothing = {key: made[key] for key in made if made[key] in (None, False, [], {})}
     recorded_nothing = {key for key in RECORDED if RECORDED[key] in (None, False, [], {})}
@@ -96,14 +96,14 @@ def test_what_nobody_said_is_null_or_empty_as_statuspage_has_it(opened):
 
 
 @on_sqlite
-def test_an_update_without_words_says_what_its_status_says(opened):
+def test_update_without_a_body_has_its_status_as_text(opened):
     for status in ("investigating", "identified", "monitoring", "resolved"):
         (update,) = opened(status=status)["incident_updates"]
         assert update["body"] == IncidentStatus(status).sentence
 
 
 @on_sqlite
-def test_times_are_in_the_page_s_zone(program, opened, committed, at):
+def test_times_are_in_the_page_time_zone(program, opened, committed, at):
     with committed():
         from statuspage.domain import page_settings
 
@@ -116,7 +116,7 @@ def test_times_are_in_the_page_s_zone(program, opened, committed, at):
 # ── opening ────────────────────────────────────────────────────────────────────
 
 
-def test_an_incident_opened_by_a_program_is_on_the_page_and_in_the_log(
+def test_incident_opened_by_a_program_is_public_and_audited(
     program, component, opened, client, app
 ):
     opened(body="All requests *fail*.", components={component("API"): "major_outage"})
@@ -129,7 +129,7 @@ def test_an_incident_opened_by_a_program_is_on_the_page_and_in_the_log(
 
 
 @on_sqlite
-def test_nobody_is_told_where_the_program_forbids_it(opened, app):
+def test_incident_without_notifications_sends_nothing(opened, app):
     assert not opened(deliver_notifications=False)["incident_updates"][0]["deliver_notifications"]
     with app.app_context():
         (event,) = [one for one in events.latest(10) if one.kind == "incident.opened"]
@@ -137,7 +137,7 @@ def test_nobody_is_told_where_the_program_forbids_it(opened, app):
 
 
 @on_sqlite
-def test_an_incident_may_be_told_when_it_is_over(program, component, opened):
+def test_incident_may_be_created_resolved(program, component, opened):
     api = component("API")
     made = opened(status="resolved", components={api: "major_outage"})
     assert made["resolved_at"] == "2026-03-10T12:00:00Z"
@@ -146,7 +146,7 @@ def test_an_incident_may_be_told_when_it_is_over(program, component, opened):
 
 
 @on_sqlite
-def test_a_component_that_is_only_named_keeps_the_status_set_by_hand(program, component, opened):
+def test_component_named_without_status_keeps_its_manual_status(program, component, opened):
     api = component("API", status="partial_outage")
     made = opened(component_ids=[api])
     assert status_of(program, api) == "partial_outage"
@@ -156,7 +156,7 @@ def test_a_component_that_is_only_named_keeps_the_status_set_by_hand(program, co
 
 
 @on_sqlite
-def test_forms_name_components_in_any_of_the_ways_that_clients_write(program, component):
+def test_form_accepts_every_component_notation_of_clients(program, component):
     api, web = component("API"), component("Web")
     listed = program.send(
         "POST",
@@ -179,7 +179,7 @@ def test_forms_name_components_in_any_of_the_ways_that_clients_write(program, co
 
 
 @on_sqlite
-def test_reminders_are_given_back_as_statuspage_writes_them(opened):
+def test_reminders_are_returned_as_at_statuspage(opened):
     for sent in ("[1, 5]", [1, 5], "4", 4, "[]", [], None):
         recorded = None if sent is None else str(sent)
         assert opened(reminder_intervals=sent)["reminder_intervals"] == recorded
@@ -227,7 +227,7 @@ WRONG = {
 
 
 @on_sqlite
-def test_what_a_rule_refuses_is_422_with_a_sentence_and_leaves_nothing(program):
+def test_refused_incident_is_a_422_with_a_sentence_and_stores_nothing(program):
     for case, fields in WRONG.items():
         refused = program.post("/incidents", {"incident": {"name": "Errors", **fields}})
         assert refused.status_code == 422, case
@@ -236,7 +236,7 @@ def test_what_a_rule_refuses_is_422_with_a_sentence_and_leaves_nothing(program):
 
 
 @on_sqlite
-def test_what_is_back_filled_is_over_and_tells_nobody(program, opened, app):
+def test_backfilled_incident_is_resolved_and_sends_nothing(program, opened, app):
     made = opened(backfilled=True, backfill_date="2026-02-03", body="It was down.", status="")
     assert (made["status"], made["resolved_at"]) == ("resolved", "2026-02-03T12:00:00Z")
     (update,) = made["incident_updates"]
@@ -254,7 +254,7 @@ def test_what_is_back_filled_is_over_and_tells_nobody(program, opened, app):
 
 
 @on_sqlite
-def test_incidents_are_listed_newest_first_and_drafts_never(
+def test_incidents_are_listed_newest_first_without_drafts(
     program, opened, committed, at, traveller
 ):
     ids = []
@@ -283,7 +283,7 @@ def test_incidents_are_listed_newest_first_and_drafts_never(
     assert program.get("/incidents?q=secret").json == []
 
 
-def test_each_list_has_what_its_name_says(program, opened):
+def test_incident_lists_hold_what_their_names_say(program, opened):
     ahead = {"scheduled_for": "2026-03-11T10:00:00Z", "scheduled_until": "2026-03-11T12:00:00Z"}
     running = {"scheduled_for": "2026-03-10T10:00:00Z", "scheduled_until": "2026-03-10T14:00:00Z"}
     names = {
@@ -307,7 +307,7 @@ def test_each_list_has_what_its_name_says(program, opened):
     assert listed("/active_maintenance") == {"running", "checked"}
 
 
-def test_a_search_looks_at_names_steps_updates_and_postmortems(program, opened):
+def test_search_covers_names_statuses_updates_and_postmortems(program, opened):
     first = opened(name="Checkout ÄRGER 100%", body="It is slow.")["id"]
     second = opened(name="Search", body="Elasticsearch is full_up.", status="resolved")["id"]
     program.put(
@@ -329,7 +329,7 @@ def test_a_search_looks_at_names_steps_updates_and_postmortems(program, opened):
     assert found("nothing") == set()
 
 
-def test_a_list_of_many_asks_as_often_as_a_list_of_one(program, component, opened, app):
+def test_list_query_count_is_constant(program, component, opened, app):
     api, web = component("API"), component("Web")
 
     def queries(path):
@@ -358,7 +358,7 @@ def test_a_list_of_many_asks_as_often_as_a_list_of_one(program, component, opene
 
 
 @on_sqlite
-def test_an_unknown_incident_is_not_found(program):
+def test_unknown_incident_is_a_404(program):
     for method in ("GET", "PATCH", "PUT", "DELETE"):
         sent = {"json": {"incident": {}}} if method in ("PATCH", "PUT") else {}
         for incident_id in ("nothing", "0" * 64, "'; --"):

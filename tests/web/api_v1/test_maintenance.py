@@ -57,7 +57,7 @@ def status_of(program, component_id):
     return program.get(f"/components/{component_id}").json["status"]
 
 
-def test_maintenance_starts_and_ends_by_itself_where_the_program_asks_for_it(
+def test_maintenance_with_auto_transitions_starts_and_ends_on_time(
     program, api, planned, tick, at, traveller
 ):
     made = planned(status="scheduled", component_ids=[api], **BY_ITSELF)
@@ -80,7 +80,7 @@ def test_maintenance_starts_and_ends_by_itself_where_the_program_asks_for_it(
 
 
 @on_sqlite
-def test_a_program_that_does_not_ask_moves_maintenance_itself(
+def test_maintenance_without_auto_transitions_waits_for_the_program(
     program, api, planned, change, tick, at
 ):
     made = planned(component_ids=[api])
@@ -101,7 +101,7 @@ def test_a_program_that_does_not_ask_moves_maintenance_itself(
 
 
 @on_sqlite
-def test_one_word_makes_it_start_and_end_by_itself(planned, change):
+def test_scheduled_auto_transition_sets_both_transitions(planned, change):
     made = planned(scheduled_auto_transition="1")
     assert (made["scheduled_auto_in_progress"], made["scheduled_auto_completed"]) == (True, True)
     seen = change(made, scheduled_auto_completed=False).json
@@ -110,7 +110,7 @@ def test_one_word_makes_it_start_and_end_by_itself(planned, change):
 
 
 @on_sqlite
-def test_what_a_component_is_while_it_runs(program, api, planned, change):
+def test_components_have_their_status_during_maintenance(program, api, planned, change):
     for moves, claimed in (
         (None, "under_maintenance"),
         (True, "under_maintenance"),
@@ -125,7 +125,7 @@ def test_what_a_component_is_while_it_runs(program, api, planned, change):
 
 
 @on_sqlite
-def test_maintenance_may_say_worse_of_a_component(program, api, planned, change):
+def test_maintenance_may_claim_a_worse_status(program, api, planned, change):
     made = planned(components={api: "major_outage"})
     assert status_of(program, api) == "operational"
     change(made, status="in_progress")
@@ -133,7 +133,7 @@ def test_maintenance_may_say_worse_of_a_component(program, api, planned, change)
 
 
 @on_sqlite
-def test_settings_that_mean_nothing_here_are_given_back(program, planned, change):
+def test_unused_maintenance_settings_are_returned(program, planned, change):
     kept = {
         "auto_transition_to_operational_state": False,
         "auto_transition_to_maintenance_state": True,
@@ -150,9 +150,7 @@ def test_settings_that_mean_nothing_here_are_given_back(program, planned, change
 
 @on_sqlite
 @pytest.mark.parametrize("told", [True, False])
-def test_the_program_decides_whether_subscribers_hear_of_start_and_end(
-    planned, tick, at, app, told
-):
+def test_program_decides_whether_start_and_end_are_sent(planned, tick, at, app, told):
     quiet = "auto_transition_deliver_notifications_at"
     planned(**BY_ITSELF, **{f"{quiet}_start": told, f"{quiet}_end": not told})
     for hours, is_told in ((22, told), (24, not told)):
@@ -163,7 +161,7 @@ def test_the_program_decides_whether_subscribers_hear_of_start_and_end(
 
 
 @on_sqlite
-def test_a_moved_window_is_told_and_corrected_in_the_open(program, planned, change, client):
+def test_moved_window_is_announced_and_a_visible_correction(program, planned, change, client):
     made = planned()
     moved = {"scheduled_for": "2026-03-12T10:00:00Z", "scheduled_until": "2026-03-12T11:00:00Z"}
     seen = change(made, **moved).json
@@ -179,7 +177,7 @@ def test_a_moved_window_is_told_and_corrected_in_the_open(program, planned, chan
 
 
 @on_sqlite
-def test_one_request_may_extend_it_and_take_a_step(program, planned, change, api):
+def test_one_request_may_extend_and_advance_maintenance(program, planned, change, api):
     made = planned(component_ids=[api])
     seen = change(made, status="in_progress", scheduled_until="2026-03-11T13:00:00Z").json
     assert (seen["status"], seen["scheduled_until"]) == ("in_progress", "2026-03-11T13:00:00Z")
@@ -188,7 +186,7 @@ def test_one_request_may_extend_it_and_take_a_step(program, planned, change, api
 
 
 @on_sqlite
-def test_what_a_rule_refuses_changes_nothing(program, planned, change):
+def test_refused_change_leaves_the_maintenance_unchanged(program, planned, change):
     made = planned()
     for fields in (
         {"scheduled_until": "2026-03-11T09:00:00Z"},
@@ -202,7 +200,7 @@ def test_what_a_rule_refuses_changes_nothing(program, planned, change):
 
 
 @on_sqlite
-def test_what_has_begun_can_only_move_its_end(planned, change):
+def test_started_maintenance_can_only_move_its_end(planned, change):
     made = planned()
     change(made, status="in_progress")
     refused = change(made, scheduled_for="2026-03-11T09:00:00Z")
@@ -211,7 +209,7 @@ def test_what_has_begun_can_only_move_its_end(planned, change):
 
 
 @on_sqlite
-def test_maintenance_may_be_told_when_it_runs_or_is_over(program, api):
+def test_maintenance_may_be_created_in_progress_or_completed(program, api):
     sent = {"name": "Now", "status": "in_progress", "component_ids": [api]}
     made = program.post("/incidents", {"incident": sent}).json
     assert (made["status"], made["scheduled_for"]) == ("in_progress", "2026-03-10T12:00:00Z")
@@ -224,9 +222,7 @@ def test_maintenance_may_be_told_when_it_runs_or_is_over(program, api):
 
 
 @on_sqlite
-def test_what_was_called_off_at_the_desk_is_complete_for_programs(
-    program, planned, committed, at, change
-):
+def test_cancelled_maintenance_is_completed_for_programs(program, planned, committed, at, change):
     from statuspage.domain.events import SYSTEM
     from statuspage.domain.incidents import verbs as incidents
 
@@ -240,7 +236,7 @@ def test_what_was_called_off_at_the_desk_is_complete_for_programs(
 
 
 @on_sqlite
-def test_an_impact_override_is_given_back_and_changes_nothing(planned, change):
+def test_impact_override_is_returned_and_changes_nothing(planned, change):
     made = planned(impact_override="critical")
     assert (made["impact"], made["impact_override"]) == ("maintenance", "critical")
     seen = change(made, impact_override="none").json

@@ -59,7 +59,7 @@ def send(program, metric_id, timestamp, value):
 
 
 @on_sqlite
-def test_a_provider_is_told_with_statuspages_keys(program, provider, page_id):
+def test_metrics_provider_has_the_keys_of_statuspage(program, provider, page_id):
     told = program.get(f"/metrics_providers/{provider}").json
     expected = {
         "id": provider,
@@ -76,7 +76,7 @@ def test_a_provider_is_told_with_statuspages_keys(program, provider, page_id):
 
 
 @on_sqlite
-def test_a_provider_that_would_fetch_is_refused_with_what_to_do_instead(program):
+def test_fetching_provider_is_refused_with_advice(program):
     for kind in ("Pingdom", "NewRelic", "Librato", "Datadog"):
         sent = {"metrics_provider": {"type": kind, "api_key": "secret"}}
         refused = program.post("/metrics_providers", sent)
@@ -87,14 +87,14 @@ def test_a_provider_that_would_fetch_is_refused_with_what_to_do_instead(program)
 
 
 @on_sqlite
-def test_a_provider_is_of_a_type_that_there_is(program):
+def test_unknown_provider_type_is_refused(program):
     for fields in ({}, {"type": "self"}, {"type": None}, {"type": 5}, [], None):
         refused = program.post("/metrics_providers", {"metrics_provider": fields})
         assert refused.status_code == 422, fields
 
 
 @on_sqlite
-def test_a_provider_is_changed_and_removed_with_its_metrics(program, provider, metric):
+def test_provider_is_changed_and_deleted_with_its_metrics(program, provider, metric):
     made = metric()
     address = f"/metrics_providers/{provider}"
     base = {"metrics_provider": {"metric_base_uri": "https://example.com"}}
@@ -108,7 +108,7 @@ def test_a_provider_is_changed_and_removed_with_its_metrics(program, provider, m
 
 
 @on_sqlite
-def test_a_client_that_writes_the_wrapping_name_otherwise_is_understood(program):
+def test_alternative_wrapping_names_are_accepted(program):
     for sent in ({"metric_provider": {"type": "Self"}}, {"type": "Self"}):
         assert program.post("/metrics_providers", sent).status_code == 201
 
@@ -116,7 +116,7 @@ def test_a_client_that_writes_the_wrapping_name_otherwise_is_understood(program)
 # ── metrics ────────────────────────────────────────────────────────────────────
 
 
-def test_a_metric_is_told_with_statuspages_keys(program, provider, metric):
+def test_metric_has_the_keys_of_statuspage(program, provider, metric):
     made = metric(
         "Response time",
         metric_identifier="api.p50",
@@ -153,7 +153,7 @@ def test_a_metric_is_told_with_statuspages_keys(program, provider, metric):
 
 
 @on_sqlite
-def test_only_what_is_sent_of_a_metric_changes(program, metric, traveller):
+def test_patch_changes_only_sent_metric_fields(program, metric, traveller):
     made = metric(suffix="ms", y_axis_max=10)
     traveller.shift(60)
     sent = {"metric": {"name": "Load", "y_axis_max": None}}
@@ -166,7 +166,7 @@ def test_only_what_is_sent_of_a_metric_changes(program, metric, traveller):
 
 
 @on_sqlite
-def test_a_metric_that_makes_no_sense_is_refused(program, provider):
+def test_invalid_metric_is_refused(program, provider):
     address = f"/metrics_providers/{provider}/metrics"
     for fields in (
         {"name": ""},
@@ -186,7 +186,7 @@ def test_a_metric_that_makes_no_sense_is_refused(program, provider):
 
 
 @on_sqlite
-def test_metrics_are_listed_by_position_and_in_parts(program, metric):
+def test_metrics_are_listed_by_position_and_paged(program, metric):
     for name in "ABC":
         metric(name)
     assert [one["name"] for one in program.get("/metrics").json] == ["A", "B", "C"]
@@ -195,7 +195,7 @@ def test_metrics_are_listed_by_position_and_in_parts(program, metric):
 
 
 @on_sqlite
-def test_a_list_of_many_metrics_asks_as_often_as_a_list_of_one(program, metric, app):
+def test_metrics_list_query_count_is_constant(program, metric, app):
     send(program, metric()["id"], NOW, 1)
     program.get("/metrics")  # The use of the token is noted once a minute.
     with counted(app) as few:
@@ -208,7 +208,7 @@ def test_a_list_of_many_metrics_asks_as_often_as_a_list_of_one(program, metric, 
 
 
 @on_sqlite
-def test_a_removed_metric_is_gone(program, metric):
+def test_deleted_metric_is_gone(program, metric):
     made = metric()
     gone = program.delete(f"/metrics/{made['id']}")
     assert (gone.status_code, gone.json) == (200, made)
@@ -219,7 +219,7 @@ def test_a_removed_metric_is_gone(program, metric):
 # ── figures ────────────────────────────────────────────────────────────────────
 
 
-def test_a_figure_is_kept_and_a_later_one_for_the_same_second_replaces_it(program, metric, points):
+def test_metric_value_is_stored_and_replaced_by_a_later_one_of_its_second(program, metric, points):
     made = metric()
     first = send(program, made["id"], NOW - 60, 12)
     assert (first.status_code, first.json) == (
@@ -233,7 +233,7 @@ def test_a_figure_is_kept_and_a_later_one_for_the_same_second_replaces_it(progra
     assert told["most_recent_data_at"] == "2026-03-10T11:59:00Z"
 
 
-def test_figures_of_several_metrics_are_kept_at_once(program, metric, points):
+def test_values_of_several_metrics_are_stored_together(program, metric, points):
     one, other = metric("A")["id"], metric("B")["id"]
     data = {
         one: [{"timestamp": NOW - n % 50, "value": n} for n in range(100)],
@@ -250,7 +250,7 @@ def test_figures_of_several_metrics_are_kept_at_once(program, metric, points):
 
 
 @on_sqlite
-def test_figures_are_kept_all_or_none(program, metric, points):
+def test_values_are_stored_all_or_none(program, metric, points):
     made = metric()["id"]
     good = {"timestamp": NOW, "value": 1}
     for data in (
@@ -268,7 +268,7 @@ def test_figures_are_kept_all_or_none(program, metric, points):
 
 
 @on_sqlite
-def test_what_is_no_figure_of_the_last_90_days_is_refused(program, metric, points):
+def test_value_outside_the_last_90_days_is_refused(program, metric, points):
     made = metric()["id"]
     wrong = [None, "NaN", "inf", "-Infinity", 1.1e15, -1e16, 10**400, [1], {}]
     late = [None, "today", NOW * 1000, NOW + 3601, NOW - 90 * 86_400 - 1, -1, 10**30]
@@ -280,7 +280,7 @@ def test_what_is_no_figure_of_the_last_90_days_is_refused(program, metric, point
 
 
 @on_sqlite
-def test_what_is_no_number_in_json_is_refused(program, metric, points):
+def test_non_finite_value_is_refused(program, metric, points):
     made = metric()["id"]
     for number in ("NaN", "Infinity", "-Infinity", "1e400"):
         text = f'{{"data": {{"timestamp": {NOW}, "value": {number}}}}}'
@@ -290,7 +290,7 @@ def test_what_is_no_number_in_json_is_refused(program, metric, points):
 
 
 @on_sqlite
-def test_a_figure_may_come_as_a_form_or_in_the_query_string(program, metric, points):
+def test_value_may_come_as_a_form_or_query(program, metric, points):
     made = metric()["id"]
     form = {"data[timestamp]": str(NOW), "data[value]": "2.5"}
     assert program.post(f"/metrics/{made}/data.json", data=form).status_code == 201
@@ -300,7 +300,7 @@ def test_a_figure_may_come_as_a_form_or_in_the_query_string(program, metric, poi
 
 
 @on_sqlite
-def test_all_figures_of_a_metric_can_be_taken_away(program, metric, points):
+def test_all_values_of_a_metric_can_be_deleted(program, metric, points):
     one, other = metric("A"), metric("B")
     for made in (one, other):
         send(program, made["id"], NOW, 1)
@@ -310,7 +310,9 @@ def test_all_figures_of_a_metric_can_be_taken_away(program, metric, points):
 
 
 @on_sqlite
-def test_sending_is_in_the_log_once_a_day_and_moves_no_page(program, metric, app, traveller):
+def test_sending_values_is_audited_once_a_day_without_a_new_revision(
+    program, metric, app, traveller
+):
     one, other = metric("A"), metric("B")
 
     def state():
@@ -332,7 +334,7 @@ def test_sending_is_in_the_log_once_a_day_and_moves_no_page(program, metric, app
 
 
 @on_sqlite
-def test_reading_needs_read_and_sending_needs_components(program_with, metric, points):
+def test_metrics_need_read_scope_and_values_components_scope(program_with, metric, points):
     made = metric()["id"]
     reader, sender = program_with(Scope.READ), program_with(Scope.COMPONENTS)
     assert reader.get("/metrics").status_code == 200
@@ -342,7 +344,7 @@ def test_reading_needs_read_and_sending_needs_components(program_with, metric, p
 
 
 @on_postgresql
-def test_a_metric_that_is_removed_while_it_is_changed_is_a_conflict(program, metric, app):
+def test_metric_deleted_during_a_change_is_a_conflict(program, metric, app):
     removed = metric()["id"]
 
     def remove(_session, _context, _instances):
@@ -356,7 +358,7 @@ def test_a_metric_that_is_removed_while_it_is_changed_is_a_conflict(program, met
 
 
 @on_postgresql
-def test_who_waits_for_one_that_waits_for_them_is_asked_to_send_it_again(program, metric):
+def test_deadlock_is_a_conflict(program, metric):
     changed = metric()["id"]
 
     def wait_for_one_another(_session, _context, _instances):

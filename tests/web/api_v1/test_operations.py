@@ -43,24 +43,24 @@ def address_of(one: Operation, page_id: str) -> str:
 # ── all of them are there ──────────────────────────────────────────────────────
 
 
-def test_every_operation_of_statuspage_is_declared_once():
+def test_every_statuspage_operation_is_declared_once():
     declared = [one.id for one in OPERATIONS]
     assert sorted(declared) == sorted(DOCUMENTED)
 
 
 @pytest.mark.parametrize("one", SERVED, ids=lambda one: one.id)
-def test_each_answers_with_the_code_that_statuspage_documents(one):
+def test_operations_answer_with_the_documented_status_code(one):
     assert str(one.success) == DOCUMENTED[one.id]["success"]
 
 
 @operations
-def test_each_heeds_the_query_parameters_that_statuspage_documents(one):
+def test_operations_have_the_documented_query_parameters(one):
     named = DOCUMENTED[one.id]["query"]
     assert one.reason or set(one.query) == set(filter(None, named.split(",")))
 
 
 @operations
-def test_each_says_what_it_does(one):
+def test_operations_are_described(one):
     assert one.summary.endswith(".")
 
 
@@ -93,15 +93,13 @@ def answers_to(client, page_id, secret):
 
 @on_sqlite
 @pytest.mark.parametrize("secret", [None, "sp_wrong", "x" * 5000, "ключ"])
-def test_without_a_token_that_we_gave_out_nothing_is_answered(client, page_id, secret):
+def test_request_without_a_valid_token_is_refused(client, page_id, secret):
     assert set(answers_to(client, page_id, secret).values()) == {401}
 
 
 @on_sqlite
 @pytest.mark.parametrize("may", [scope.value for scope in Scope])
-def test_each_scope_may_do_what_its_operations_declare_and_nothing_else(
-    client, page_id, tokens_of, may
-):
+def test_scopes_permit_exactly_their_declared_operations(client, page_id, tokens_of, may):
     for one, status in answers_to(client, page_id, tokens_of[may]).items():
         is_allowed = one.needs in (Scope.READ, Scope(may)) or may == "manage"
         is_allowed = is_allowed and may not in HOOKS
@@ -110,7 +108,7 @@ def test_each_scope_may_do_what_its_operations_declare_and_nothing_else(
 
 
 @on_sqlite
-def test_reading_leaves_no_trace_in_the_log(client, page_id, tokens_of, app):
+def test_reading_is_not_audited(client, page_id, tokens_of, app):
     with app.app_context():
         before = [event.id for event in events.latest(100)]
     for one in OPERATIONS:
@@ -122,13 +120,13 @@ def test_reading_leaves_no_trace_in_the_log(client, page_id, tokens_of, app):
 
 
 @on_sqlite
-def test_a_token_may_stand_in_the_query_string(client, page_id, token):
+def test_token_may_be_in_the_query(client, page_id, token):
     secret = token(Scope.READ)
     assert client.get(f"/v1/pages/{page_id}/components?api_key={secret}").status_code == 200
 
 
 @on_sqlite
-def test_a_token_in_the_query_string_is_refused_where_it_is_set(another, page_id, token):
+def test_query_token_can_be_disabled(another, page_id, token):
     secret = token(Scope.READ)
     client = another(api_key_in_query=False).test_client()
     address = f"/v1/pages/{page_id}/components"
@@ -137,7 +135,7 @@ def test_a_token_in_the_query_string_is_refused_where_it_is_set(another, page_id
 
 
 @on_sqlite
-def test_an_expired_or_revoked_token_is_as_good_as_none(client, committed, page_id, at, traveller):
+def test_expired_or_revoked_token_is_refused(client, committed, page_id, at, traveller):
     with committed():
         _, secret = tokens.create(
             "short", scopes=[Scope.READ], by=SYSTEM, at=at, expires_at=at + timedelta(hours=1)
@@ -170,14 +168,14 @@ def test_only_a_hash_of_a_token_is_stored(app, token):
     "path, method, status",
     [("/v1/nothing", "GET", 404), ("/v1", "GET", 404), ("/v1/pages/x/y/z.json", "POST", 404)],
 )
-def test_an_unknown_address_is_answered_in_json(program, path, method, status):
+def test_unknown_path_gets_a_json_404(program, path, method, status):
     answer = program.send(method, path)
     assert answer.status_code == status
     assert set(answer.json) == {"error", "message"}
 
 
 @on_sqlite
-def test_a_method_that_an_address_does_not_know_is_405(program):
+def test_unknown_method_is_a_405(program):
     answer = program.send("POST", "/components/abc")
     assert answer.status_code == 405
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "PATCH", "PUT", "DELETE"}
@@ -185,7 +183,7 @@ def test_a_method_that_an_address_does_not_know_is_405(program):
 
 
 @on_sqlite
-def test_another_page_than_ours_is_not_found(client, token):
+def test_another_page_id_is_a_404(client, token):
     headers = {"Authorization": f"OAuth {token(Scope.MANAGE)}"}
     answer = client.get("/v1/pages/0123456789bc/components", headers=headers)
     assert answer.status_code == 404
@@ -216,7 +214,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
-def test_what_can_not_be_read_is_refused_with_a_sentence_and_changes_nothing(program, body):
+def test_unreadable_body_is_refused_with_a_sentence(program, body):
     refused = program.post("/components", data=body, content_type="application/json")
     assert 400 <= refused.status_code < 500
     assert len(refused.json["message"]) > 10
@@ -225,20 +223,20 @@ def test_what_can_not_be_read_is_refused_with_a_sentence_and_changes_nothing(pro
 
 
 @pytest.mark.parametrize("key", ["%00", "a%2Fb", "x" * 10_000, "%ED%A0%80", "1" * 60, "'; --"])
-def test_an_odd_id_is_not_found(program, key):
+def test_malformed_id_is_a_404(program, key):
     assert program.get(f"/components/{key}").status_code == 404
 
 
 @hypothesis.settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.text("ab[]01", max_size=12), st.text(max_size=3)), max_size=6))
-def test_any_names_of_form_fields_are_read_or_refused(pairs):
+def test_any_form_field_names_are_parsed_or_refused(pairs):
     with suppress(Refused):
         found = nested(pairs)
         assert json.loads(json.dumps(found)) == found
         assert bool(found) == bool(pairs)
 
 
-def test_nested_names_are_read_as_rails_writes_them():
+def test_nested_form_fields_are_parsed_as_in_rails():
     pairs = [
         ("incident[name]", "X"),
         ("incident[components][abc]", "operational"),
@@ -259,7 +257,7 @@ def test_nested_names_are_read_as_rails_writes_them():
 # ── a request that is sent twice ───────────────────────────────────────────────
 
 
-def test_a_post_with_a_known_key_is_answered_as_the_first_time_and_does_nothing(program):
+def test_repeated_idempotency_key_returns_the_first_response(program):
     body = {"component": {"name": "API"}}
     first = program.post("/components", body, headers={"Idempotency-Key": "k-1"})
     again = program.post("/components", body, headers={"Idempotency-Key": "k-1"})
@@ -271,7 +269,7 @@ def test_a_post_with_a_known_key_is_answered_as_the_first_time_and_does_nothing(
 
 
 @on_sqlite
-def test_a_key_sent_with_another_request_is_refused(program):
+def test_idempotency_key_of_another_request_is_refused(program):
     program.post("/components", {"component": {"name": "A"}}, headers={"Idempotency-Key": "k"})
     other = program.post(
         "/components", {"component": {"name": "B"}}, headers={"Idempotency-Key": "k"}
@@ -281,7 +279,7 @@ def test_a_key_sent_with_another_request_is_refused(program):
 
 
 @on_sqlite
-def test_a_refused_post_does_not_use_up_its_key(program):
+def test_refused_post_does_not_use_its_idempotency_key(program):
     key = {"Idempotency-Key": "k"}
     assert program.post("/components", {"component": {"name": ""}}, headers=key).status_code == 422
     assert program.post("/components", {"component": {"name": "A"}}, headers=key).status_code == 201
@@ -289,7 +287,7 @@ def test_a_refused_post_does_not_use_up_its_key(program):
 
 @on_sqlite
 @pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel"])
-def test_a_key_that_can_not_be_kept_is_refused(program, key):
+def test_invalid_idempotency_key_is_refused(program, key):
     body = {"component": {"name": "A"}}
     answer = program.post("/components", body, headers={"Idempotency-Key": key})
     assert answer.status_code == 400
@@ -299,7 +297,7 @@ def test_a_key_that_can_not_be_kept_is_refused(program, key):
 
 
 @on_sqlite
-def test_nobody_waits_until_the_use_of_a_token_can_be_noted(program, settings, app):
+def test_token_use_is_not_recorded_while_the_database_is_locked(program, settings, app):
     began = time.perf_counter()
     with closing(sqlite3.connect(settings.database_url.removeprefix("sqlite:///"))) as other:
         other.isolation_level = None
@@ -336,7 +334,7 @@ def test_a_database_that_takes_no_write_is_named_as_the_cause(app, program):
 
 
 @on_sqlite
-def test_each_token_may_send_so_many_requests_a_second(another, token, page_id, traveller):
+def test_token_requests_are_rate_limited(another, token, page_id, traveller):
     braked = another(api_requests_per_second=3)
     busy, other = token(Scope.READ), token(Scope.MANAGE)
 

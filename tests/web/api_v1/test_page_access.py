@@ -57,7 +57,7 @@ def ids(answer):
 # ── users ──────────────────────────────────────────────────────────────────────
 
 
-def test_a_user_is_told_with_statuspages_keys(program, user, group, page_id):
+def test_page_access_user_has_the_keys_of_statuspage(program, user, group, page_id):
     one, other = group("One")["id"], group("Other")["id"]
     made = user("Jane@Example.com", external_login="jane", page_access_group_ids=[other, one])
     expected = {
@@ -78,7 +78,7 @@ def test_a_user_is_told_with_statuspages_keys(program, user, group, page_id):
     assert bare["page_access_group_ids"] == []
 
 
-def test_an_address_or_a_login_that_is_taken_is_a_conflict(program, user):
+def test_duplicate_address_or_login_is_a_conflict(program, user):
     first = user("jane@example.com", external_login="jane")
     second = user("joe@example.com")
     for fields in ({"email": "JANE@example.com"}, {"external_login": "jane"}):
@@ -90,7 +90,7 @@ def test_an_address_or_a_login_that_is_taken_is_a_conflict(program, user):
 
 
 @on_sqlite
-def test_a_user_that_makes_no_sense_is_refused(program):
+def test_invalid_user_is_refused(program):
     for fields in (
         {},
         {"email": ""},
@@ -107,7 +107,7 @@ def test_a_user_that_makes_no_sense_is_refused(program):
 
 
 @on_sqlite
-def test_only_what_is_sent_of_a_user_changes(program, user, group, traveller):
+def test_patch_changes_only_sent_user_fields(program, user, group, traveller):
     made = user("jane@example.com", page_access_group_ids=[group()["id"]])
     traveller.shift(60)
     address = f"/page_access_users/{made['id']}"
@@ -119,7 +119,7 @@ def test_only_what_is_sent_of_a_user_changes(program, user, group, traveller):
 
 
 @on_sqlite
-def test_a_client_that_leaves_the_wrapping_name_out_is_understood(program, user):
+def test_missing_wrapping_name_is_accepted(program, user):
     made = user("jane@example.com")
     sent = {"external_login": "jane", "email": "j@example.com", "page_access_group_ids": []}
     changed = program.patch(f"/page_access_users/{made['id']}", sent).json
@@ -127,7 +127,7 @@ def test_a_client_that_leaves_the_wrapping_name_out_is_understood(program, user)
 
 
 @on_sqlite
-def test_users_are_listed_in_parts_and_found_by_address(program, user):
+def test_users_are_paged_and_found_by_address(program, user):
     made = [user(f"{name}@example.com")["id"] for name in ("Ann", "Bob", "Cy")]
     assert ids(program.get("/page_access_users?per_page=2")) == made[:2]
     assert ids(program.get("/page_access_users?per_page=2&page=2")) == made[2:]
@@ -136,7 +136,7 @@ def test_users_are_listed_in_parts_and_found_by_address(program, user):
     assert ids(program.get("/page_access_users?email=nobody@example.com")) == []
 
 
-def test_a_removed_user_is_gone_with_their_subscription_and_the_group_stays(
+def test_deleted_user_loses_the_subscription_and_the_group_stays(
     program, user, group, component, metric, app
 ):
     made = user(
@@ -154,9 +154,7 @@ def test_a_removed_user_is_gone_with_their_subscription_and_the_group_stays(
 
 
 @on_sqlite
-def test_a_user_is_asked_whether_they_want_news_of_their_components(
-    program, user, group, component, app
-):
+def test_new_user_is_asked_to_confirm_a_subscription(program, user, group, component, app):
     api, web, mail = component("API"), component("Web"), component("Mail")
     customers = group(component_ids=[web])["id"]
     user(
@@ -176,7 +174,9 @@ def test_a_user_is_asked_whether_they_want_news_of_their_components(
 # ── groups ─────────────────────────────────────────────────────────────────────
 
 
-def test_a_group_is_told_with_statuspages_keys(program, user, group, component, metric, page_id):
+def test_page_access_group_has_the_keys_of_statuspage(
+    program, user, group, component, metric, page_id
+):
     jane, api, latency = user("jane@example.com")["id"], component("API"), metric("Latency")
     made = group(
         "Customers",
@@ -202,7 +202,7 @@ def test_a_group_is_told_with_statuspages_keys(program, user, group, component, 
 
 
 @on_sqlite
-def test_only_what_is_sent_of_a_group_changes(program, user, group, component):
+def test_patch_changes_only_sent_group_fields(program, user, group, component):
     jane, api, web = user("jane@example.com")["id"], component("API"), component("Web")
     made = group(component_ids=[api], page_access_user_ids=[jane])
     address = f"/page_access_groups/{made['id']}"
@@ -217,7 +217,7 @@ def test_only_what_is_sent_of_a_group_changes(program, user, group, component):
 
 
 @on_sqlite
-def test_a_removed_group_is_gone_and_its_users_stay(program, user, group, component):
+def test_deleted_group_keeps_its_users(program, user, group, component):
     jane = user("jane@example.com")["id"]
     made = group(page_access_user_ids=[jane], component_ids=[component("API")])
     gone = program.delete(f"/page_access_groups/{made['id']}")
@@ -227,7 +227,7 @@ def test_a_removed_group_is_gone_and_its_users_stay(program, user, group, compon
 
 
 @on_sqlite
-def test_a_list_of_many_asks_as_often_as_a_list_of_one(program, user, group, component, app):
+def test_list_query_count_is_constant(program, user, group, component, app):
     lists = ("/page_access_users", "/page_access_groups")
 
     def asked():
@@ -250,7 +250,7 @@ def test_a_list_of_many_asks_as_often_as_a_list_of_one(program, user, group, com
 
 @on_sqlite
 @pytest.mark.parametrize("kind", ["page_access_users", "page_access_groups"])
-def test_components_are_added_replaced_and_taken_away(program, user, group, component, kind):
+def test_components_are_added_replaced_and_removed(program, user, group, component, kind):
     holder = user("jane@example.com") if kind == "page_access_users" else group()
     address = f"/{kind}/{holder['id']}/components"
     a, b, c = (component(name) for name in "ABC")
@@ -282,7 +282,7 @@ def test_components_are_added_replaced_and_taken_away(program, user, group, comp
 
 
 @on_sqlite
-def test_metrics_are_added_replaced_and_taken_away(program, user, metric):
+def test_metrics_are_added_replaced_and_removed(program, user, metric):
     holder = user("jane@example.com")
     address = f"/page_access_users/{holder['id']}/metrics"
     a, b, c = (metric(name) for name in "ABC")
@@ -305,7 +305,7 @@ def test_metrics_are_added_replaced_and_taken_away(program, user, metric):
     assert held() == []
 
 
-def test_a_component_is_given_to_users_and_groups_and_taken_away(program, user, group, component):
+def test_component_access_is_given_and_removed(program, user, group, component):
     api = component("API")
     jane, joe = user("jane@example.com")["id"], user("joe@example.com")["id"]
     customers = group()["id"]
@@ -330,7 +330,7 @@ def test_a_component_is_given_to_users_and_groups_and_taken_away(program, user, 
 
 
 @on_sqlite
-def test_a_component_that_left_the_page_is_not_told(program, group, component):
+def test_archived_component_is_not_listed(program, group, component):
     api, web = component("API"), component("Web")
     made = group(component_ids=[api, web])
     program.delete(f"/components/{api}")
@@ -343,7 +343,7 @@ def test_a_component_that_left_the_page_is_not_told(program, group, component):
 
 
 @on_sqlite
-def test_other_peoples_addresses_are_only_read_with_the_scope_for_it(program_with, user):
+def test_user_addresses_require_their_scope(program_with, user):
     made = user("jane@example.com")
     for scope in (Scope.READ, Scope.INCIDENTS, Scope.COMPONENTS):
         refused = program_with(scope).get(f"/page_access_users/{made['id']}")
@@ -353,7 +353,7 @@ def test_other_peoples_addresses_are_only_read_with_the_scope_for_it(program_wit
 
 
 @on_sqlite
-def test_the_log_names_no_address_and_the_public_sees_no_difference(
+def test_page_access_changes_log_no_address_and_change_no_public_page(
     program, user, component, client, app
 ):
     api = component("API")

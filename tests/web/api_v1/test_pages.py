@@ -19,7 +19,7 @@ RECORDED = json.loads((PROJECT / "tests/samples/statuspage/manage-v1/page.json")
 # ── the page ───────────────────────────────────────────────────────────────────
 
 
-def test_the_page_is_told_with_all_keys_of_statuspage_in_their_order(program, page_id):
+def test_page_has_the_keys_of_statuspage_in_order(program, page_id):
     (told,) = program.get("/v1/pages").json
     assert list(told) == list(RECORDED)
     for name, value in RECORDED.items():
@@ -29,7 +29,7 @@ def test_the_page_is_told_with_all_keys_of_statuspage_in_their_order(program, pa
     assert told["id"] == page_id
 
 
-def test_settings_that_mean_something_take_effect(program, client):
+def test_supported_page_settings_take_effect(program, client):
     program.patch(
         "",
         {
@@ -48,7 +48,7 @@ def test_settings_that_mean_something_take_effect(program, client):
     assert "#aa3300" in html
 
 
-def test_a_page_hidden_from_search_says_so_to_search_engines(program, client):
+def test_page_hidden_from_search_has_noindex(program, client):
     assert "noindex" not in client.get("/").text
     told = program.patch("", {"page": {"hidden_from_search": "true"}}).json
     assert told["hidden_from_search"] is True
@@ -79,7 +79,7 @@ def test_what_means_nothing_here_is_kept_and_given_back(program):
         {"allow_rss_atom_feeds": False},
     ],
 )
-def test_a_wrong_setting_changes_nothing(program, sent):
+def test_invalid_page_setting_changes_nothing(program, sent):
     before = program.get("").json
     assert program.patch("", {"page": {"css_reds": "ff0000", **sent}}).status_code == 422
     assert program.get("").json == before
@@ -117,7 +117,7 @@ def test_the_embed_config_is_kept_for_clients(program, page_id):
 # ── templates ──────────────────────────────────────────────────────────────────
 
 
-def test_a_template_is_given_back_with_its_components(program):
+def test_template_is_returned_with_its_components(program):
     component = program.post("/components", {"component": {"name": "API"}}).json
     made = program.post(
         "/incident_templates",
@@ -140,7 +140,7 @@ def test_a_template_is_given_back_with_its_components(program):
 @pytest.mark.parametrize(
     "sent", [{}, {"name": "A", "title": "B"}, {"name": "A", "title": "B", "body": "C", "x": 1}]
 )
-def test_a_template_needs_its_name_title_and_body(program, sent):
+def test_template_requires_name_title_and_body(program, sent):
     is_whole = "body" in sent
     answer = program.post("/incident_templates", {"template": sent})
     assert answer.status_code == (201 if is_whole else 422)
@@ -154,7 +154,9 @@ def organization(page_id):
     return f"/v1/organizations/{page_id}"
 
 
-def test_somebody_new_reads_until_permissions_are_given(program, organization, app, page_id):
+def test_new_team_member_is_a_viewer_until_permissions_are_given(
+    program, organization, app, page_id
+):
     user = {"email": "Ann@example.com", "first_name": "Ann", "last_name": "Lee"}
     made = program.post(f"{organization}/users", {"user": user})
     assert made.status_code == 201
@@ -170,7 +172,7 @@ def test_somebody_new_reads_until_permissions_are_given(program, organization, a
     assert program.put(address, {"pages": {page_id: mixed}}).status_code == 422
 
 
-def test_the_last_owner_can_not_be_removed(program, organization, committed, at):
+def test_last_owner_cannot_be_removed(program, organization, committed, at):
     with committed():
         owner = staff.create(
             "olga@example.com", name="Olga", role=Role.OWNER, password=None, by=SYSTEM, at=at
@@ -185,7 +187,7 @@ def test_the_last_owner_can_not_be_removed(program, organization, committed, at)
     assert program.put(f"{organization}/permissions/{owner}", {"pages": {}}).status_code == 422
 
 
-def test_somebody_who_was_locked_out_comes_back_as_a_viewer(program, organization, page_id, app):
+def test_deactivated_member_returns_as_a_viewer(program, organization, page_id, app):
     user = {"user": {"email": "ann@example.com", "password": "correct horse battery"}}
     ann = program.post(f"{organization}/users", user).json["id"]
     everything = dict.fromkeys(
@@ -202,5 +204,5 @@ def test_somebody_who_was_locked_out_comes_back_as_a_viewer(program, organizatio
         assert staff.authenticate("ann@example.com", "another horse battery") is not None
 
 
-def test_reading_the_team_needs_the_widest_scope(program_with, organization):
+def test_reading_the_team_requires_the_manage_scope(program_with, organization):
     assert program_with(Scope.INCIDENTS).get(f"{organization}/users").status_code == 403

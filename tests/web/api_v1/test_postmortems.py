@@ -87,7 +87,7 @@ TEXTS = [
 
 
 @on_sqlite
-def test_a_text_is_read_as_it_was_written(program, path, write, publish):
+def test_postmortem_text_is_returned_as_written(program, path, write, publish):
     public = None
     for text in TEXTS:
         written = write(text)
@@ -102,12 +102,12 @@ def test_a_text_is_read_as_it_was_written(program, path, write, publish):
         st.sampled_from(["## Summary", "## Root cause", "## Impact", "\n\n", "\n", "word", " "])
     ).map("".join)
 )
-def test_parts_make_the_same_text_again_whatever_it_holds(text):
+def test_postmortem_parts_rebuild_any_text(text):
     assert whole({part.value: words for part, words in in_parts(text).items()}) == text
 
 
 @on_sqlite
-def test_our_headings_become_parts_at_the_desk(write, app, incident):
+def test_headings_become_parts_in_the_admin(write, app, incident):
     write(STRUCTURED)
     with app.app_context():
         row = postmortems.of(incidents.get(incident["id"]))
@@ -118,7 +118,7 @@ def test_our_headings_become_parts_at_the_desk(write, app, incident):
 
 
 @on_sqlite
-def test_what_the_desk_wrote_is_one_text_for_programs_and_its_actions_stay(
+def test_admin_postmortem_is_one_text_and_keeps_its_actions(
     program, path, incident, committed, write, publish, at
 ):
     with committed():
@@ -141,7 +141,7 @@ def test_what_the_desk_wrote_is_one_text_for_programs_and_its_actions_stay(
 # ── its life ───────────────────────────────────────────────────────────────────
 
 
-def test_a_published_postmortem_is_on_the_page_and_on_the_incident(
+def test_published_postmortem_is_on_the_page_and_the_incident(
     program, incident, path, write, publish, client, app
 ):
     assert program.get(path).status_code == 404
@@ -169,7 +169,7 @@ def test_a_published_postmortem_is_on_the_page_and_on_the_incident(
 
 
 @on_sqlite
-def test_nobody_is_told_unless_the_program_asks_for_it(program, incident, write, publish, app):
+def test_postmortem_is_sent_only_if_requested(program, incident, write, publish, app):
     write(FREE)
     assert publish().json["notify_subscribers"] is False
     assert of(program, incident)["postmortem_notified_subscribers"] is False
@@ -178,7 +178,7 @@ def test_nobody_is_told_unless_the_program_asks_for_it(program, incident, write,
 
 
 @on_sqlite
-def test_the_public_reads_the_old_text_until_the_new_one_is_published(
+def test_published_text_stays_until_the_new_one_is_published(
     program, incident, path, write, publish, client
 ):
     write("The old text.")
@@ -193,7 +193,7 @@ def test_the_public_reads_the_old_text_until_the_new_one_is_published(
 
 
 @on_sqlite
-def test_a_word_on_it_later_leaves_the_postmortem_in_place(program, incident, write, publish):
+def test_later_update_keeps_the_postmortem(program, incident, write, publish):
     write(FREE)
     publish()
     address = f"/incidents/{incident['id']}"
@@ -203,7 +203,7 @@ def test_a_word_on_it_later_leaves_the_postmortem_in_place(program, incident, wr
     assert (seen["status"], seen["incident_updates"][0]["status"]) == ("postmortem", "resolved")
 
 
-def test_a_reverted_postmortem_is_a_draft_again_and_the_page_says_so(
+def test_reverted_postmortem_is_a_draft_and_leaves_the_page(
     program, incident, path, write, publish, client, app
 ):
     write("The first text.")
@@ -228,7 +228,7 @@ def test_a_reverted_postmortem_is_a_draft_again_and_the_page_says_so(
 
 
 @on_sqlite
-def test_a_deleted_draft_is_gone(program, incident, path, write):
+def test_deleted_draft_is_gone(program, incident, path, write):
     write(FREE)
     gone = program.delete(path)
     assert (gone.status_code, gone.data, gone.headers.get("Content-Type")) == (204, b"", None)
@@ -237,7 +237,7 @@ def test_a_deleted_draft_is_gone(program, incident, path, write):
 
 
 @on_sqlite
-def test_a_deleted_postmortem_leaves_the_page_but_not_the_record(
+def test_deleted_postmortem_leaves_the_page_and_stays_stored(
     program, incident, path, write, publish, client, app
 ):
     write("The first text.")
@@ -263,7 +263,7 @@ def test_a_deleted_postmortem_leaves_the_page_but_not_the_record(
 
 
 @on_sqlite
-def test_a_postmortem_belongs_to_a_resolved_incident(program):
+def test_postmortem_requires_a_resolved_incident(program):
     made = program.post("/incidents", {"incident": {"name": "Errors"}}).json
     path = f"/incidents/{made['id']}/postmortem"
     refused = program.put(path, {"postmortem": {"body_draft": "Too early."}})
@@ -272,7 +272,7 @@ def test_a_postmortem_belongs_to_a_resolved_incident(program):
 
 
 @on_sqlite
-def test_what_is_no_text_is_refused_and_nothing_is_written(program, path):
+def test_invalid_postmortem_text_is_refused(program, path):
     for sent in (None, " \n", ["a"], "x" * 25_001):
         refused = program.put(path, {"postmortem": {"body_draft": sent}})
         assert (refused.status_code, "body_draft" in refused.json["message"]) == (422, True)
@@ -282,14 +282,14 @@ def test_what_is_no_text_is_refused_and_nothing_is_written(program, path):
 
 
 @on_sqlite
-def test_an_unknown_incident_has_no_postmortem(program):
+def test_postmortem_of_an_unknown_incident_is_a_404(program):
     for method in ("GET", "PUT", "DELETE"):
         sent = {"json": {"postmortem": {"body_draft": "X"}}} if method == "PUT" else {}
         assert program.send(method, "/incidents/nothing/postmortem", **sent).status_code == 404
 
 
 @on_sqlite
-def test_who_may_only_read_sees_no_draft(program_with, write, path):
+def test_read_scope_sees_no_draft(program_with, write, path):
     write("Not for everyone.")
     assert program_with(Scope.READ).get(path).status_code == 403
     assert program_with(Scope.INCIDENTS).get(path).status_code == 200

@@ -69,7 +69,7 @@ def recorded(app):
 # ── creating ───────────────────────────────────────────────────────────────────
 
 
-def test_somebody_who_is_added_by_address_is_asked_to_confirm(program, recorded):
+def test_subscriber_added_by_email_is_asked_to_confirm(program, recorded):
     made = subscribe(program, email=" Jane@Example.COM ", unknown=1)
     assert made.status_code == 201
     assert list(made.json) == KEYS
@@ -85,7 +85,7 @@ def test_somebody_who_is_added_by_address_is_asked_to_confirm(program, recorded)
 
 
 @on_sqlite
-def test_who_agreed_already_is_active_at_once(program, recorded):
+def test_subscriber_with_skip_confirmation_is_active_at_once(program, recorded):
     made = subscribe(program, email="jane@example.com", skip_confirmation_notification=True)
     assert made.json["skip_confirmation_notification"] is True
     assert made.json["purge_at"] is None
@@ -94,7 +94,7 @@ def test_who_agreed_already_is_active_at_once(program, recorded):
 
 
 @on_sqlite
-def test_a_webhook_is_active_at_once_and_keeps_who_answers_for_it(program):
+def test_webhook_is_active_at_once_and_keeps_its_contact(program):
     made = subscribe(program, email="ops@example.com", endpoint="HTTPS://Hooks.Example.com:443/a?b")
     assert made.json["mode"] == "webhook"
     assert made.json["endpoint"] == "https://hooks.example.com/a?b"
@@ -103,7 +103,7 @@ def test_a_webhook_is_active_at_once_and_keeps_who_answers_for_it(program):
 
 
 @on_sqlite
-def test_a_phone_number_is_told_within_its_country(program):
+def test_phone_number_is_returned_in_national_form(program):
     made = subscribe(program, phone_number="(555) 010-9999", phone_country="US")
     assert made.json["mode"] == "sms"
     assert made.json["phone_number"] == "5550109999"
@@ -137,7 +137,7 @@ UNREACHABLE = [
 
 
 @on_sqlite
-def test_what_can_not_be_reached_is_refused_in_a_sentence(program):
+def test_unreachable_address_is_refused_with_a_sentence(program):
     for fields in UNREACHABLE:
         refused = subscribe(program, **fields)
         assert refused.status_code == 422, fields
@@ -145,7 +145,7 @@ def test_what_can_not_be_reached_is_refused_in_a_sentence(program):
     assert program.get("/subscribers?state=all").json == []
 
 
-def test_one_address_is_one_subscriber_and_gets_the_components_sent_last(
+def test_repeated_address_is_one_subscriber_with_the_last_components(
     program, committed, at, recorded
 ):
     with committed():
@@ -162,7 +162,7 @@ def test_one_address_is_one_subscriber_and_gets_the_components_sent_last(
 
 
 @on_sqlite
-def test_the_log_never_holds_an_address(program, app):
+def test_audit_log_has_no_address(program, app):
     made = subscribe(program, email="jane@example.com").json
     program.delete(f"/subscribers/{made['id']}")
     with app.app_context():
@@ -174,7 +174,7 @@ def test_the_log_never_holds_an_address(program, app):
 
 
 @on_sqlite
-def test_components_are_chosen_and_given_back(program, committed, at, an_active):
+def test_subscriber_components_are_stored_and_returned(program, committed, at, an_active):
     with committed():
         api = components.add_component("API", by=SYSTEM, at=at)
         db.session.flush()
@@ -188,7 +188,7 @@ def test_components_are_chosen_and_given_back(program, committed, at, an_active)
     assert program.patch("/subscribers/nobody", {"component_ids": []}).status_code == 404
 
 
-def test_deleting_erases_the_address_and_answers_with_it_once_more(program, app, recorded):
+def test_deleting_erases_the_address_and_returns_it_once(program, app, recorded):
     made = subscribe(program, email="jane@example.com", skip_confirmation_notification=True).json
     gone = program.delete(f"/subscribers/{made['id']}?skip_unsubscription_notification=true")
     assert (gone.status_code, gone.json) == (200, made)
@@ -206,7 +206,7 @@ def test_deleting_erases_the_address_and_answers_with_it_once_more(program, app,
 
 
 @on_sqlite
-def test_a_confirmation_is_sent_again_to_those_who_wait_for_one(program, an_active, recorded):
+def test_confirmation_is_resent_to_unconfirmed_subscribers(program, an_active, recorded):
     waiting = subscribe(program, email="jane@example.com").json["id"]
     active = an_active("joe@example.com")
     for address in (f"/subscribers/{waiting}", f"/subscribers/{active}"):
@@ -219,9 +219,7 @@ def test_a_confirmation_is_sent_again_to_those_who_wait_for_one(program, an_acti
     assert program.post(bulk, {}).status_code == 422
 
 
-def test_several_are_unsubscribed_at_once_but_never_a_hundred_by_mistake(
-    program, committed, an_active, at
-):
+def test_bulk_unsubscribe_is_limited(program, committed, an_active, at):
     one, two = an_active("a@example.com"), an_active("b@example.com")
     waiting = subscribe(program, email="c@example.com").json["id"]
     bulk = "/subscribers/unsubscribe"
@@ -239,7 +237,7 @@ def test_several_are_unsubscribed_at_once_but_never_a_hundred_by_mistake(
     assert program.get("/subscribers/count").json["email"] == 100
 
 
-def test_those_in_quarantine_are_reactivated(program, committed, an_active, at, recorded):
+def test_quarantined_subscribers_are_reactivated(program, committed, an_active, at, recorded):
     ids = [an_active("a@example.com"), an_active("b@example.com")]
     with committed():
         for one in ids:
@@ -258,7 +256,7 @@ def test_those_in_quarantine_are_reactivated(program, committed, an_active, at, 
 # ── the list ───────────────────────────────────────────────────────────────────
 
 
-def test_the_list_is_searched_filtered_sorted_and_paged(program, traveller, an_active):
+def test_subscriber_list_is_searched_filtered_sorted_and_paged(program, traveller, an_active):
     an_active("zoe@example.com")
     traveller.shift(60)
     an_active("anna@example.org")
@@ -288,7 +286,7 @@ def test_the_list_is_searched_filtered_sorted_and_paged(program, traveller, an_a
 
 
 @on_sqlite
-def test_a_long_list_takes_as_many_queries_as_a_short_one(program, app, an_active, at, committed):
+def test_subscriber_list_query_count_is_constant(program, app, an_active, at, committed):
     with committed():
         api = components.add_component("API", by=SYSTEM, at=at)
     an_active("a@example.com")
@@ -311,7 +309,7 @@ def test_a_long_list_takes_as_many_queries_as_a_short_one(program, app, an_activ
 
 
 @on_sqlite
-def test_counts_are_told_by_type_and_state(program, an_active):
+def test_subscribers_are_counted_by_type_and_state(program, an_active):
     an_active("a@example.com")
     an_active("https://hooks.slack.com/services/T/B/x", Channel.SLACK)
     an_active("https://discord.com/api/webhooks/1/x", Channel.DISCORD)
@@ -332,7 +330,7 @@ def test_counts_are_told_by_type_and_state(program, an_active):
 
 
 @on_sqlite
-def test_addresses_are_for_tokens_that_may_see_them(program_with, an_active):
+def test_subscriber_addresses_require_their_scope(program_with, an_active):
     one = an_active("a@example.com")
     reader = program_with(Scope.READ)
     for address in ("/subscribers", f"/subscribers/{one}", "/subscribers/count"):
@@ -356,7 +354,7 @@ def incident_path(committed, at) -> str:
         return f"/incidents/{incident.public_id}/subscribers"
 
 
-def test_an_incident_has_subscribers_of_its_own(program, incident_path, recorded):
+def test_incident_has_its_own_subscribers(program, incident_path, recorded):
     of_page = subscribe(program, email="jane@example.com", skip_confirmation_notification=True)
     made = program.post(incident_path, {"subscriber": {"email": "jane@example.com"}})
     assert made.status_code == 201
@@ -376,7 +374,7 @@ def test_an_incident_has_subscribers_of_its_own(program, incident_path, recorded
 
 
 @on_sqlite
-def test_an_incident_is_followed_by_mail_or_phone_only(program, incident_path):
+def test_incident_subscribers_are_email_or_sms_only(program, incident_path):
     hook = {"subscriber": {"endpoint": "https://example.com/", "email": "a@example.com"}}
     assert program.post(incident_path, hook).status_code == 422
     assert program.get("/incidents/nothing/subscribers").status_code == 404

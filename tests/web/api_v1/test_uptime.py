@@ -38,7 +38,7 @@ def uptime(program, component, query=""):
     return program.get(f"/components/{component}/uptime{query}")
 
 
-def test_the_last_ninety_days_are_told_unless_asked_otherwise(program, component):
+def test_uptime_covers_the_last_ninety_days_by_default(program, component):
     told = uptime(program, component).json
     assert told["range_start"] == "2025-12-11T00:00:00Z"
     assert told["range_end"] == "2026-03-11T00:00:00Z"
@@ -55,12 +55,12 @@ def test_the_last_ninety_days_are_told_unless_asked_otherwise(program, component
         ("?start=2025-10&end=2026-03", "2025-10-01", "2026-04-01"),
     ],
 )
-def test_dates_may_be_given_in_part(program, component, query, start, end):
+def test_partial_dates_are_accepted(program, component, query, start, end):
     told = uptime(program, component, query).json
     assert (told["range_start"][:10], told["range_end"][:10]) == (start, end)
 
 
-def test_a_moment_may_be_given_with_its_offset(program, component):
+def test_time_with_an_offset_is_accepted(program, component):
     query = "?start=2026-03-09T13:30:00%2B01:00&end=2026-03-09T13:30:00Z"
     told = uptime(program, component, query).json
     assert (told["range_start"], told["range_end"]) == (
@@ -82,7 +82,7 @@ def test_a_moment_may_be_given_with_its_offset(program, component):
         "?start=0001-01-01T00:00:00%2B14:00",
     ],
 )
-def test_a_range_that_can_not_be_is_refused(program, component, query):
+def test_impossible_range_is_refused(program, component, query):
     refused = uptime(program, component, query)
     assert refused.status_code == 422
     assert refused.json["message"]
@@ -92,7 +92,7 @@ def test_related_events_can_be_skipped(program, component):
     assert uptime(program, component, "?skip_related_events=true").json["related_events"] is None
 
 
-def test_a_group_tells_the_mean_of_its_components(program, component):
+def test_group_uptime_is_the_mean_of_its_components(program, component):
     other = program.post("/components", {"component": {"name": "Search"}}).json["id"]
     body = {"component_group": {"name": "All", "components": [component, other]}}
     group = program.post("/component-groups", body).json["id"]
@@ -103,7 +103,7 @@ def test_a_group_tells_the_mean_of_its_components(program, component):
     assert [one["component_id"] for one in told["related_events"]] == [component, other]
 
 
-def test_days_before_a_start_date_are_neither_up_nor_down(program, component):
+def test_days_before_the_start_date_have_no_data(program, component):
     first = {"component": {"start_date": "2026-03-09"}}
     program.patch(f"/components/{component}", first)
     alone = uptime(program, component, "?start=2026-03").json

@@ -95,7 +95,7 @@ def all_of(app):
 # ── what an alert opens ────────────────────────────────────────────────────────
 
 
-def test_an_alert_opens_a_draft_that_customers_do_not_see(hook, all_of, client, app, at):
+def test_alert_opens_a_hidden_draft(hook, all_of, client, app, at):
     answer = hook(
         an_alert(
             labels={"component": "Payments"},
@@ -117,7 +117,7 @@ def test_an_alert_opens_a_draft_that_customers_do_not_see(hook, all_of, client, 
 
 
 @on_sqlite
-def test_a_token_that_may_publish_tells_customers_at_once(hook, client, world):
+def test_alert_with_a_publishing_token_is_public_at_once(hook, client, world):
     hook.publishes()
     hook(an_alert(labels={"component": world["Search"], "severity": "warning"}))
     page = client.get("/").text
@@ -130,7 +130,7 @@ def test_a_token_that_may_publish_tells_customers_at_once(hook, client, world):
 
 
 @on_sqlite
-def test_alerts_of_one_group_are_one_incident_with_the_worst_word_on_each_component(hook, all_of):
+def test_alert_group_makes_one_incident_with_worst_statuses(hook, all_of):
     hook(
         an_alert(1, labels={"component": "Payments", "severity": "warning"}),
         an_alert(2, labels={"components": "Search, Payments", "statuspage_status": "major_outage"}),
@@ -143,7 +143,7 @@ def test_alerts_of_one_group_are_one_incident_with_the_worst_word_on_each_compon
 
 
 @on_sqlite
-def test_an_alert_that_joins_its_group_later_is_added_to_the_same_incident(hook, all_of, later):
+def test_later_alert_of_a_group_joins_its_incident(hook, all_of, later):
     hook.publishes()
     hook(an_alert(1, labels={"component": "Payments"}))
     later(2)
@@ -154,7 +154,7 @@ def test_an_alert_that_joins_its_group_later_is_added_to_the_same_incident(hook,
 
 @on_sqlite
 @pytest.mark.parametrize("is_published", [False, True])
-def test_a_milder_alert_that_joins_leaves_the_worst_word_on_a_component(hook, all_of, is_published):
+def test_milder_later_alert_keeps_the_worst_status(hook, all_of, is_published):
     if is_published:
         hook.publishes()
     hook(an_alert(1, labels={"component": "Payments", "statuspage_status": "major_outage"}))
@@ -167,7 +167,7 @@ def test_a_milder_alert_that_joins_leaves_the_worst_word_on_a_component(hook, al
     assert claims == {"Payments": "major_outage", "Search": "degraded_performance"}
 
 
-def test_the_same_alert_twenty_times_at_once_is_one_incident(hook, all_of):
+def test_twenty_concurrent_alerts_make_one_incident(hook, all_of):
     answers = []
     threads = [Thread(target=lambda: answers.append(hook(an_alert()))) for _ in range(20)]
     for thread in threads:
@@ -182,7 +182,7 @@ def test_the_same_alert_twenty_times_at_once_is_one_incident(hook, all_of):
 
 
 @on_sqlite
-def test_an_incident_ends_once_all_its_alerts_have_been_quiet_for_a_while(hook, all_of, later):
+def test_incident_resolves_after_all_its_alerts_stay_resolved(hook, all_of, later):
     hook.publishes()
     hook(an_alert(1), an_alert(2))
     hook(an_alert(1, status="resolved"))
@@ -252,7 +252,7 @@ def test_an_alert_that_comes_and_goes_tells_customers_nothing_each_time(hook, ap
 
 
 @on_sqlite
-def test_what_comes_back_within_the_hour_opens_the_same_incident_again(hook, all_of, later):
+def test_alert_within_the_hour_reopens_its_incident(hook, all_of, later):
     hook.publishes()
     hook(an_alert(labels={"component": "Search"}))
     hook(an_alert(status="resolved"))
@@ -268,9 +268,7 @@ def test_what_comes_back_within_the_hour_opens_the_same_incident_again(hook, all
 
 
 @on_sqlite
-def test_another_alert_of_a_group_whose_incident_has_ended_opens_one_of_its_own(
-    hook, all_of, later
-):
+def test_another_alert_of_an_ended_group_opens_a_new_incident(hook, all_of, later):
     hook.publishes()
     hook(an_alert(1))
     hook(an_alert(1, status="resolved"))
@@ -281,7 +279,7 @@ def test_another_alert_of_a_group_whose_incident_has_ended_opens_one_of_its_own(
 
 
 @on_sqlite
-def test_a_draft_that_nobody_touched_is_thrown_away_when_it_is_over(hook, all_of, later):
+def test_untouched_draft_is_deleted_when_its_alerts_resolve(hook, all_of, later):
     hook(an_alert())
     hook(an_alert(status="resolved"))
     later(6)
@@ -291,7 +289,7 @@ def test_a_draft_that_nobody_touched_is_thrown_away_when_it_is_over(hook, all_of
 
 
 @on_sqlite
-def test_what_people_have_written_to_is_theirs(hook, all_of, later, committed, at):
+def test_incident_edited_by_staff_is_not_resolved_by_alerts(hook, all_of, later, committed, at):
     hook.publishes()
     public_id = hook(an_alert(labels={"component": "Search"})).json["incident"]
     with committed():
@@ -310,9 +308,7 @@ def test_what_people_have_written_to_is_theirs(hook, all_of, later, committed, a
 
 
 @on_sqlite
-def test_a_draft_that_staff_threw_away_does_not_come_again_while_it_fires(
-    hook, all_of, later, committed, at
-):
+def test_discarded_draft_does_not_return_while_its_alert_fires(hook, all_of, later, committed, at):
     public_id = hook(an_alert()).json["incident"]
     with committed():
         drafts.delete(incidents.get(public_id), by=ANN, at=at)
@@ -322,7 +318,7 @@ def test_a_draft_that_staff_threw_away_does_not_come_again_while_it_fires(
 
 
 @on_sqlite
-def test_two_workers_end_it_once(hook, app, later, traveller):
+def test_two_workers_resolve_an_incident_once(hook, app, later, traveller):
     hook.publishes()
     public_id = hook(an_alert()).json["incident"]
     hook(an_alert(status="resolved"))
@@ -584,7 +580,7 @@ def test_alerts_that_are_no_outage_open_nothing(hook, all_of, labels):
 
 
 @on_sqlite
-def test_the_token_may_come_in_a_header(hook, client, all_of):
+def test_token_may_come_in_a_header(hook, client, all_of):
     def told_with(authorization):
         return client.post(
             "/hooks/alertmanager",
@@ -602,7 +598,7 @@ def test_the_token_may_come_in_a_header(hook, client, all_of):
 
 
 @on_sqlite
-def test_a_wrong_token_learns_nothing(client, hook, committed, at):
+def test_wrong_token_reveals_nothing(client, hook, committed, at):
     with committed():
         _, manage = tokens.create("CI", scopes=[Scope.MANAGE], by=SYSTEM, at=at)
     for secret in ("sp_wrong", manage):
@@ -624,14 +620,14 @@ def test_a_wrong_token_learns_nothing(client, hook, committed, at):
         (json.dumps(told(*[{}] * (MAX_ALERTS + 1))).encode(), f"max_alerts to {MAX_ALERTS}"),
     ],
 )
-def test_what_can_not_be_read_is_refused_with_a_sentence(hook, all_of, body, sentence):
+def test_unreadable_alert_is_refused_with_a_sentence(hook, all_of, body, sentence):
     answer = hook(body=body)
     assert answer.status_code == 400
     assert sentence in answer.json["error"]
     assert all_of() == []
 
 
-def test_odd_alerts_are_taken_as_far_as_they_go(hook, all_of):
+def test_incomplete_alerts_are_accepted_as_far_as_possible(hook, all_of):
     odd = {
         "fingerprint": "x" * 100,
         "startsAt": "0001-01-01T00:00:00Z",
@@ -645,7 +641,7 @@ def test_odd_alerts_are_taken_as_far_as_they_go(hook, all_of):
 
 
 @on_sqlite
-def test_too_many_calls_a_minute_are_told_to_wait(hook, monkeypatch):
+def test_alert_calls_are_rate_limited(hook, monkeypatch):
     from limits import RateLimitItemPerMinute
 
     from statuspage.web.hooks import alerts
@@ -657,7 +653,7 @@ def test_too_many_calls_a_minute_are_told_to_wait(hook, monkeypatch):
 
 
 @on_sqlite
-def test_a_tool_that_groups_nothing_opens_only_so_many_incidents(hook, all_of, monkeypatch):
+def test_ungrouped_alerts_open_a_limited_number_of_incidents(hook, all_of, monkeypatch):
     monkeypatch.setattr(monitoring, "MOST_OPEN", 3)
     answers = [hook(an_alert(number), key=str(number)) for number in range(5)]
     assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
@@ -702,7 +698,7 @@ def made_odd(chance, value):
     return chance.choice(ODD) if chance.random() < 0.05 else value
 
 
-def test_whatever_is_sent_is_taken_or_refused_and_the_page_stands(hook, client, later):
+def test_any_alert_body_is_accepted_or_refused_without_a_500(hook, client, later):
     hook.publishes()
     chance = Random(2026)
     codes = Counter()

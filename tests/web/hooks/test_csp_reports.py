@@ -29,14 +29,14 @@ def reported(client, report, **headers):
     return client.post(REPORTS, json={"csp-report": report}, headers=headers)
 
 
-def test_the_desk_asks_for_reports_and_readers_pages_do_not(client):
+def test_only_admin_pages_request_csp_reports(client):
     assert (
         f"report-uri {REPORTS}" in client.get("/admin/sign-in").headers["Content-Security-Policy"]
     )
     assert "report-uri" not in client.get("/").headers["Content-Security-Policy"]
 
 
-def test_a_report_is_a_line_without_the_address_that_may_be_a_secret(client, lines):
+def test_csp_report_is_logged_without_a_secret_path(client, lines):
     assert reported(client, REPORT).status_code == 204
     (line,) = lines()
     assert "script-src-elem" in line
@@ -55,7 +55,7 @@ def test_a_report_is_a_line_without_the_address_that_may_be_a_secret(client, lin
         {"blocked-uri": "x" * 5000},
     ],
 )
-def test_a_report_of_a_stranger_says_nothing_else(client, lines, report):
+def test_csp_report_fields_are_limited(client, lines, report):
     assert reported(client, report).status_code == 204
     (line,) = lines()
     assert "forged" not in line
@@ -65,12 +65,12 @@ def test_a_report_of_a_stranger_says_nothing_else(client, lines, report):
 @pytest.mark.parametrize(
     "body", [b"", b"[" * 5000, b"[]", b'{"csp-report": 1}', b" " * MAX_BYTES * 2]
 )
-def test_what_is_no_report_is_refused(client, lines, body):
+def test_invalid_csp_report_is_refused(client, lines, body):
     assert client.post(REPORTS, data=body).status_code == 400
     assert lines() == []
 
 
-def test_other_sites_report_nothing_and_nobody_fills_the_log(client, lines):
+def test_csp_reports_of_other_sites_are_ignored_and_limited(client, lines):
     assert reported(client, REPORT, **{"Sec-Fetch-Site": "cross-site"}).status_code == 403
     answers = [reported(client, REPORT).status_code for _ in range(PER_NETWORK.amount + 5)]
     assert answers == [204] * PER_NETWORK.amount + [429] * 5

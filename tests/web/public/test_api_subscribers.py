@@ -44,7 +44,7 @@ def stored(app):
     return read
 
 
-def test_an_address_is_taken_unconfirmed_and_answered_like_every_other(client, component, stored):
+def test_subscribing_stores_an_unconfirmed_address_and_reveals_nothing(client, component, stored):
     sent = {"subscriber": {"email": "Ada@example.com", "component_ids": [component]}}
     first, again = client.post(ADDRESS, json=sent), client.post(ADDRESS, json=sent)
     assert first.status_code == again.status_code == 201
@@ -57,7 +57,7 @@ def test_an_address_is_taken_unconfirmed_and_answered_like_every_other(client, c
     assert [each.public_id for each in one.components] == [component]
 
 
-def test_a_form_with_nested_names_is_read_too(client, component, stored):
+def test_nested_form_fields_are_read(client, component, stored):
     sent = {
         "subscriber[endpoint]": "https://hooks.example.com/x",
         "subscriber[email]": "a@b.example",
@@ -66,7 +66,7 @@ def test_a_form_with_nested_names_is_read_too(client, component, stored):
     assert stored().email == "a@b.example"
 
 
-def test_only_the_token_of_a_link_reads_and_leaves(client, component, stored):
+def test_only_a_link_token_reads_and_unsubscribes(client, component, stored):
     client.post(ADDRESS, json={"subscriber": {"email": "ada@example.com"}})
     public_id = stored().public_id
     for wrong in (public_id, "", f"{public_id}.x"):
@@ -94,7 +94,7 @@ def test_only_the_token_of_a_link_reads_and_leaves(client, component, stored):
         {"subscriber": {"email": "a@b.example", "incident": "nothing"}},
     ],
 )
-def test_what_can_not_be_taken_is_refused_with_a_sentence(client, sent):
+def test_invalid_subscription_is_refused_with_a_sentence(client, sent):
     refused = client.post(ADDRESS, json=sent)
     assert refused.status_code in (400, 422)
     assert refused.json["message"]
@@ -103,7 +103,7 @@ def test_what_can_not_be_taken_is_refused_with_a_sentence(client, sent):
 
 
 @pytest.mark.usefixtures("component")
-def test_a_network_that_asks_very_often_is_braked(client):
+def test_network_is_rate_limited(client):
     codes = [
         client.post(ADDRESS, json={"subscriber": {"email": f"a{n}@b.example"}}).status_code
         for n in range(21)

@@ -10,7 +10,7 @@ from tests.helpers import site
 pytestmark = on_sqlite
 
 
-def test_while_the_records_answer_the_beacon_is_lit_and_tells_the_revision(client, committed, at):
+def test_beacon_is_up_and_shows_the_revision(client, committed, at):
     with committed():
         site.a_page(at)
     answer = client.get("/beacon.json")
@@ -20,7 +20,7 @@ def test_while_the_records_answer_the_beacon_is_lit_and_tells_the_revision(clien
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_when_the_records_are_gone_for_five_minutes_it_goes_out_and_comes_back(
+def test_beacon_goes_down_after_five_minutes_without_database_and_returns(
     app, client, committed, at, traveller
 ):
     with committed():

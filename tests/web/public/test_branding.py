@@ -12,7 +12,7 @@ from tests.conftest import on_sqlite
     ("column", "value"),
     [("accent", "#zzzzzz"), ("accent", "red"), ("accent_dark", "}</style>"), ("logo", b"no image")],
 )
-def test_a_broken_colour_or_logo_leaves_the_page_readable(client, committed, world, column, value):
+def test_broken_colour_or_logo_keeps_the_page_readable(client, committed, world, column, value):
     with committed() as session:
         session.execute(sa.update(Page).values({column: value}))
     answer = client.get("/")

@@ -49,7 +49,7 @@ def drawings(client) -> list[str]:
     return re.findall(r'<path d="([^"]*)"', section.partition("</section>")[0])
 
 
-def test_a_metric_tells_its_last_figure_and_the_span_of_24_hours(client, measured):
+def test_metric_shows_its_last_value_and_24_hours(client, measured):
     measured(
         "Response time",
         {600: 1204.06, 30: 80, 5: 132.44},
@@ -65,7 +65,7 @@ def test_a_metric_tells_its_last_figure_and_the_span_of_24_hours(client, measure
 
 
 @on_sqlite
-def test_without_figures_to_show_there_is_no_section(client, measured, traveller):
+def test_page_without_values_has_no_metrics_section(client, measured, traveller):
     measured("Hidden", {5: 1}, display=False)
     measured("Without figures", {})
     measured("Old", {24 * 60 + 1: 1})
@@ -78,7 +78,7 @@ def test_without_figures_to_show_there_is_no_section(client, measured, traveller
 
 
 @on_sqlite
-def test_metrics_stand_in_their_order_and_say_only_what_was_typed(client, measured):
+def test_metrics_are_shown_in_order_with_escaped_names(client, measured):
     measured("Queue <b>length</b>", {5: -0.2}, suffix='"jobs"&')
     measured("Errors", {5: 3}, y_axis_hidden=True)
     page = client.get("/").text
@@ -90,9 +90,7 @@ def test_metrics_stand_in_their_order_and_say_only_what_was_typed(client, measur
     assert "style=" not in page.partition("</head>")[2]
 
 
-def test_a_figure_is_shown_within_a_minute_without_a_new_page_for_each(
-    client, measured, committed, at, traveller
-):
+def test_metric_value_is_shown_within_a_minute(client, measured, committed, at, traveller):
     metric = measured("Load", {5: 1})
     assert "Load 1 " in text_of(client.get("/"))
     with committed():
@@ -103,7 +101,7 @@ def test_a_figure_is_shown_within_a_minute_without_a_new_page_for_each(
 
 
 @on_sqlite
-def test_what_staff_change_about_a_metric_is_shown_at_once(client, measured, committed, at):
+def test_metric_change_by_staff_is_shown_at_once(client, measured, committed, at):
     metric = measured("Load", {5: 1})
     client.get("/")
     with committed():
@@ -114,14 +112,14 @@ def test_what_staff_change_about_a_metric_is_shown_at_once(client, measured, com
     assert "Work" not in client.get("/").text
 
 
-def test_a_line_is_made_of_the_averages_of_each_quarter_of_an_hour(client, measured):
+def test_chart_shows_averages_per_quarter_hour(client, measured):
     # 12:00 begins a quarter; the one before has 10 and 30, the one before that 0.
     measured("Load", {0: 40, 1: 10, 14: 30, 16: 0})
     assert drawings(client) == ["M93 40h0l1-20l1-20"]
 
 
 @on_sqlite
-def test_a_line_breaks_where_figures_are_missing_and_not_where_they_are_rare(client, measured):
+def test_chart_line_breaks_at_gaps_but_not_between_rare_values(client, measured):
     measured("Broken", {minutes: 1 for minutes in range(0, 1440, 15) if not 300 < minutes < 600})
     measured("Each second hour", {minutes: minutes for minutes in range(0, 1440, 120)})
     measured("Once", {700: 5})
@@ -131,13 +129,13 @@ def test_a_line_breaks_where_figures_are_missing_and_not_where_they_are_rare(cli
 
 
 @on_sqlite
-def test_an_axis_that_was_set_holds_and_figures_beyond_it_stay_inside(client, measured):
+def test_chart_axis_is_fixed_and_clips_values_beyond_it(client, measured):
     measured("Success", {0: 100, 15: 99, 30: 50}, y_axis_min=98, y_axis_max=100)
     assert drawings(client) == ["M93 40h0l1-20l1-20"]
 
 
 @on_sqlite
-def test_a_metric_weighs_little_however_many_figures_there_are(client, measured):
+def test_chart_size_is_bounded(client, measured):
     def weight():
         return len(client.get("/", headers={"Accept-Encoding": "br"}).data)
 
@@ -151,7 +149,7 @@ def test_a_metric_weighs_little_however_many_figures_there_are(client, measured)
 
 
 @on_sqlite
-def test_many_metrics_ask_no_more_queries_than_one(client, measured, app, traveller):
+def test_metrics_query_count_is_constant(client, measured, app, traveller):
     measured("First", {5: 1})
     with counted(app) as few:
         client.get("/")
@@ -162,7 +160,7 @@ def test_many_metrics_ask_no_more_queries_than_one(client, measured, app, travel
     assert len(many) == len(few)
 
 
-def test_figures_of_more_than_90_days_ago_are_let_go(measured, app, at, monkeypatch):
+def test_values_older_than_90_days_are_deleted(measured, app, at, monkeypatch):
     # Three parts of two, to see that the whole is taken.
     monkeypatch.setattr(metrics, "DROPPED_AT_ONCE", 2)
     measured("One", dict.fromkeys(range(5), 1.0))

@@ -37,14 +37,14 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 # ── the front page ─────────────────────────────────────────────────────────────
 
 
-def test_the_front_page_says_what_is_wrong_since_when_and_what_is_fine(client, world):
+def test_front_page_shows_the_incident_its_start_and_what_works(client, world):
     words = text_of(client.get("/"))
     assert "Card payments declined in Europe" in words
     assert "Started 12:22 CET. Partial outage since 12:51. Everything else is operational." in words
 
 
 @on_sqlite
-def test_an_incident_does_not_answer_for_trouble_that_is_not_its_own(client, committed, world, at):
+def test_banner_does_not_blame_an_incident_for_another_outage(client, committed, world, at):
     with committed():
         webhooks = components.get(world.webhooks)
         claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=3))
@@ -57,7 +57,7 @@ def test_an_incident_does_not_answer_for_trouble_that_is_not_its_own(client, com
 
 
 @on_sqlite
-def test_lesser_trouble_is_not_called_operational(client, committed, at):
+def test_degraded_component_is_not_called_operational(client, committed, at):
     with committed():
         site.a_page(at)
         for name, claim in (("Mail", site.MAJOR), ("Search", site.DEGRADED), ("API", None)):
@@ -71,7 +71,7 @@ def test_lesser_trouble_is_not_called_operational(client, committed, at):
 
 
 @on_sqlite
-def test_an_open_incident_tells_its_facts_and_its_promise(client, world):
+def test_open_incident_shows_facts_and_next_update(client, world):
     words = text_of(client.get("/"))
     assert "Who is affected About 12 % of card payments" in words
     assert "What still works Bank transfers" in words
@@ -80,13 +80,13 @@ def test_an_open_incident_tells_its_facts_and_its_promise(client, world):
 
 
 @on_sqlite
-def test_a_broken_promise_is_shown_as_broken(client, world, traveller):
+def test_overdue_next_update_is_shown_as_overdue(client, world, traveller):
     traveller.shift(timedelta(minutes=21))
     assert "was promised by 13:15, 6 minutes late" in text_of(client.get("/"))
 
 
 @on_sqlite
-def test_updates_stand_newest_first_with_what_changed(client, world):
+def test_updates_are_listed_newest_first_with_changes(client, world):
     words = text_of(client.get("/"))
     assert words.index("rolling the change back") < words.index("We are looking into it")
     assert "Card payments: Degraded performance → Partial outage, 12 %, EU" in words
@@ -94,7 +94,7 @@ def test_updates_stand_newest_first_with_what_changed(client, world):
 
 
 @on_sqlite
-def test_only_the_last_three_updates_stand_on_the_front_page(client, committed, world, at):
+def test_front_page_shows_the_last_three_updates(client, committed, world, at):
     with committed():
         for minute in range(1, 4):
             incident = incidents.get(world.open)
@@ -108,14 +108,14 @@ def test_only_the_last_three_updates_stand_on_the_front_page(client, committed, 
 
 
 @on_sqlite
-def test_a_group_is_open_while_something_in_it_is_not_operational(client, world):
+def test_group_is_open_while_a_component_is_not_operational(client, world):
     groups = dict(re.findall(r'<details class="group" id="g-(\w+)"( open)?>', client.get("/").text))
     assert groups.pop(world.group) == " open"
     assert set(groups.values()) == {""}
 
 
 @on_sqlite
-def test_a_bar_can_be_read_without_seeing_it(client, world):
+def test_uptime_bar_has_a_text_alternative(client, world):
     page = client.get("/").text
     assert 'role="img" aria-label="90 days: 1 with problems; worst Today, partial outage"' in page
     assert "<title>Today: Partial outage 9 min, Degraded performance 29 min</title>" in page
@@ -123,14 +123,14 @@ def test_a_bar_can_be_read_without_seeing_it(client, world):
 
 
 @on_sqlite
-def test_days_before_a_component_existed_are_no_data(client, world):
+def test_days_before_the_start_date_show_no_data(client, world):
     page = client.get("/").text
     assert "90 days: no problems, 79 without data" in page
     assert '<rect width="790" height="30" fill="url(#n)"/>' in page
 
 
 @on_sqlite
-def test_each_width_shows_the_uptime_of_its_own_window(client, committed, world, at):
+def test_each_bar_width_shows_the_uptime_of_its_window(client, committed, world, at):
     with committed():
         cards = components.get(world.transfers)
         site.a_past_incident(cards, at - timedelta(days=45), at, claim=site.MAJOR, minutes=600)
@@ -142,7 +142,7 @@ def test_each_width_shows_the_uptime_of_its_own_window(client, committed, world,
 
 
 @on_sqlite
-def test_maintenance_and_the_past_two_weeks_are_told(client, world):
+def test_front_page_shows_maintenance_and_the_past_two_weeks(client, world):
     words = text_of(client.get("/"))
     assert "Planned for 11 Mar, 13:00–14:00 CET" in words
     assert "Affects Webhooks" in words
@@ -155,7 +155,7 @@ def test_maintenance_and_the_past_two_weeks_are_told(client, world):
 
 
 @on_sqlite
-def test_without_trouble_the_page_says_so(client, committed, at):
+def test_page_without_incidents_says_so(client, committed, at):
     with committed():
         site.a_page(at)
         site.a_component("Website", at)
@@ -163,7 +163,7 @@ def test_without_trouble_the_page_says_so(client, committed, at):
 
 
 @on_sqlite
-def test_before_the_first_set_up_the_page_says_that_it_is_not_ready(client):
+def test_page_before_setup_says_so(client):
     answer = client.get("/")
     assert answer.status_code == 503
     assert "not set up yet" in answer.text
@@ -174,7 +174,7 @@ def test_before_the_first_set_up_the_page_says_that_it_is_not_ready(client):
 
 
 @on_sqlite
-def test_an_incident_tells_its_figures_and_its_moments(client, committed, world, at):
+def test_incident_page_shows_durations_and_moments(client, committed, world, at):
     with committed():
         site.resolve(incidents.get(world.open), at + timedelta(minutes=40))
     words = text_of(client.get(f"/incidents/{world.open}"))
@@ -187,7 +187,7 @@ def test_an_incident_tells_its_figures_and_its_moments(client, committed, world,
 
 
 @on_sqlite
-def test_the_strip_of_status_over_time_can_be_read_without_seeing_it(client, world):
+def test_status_timeline_has_a_text_alternative(client, world):
     page = client.get(f"/incidents/{world.open}").text
     label = re.search(r'aria-label="(Card payments over time:[^"]+)"', page)[1]
     assert "Degraded performance, 12:22–12:51" in label
@@ -195,7 +195,7 @@ def test_the_strip_of_status_over_time_can_be_read_without_seeing_it(client, wor
 
 
 @on_sqlite
-def test_an_edited_update_shows_when_and_what_changed(client, committed, world, at):
+def test_edited_update_shows_when_and_what_changed(client, committed, world, at):
     with committed():
         update = incidents.get(world.open).updates[0]
         anchor = update.public_id
@@ -216,7 +216,7 @@ def test_an_edited_update_shows_when_and_what_changed(client, committed, world, 
 
 
 @on_sqlite
-def test_a_corrected_moment_shows_what_it_was_and_why(client, committed, world, at):
+def test_corrected_moment_shows_its_old_value_and_reason(client, committed, world, at):
     with committed():
         corrections.correct_moment(
             incidents.get(world.open),
@@ -231,7 +231,7 @@ def test_a_corrected_moment_shows_what_it_was_and_why(client, committed, world, 
 
 
 @on_sqlite
-def test_a_postmortem_stands_on_its_incident(client, world):
+def test_postmortem_is_shown_on_its_incident(client, world):
     answer = client.get(f"/incidents/{world.past}")
     words = text_of(answer)
     assert "Postmortem Published 10 Mar 2026" in words
@@ -244,7 +244,7 @@ def test_a_postmortem_stands_on_its_incident(client, world):
     assert client.get(f"/incidents/{world.open}/postmortem").status_code == 404
 
 
-def test_a_retracted_incident_is_gone_with_its_reason(client, world):
+def test_retracted_incident_is_a_410_with_its_reason(client, world):
     answer = client.get(f"/incidents/{world.retracted}")
     assert answer.status_code == 410
     assert "It belonged to another page." in answer.text
@@ -252,7 +252,7 @@ def test_a_retracted_incident_is_gone_with_its_reason(client, world):
 
 
 @on_sqlite
-def test_what_is_not_published_is_not_there(client, world):
+def test_draft_incident_is_not_public(client, world):
     assert client.get(f"/incidents/{world.draft}").status_code == 404
     for address in world.addresses:
         assert "Nobody may read this" not in client.get(address).text
@@ -275,7 +275,7 @@ def test_what_is_not_published_is_not_there(client, world):
     ],
 )
 @on_sqlite
-def test_an_unknown_address_is_a_real_404_in_the_looks_of_the_page(client, world, address):
+def test_unknown_path_is_a_404_in_the_page_design(client, world, address):
     answer = client.get(address)
     assert answer.status_code == 404
     assert "Page not found" in answer.text
@@ -284,7 +284,7 @@ def test_an_unknown_address_is_a_real_404_in_the_looks_of_the_page(client, world
 
 
 @on_sqlite
-def test_a_thousand_wrong_addresses_read_the_page_once(app, client, world):
+def test_thousand_unknown_paths_read_the_page_once(app, client, world):
     client.get("/nothing")
     with counted(app) as statements:
         client.get("/nothing-else")
@@ -295,7 +295,7 @@ def test_a_thousand_wrong_addresses_read_the_page_once(app, client, world):
 
 
 @on_sqlite
-def test_history_goes_back_three_months_a_page(client, world):
+def test_history_has_three_months_per_page(client, world):
     first = client.get("/history")
     assert "March 2026" in first.text
     assert "Slow loads" in first.text
@@ -311,7 +311,7 @@ def test_history_goes_back_three_months_a_page(client, world):
 
 
 @on_sqlite
-def test_a_component_page_explains_its_figure(client, committed, world, at):
+def test_component_page_explains_its_uptime(client, committed, world, at):
     with committed():
         transfers = components.get(world.transfers)
         site.a_past_incident(transfers, at - timedelta(days=9), at, minutes=100, name="Slow bank")
@@ -323,7 +323,7 @@ def test_a_component_page_explains_its_figure(client, committed, world, at):
 
 
 @on_sqlite
-def test_what_does_not_count_is_named(client, committed, world, at):
+def test_component_page_names_what_does_not_count(client, committed, world, at):
     with committed():
         webhooks = components.get(world.webhooks)
         site.a_past_incident(webhooks, at - timedelta(days=3), at, claim=site.DEGRADED, minutes=60)
@@ -333,7 +333,7 @@ def test_what_does_not_count_is_named(client, committed, world, at):
 
 
 @on_sqlite
-def test_the_calendar_has_a_figure_for_each_month(client, world):
+def test_uptime_page_has_a_figure_for_each_month(client, world):
     page = client.get("/uptime")
     assert "March 2026, 10 days: 1 with problems; worst Today, partial outage" in page.text
     assert "Payments - Card payments" in text_of(page)
@@ -343,7 +343,7 @@ def test_the_calendar_has_a_figure_for_each_month(client, world):
 
 
 @on_sqlite
-def test_a_status_set_by_hand_is_explained_as_such(client, committed, world, at):
+def test_component_page_explains_a_manual_status(client, committed, world, at):
     with committed():
         webhooks = components.get(world.webhooks)
         claims_store.set_status(webhooks, site.MAJOR, by=SYSTEM, at=at - timedelta(hours=1))
@@ -357,7 +357,7 @@ def test_a_status_set_by_hand_is_explained_as_such(client, committed, world, at)
 
 
 @on_sqlite
-def test_every_page_is_well_formed_with_one_h1_and_headings_in_order(client, world):
+def test_every_page_is_well_formed_with_ordered_headings(client, world):
     for address in (*world.addresses, f"/incidents/{world.retracted}", "/nothing"):
         page = Page(client.get(address).text)
         assert page.errors == [], address
@@ -374,7 +374,7 @@ def test_every_page_is_well_formed_with_one_h1_and_headings_in_order(client, wor
 
 
 @on_sqlite
-def test_no_page_styles_or_scripts_inside_its_markup(client, world):
+def test_pages_have_no_inline_style_or_script(client, world):
     for address in (*world.addresses, "/nothing"):
         answer = client.get(address)
         for tag, attributes in Page(answer.text).tags:
@@ -393,7 +393,7 @@ def test_no_page_styles_or_scripts_inside_its_markup(client, world):
 
 
 @on_sqlite
-def test_no_page_asks_a_third_party_for_anything(client, world):
+def test_pages_load_nothing_from_third_parties(client, world):
     for address in world.addresses:
         page = Page(client.get(address).text)
         loaded = page.all("img", "script", "link", "iframe", "source", "video")
@@ -406,7 +406,7 @@ def test_no_page_asks_a_third_party_for_anything(client, world):
 
 
 @on_sqlite
-def test_no_public_address_sets_a_cookie_or_varies_by_one(app, client, world):
+def test_public_pages_set_no_cookie_and_do_not_vary_by_it(app, client, world):
     for address in list(_public_addresses(app, world)):
         answer = client.get(address)
         assert "Set-Cookie" not in answer.headers, address
@@ -424,7 +424,7 @@ def _public_addresses(app, world):
 
 
 @on_sqlite
-def test_a_page_names_itself_and_its_feeds(client, world):
+def test_page_head_has_canonical_link_and_feeds(client, world):
     links = Page(client.get("/").text).all("link")
     feeds = [one["href"] for _, one in links if one.get("rel") == "alternate"]
     assert set(feeds) >= {
@@ -444,7 +444,7 @@ def test_a_page_names_itself_and_its_feeds(client, world):
 
 
 @on_sqlite
-def test_texts_of_staff_can_not_break_out_of_the_page(client, committed, at):
+def test_staff_text_is_escaped(client, committed, at):
     evil = '"><script>alert(1)</script>'
     with committed():
         site.a_page(at)
@@ -462,7 +462,7 @@ def test_texts_of_staff_can_not_break_out_of_the_page(client, committed, at):
 
 
 @on_sqlite
-def test_the_page_wears_the_colours_and_the_logo_it_was_given(client, committed, world, at):
+def test_page_uses_its_colours_and_logo(client, committed, world, at):
     before = META.findall(client.get("/").text)
     with committed():
         page = page_settings.get()
@@ -492,14 +492,14 @@ def test_the_page_wears_the_colours_and_the_logo_it_was_given(client, committed,
 
 
 @on_sqlite
-def test_times_are_the_pages_with_its_zone_and_utc_for_machines(client, world):
+def test_times_have_the_page_zone_and_utc_for_machines(client, world):
     page = client.get("/").text
     assert '<time datetime="2026-03-10T11:22:00Z">12:22</time>' in page
     assert "All times in CET (Europe/Vienna)" in page
 
 
 @on_sqlite
-def test_an_unchanged_page_is_not_sent_again(client, world, traveller):
+def test_unchanged_page_gets_a_304(client, world, traveller):
     for address in world.addresses:
         first = client.get(address)
         traveller.shift(timedelta(seconds=30))
@@ -508,7 +508,7 @@ def test_an_unchanged_page_is_not_sent_again(client, world, traveller):
 
 
 @on_sqlite
-def test_what_belongs_to_a_site_is_there(client, world):
+def test_robots_txt_icons_and_script_are_served(client, world):
     assert "Disallow: /admin/" in client.get("/robots.txt").text
     for icon in ("/favicon.svg", "/favicon.ico"):
         assert client.get(icon).content_type.startswith("image/svg+xml")
@@ -521,7 +521,7 @@ def test_what_belongs_to_a_site_is_there(client, world):
 
 
 @on_sqlite
-def test_the_front_page_fits_into_the_first_round_trip(client, committed, at):
+def test_front_page_fits_into_the_first_round_trip(client, committed, at):
     """20 components, 90 days, one open incident: 14 KB at most, in either encoding."""
     statuses = [site.PARTIAL, site.DEGRADED, site.MAJOR]
     with committed():
@@ -591,9 +591,7 @@ def counted(app):
 
 
 @on_sqlite
-def test_a_miss_asks_the_same_number_of_queries_however_much_there_is(
-    settings, committed, at, world
-):
+def test_page_query_count_is_constant(settings, committed, at, world):
     paths = (
         "/",
         "/history",
@@ -635,7 +633,7 @@ def _queries(settings, path) -> int:
 
 
 @on_sqlite
-def test_statuses_are_told_in_words_beside_their_colours(client, committed, at):
+def test_statuses_are_shown_in_words_beside_colours(client, committed, at):
     with committed():
         site.a_page(at)
         for status in ComponentStatus:
@@ -658,8 +656,6 @@ def test_a_component_shows_no_uptime_from_before_it_was_added(client, committed,
     assert "No data before 10 Mar" in calendar
     assert calendar.count("100.0 %") == 1, "of March"
     assert "89 days without data, before 10 Mar" in text_of(client.get(path))
-
-
 
 
 @on_sqlite

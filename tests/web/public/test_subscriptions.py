@@ -98,7 +98,7 @@ def active(committed, at) -> Subscriber:
 
 
 @on_sqlite
-def test_the_form_is_the_same_bytes_for_everybody_and_sets_no_cookie(client, api):
+def test_subscribe_form_is_the_same_for_everyone_and_sets_no_cookie(client, api):
     answer = client.get("/subscribe")
     assert answer.status_code == 200
     assert "Set-Cookie" not in answer.headers
@@ -109,7 +109,7 @@ def test_the_form_is_the_same_bytes_for_everybody_and_sets_no_cookie(client, api
     assert "csrf" not in answer.text
 
 
-def test_who_subscribes_is_asked_to_confirm_and_then_is_told(client, stored, recorded, api):
+def test_subscriber_confirms_and_then_gets_messages(client, stored, recorded, api):
     answer = send(
         client,
         scope="some",
@@ -139,7 +139,7 @@ def test_who_subscribes_is_asked_to_confirm_and_then_is_told(client, stored, rec
 
 
 @on_sqlite
-def test_what_they_agreed_to_is_kept_word_for_word_with_its_moment(client, stored, at):
+def test_consent_text_and_time_are_stored(client, stored, at):
     shown = re.search(r'<p class="consent">(.*?)</p>', client.get("/subscribe").text)[1]
     send(client)
     (one,) = stored()
@@ -148,7 +148,7 @@ def test_what_they_agreed_to_is_kept_word_for_word_with_its_moment(client, store
 
 
 @on_sqlite
-def test_nobody_learns_whether_an_address_is_known(client, stored, active, recorded, traveller):
+def test_subscribing_does_not_reveal_a_known_address(client, stored, active, recorded, traveller):
     known = send(client)
     new = send(client, endpoint="https://hooks.example.com/other")
     assert (known.status_code, known.headers["Location"], known.data) == (
@@ -169,7 +169,7 @@ def test_nobody_learns_whether_an_address_is_known(client, stored, active, recor
 
 
 @on_sqlite
-def test_one_that_is_in_quarantine_is_asked_again(client, stored, active, committed, at):
+def test_quarantined_subscriber_can_subscribe_again(client, stored, active, committed, at):
     with committed():
         subscribers.quarantine(subscribers.get(active.public_id), by=SYSTEM, at=at)
     send(client)
@@ -191,7 +191,7 @@ WRONG = [
 
 
 @on_sqlite
-def test_what_is_wrong_is_said_beside_what_was_typed(client, stored, api):
+def test_invalid_form_shows_errors_beside_the_input(client, stored, api):
     for fields, words in WRONG:
         answer = send(client, **fields)
         assert answer.status_code == 422, fields
@@ -203,7 +203,7 @@ def test_what_is_wrong_is_said_beside_what_was_typed(client, stored, api):
 
 
 @on_sqlite
-def test_another_site_can_not_subscribe_anybody(client, stored):
+def test_cross_site_subscription_is_refused(client, stored):
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
         assert send(client, headers=headers).status_code == 403
     assert stored() == []
@@ -280,7 +280,7 @@ def test_another_site_can_not_subscribe_anybody_by_the_api(client, stored, heade
 
 
 @on_sqlite
-def test_a_network_and_an_address_are_braked(client, stored):
+def test_network_and_address_are_rate_limited(client, stored):
     for _ in range(6):
         send(client)
         assert len(stored()) == 1
@@ -317,7 +317,7 @@ def test_only_what_can_work_here_is_offered(client, app):
     assert send(client, channel="sms", phone_number="+436601234567").status_code == 422
 
 
-def test_the_same_address_twice_at_once_is_one_subscriber(app, stored, recorded):
+def test_concurrent_subscriptions_of_an_address_make_one_subscriber(app, stored, recorded):
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: send(app.test_client()).status_code, range(4)))
     assert answers == [303] * 4
@@ -326,7 +326,7 @@ def test_the_same_address_twice_at_once_is_one_subscriber(app, stored, recorded)
 
 
 @on_sqlite
-def test_a_mail_address_is_offered_where_there_is_a_mail_server(client, stored):
+def test_email_is_offered_with_a_mail_server(client, stored):
     assert 'name="email"' in client.get("/subscribe").text
     assert send(client, channel="email", email="Jane@Example.com").status_code == 303
     (one,) = stored()
@@ -338,7 +338,7 @@ def test_a_mail_address_is_offered_where_there_is_a_mail_server(client, stored):
 
 
 @on_sqlite
-def test_one_incident_is_followed_until_it_is_over(client, stored, committed, at, api):
+def test_incident_subscription_ends_with_the_incident(client, stored, committed, at, api):
     with committed():
         incident = incidents.open_incident(
             "Logins fail",
@@ -363,7 +363,7 @@ def test_one_incident_is_followed_until_it_is_over(client, stored, committed, at
 # ── one's own page ─────────────────────────────────────────────────────────────
 
 
-def test_they_change_what_they_hear_of(client, stored, active, api):
+def test_subscriber_changes_components(client, stored, active, api):
     path = link(active, Purpose.MANAGE)
     shown = client.get(path)
     assert shown.status_code == 200
@@ -384,7 +384,7 @@ def test_they_change_what_they_hear_of(client, stored, active, api):
 
 
 @on_sqlite
-def test_they_take_their_data_with_them_and_leave_nothing(client, stored, active, app):
+def test_subscriber_exports_and_erases_data(client, stored, active, app):
     path = link(active, Purpose.MANAGE)
     told = client.get(f"{path}/data.json")
     assert told.headers["Content-Disposition"].startswith("attachment")
@@ -398,9 +398,7 @@ def test_they_take_their_data_with_them_and_leave_nothing(client, stored, active
 
 
 @on_sqlite
-def test_what_could_not_be_reached_is_started_again_by_its_owner(
-    client, stored, active, committed, at
-):
+def test_subscriber_reactivates_a_quarantined_subscription(client, stored, active, committed, at):
     with committed():
         subscribers.quarantine(subscribers.get(active.public_id), by=SYSTEM, at=at)
     path = link(active, Purpose.MANAGE)
@@ -412,7 +410,7 @@ def test_what_could_not_be_reached_is_started_again_by_its_owner(
 # ── leaving ────────────────────────────────────────────────────────────────────
 
 
-def test_only_a_post_unsubscribes_and_it_asks_nothing(client, stored, active):
+def test_unsubscribing_needs_a_single_post(client, stored, active):
     path = link(active, Purpose.UNSUBSCRIBE)
     assert "hooks.example.com" in client.get(path).text
     assert stored()[0].state is SubscriberState.ACTIVE
@@ -425,7 +423,7 @@ def test_only_a_post_unsubscribes_and_it_asks_nothing(client, stored, active):
 
 
 @on_sqlite
-def test_statuspages_link_to_leave_leads_to_the_page_that_asks(client, stored, active):
+def test_statuspage_unsubscribe_link_leads_to_the_confirmation_page(client, stored, active):
     assert client.get("/").status_code == 200
     answer = client.get(f"/?unsubscribe={active.public_id}")
     assert answer.status_code == 303
@@ -439,7 +437,7 @@ def test_statuspages_link_to_leave_leads_to_the_page_that_asks(client, stored, a
 
 
 @on_sqlite
-def test_who_knows_an_id_alone_may_not_see_or_change_what_it_is_about(client, active):
+def test_subscriber_id_without_a_token_gives_no_access(client, active):
     asks = client.get(f"/?unsubscribe={active.public_id}").headers["Location"]
     token = urlsplit(asks).path.rpartition("/")[2]
     assert "/subscriptions/" not in client.get(asks).text
@@ -448,7 +446,7 @@ def test_who_knows_an_id_alone_may_not_see_or_change_what_it_is_about(client, ac
 
 
 @on_sqlite
-def test_a_link_is_worth_nothing_for_another_purpose_or_person(client, stored, active):
+def test_signed_link_is_bound_to_purpose_and_subscriber(client, stored, active):
     for purpose in (Purpose.CONFIRM, Purpose.MANAGE, Purpose.UNSUBSCRIBE):
         token = link(active, purpose).rpartition("/")[2]
         paths = {
@@ -468,9 +466,7 @@ def test_a_link_is_worth_nothing_for_another_purpose_or_person(client, stored, a
 # ── time ───────────────────────────────────────────────────────────────────────
 
 
-def test_an_address_that_nobody_confirms_is_erased_after_two_days(
-    client, app, stored, traveller, at
-):
+def test_unconfirmed_address_is_erased_after_two_days(client, app, stored, traveller, at):
     send(client)
     path = link(stored()[0], Purpose.CONFIRM)
     soon = at + subscribers.CONFIRM_WITHIN
@@ -486,7 +482,7 @@ def test_an_address_that_nobody_confirms_is_erased_after_two_days(
     assert client.post(path).status_code == 404
 
 
-def test_a_link_of_an_old_mail_works_as_long_as_its_key_is_listed(app, client, settings, active):
+def test_old_email_link_works_while_its_key_is_listed(app, client, settings, active):
     address = link(active, Purpose.UNSUBSCRIBE)
     rotated = {"secret_key": "a new key of this installation"}
     app.config["SETTINGS"] = settings.model_copy(update=rotated)
