@@ -45,7 +45,7 @@ TURNS = [
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(turn=st.sampled_from(TURNS), jumps=st.lists(st.integers(-90, 90), max_size=6))
-def test_maintenance_begins_and_ends_once_whatever_clocks_do(app, turn, jumps):
+def test_maintenance_begins_and_ends_once_despite_clock_jumps(app, turn, jumps):
     zone, typed_start, typed_end, minutes = turn
     start, end = (local_time.parse(text, ZoneInfo(zone)) for text in (typed_start, typed_end))
     assert end - start == timedelta(minutes=minutes)
@@ -117,7 +117,7 @@ def state(app):
 
 @pytest.mark.usefixtures("claimed")
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
-def test_a_lease_neither_ends_early_nor_sticks_when_the_clock_is_set(app, at, state, jump):
+def test_lease_survives_clock_jumps(app, at, state, jump):
     ran = [0.0]
     teller = Dispatcher(app, ways={}, steady=ClockGuard(lambda: ran[0]))
 
@@ -134,9 +134,7 @@ def test_a_lease_neither_ends_early_nor_sticks_when_the_clock_is_set(app, at, st
     assert state() is DeliveryState.PENDING
 
 
-def test_who_was_slowed_down_is_not_so_for_longer_because_the_clock_is_set_back(
-    another, committed, at, traveller
-):
+def test_clock_set_back_does_not_prolong_a_rate_limit(another, committed, at, traveller):
     with committed():
         page_settings.create("Brambleway", by=SYSTEM, at=at)
     app = another(base_url="http://localhost")

@@ -77,7 +77,7 @@ def drained(app, at, receiver):
 # ── who is told ────────────────────────────────────────────────────────────────
 
 
-def test_every_active_subscriber_is_entered_once_however_often_it_is_tried(
+def test_fan_out_creates_one_delivery_per_subscriber_despite_retries(
     app, subscribed, an_incident, entered, states, at
 ):
     subscribed(3)
@@ -90,7 +90,7 @@ def test_every_active_subscriber_is_entered_once_however_often_it_is_tried(
     assert states() == {"waiting": 3}
 
 
-def test_a_long_list_is_entered_piece_by_piece(
+def test_fan_out_handles_a_long_list_in_pieces(
     app, subscribed, an_incident, entered, states, monkeypatch
 ):
     monkeypatch.setattr(fanout, "SUBSCRIBERS_PER_STEP", 3)
@@ -102,7 +102,7 @@ def test_a_long_list_is_entered_piece_by_piece(
 
 @on_sqlite
 @pytest.mark.usefixtures("traveller")
-def test_time_passes_while_a_long_list_is_entered(app, subscribed, an_incident, monkeypatch):
+def test_worker_steps_continue_during_a_long_fan_out(app, subscribed, an_incident, monkeypatch):
     monkeypatch.setattr(fanout, "SUBSCRIBERS_PER_STEP", 1)
     monkeypatch.setattr(jobs, "TICK_S", 0.01)
     subscribed(3 * PIECES_PER_STEP)
@@ -125,7 +125,7 @@ def test_time_passes_while_a_long_list_is_entered(app, subscribed, an_incident, 
     assert runs == [PIECES_PER_STEP] * 3
 
 
-def test_several_workers_enter_everybody_once(
+def test_several_workers_create_each_delivery_once(
     app, subscribed, an_incident, states, at, monkeypatch
 ):
     monkeypatch.setattr(fanout, "SUBSCRIBERS_PER_STEP", 2)
@@ -145,7 +145,7 @@ def test_several_workers_enter_everybody_once(
 
 
 @on_sqlite
-def test_who_chose_other_components_or_another_incident_hears_nothing(
+def test_subscriber_of_other_components_or_incidents_gets_nothing(
     committed, subscribed, an_incident, entered, drained, receiver, component, at
 ):
     (whole,) = subscribed()
@@ -162,7 +162,7 @@ def test_who_chose_other_components_or_another_incident_hears_nothing(
 
 
 @on_sqlite
-def test_who_was_told_of_trouble_is_told_of_its_end_whatever_was_chosen_since(
+def test_subscriber_notified_of_an_outage_is_notified_of_its_end(
     committed, subscribed, an_incident, entered, drained, receiver, at
 ):
     (one,) = subscribed()
@@ -184,7 +184,7 @@ def test_who_was_told_of_trouble_is_told_of_its_end_whatever_was_chosen_since(
 
 
 @on_sqlite
-def test_who_wants_start_and_end_only_is_spared_what_lies_between(
+def test_subscriber_of_start_and_end_gets_no_updates_between(
     committed, subscribed, an_incident, entered, drained, receiver, component, at
 ):
     (brief,) = subscribed(wants=NotifyOn.ENDS)
@@ -203,7 +203,7 @@ def test_who_wants_start_and_end_only_is_spared_what_lies_between(
 
 
 @on_sqlite
-def test_an_update_without_notification_tells_nobody(
+def test_update_without_notification_is_not_sent(
     committed, subscribed, an_incident, entered, states
 ):
     subscribed()
@@ -213,7 +213,7 @@ def test_an_update_without_notification_tells_nobody(
 
 
 @on_sqlite
-def test_a_status_set_by_hand_is_told_to_programs_only(
+def test_manual_status_is_sent_to_webhooks_only(
     committed, subscribed, entered, states, app, component, at
 ):
     subscribed()
@@ -249,7 +249,7 @@ def test_two_workers_never_get_the_same_delivery(app, subscribed, an_incident, e
     assert len(ids) == len(set(ids)) == 40
 
 
-def test_what_a_killed_worker_had_claimed_is_sent_by_another_with_the_same_key(
+def test_delivery_of_a_killed_worker_is_sent_by_another_with_the_same_key(
     app, subscribed, an_incident, entered, drained, receiver, states, at
 ):
     subscribed(2)
@@ -273,7 +273,7 @@ def test_what_a_killed_worker_had_claimed_is_sent_by_another_with_the_same_key(
 
 
 @on_sqlite
-def test_what_killed_workers_had_claimed_is_not_held_against_the_receiver(
+def test_delivery_of_a_killed_worker_does_not_count_as_a_failure(
     app, subscribed, an_incident, entered, at
 ):
     subscribed(1)
@@ -293,9 +293,7 @@ def test_what_killed_workers_had_claimed_is_not_held_against_the_receiver(
     assert row.due_at - at <= 1.25 * deliveries.FIRST_RETRY
 
 
-def test_a_message_that_ends_one_worker_after_the_other_is_put_aside(
-    app, subscribed, an_incident, entered, at
-):
+def test_delivery_that_crashes_workers_is_set_aside(app, subscribed, an_incident, entered, at):
     subscribed(1)
     an_incident()
     entered()
@@ -316,9 +314,7 @@ def test_a_message_that_ends_one_worker_after_the_other_is_put_aside(
 
 
 @on_sqlite
-def test_what_many_events_tell_at_once_is_read_once_each_and_the_page_once(
-    app, subscribed, an_incident, entered, at
-):
+def test_messages_of_a_batch_are_built_once_per_event(app, subscribed, an_incident, entered, at):
     subscribed(2)
     for number in range(12):
         an_incident(f"Incident {number}")
@@ -333,7 +329,7 @@ def test_what_many_events_tell_at_once_is_read_once_each_and_the_page_once(
     assert len({id(news.present) for news in told}) == 1
 
 
-def test_news_of_today_overtake_a_mass_send_and_nobody_hears_things_out_of_order(
+def test_new_messages_overtake_a_mass_send_in_order_per_subscriber(
     app, committed, subscribed, an_incident, entered, drained, receiver, at
 ):
     subscribed(10)
@@ -358,7 +354,7 @@ def test_news_of_today_overtake_a_mass_send_and_nobody_hears_things_out_of_order
 
 
 @on_sqlite
-def test_a_failure_is_tried_again_later_and_later_and_ends_dead(
+def test_failed_delivery_is_retried_with_backoff_and_gives_up(
     app, subscribed, an_incident, entered, drained, receiver, states, at
 ):
     subscribed()
@@ -386,7 +382,7 @@ def test_a_failure_is_tried_again_later_and_later_and_ends_dead(
 
 
 @on_sqlite
-def test_what_is_dead_can_be_replayed_by_staff(
+def test_failed_delivery_can_be_replayed_by_staff(
     app, subscribed, an_incident, entered, drained, receiver, states, at
 ):
     subscribed()
@@ -402,7 +398,7 @@ def test_what_is_dead_can_be_replayed_by_staff(
 
 
 @on_sqlite
-def test_what_the_other_side_asked_for_is_waited(app, at):
+def test_retry_after_is_respected(app, at):
     asked = timedelta(hours=8)
     assert deliveries.backoff(1, asked) == asked
     assert deliveries.backoff(1, timedelta(days=300)) == timedelta(days=1)
@@ -410,7 +406,7 @@ def test_what_the_other_side_asked_for_is_waited(app, at):
 
 
 @on_sqlite
-def test_what_was_taken_back_meanwhile_is_not_told(
+def test_retracted_message_is_not_sent(
     committed, subscribed, an_incident, entered, drained, receiver, states, at
 ):
     from statuspage.domain.incidents import corrections
@@ -429,9 +425,7 @@ def test_what_was_taken_back_meanwhile_is_not_told(
 
 
 @on_sqlite
-def test_a_program_in_a_loop_is_braked_and_staff_are_asked(
-    committed, subscribed, an_incident, entered, states, at
-):
+def test_looping_program_is_held_for_staff(committed, subscribed, an_incident, entered, states, at):
     subscribed()
     incident = an_incident()
     for minute in range(send_limits.MOST_OF_ONE + 1):
@@ -447,7 +441,7 @@ def test_a_program_in_a_loop_is_braked_and_staff_are_asked(
 
 
 @on_sqlite
-def test_old_news_wait_for_staff(subscribed, an_incident, entered, states, at):
+def test_old_messages_are_held_for_staff(subscribed, an_incident, entered, states, at):
     subscribed()
     an_incident()
     entered(at + fanout.MAX_AGE + timedelta(seconds=1))
@@ -457,7 +451,7 @@ def test_old_news_wait_for_staff(subscribed, an_incident, entered, states, at):
 # ── lanes ──────────────────────────────────────────────────────────────────────
 
 
-def test_a_worker_tells_everybody_once_and_stops_cleanly(
+def test_worker_sends_everything_once_and_stops_cleanly(
     app, subscribed, an_incident, receiver, states
 ):
     public_ids = subscribed(30)

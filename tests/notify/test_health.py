@@ -38,14 +38,14 @@ def look(app, at):
         return health.check(at=at)
 
 
-def test_signs_of_life_are_kept_one_of_each(app, at):
+def test_heartbeats_are_stored_once_per_kind(app, at):
     for minute in range(3):
         worker.record_heartbeat(app, HeartbeatKind.TICK, at + minute * MINUTE)
     assert look(app, at + 2 * MINUTE).signs == {HeartbeatKind.TICK: at + 2 * MINUTE}
 
 
 @on_sqlite
-def test_a_silent_worker_is_told_by_all_three_but_takes_no_server_away(app, client, at, due):
+def test_silent_worker_is_reported_without_failing_readiness(app, client, at, due):
     worker.record_heartbeat(app, HeartbeatKind.TICK, at - 5 * MINUTE)
     answer = client.get("/readyz")
     assert answer.status_code == 200
@@ -55,7 +55,9 @@ def test_a_silent_worker_is_told_by_all_three_but_takes_no_server_away(app, clie
 
 
 @on_sqlite
-def test_readiness_tells_pulse_lateness_and_failures_by_channel(app, client, at, due, traveller):
+def test_readiness_shows_heartbeat_lateness_and_failures_by_channel(
+    app, client, at, due, traveller
+):
     due(3)
     with app.app_context():
         failed, *_ = db.session.query(Delivery).order_by(Delivery.id)
@@ -72,7 +74,7 @@ def test_readiness_tells_pulse_lateness_and_failures_by_channel(app, client, at,
 
 
 @on_sqlite
-def test_what_is_late_is_told_from_the_first_minute(app, at, due):
+def test_late_deliveries_are_reported_from_the_first_minute(app, at, due):
     due(2)
     assert look(app, at + MINUTE).troubles() == ()
     late = look(app, at + 3 * MINUTE)
@@ -84,7 +86,7 @@ def test_what_is_late_is_told_from_the_first_minute(app, at, due):
 
 
 @on_sqlite
-def test_a_canary_that_does_not_come_out_of_the_queue_is_missed(app, at, traveller):
+def test_lost_canary_is_reported(app, at, traveller):
     worker.enqueue_canary(app, at)
     assert not look(app, at).is_canary_lost
     assert look(app, at + 2 * MINUTE).is_canary_lost
@@ -95,7 +97,7 @@ def test_a_canary_that_does_not_come_out_of_the_queue_is_missed(app, at, travell
 
 
 @on_sqlite
-def test_a_lost_canary_is_logged_once_and_once_when_it_is_found(app, at, traveller, caplog):
+def test_lost_canary_is_logged_once_and_once_on_return(app, at, traveller, caplog):
     worker.enqueue_canary(app, at)
     for minute in range(1, 5):
         worker.record_tick(app, at + minute * MINUTE)
@@ -109,7 +111,7 @@ def test_a_lost_canary_is_logged_once_and_once_when_it_is_found(app, at, travell
 
 
 @on_sqlite
-def test_what_failed_weeks_ago_is_listed_and_no_longer_warned_of(app, at, due):
+def test_old_failures_are_listed_without_a_warning(app, at, due):
     due()
     with app.app_context():
         db.session.query(Delivery).one().state = DeliveryState.FAILED
@@ -120,7 +122,7 @@ def test_what_failed_weeks_ago_is_listed_and_no_longer_warned_of(app, at, due):
         assert len(delivery_stats.undelivered()) == 1
 
 
-def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, due):
+def test_staff_release_or_drop_held_deliveries_and_it_is_audited(app, at, due):
     due(3)
     with app.app_context():
         one, two, three = db.session.query(Delivery).order_by(Delivery.id)
@@ -151,7 +153,7 @@ def test_staff_let_go_or_drop_what_is_stuck_and_it_stands_in_the_log(app, at, du
         assert kinds == ["delivery.dropped", "delivery.let_go"]
 
 
-def test_what_was_sent_already_can_not_be_sent_again_by_a_decision(app, at, due):
+def test_sent_delivery_cannot_be_released_again(app, at, due):
     due()
     with app.app_context():
         delivery = db.session.query(Delivery).one()
@@ -163,7 +165,7 @@ def test_what_was_sent_already_can_not_be_sent_again_by_a_decision(app, at, due)
 
 
 @on_sqlite
-def test_metrics_are_for_tokens_and_follow_the_ledger(app, client, committed, at, due, traveller):
+def test_metrics_require_a_token_and_follow_deliveries(app, client, committed, at, due, traveller):
     due(2)
     worker.record_heartbeat(app, HeartbeatKind.TICK, at)
     with committed():

@@ -46,7 +46,7 @@ def test_the_example_of_rfc_8291_is_met_to_the_byte_and_read_again():
     assert browser.read(body) == b"When I grow up, I want to be a watermelon"
 
 
-def test_we_sign_as_in_the_example_of_rfc_8292(at):
+def test_signature_matches_the_example_of_rfc_8292(at):
     """Section 2.4: its signature passes the same check as ours."""
     told, key = claims(
         "vapid t=eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiJ9.eyJhdWQiOiJodHRwczovL3B1c2guZXhhbXBsZS5uZXQ"

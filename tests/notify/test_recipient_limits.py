@@ -100,7 +100,7 @@ steps = strategies.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=steps)
-def test_the_last_state_of_each_incident_arrives_and_no_hour_holds_too_many(world, steps):
+def test_last_state_arrives_within_the_hourly_limit(world, steps):
     one, newest = world(), {}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(recipient_limits, "MOST_OF_ONE", 2)
@@ -129,7 +129,7 @@ def test_the_last_state_of_each_incident_arrives_and_no_hour_holds_too_many(worl
         assert sum(entry[2] == subject for entry in hour) <= 2
 
 
-def test_what_was_overtaken_is_dropped_with_the_reason_and_the_last_one_waits_for_room(world):
+def test_superseded_message_is_dropped_and_the_last_waits(world):
     one = world()
     for _ in range(recipient_limits.MOST_OF_ONE):
         one.happens("first")
@@ -146,7 +146,7 @@ def test_what_was_overtaken_is_dropped_with_the_reason_and_the_last_one_waits_fo
     assert one.got[-1][1] == last
 
 
-def test_what_one_person_asked_for_and_what_programs_are_told_is_never_held_up(world):
+def test_direct_emails_and_webhooks_are_not_limited(world):
     one = world()
     for _ in range(recipient_limits.MOST_OF_ONE + 5):
         one.happens(one.person.public_id, "subscriber.test_wanted")

@@ -56,9 +56,7 @@ def reminders_told(app):
     return ask
 
 
-def test_subscribers_are_reminded_once_an_hour_before_whatever_the_clock_does(
-    app, planned, reminders_told, at
-):
+def test_reminder_is_sent_once_an_hour_before_despite_clock_jumps(app, planned, reminders_told, at):
     planned()
     planned(reminds=False)
     planned(draft=True)
@@ -69,7 +67,7 @@ def test_subscribers_are_reminded_once_an_hour_before_whatever_the_clock_does(
 
 
 @on_sqlite
-def test_a_moved_window_is_reminded_of_anew_and_one_called_off_or_withdrawn_never(
+def test_moved_maintenance_is_reminded_again_and_cancelled_never(
     app, planned, reminders_told, committed, at
 ):
     moved, cancelled, withdrawn, soon = (planned() for _ in range(4))
@@ -88,7 +86,7 @@ def test_a_moved_window_is_reminded_of_anew_and_one_called_off_or_withdrawn_neve
 
 
 @on_sqlite
-def test_a_reminder_goes_to_people_and_says_nothing_once_the_window_has_moved(
+def test_reminder_goes_to_people_and_is_dropped_after_a_move(
     app, planned, subscribed, committed, at
 ):
     (mail,), _program = subscribed(channel=Channel.EMAIL), subscribed()
@@ -112,7 +110,7 @@ def test_a_reminder_goes_to_people_and_says_nothing_once_the_window_has_moved(
 
 
 @on_sqlite
-def test_a_correction_goes_to_who_was_sent_the_wrong_words_and_a_typo_to_nobody(
+def test_correction_goes_to_recipients_of_the_wrong_text(
     app, subscribed, an_incident, committed, at
 ):
     (reader,) = subscribed(channel=Channel.EMAIL, wants=NotifyOn.ENDS)

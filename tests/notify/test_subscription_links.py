@@ -48,7 +48,9 @@ def path_of(url):
     return urlsplit(url).path
 
 
-def test_who_confirms_is_told_until_one_click_ends_it(client, sent, an_incident, committed, at):
+def test_confirmed_subscriber_gets_messages_until_one_click_unsubscribe(
+    client, sent, an_incident, committed, at
+):
     form = {"channel": "webhook", "endpoint": "https://hooks.example.com/1", "scope": "all"}
     client.post("/subscribe", data=form)
     ((asked, to),) = sent()

@@ -56,7 +56,7 @@ def _statuses(app) -> list[str]:
 
 
 @pytest.mark.usefixtures("maintenance_in_an_hour")
-def test_maintenance_begins_and_ends_by_itself(app, at):
+def test_worker_begins_and_ends_maintenance(app, at):
     jobs.step(app, at + HOUR - timedelta(seconds=1))
     assert _statuses(app) == ["scheduled"]
     jobs.step(app, at + HOUR)
@@ -66,7 +66,7 @@ def test_maintenance_begins_and_ends_by_itself(app, at):
 
 
 @pytest.mark.usefixtures("maintenance_in_an_hour")
-def test_many_workers_at_once_take_each_step_once(app, at):
+def test_many_workers_run_each_step_once(app, at):
     together = threading.Barrier(4)
 
     def worker(_) -> None:
@@ -80,7 +80,7 @@ def test_many_workers_at_once_take_each_step_once(app, at):
 
 
 @pytest.mark.usefixtures("maintenance_in_an_hour")
-def test_what_was_due_while_the_database_was_away_happens_when_it_is_back(app, at):
+def test_due_work_runs_when_the_database_returns(app, at):
     with app.app_context():
         db.session.execute(sa.text("ALTER TABLE incident RENAME TO away"))
         db.session.commit()
@@ -111,15 +111,13 @@ def a_broken_maintenance(committed, at):
 
 
 @pytest.mark.usefixtures("maintenance_in_an_hour")
-def test_a_maintenance_that_can_not_begin_does_not_keep_another_from_beginning(
-    app, at, a_broken_maintenance, stands
-):
+def test_failing_maintenance_does_not_block_another(app, at, a_broken_maintenance, stands):
     jobs.step(app, at + HOUR)
     assert stands() == {"": "scheduled", "Database upgrade": "in_progress"}
 
 
 @pytest.mark.usefixtures("maintenance_in_an_hour")
-def test_what_could_not_begin_is_tried_again_with_each_tick_and_logged_once(
+def test_failing_maintenance_is_retried_each_tick_and_logged_once(
     app, at, a_broken_maintenance, stands, committed, caplog
 ):
     for second in range(3):
@@ -147,7 +145,7 @@ def stands(app):
     return ask
 
 
-def test_the_queue_is_a_file_of_its_own_that_survives_a_power_cut(app, settings):
+def test_queue_file_is_separate_and_durable(app, settings):
     queue = queue_of(app)
     assert queue.pending_count() == 0
     assert stat.S_IMODE((settings.data_dir / "queue.db").stat().st_mode) == 0o600
@@ -155,7 +153,7 @@ def test_the_queue_is_a_file_of_its_own_that_survives_a_power_cut(app, settings)
 
 
 @on_sqlite
-def test_the_file_of_the_queue_is_closed_with_its_application(settings):
+def test_queue_file_is_closed_with_its_application(settings):
     opened = queue_of(create_app(settings, watch=False)).storage.conn
     create_app(settings, watch=False)  # The gauges hold the latest one.
     gc.collect()
@@ -163,7 +161,7 @@ def test_the_file_of_the_queue_is_closed_with_its_application(settings):
         opened.execute("SELECT 1")
 
 
-def test_with_redis_the_queue_is_there(app, settings, redis_url):
+def test_redis_url_puts_the_queue_into_redis(app, settings, redis_url):
     app.config["SETTINGS"] = settings.model_copy(update={"redis_url": redis_url})
     assert queue_of(app).pending_count() == 0
     assert not (settings.data_dir / "queue.db").exists()
@@ -171,7 +169,7 @@ def test_with_redis_the_queue_is_there(app, settings, redis_url):
 
 @on_sqlite
 @pytest.mark.usefixtures("redis_url")
-def test_when_redis_goes_and_when_it_is_back_the_log_says_so_once(app, settings, caplog):
+def test_redis_outage_and_return_are_logged_once(app, settings, caplog):
     program = shutil.which("redis-server") or pytest.skip("Redis runs elsewhere.")
     redis, url = servers.start_redis(program)
     app.config["SETTINGS"] = settings.model_copy(update={"redis_url": url})

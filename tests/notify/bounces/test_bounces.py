@@ -143,9 +143,7 @@ DEEP = range(1200)
 @pytest.mark.parametrize(
     "body", [SES, POSTMARK, SENDGRID, MAILGUN, OURS], ids=["ses", "pm", "sg", "mg", "ours"]
 )
-def test_a_provider_says_that_a_mailbox_is_gone_and_no_more_mail_goes_there(
-    body, ada, tell, hook, state_of, app
-):
+def test_hard_bounce_from_a_provider_stops_email(body, ada, tell, hook, state_of, app):
     key = tell()[ada]
     answer = hook(with_key(body, key))
     assert (answer.status_code, answer.json["taken"]) == (200, 1)
@@ -159,23 +157,19 @@ def test_a_provider_says_that_a_mailbox_is_gone_and_no_more_mail_goes_there(
 
 
 @pytest.mark.parametrize("returned", ["message/rfc822", "text/rfc822-headers"])
-def test_a_mail_server_s_own_report_counts_by_the_id_of_the_mail(
-    returned, ada, tell, hook, state_of
-):
+def test_bounce_report_is_matched_by_message_id(returned, ada, tell, hook, state_of):
     raw = report(tell()[ada], returned=returned)
     assert hook(raw, "message/rfc822").json == {"reported": 1, "taken": 1}
     assert state_of(ada) is SubscriberState.QUARANTINED
 
 
-def test_a_report_without_the_mail_counts_by_the_address_that_it_went_to(ada, tell, hook, state_of):
+def test_bounce_report_without_the_email_is_matched_by_address(ada, tell, hook, state_of):
     raw = report("lost", to=f"bounces+{tell()[ada]}@status.example.com")
     hook(raw, "message/rfc822")
     assert state_of(ada) is SubscriberState.QUARANTINED
 
 
-def test_what_may_pass_is_counted_and_stops_the_mail_only_when_it_goes_on(
-    ada, tell, hook, state_of
-):
+def test_soft_bounces_stop_email_only_when_repeated(ada, tell, hook, state_of):
     status = "5.2.2"
     for _ in range(4):
         hook(report(tell()[ada], status=status), "message/rfc822")
@@ -189,7 +183,7 @@ def test_what_may_pass_is_counted_and_stops_the_mail_only_when_it_goes_on(
 
 
 @pytest.mark.parametrize("way", ["report", "json"])
-def test_whoever_calls_it_junk_is_unsubscribed_and_their_address_erased(way, ada, tell, hook, app):
+def test_spam_complaint_unsubscribes_and_erases_the_address(way, ada, tell, hook, app):
     key = tell()[ada]
     if way == "report":
         hook(COMPLAINED.format(key=key).encode(), "message/rfc822")
@@ -204,7 +198,7 @@ def test_whoever_calls_it_junk_is_unsubscribed_and_their_address_erased(way, ada
 # ── what does not ──────────────────────────────────────────────────────────────
 
 
-def test_nobody_can_silence_a_stranger_with_a_report_of_their_own(ada, tell, hook, state_of):
+def test_forged_bounce_report_changes_nothing(ada, tell, hook, state_of):
     event_id = tell()[ada].partition("-")[0]
     for key in ("lost", f"{event_id}-000000000000", f"999999-{ada}", "99999999999999999999-x"):
         answer = hook(report(key), "message/rfc822")
@@ -212,7 +206,7 @@ def test_nobody_can_silence_a_stranger_with_a_report_of_their_own(ada, tell, hoo
     assert state_of(ada) is SubscriberState.ACTIVE
 
 
-def test_a_provider_can_name_only_whom_mail_was_sent_lately(ada, tell, hook, state_of, traveller):
+def test_bounce_is_ignored_without_a_recent_email(ada, tell, hook, state_of, traveller):
     assert hook(POSTMARK).json["taken"] == 0
     tell()
     traveller.shift(timedelta(days=15))
@@ -220,9 +214,7 @@ def test_a_provider_can_name_only_whom_mail_was_sent_lately(ada, tell, hook, sta
     assert state_of(ada) is SubscriberState.ACTIVE
 
 
-def test_the_token_of_the_hook_is_good_for_nothing_else_and_no_other_for_it(
-    client, hook, committed, at, ada, tell, state_of
-):
+def test_bounce_hook_accepts_only_its_own_token(client, hook, committed, at, ada, tell, state_of):
     body = with_key(OURS, tell()[ada])
     with committed():
         _, manage = tokens.create("All", scopes=[Scope.MANAGE], by=SYSTEM, at=at)
@@ -248,7 +240,7 @@ def test_the_token_of_the_hook_is_good_for_nothing_else_and_no_other_for_it(
         b'{"Type": "SubscriptionConfirmation", "SubscribeURL": "https://sns.a.amazonaws.com@[x"}',
     ],
 )
-def test_what_is_no_report_is_refused_with_a_sentence(hook, component, body):
+def test_invalid_bounce_report_is_refused_with_a_sentence(hook, component, body):
     answer = hook(body)
     assert answer.status_code == 400
     assert answer.json["error"].endswith(".")
@@ -269,12 +261,12 @@ def test_what_is_no_report_is_refused_with_a_sentence(hook, component, body):
         report("1-000000000000").replace(b"ada@", "ädä@".encode()),
     ],
 )
-def test_a_mail_that_is_no_report_is_read_and_forgotten(hook, component, raw):
+def test_email_that_is_not_a_report_is_ignored(hook, component, raw):
     answer = hook(raw, "message/rfc822")
     assert (answer.status_code, answer.json["taken"]) == (200, 0)
 
 
-def test_amazon_s_first_message_is_left_to_a_person(hook, component, app):
+def test_amazon_subscription_confirmation_is_left_to_a_person(hook, component, app):
     url = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=abc"
     body = {"Type": "SubscriptionConfirmation", "SubscribeURL": url}
     answer = hook(json.dumps(body).encode(), "text/plain; charset=UTF-8")
@@ -289,9 +281,7 @@ def test_amazon_s_first_message_is_left_to_a_person(hook, component, app):
 # ── storms ─────────────────────────────────────────────────────────────────────
 
 
-def test_looking_at_the_link_unsubscribes_nobody_and_one_post_does_at_once(
-    ada, tell, client, state_of
-):
+def test_unsubscribe_link_needs_a_post(ada, tell, client, state_of):
     token = signed_links.token(SECRET, Purpose.UNSUBSCRIBE, ada)
     for path in (f"/subscriptions/unsubscribe/{token}", f"/?unsubscribe={ada}"):
         for i in range(150):
@@ -305,7 +295,7 @@ def test_looking_at_the_link_unsubscribes_nobody_and_one_post_does_at_once(
     assert tell() == {}
 
 
-def test_a_storm_of_the_same_bounce_is_one_quarantine_in_the_log(ada, tell, hook, app):
+def test_repeated_bounces_log_one_quarantine(ada, tell, hook, app):
     body = with_key(OURS, tell()[ada])
     hook([body] * 200)
     hook(body)

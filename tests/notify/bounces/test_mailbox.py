@@ -125,9 +125,7 @@ def came_in(url, raw: bytes):
 
 
 @on_sqlite
-def test_what_comes_back_to_the_mailbox_is_read_once_and_kept_there(
-    app, imap, committed, subscribed, an_incident, at
-):
+def test_bounce_mailbox_is_read_once_and_kept(app, imap, committed, subscribed, an_incident, at):
     ada, bo = subscribed(2, channel=Channel.EMAIL)
     an_incident()
     with committed():
@@ -149,7 +147,7 @@ def test_what_comes_back_to_the_mailbox_is_read_once_and_kept_there(
         assert len(found.split()) == 3
 
 
-def test_a_mail_that_could_not_be_written_down_comes_again(imap):
+def test_unprocessed_bounce_is_read_again(imap):
     came_in(imap, b"Subject: first\n\n")
     came_in(imap, b"Subject: second\n\n")
     # The caller stops at the second one, as where the database is away.
@@ -160,13 +158,13 @@ def test_a_mail_that_could_not_be_written_down_comes_again(imap):
     assert [b"second" in mail for mail in mailbox.unread(imap)] == [True]
 
 
-def test_only_the_beginning_of_a_huge_mail_is_read(imap, monkeypatch):
+def test_only_the_beginning_of_a_huge_email_is_read(imap, monkeypatch):
     monkeypatch.setattr(mailbox, "MAX_BYTES", 1000)
     came_in(imap, b"Subject: big\n\n" + b"x" * 5000)
     assert [len(mail) for mail in mailbox.unread(imap)] == [1000]
 
 
-def test_a_mailbox_that_can_not_be_read_says_why_without_its_password(imap):
+def test_unreadable_mailbox_says_why_without_its_password(imap):
     wrong = imap.replace("ss%2F", "ss")
     for url, words in (
         (wrong, "The mailbox refused: "),
@@ -178,7 +176,7 @@ def test_a_mailbox_that_can_not_be_read_says_why_without_its_password(imap):
         assert "word" not in str(failed.value)
 
 
-def test_a_mailbox_without_the_secure_connection_that_was_asked_for_gets_no_password():
+def test_mailbox_without_tls_gets_no_password():
     with (
         receivers.receiver(receivers.lies) as url,
         pytest.raises(MailboxError, match="No secure connection"),
@@ -186,7 +184,7 @@ def test_a_mailbox_without_the_secure_connection_that_was_asked_for_gets_no_pass
         list(mailbox.unread(url.replace("http", "imaps").removesuffix("/hook")))
 
 
-def test_a_mailbox_that_hangs_is_left(monkeypatch):
+def test_hanging_mailbox_times_out(monkeypatch):
     monkeypatch.setattr(mailbox, "STEP_S", 0.2)
     with (
         receivers.receiver(receivers.hangs) as url,

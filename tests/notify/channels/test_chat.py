@@ -52,7 +52,7 @@ def told(app, subscribed, an_incident, at, settings):
     return tell
 
 
-def test_every_chat_says_what_is_wrong_whom_it_hits_where_to_read_on_and_how_to_stop(told):
+def test_chat_message_has_problem_components_and_links(told):
     one, to = told()
     for format_ in FORMATS:
         text = json.dumps(format_.message(one, to), ensure_ascii=False)
@@ -61,7 +61,7 @@ def test_every_chat_says_what_is_wrong_whom_it_hits_where_to_read_on_and_how_to_
         assert to.manage_url in text
 
 
-def test_nothing_typed_becomes_a_mention_a_link_or_markup(told):
+def test_chat_message_escapes_mentions_links_and_markup(told):
     one, to = told(NASTY)
     blocks = json.dumps(slack.message(one, to)["text"])
     assert "<!" not in blocks
@@ -82,7 +82,7 @@ def test_nothing_typed_becomes_a_mention_a_link_or_markup(told):
     assert "<!channel>" not in google_chat.message(one, to)["fallbackText"]
 
 
-def test_the_name_of_the_page_mentions_nobody(told):
+def test_page_name_is_escaped_in_chat(told):
     one, to = told()
     page = replace(one.page, name="@everyone of Brambleway")
     one = replace(one, present=replace(one.present, page=page))
@@ -90,7 +90,7 @@ def test_the_name_of_the_page_mentions_nobody(told):
         assert "@everyone" not in json.dumps(format_.message(one, to), ensure_ascii=False)
 
 
-def test_telegram_offers_no_command_that_was_typed(told):
+def test_telegram_message_has_no_bot_command(told):
     one, to = told("Send /stop@other_bot, or GET /checkout of https://shop.example/checkout")
     text = telegram.message(one, to)["text"]
     assert "/stop" not in text
@@ -98,14 +98,14 @@ def test_telegram_offers_no_command_that_was_typed(told):
     assert "https://shop.example/checkout" in text
 
 
-def test_a_text_message_has_160_characters_at_most_and_the_link(told):
+def test_sms_has_at_most_160_characters_and_the_link(told):
     one, to = told("Checkout errors " * 15)
     text = sms.message(one, to)
     assert len(text) <= 160
     assert text.endswith(one.incident.path)
 
 
-def test_the_news_of_one_incident_share_a_thread_or_an_answer(told):
+def test_messages_of_one_incident_share_a_thread(told):
     one, to = told()
     assert google_chat.message(one, to)["thread"] == {"threadKey": one.incident.id}
     again = telegram.message(one, replace(to, earlier="77"))
@@ -132,7 +132,7 @@ def test_the_news_of_one_incident_share_a_thread_or_an_answer(told):
         (Channel.SMS, 401, b"", "later"),
     ],
 )
-def test_each_answer_of_a_vendor_is_understood(told, settings, channel, status, body, meant):
+def test_vendor_responses_are_understood(told, settings, channel, status, body, meant):
     one, to = told()
     with receiver(answers(status, body=body)) as url:
         host = f"http://{urlsplit(url).netloc}"
@@ -149,7 +149,7 @@ def test_each_answer_of_a_vendor_is_understood(told, settings, channel, status, 
     assert said.retry_after == (meant if isinstance(meant, timedelta) else None)
 
 
-def test_a_later_update_knows_the_message_of_the_earlier_one(app, told, committed, at):
+def test_later_update_refers_to_the_earlier_message(app, told, committed, at):
     told()
     with committed():
         event = next(one for one in events.latest(20) if one.kind == "incident.opened")

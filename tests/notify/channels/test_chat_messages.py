@@ -181,7 +181,7 @@ def sending(settings, channel):
     return open_it
 
 
-def test_every_kind_of_news_is_told_in_the_vendors_format(request, channel, sending):
+def test_every_message_kind_follows_the_vendor_format(request, channel, sending):
     known = stories(request)
     with sending() as (one, send):
         for kind, words in KINDS.items():
@@ -199,7 +199,7 @@ def test_every_kind_of_news_is_told_in_the_vendors_format(request, channel, send
             chat_rules.sms(one.got[-1][2], one.got[-1][1])
 
 
-def test_a_correction_says_what_it_said_what_it_says_and_why(request, channel, sending):
+def test_correction_shows_old_text_new_text_and_reason(request, channel, sending):
     if channel is Channel.SMS:
         return  # A phone was told no words that could be wrong.
     known = stories(request)
@@ -227,7 +227,7 @@ LONG = strategies.text(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(name=LONG, text=LONG, fact=LONG)
-def test_no_text_is_too_long_for_a_vendor(request, channel, sending, name, text, fact):
+def test_long_texts_stay_within_vendor_limits(request, channel, sending, name, text, fact):
     known = stories(request)
     with sending() as (one, send):
         for kind in ("incident.update_posted", "incident.update_edited", "maintenance.scheduled"):
@@ -282,7 +282,9 @@ REFUSALS = {
 }
 
 
-def test_a_refusal_is_understood_and_names_no_address(request, channel, sending, caplog, capfd):
+def test_vendor_refusal_is_understood_without_naming_the_address(
+    request, channel, sending, caplog, capfd
+):
     known = stories(request)
     for status, body, meant in REFUSALS[channel]:
         with sending() as (one, send):
@@ -301,7 +303,7 @@ def test_a_refusal_is_understood_and_names_no_address(request, channel, sending,
             assert secret not in written
 
 
-def test_discord_edits_one_message_and_posts_anew_what_nobody_may_miss(request, settings):
+def test_discord_edits_its_message_and_reposts_important_ones(request, settings):
     known = stories(request)
     with vendor() as one:
         way = channel_senders(settings.model_copy(update={"outgoing_allow": "127.0.0.0/8"}))[
@@ -324,7 +326,7 @@ def test_discord_edits_one_message_and_posts_anew_what_nobody_may_miss(request, 
         assert [method for method, _, _ in one.got] == ["PATCH", "POST"]
 
 
-def test_telegram_follows_a_group_to_its_new_number(request, settings):
+def test_telegram_follows_a_migrated_group(request, settings):
     known = stories(request)
     with vendor() as one:
         more = {"telegram_token": "1:abc", "telegram_url": one.url}

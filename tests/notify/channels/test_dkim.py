@@ -64,7 +64,7 @@ def verified(mail: bytes, key) -> bool:
 
 
 @on_sqlite
-def test_a_receiver_can_tell_that_a_mail_is_ours_and_unchanged(received, key):
+def test_dkim_signature_verifies_and_detects_changes(received, key):
     mail = received()
     assert verified(mail, key)
     assert not verified(mail.replace(b"Some requests fail", b"All is well"), key)
@@ -73,7 +73,7 @@ def test_a_receiver_can_tell_that_a_mail_is_ours_and_unchanged(received, key):
 
 
 @on_sqlite
-def test_whatever_readers_and_their_programs_rely_on_is_signed(received):
+def test_dkim_signs_all_relevant_headers(received):
     signature = message_from_bytes(received())["DKIM-Signature"]
     (signed,) = [tag for tag in signature.split(";") if tag.strip().startswith("h=")]
     names = {name.strip() for name in signed.replace("h=", "").split(":")}
@@ -111,7 +111,7 @@ def public(key) -> bytes:
         *("damaged", "locked PKCS #1", "binary"),
     ],
 )
-def test_a_wrong_key_stops_the_start_with_a_sentence(tmp_path, key, content, words):
+def test_invalid_dkim_key_stops_the_start_with_a_sentence(tmp_path, key, content, words):
     file = tmp_path / "dkim.pem"
     if content is not None:
         file.write_bytes(content(key))
@@ -121,7 +121,7 @@ def test_a_wrong_key_stops_the_start_with_a_sentence(tmp_path, key, content, wor
     assert any(part in sentence for part in words.split("|"))
 
 
-def test_a_signature_of_another_domain_stops_the_start(tmp_path, key):
+def test_dkim_domain_must_match_the_sender(tmp_path, key):
     (tmp_path / "dkim.pem").write_bytes(pem(key, serialization.PrivateFormat.TraditionalOpenSSL))
     named = {"mail_from": "status@status.example.com", "dkim_key": tmp_path / "dkim.pem"}
     assert Settings(data_dir=tmp_path, secret_key="x" * 16, dkim_domain="example.com", **named)

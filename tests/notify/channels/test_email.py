@@ -47,7 +47,7 @@ def composed(told):
 # ── what they read ─────────────────────────────────────────────────────────────
 
 
-def test_a_mail_says_first_what_is_wrong_and_how_to_leave_last(told):
+def test_email_starts_with_the_problem_and_ends_with_unsubscribe(told):
     message = composed(told)
     assert message["Subject"] == "[Brambleway] Investigating: Checkout errors"
     text = message.get_body(("plain",)).get_content()
@@ -82,14 +82,14 @@ def test_its_headers_thread_an_incident_and_let_readers_leave_with_one_click(tol
     assert message["Auto-Submitted"] == "auto-generated"
 
 
-def test_the_link_to_leave_is_sent_as_it_is_however_long(told):
+def test_long_unsubscribe_link_is_not_wrapped(told):
     _, to = told()
     sent = composed(told).as_bytes(policy=SMTP)
     assert len(to.unsubscribe_url) > 78
     assert f"\r\nList-Unsubscribe: <{to.unsubscribe_url}>\r\n".encode() in sent
 
 
-def test_a_name_with_line_breaks_can_not_add_a_header(told, committed, app):
+def test_line_break_in_a_name_adds_no_header(told, committed, app):
     with committed():
         for row in incidents.published():
             row.name = "Broken\r\nBcc: victim@example.com"
@@ -98,7 +98,7 @@ def test_a_name_with_line_breaks_can_not_add_a_header(told, committed, app):
     assert "\n" not in message["Subject"]
 
 
-def test_html_in_a_name_is_shown_as_typed(told, committed):
+def test_html_in_a_name_is_escaped(told, committed):
     with committed():
         for row in incidents.published():
             row.name = "<script>alert(1)</script>"
@@ -107,7 +107,7 @@ def test_html_in_a_name_is_shown_as_typed(told, committed):
     assert "&lt;script&gt;" in html
 
 
-def test_maintenance_names_its_window_and_the_calendar(told, committed, component, at):
+def test_maintenance_email_has_window_and_calendar(told, committed, component, at):
     with committed():
         maintenance.schedule(
             "Database upgrade",
@@ -131,7 +131,7 @@ def test_maintenance_names_its_window_and_the_calendar(told, committed, componen
     assert "/maintenance.ics" in written.text
 
 
-def test_what_is_over_says_so_in_the_subject(told, committed, at):
+def test_resolved_incident_says_so_in_the_subject(told, committed, at):
     with committed():
         (row,) = incidents.published()
         incidents.post_update(
@@ -145,7 +145,7 @@ def test_what_is_over_says_so_in_the_subject(told, committed, at):
 @pytest.mark.parametrize(
     "kind", [MessageKind.CONFIRMATION, MessageKind.LINK, MessageKind.QUARANTINE, MessageKind.TEST]
 )
-def test_each_direct_mail_can_be_written(told, kind):
+def test_every_direct_email_can_be_rendered(told, kind):
     from dataclasses import replace
 
     found, to = told()
@@ -158,7 +158,7 @@ def test_each_direct_mail_can_be_written(told, kind):
         assert to.unsubscribe_url not in written.text
 
 
-def test_times_are_told_in_the_zone_that_the_reader_chose(told, committed, at):
+def test_email_times_use_the_subscribers_time_zone(told, committed, at):
     with committed():
         db.session.query(Subscriber).one().time_zone = "Asia/Kolkata"
     written = email_message.render(*told())
@@ -175,7 +175,7 @@ def send(settings, inbox):
     way.close()
 
 
-def test_one_connection_carries_many_mails(send, inbox, told):
+def test_smtp_connection_is_reused(send, inbox, told):
     found, to = told()
     for _ in range(20):
         send(found, to)
@@ -185,7 +185,7 @@ def test_one_connection_carries_many_mails(send, inbox, told):
     assert (mail_from, rcpt) == ("status@status.example.com", ["ada@example.com"])
 
 
-def test_a_greylisted_mail_is_tried_again_on_the_same_connection(send, inbox, told):
+def test_greylisted_email_is_retried_on_the_same_connection(send, inbox, told):
     found, to = told()
     inbox.mode = "greylists"
     with pytest.raises(Failed, match="451") as failed:
@@ -197,7 +197,7 @@ def test_a_greylisted_mail_is_tried_again_on_the_same_connection(send, inbox, to
 
 
 @pytest.mark.parametrize("mode, code", [("refuses", "550"), ("refuses data", "554")])
-def test_what_is_refused_for_good_is_not_tried_again(send, inbox, told, mode, code):
+def test_permanent_refusal_is_not_retried(send, inbox, told, mode, code):
     inbox.mode = mode
     with pytest.raises(Failed, match=code) as failed:
         send(*told())
@@ -214,7 +214,7 @@ def test_what_is_refused_for_good_is_not_tried_again(send, inbox, told, mode, co
         ("greylists", SubscriberState.ACTIVE, {DeliveryState.RETRYING: 1}),
     ],
 )
-def test_only_an_address_that_is_wrong_is_given_up(
+def test_only_a_wrong_address_fails_permanently(
     app, settings, inbox, told, at, mode, state, deliveries
 ):
     inbox.mode = mode
@@ -232,7 +232,7 @@ def test_only_an_address_that_is_wrong_is_given_up(
         assert states == deliveries
 
 
-def test_a_mail_that_was_lost_after_data_comes_again_with_the_same_id(send, inbox, told):
+def test_email_lost_after_data_is_resent_with_the_same_id(send, inbox, told):
     found, to = told()
     inbox.mode = "drops"
     with pytest.raises(Failed, match="closed the connection") as failed:
@@ -244,7 +244,7 @@ def test_a_mail_that_was_lost_after_data_comes_again_with_the_same_id(send, inbo
     assert f"Message-ID: <{to.key}@status.example.com>".encode() in content
 
 
-def test_a_server_that_is_away_is_tried_again(settings, told):
+def test_unavailable_mail_server_is_retried(settings, told):
     away = settings.model_copy(update={"smtp_url": f"smtp://127.0.0.1:{free_port()}"})
     with pytest.raises(Failed, match="nothing listens there") as failed:
         channel_senders(away)[Channel.EMAIL].send(*told())

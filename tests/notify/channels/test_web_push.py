@@ -114,7 +114,7 @@ def path_of(url):
 # ── from the form to the browser and back ──────────────────────────────────────
 
 
-def test_a_browser_subscribes_reads_the_news_and_leaves(
+def test_browser_subscribes_receives_a_message_and_unsubscribes(
     client, subscribe, sent, service, stored, an_incident, committed, at
 ):
     answer = subscribe(wants="every", time_zone="Asia/Tokyo")
@@ -159,9 +159,7 @@ def test_a_browser_subscribes_reads_the_news_and_leaves(
     assert sent() == []
 
 
-def test_a_push_says_to_its_service_who_sends_it_how_urgent_it_is_and_how_long_it_is_worth(
-    client, subscribed, sent, service, an_incident
-):
+def test_push_request_has_vapid_urgency_and_ttl(client, subscribed, sent, service, an_incident):
     an_incident()
     sent()
     headers = service.taken[-1].headers
@@ -173,7 +171,7 @@ def test_a_push_says_to_its_service_who_sends_it_how_urgent_it_is_and_how_long_i
     assert b"Checkout" not in service.taken[-1].body
 
 
-def test_the_longest_news_fit_into_one_record(subscribed, sent, an_incident, service):
+def test_longest_message_fits_into_one_push_record(subscribed, sent, an_incident, service):
     an_incident("🔥" * 100, next_update_by=None)
     (told,) = sent()
     assert told["title"].startswith("⚠ 🔥")
@@ -191,7 +189,7 @@ def test_the_longest_news_fit_into_one_record(subscribed, sent, an_incident, ser
         (500, {}, SubscriberState.ACTIVE, DeliveryState.RETRYING),
     ],
 )
-def test_what_a_push_service_answers_is_understood(
+def test_push_service_responses_are_understood(
     app, at, subscribed, sent, stored, service, an_incident, status, more, state, delivery
 ):
     service.status, service.more = status, more
@@ -207,7 +205,7 @@ def test_what_a_push_service_answers_is_understood(
             assert row.due_at - at >= timedelta(seconds=7200)
 
 
-def test_a_service_on_an_inner_network_is_not_reached(app, subscribed, settings, service, at):
+def test_push_service_on_a_private_network_is_refused(app, subscribed, settings, service, at):
     way = web_push.sender(settings.model_copy(update={"outgoing_allow": ""}))
     with app.app_context():
         subscribers.test(db.session.get(Subscriber, subscribed.id), by=SYSTEM, at=at)
@@ -229,7 +227,7 @@ def test_a_service_on_an_inner_network_is_not_reached(app, subscribed, settings,
 # ── subscribing ────────────────────────────────────────────────────────────────
 
 
-def test_who_subscribed_chooses_again_and_learns_how_they_stand(
+def test_push_subscriber_changes_components_and_reads_the_state(
     client, subscribed, subscribe, fake, stored, component
 ):
     again = subscribe(scope="some", component=[component], wants="ends")
@@ -248,7 +246,7 @@ def test_who_subscribed_chooses_again_and_learns_how_they_stand(
     assert gone.status_code == 404
 
 
-def test_a_browser_follows_one_incident_beside_the_page(
+def test_browser_follows_one_incident_and_the_page(
     subscribed, subscribe, sent, stored, an_incident
 ):
     key = an_incident()
@@ -259,7 +257,7 @@ def test_a_browser_follows_one_incident_beside_the_page(
     assert subscribe(incident="nothing").status_code == 422
 
 
-def test_a_browser_that_was_moved_goes_on_hearing(client, subscribed, fake, stored, service):
+def test_renewed_push_subscription_keeps_receiving(client, subscribed, fake, stored, service):
     new = FakeBrowser(service.url, auth=b"another sixteen!")
     stranger = FakeBrowser(service.url)
     said = {"old": stranger.subscription, "subscription": new.subscription}
@@ -295,7 +293,7 @@ COMPRESSED_POINT = packed(bytes([2 + unpacked(POINT)[-1] % 2]) + unpacked(POINT)
         {"keys": {"p256dh": POINT}},
     ],
 )
-def test_what_is_no_subscription_of_a_browser_is_refused(client, component, stored, changed):
+def test_invalid_push_subscription_is_refused(client, component, stored, changed):
     keys = {"p256dh": POINT, "auth": "A" * 22}
     sent = {"endpoint": "https://push.example.com/1", "keys": keys} | changed
     refused = client.post("/subscribe/push", json={"subscription": sent})
@@ -304,7 +302,9 @@ def test_what_is_no_subscription_of_a_browser_is_refused(client, component, stor
     assert stored() == []
 
 
-def test_another_site_a_form_and_a_flood_subscribe_nobody(client, component, stored, fake):
+def test_cross_site_form_and_flooded_push_subscriptions_are_refused(
+    client, component, stored, fake
+):
     elsewhere = {"Sec-Fetch-Site": "cross-site"}
     sent = {"subscription": fake.subscription}
     assert client.post("/subscribe/push", json=sent, headers=elsewhere).status_code == 422
@@ -315,7 +315,7 @@ def test_another_site_a_form_and_a_flood_subscribe_nobody(client, component, sto
     assert answers[-1] == 429
 
 
-def test_an_installation_has_one_key_pair_that_outlives_its_secret_key(app, at, client, component):
+def test_vapid_key_pair_survives_a_new_secret_key(app, at, client, component):
     first = client.get("/subscribe").text.partition('data-push-key="')[2][:87]
     with app.app_context():
         assert push_keys.key().public_key == first
@@ -334,7 +334,7 @@ def test_an_installation_has_one_key_pair_that_outlives_its_secret_key(app, at, 
 # ── files ──────────────────────────────────────────────────────────────────────
 
 
-def test_the_files_for_browsers_are_public_small_and_need_no_cookie(client, component):
+def test_push_assets_are_public_small_and_cookieless(client, component):
     worker = client.get("/push-worker.js")
     assert worker.headers["Content-Type"].startswith("text/javascript")
     assert "public" in worker.headers["Cache-Control"]
@@ -352,7 +352,7 @@ def test_the_files_for_browsers_are_public_small_and_need_no_cookie(client, comp
         )
 
 
-def test_without_script_nothing_of_it_is_shown(client, component):
+def test_push_is_hidden_without_script(client, component):
     page = client.get("/subscribe")
     assert "This browser" not in page.text
     (policy,) = META.findall(page.text)

@@ -82,7 +82,7 @@ def tell(app, settings, hook, at):
     return hook.taken.pop()
 
 
-def test_an_incident_is_told_with_the_keys_that_statuspage_sends(sent):
+def test_incident_webhook_has_the_keys_of_statuspage(sent):
     _, body, _ = sent
     told, recorded = json.loads(body), json.loads(RECORDED.read_text())
     assert list(told) == list(recorded)
@@ -94,7 +94,7 @@ def test_an_incident_is_told_with_the_keys_that_statuspage_sends(sent):
     assert told["meta"]["unsubscribe"].startswith("https://status.example.com/subscriptions/")
 
 
-def test_a_receiver_can_check_who_sent_it_with_the_standard_library_for_it(sent, at):
+def test_webhook_signature_verifies_with_standardwebhooks(sent, at):
     headers, body, public_id = sent
     checker = Webhook(webhook.signing_secret(SECRET, public_id))
     names = {name.lower(): value for name, value in headers.items()}
@@ -103,7 +103,7 @@ def test_a_receiver_can_check_who_sent_it_with_the_standard_library_for_it(sent,
         checker.verify(body.replace(b"Checkout", b"Chequeout"), names)
 
 
-def test_after_a_rotation_a_receiver_may_check_by_either_secret(app, sent, hook, at, settings):
+def test_webhook_after_a_rotation_verifies_with_either_secret(app, sent, hook, at, settings):
     *_, public_id = sent
     new = "the key that came after it"
     rotated = settings.model_dump() | {"secret_key": new, "old_secret_keys": SECRET}
@@ -118,15 +118,13 @@ def test_after_a_rotation_a_receiver_may_check_by_either_secret(app, sent, hook,
         Webhook(webhook.signing_secret(SECRET, public_id)).verify(body, names)
 
 
-def test_the_same_delivery_has_the_same_id_at_each_attempt(sent, at):
+def test_webhook_retries_keep_the_same_id(sent, at):
     headers, _, public_id = sent
     assert headers["webhook-id"].endswith(public_id)
     assert abs(int(headers["webhook-timestamp"]) - at.timestamp()) < timedelta(minutes=5).seconds
 
 
-def test_a_maintenance_that_was_called_off_is_told_in_a_word_that_clients_know(
-    app, committed, component, at, settings
-):
+def test_cancelled_maintenance_webhook_has_a_known_status(app, committed, component, at, settings):
     with committed():
         row = maintenance.schedule(
             "Upgrade",
