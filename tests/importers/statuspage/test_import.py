@@ -92,7 +92,7 @@ def everything():
 
 @on_sqlite
 @pytest.mark.parametrize("path", SUMMARIES, ids=name_of)
-def test_each_component_stands_as_its_page_showed_it(app, bring, path):
+def test_components_have_the_status_their_page_showed(app, bring, path):
     result = bring(path)
 
     assert result.exit_code == 0, result.output
@@ -103,7 +103,7 @@ def test_each_component_stands_as_its_page_showed_it(app, bring, path):
 
 @on_sqlite
 @pytest.mark.parametrize("path", SUMMARIES, ids=name_of)
-def test_components_and_groups_keep_what_was_said_of_them(app, bring, path):
+def test_components_and_groups_keep_their_fields(app, bring, path):
     bring(path)
 
     told = json.loads(path.read_text())["components"]
@@ -126,7 +126,7 @@ def test_components_and_groups_keep_what_was_said_of_them(app, bring, path):
 @pytest.mark.parametrize(
     "path", [*SUMMARIES, SAMPLES / "github" / "incidents-resolved-5.json"], ids=name_of
 )
-def test_incidents_keep_ids_times_words_and_order(app, bring, path):
+def test_incidents_keep_ids_times_texts_and_order(app, bring, path):
     bring(path)
 
     document = json.loads(path.read_text())
@@ -189,7 +189,7 @@ def expected(told):
 
 
 @on_sqlite
-def test_html_in_a_recorded_text_is_shown_safely_and_given_back_unchanged(app, bring):
+def test_html_in_a_recording_is_sanitised_and_returned_unchanged(app, bring):
     page = load("github/summary-3-unresolved-incidents.json")
     body = 'Line one<br />line two <a href="https://example.com">here</a> '
     body += "<script>alert(1)</script> a < b"
@@ -207,7 +207,7 @@ def test_html_in_a_recorded_text_is_shown_safely_and_given_back_unchanged(app, b
 
 
 @on_sqlite
-def test_a_status_that_no_incident_explains_stands_on_its_own(app, bring):
+def test_status_without_an_incident_becomes_a_manual_status(app, bring):
     bring(SAMPLES / "github" / "summary-9-of-11-major-outage.json")
 
     with app.app_context():
@@ -220,7 +220,7 @@ def test_a_status_that_no_incident_explains_stands_on_its_own(app, bring):
 
 
 @on_sqlite
-def test_an_incident_that_claims_worse_than_its_page_shows_is_believed_until_then(app, bring):
+def test_claim_worse_than_the_page_ends_at_the_import(app, bring):
     page = load("github/summary-11-of-11-degraded.json")
     page["components"][0]["status"] = "operational"
 
@@ -232,7 +232,7 @@ def test_an_incident_that_claims_worse_than_its_page_shows_is_believed_until_the
 
 
 @on_sqlite
-def test_claims_follow_the_recorded_changes_over_time_and_end_with_the_incident(app, bring):
+def test_claims_follow_recorded_changes_and_end_with_the_incident(app, bring):
     bring(SAMPLES / "github" / "incidents-resolved-5.json")
 
     with app.app_context():
@@ -277,7 +277,7 @@ def entries(path):
 
 @on_sqlite
 @pytest.mark.parametrize("path", FEEDS, ids=name_of)
-def test_a_feed_becomes_incidents_with_each_update_in_its_place(app, bring, path):
+def test_feed_becomes_incidents_with_ordered_updates(app, bring, path):
     result = bring(path)
 
     assert result.exit_code == 0, result.output
@@ -327,7 +327,7 @@ def line(day, time, zone, label):
 
 
 @on_sqlite
-def test_years_and_zones_of_a_feed_follow_from_the_entry(app, bring):
+def test_feed_years_and_zones_follow_from_the_entry(app, bring):
     """Across new year, and where the clocks went back between two updates."""
     body = (
         line("Jan  1", "00:30", "PST", "Resolved")
@@ -353,7 +353,7 @@ def test_years_and_zones_of_a_feed_follow_from_the_entry(app, bring):
 
 
 @on_sqlite
-def test_a_feed_adds_to_a_recorded_incident_what_came_later(app, bring):
+def test_feed_adds_later_updates_to_a_recorded_incident(app, bring):
     bring(SAMPLES / "github" / "summary-critical-35-updates.json")
     result = bring(
         SAMPLES / "github" / "summary-critical-35-updates.json",
@@ -370,7 +370,7 @@ def test_a_feed_adds_to_a_recorded_incident_what_came_later(app, bring):
 
 
 @on_sqlite
-def test_a_planned_window_is_read_from_the_feed(app, bring):
+def test_maintenance_window_is_read_from_the_feed(app, bring):
     bring(SAMPLES / "github" / "history-with-scheduled-event.atom")
 
     with app.app_context():
@@ -396,9 +396,7 @@ def test_a_planned_window_is_read_from_the_feed(app, bring):
         ),
     ],
 )
-def test_a_folder_is_imported_whole_and_a_second_time_changes_nothing(
-    app, client, traveller, folder, counts
-):
+def test_folder_is_imported_and_a_repeat_changes_nothing(app, client, traveller, folder, counts):
     traveller.move_to(datetime(2026, 9, 1, 12, tzinfo=UTC))
     runner = app.test_cli_runner()
     first = runner.invoke(args=["import", "statuspage", str(SAMPLES / folder)])
@@ -419,7 +417,7 @@ def test_a_folder_is_imported_whole_and_a_second_time_changes_nothing(
 
 @on_sqlite
 @pytest.mark.parametrize("path", [*SUMMARIES, *FEEDS], ids=name_of)
-def test_every_recording_a_second_time_changes_nothing(app, bring, path):
+def test_repeating_any_recording_changes_nothing(app, bring, path):
     bring(path)
     with app.app_context():
         before = everything()
@@ -432,7 +430,7 @@ def test_every_recording_a_second_time_changes_nothing(app, bring, path):
 
 
 @on_sqlite
-def test_a_newer_recording_brings_what_changed(app, bring):
+def test_newer_recording_updates_what_changed(app, bring):
     older, newer = (
         SAMPLES / "github" / "summary-critical-35-updates.json",
         SAMPLES / "github" / "summary-all-operational.json",
@@ -454,7 +452,7 @@ def test_a_newer_recording_brings_what_changed(app, bring):
 
 
 @on_sqlite
-def test_words_that_were_edited_there_are_kept_here(app, bring):
+def test_text_edited_at_statuspage_becomes_a_revision(app, bring):
     page = load("github/summary-3-unresolved-incidents.json")
     bring(page)
     incident = page["incidents"][0]
@@ -473,7 +471,7 @@ def test_words_that_were_edited_there_are_kept_here(app, bring):
 
 
 @on_sqlite
-def test_what_people_changed_here_stays_as_they_left_it(app, bring, committed, traveller):
+def test_local_changes_survive_an_import(app, bring, committed, traveller):
     page = load("github/summary-3-unresolved-incidents.json")
     bring(page)
     public_id = page["incidents"][0]["id"]
@@ -494,7 +492,7 @@ def test_what_people_changed_here_stays_as_they_left_it(app, bring, committed, t
 
 
 @on_sqlite
-def test_a_component_that_left_the_page_is_archived_with_its_history(app, bring):
+def test_removed_component_is_archived_with_its_history(app, bring):
     page = load("github/summary-critical-35-updates.json")
     bring(page)
     gone = next(one for one in page["components"] if one["status"] != "operational")
@@ -513,7 +511,7 @@ def test_a_component_that_left_the_page_is_archived_with_its_history(app, bring)
 # ── what is told ───────────────────────────────────────────────────────────────
 
 
-def test_an_import_is_one_event_that_notifies_nobody(app, bring):
+def test_import_is_one_event_without_notifications(app, bring):
     bring(SAMPLES / "digitalocean" / "summary-tweet-id.json")
 
     with app.app_context():
@@ -527,7 +525,7 @@ def test_an_import_is_one_event_that_notifies_nobody(app, bring):
 
 
 @on_sqlite
-def test_what_has_no_home_is_reported(bring):
+def test_unsupported_data_is_reported(bring):
     page = load("github/summary-all-operational.json")
     page["page"]["favourite_colour"] = "green"
     page["components"][0]["automation_email"] = "x@example.com"
@@ -539,7 +537,7 @@ def test_what_has_no_home_is_reported(bring):
 
 
 @on_sqlite
-def test_a_database_with_another_page_is_left_alone(app, bring, committed):
+def test_database_with_another_page_is_left_alone(app, bring, committed):
     with committed():
         demo.seed(at=datetime(2026, 9, 1, tzinfo=UTC))
     with app.app_context():
@@ -871,7 +869,7 @@ def test_recordings_of_two_pages_are_not_mixed(bring):
 
 @on_sqlite
 @pytest.mark.parametrize("source", ["nowhere", "."])
-def test_a_folder_without_recordings_is_named(app, tmp_path, monkeypatch, source):
+def test_folder_without_recordings_is_refused(app, tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     result = app.test_cli_runner().invoke(args=["import", "statuspage", source])
     assert result.exit_code == 1
@@ -879,7 +877,7 @@ def test_a_folder_without_recordings_is_named(app, tmp_path, monkeypatch, source
 
 
 @on_sqlite
-def test_a_file_of_another_kind_is_named_and_passed_over(app, bring):
+def test_other_file_is_named_and_skipped(app, bring):
     result = bring([1, 2], {"months": "none"}, SAMPLES / "github" / "summary-all-operational.json")
 
     assert result.exit_code == 0, result.output
@@ -888,7 +886,7 @@ def test_a_file_of_another_kind_is_named_and_passed_over(app, bring):
 
 @on_sqlite
 @pytest.mark.parametrize("path", [*SUMMARIES, *FEEDS], ids=name_of)
-def test_one_file_is_as_good_as_a_folder_that_holds_it(app, bring, path):
+def test_single_file_equals_a_folder_with_it(app, bring, path):
     runner = app.test_cli_runner()
     alone = runner.invoke(args=["import", "statuspage", str(path)])
     assert alone.exit_code == 0, alone.output
@@ -928,7 +926,7 @@ HISTORY = {
 
 
 @on_sqlite
-def test_the_history_adds_only_what_nothing_else_tells(app, bring):
+def test_history_adds_only_missing_incidents(app, bring):
     files = (HISTORY, SAMPLES / "github" / "summary-9-of-11-major-outage.json")
 
     result = bring(*files)
@@ -948,7 +946,7 @@ def test_the_history_adds_only_what_nothing_else_tells(app, bring):
 
 
 @on_sqlite
-def test_a_page_of_the_history_is_three_months_with_the_newest_first(app, bring):
+def test_history_page_has_three_months_newest_first(app, bring):
     day = "<var data-var='date'>10</var>"
     hours = "<var data-var='time'>00:17</var> - <var data-var='time'>01:30</var> UTC"
     row = {
@@ -979,7 +977,7 @@ def test_a_page_of_the_history_is_three_months_with_the_newest_first(app, bring)
 
 
 @on_sqlite
-def test_planned_work_whose_end_nobody_recorded_ends_as_planned(app, bring):
+def test_maintenance_without_a_recorded_end_ends_as_scheduled(app, bring):
     bring(
         SAMPLES / "digitalocean" / "summary-groups-mixed-maintenances.json",
         SAMPLES / "digitalocean" / "summary-groups-all-operational.json",
@@ -992,7 +990,7 @@ def test_planned_work_whose_end_nobody_recorded_ends_as_planned(app, bring):
 
 
 @on_sqlite
-def test_a_text_too_large_to_render_is_shown_as_it_is(app, bring):
+def test_text_too_large_to_render_is_shown_plain(app, bring):
     page = load("github/summary-3-unresolved-incidents.json")
     page["incidents"][0]["incident_updates"][0]["body"] = body = "[" * 30_000
 
@@ -1029,7 +1027,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 @on_sqlite
-def test_a_live_page_is_read_by_its_address(app, live, traveller):
+def test_live_page_is_imported_by_url(app, live, traveller):
     root, address = live
     recorded = SAMPLES / "github"
     api = root / "api" / "v2"
@@ -1047,7 +1045,7 @@ def test_a_live_page_is_read_by_its_address(app, live, traveller):
 
 
 @on_sqlite
-def test_an_address_that_is_no_statuspage_is_told(app, live):
+def test_url_without_a_statuspage_is_refused(app, live):
     root, address = live
     runner = app.test_cli_runner()
 
@@ -1205,7 +1203,7 @@ def forget_all(app):
 @on_sqlite
 @AGAIN
 @given(page=summaries())
-def test_whatever_a_page_tells_its_components_stand_as_it_showed_them(app, bring, page):
+def test_any_page_is_imported_with_the_statuses_it_showed(app, bring, page):
     forget_all(app)
 
     result = bring(page)
@@ -1243,7 +1241,7 @@ PLACES = [path for path in places(MUTABLE) if path]
 @on_sqlite
 @AGAIN
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), JUNK), min_size=1, max_size=3))
-def test_a_damaged_recording_is_taken_or_refused_but_never_half_written(app, bring, changes):
+def test_damaged_recording_is_never_half_imported(app, bring, changes):
     forget_all(app)
     page = json.loads(json.dumps(MUTABLE))
     for path, junk in changes:
@@ -1276,7 +1274,7 @@ def spoil(document, path, junk):
 
 
 @on_sqlite
-def test_a_status_set_by_hand_here_survives_an_import(app, bring, committed):
+def test_manual_status_survives_an_import(app, bring, committed):
     page = load("github/summary-all-operational.json")
     bring(page)
     public_id = page["components"][0]["id"]

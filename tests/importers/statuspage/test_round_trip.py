@@ -51,7 +51,7 @@ def ask(app, client, sample, recorded_at):
 
 
 @pytest.mark.parametrize("sample", SUMMARIES, ids=lambda path: path.stem)
-def test_a_recorded_summary_comes_out_as_it_was(ask, recorded, sample):
+def test_recorded_summary_is_served_unchanged(ask, recorded, sample):
     ours = ask("/api/v2/summary.json")
 
     if sample.stem in OLDER_THAN_REMINDERS:
@@ -66,12 +66,12 @@ def test_a_recorded_summary_comes_out_as_it_was(ask, recorded, sample):
      for name in ("all-operational", "9-of-11-major-outage")],
     ids=lambda path: path.stem,
 )  # fmt: skip
-def test_a_recorded_status_comes_out_as_it_was(ask, status):
+def test_recorded_status_is_served_unchanged(ask, status):
     assert written(ask("/api/v2/status.json")) == written(json.loads(status.read_bytes()))
 
 
 @pytest.mark.parametrize("sample", [SAMPLES / "github/incidents-resolved-5.json"])
-def test_recorded_incidents_come_out_as_they_were(ask, recorded):
+def test_recorded_incidents_are_served_unchanged(ask, recorded):
     """The collector kept the incidents alone: what stood of the page is not known."""
     ours = ask("/api/v2/incidents.json")["incidents"]
     assert written(ours) == written(recorded["incidents"])
@@ -81,7 +81,7 @@ def test_recorded_incidents_come_out_as_they_were(ask, recorded):
 
 
 @pytest.mark.parametrize("sample", [SUMMARIES[2]], ids=lambda path: path.stem)
-def test_importing_a_recording_twice_moves_nothing(app, ask, sample):
+def test_importing_a_recording_twice_changes_nothing(app, ask, sample):
     before = ask("/api/v2/summary.json")
     importing.run(app, str(sample))
     assert written(ask("/api/v2/summary.json")) == written(before)
