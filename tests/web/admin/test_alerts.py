@@ -25,7 +25,7 @@ def report(app, committed, world, at):
     return post
 
 
-def test_staff_see_the_alerts_and_customers_do_not(ann, client, report):
+def test_alerts_are_visible_to_staff_only(ann, client, report):
     slow = an_alert(labels={"component": "Elsewhere"}, annotations={"summary": "<b>Slow</b>"})
     script = an_alert(2, generatorURL="javascript:alert(1)")
     public_id = report(Scope.ALERTS_PUBLISH, slow, script)
@@ -39,7 +39,7 @@ def test_staff_see_the_alerts_and_customers_do_not(ann, client, report):
     assert "Elsewhere" not in client.get(f"/incidents/{public_id}").text
 
 
-def test_a_draft_says_what_monitoring_saw_and_that_it_ends_by_itself(ann, report):
+def test_draft_shows_its_alerts_and_that_it_resolves_automatically(ann, report):
     public_id = report(Scope.ALERTS, an_alert())
     page = text_of(ann.get(f"/admin/incidents/{public_id}"))
     assert "Firing since" in page
@@ -48,7 +48,7 @@ def test_a_draft_says_what_monitoring_saw_and_that_it_ends_by_itself(ann, report
     assert "Draft from an alert, which still fires, visible to staff only" in overview
 
 
-def test_what_staff_wrote_to_says_that_alerts_end_it_no_more(ann, world, report):
+def test_edited_incident_says_that_alerts_no_longer_resolve_it(ann, world, report):
     public_id = report(Scope.ALERTS_PUBLISH, an_alert())
     ann.post(
         f"/admin/incidents/{public_id}/updates",
@@ -59,7 +59,7 @@ def test_what_staff_wrote_to_says_that_alerts_end_it_no_more(ann, world, report)
 
 
 @pytest.mark.parametrize("ending", ["updates", "retract"])
-def test_what_is_over_or_retracted_is_neither_ended_nor_anybodys(ann, report, ending):
+def test_ended_or_retracted_incident_shows_no_alert_hint(ann, report, ending):
     public_id = report(Scope.ALERTS_PUBLISH, an_alert())
     sent = {"status": "resolved", "body": "A disk was full.", "action": "publish"}
     sent["reason"] = "There was no trouble."

@@ -29,9 +29,7 @@ def breached(app, settings, monkeypatch, tmp_path):
     return file
 
 
-def test_a_breached_password_is_refused_at_the_desk_by_command_and_by_api(
-    app, breached, ann, committed
-):
+def test_breached_password_is_refused_in_admin_command_and_api(app, breached, ann, committed):
     refused = ann.post("/admin/account", {"password": STOLEN})
     assert refused.status_code == 422
     assert SAID in text_of(refused)
@@ -58,7 +56,7 @@ def test_a_breached_password_is_refused_at_the_desk_by_command_and_by_api(
     assert ann.post("/admin/account", {"password": "another horse battery"}).status_code == 303
 
 
-def test_flask_check_tells_whether_the_list_can_be_used(app, breached, world):
+def test_flask_check_reports_the_breached_list(app, breached, world):
     def checked():
         done = app.test_cli_runner().invoke(args=["check", "--json"])
         (found,) = [one for one in json.loads(done.stdout) if one["what"] == "passwords"]

@@ -32,7 +32,7 @@ def order(stored):
 START = ["Payments", "- Card payments", "- Bank transfers", "API"]
 
 
-def test_a_component_is_added_to_a_group(ann, world, stored):
+def test_component_is_added_to_a_group(ann, world, stored):
     answer = ann.post(
         "/admin/components/new",
         {
@@ -49,7 +49,7 @@ def test_a_component_is_added_to_a_group(ann, world, stored):
     assert "Component added." in page
 
 
-def test_a_component_needs_a_name_and_a_real_day(ann, world):
+def test_component_requires_a_name_and_a_valid_date(ann, world):
     answer = ann.post("/admin/components/new", {"name": "", "description": "Kept", "group": ""})
     assert answer.status_code == 422
     assert "Enter a name" in answer.text
@@ -58,14 +58,14 @@ def test_a_component_needs_a_name_and_a_real_day(ann, world):
     assert 'href="#start_date">Enter a date' in answer.text
 
 
-def test_a_component_moves_to_another_group_by_its_form(ann, world, stored):
+def test_component_form_moves_it_to_another_group(ann, world, stored):
     address = f"/admin/components/{world.cards}"
     form = fields_of(ann.get(address), address)
     assert ann.post(address, {**form, "group": "", "name": "Cards"}).status_code == 303
     assert order(stored) == ["Payments", "- Bank transfers", "API", "Cards"]
 
 
-def test_arrows_order_without_script_and_keep_the_focus(ann, world, stored):
+def test_arrows_reorder_without_script_and_keep_the_focus(ann, world, stored):
     answer = ann.post("/admin/components/arrange", {"move": f"c-{world.transfers}:up"})
     assert answer.status_code == 303
     assert answer.location == f"/admin/components#c-{world.transfers}-up"
@@ -79,14 +79,14 @@ def test_arrows_order_without_script_and_keep_the_focus(ann, world, stored):
     assert order(stored)[0] == "Payments"
 
 
-def test_dragging_orders_and_moves_between_groups(ann, world, stored):
+def test_dragging_reorders_and_moves_between_groups(ann, world, stored):
     group = f"g-{world.group}"
     new = f"c-{world.cards} {group} c-{world.api}/{group} c-{world.transfers}/{group}"
     assert ann.post("/admin/components/arrange", {"order": new}).status_code == 303
     assert order(stored) == ["Card payments", "Payments", "- API", "- Bank transfers"]
 
 
-def test_an_order_from_an_old_page_is_refused_or_completed(ann, world, stored):
+def test_stale_order_is_refused_or_completed(ann, world, stored):
     unknown = ann.post("/admin/components/arrange", {"order": "c-gone"})
     assert unknown.status_code == 422
     assert "changed in the meantime" in unknown.text
@@ -94,7 +94,7 @@ def test_an_order_from_an_old_page_is_refused_or_completed(ann, world, stored):
     assert order(stored) == ["API", *START[:3]]
 
 
-def test_a_status_is_set_and_taken_away_by_hand(ann, world, status_of):
+def test_manual_status_is_set_and_removed(ann, world, status_of):
     address = f"/admin/components/{world.api}/status"
     form = {"status": "degraded_performance", "share": "5 %", "scope": "Search"}
     assert ann.post(address, form).status_code == 303
@@ -105,7 +105,7 @@ def test_a_status_is_set_and_taken_away_by_hand(ann, world, status_of):
     assert status_of(world.api) == OPERATIONAL
 
 
-def test_a_share_that_is_no_share_is_refused_by_its_field(ann, world, status_of):
+def test_invalid_share_is_refused_at_its_field(ann, world, status_of):
     address = f"/admin/components/{world.api}/status"
     for share, words in {"half": "as a percentage", "101": "from 0 to 100"}.items():
         answer = ann.post(address, {"status": "partial_outage", "share": share})
@@ -115,7 +115,7 @@ def test_a_share_that_is_no_share_is_refused_by_its_field(ann, world, status_of)
     assert status_of(world.api) == OPERATIONAL
 
 
-def test_an_archived_component_leaves_the_page_and_can_come_back(ann, world, stored, status_of):
+def test_archived_component_leaves_the_page_and_can_be_restored(ann, world, stored, status_of):
     ann.post(f"/admin/components/{world.api}/status", {"status": "major_outage"})
     assert ann.post(f"/admin/components/{world.api}/archive").status_code == 303
     assert "API" not in order(stored)
@@ -125,7 +125,7 @@ def test_an_archived_component_leaves_the_page_and_can_come_back(ann, world, sto
     assert "API" in order(stored)
 
 
-def test_groups_are_added_renamed_and_dissolved(ann, world, stored):
+def test_groups_are_added_renamed_and_deleted(ann, world, stored):
     assert ann.post("/admin/components/groups/new", {"name": "Data"}).status_code == 303
     address = f"/admin/components/groups/{world.group}"
     assert ann.post(address, {"name": "Money"}).status_code == 303

@@ -16,9 +16,7 @@ EDITORS = 8
 VERSIONS = (1, 2)
 
 
-def test_of_many_who_edit_at_once_one_wins_and_the_others_see_both_texts(
-    app, ann, an_incident, stored
-):
+def test_concurrent_edits_have_one_winner_and_show_both_texts(app, ann, an_incident, stored):
     public_id = an_incident()
     update_id = stored(lambda: incidents.get(public_id).updates[0].public_id)
     address = f"/admin/incidents/{public_id}/updates/{update_id}/edit"
@@ -48,7 +46,7 @@ def test_of_many_who_edit_at_once_one_wins_and_the_others_see_both_texts(
 
 
 @on_postgresql
-def test_who_changes_what_somebody_removes_at_that_moment_is_told_so(app, ann):
+def test_editing_an_object_deleted_meanwhile_is_a_conflict(app, ann):
     form = {"name": "Checkout", "title": "It is slow", "body": "We look.", "update_status": ""}
     assert ann.post("/admin/templates", form).status_code == 303
     with app.app_context():
@@ -66,7 +64,7 @@ def test_who_changes_what_somebody_removes_at_that_moment_is_told_so(app, ann):
     assert "Words that took an hour." in answer.text
 
 
-def test_a_character_no_database_takes_is_no_error_of_ours(ann):
+def test_character_the_database_refuses_is_not_a_500(ann):
     for address in ("/admin/incidents/%00", "/admin/components/%00"):
         assert ann.get(address).status_code == 404
     assert ann.get("/admin/incidents?q=%00").status_code < 500

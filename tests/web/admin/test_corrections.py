@@ -20,7 +20,7 @@ def first_update(stored, public_id):
     return stored(lambda: incidents.get(public_id).updates[-1])
 
 
-def test_editing_an_update_keeps_the_earlier_words(ann, an_incident, stored):
+def test_editing_an_update_keeps_the_earlier_text(ann, an_incident, stored):
     public_id = an_incident()
     update = first_update(stored, public_id)
     address = f"/admin/incidents/{public_id}/updates/{update.public_id}/edit"
@@ -34,7 +34,7 @@ def test_editing_an_update_keeps_the_earlier_words(ann, an_incident, stored):
 
 
 @on_sqlite
-def test_subscribers_hear_of_a_correction_only_where_staff_tick_it(ann, an_incident, stored):
+def test_correction_is_sent_only_if_staff_tick_it(ann, an_incident, stored):
     public_id = an_incident()
     update = first_update(stored, public_id)
     address = f"/admin/incidents/{public_id}/updates/{update.public_id}/edit"
@@ -46,7 +46,7 @@ def test_subscribers_hear_of_a_correction_only_where_staff_tick_it(ann, an_incid
         assert stored(lambda: events.latest(1)[0]).notify is bool(ticked)
 
 
-def test_the_second_of_two_editors_sees_both_texts_and_loses_none(person, ann, an_incident, stored):
+def test_second_editor_sees_both_texts(person, ann, an_incident, stored):
     bob = person(Role.EDITOR, "Bob")
     public_id = an_incident()
     update = first_update(stored, public_id)
@@ -72,7 +72,7 @@ def test_the_second_of_two_editors_sees_both_texts_and_loses_none(person, ann, a
     assert update.versions[-1].reason == "Clearer"
 
 
-def test_editing_name_and_facts_is_noted_as_a_correction(ann, an_incident, stored):
+def test_editing_name_and_facts_is_a_correction(ann, an_incident, stored):
     public_id = an_incident()
     address = f"/admin/incidents/{public_id}/edit"
     form = fields_of(ann.get(address))
@@ -88,7 +88,7 @@ def test_editing_name_and_facts_is_noted_as_a_correction(ann, an_incident, store
     ]
 
 
-def test_two_who_edit_the_same_facts_meet(ann, an_incident, stored):
+def test_concurrent_edits_of_facts_conflict(ann, an_incident, stored):
     public_id = an_incident()
     address = f"/admin/incidents/{public_id}/edit"
     form = fields_of(ann.get(address))
@@ -99,7 +99,7 @@ def test_two_who_edit_the_same_facts_meet(ann, an_incident, stored):
     assert fields_of(answer, address)["name"] == "Second"
 
 
-def test_an_edit_that_touches_no_time_keeps_its_seconds(ann, an_incident, stored, traveller):
+def test_edit_without_a_new_time_keeps_seconds(ann, an_incident, stored, traveller):
     promised = clock.now() + timedelta(minutes=20, seconds=37)
     public_id = an_incident(next_update_by=promised, at=clock.now())
     address = f"/admin/incidents/{public_id}/edit"
@@ -130,7 +130,7 @@ def test_each_moment_can_be_corrected_with_a_reason(ann, world, an_incident, sto
     assert {one.field for one in incident.corrections} == set(typed)
 
 
-def test_a_moment_needs_a_reason_and_a_past(ann, an_incident):
+def test_corrected_moment_requires_a_reason_and_a_past_time(ann, an_incident):
     address = f"/admin/incidents/{an_incident()}/moments/started_at"
     answer = ann.post(address, {"value": "2026-03-10T10:00", "reason": ""})
     assert answer.status_code == 422
@@ -140,7 +140,7 @@ def test_a_moment_needs_a_reason_and_a_past(ann, an_incident):
     assert 'href="#value">This time is in the future.' in answer.text
 
 
-def test_an_hour_that_does_not_exist_is_said_to(person, an_incident, traveller):
+def test_skipped_local_hour_is_refused(person, an_incident, traveller):
     traveller.move_to(datetime(2026, 4, 2, 12, tzinfo=UTC))
     ann = person(Role.EDITOR, "Ann")
     address = f"/admin/incidents/{an_incident()}/moments/started_at"
@@ -149,7 +149,7 @@ def test_an_hour_that_does_not_exist_is_said_to(person, an_incident, traveller):
     assert "does not exist in Europe/Vienna" in answer.text
 
 
-def test_an_hour_that_comes_twice_is_asked_about(person, an_incident, stored, traveller):
+def test_repeated_local_hour_asks_which_one(person, an_incident, stored, traveller):
     traveller.move_to(datetime(2025, 10, 27, 12, tzinfo=UTC))
     ann = person(Role.EDITOR, "Ann")
     public_id = an_incident()
@@ -170,7 +170,7 @@ def test_an_hour_that_comes_twice_is_asked_about(person, an_incident, stored, tr
     )
 
 
-def test_a_retracted_incident_releases_everything_and_says_why(
+def test_retracted_incident_releases_all_claims_and_gives_the_reason(
     ann, world, an_incident, stored, status_of
 ):
     public_id = an_incident()
@@ -185,7 +185,7 @@ def test_a_retracted_incident_releases_everything_and_says_why(
     assert stored(lambda: incidents.published()) == []
 
 
-def test_a_secret_is_taken_out_of_every_version(ann, an_incident, stored):
+def test_redaction_removes_a_secret_from_every_version(ann, an_incident, stored):
     public_id = an_incident(body="The key is hunter2hunter2, sorry.")
     update = first_update(stored, public_id)
     edit = f"/admin/incidents/{public_id}/updates/{update.public_id}/edit"
@@ -198,7 +198,7 @@ def test_a_secret_is_taken_out_of_every_version(ann, an_incident, stored):
     assert refused.status_code == 422
 
 
-def test_a_past_incident_is_recorded_without_telling_anybody(ann, world, stored, status_of):
+def test_backfilled_incident_sends_nothing(ann, world, stored, status_of):
     form = {
         "name": "Night of the long query",
         "body": "Nobody noticed but the logs.",

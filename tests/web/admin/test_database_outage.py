@@ -69,7 +69,7 @@ def far(to_postgres):
 
 
 @on_postgres
-def test_a_database_that_hangs_costs_nobody_words_or_patience_and_heals_by_itself(
+def test_hanging_database_keeps_typed_text_and_recovers(
     far, to_postgres, ann, world, an_incident, stored, monkeypatch
 ):
     public_id = an_incident()
@@ -96,7 +96,7 @@ def test_a_database_that_hangs_costs_nobody_words_or_patience_and_heals_by_itsel
 
 
 @on_postgres
-def test_an_answer_that_never_comes_is_given_up(far, to_postgres, monkeypatch):
+def test_query_without_a_response_times_out(far, to_postgres, monkeypatch):
     monkeypatch.setattr(postgresql.PatientConnection, "limit_s", 0.2)
     with far.app_context(), db.engine.connect() as connection:
         connection.scalar(sa.text("SELECT 1"))
@@ -109,9 +109,7 @@ def test_an_answer_that_never_comes_is_given_up(far, to_postgres, monkeypatch):
 
 
 @on_postgres
-def test_a_server_that_only_reads_is_told_as_one_that_is_away_and_left(
-    far, ann, world, an_incident, stored
-):
+def test_read_only_server_counts_as_unavailable(far, ann, world, an_incident, stored):
     public_id = an_incident()
     address = f"/admin/incidents/{public_id}/updates"
     desk = Browser(far)
@@ -128,7 +126,7 @@ def test_a_server_that_only_reads_is_told_as_one_that_is_away_and_left(
 
 
 @on_postgres
-def test_who_waits_for_a_migration_waits_longer_than_any_statement_may_take(settings, monkeypatch):
+def test_migration_lock_wait_exceeds_the_statement_timeout(settings, monkeypatch):
     limit = "-c statement_timeout=50"
     monkeypatch.setitem(postgresql.ENGINE_OPTIONS["connect_args"], "options", limit)
     app = create_app(settings, watch=False)
@@ -159,7 +157,7 @@ def to_redis(wire, redis_url, monkeypatch):
 
 
 @on_sqlite
-def test_attempts_to_sign_in_are_counted_while_redis_hangs_and_after(
+def test_sign_in_attempts_are_counted_during_and_after_a_redis_outage(
     to_redis, another, world, monkeypatch
 ):
     app = another(redis_url=to_redis[0])

@@ -109,7 +109,7 @@ def states(app):
         ("drop", DeliveryState.CANCELLED, "Cancelled."),
     ],
 )
-def test_an_owner_lets_held_messages_go_or_drops_them(app, owner, held, decision, becomes, said):
+def test_owner_releases_or_drops_held_messages(app, owner, held, decision, becomes, said):
     assert "1 message waits for your decision" in owner.get("/admin/").text
     page = owner.get("/admin/deliveries")
     assert "Checkout errors" in page.text
@@ -120,7 +120,7 @@ def test_an_owner_lets_held_messages_go_or_drops_them(app, owner, held, decision
 
 
 @pytest.mark.parametrize("address", ["webhook/sent/send", "pigeon/held/send", "webhook/held/eat"])
-def test_what_can_not_be_decided_is_not_found_and_changes_nothing(app, owner, held, address):
+def test_unknown_delivery_decision_is_a_404(app, owner, held, address):
     assert owner.post(f"/admin/deliveries/{held}/{address}").status_code == 404
     assert state(app) == DeliveryState.HELD
 
@@ -128,7 +128,7 @@ def test_what_can_not_be_decided_is_not_found_and_changes_nothing(app, owner, he
 # ── many at once ───────────────────────────────────────────────────────────────
 
 
-def test_what_is_tried_again_is_listed_with_its_next_try_and_may_go_now(app, owner, failing):
+def test_retrying_delivery_shows_its_next_attempt_and_can_be_sent_now(app, owner, failing):
     _, event_id = failing({Channel.SLACK: 2}, DeliveryState.RETRYING)
     page = text_of(owner.get("/admin/deliveries"))
     assert "Retrying automatically Checkout errors Retrying 2 messages by Slack" in page
@@ -138,7 +138,7 @@ def test_what_is_tried_again_is_listed_with_its_next_try_and_may_go_now(app, own
     assert "Retrying automatically" not in owner.get("/admin/deliveries").text
 
 
-def test_all_of_one_event_or_of_one_channel_is_decided_at_once(app, owner, failing):
+def test_deliveries_of_an_event_or_channel_are_decided_together(app, owner, failing):
     failing({Channel.SLACK: 2, Channel.WEBHOOK: 1})
     _, event_id = failing({Channel.SLACK: 3, Channel.TEAMS: 1}, name="Slow loads")
     page = text_of(owner.get("/admin/deliveries"))
@@ -166,19 +166,17 @@ def test_all_of_one_event_or_of_one_channel_is_decided_at_once(app, owner, faili
     "address",
     ["channel/pigeon/dead/send", "channel/slack/sent/send", f"event/{2**63}/dead/send"],
 )
-def test_what_is_no_channel_or_was_sent_is_not_found(owner, address):
+def test_unknown_channel_or_sent_delivery_is_a_404(owner, address):
     assert owner.post(f"/admin/deliveries/{address}").status_code == 404
 
 
-def test_only_who_may_configure_decides(person, failing):
+def test_only_configurers_decide_on_deliveries(person, failing):
     failing({Channel.SLACK: 1})
     viewer = person(Role.VIEWER, "Vic")
     assert viewer.post("/admin/deliveries/channel/slack/dead/drop").status_code == 403
 
 
-def test_the_screen_tells_what_was_sent_last_and_how_many_failed_in_each_hour(
-    app, owner, failing, at, committed
-):
+def test_deliveries_page_shows_last_sent_and_hourly_failures(app, owner, failing, at, committed):
     failing({Channel.SLACK: 2}, failed_at=at - timedelta(minutes=30))
     failing({Channel.SLACK: 1}, failed_at=at - timedelta(hours=5, minutes=1), name="Slow loads")
     failing({Channel.SLACK: 1}, failed_at=at - timedelta(hours=30), name="Long ago")
@@ -194,7 +192,7 @@ def test_the_screen_tells_what_was_sent_last_and_how_many_failed_in_each_hour(
     assert page.text.count("<rect ") == 24
 
 
-def test_an_attempt_that_fails_is_noted_with_its_hour(app, failing, at):
+def test_failed_attempt_is_counted_in_its_hour(app, failing, at):
     failing({Channel.SLACK: 1}, DeliveryState.PENDING, failed_at=None)
     with app.app_context():
         (claimed,) = deliveries.lease(Channel.SLACK, 1, at=at)
@@ -205,9 +203,7 @@ def test_an_attempt_that_fails_is_noted_with_its_hour(app, failing, at):
         assert db.session.query(Delivery).one().failed_at == at
 
 
-def test_the_incident_says_when_its_messages_do_not_get_through(
-    ann, person, failing, traveller, at
-):
+def test_incident_page_shows_failing_deliveries(ann, person, failing, traveller, at):
     well, _ = failing({Channel.SLACK: 1}, DeliveryState.SENT)
     assert "Messages about this" not in ann.get(f"/admin/incidents/{well}").text
     public_id, _ = failing({Channel.SLACK: 2, Channel.WEBHOOK: 1})

@@ -16,7 +16,7 @@ from tests.web.admin.conftest import text_of
 pytestmark = on_sqlite
 
 
-def test_each_mail_can_be_looked_at_before_there_was_reason_for_any(ann):
+def test_every_email_has_a_preview_without_data(ann):
     listed = ann.get("/admin/mails").text
     for kind in KINDS:
         assert f'href="/admin/mails/{kind.value}"' in listed
@@ -29,7 +29,7 @@ def test_each_mail_can_be_looked_at_before_there_was_reason_for_any(ann):
     assert ann.get("/admin/mails/nothing").status_code == 404
 
 
-def test_it_is_made_from_the_last_one_there_was_reason_for(ann, an_incident, committed):
+def test_preview_uses_the_latest_event(ann, an_incident, committed):
     public_id = an_incident("Cards declined")
     with committed():
         update = incidents.get(public_id).updates[0]
@@ -47,7 +47,7 @@ def test_it_is_made_from_the_last_one_there_was_reason_for(ann, an_incident, com
     assert "Corrected: Cards declined" in text_of(ann.get("/admin/mails/correction"))
 
 
-def test_the_html_of_a_mail_can_do_nothing_at_the_desk(ann, an_incident):
+def test_html_preview_is_sandboxed(ann, an_incident):
     an_incident("<script>alert(1)</script>")
     mail = ann.get("/admin/mails/incident/html")
     policy = mail.headers["Content-Security-Policy"]
@@ -61,7 +61,7 @@ def test_the_html_of_a_mail_can_do_nothing_at_the_desk(ann, an_incident):
     assert page.headers["Content-Security-Policy"].endswith("frame-src 'self'")
 
 
-def test_a_test_goes_to_the_one_who_asks_by_the_worker_s_way(
+def test_test_email_goes_to_its_requester_by_the_worker(
     app, settings, person, an_incident, monkeypatch
 ):
     an_incident("Cards declined")
@@ -80,7 +80,7 @@ def test_a_test_goes_to_the_one_who_asks_by_the_worker_s_way(
     assert b"Subject: [Northwind] Investigating: Cards declined" in content
 
 
-def test_without_a_mail_server_it_says_what_is_missing(ann, an_incident):
+def test_test_email_without_a_mail_server_says_what_is_missing(ann, an_incident):
     assert "STATUSPAGE_SMTP_URL" in ann.get("/admin/mails").text
     assert "Send me a test e-mail" not in ann.get("/admin/mails/test").text
     answer = ann.post("/admin/mails/test/test")
@@ -88,14 +88,14 @@ def test_without_a_mail_server_it_says_what_is_missing(ann, an_incident):
     assert "set STATUSPAGE_SMTP_URL" in text_of(answer)
 
 
-def test_a_viewer_does_not_see_them(person):
+def test_viewer_sees_no_email_previews(person):
     vi = person(Role.VIEWER, "Vi")
     assert vi.get("/admin/mails").status_code == 403
     assert "/admin/mails" not in vi.get("/admin/").text
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_the_composer_shows_the_mail_that_would_go_out(ann, an_incident, world, is_first):
+def test_incident_form_previews_its_email(ann, an_incident, world, is_first):
     typed = {
         "status": "identified",
         "body": "Our bank refuses **some** cards.",

@@ -15,7 +15,7 @@ from tests.web.admin.conftest import BASE, fields_of, text_of
 from tests.web.admin.test_incidents import an_opening, an_update
 
 
-def test_a_form_sent_twice_posts_once(ann, world, an_incident, stored):
+def test_resubmitted_update_posts_once(ann, world, an_incident, stored):
     public_id = an_incident()
     address = f"/admin/incidents/{public_id}/updates"
     form = fields_of(ann.get(f"/admin/incidents/{public_id}"), address)
@@ -26,7 +26,7 @@ def test_a_form_sent_twice_posts_once(ann, world, an_incident, stored):
     assert len(stored(lambda: incidents.get(public_id).updates)) == 2
 
 
-def test_an_incident_sent_twice_is_opened_once(ann, world, stored):
+def test_resubmitted_incident_opens_once(ann, world, stored):
     form = an_opening(world, nonce="the-same-nonce")
     first, second = (ann.post("/admin/incidents", form) for _ in range(2))
     assert first.location == second.location
@@ -71,7 +71,7 @@ def sending(client, address, form, token):
     return send
 
 
-def test_a_double_click_posts_once_even_at_the_same_instant(app, ann, world, an_incident, stored):
+def test_concurrent_submissions_post_once(app, ann, world, an_incident, stored):
     public_id = an_incident()
     address, token = f"/admin/incidents/{public_id}/updates", ann.token()
     form = an_update(world, nonce="one-click")
@@ -81,7 +81,7 @@ def test_a_double_click_posts_once_even_at_the_same_instant(app, ann, world, an_
     assert len(stored(lambda: incidents.get(public_id).updates)) == 2
 
 
-def test_two_people_who_post_at_once_are_both_kept(app, person, ann, world, an_incident, stored):
+def test_updates_of_two_people_are_both_stored(app, person, ann, world, an_incident, stored):
     bob = person(Role.EDITOR, "Bob")
     public_id = an_incident()
     address = f"/admin/incidents/{public_id}/updates"
@@ -101,7 +101,7 @@ def test_two_people_who_post_at_once_are_both_kept(app, person, ann, world, an_i
     assert open_claims == [], "nothing stays red after two posts at once"
 
 
-def test_who_posts_after_another_is_told_so(person, ann, world, an_incident):
+def test_posting_after_another_update_says_so(person, ann, world, an_incident):
     bob = person(Role.EDITOR, "Bob")
     public_id = an_incident()
     address, page = f"/admin/incidents/{public_id}/updates", f"/admin/incidents/{public_id}"
@@ -111,7 +111,7 @@ def test_who_posts_after_another_is_told_so(person, ann, world, an_incident):
     assert "Bob posted an update while you wrote" in text_of(ann.get(answer.location))
 
 
-def test_a_form_without_its_token_comes_back_with_every_word(ann, world, stored):
+def test_form_without_a_csrf_token_keeps_its_text(ann, world, stored):
     form = an_opening(world, body="Two lines\nof careful words")
     answer = ann.post("/admin/incidents", form, token="stale")
     assert answer.status_code == 400
@@ -123,7 +123,7 @@ def test_a_form_without_its_token_comes_back_with_every_word(ann, world, stored)
     assert ann.post("/admin/incidents", {**kept, "csrf_token": ann.token()}).status_code == 303
 
 
-def test_who_was_signed_out_while_writing_keeps_every_word(ann, world, stored):
+def test_signed_out_author_keeps_the_text(ann, world, stored):
     form = an_opening(world)
     token = ann.token()
     ann.post("/admin/sign-out")
@@ -139,7 +139,7 @@ def test_who_was_signed_out_while_writing_keeps_every_word(ann, world, stored):
     "headers",
     [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}],
 )
-def test_another_site_can_not_make_the_desk_repeat_its_words(ann, world, headers):
+def test_cross_site_form_is_not_echoed(ann, world, headers):
     answer = ann.post(
         "/admin/incidents", an_opening(world, body="Planted words here"), token="x", headers=headers
     )
@@ -148,7 +148,7 @@ def test_another_site_can_not_make_the_desk_repeat_its_words(ann, world, headers
     assert ann.get("/admin/").status_code == 200, "the session stands"
 
 
-def test_a_password_is_never_echoed(visitor, world):
+def test_password_is_never_echoed(visitor, world):
     answer = visitor.post(
         "/admin/sign-in", {"email": "a@example.com", "password": "my secret words"}, token="stale"
     )
@@ -156,7 +156,7 @@ def test_a_password_is_never_echoed(visitor, world):
     assert "my secret words" not in answer.text
 
 
-def test_without_a_database_every_word_stays_on_the_page(app, ann, world, an_incident, stored):
+def test_form_without_a_database_keeps_its_text(app, ann, world, an_incident, stored):
     public_id = an_incident()
     address, token = f"/admin/incidents/{public_id}/updates", ann.token()
     form = an_update(world, body="Words that took\nten minutes to find.")
@@ -181,7 +181,7 @@ def test_without_a_database_every_word_stays_on_the_page(app, ann, world, an_inc
 
 
 @on_sqlite
-def test_a_desk_whose_database_never_answers_says_so(app, ann, world):
+def test_admin_without_a_database_says_so(app, ann, world):
     def gone(*_args):
         raise OperationalError("BEGIN", {}, Exception("unable to open database file"))
 
@@ -197,7 +197,7 @@ def test_a_desk_whose_database_never_answers_says_so(app, ann, world):
 
 
 @on_sqlite
-def test_lone_surrogates_and_control_characters_break_nothing(ann, world, stored):
+def test_lone_surrogates_and_control_characters_cause_no_error(ann, world, stored):
     answer = ann.post("/admin/incidents", an_opening(world, body="A\x00B\x0bC \ufffe done here"))
     assert answer.status_code == 303
     incident = stored(lambda: incidents.get(answer.location.rpartition("/")[2]))
@@ -205,7 +205,7 @@ def test_lone_surrogates_and_control_characters_break_nothing(ann, world, stored
 
 
 @on_sqlite
-def test_a_text_that_is_too_long_is_refused_and_kept(ann, world):
+def test_overlong_text_is_refused_and_kept(ann, world):
     body = "word " * 6000
     answer = ann.post("/admin/incidents", an_opening(world, body=body))
     assert answer.status_code == 422

@@ -56,7 +56,7 @@ def an_update(world, **more):
     }
 
 
-def test_one_screen_opens_an_incident(ann, world, stored, status_of, at):
+def test_one_form_opens_an_incident(ann, world, stored, status_of, at):
     answer = ann.post(
         "/admin/incidents",
         an_opening(
@@ -81,7 +81,7 @@ def test_one_screen_opens_an_incident(ann, world, stored, status_of, at):
     assert status_of(world.cards) == expected
 
 
-def test_customers_do_not_see_a_draft_until_it_is_published(ann, world, stored, status_of):
+def test_draft_is_not_public_until_published(ann, world, stored, status_of):
     answer = ann.post("/admin/incidents", an_opening(world, action="save"))
     public_id = answer.location.rpartition("/")[2]
     assert stored(lambda: incidents.published()) == []
@@ -98,7 +98,7 @@ def test_customers_do_not_see_a_draft_until_it_is_published(ann, world, stored, 
     assert status_of(world.cards).share == 12
 
 
-def test_a_draft_can_be_thrown_away_but_nothing_published_can(ann, world, an_incident, stored):
+def test_only_a_draft_can_be_deleted(ann, world, an_incident, stored):
     draft = ann.post("/admin/incidents", an_opening(world, action="save")).location
     draft_id = draft.rpartition("/")[2]
     assert ann.post(f"/admin/incidents/{draft_id}/discard").status_code == 303
@@ -109,7 +109,7 @@ def test_a_draft_can_be_thrown_away_but_nothing_published_can(ann, world, an_inc
     assert stored(lambda: incidents.get(public_id)) is not None
 
 
-def test_a_refused_opening_keeps_every_word(ann, world, stored):
+def test_refused_incident_form_keeps_its_text(ann, world, stored):
     answer = ann.post(
         "/admin/incidents",
         an_opening(
@@ -136,20 +136,20 @@ def test_a_refused_opening_keeps_every_word(ann, world, stored):
     assert stored(lambda: incidents.unresolved()) == []
 
 
-def test_a_rule_of_the_domain_speaks_by_the_field(ann, world):
+def test_domain_error_is_shown_at_its_field(ann, world):
     answer = ann.post("/admin/incidents", an_opening(world, name=" ", body=" "))
     assert answer.status_code == 422
     assert 'href="#name">Enter a name that' in answer.text
     assert 'href="#body">Write a message for customers' in answer.text
 
 
-def test_a_share_beyond_all_is_refused_at_its_row(ann, world):
+def test_share_above_100_is_refused_at_its_row(ann, world):
     answer = ann.post("/admin/incidents", an_opening(world, **affected(world.cards, share="120 %")))
     assert answer.status_code == 422
     assert f'href="#claim-{world.cards}-share">Card payments: The share must be' in answer.text
 
 
-def test_extents_are_read_as_people_write_them(ann, world, status_of):
+def test_shares_are_parsed_as_people_write_them(ann, world, status_of):
     cases = {"12,5%": "12.5", "7": "7", "0.25 %": "0.25", "100 %": "100"}
     for typed, meant in cases.items():
         ann.post("/admin/incidents", an_opening(world, **affected(world.api, share=typed)))
@@ -157,7 +157,7 @@ def test_extents_are_read_as_people_write_them(ann, world, status_of):
         assert public.share >= Decimal(meant)
 
 
-def test_a_status_without_a_tick_is_asked_about_not_dropped(ann, world):
+def test_status_of_an_unticked_component_is_refused(ann, world):
     form = an_opening(world)
     form[f"claim-{world.api}-status"] = "major_outage"
     answer = ann.post("/admin/incidents", form)
@@ -165,7 +165,7 @@ def test_a_status_without_a_tick_is_asked_about_not_dropped(ann, world):
     assert "Tick the box as well" in answer.text
 
 
-def test_an_update_moves_the_incident_on(ann, world, an_incident, stored, status_of, at):
+def test_update_changes_the_incident_status(ann, world, an_incident, stored, status_of, at):
     public_id = an_incident()
     answer = ann.post(f"/admin/incidents/{public_id}/updates", an_update(world))
     assert answer.status_code == 303
@@ -177,7 +177,7 @@ def test_an_update_moves_the_incident_on(ann, world, an_incident, stored, status
     assert incident.next_update_by == at + timedelta(hours=1)
 
 
-def test_the_form_of_an_update_holds_what_stands(ann, world, an_incident):
+def test_update_form_is_filled_with_the_current_state(ann, world, an_incident):
     public_id = an_incident(status=IncidentStatus.IDENTIFIED)
     form = fields_of(
         ann.get(f"/admin/incidents/{public_id}"), f"/admin/incidents/{public_id}/updates"
@@ -189,7 +189,7 @@ def test_the_form_of_an_update_holds_what_stands(ann, world, an_incident):
     assert f"claim-{world.api}-on" not in form
 
 
-def test_resolving_says_what_it_releases_before_it_is_pressed(ann, world, an_incident, status_of):
+def test_resolving_lists_what_it_releases_beforehand(ann, world, an_incident, status_of):
     public_id = an_incident()
     an_incident("Something else", claims={world.cards: Claim(ComponentStatus.MAJOR_OUTAGE)})
     before = text_of(ann.get(f"/admin/incidents/{public_id}"))
@@ -211,7 +211,7 @@ def test_resolving_the_only_incident_releases_its_components(ann, world, an_inci
     assert status_of(world.cards) == OPERATIONAL
 
 
-def test_an_update_after_the_end_reopens(ann, world, an_incident, stored, status_of):
+def test_update_after_resolved_reopens(ann, world, an_incident, stored, status_of):
     public_id = an_incident()
     ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="resolved"))
     ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, status="investigating"))
@@ -245,13 +245,13 @@ def test_facts_can_be_told_with_an_update(ann, world, an_incident, stored):
     assert stored(lambda: incidents.get(public_id).what_you_can_do) == "Pay by transfer."
 
 
-def test_a_promise_that_was_not_offered_is_refused_in_words(ann, world):
+def test_unknown_next_update_is_refused_with_a_sentence(ann, world):
     answer = ann.post("/admin/incidents", an_opening(world, promise="9" * 40))
     assert answer.status_code == 422
     assert "Choose when the next update is due." in answer.text
 
 
-def test_a_preview_shows_what_customers_will_see_and_saves_nothing(ann, world, an_incident, stored):
+def test_preview_shows_the_public_text_and_saves_nothing(ann, world, an_incident, stored):
     public_id = an_incident()
     answer = ann.post(
         f"/admin/incidents/{public_id}/updates/preview",
@@ -267,7 +267,7 @@ def test_a_preview_shows_what_customers_will_see_and_saves_nothing(ann, world, a
     assert len(stored(lambda: incidents.get(public_id).updates)) == 1
 
 
-def test_the_checklist_follows_what_is_typed(ann, world):
+def test_checklist_follows_the_typed_text(ann, world):
     answer = ann.post(
         "/admin/incidents/preview",
         an_opening(world, body="Down.", promise="", what_you_can_do="Pay by transfer"),
@@ -278,7 +278,7 @@ def test_the_checklist_follows_what_is_typed(ann, world):
     assert "✓ Gives a workaround" in page
 
 
-def test_markup_in_a_message_is_shown_as_typed(ann, world):
+def test_markup_in_a_message_is_escaped(ann, world):
     page = ann.post(
         "/admin/incidents/preview", an_opening(world, body="<script>alert(1)</script> hello")
     ).text
@@ -286,7 +286,7 @@ def test_markup_in_a_message_is_shown_as_typed(ann, world):
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_a_draft_update_keeps_message_status_components_and_promise(
+def test_draft_update_keeps_message_status_components_and_next_update(
     ann, world, an_incident, stored
 ):
     public_id = an_incident()
@@ -306,7 +306,7 @@ def test_a_draft_update_keeps_message_status_components_and_promise(
     assert updates == [False, False]
 
 
-def test_a_draft_update_can_be_thrown_away(ann, world, an_incident, stored):
+def test_draft_update_can_be_deleted(ann, world, an_incident, stored):
     public_id = an_incident()
     ann.post(f"/admin/incidents/{public_id}/updates", an_update(world, action="save"))
     assert ann.post(f"/admin/incidents/{public_id}/updates/discard").status_code == 303
@@ -314,9 +314,7 @@ def test_a_draft_update_can_be_thrown_away(ann, world, an_incident, stored):
 
 
 @on_sqlite
-def test_a_draft_update_keeps_changed_facts_and_tells_them_when_it_is_posted(
-    ann, world, an_incident, stored
-):
+def test_draft_update_applies_its_facts_when_posted(ann, world, an_incident, stored):
     before = Facts("EU cards", "Bank transfers", None)
     public_id = an_incident(facts=before)
     address = f"/admin/incidents/{public_id}/updates"
@@ -341,7 +339,7 @@ def test_a_draft_update_keeps_changed_facts_and_tells_them_when_it_is_posted(
 
 
 @on_sqlite
-def test_a_draft_update_does_not_bring_back_a_fact_that_it_never_changed(ann, world, an_incident):
+def test_draft_update_does_not_restore_unchanged_facts(ann, world, an_incident):
     public_id = an_incident(facts=Facts("EU cards", "Bank transfers", None))
     page, address = f"/admin/incidents/{public_id}", f"/admin/incidents/{public_id}/updates"
     form = fields_of(ann.get(page), address)
@@ -355,9 +353,7 @@ def test_a_draft_update_does_not_bring_back_a_fact_that_it_never_changed(ann, wo
 
 
 @on_sqlite
-def test_a_fact_that_is_too_long_for_a_draft_is_refused_and_kept_in_the_form(
-    ann, world, an_incident, stored
-):
+def test_overlong_fact_of_a_draft_is_refused_and_kept(ann, world, an_incident, stored):
     public_id = an_incident()
     address = f"/admin/incidents/{public_id}/updates"
     answer = ann.post(address, an_update(world, action="save", what_you_can_do="x" * 301))
@@ -366,7 +362,7 @@ def test_a_fact_that_is_too_long_for_a_draft_is_refused_and_kept_in_the_form(
     assert stored(lambda: drafts.update_of(incidents.get(public_id))) is None
 
 
-def test_the_list_finds_by_name_and_pages(ann, world, an_incident):
+def test_incident_list_is_searched_and_paged(ann, world, an_incident):
     for number in range(27):
         an_incident(f"Trouble {number:02}", claims={})
     an_incident("100% different_name", claims={})
@@ -383,14 +379,14 @@ def test_the_list_finds_by_name_and_pages(ann, world, an_incident):
     assert ann.get("/admin/incidents?page=abc").status_code == 200
 
 
-def test_an_impact_can_be_stated(ann, world, stored):
+def test_impact_can_be_overridden(ann, world, stored):
     answer = ann.post("/admin/incidents", an_opening(world, impact_override="critical"))
     public_id = answer.location.rpartition("/")[2]
     assert stored(lambda: incidents.get(public_id).impact) is Impact.CRITICAL
 
 
 @on_sqlite
-def test_the_overview_says_what_waits(ann, world, an_incident, traveller, committed):
+def test_overview_lists_what_is_due(ann, world, an_incident, traveller, committed):
     with committed():
         late = incidents.open_incident(
             "Late promise",
@@ -434,7 +430,7 @@ def test_the_overview_says_what_waits(ann, world, an_incident, traveller, commit
 
 
 @on_sqlite
-def test_the_overview_shows_the_banner_of_the_status_page(ann, an_incident):
+def test_overview_shows_the_public_banner(ann, an_incident):
     assert "All systems operational" in text_of(ann.get("/admin/"))
     an_incident("Cards declined")
     answer = ann.get("/admin/")
@@ -447,14 +443,14 @@ def test_the_overview_shows_the_banner_of_the_status_page(ann, an_incident):
 
 
 @on_sqlite
-def test_a_viewer_reads_but_finds_no_form(person, an_incident):
+def test_viewer_reads_incidents_without_forms(person, an_incident):
     page = person(Role.VIEWER, "Vi").get(f"/admin/incidents/{an_incident()}").text
     assert "Some card payments are declined." in page
     assert "Publish update" not in page
 
 
 @on_sqlite
-def test_many_components_fold_away_but_those_affected(ann, world, committed, an_incident, at):
+def test_long_component_list_shows_only_affected_ones(ann, world, committed, an_incident, at):
     with committed():
         for number in range(12):
             components.add_component(f"Part {number}", by=SYSTEM, at=at)
@@ -464,7 +460,7 @@ def test_many_components_fold_away_but_those_affected(ann, world, committed, an_
 
 
 @on_sqlite
-def test_words_that_are_no_choice_are_refused_not_guessed(ann, world, stored):
+def test_unknown_choice_is_refused(ann, world, stored):
     for field in ("status", "promise", "impact_override", f"claim-{world.cards}-status"):
         answer = ann.post("/admin/incidents", an_opening(world, **{field: "purple"}))
         assert answer.status_code == 422, field

@@ -31,7 +31,7 @@ def an_announcement(world, **more):
     }
 
 
-def test_times_are_typed_in_the_zone_of_the_page(ann, world, stored, status_of):
+def test_times_are_entered_in_the_page_time_zone(ann, world, stored, status_of):
     assert "In Europe/Vienna." in ann.get("/admin/maintenance/new").text
     answer = ann.post("/admin/maintenance", an_announcement(world))
     assert answer.status_code == 303
@@ -42,7 +42,7 @@ def test_times_are_typed_in_the_zone_of_the_page(ann, world, stored, status_of):
     assert status_of(world.api) == OPERATIONAL, "it has not begun"
 
 
-def test_subscribers_are_reminded_unless_staff_say_otherwise(ann, world, stored):
+def test_reminder_is_sent_unless_staff_disable_it(ann, world, stored):
     form = fields_of(ann.get("/admin/maintenance/new"), "/admin/maintenance")
     assert form["reminds"] == "y"
     answer = ann.post("/admin/maintenance", an_announcement(world, reminds="y"))
@@ -50,7 +50,7 @@ def test_subscribers_are_reminded_unless_staff_say_otherwise(ann, world, stored)
     assert one.remind_at == one.scheduled_for - timedelta(hours=1)
 
 
-def test_a_window_that_ends_before_it_begins_is_refused_and_kept(ann, world):
+def test_window_ending_before_its_start_is_refused_and_kept(ann, world):
     answer = ann.post(
         "/admin/maintenance", an_announcement(world, scheduled_until="2026-03-11T01:00")
     )
@@ -59,7 +59,7 @@ def test_a_window_that_ends_before_it_begins_is_refused_and_kept(ann, world):
     assert fields_of(answer, "/admin/maintenance")["body"] == "Short interruptions."
 
 
-def test_a_window_needs_both_ends(ann, world):
+def test_window_requires_start_and_end(ann, world):
     answer = ann.post("/admin/maintenance", an_announcement(world, scheduled_for=""))
     assert answer.status_code == 422
     assert 'href="#scheduled_for">Enter a date and a time.' in answer.text
@@ -84,7 +84,7 @@ def test_it_is_begun_checked_and_ended_by_hand(
     assert stored(lambda: incidents.get(public_id).status) is IncidentStatus.COMPLETED
 
 
-def test_it_can_be_moved_before_and_extended_after_it_has_begun(
+def test_maintenance_can_be_moved_before_and_extended_after_its_start(
     ann, a_maintenance, stored, traveller, committed
 ):
     public_id = a_maintenance()
@@ -115,7 +115,7 @@ def test_it_can_be_moved_before_and_extended_after_it_has_begun(
     assert "only its end can change" in text_of(refused)
 
 
-def test_it_can_be_called_off(ann, a_maintenance, stored):
+def test_maintenance_can_be_cancelled(ann, a_maintenance, stored):
     public_id = a_maintenance()
     address = f"/admin/maintenance/{public_id}/cancel"
     assert ann.post(address, {"body": ""}).status_code == 422
@@ -123,7 +123,7 @@ def test_it_can_be_called_off(ann, a_maintenance, stored):
     assert stored(lambda: incidents.get(public_id).status) is IncidentStatus.CANCELLED
 
 
-def test_a_drafted_maintenance_is_written_further_and_announced(ann, world, stored):
+def test_draft_maintenance_is_edited_and_announced(ann, world, stored):
     location = ann.post("/admin/maintenance", an_announcement(world, action="save")).location
     public_id = location.rpartition("/")[2]
     address = f"/admin/maintenance/{public_id}/draft"
@@ -144,9 +144,7 @@ def a_draft(ann, world):
     return location.rpartition("/")[2]
 
 
-def test_a_draft_of_a_maintenance_keeps_everything_its_form_shows(
-    ann, world, a_draft, stored, client
-):
+def test_draft_maintenance_keeps_all_form_fields(ann, world, a_draft, stored, client):
     address = f"/admin/maintenance/{a_draft}/draft"
     typed = {
         "name": "Network work",
@@ -173,7 +171,7 @@ def test_a_draft_of_a_maintenance_keeps_everything_its_form_shows(
     assert client.get(f"/incidents/{a_draft}").status_code == 404
 
 
-def test_a_wrong_window_of_a_draft_is_refused_with_every_word_kept(ann, a_draft, stored):
+def test_draft_with_an_invalid_window_is_refused_and_kept(ann, a_draft, stored):
     address = f"/admin/maintenance/{a_draft}/draft"
     form = fields_of(ann.get(address), address)
     for action in ("save", "publish"):
@@ -186,7 +184,7 @@ def test_a_wrong_window_of_a_draft_is_refused_with_every_word_kept(ann, a_draft,
     assert (one.is_draft, one.updates[0].body) == (True, "Short interruptions.")
 
 
-def test_what_is_announced_is_no_draft_any_more(ann, a_draft, stored):
+def test_announced_maintenance_is_no_longer_a_draft(ann, a_draft, stored):
     address = f"/admin/maintenance/{a_draft}/draft"
     form = fields_of(ann.get(address), address)
     assert ann.post(address, {**form, "action": "publish"}).status_code == 303
@@ -198,7 +196,7 @@ def test_what_is_announced_is_no_draft_any_more(ann, a_draft, stored):
     assert stored(lambda: incidents.get(a_draft).name) == "Database upgrade"
 
 
-def test_a_viewer_reads_a_draft_and_can_not_change_it(person, ann, a_draft, stored):
+def test_viewer_reads_a_draft_and_cannot_change_it(person, ann, a_draft, stored):
     address = f"/admin/maintenance/{a_draft}/draft"
     form = fields_of(ann.get(address), address)
     viewer = person(Role.VIEWER, "Vera")
@@ -208,14 +206,14 @@ def test_a_viewer_reads_a_draft_and_can_not_change_it(person, ann, a_draft, stor
     assert (one.name, one.is_draft) == ("Database upgrade", True)
 
 
-def test_what_should_have_begun_waits_on_the_overview(ann, a_maintenance, traveller):
+def test_overdue_manual_maintenance_is_on_the_overview(ann, a_maintenance, traveller):
     a_maintenance(auto_start=False)
     traveller.shift(timedelta(days=1, minutes=5))
     assert "Database upgrade Should have started" in text_of(ann.get("/admin/"))
     assert "Needs your action" in text_of(ann.get("/admin/maintenance"))
 
 
-def test_the_list_finds_by_name(ann, a_maintenance):
+def test_maintenance_list_is_searched_by_name(ann, a_maintenance):
     a_maintenance("Database upgrade")
     a_maintenance("Network work")
     page = text_of(ann.get("/admin/maintenance?q=network"))

@@ -41,16 +41,16 @@ def needs(app, endpoint):
     return getattr(app.view_functions[endpoint], "needs", None)
 
 
-def test_every_route_declares_who_may_use_it(app):
+def test_every_route_declares_its_permission(app):
     undeclared = [end for _, _, end in desk_routes(app) if needs(app, end) is None]
     assert undeclared == []
 
 
-def test_only_signing_in_and_out_is_open_to_anyone(app):
+def test_only_sign_in_and_out_are_open_to_anyone(app):
     assert {end for _, _, end in desk_routes(app) if needs(app, end) == ANYONE} == OPEN
 
 
-def test_who_only_reads_changes_nothing(app):
+def test_viewer_permission_allows_no_writes(app):
     """Every POST but previews and one's own account needs more than a look."""
     lenient = {
         end
@@ -71,7 +71,7 @@ def test_who_only_reads_changes_nothing(app):
     }
 
 
-def test_nobody_gets_in_without_signing_in(app, visitor, world):
+def test_routes_require_signing_in(app, visitor, world):
     token = visitor.token()
     for method, address, endpoint in desk_routes(app):
         if endpoint in OPEN:
@@ -86,7 +86,7 @@ def test_nobody_gets_in_without_signing_in(app, visitor, world):
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_each_role_may_do_what_is_declared_and_nothing_else(app, person, role):
+def test_roles_may_do_exactly_what_is_declared(app, person, role):
     browser = person(role, "Somebody")
     token = browser.token()
     for method, address, endpoint in desk_routes(app):
@@ -99,13 +99,13 @@ def test_each_role_may_do_what_is_declared_and_nothing_else(app, person, role):
         assert answer.status_code < 500, (method, address)
 
 
-def test_a_viewer_is_told_why(person):
+def test_refused_viewer_gets_a_reason(person):
     answer = person(Role.VIEWER, "Vi").get("/admin/incidents/new")
     assert answer.status_code == 403
     assert "Your role does not permit it" in answer.text
 
 
-def test_every_answer_of_the_desk_is_guarded_by_headers(app, ann):
+def test_admin_responses_have_security_headers(app, ann):
     for path in ("/admin/", "/admin/sign-in", "/admin/incidents/nothing", "/admin/no/such/thing"):
         headers = ann.get(path).headers
         assert headers["Content-Security-Policy"].startswith(
@@ -115,7 +115,7 @@ def test_every_answer_of_the_desk_is_guarded_by_headers(app, ann):
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_an_address_of_the_desk_that_leads_nowhere_leads_back_to_it(client, ann):
+def test_unknown_admin_path_links_back_to_the_overview(client, ann):
     for browser in (client, ann):
         answer = browser.get("/admin/no/such/thing")
         assert answer.status_code == 404
@@ -124,13 +124,13 @@ def test_an_address_of_the_desk_that_leads_nowhere_leads_back_to_it(client, ann)
     assert client.post("/admin/no/such/thing").status_code == 404
 
 
-def test_an_address_that_leads_nowhere_asks_no_database_who_wants_to_know(ann, committed):
+def test_unknown_admin_path_makes_no_query(ann, committed):
     with committed() as session:
         session.execute(sa.text("ALTER TABLE desk_session RENAME TO away"))
     assert ann.get("/admin/no/such/thing").status_code == 404
 
 
-def test_no_screen_holds_inline_style_or_script(app, ann, an_incident):
+def test_admin_pages_have_no_inline_style_or_script(app, ann, an_incident):
     public_id = an_incident()
     for path in ("/admin/", f"/admin/incidents/{public_id}", "/admin/components", "/admin/nothing"):
         page = ann.get(path).text

@@ -36,7 +36,7 @@ def filled(ann, address):
     }
 
 
-def test_a_postmortem_goes_from_draft_over_review_to_the_public(ann, resolved, stored):
+def test_postmortem_goes_from_draft_through_review_to_publication(ann, resolved, stored):
     address = f"/admin/incidents/{resolved}/postmortem"
     assert ann.post(address, filled(ann, address) | {"action": "save"}).status_code == 303
     assert of(stored, resolved).state is PostmortemState.DRAFT
@@ -49,7 +49,7 @@ def test_a_postmortem_goes_from_draft_over_review_to_the_public(ann, resolved, s
     assert stored(lambda: incidents.get(resolved).status) is IncidentStatus.POSTMORTEM
 
 
-def test_it_is_not_published_without_summary_and_root_cause(ann, resolved, stored):
+def test_publishing_requires_summary_and_root_cause(ann, resolved, stored):
     address = f"/admin/incidents/{resolved}/postmortem"
     form = filled(ann, address) | {"root_cause": "", "action": "publish"}
     answer = ann.post(address, form)
@@ -60,7 +60,7 @@ def test_it_is_not_published_without_summary_and_root_cause(ann, resolved, store
     assert of(stored, resolved) is None
 
 
-def test_another_row_for_an_action_comes_by_a_button(ann, resolved, stored):
+def test_button_adds_an_action_row(ann, resolved, stored):
     address = f"/admin/incidents/{resolved}/postmortem"
     more = ann.post(address, filled(ann, address) | {"action": "more"})
     assert more.status_code == 200
@@ -73,7 +73,7 @@ def test_another_row_for_an_action_comes_by_a_button(ann, resolved, stored):
     assert titles == ["Test deploys", "Alert sooner"]
 
 
-def test_a_day_that_is_none_is_refused_by_its_row(ann, resolved):
+def test_invalid_due_date_is_refused_at_its_row(ann, resolved):
     address = f"/admin/incidents/{resolved}/postmortem"
     answer = ann.post(address, filled(ann, address) | {"action-0-due_on": "soon"})
     assert answer.status_code == 422
@@ -81,7 +81,7 @@ def test_a_day_that_is_none_is_refused_by_its_row(ann, resolved):
     assert 'value="soon"' in answer.text
 
 
-def test_an_edit_after_publishing_keeps_the_earlier_version(ann, resolved, stored):
+def test_edit_after_publication_keeps_the_earlier_version(ann, resolved, stored):
     address = f"/admin/incidents/{resolved}/postmortem"
     ann.post(address, filled(ann, address) | {"action": "publish"})
     edited = fields_of(ann.get(address)) | {"summary": "Some cards.", "action": "save"}
@@ -96,7 +96,7 @@ def test_an_edit_after_publishing_keeps_the_earlier_version(ann, resolved, store
     assert "Clearer" in ann.get(address).text
 
 
-def test_the_second_of_two_writers_sees_both_texts(ann, resolved, stored):
+def test_second_author_sees_both_texts(ann, resolved, stored):
     address = f"/admin/incidents/{resolved}/postmortem"
     ann.post(address, filled(ann, address) | {"action": "save"})
     form = fields_of(ann.get(address)) | {"action": "save"}
@@ -112,7 +112,7 @@ def test_the_second_of_two_writers_sees_both_texts(ann, resolved, stored):
     assert [action.title for action in document.actions] == ["Test deploys"]
 
 
-def test_an_open_incident_has_no_postmortem_yet(ann, an_incident):
+def test_open_incident_has_no_postmortem(ann, an_incident):
     address = f"/admin/incidents/{an_incident()}/postmortem"
     assert "belongs to a resolved incident" in ann.get(address).text
     answer = ann.post(address, filled(ann, address))

@@ -68,7 +68,7 @@ def written_secret(page):
     return found[1].replace(" ", "")
 
 
-def test_it_is_set_up_with_a_picture_or_by_typing_and_confirmed_by_a_code(app, bea, stored):
+def test_setup_shows_qr_code_and_secret_and_needs_a_code(app, bea, stored):
     here, there = Browser(app), Browser(app)
     for browser in (here, there):
         browser.sign_in("bea@example.com", PASSWORD)
@@ -98,7 +98,7 @@ def test_it_is_set_up_with_a_picture_or_by_typing_and_confirmed_by_a_code(app, b
     assert stored(lambda: events.latest(1)[0].kind) == "staff.second_factor_on"
 
 
-def test_the_password_alone_opens_nothing(app, bea, app_of_bea):
+def test_password_alone_gives_no_access(app, bea, app_of_bea):
     browser = half_way(app)
     assert not is_in(browser)
     for path in ("/admin/incidents", "/admin/account", HERE):
@@ -109,7 +109,7 @@ def test_the_password_alone_opens_nothing(app, bea, app_of_bea):
     assert 'inputmode="numeric"' in page
 
 
-def test_the_code_of_the_app_is_the_second_step_and_leads_where_one_wanted(app, bea, app_of_bea):
+def test_totp_code_completes_sign_in_and_redirects_to_the_target(app, bea, app_of_bea):
     codes_now, _ = app_of_bea
     browser = half_way(app)
     answer = browser.post(CODE, {"one_time_password": codes_now(), "next": "/admin/incidents"})
@@ -120,7 +120,7 @@ def test_the_code_of_the_app_is_the_second_step_and_leads_where_one_wanted(app, 
     assert not is_in(thief), "whoever looked over a shoulder comes too late"
 
 
-def test_a_recovery_code_does_once_what_the_app_does(app, bea, app_of_bea, stored):
+def test_recovery_code_signs_in_once(app, bea, app_of_bea, stored):
     _, recovery = app_of_bea
     browser = half_way(app)
     assert browser.post(CODE, {"recovery_code": recovery[0]}).status_code == 303
@@ -133,9 +133,7 @@ def test_a_recovery_code_does_once_what_the_app_does(app, bea, app_of_bea, store
     assert recovery[0] not in second.text, "what proves who one is never comes back on a page"
 
 
-def test_a_link_takes_the_place_of_the_password_and_not_of_the_code(
-    app, bea, app_of_bea, committed
-):
+def test_sign_in_link_replaces_the_password_but_not_the_code(app, bea, app_of_bea, committed):
     codes_now, _ = app_of_bea
     with committed():
         token = staff.create_sign_in_link(staff.with_email("bea@example.com"), at=clock.now())
@@ -147,7 +145,7 @@ def test_a_link_takes_the_place_of_the_password_and_not_of_the_code(
     assert Browser(app).post(f"/admin/sign-in/{token}").status_code == 404
 
 
-def test_guessing_codes_is_slowed_down_for_one_account_wherever_it_comes_from(app, bea, app_of_bea):
+def test_code_guesses_are_limited_per_account(app, bea, app_of_bea):
     codes_now, _ = app_of_bea
     answers = []
     for _ in range(3):
@@ -182,9 +180,7 @@ def test_who_has_the_password_cannot_keep_its_owner_out_at_the_second_step(
 
 
 @pytest.mark.parametrize("end", ["time", "password", "disabled"])
-def test_half_way_is_nowhere_once_time_is_up_or_the_account_changed(
-    app, bea, app_of_bea, committed, traveller, end
-):
+def test_pending_second_step_expires(app, bea, app_of_bea, committed, traveller, end):
     codes_now, _ = app_of_bea
     browser = half_way(app)
     token = browser.token()
@@ -204,13 +200,13 @@ def test_half_way_is_nowhere_once_time_is_up_or_the_account_changed(
     assert not is_in(browser)
 
 
-def test_without_a_password_given_there_is_no_second_step(visitor, world):
+def test_code_page_requires_a_password_first(visitor, world):
     assert visitor.get(CODE).location == "/admin/sign-in?next=/admin/"
     answer = visitor.post(CODE, {"one_time_password": "123456"})
     assert (answer.status_code, answer.location) == (303, "/admin/sign-in?next=/admin/")
 
 
-def test_new_recovery_codes_and_switching_off_ask_for_the_password(app, bea, app_of_bea, stored):
+def test_new_recovery_codes_and_disabling_require_the_password(app, bea, app_of_bea, stored):
     codes_now, recovery = app_of_bea
     browser = half_way(app)
     browser.post(CODE, {"one_time_password": codes_now()})
@@ -226,7 +222,7 @@ def test_new_recovery_codes_and_switching_off_ask_for_the_password(app, bea, app
     assert Browser(app).sign_in("bea@example.com", PASSWORD).location == "/admin/"
 
 
-def test_an_owner_sees_who_has_one_and_resets_it_with_their_own_password(
+def test_owner_resets_a_second_factor_with_their_own_password(
     app, bea, app_of_bea, owner, committed
 ):
     person = next(one for one in owner.get("/admin/team").text.split("<li ") if "Bea" in one)
@@ -245,7 +241,7 @@ def test_an_owner_sees_who_has_one_and_resets_it_with_their_own_password(
     )
 
 
-def test_a_rotated_secret_key_locks_nobody_out(settings, bea, app_of_bea, traveller):
+def test_rotated_secret_key_keeps_second_factors_working(settings, bea, app_of_bea, traveller):
     codes_now, _ = app_of_bea
     new = "another key that nobody has seen"
     with_the_old = {"secret_key": new, "old_secret_keys": SECRET}

@@ -52,7 +52,7 @@ def is_in(browser):
     return browser.get("/admin/audit").status_code == 200
 
 
-def test_one_sees_where_one_is_signed_in_and_which_session_this_is(bea, traveller):
+def test_account_lists_sessions_and_marks_the_current_one(bea, traveller):
     bea(IPHONE)
     traveller.shift(3600)
     here = bea()
@@ -62,7 +62,7 @@ def test_one_sees_where_one_is_signed_in_and_which_session_this_is(bea, travelle
     assert IPHONE not in here.get("/admin/account").text
 
 
-def test_one_session_is_ended_and_the_others_go_on(bea):
+def test_ending_one_session_keeps_the_others(bea):
     phone, here, third = bea(IPHONE), bea(), bea()
     page = here.get("/admin/account").text
     item = next(one for one in page.split("<li>") if "Safari on iPhone" in one)
@@ -75,14 +75,14 @@ def test_one_session_is_ended_and_the_others_go_on(bea):
     assert here.post(path).status_code == 404
 
 
-def test_nobody_ends_a_session_of_somebody_else(bea, ann, app):
+def test_session_of_another_person_cannot_be_ended(bea, ann, app):
     bea()
     with app.app_context():
         foreign = sessions.of(staff.with_email("bea@example.com").id, at=clock.now())[0].public_id
     assert ann.post(f"/admin/account/sessions/{foreign}/end").status_code == 404
 
 
-def test_signing_out_everywhere_else_leaves_this_one(bea, app, committed):
+def test_signing_out_elsewhere_keeps_this_session(bea, app, committed):
     phone, here = bea(IPHONE), bea()
     with committed():
         link = staff.create_sign_in_link(staff.with_email("bea@example.com"), at=clock.now())
@@ -95,7 +95,7 @@ def test_signing_out_everywhere_else_leaves_this_one(bea, app, committed):
     assert "Sign out everywhere else" not in here.get("/admin/account").text
 
 
-def test_a_cookie_is_worth_nothing_after_signing_out(bea, app):
+def test_cookie_is_invalid_after_signing_out(bea, app):
     here = bea()
     stolen = here.cookie
     here.post("/admin/sign-out")
@@ -104,7 +104,7 @@ def test_a_cookie_is_worth_nothing_after_signing_out(bea, app):
     assert not is_in(thief)
 
 
-def test_a_cookie_from_before_a_new_password_opens_nothing(bea, app):
+def test_cookie_from_before_a_new_password_is_invalid(bea, app):
     here = bea()
     stolen = here.cookie
     here.post("/admin/account", {"current_password": PASSWORD, "password": "another horse battery"})
@@ -114,7 +114,7 @@ def test_a_cookie_from_before_a_new_password_opens_nothing(bea, app):
     assert not is_in(thief)
 
 
-def test_a_session_ends_after_a_week_without_use_and_lives_on_with_use(bea, traveller):
+def test_session_expires_after_a_week_without_use(bea, traveller):
     here = bea()
     for _ in range(3):
         traveller.shift(6 * 86_400)
@@ -123,7 +123,7 @@ def test_a_session_ends_after_a_week_without_use_and_lives_on_with_use(bea, trav
     assert not is_in(here)
 
 
-def test_being_seen_is_written_down_every_few_minutes_and_no_oftener(bea, app, traveller):
+def test_last_seen_is_stored_every_few_minutes(bea, app, traveller):
     here = bea()
     writes = []
 
@@ -147,7 +147,7 @@ def test_being_seen_is_written_down_every_few_minutes_and_no_oftener(bea, app, t
 TOKEN = {"name": "Prometheus", "scopes": "read"}
 
 
-def test_a_token_is_made_with_the_password_only_and_what_was_typed_stays(bea, stored):
+def test_creating_a_token_requires_the_password_and_keeps_the_form(bea, stored):
     here = bea()
     for guess in ({}, {"current_password": "guess"}):
         refused = here.post("/admin/tokens", TOKEN | guess)
@@ -161,7 +161,7 @@ def test_a_token_is_made_with_the_password_only_and_what_was_typed_stays(bea, st
     assert "Shown once" in made.text
 
 
-def test_guessing_the_password_again_is_slowed_down(bea):
+def test_reauthentication_attempts_are_limited(bea):
     here = bea()
     codes = [
         here.post("/admin/tokens", TOKEN | {"current_password": f"guess {n}"}).status_code
@@ -170,7 +170,7 @@ def test_guessing_the_password_again_is_slowed_down(bea):
     assert codes == [422] * 6 + [429]
 
 
-def test_who_has_no_password_does_dangerous_things_soon_after_signing_in(owner, traveller):
+def test_person_without_a_password_acts_soon_after_signing_in(owner, traveller):
     traveller.shift(14 * 60)
     assert "Shown once" in owner.post("/admin/tokens", TOKEN).text
     traveller.shift(60)
@@ -221,7 +221,7 @@ def team():
     ],
     ids=["role", "lock-out", "new-person"],
 )
-def test_the_team_changes_by_a_fresh_proof_only_and_what_was_typed_stays(
+def test_team_changes_require_reauthentication_and_keep_the_form(
     bea, cleo, stored, traveller, path, typed, form
 ):
     here, before, path = bea(), stored(team), path.format(cleo=cleo)
@@ -237,9 +237,7 @@ def test_the_team_changes_by_a_fresh_proof_only_and_what_was_typed_stays(
     assert stored(team) != before
 
 
-def test_a_password_typed_lately_will_do_for_the_team_in_that_browser_alone(
-    app, bea, cleo, traveller
-):
+def test_recent_password_covers_team_changes_in_that_browser_only(app, bea, cleo, traveller):
     def sets_a_role(browser, **more):
         return browser.post(f"{cleo}/role", {"role": "viewer"} | more).status_code == 303
 

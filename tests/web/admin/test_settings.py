@@ -31,7 +31,7 @@ def test_settings_are_saved_and_shown(ann, world, stored):
     assert "Southwind" in ann.get("/admin/").text
 
 
-def test_wrong_settings_are_refused_by_the_field_and_kept(ann, world, stored):
+def test_invalid_settings_are_refused_at_the_field_and_kept(ann, world, stored):
     form = fields_of(ann.get("/admin/settings"), "/admin/settings")
     form |= {"time_zone": "Mars/Olympus", "accent": "red", "url": "ftp://x", "about": "Kept."}
     answer = ann.post("/admin/settings", form)
@@ -43,7 +43,7 @@ def test_wrong_settings_are_refused_by_the_field_and_kept(ann, world, stored):
     assert stored(page_settings.get).time_zone == "Europe/Vienna"
 
 
-def test_a_logo_is_uploaded_shown_and_removed(ann, world, stored):
+def test_logo_is_uploaded_shown_and_removed(ann, world, stored):
     answer = ann.post(
         "/admin/settings/logo",
         {"logo": (io.BytesIO(PNG), "logo.png")},
@@ -56,7 +56,7 @@ def test_a_logo_is_uploaded_shown_and_removed(ann, world, stored):
     assert ann.get("/admin/settings/logo").status_code == 404
 
 
-def test_what_is_no_picture_or_too_large_is_refused(ann, world):
+def test_invalid_or_too_large_logo_is_refused(ann, world):
     for content in (b"<svg onload=alert(1)>", PNG + b"0" * 100_000):
         answer = ann.post(
             "/admin/settings/logo",
@@ -67,7 +67,7 @@ def test_what_is_no_picture_or_too_large_is_refused(ann, world):
         assert 'href="#logo"' in answer.text
 
 
-def test_an_owner_adds_somebody_who_comes_in_by_link(app, owner, stored):
+def test_owner_adds_a_member_who_signs_in_by_link(app, owner, stored):
     form = {"email": "new@example.com", "name": "New", "role": "editor"}
     assert owner.post("/admin/team", form).status_code == 303
     person = stored(lambda: staff.with_email("new@example.com"))
@@ -81,7 +81,7 @@ def test_an_owner_adds_somebody_who_comes_in_by_link(app, owner, stored):
     assert Browser(app).sign_in("new@example.com", "correct horse battery").status_code == 303
 
 
-def test_a_sign_in_link_is_made_with_the_owner_s_own_password_only(app, owner, ann, stored):
+def test_creating_a_sign_in_link_requires_the_owners_password(app, owner, ann, stored):
     password = "correct horse battery"
     assert owner.post("/admin/account", {"password": password}).status_code == 303
     person = stored(lambda: staff.with_email("ann@example.com"))
@@ -101,7 +101,7 @@ def test_a_sign_in_link_is_made_with_the_owner_s_own_password_only(app, owner, a
     assert link.rpartition("/")[2] not in said
 
 
-def test_who_is_locked_out_comes_back_by_a_link_and_not_by_the_old_password(app, owner, committed):
+def test_deactivated_member_returns_by_link_and_not_by_old_password(app, owner, committed):
     password = "correct horse battery"
     with committed():
         bea = staff.create(
@@ -123,7 +123,7 @@ def test_who_is_locked_out_comes_back_by_a_link_and_not_by_the_old_password(app,
     assert back.post("/admin/account", {"password": password}).status_code == 303
 
 
-def test_the_team_is_refused_in_plain_words(owner, stored):
+def test_refused_team_change_gives_a_reason(owner, stored):
     taken = owner.post("/admin/team", {"email": "olga@example.com", "role": "viewer"})
     assert taken.status_code == 422
     assert "already on the team" in taken.text
@@ -136,7 +136,7 @@ def test_the_team_is_refused_in_plain_words(owner, stored):
     assert owner.post(f"/admin/team/{olga}/disable").status_code == 422
 
 
-def test_an_owner_changes_roles_and_ends_sessions(owner, ann, stored):
+def test_owner_changes_roles_and_ends_sessions(owner, ann, stored):
     person = stored(lambda: staff.with_email("ann@example.com").id)
     owner.post(f"/admin/team/{person}/role", {"role": "viewer"})
     assert ann.get("/admin/incidents/new").status_code == 403
@@ -147,7 +147,7 @@ def test_an_owner_changes_roles_and_ends_sessions(owner, ann, stored):
     assert stored(lambda: staff.get(person).is_active)
 
 
-def test_the_audit_log_tells_who_did_what_and_pages(ann, world):
+def test_audit_log_shows_who_did_what_and_is_paged(ann, world):
     for number in range(51):
         ann.post("/admin/components/groups/new", {"name": f"Group {number}"})
     first = ann.get("/admin/audit")
@@ -160,7 +160,7 @@ def test_the_audit_log_tells_who_did_what_and_pages(ann, world):
     assert ann.get("/admin/audit?before=99999999999999999999").status_code == 200
 
 
-def test_a_desk_without_a_page_yet_asks_for_its_name(app, committed, at):
+def test_admin_before_setup_asks_for_the_page_name(app, committed, at):
     with committed():
         person = staff.create(
             "first@example.com", name="First", role=Role.OWNER, password=None, by=SYSTEM, at=at

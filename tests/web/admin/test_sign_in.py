@@ -39,13 +39,13 @@ def a_link(committed, email):
         return staff.create_sign_in_link(staff.with_email(email), at=clock.now())
 
 
-def test_a_password_opens_the_desk(visitor, bea):
+def test_password_signs_in(visitor, bea):
     answer = visitor.sign_in(" Bea@Example.com ", PASSWORD)
     assert (answer.status_code, answer.location) == (303, "/admin/")
     assert visitor.get("/admin/").status_code == 200
 
 
-def test_a_wrong_password_and_an_unknown_person_get_the_same_answer(visitor, bea):
+def test_wrong_password_and_unknown_person_get_the_same_response(visitor, bea):
     wrong = visitor.sign_in("bea@example.com", "not this one at all")
     unknown = visitor.sign_in("nobody@example.com", "not this one at all")
     assert wrong.status_code == unknown.status_code == 422
@@ -58,20 +58,20 @@ def test_a_wrong_password_and_an_unknown_person_get_the_same_answer(visitor, bea
     assert "Wrong e-mail or password" in text_of(wrong)
 
 
-def test_a_refused_sign_in_keeps_the_address_but_never_the_password(visitor, bea):
+def test_refused_sign_in_keeps_the_address_but_not_the_password(visitor, bea):
     page = visitor.sign_in("bea@example.com", "not this one at all").text
     assert 'value="bea@example.com"' in page
     assert "not this one" not in page
 
 
-def test_password_managers_know_the_fields(visitor, world):
+def test_sign_in_fields_have_autocomplete_hints(visitor, world):
     page = visitor.get("/admin/sign-in").text
     assert 'autocomplete="username"' in page
     assert 'autocomplete="current-password"' in page
     assert "onpaste" not in page
 
 
-def test_guessing_at_one_account_is_slowed_down_in_plain_words(visitor, bea):
+def test_guesses_at_one_account_are_limited_with_a_reason(visitor, bea):
     token = visitor.token()
     form = {"email": "bea@example.com", "password": "guess guess guess"}
     codes = [visitor.post("/admin/sign-in", form, token=token).status_code for _ in range(7)]
@@ -175,7 +175,7 @@ def test_guessing_at_many_accounts_from_one_address_is_slowed_down(visitor, worl
     assert codes[-1] == 429
 
 
-def test_another_address_of_the_same_customer_is_no_other_guesser(visitor, world):
+def test_ipv6_addresses_of_one_network_share_a_limit(visitor, world):
     """Whoever has one IPv6 address has 2**64 of them."""
     token = visitor.token()
     codes = [
@@ -227,12 +227,12 @@ def test_signing_in_rightly_is_never_slowed_down(app, bea):
         ("http:///admin/", "/admin/"),
     ],
 )
-def test_signing_in_leads_back_to_the_desk_and_nowhere_else(visitor, bea, next_, leads_to):
+def test_sign_in_redirects_only_within_the_admin(visitor, bea, next_, leads_to):
     answer = visitor.sign_in("bea@example.com", PASSWORD, next=next_)
     assert answer.location == leads_to
 
 
-def test_looking_at_a_link_does_not_use_it_up(visitor, committed, bea):
+def test_opening_a_sign_in_link_does_not_use_it(visitor, committed, bea):
     token = a_link(committed, "bea@example.com")
     for _ in range(3):
         page = visitor.get(f"/admin/sign-in/{token}")
@@ -242,7 +242,7 @@ def test_looking_at_a_link_does_not_use_it_up(visitor, committed, bea):
     assert visitor.get("/admin/").status_code == 200
 
 
-def test_a_link_works_once(app, committed, bea):
+def test_sign_in_link_works_once(app, committed, bea):
     token = a_link(committed, "bea@example.com")
     assert Browser(app).post(f"/admin/sign-in/{token}").status_code == 303
     second = Browser(app).post(f"/admin/sign-in/{token}")
@@ -250,15 +250,13 @@ def test_a_link_works_once(app, committed, bea):
     assert "no longer works" in second.text
 
 
-def test_a_link_ends_after_twelve_hours(visitor, committed, bea, traveller):
+def test_sign_in_link_expires_after_twelve_hours(visitor, committed, bea, traveller):
     token = a_link(committed, "bea@example.com")
     traveller.shift(12 * 3600 + 1)
     assert visitor.post(f"/admin/sign-in/{token}").status_code == 404
 
 
-def test_who_came_by_a_link_just_now_chooses_a_new_password_without_the_old_one(
-    app, committed, bea, traveller
-):
+def test_sign_in_by_link_allows_a_new_password_without_the_old_one(app, committed, bea, traveller):
     stolen, here = Browser(app), Browser(app)
     stolen.sign_in("bea@example.com", PASSWORD)
     here.post(f"/admin/sign-in/{a_link(committed, 'bea@example.com')}")
@@ -275,7 +273,7 @@ def test_who_came_by_a_link_just_now_chooses_a_new_password_without_the_old_one(
     assert late.post("/admin/account", {"password": PASSWORD}).status_code == 422
 
 
-def test_a_password_is_no_link(app, bea):
+def test_password_is_not_accepted_as_a_link(app, bea):
     """A session that began with the password proves nothing by its age."""
     browser = Browser(app)
     browser.sign_in("bea@example.com", PASSWORD)
@@ -289,7 +287,7 @@ def test_signing_out_ends_the_session(ann):
     assert ann.get("/admin/").status_code == 302
 
 
-def test_a_new_password_ends_every_other_session_and_keeps_this_one(app, bea):
+def test_new_password_ends_other_sessions_and_keeps_this_one(app, bea):
     here, there = Browser(app), Browser(app)
     here.sign_in("bea@example.com", PASSWORD)
     there.sign_in("bea@example.com", PASSWORD)
@@ -303,7 +301,7 @@ def test_a_new_password_ends_every_other_session_and_keeps_this_one(app, bea):
     assert Browser(app).sign_in("bea@example.com", PASSWORD).status_code == 422
 
 
-def test_the_present_password_must_be_right_to_change_it(app, bea):
+def test_changing_the_password_requires_the_current_one(app, bea):
     here = Browser(app)
     here.sign_in("bea@example.com", PASSWORD)
     answer = here.post(
@@ -322,7 +320,7 @@ def test_the_present_password_must_be_right_to_change_it(app, bea):
         ("northwind 2026 spring", "Leave out “northwind”"),
     ],
 )
-def test_a_weak_password_is_refused_in_plain_words(ann, password, said):
+def test_weak_password_is_refused_with_a_reason(ann, password, said):
     answer = ann.post("/admin/account", {"password": password})
     assert answer.status_code == 422
     assert said in answer.text
@@ -345,7 +343,7 @@ def test_the_cookie_is_of_this_host_alone(visitor, bea):
     assert not any(one.lower().startswith("domain") for one in told)
 
 
-def test_over_http_the_cookie_has_a_name_that_browsers_keep(another):
+def test_session_cookie_over_http_has_a_name_browsers_accept(another):
     client = another(base_url="http://127.0.0.1:8000").test_client()
     cookie = client.get("/admin/sign-in").headers["Set-Cookie"]
     assert cookie.startswith("statuspage=")
@@ -359,7 +357,7 @@ def test_signing_in_starts_a_new_session(visitor, bea):
     assert stale.status_code == 400, "a token from before the sign-in must not count any more"
 
 
-def test_who_is_locked_out_is_out_at_once(app, owner, ann, stored):
+def test_deactivated_member_is_signed_out_at_once(app, owner, ann, stored):
     person = stored(lambda: staff.with_email("ann@example.com").id)
     assert ann.get("/admin/").status_code == 200
     assert owner.post(f"/admin/team/{person}/disable").status_code == 303

@@ -68,7 +68,7 @@ def _parts(recipients, content):
     return recipients, message["Subject"], parts["plain"], parts["html"]
 
 
-def test_a_new_password_is_told_with_time_place_and_what_to_do(app, bea, inbox, traveller):
+def test_new_password_email_has_time_place_and_advice(app, bea, inbox, traveller):
     traveller.move_to(datetime(2026, 4, 9, 7, 5, tzinfo=UTC))
     browser = Browser(app)
     browser.sign_in("bea@example.com", PASSWORD)
@@ -89,7 +89,7 @@ def test_a_new_password_is_told_with_time_place_and_what_to_do(app, bea, inbox, 
         assert ANOTHER not in words
 
 
-def test_each_change_of_the_second_factor_is_told_without_a_secret(app, bea, inbox, committed):
+def test_second_factor_emails_contain_no_secret(app, bea, inbox, committed):
     at = clock.now()
     olga = Actor(ActorKind.STAFF, "Olga")
     with committed():
@@ -120,7 +120,7 @@ def test_each_change_of_the_second_factor_is_told_without_a_secret(app, bea, inb
     assert not any(totp.as_text(secret) in plain + html for *_, plain, html in told)
 
 
-def test_a_link_that_somebody_makes_is_told_to_whom_it_lets_in(app, bea, inbox):
+def test_new_sign_in_link_is_emailed_to_its_member(app, bea, inbox):
     with app.app_context():
         person = staff.with_email("bea@example.com")
         olga = Actor(ActorKind.STAFF, "Olga")
@@ -134,7 +134,7 @@ def test_a_link_that_somebody_makes_is_told_to_whom_it_lets_in(app, bea, inbox):
     assert token not in plain + html
 
 
-def test_without_a_mail_server_the_change_is_made_and_nobody_is_told_later(app, bea, committed):
+def test_change_without_a_mail_server_sends_nothing_later(app, bea, committed):
     with committed():
         person = staff.with_email("bea@example.com")
         staff.set_password(person, ANOTHER, by=person.actor, at=clock.now())
@@ -144,7 +144,7 @@ def test_without_a_mail_server_the_change_is_made_and_nobody_is_told_later(app, 
         assert staff.authenticate("bea@example.com", ANOTHER) is not None
 
 
-def test_a_mail_server_that_says_later_is_asked_again(app, bea, inbox, committed, traveller):
+def test_temporarily_refused_staff_email_is_retried(app, bea, inbox, committed, traveller):
     inbox.mode = "greylists"
     with committed():
         person = staff.with_email("bea@example.com")
@@ -162,7 +162,7 @@ def test_a_mail_server_that_says_later_is_asked_again(app, bea, inbox, committed
     ]
 
 
-def test_while_the_queue_is_away_the_notice_waits(app, bea, inbox, committed):
+def test_staff_email_waits_for_the_queue(app, bea, inbox, committed):
     with committed():
         person = staff.with_email("bea@example.com")
         staff.set_password(person, ANOTHER, by=person.actor, at=clock.now())
@@ -174,9 +174,7 @@ def test_while_the_queue_is_away_the_notice_waits(app, bea, inbox, committed):
     assert len(read(inbox)) == 1
 
 
-def test_an_address_that_no_mail_can_go_to_is_not_written_in_the_log(
-    app, bea, inbox, committed, caplog
-):
+def test_refused_staff_address_is_not_logged(app, bea, inbox, committed, caplog):
     with committed():
         person = staff.with_email("bea@example.com")
         person.email = "bea,odd@example.com"

@@ -46,7 +46,7 @@ def every_connection(app):
     return told
 
 
-def test_while_another_program_holds_the_file_readers_read_and_words_are_kept(
+def test_locked_file_serves_readers_and_keeps_typed_text(
     app, client, ann, world, an_incident, stored, file, every_connection
 ):
     public_id = an_incident()
@@ -70,7 +70,7 @@ def test_while_another_program_holds_the_file_readers_read_and_words_are_kept(
     assert len(stored(lambda: incidents.get(public_id).updates)) == 2
 
 
-def test_a_full_disk_is_told_plainly_and_costs_nothing_that_was_saved(
+def test_full_disk_is_reported_and_loses_nothing(
     app, client, ann, world, an_incident, stored, file, every_connection
 ):
     public_id = an_incident()
@@ -93,9 +93,7 @@ def test_a_full_disk_is_told_plainly_and_costs_nothing_that_was_saved(
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_file_that_may_not_be_written_to_is_told_plainly(
-    client, ann, world, an_incident, every_connection
-):
+def test_read_only_file_is_reported(client, ann, world, an_incident, every_connection):
     public_id = an_incident()
     address = f"/admin/incidents/{public_id}/updates"
     form = fields_of(ann.get(f"/admin/incidents/{public_id}"), address) | an_update(world)
@@ -108,7 +106,7 @@ def test_a_file_that_may_not_be_written_to_is_told_plainly(
     assert ann.post(address, form).status_code == 303
 
 
-def test_a_commit_waits_until_the_disk_has_it(app):
+def test_commit_waits_for_the_disk(app):
     with app.app_context(), db.engine.connect() as connection:
         said = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -135,7 +133,7 @@ def flip_bytes(app, file: Path, table: str) -> None:
     file.write_bytes(data)
 
 
-def test_a_damaged_file_is_noticed_and_no_half_history_is_shown(
+def test_damaged_file_is_detected_and_no_partial_history_shown(
     app, client, ann, world, an_incident, file, settings, tmp_path
 ):
     public_id = an_incident()
@@ -176,14 +174,14 @@ def test_a_damaged_file_is_noticed_and_no_half_history_is_shown(
     assert ann.get("/admin/", follow_redirects=False).status_code == 302, "sessions have ended"
 
 
-def test_a_file_that_is_whole_is_left_alone(app, file):
+def test_intact_file_is_left_alone(app, file):
     assert integrity.check(app) is None
     damage_mark(file).write_text("an earlier look")
     assert integrity.check(app) is None
     assert not damage_mark(file).exists()
 
 
-def test_a_backup_of_a_damaged_file_is_refused(app, world, file, tmp_path):
+def test_backup_of_a_damaged_file_is_refused(app, world, file, tmp_path):
     flip_bytes(app, file, "component")
     refused = app.test_cli_runner().invoke(args=["backup", str(tmp_path / "page.backup")])
     assert refused.exit_code == 1

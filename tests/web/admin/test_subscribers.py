@@ -79,7 +79,7 @@ def upload(person, text, consent=CONSENT):
     return person.post(f"{LIST}/import", {"file": file, "consent": consent})
 
 
-def test_who_is_added_is_asked_or_active_as_they_agreed(editor, people):
+def test_added_subscriber_is_active_or_asked_to_confirm(editor, people):
     editor.post(LIST, {"channel": "email", "address": "Joe@Example.com"})
     sent = {"channel": "slack", "address": "https://hooks.slack.com/services/1", "is_confirmed": 1}
     assert editor.post(LIST, sent).status_code == 422
@@ -99,7 +99,7 @@ WRONG = {
 }
 
 
-def test_an_address_that_can_not_work_comes_back(editor, people):
+def test_invalid_address_is_refused_and_kept(editor, people):
     for channel, address in WRONG.items():
         answer = editor.post(LIST, {"channel": channel, "address": address})
         assert answer.status_code == 422, channel
@@ -107,7 +107,7 @@ def test_an_address_that_can_not_work_comes_back(editor, people):
     assert people() == {}
 
 
-def test_the_list_is_searched_and_filtered(editor, jane, committed, at):
+def test_subscriber_list_is_searched_and_filtered(editor, jane, committed, at):
     with committed():
         for name in ("anna@example.org", "bob@example.org"):
             subscribers.add(Contact.of(Channel.EMAIL, name), by=SYSTEM, at=at)
@@ -125,7 +125,7 @@ def test_the_list_is_searched_and_filtered(editor, jane, committed, at):
     assert shown("page=99") == []
 
 
-def test_what_one_hears_of_is_edited(editor, jane, committed, at, people):
+def test_subscriber_components_are_edited(editor, jane, committed, at, people):
     with committed():
         api = components.add_component("API", by=SYSTEM, at=at)
         db.session.flush()
@@ -137,7 +137,7 @@ def test_what_one_hears_of_is_edited(editor, jane, committed, at, people):
     assert "start and end only" in text_of(editor.get(jane))
 
 
-def test_one_is_stopped_started_tested_and_erased(editor, jane, people, recorded):
+def test_subscriber_is_paused_resumed_tested_and_erased(editor, jane, people, recorded):
     editor.post(f"{jane}/test")
     editor.post(f"{jane}/quarantine")
     assert people()["jane@example.com"].state is SubscriberState.QUARANTINED
@@ -155,7 +155,7 @@ def test_one_is_stopped_started_tested_and_erased(editor, jane, people, recorded
     ]
 
 
-def test_a_confirmation_goes_out_again(editor, committed, at, recorded):
+def test_confirmation_is_resent(editor, committed, at, recorded):
     with committed():
         made = subscribers.add(Contact.of(Channel.EMAIL, "a@example.com"), by=SYSTEM, at=at)
         db.session.flush()
@@ -164,7 +164,7 @@ def test_a_confirmation_goes_out_again(editor, committed, at, recorded):
     assert recorded() == ["subscriber.confirmation_wanted"] * 2
 
 
-def test_a_list_is_imported_with_what_they_agreed_to(editor, jane, people, recorded):
+def test_import_stores_the_consent(editor, jane, people, recorded):
     answer = upload(editor, "E-mail address\rJANE@example.com\r\nx@example.com\nx@example.com\n\n")
     assert answer.status_code == 303
     found = people()
@@ -185,13 +185,13 @@ NO_LISTS = {
 }
 
 
-def test_a_list_is_imported_whole_or_not_at_all(editor, people):
+def test_import_is_all_or_nothing(editor, people):
     for reason, (text, consent) in NO_LISTS.items():
         assert upload(editor, text, consent).status_code == 422, reason
     assert people() == {}
 
 
-def test_an_export_runs_nothing_in_a_spreadsheet_and_can_be_imported(
+def test_export_is_safe_in_a_spreadsheet_and_can_be_imported(
     editor, committed, at, people, recorded
 ):
     with committed():
@@ -323,7 +323,7 @@ def test_an_import_reads_windows_letters_of_component_names(editor, committed, a
     assert [one.name for one in people()["a@example.com"].components] == ["Zahlung \u2013 \u20ac"]
 
 
-def test_addresses_are_not_for_those_who_only_read(person, jane):
+def test_viewer_sees_no_addresses(person, jane):
     viewer = person(Role.VIEWER, "Vera")
     for path in (LIST, jane, f"{LIST}/import"):
         assert viewer.get(path).status_code == 403
@@ -331,7 +331,7 @@ def test_addresses_are_not_for_those_who_only_read(person, jane):
     assert LIST not in viewer.get("/admin").text
 
 
-def test_before_publishing_staff_see_how_many_it_reaches(editor, world, committed, at):
+def test_incident_form_shows_the_number_of_recipients(editor, world, committed, at):
     path = "/admin/incidents/preview"
     sent = {"status": "investigating", "body": "Cards fail.", f"claim-{world.api}-on": "on"}
     assert "Reaches no subscriber" in editor.post(path, sent).text
@@ -348,9 +348,7 @@ def test_before_publishing_staff_see_how_many_it_reaches(editor, world, committe
     assert "Reaches 2 subscribers: E-mail 2" in editor.post(path, sent).text
 
 
-def test_a_browser_is_shown_by_its_name_exported_left_out_of_an_import_and_erased(
-    editor, committed, at, people
-):
+def test_push_subscriber_is_shown_exported_and_erased(editor, committed, at, people):
     endpoint = "https://updates.push.services.mozilla.com/wpush/v2/" + "a" * 200
     with committed():
         contact = Contact(Channel.WEB_PUSH, endpoint)

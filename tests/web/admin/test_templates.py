@@ -50,7 +50,7 @@ def written(world, **more):
 # ── writing ────────────────────────────────────────────────────────────────────
 
 
-def test_a_template_is_written_changed_and_thrown_away(ann, world, stored):
+def test_template_is_created_edited_and_deleted(ann, world, stored):
     assert ann.post("/admin/templates", written(world)).status_code == 303
     listed = ann.get("/admin/templates")
     assert "API slow Identified The API is slow: API" in text_of(listed)
@@ -67,7 +67,7 @@ def test_a_template_is_written_changed_and_thrown_away(ann, world, stored):
     assert "Template: removed" in log
 
 
-def test_a_refused_template_keeps_what_was_typed(ann, world):
+def test_refused_template_keeps_the_form(ann, world):
     refused = ann.post("/admin/templates", written(world, name=" ", title="", body="Kept words."))
     assert refused.status_code == 422
     assert "Kept words." in refused.text
@@ -77,13 +77,13 @@ def test_a_refused_template_keeps_what_was_typed(ann, world):
     assert ann.post("/admin/templates", odd).status_code == 422
 
 
-def test_editing_at_the_desk_keeps_what_only_programs_set(ann, a_template, stored):
+def test_editing_a_template_keeps_fields_set_by_the_api(ann, a_template, stored):
     address = f"/admin/templates/{a_template(notify=False)}"
     ann.post(address, fields_of(ann.get(address), address))
     assert stored(lambda: incident_templates.listed()[0].notify) is False
 
 
-def test_who_may_not_publish_reads_templates_only(person, a_template):
+def test_viewer_reads_templates_only(person, a_template):
     public_id = a_template()
     viewer = person(Role.VIEWER, "Vi")
     listed = viewer.get("/admin/templates")
@@ -96,7 +96,7 @@ def test_who_may_not_publish_reads_templates_only(person, a_template):
 # ── using ──────────────────────────────────────────────────────────────────────
 
 
-def test_an_incident_begins_filled_with_the_chosen_template(ann, world, a_template, status_of):
+def test_incident_form_is_filled_from_the_chosen_template(ann, world, a_template, status_of):
     public_id = a_template(update_status=IncidentStatus.IDENTIFIED)
     link = re.search(r'href="([^"]+template=[^"]+)"', ann.get("/admin/templates").text)[1]
     form = fields_of(ann.get(link), "/admin/incidents")
@@ -110,7 +110,7 @@ def test_an_incident_begins_filled_with_the_chosen_template(ann, world, a_templa
     assert status_of(world.cards).status is ComponentStatus.DEGRADED_PERFORMANCE
 
 
-def test_choosing_a_template_keeps_what_was_typed(ann, world, a_template):
+def test_choosing_a_template_keeps_typed_text(ann, world, a_template):
     chosen = {"template": a_template()}
     typed = {
         "name": "Cards fail in Austria",
@@ -129,7 +129,7 @@ def test_choosing_a_template_keeps_what_was_typed(ann, world, a_template):
     }
 
 
-def test_another_template_takes_the_place_of_the_words_of_the_first(ann, a_template):
+def test_another_template_replaces_the_text_of_the_first(ann, a_template):
     a_template()
     other = a_template("Everything down", title="We are down", body="Nothing\n\nworks.")
     typed = {"name": "Card payments are declined", "body": BODY, "template": other}
@@ -137,9 +137,7 @@ def test_another_template_takes_the_place_of_the_words_of_the_first(ann, a_templ
     assert (form["name"], form["body"]) == ("We are down", "Nothing\n\nworks.")
 
 
-def test_an_update_is_filled_and_components_keep_what_was_said_of_them(
-    ann, world, a_template, an_incident
-):
+def test_update_form_is_filled_and_keeps_component_statuses(ann, world, a_template, an_incident):
     incident = an_incident()
     page = ann.get(f"/admin/incidents/{incident}?template={a_template()}")
     form = fields_of(page, f"/admin/incidents/{incident}/updates")
@@ -148,7 +146,7 @@ def test_an_update_is_filled_and_components_keep_what_was_said_of_them(
     assert form[f"claim-{world.cards}-share"] == "12 %"
 
 
-def test_a_template_that_resolves_marks_nothing_as_affected(ann, world, a_template, an_incident):
+def test_resolving_template_affects_no_component(ann, world, a_template, an_incident):
     incident = an_incident(claims={})
     template = a_template(update_status=IncidentStatus.RESOLVED)
     page = ann.post(f"/admin/incidents/{incident}/updates/preview", {"template": template})
@@ -157,7 +155,7 @@ def test_a_template_that_resolves_marks_nothing_as_affected(ann, world, a_templa
     assert f"claim-{world.cards}-on" not in form
 
 
-def test_each_form_offers_only_the_templates_that_fit_it(ann, a_template, a_maintenance, stored):
+def test_forms_offer_only_matching_templates(ann, a_template, a_maintenance, stored):
     a_template("Cards down", update_status=IncidentStatus.IDENTIFIED)
     finished = a_template("Upgrade done", update_status=IncidentStatus.COMPLETED)
     a_template("We look into it")
@@ -177,6 +175,6 @@ def test_each_form_offers_only_the_templates_that_fit_it(ann, a_template, a_main
     assert stored(lambda: len(incidents.get(maintenance).updates)) == 1
 
 
-def test_a_template_that_is_gone_leaves_the_form_as_it_is(ann, world):
+def test_deleted_template_leaves_the_form_unchanged(ann, world):
     form = fields_of(ann.get("/admin/incidents/new?template=nothing"), "/admin/incidents")
     assert (form["name"], form["body"]) == ("", "")

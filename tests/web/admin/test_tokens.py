@@ -25,7 +25,7 @@ def asks(client, secret, **more):
     return client.get("/v1/pages.json", headers={"Authorization": f"OAuth {secret}"}, **more)
 
 
-def test_a_token_is_shown_once_and_works_at_once(owner, client):
+def test_token_is_shown_once_and_works_at_once(owner, client):
     shown = made(owner)
     secret = secret_in(shown)
     assert asks(client, secret).status_code == 200
@@ -34,7 +34,7 @@ def test_a_token_is_shown_once_and_works_at_once(owner, client):
     assert secret[:8] in listed
 
 
-def test_a_revoked_token_is_locked_out_and_stays_in_the_list(owner, client, stored):
+def test_revoked_token_is_refused_and_stays_listed(owner, client, stored):
     secret = secret_in(made(owner))
     (public_id,) = stored(lambda: [token.public_id for token in tokens.listed()])
     owner.post(f"/admin/tokens/{public_id}/revoke")
@@ -42,9 +42,7 @@ def test_a_revoked_token_is_locked_out_and_stays_in_the_list(owner, client, stor
     assert "Deploy bot" in text_of(owner.get("/admin/tokens")).partition("Ended")[2]
 
 
-def test_a_token_ends_with_the_last_day_it_was_given_in_the_zone_of_the_page(
-    owner, client, traveller
-):
+def test_token_expires_at_the_end_of_its_day_in_the_page_zone(owner, client, traveller):
     secret = secret_in(made(owner, expires_on="2026-03-12"))
     traveller.move_to("2026-03-12T22:59:00Z")  # 23:59 in Vienna
     assert asks(client, secret).status_code == 200
@@ -52,7 +50,7 @@ def test_a_token_ends_with_the_last_day_it_was_given_in_the_zone_of_the_page(
     assert asks(client, secret).status_code == 401
 
 
-def test_a_refused_form_keeps_what_was_typed(owner):
+def test_refused_token_form_keeps_the_input(owner):
     refused = made(owner, name="", scopes=["read"], expires_on="2020-01-01")
     assert refused.status_code == 422
     assert 'value="2020-01-01"' in refused.text
@@ -61,12 +59,12 @@ def test_a_refused_form_keeps_what_was_typed(owner):
     assert "in the future" in text_of(refused)
 
 
-def test_two_working_tokens_never_share_a_name(owner):
+def test_active_token_names_are_unique(owner):
     assert made(owner).status_code == 200
     assert made(owner).status_code == 422
 
 
-def test_using_a_token_is_noted_for_owners(owner, client):
+def test_token_use_is_shown_to_owners(owner, client):
     secret = secret_in(made(owner))
     assert "never used" in owner.get("/admin/tokens").text
     asks(client, secret)
@@ -77,7 +75,7 @@ def test_tokens_are_for_owners(ann):
     assert ann.get("/admin/tokens").status_code == 403
 
 
-def test_making_and_revoking_stands_in_the_log_without_moving_the_page(owner, stored):
+def test_creating_and_revoking_is_audited_without_a_new_revision(owner, stored):
     before = stored(events.revision)
     made(owner)
     assert "Token: created" in text_of(owner.get("/admin/audit"))
@@ -92,7 +90,7 @@ def flask(app):
     return run
 
 
-def test_a_token_from_the_command_line_stands_alone_on_its_line(flask, client, world):
+def test_token_from_the_command_line_is_alone_on_its_line(flask, client, world):
     result = flask("token", "create", "Deploy bot", "--scope", "read", "--scope", "incidents")
     assert result.exit_code == 0
     secret = result.output.rstrip("\n")

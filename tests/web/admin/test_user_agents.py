@@ -27,5 +27,5 @@ from tests.web.admin.test_sessions import FIREFOX, IPHONE
         ("x" * 10_000, "Unknown browser"),
     ],
 )
-def test_a_browser_is_called_as_people_call_it(agent, words):
+def test_user_agent_is_named_as_people_know_it(agent, words):
     assert user_agents.in_words(agent) == words
