@@ -41,7 +41,7 @@ def test_moving_engines_keeps_every_row_and_public_byte(
     assert contents_of(moved) == before
     with moved.app_context():
         assert migrate.revision() == migrate.newest()
-        known = {one.id for one in components.listed()}
+        known = {component.id for component in components.listed()}
         new = components.add_component("Search", by=SYSTEM, at=at)
         db.session.commit()
         assert new.id not in known

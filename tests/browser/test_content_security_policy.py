@@ -16,6 +16,8 @@ def test_injected_script_does_not_run_and_is_reported(open_page, live_url, north
         )
     assert reported.value.status == 204
     assert page.evaluate("window.ran") is None
-    (line,) = [one.getMessage() for one in caplog.records if "policy.v" in one.getMessage()]
+    (line,) = [
+        record.getMessage() for record in caplog.records if "policy.v" in record.getMessage()
+    ]
     assert "inline" in line
     assert "admin.auth.sign_in" in line

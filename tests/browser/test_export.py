@@ -71,8 +71,8 @@ def test_exported_pages_are_reachable_and_load_nothing_else(
         seen.add(url)
         page.goto(url)
         links = page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)")
-        assert not [one for one in links if one.startswith("webcal:")]
-        inner = {one.partition("#")[0] for one in links if one.startswith(start)}
+        assert not [link for link in links if link.startswith("webcal:")]
+        inner = {link.partition("#")[0] for link in links if link.startswith(start)}
         todo += [one for one in inner - seen if one.endswith(".html")]
     names = {url.removeprefix(start) for url in seen}
     assert names >= {

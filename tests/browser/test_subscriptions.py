@@ -40,8 +40,8 @@ def test_reader_subscribes_changes_and_unsubscribes_without_script(
     expect(page.get_by_role("heading", level=1)).to_have_text("One more step")
 
     with app.app_context():
-        one = db.session.scalars(sa.select(Subscriber)).one()
-    token = signed_links.token(SECRET, Purpose.CONFIRM, one.public_id)
+        subscriber = db.session.scalars(sa.select(Subscriber)).one()
+    token = signed_links.token(SECRET, Purpose.CONFIRM, subscriber.public_id)
     page.goto(f"{live_url}/subscriptions/confirm/{token}")
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("You’re subscribed")
@@ -85,14 +85,14 @@ def test_axe_finds_no_barrier_on_the_way(app, open_page, live_url, northwind):
     page.get_by_role("radio", name="Everything").check()
     page.get_by_role("button", name="Subscribe").click()
     with app.app_context():
-        one = db.session.scalars(sa.select(Subscriber)).one()
-        zone = one.time_zone
+        subscriber = db.session.scalars(sa.select(Subscriber)).one()
+        zone = subscriber.time_zone
     assert zone  # The browser's own, from the page's script.
     for purpose, path in (
         (Purpose.CONFIRM, "confirm/"),
         (Purpose.MANAGE, ""),
         (Purpose.UNSUBSCRIBE, "unsubscribe/"),
     ):
-        token = signed_links.token(SECRET, purpose, one.public_id)
+        token = signed_links.token(SECRET, purpose, subscriber.public_id)
         page.goto(f"{live_url}/subscriptions/{path}{token}")
         assert barriers(page) == [], page.url

@@ -112,15 +112,15 @@ def test_browser_subscribes_confirms_and_unsubscribes(app, page):
     page.get_by_role("button", name="Notify me in this browser").click()
     expect(page.get_by_text("Waiting for the first notification")).to_be_visible()
     with app.app_context():
-        one = db.session.scalars(sa.select(Subscriber)).one()
-        assert [each.name for each in one.components] == ["Website"]
-    token = signed_links.token(SECRET, Purpose.CONFIRM, one.public_id)
+        subscriber = db.session.scalars(sa.select(Subscriber)).one()
+        assert [each.name for each in subscriber.components] == ["Website"]
+    token = signed_links.token(SECRET, Purpose.CONFIRM, subscriber.public_id)
     link = f"https://status.example.com/subscriptions/confirm/{token}"
     told = {"title": "✔ Northwind", "body": "From now on.", "tag": "subscription", "confirm": link}
     deliver(page, told | {"url": "/", "manage": "/subscriptions/x"})
     expect(page.get_by_text("This browser gets notifications.")).to_be_visible()
     with app.app_context():
-        assert db.session.get(Subscriber, one.id).state is SubscriberState.ACTIVE
+        assert db.session.get(Subscriber, subscriber.id).state is SubscriberState.ACTIVE
     (notice,) = shown(page)
     assert (notice["title"], notice["body"]) == ("✔ Northwind", "From now on.")
     assert notice["actions"] == ["Manage"]
@@ -135,7 +135,7 @@ def test_browser_subscribes_confirms_and_unsubscribes(app, page):
     page.get_by_role("button", name="Turn off").click()
     expect(page.get_by_text("Notifications are off.")).to_be_visible()
     with app.app_context():
-        assert db.session.get(Subscriber, one.id).state is SubscriberState.UNSUBSCRIBED
+        assert db.session.get(Subscriber, subscriber.id).state is SubscriberState.UNSUBSCRIBED
     assert page.context.cookies() == []
 
 

@@ -30,8 +30,8 @@ def check(app):
     def run(other=None):
         done = (other or app).test_cli_runner().invoke(args=["check", "--json"])
         found: dict[str, list[tuple[str, str]]] = {}
-        for one in json.loads(done.stdout):
-            found.setdefault(one["what"], []).append((one["level"], one["words"]))
+        for finding in json.loads(done.stdout):
+            found.setdefault(finding["what"], []).append((finding["level"], finding["words"]))
         return done.exit_code, found
 
     return run

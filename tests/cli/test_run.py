@@ -465,10 +465,10 @@ def test_lock_file_names_every_required_extra():
     text = (PROJECT / "requirements-dev.txt").read_text()
     locked = set(re.findall(r"^([a-zA-Z0-9_.-]+(?:\[.*?\])?)==", text, re.MULTILINE))
     asked = [
-        (one.metadata["Name"], Requirement(line))
-        for one in metadata.distributions()
-        if canonicalize_name(one.metadata["Name"]) in locked
-        for line in one.requires or ()
+        (distribution.metadata["Name"], Requirement(line))
+        for distribution in metadata.distributions()
+        if canonicalize_name(distribution.metadata["Name"]) in locked
+        for line in distribution.requires or ()
     ]
     assert len(asked) > 100
     for name, needs in asked:

@@ -277,7 +277,9 @@ def test_killed_migration_completes_the_next_time(
     migrate.bring_up_to_date(bare)
     with bare.app_context():
         assert migrate.revision() == revision
-        assert "mood" in {one["name"] for one in sa.inspect(db.engine).get_columns("incident")}
+        assert "mood" in {
+            column["name"] for column in sa.inspect(db.engine).get_columns("incident")
+        }
 
 
 def test_last_three_copies_before_migrations_are_kept(tmp_path, next_migration):

@@ -190,7 +190,7 @@ def test_feed_and_calendar_ids_are_unchanged(get, expected):
     for path, ids in expected["feeds"].items():
         response = get(path)
         if path.endswith(".json"):
-            found = [one["id"] for one in response.json["items"]]
+            found = [item["id"] for item in response.json["items"]]
         else:
             found = ["".join(groups) for groups in ID.findall(response.text)]
         assert found == ids, path
@@ -422,7 +422,7 @@ def test_earlier_alert_resolves_its_incident(app, get, traveller, expected):
     path = f"/hooks/alertmanager/{expected['tokens']['alerts']}"
 
     def report(status):
-        alerts = [one | {"status": status} for one in expected["alert"]["alerts"]]
+        alerts = [alert | {"status": status} for alert in expected["alert"]["alerts"]]
         return client.post(
             path, base_url=BASE, json=expected["alert"] | {"status": status, "alerts": alerts}
         )

@@ -71,7 +71,9 @@ def test_demo_has_one_upcoming_maintenance(shown, at):
 
 @on_sqlite
 def test_demo_components_are_operational_except_for_the_open_incident(shown):
-    troubled = {one.name for one in shown.components if one.status != "operational"}
+    troubled = {
+        component.name for component in shown.components if component.status != "operational"
+    }
     assert troubled == {name for _, name in shown.incidents[0].components}
 
 
@@ -81,12 +83,12 @@ def test_demo_has_a_year_of_history_with_postmortems_and_edits(app, shown, at):
         recent = snapshot.recent(at=at, base_url=BASE, limit=100)
         assert recent is not None
         views = recent.incidents
-        past = [one for one in views if one.is_over and one.kind is IncidentKind.INCIDENT]
+        past = [view for view in views if view.is_over and view.kind is IncidentKind.INCIDENT]
         assert len(past) >= 20
         assert min(one.started_at for one in past) < at - timedelta(days=300)
         assert any(one.postmortem and one.postmortem.version > 1 for one in past)
         assert any(update.edits for one in past for update in one.updates)
-        assert any(one.promises_kept < one.promises_made for one in views)
+        assert any(view.promises_kept < view.promises_made for view in views)
         assert all(one.resolved_at > one.started_at for one in past)
 
 
@@ -102,8 +104,8 @@ def test_demo_has_no_future_events_and_no_notifications(app, shown, at):
 def test_demo_story_is_deterministic(app, shown, at):
     def told() -> list[tuple[str, datetime]]:
         return [
-            (one.name, one.started_at)
-            for one in db.session.scalars(sa.select(Incident).order_by(Incident.id))
+            (incident.name, incident.started_at)
+            for incident in db.session.scalars(sa.select(Incident).order_by(Incident.id))
         ]
 
     with app.app_context():

@@ -40,12 +40,12 @@ def test_deploy_files_start_every_part():
     units = [path.read_text() for path in (DEPLOY / "systemd").glob("*.service")]
     commands = re.findall(r"^ExecStart=.* -m statuspage(.*)$", "".join(units), re.M)
     of_units = {part for command in commands for part in command.split()}
-    of_compose = {part for one in services().values() for part in one.get("command", [])}
+    of_compose = {part for service in services().values() for part in service.get("command", [])}
     of_kubernetes = {
         part
-        for one in manifests()
-        if one["kind"] == "Deployment"
-        for part in one["spec"]["template"]["spec"]["containers"][0]["args"]
+        for manifest in manifests()
+        if manifest["kind"] == "Deployment"
+        for part in manifest["spec"]["template"]["spec"]["containers"][0]["args"]
     }
     assert of_units == of_kubernetes == set(PARTS)
     assert of_compose - {"redis-server", "--appendonly", "yes"} == set(PARTS)
@@ -59,25 +59,25 @@ def test_image_has_the_needed_programs_and_no_root():
     needed = ("app.py", "statuspage", "migrations", "templates", "static")
     assert set(needed) <= set(" ".join(copied).split())
     (user,) = re.findall(r"^USER (\d+)$", text, re.M)
-    for one in manifests():
-        if one["kind"] == "Deployment":
-            assert one["spec"]["template"]["spec"]["securityContext"]["runAsUser"] == int(user)
+    for manifest in manifests():
+        if manifest["kind"] == "Deployment":
+            assert manifest["spec"]["template"]["spec"]["securityContext"]["runAsUser"] == int(user)
     assert re.search(r"^EXPOSE 8000$", text, re.M)
 
 
 def test_kubernetes_service_variables_are_not_settings():
     """It tells each pod of the Service `statuspage` as STATUSPAGE_PORT=tcp://…"""
-    for one in manifests():
-        if one["kind"] == "Deployment":
-            assert one["spec"]["template"]["spec"]["enableServiceLinks"] is False
+    for manifest in manifests():
+        if manifest["kind"] == "Deployment":
+            assert manifest["spec"]["template"]["spec"]["enableServiceLinks"] is False
 
 
 def test_stop_timeouts_let_the_worker_return_its_deliveries():
     """The group waits 12 seconds for its processes."""
     assert services()["worker"]["stop_grace_period"] == "15s"
-    for one in manifests():
-        if one["kind"] == "Deployment":
-            pod = one["spec"]["template"]["spec"]
+    for manifest in manifests():
+        if manifest["kind"] == "Deployment":
+            pod = manifest["spec"]["template"]["spec"]
             assert pod.get("terminationGracePeriodSeconds", 30) >= 15
     for path in started_by_systemd():
         assert "TimeoutStopSec=15" in path.read_text()
@@ -89,7 +89,9 @@ def test_systemd_treats_a_stop_as_success():
 
 
 def test_deploy_files_disable_the_demo_and_always_restart():
-    of_settings = {one["data"]["STATUSPAGE_DEMO"] for one in manifests() if "data" in one}
+    of_settings = {
+        manifest["data"]["STATUSPAGE_DEMO"] for manifest in manifests() if "data" in manifest
+    }
     named = "STATUSPAGE_DEMO=0"
     assert of_settings == {"0"}
     assert named in (DEPLOY / "example.env").read_text()

@@ -21,9 +21,9 @@ def test_bill_of_materials_lists_each_locked_package():
         (PROJECT / "requirements.txt").read_text(),
         re.MULTILINE,
     )
-    listed = {(one["name"], one["version"]) for one in bill["components"]}
+    listed = {(component["name"], component["version"]) for component in bill["components"]}
     assert listed == set(locked)
-    assert all(one["purl"] for one in bill["components"])
+    assert all(component["purl"] for component in bill["components"])
 
 
 @pytest.fixture

@@ -158,8 +158,8 @@ def test_update_is_in_the_next_export_and_other_pages_keep_their_bytes(
     before = files_of(folder)
     traveller.shift(timedelta(minutes=3))
     with committed():
-        one = incidents.get(northwind.open)
-        site.say(one, "The roll back is done.", at + timedelta(minutes=3),
+        incident = incidents.get(northwind.open)
+        site.say(incident, "The roll back is done.", at + timedelta(minutes=3),
                  components.get(northwind.cards))  # fmt: skip
     asked = []
     fetch = mirror.builder.fetch
@@ -176,7 +176,7 @@ def test_update_is_in_the_next_export_and_other_pages_keep_their_bytes(
 def test_renamed_component_reaches_every_page(northwind, committed, mirror, folder, brought, at):
     brought(mirror)
     with committed():
-        one = components.get(northwind.cards)
+        component = components.get(northwind.cards)
         components.edit_component(
             one,
             ComponentEdit(
@@ -222,8 +222,8 @@ def test_retracted_incident_disappears_at_once_everywhere(
 
 def test_redacted_secret_is_in_no_file(northwind, committed, mirror, folder, brought, at):
     with committed():
-        one = incidents.get(northwind.past)
-        site.say(one, "The password is hunter2hunter2.", at, components.get(northwind.cards),
+        incident = incidents.get(northwind.past)
+        site.say(incident, "The password is hunter2hunter2.", at, components.get(northwind.cards),
                  status=IncidentStatus.RESOLVED)  # fmt: skip
     brought(mirror)
     assert "hunter2hunter2" in (folder / f"incidents/{northwind.past}.html").read_text()
@@ -359,9 +359,9 @@ def test_change_rebuilds_only_affected_components(
     fetch = mirror.builder.fetch
     mirror.builder.fetch = lambda address: asked.append(address) or fetch(address)
     with committed():
-        one = incidents.get(northwind.open)
-        site.say(one, "Half of it is back.", at, components.get(northwind.cards))
-        named = {row.component.public_id for row in one.affected}
+        incident = incidents.get(northwind.open)
+        site.say(incident, "Half of it is back.", at, components.get(northwind.cards))
+        named = {row.component.public_id for row in incident.affected}
     brought(mirror)
     made = {address[12:24] for address in asked if address.startswith("/components/")}
     assert made == named

@@ -98,7 +98,7 @@ def _check_event(event):
         assert event.moment("DTEND") > event.moment("DTSTART")  # §3.8.2.2
     assert event.moment("CREATED") <= event.moment("LAST-MODIFIED") == event.moment("DTSTAMP")
     if event.count("CATEGORIES"):
-        assert all(one.strip() for one in event.texts("CATEGORIES"))
+        assert all(text.strip() for text in event.texts("CATEGORIES"))
 
 
 def _check_zone(zone):

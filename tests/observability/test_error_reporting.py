@@ -137,16 +137,19 @@ def test_requests_and_deliveries_are_traced(client, receiver, monkeypatch, told)
     for path, body in receiver.bodies:
         assert path == "/v1/traces"
         for group in ExportTraceServiceRequest.FromString(body).resource_spans:
-            named = {one.key: one.value.string_value for one in group.resource.attributes}
+            named = {
+                attribute.key: attribute.value.string_value
+                for attribute in group.resource.attributes
+            }
             assert named["service.name"] == "statuspage-web"
             spans += [span for scope in group.scope_spans for span in scope.spans]
     desk, missing, sent = spans
     assert (desk.name, missing.name, sent.name) == ("GET /admin/sign-in", "GET ", "send email")
     assert desk.trace_id.hex() == TRACE != missing.trace_id.hex()
-    values = {one.key: one.value for one in desk.attributes}
+    values = {attribute.key: attribute.value for attribute in desk.attributes}
     assert values["http.response.status_code"].int_value == 200
     assert values["statuspage.request_id"].string_value
-    values = {one.key: one.value for one in sent.attributes}
+    values = {attribute.key: attribute.value for attribute in sent.attributes}
     assert values["statuspage.delivery"].int_value == 7
     assert values["statuspage.result"].string_value == "dead"
     assert len(values["statuspage.incident"].string_value) == 12

@@ -235,9 +235,13 @@ def _subscribe(app, found) -> None:
     sent = {"channel": "email", "email": "dora@customers.example", "scope": "all"}
     assert client.post("/subscribe", data=sent).status_code in (200, 303)
     with app.app_context():
-        one = db.session.query(Subscriber).filter_by(channel=Channel.EMAIL).all()[-1]
-        found["confirmation link"] = signed_links.token(SECRET, Purpose.CONFIRM, one.public_id)
-        found["link of one's own"] = signed_links.token(SECRET, Purpose.MANAGE, one.public_id)
+        subscriber = db.session.query(Subscriber).filter_by(channel=Channel.EMAIL).all()[-1]
+        found["confirmation link"] = signed_links.token(
+            SECRET, Purpose.CONFIRM, subscriber.public_id
+        )
+        found["link of one's own"] = signed_links.token(
+            SECRET, Purpose.MANAGE, subscriber.public_id
+        )
     client.post(f"/subscriptions/confirm/{found['confirmation link']}")
     client.get(f"/subscriptions/{found['link of one' + chr(39) + 's own']}")
 

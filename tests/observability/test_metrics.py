@@ -198,7 +198,7 @@ def test_command_prints_metrics_of_a_worker_without_address(app, sheet, monkeypa
     assert {sample.labels["process"] for sample in samples} == {"worker-1"}
     sent = [one for one in samples if one.labels.get("result") == "sent"]
     # What other tests of this process sent is counted, too.
-    assert sum(one.value for one in sent if one.labels["channel"] == "email") >= 1
+    assert sum(sample.value for sample in sent if sample.labels["channel"] == "email") >= 1
 
 
 def written(folder, name):

@@ -82,13 +82,13 @@ def test_documents_have_their_keys_in_order(ask, world):
         assert " ".join(document["page"]) == PAGE
         for row in document.get("components", []):
             assert " ".join(row) == COMPONENT + (" components" if row["group"] else "")
-        for one in document.get("incidents", []):
-            assert " ".join(one) == f"{INCIDENT} reminder_intervals"
-        for one in document.get("scheduled_maintenances", []):
-            assert " ".join(one) == f"{INCIDENT} scheduled_for scheduled_until"
-        for one in [*document.get("incidents", []), *document.get("scheduled_maintenances", [])]:
-            assert {" ".join(update) for update in one["incident_updates"]} == {UPDATE}
-            assert {" ".join(row) for row in one["components"]} == {COMPONENT}
+        for incident in document.get("incidents", []):
+            assert " ".join(incident) == f"{INCIDENT} reminder_intervals"
+        for window in document.get("scheduled_maintenances", []):
+            assert " ".join(window) == f"{INCIDENT} scheduled_for scheduled_until"
+        for event in [*document.get("incidents", []), *document.get("scheduled_maintenances", [])]:
+            assert {" ".join(update) for update in event["incident_updates"]} == {UPDATE}
+            assert {" ".join(row) for row in event["components"]} == {COMPONENT}
     assert list(ask(f"incidents/{world.open}")) == ["page", "incident"]
 
 
@@ -195,10 +195,14 @@ def test_page_status_follows_its_components(ask, committed, at):
 
 
 def test_open_incident_lists_component_changes_and_statuses(ask, world):
-    (one,) = ask("incidents/unresolved")["incidents"]
-    assert (one["id"], one["status"], one["impact"]) == (world.open, "identified", "minor")
-    assert one["shortlink"] == f"https://status.example.com/incidents/{world.open}"
-    newest, first = one["incident_updates"]
+    (incident,) = ask("incidents/unresolved")["incidents"]
+    assert (incident["id"], incident["status"], incident["impact"]) == (
+        world.open,
+        "identified",
+        "minor",
+    )
+    assert incident["shortlink"] == f"https://status.example.com/incidents/{world.open}"
+    newest, first = incident["incident_updates"]
     assert newest["body"] == site.SAID
     assert newest["affected_components"] == [
         {
@@ -210,7 +214,7 @@ def test_open_incident_lists_component_changes_and_statuses(ask, world):
     ]
     assert first["affected_components"][0]["old_status"] == "operational"
     assert {update["incident_id"] for update in (newest, first)} == {world.open}
-    (row,) = one["components"]
+    (row,) = incident["components"]
     assert row == next(c for c in ask("components")["components"] if c["id"] == world.cards)
 
 
@@ -247,7 +251,7 @@ def test_open_incidents_are_sorted_by_change_and_all_by_creation(ask, committed,
         site.resolve(told[1], at + timedelta(minutes=10))
 
     def names(document):
-        return [one["name"] for one in document["incidents"]]
+        return [incident["name"] for incident in document["incidents"]]
 
     assert names(ask("summary")) == names(ask("incidents/unresolved")) == ["first", "third"]
     assert names(ask("incidents")) == ["third", "second", "first"]
@@ -291,10 +295,10 @@ def test_lists_hold_fifty_entries(ask, committed, world, at):
 def test_monitoring_at_is_the_first_monitoring_update(ask, committed, world, at):
     with committed():
         cards = components.get(world.cards)
-        one = incidents.get(world.open)
+        incident = incidents.get(world.open)
         for minutes, step in ((1, "monitoring"), (2, "identified"), (3, "monitoring")):
             when = at + timedelta(minutes=minutes)
-            site.say(one, "Watching.", when, cards, status=IncidentStatus(step))
+            site.say(incident, "Watching.", when, cards, status=IncidentStatus(step))
     shown = ask(f"incidents/{world.open}")["incident"]
     assert shown["monitoring_at"] == "2026-03-10T13:01:00.000+01:00"
     assert shown["resolved_at"] is None
@@ -439,9 +443,9 @@ def test_api_query_count_is_constant(app, client, committed, world, at):
         cards = components.get(world.cards)
         for number in range(9):
             site.a_component(f"Region {number}", at, group=components.groups()[0])
-            one = site.an_open_incident(cards, at)
-            one = site.an_open_incident(cards, at)
-            site.resolve(one, at)
+            incident = site.an_open_incident(cards, at)
+            incident = site.an_open_incident(cards, at)
+            site.resolve(incident, at)
             site.a_maintenance(cards, at, at + timedelta(days=number))
     many = {address: queries(app, client, address) for address in every}
 
@@ -476,7 +480,7 @@ def test_history_json_has_three_months_newest_first(client, world):
         "2026-01-01T00:00:00Z",
         "2026-03-31T23:59:59Z",
     )
-    assert [one["code"] for one in months[0]["incidents"]] == [world.open, world.past]
+    assert [incident["code"] for incident in months[0]["incidents"]] == [world.open, world.past]
     assert months[0]["incidents"][1] == {
         "code": world.past,
         "name": "Slow loads",
@@ -494,7 +498,7 @@ def test_history_json_continues_before_the_oldest_incident(client, world):
         for month in client.get("/history.json?page=2").json["months"]
         if month["name"] == "November"
     )
-    assert [one["name"] for one in november["incidents"]] == ["Late transfers"]
+    assert [incident["name"] for incident in november["incidents"]] == ["Late transfers"]
     older = client.get("/history.json?page=9").json
     assert [month["incidents"] for month in older["months"]] == [[], [], []]
     assert older["months"][0]["name"] == "March"

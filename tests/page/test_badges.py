@@ -56,7 +56,7 @@ def read(client, address=PAGE):
     picture = etree.fromstring(answer.data)
     assert picture.tag == f"{SVG}svg"
     assert picture.get("role") == "img"
-    label, words = (one.text for one in picture.iter(f"{SVG}text"))
+    label, words = (element.text for element in picture.iter(f"{SVG}text"))
     assert picture[0].tag == f"{SVG}title"
     assert picture[0].text == f"{label}: {words}"
     return label, words
@@ -219,7 +219,8 @@ def test_any_label_makes_a_badge_that_contains_it(client, committed, label):
     picture = etree.fromstring(client.get(f"{PAGE}?label={quote(label, errors='replace')}").data)
     width = float(picture.get("width"))
     ends = [
-        float(one.get("x")) + float(one.get("textLength")) for one in picture.iter(f"{SVG}text")
+        float(element.get("x")) + float(element.get("textLength"))
+        for element in picture.iter(f"{SVG}text")
     ]
     ground = float(re.match(r"M(\d+) 0", picture.find(f"{SVG}path").get("d"))[1])
     assert ends[0] < ground < ends[1] < width

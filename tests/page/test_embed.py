@@ -71,7 +71,7 @@ def test_card_may_be_framed_and_loads_only_itself(client, world):
     assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     page = Page(answer.text)
-    assert {"name": "robots", "content": "noindex"} in [one for _, one in page.all("meta")]
+    assert {"name": "robots", "content": "noindex"} in [meta for _, meta in page.all("meta")]
     assert page.all("script", "form", "img", "iframe", "link") == []
     assert all("style" not in attributes for _, attributes in page.tags)
     assert len(answer.data) < 4096
@@ -157,18 +157,18 @@ def test_page_head_links_json_and_calendar(
     calendar,
 ):
     address, calendar = address.format(world.cards), calendar.format(world.cards)
-    links = [one for _, one in Page(client.get(address).text).all("link")]
-    calendars = [one["href"] for one in links if one.get("type") == "text/calendar"]
+    links = [link for _, link in Page(client.get(address).text).all("link")]
+    calendars = [link["href"] for link in links if link.get("type") == "text/calendar"]
     assert calendars == [calendar]
-    for one in links:
-        answer = client.get(one["href"].removeprefix(SITE))
-        assert answer.status_code == 200, one
-        if "type" in one and one["rel"] != "icon":
-            assert answer.mimetype == one["type"], one
+    for link in links:
+        answer = client.get(link["href"].removeprefix(SITE))
+        assert answer.status_code == 200, link
+        if "type" in link and link["rel"] != "icon":
+            assert answer.mimetype == link["type"], link
 
 
 def test_front_page_links_status_and_api(client, world):
-    links = {one["rel"]: one["href"] for _, one in Page(client.get("/").text).all("link")}
+    links = {link["rel"]: link["href"] for _, link in Page(client.get("/").text).all("link")}
     assert links["alternate status"] == "/api/v2/summary.json"
     assert links["service-desc"] == "/api/openapi.json"
     assert links["service-doc"] == "/api"
@@ -178,14 +178,14 @@ def test_subscribe_page_offers_calendar_badge_card_and_script(client, committed,
     with committed():
         name = components.get(world.cards).full_name
     page = Page(client.get("/subscribe").text)
-    targets = {one.get("href"): one for _, one in page.all("a")}
+    targets = {link.get("href"): link for _, link in page.all("a")}
     assert "webcal://status.example.com/maintenance.ics" in targets
     own = targets[f"webcal://status.example.com/components/{world.cards}.ics"]
     assert own["aria-label"] == f"{name}, maintenance calendar"
     words = text_of(client.get("/subscribe"))
     for recipe in (f'<img src="{SITE}/badge.svg"', f'src="{SITE}/embed"', f'"{SITE}/embed.js"'):
         assert recipe in words
-    targets = [one.get("href") for _, one in Page(client.get("/maintenance").text).all("a")]
+    targets = [link.get("href") for _, link in Page(client.get("/maintenance").text).all("a")]
     assert "webcal://status.example.com/maintenance.ics" in targets
 
 

@@ -70,14 +70,14 @@ def texts(answer):
         json.loads(answer.text)
     elif "xml" in kind or "svg" in kind:
         root = etree.fromstring(answer.data)
-        names = {etree.QName(one).localname for one in root.iter(etree.Element)}
+        names = {etree.QName(element).localname for element in root.iter(etree.Element)}
         assert "script" not in names
-        for one in root.iter(etree.Element):
-            assert not [name for name in one.attrib if name.startswith("on")]
+        for element in root.iter(etree.Element):
+            assert not [name for name in element.attrib if name.startswith("on")]
             # Readers take both of RSS for HTML.
-            is_html = etree.QName(one).localname in ("encoded", "description")
-            if one.get("type") == "html" or is_html:
-                yield "".join(one.itertext())
+            is_html = etree.QName(element).localname in ("encoded", "description")
+            if element.get("type") == "html" or is_html:
+                yield "".join(element.itertext())
     elif "html" in kind:
         yield answer.text
 
@@ -85,7 +85,7 @@ def texts(answer):
 def evil_world(at):
     page_settings.create(SHORT, time_zone="UTC", by=SYSTEM, at=at)
     group = components.add_group(EVIL, description=EVIL, by=SYSTEM, at=at)
-    one = site.a_component(EVIL, at, group=group, description=EVIL)
+    component = site.a_component(EVIL, at, group=group, description=EVIL)
     opened = incidents.open_incident(
         EVIL,
         UpdateInput(
@@ -97,7 +97,7 @@ def evil_world(at):
         by=SYSTEM,
         at=at,
     )
-    past = site.a_past_incident(one, at - timedelta(days=2), at, name=EVIL)
+    past = site.a_past_incident(component, at - timedelta(days=2), at, name=EVIL)
     postmortem = postmortems.save(
         past,
         {Part.SUMMARY: EVIL_BODY, Part.ROOT_CAUSE: EVIL_BODY},
@@ -107,14 +107,14 @@ def evil_world(at):
         at=at,
     )
     postmortems.publish(postmortem, by=SYSTEM, at=at)
-    planned = site.a_maintenance(one, at, at + timedelta(days=1))
-    wrong = site.a_past_incident(one, at - timedelta(days=3), at, name=EVIL)
+    planned = site.a_maintenance(component, at, at + timedelta(days=1))
+    wrong = site.a_past_incident(component, at - timedelta(days=3), at, name=EVIL)
     corrections.retract(wrong, reason=EVIL, by=SYSTEM, at=at)
     draft = drafts.create(SECRET, UpdateInput(opened.status, SECRET), by=SYSTEM, at=at)
     contact = Contact.of(Channel.EMAIL, f"{SECRET}@example.net")
     subscribers.add(contact, by=SYSTEM, at=at, is_confirmed=True)
     public = [each.public_id for each in (opened, past, planned)]
-    return one.public_id, public, wrong.public_id, draft.public_id
+    return component.public_id, public, wrong.public_id, draft.public_id
 
 
 def test_nothing_that_is_typed_runs_and_nothing_hidden_is_told(app, client, committed, at):

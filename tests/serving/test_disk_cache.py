@@ -61,7 +61,7 @@ def test_damaged_files_never_give_readers_another_page(another, app, client, cop
 
 
 def copy_of_another(path: Path) -> bytes:
-    return next(one for one in sorted(path.parent.iterdir()) if one != path).read_bytes()
+    return next(file for file in sorted(path.parent.iterdir()) if file != path).read_bytes()
 
 
 def test_damaged_copies_are_not_served_without_a_database(another, app, client, copies):

@@ -36,8 +36,8 @@ def test_every_operation_is_described(document):
         for path, methods in document["paths"].items()
         for method, one in methods.items()
     }
-    for one in OPERATIONS:
-        assert told[one.id] == (one.method.lower(), f"/v1{one.path}")
+    for operation in OPERATIONS:
+        assert told[operation.id] == (operation.method.lower(), f"/v1{operation.path}")
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_reference_page_lists_every_operation_without_script(client, committed, 
     with committed():
         page_settings.create("Brambleway", by=SYSTEM, at=at)
     page = client.get("/api/reference").text
-    for one in OPERATIONS:
-        assert f"<code>/v1{one.path}</code>" in page
+    for operation in OPERATIONS:
+        assert f"<code>/v1{operation.path}</code>" in page
     assert "style=" not in page
     for address in re.findall(r'(?:src|href)="(https?:[^"]+)"', page):
         assert address.startswith("https://status.example.com")

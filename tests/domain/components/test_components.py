@@ -93,7 +93,7 @@ def test_reordering_arranges_the_page_and_its_groups(payments, search):
     db.session.flush()
     db.session.expire_all()
     assert [one.name for one in components.groups()] == ["Mail", "Cards"]
-    assert {one.full_name: one.position for one in components.listed()} == {
+    assert {component.full_name: component.position for component in components.listed()} == {
         "Visa": 2,
         "Cards - Search": 1,
         "Mail - Payments": 1,
@@ -118,7 +118,7 @@ def test_deleting_a_group_moves_its_components_to_the_end(payments):
     db.session.expire_all()
     assert components.groups() == []
     assert components.listed(archived=True) == [payments, visa, mastercard]
-    assert len({one.position for one in components.listed(archived=True)}) == 3
+    assert len({component.position for component in components.listed(archived=True)}) == 3
     assert visa.full_name == "Visa"
 
 

@@ -709,7 +709,7 @@ def test_page_change_does_not_block_others_before_its_commit(app, open_incident_
         db.session.commit()
 
     def search():
-        return next(one for one in components.listed() if one.name == "Search")
+        return next(component for component in components.listed() if component.name == "Search")
 
     def tell_then_set():
         told(incidents.get(open_incident_id), S.IDENTIFIED)

@@ -22,7 +22,7 @@ def a_list(tmp_path):
 
     def write(lines=None, end="\r\n"):
         file = tmp_path / "breached"
-        chosen = sorted(line(one) for one in STOLEN) if lines is None else lines
+        chosen = sorted(line(password) for password in STOLEN) if lines is None else lines
         file.write_bytes(end.join(chosen).encode())
         return file
 
@@ -32,8 +32,10 @@ def a_list(tmp_path):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 299, 300])
 def test_breached_list_finds_each_of_its_hashes_and_no_other(a_list, size, end):
-    file = a_list(sorted(line(one, count=10 ** (len(one) % 6)) for one in STOLEN[:size]), end)
-    assert [breached_passwords.holds(file, one) for one in STOLEN] == [
+    file = a_list(
+        sorted(line(password, count=10 ** (len(password) % 6)) for password in STOLEN[:size]), end
+    )
+    assert [breached_passwords.holds(file, password) for password in STOLEN] == [
         number < size for number in range(len(STOLEN))
     ]
     assert breached_passwords.flaw(file) == (None if size else "is empty")
@@ -47,7 +49,10 @@ def test_breached_password_is_refused_with_a_reason(a_list):
 
 
 def test_unsorted_breached_list_is_detected(a_list):
-    assert breached_passwords.flaw(a_list([line(one) for one in STOLEN])) == "is not sorted by hash"
+    assert (
+        breached_passwords.flaw(a_list([line(password) for password in STOLEN]))
+        == "is not sorted by hash"
+    )
 
 
 @pytest.mark.parametrize(

@@ -62,5 +62,5 @@ def test_common_password_list_is_long_enough_and_without_short_ones():
     with gzip.open(passwords.COMMON, "rt", encoding="ascii") as lines:
         common = lines.read().splitlines()
     assert len(common) > 6000
-    assert common == sorted({one.casefold() for one in common})
-    assert {len(one) >= passwords.MIN_PASSWORD for one in common} == {True}
+    assert common == sorted({password.casefold() for password in common})
+    assert {len(password) >= passwords.MIN_PASSWORD for password in common} == {True}

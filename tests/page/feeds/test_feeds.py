@@ -533,10 +533,10 @@ def test_feed_query_count_is_constant(client, committed, story, app, at):
     with committed():
         cards, search = components.get(story["cards"]), components.get(story["search"])
         for number in range(12):
-            one = an_incident(f"Trouble {number}", at, {cards: DEGRADED, search: DEGRADED})
-            resolve(one, at + timedelta(minutes=number))
+            incident = an_incident(f"Trouble {number}", at, {cards: DEGRADED, search: DEGRADED})
+            resolve(incident, at + timedelta(minutes=number))
         for name in ("declined", "planned"):
-            one = incidents.get(story[name])
+            incident = incidents.get(story[name])
             incidents.post_update(
                 one,
                 UpdateInput(status=one.status, body="More.", claims=one.claims),

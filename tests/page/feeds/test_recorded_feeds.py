@@ -163,7 +163,9 @@ ATOM = f"{{{NAMESPACE['a']}}}"
 def test_a_recorded_feed_that_was_imported_comes_out_entry_by_entry(app, client, feed):
     """But for what reads alike: blanks, breaks at an end, `&amp;`, and links of bare addresses."""
     recorded = etree.parse(feed).getroot()
-    links = [one.get("href") or one.text for one in recorded.iter(f"{ATOM}link", "link")]
+    links = [
+        element.get("href") or element.text for element in recorded.iter(f"{ATOM}link", "link")
+    ]
     app.config["SETTINGS"] = app.config["SETTINGS"].model_copy(
         update={"base_url": links[-1].partition("/incidents/")[0]}
     )

@@ -68,7 +68,9 @@ def test_nested_forms_and_queries_are_read_like_json(program):
 def test_lists_are_paged_and_sizes_are_clamped(program):
     for name in "ABC":
         program.post("/components", {"component": {"name": name}})
-    assert [one["name"] for one in program.get("/components?per_page=2&page=2").json] == ["C"]
+    assert [
+        component["name"] for component in program.get("/components?per_page=2&page=2").json
+    ] == ["C"]
     assert len(program.get("/components?page=1&per_page=500").json) == 3
 
 

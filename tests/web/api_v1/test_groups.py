@@ -48,7 +48,7 @@ def test_deleted_group_is_returned_once_and_keeps_its_components(program, three)
     gone = program.delete(f"/component-groups/{group}")
     assert (gone.status_code, gone.json["components"]) == (200, three)
     assert program.get(f"/component-groups/{group}").status_code == 404
-    assert [one["group_id"] for one in program.get("/components").json] == [None] * 3
+    assert [component["group_id"] for component in program.get("/components").json] == [None] * 3
 
 
 @pytest.mark.parametrize(

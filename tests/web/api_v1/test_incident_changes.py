@@ -47,7 +47,7 @@ def status_of(program, component_id):
 
 
 def bodies(incident):
-    return [one["body"] for one in incident["incident_updates"]]
+    return [update["body"] for update in incident["incident_updates"]]
 
 
 def statuses(incident):
@@ -114,7 +114,7 @@ def test_only_status_or_body_posts_an_update(opened, change):
         {"a": {"b": 1}},
     )
     assert seen["monitoring_at"] == "2026-03-10T12:03:00Z"
-    assert [one["status"] for one in seen["incident_updates"]] == [
+    assert [update["status"] for update in seen["incident_updates"]] == [
         "monitoring",
         "investigating",
         "investigating",

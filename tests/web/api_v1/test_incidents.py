@@ -242,10 +242,13 @@ def test_backfilled_incident_is_resolved_and_sends_nothing(program, opened, app)
     (update,) = made["incident_updates"]
     assert update["display_at"] == "2026-02-03T12:00:00.000Z"
     with app.app_context():
-        assert not any(one.notify for one in events.latest(10))
+        assert not any(event.notify for event in events.latest(10))
     assert made["created_at"] == made["resolved_at"]
     newer = opened()
-    assert [one["id"] for one in program.get("/incidents").json] == [newer["id"], made["id"]]
+    assert [incident["id"] for incident in program.get("/incidents").json] == [
+        newer["id"],
+        made["id"],
+    ]
     today = opened(backfilled=True, backfill_date="2026-03-10T09:30:00+01:00")
     assert today["resolved_at"] == "2026-03-10T08:30:00Z"
 
@@ -277,7 +280,7 @@ def test_incidents_are_listed_newest_first_without_drafts(
     listed = program.get("/incidents").json
     assert [one["id"] for one in listed] == ids
     assert [len(one["incident_updates"]) for one in listed] == [1, 1, 1]
-    assert [one["id"] for one in program.get("/incidents?limit=2&page=2").json] == ids[2:]
+    assert [incident["id"] for incident in program.get("/incidents?limit=2&page=2").json] == ids[2:]
     assert len(program.get("/incidents?limit=10000000000000000000").json) == 3
     assert program.get("/incidents?page=99999999999999999").json == []
     assert program.get("/incidents?q=secret").json == []
@@ -298,7 +301,7 @@ def test_incident_lists_hold_what_their_names_say(program, opened):
         opened(name=name, **fields)
 
     def listed(which):
-        return {one["name"] for one in program.get(f"/incidents{which}").json}
+        return {incident["name"] for incident in program.get(f"/incidents{which}").json}
 
     assert listed("") == set(names)
     assert listed("/unresolved.json") == {"open"}

@@ -91,7 +91,7 @@ def test_maintenance_without_auto_transitions_waits_for_the_program(
     assert status_of(program, api) == "under_maintenance"
     assert change(made, status="verifying").json["status"] == "verifying"
     done = change(made, status="completed", components={api: "operational"}).json
-    assert [one["status"] for one in done["incident_updates"]] == [
+    assert [update["status"] for update in done["incident_updates"]] == [
         "completed",
         "verifying",
         "in_progress",

@@ -317,8 +317,8 @@ def test_sending_values_is_audited_once_a_day_without_a_new_revision(
 
     def state():
         with app.app_context():
-            sent = [one for one in events.latest(50) if one.kind == "metric.data_sent"]
-            return sorted(one.title for one in sent), events.revision()
+            sent = [event for event in events.latest(50) if event.kind == "metric.data_sent"]
+            return sorted(event.title for event in sent), events.revision()
 
     _, before = state()
     for minute in range(3):

@@ -29,7 +29,7 @@ DOCUMENTED = {
     row["operation_id"]: row
     for row in csv.DictReader(TABLE.read_text().splitlines(), delimiter="\t")
 }
-SERVED = [one for one in OPERATIONS if one.reason is None]
+SERVED = [operation for operation in OPERATIONS if operation.reason is None]
 
 operations = pytest.mark.parametrize("one", OPERATIONS, ids=lambda one: one.id)
 
@@ -44,7 +44,7 @@ def address_of(one: Operation, page_id: str) -> str:
 
 
 def test_every_statuspage_operation_is_declared_once():
-    declared = [one.id for one in OPERATIONS]
+    declared = [operation.id for operation in OPERATIONS]
     assert sorted(declared) == sorted(DOCUMENTED)
 
 
@@ -82,12 +82,14 @@ def tokens_of(token):
 def answers_to(client, page_id, secret):
     """Operation → status code, without a body, for keys that nothing has."""
     found = {}
-    for one in OPERATIONS:
+    for operation in OPERATIONS:
         headers = {"Authorization": f"OAuth {secret}"} if secret else {}
-        answer = client.open(address_of(one, page_id), method=one.method, headers=headers)
+        answer = client.open(
+            address_of(operation, page_id), method=operation.method, headers=headers
+        )
         assert answer.headers.get("Set-Cookie") is None
-        assert answer.status_code == 204 or answer.is_json, one
-        found[one] = answer.status_code
+        assert answer.status_code == 204 or answer.is_json, operation
+        found[operation] = answer.status_code
     return found
 
 
@@ -111,10 +113,10 @@ def test_scopes_permit_exactly_their_declared_operations(client, page_id, tokens
 def test_reading_is_not_audited(client, page_id, tokens_of, app):
     with app.app_context():
         before = [event.id for event in events.latest(100)]
-    for one in OPERATIONS:
-        if one.method == "GET":
+    for operation in OPERATIONS:
+        if operation.method == "GET":
             headers = {"Authorization": f"OAuth {tokens_of['manage']}"}
-            client.get(address_of(one, page_id), headers=headers)
+            client.get(address_of(operation, page_id), headers=headers)
     with app.app_context():
         assert [event.id for event in events.latest(100)] == before
 

@@ -365,6 +365,6 @@ def test_page_access_changes_log_no_address_and_change_no_public_page(
     with app.app_context():
         from statuspage.domain import events
 
-        told = [(one.kind, one.title, one.data) for one in events.latest(10)]
+        told = [(event.kind, event.title, event.data) for event in events.latest(10)]
     assert "page_access_user.removed" in str(told)
     assert "jane" not in str(told)

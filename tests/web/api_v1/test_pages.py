@@ -180,7 +180,7 @@ def test_last_owner_cannot_be_removed(program, organization, committed, at):
     assert program.delete(f"{organization}/users/{owner}").status_code == 422
     ann = program.post(f"{organization}/users", {"user": {"email": "ann@example.com"}}).json
     assert program.delete(f"{organization}/users/{ann['id']}").status_code == 200
-    assert [one["email"] for one in program.get(f"{organization}/users").json] == [
+    assert [user["email"] for user in program.get(f"{organization}/users").json] == [
         "olga@example.com"
     ]
     assert program.delete(f"{organization}/users/99999").status_code == 404

@@ -253,7 +253,7 @@ def test_deleted_postmortem_leaves_the_page_and_stays_stored(
         row = postmortems.of(incidents.get(incident["id"]))
         assert (row.parts, len(row.versions)) == ({}, 1)
         assert postmortems.listed() == []
-        kinds = [one.kind for one in events.latest(2)]
+        kinds = [event.kind for event in events.latest(2)]
         assert kinds == ["postmortem.draft_deleted", "postmortem.withdrawn"]
     assert write("Anew.").json["body_draft"] == "Anew."
     assert publish().json["body"] == "Anew."

@@ -61,7 +61,7 @@ def recorded(app):
     def kinds():
         with app.app_context():
             query = sa.select(events.Event).where(events.Event.kind.like("subscriber.%"))
-            return [one.kind for one in db.session.scalars(query.order_by(events.Event.id))]
+            return [event.kind for event in db.session.scalars(query.order_by(events.Event.id))]
 
     return kinds
 
@@ -166,8 +166,8 @@ def test_audit_log_has_no_address(program, app):
     made = subscribe(program, email="jane@example.com").json
     program.delete(f"/subscribers/{made['id']}")
     with app.app_context():
-        for one in db.session.scalars(sa.select(events.Event)):
-            assert "jane" not in f"{one.title} {one.subject} {json.dumps(one.data)}"
+        for event in db.session.scalars(sa.select(events.Event)):
+            assert "jane" not in f"{event.title} {event.subject} {json.dumps(event.data)}"
 
 
 # ── changing and leaving ───────────────────────────────────────────────────────
@@ -331,11 +331,11 @@ def test_subscribers_are_counted_by_type_and_state(program, an_active):
 
 @on_sqlite
 def test_subscriber_addresses_require_their_scope(program_with, an_active):
-    one = an_active("a@example.com")
+    subscriber = an_active("a@example.com")
     reader = program_with(Scope.READ)
-    for address in ("/subscribers", f"/subscribers/{one}", "/subscribers/count"):
+    for address in ("/subscribers", f"/subscribers/{subscriber}", "/subscribers/count"):
         assert reader.get(address).status_code == 403
-    assert program_with(Scope.SUBSCRIBERS).get(f"/subscribers/{one}").status_code == 200
+    assert program_with(Scope.SUBSCRIBERS).get(f"/subscribers/{subscriber}").status_code == 200
 
 
 # ── of one incident ────────────────────────────────────────────────────────────

@@ -100,7 +100,7 @@ def test_group_uptime_is_the_mean_of_its_components(program, component):
     alone = uptime(program, component).json["uptime_percentage"]
     assert told["uptime_percentage"] == int((alone + 100) / 2 * 100) / 100
     assert told["major_outage"] == 3600
-    assert [one["component_id"] for one in told["related_events"]] == [component, other]
+    assert [event["component_id"] for event in told["related_events"]] == [component, other]
 
 
 def test_days_before_the_start_date_have_no_data(program, component):

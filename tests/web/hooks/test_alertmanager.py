@@ -81,12 +81,12 @@ def all_of(app):
         with app.app_context():
             return [
                 (
-                    one.name,
-                    one.is_draft,
-                    one.status.value,
-                    {part.name: claim.status.value for part, claim in one.claims.items()},
+                    incident.name,
+                    incident.is_draft,
+                    incident.status.value,
+                    {part.name: claim.status.value for part, claim in incident.claims.items()},
                 )
-                for one in db.session.scalars(sa.select(Incident).order_by(Incident.id))
+                for incident in db.session.scalars(sa.select(Incident).order_by(Incident.id))
             ]
 
     return read
@@ -123,7 +123,7 @@ def test_alert_with_a_publishing_token_is_public_at_once(hook, client, world):
     page = client.get("/").text
     assert "Alert 1" in page
     rows = client.get("/api/v2/components.json").json["components"]
-    assert {one["name"]: one["status"] for one in rows} == {
+    assert {row["name"]: row["status"] for row in rows} == {
         "Payments": "operational",
         "Search": "degraded_performance",
     }
@@ -174,7 +174,7 @@ def test_twenty_concurrent_alerts_make_one_incident(hook, all_of):
         thread.start()
     for thread in threads:
         thread.join()
-    assert {one.status_code for one in answers} == {200}
+    assert {response.status_code for response in answers} == {200}
     assert len(all_of()) == 1
 
 
@@ -648,7 +648,7 @@ def test_alert_calls_are_rate_limited(hook, monkeypatch):
 
     monkeypatch.setattr(alerts, "PER_TOKEN", RateLimitItemPerMinute(3))
     answers = [hook(an_alert()) for _ in range(5)]
-    assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
+    assert [response.status_code for response in answers] == [200, 200, 200, 429, 429]
     assert answers[-1].headers["Retry-After"] == "60"
 
 
@@ -656,7 +656,7 @@ def test_alert_calls_are_rate_limited(hook, monkeypatch):
 def test_ungrouped_alerts_open_a_limited_number_of_incidents(hook, all_of, monkeypatch):
     monkeypatch.setattr(monitoring, "MOST_OPEN", 3)
     answers = [hook(an_alert(number), key=str(number)) for number in range(5)]
-    assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
+    assert [response.status_code for response in answers] == [200, 200, 200, 429, 429]
     assert len(all_of()) == 3
 
 

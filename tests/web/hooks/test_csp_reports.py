@@ -22,7 +22,9 @@ REPORT = {
 def lines(caplog):
     """`lines()`: what was logged of reports."""
     caplog.set_level(logging.WARNING)
-    return lambda: [one.getMessage() for one in caplog.records if "policy." in one.getMessage()]
+    return lambda: [
+        record.getMessage() for record in caplog.records if "policy." in record.getMessage()
+    ]
 
 
 def reported(client, report, **headers):

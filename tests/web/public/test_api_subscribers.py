@@ -52,9 +52,9 @@ def test_subscribing_stores_an_unconfirmed_address_and_reveals_nothing(client, c
     assert first.json["mode"] == "email_sms"
     assert first.json["can_select_components"] is True
     assert first.headers["Access-Control-Allow-Origin"] == "*"
-    one = stored()
-    assert one.state is SubscriberState.UNCONFIRMED
-    assert [each.public_id for each in one.components] == [component]
+    subscriber = stored()
+    assert subscriber.state is SubscriberState.UNCONFIRMED
+    assert [each.public_id for each in subscriber.components] == [component]
 
 
 def test_nested_form_fields_are_read(client, component, stored):

@@ -145,7 +145,7 @@ def test_chart_size_is_bounded(client, measured):
         figures = {n: (n * 7919 + number) % 997 / 10 for n in range(1440)}
         measured(f"Figures {number}", figures, suffix="ms", decimal_places=1)
     assert weight() - before < 3 * MAX_METRIC_BYTES
-    assert max(len(re.findall("[hl]", one)) for one in drawings(client)) == 96
+    assert max(len(re.findall("[hl]", drawing)) for drawing in drawings(client)) == 96
 
 
 @on_sqlite

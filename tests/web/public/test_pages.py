@@ -288,7 +288,11 @@ def test_thousand_unknown_paths_read_the_page_once(app, client, world):
     client.get("/nothing")
     with counted(app) as statements:
         client.get("/nothing-else")
-    assert [one for one in statements if "FROM" in one and "FROM revision" not in one] == []
+    assert [
+        statement
+        for statement in statements
+        if "FROM" in statement and "FROM revision" not in statement
+    ] == []
 
 
 # ── history, uptime, components ────────────────────────────────────────────────
@@ -389,7 +393,7 @@ def test_pages_have_no_inline_style_or_script(client, world):
         assert "unsafe" not in policy
         scripts = [attributes for _, attributes in Page(answer.text).all("script")]
         more = ["/subscribe.js"] if address.endswith("/subscribe") else []
-        assert [one["src"].partition("?")[0] for one in scripts] == ["/public.js", *more]
+        assert [script["src"].partition("?")[0] for script in scripts] == ["/public.js", *more]
 
 
 @on_sqlite

@@ -120,21 +120,25 @@ def test_subscriber_confirms_and_then_gets_messages(client, stored, recorded, ap
     )
     assert answer.status_code == 303
     assert "confirm" in client.get(answer.headers["Location"]).text
-    (one,) = stored()
-    assert one.state is SubscriberState.UNCONFIRMED
-    assert (one.wants, one.language, one.time_zone) == ("ends", "de-AT", "Asia/Tokyo")
-    assert [each.public_id for each in one.components] == [api]
+    (subscriber,) = stored()
+    assert subscriber.state is SubscriberState.UNCONFIRMED
+    assert (subscriber.wants, subscriber.language, subscriber.time_zone) == (
+        "ends",
+        "de-AT",
+        "Asia/Tokyo",
+    )
+    assert [each.public_id for each in subscriber.components] == [api]
     assert recorded() == ["subscriber.confirmation_wanted"]
 
-    path = link(one, Purpose.CONFIRM)
+    path = link(subscriber, Purpose.CONFIRM)
     assert '<form class="card sub" method="post">' in client.get(path).text
     assert stored()[0].state is SubscriberState.UNCONFIRMED
     done = client.post(path, follow_redirects=True)
     assert "You’re subscribed" in done.text
-    (one,) = stored()
-    assert one.state is SubscriberState.ACTIVE
-    assert one.confirmed_at is not None
-    assert link(one, Purpose.MANAGE) in done.text
+    (subscriber,) = stored()
+    assert subscriber.state is SubscriberState.ACTIVE
+    assert subscriber.confirmed_at is not None
+    assert link(subscriber, Purpose.MANAGE) in done.text
     assert recorded()[-1] == "subscriber.confirmed"
 
 
@@ -142,9 +146,9 @@ def test_subscriber_confirms_and_then_gets_messages(client, stored, recorded, ap
 def test_consent_text_and_time_are_stored(client, stored, at):
     shown = re.search(r'<p class="consent">(.*?)</p>', client.get("/subscribe").text)[1]
     send(client)
-    (one,) = stored()
-    assert one.consent_text == shown
-    assert one.consent_at == at
+    (subscriber,) = stored()
+    assert subscriber.consent_text == shown
+    assert subscriber.consent_at == at
 
 
 @on_sqlite
@@ -173,9 +177,9 @@ def test_quarantined_subscriber_can_subscribe_again(client, stored, active, comm
     with committed():
         subscribers.quarantine(subscribers.get(active.public_id), by=SYSTEM, at=at)
     send(client)
-    (one,) = stored()
-    assert one.state is SubscriberState.UNCONFIRMED
-    client.post(link(one, Purpose.CONFIRM))
+    (subscriber,) = stored()
+    assert subscriber.state is SubscriberState.UNCONFIRMED
+    client.post(link(subscriber, Purpose.CONFIRM))
     assert stored()[0].state is SubscriberState.ACTIVE
 
 
@@ -329,9 +333,9 @@ def test_concurrent_subscriptions_of_an_address_make_one_subscriber(app, stored,
 def test_email_is_offered_with_a_mail_server(client, stored):
     assert 'name="email"' in client.get("/subscribe").text
     assert send(client, channel="email", email="Jane@Example.com").status_code == 303
-    (one,) = stored()
-    assert one.address == "Jane@example.com"
-    assert "J…@example.com" in client.get(link(one, Purpose.CONFIRM)).text
+    (subscriber,) = stored()
+    assert subscriber.address == "Jane@example.com"
+    assert "J…@example.com" in client.get(link(subscriber, Purpose.CONFIRM)).text
 
 
 # ── one incident ───────────────────────────────────────────────────────────────
@@ -351,9 +355,9 @@ def test_incident_subscription_ends_with_the_incident(client, stored, committed,
     path = f"/incidents/{key}/subscribe"
     assert "Logins fail" in client.get(path).text
     assert send(client, incident=key).status_code == 303
-    (one,) = stored()
+    (subscriber,) = stored()
     with committed():
-        assert db.session.get(Subscriber, one.id).incident.public_id == key
+        assert db.session.get(Subscriber, subscriber.id).incident.public_id == key
         site.resolve(incidents.get(key), at)
     assert client.get(path).status_code == 404
     assert send(client, incident=key).status_code == 404
@@ -375,9 +379,9 @@ def test_subscriber_changes_components(client, stored, active, api):
     sent = {"scope": "some", "component": api, "wants": "ends", "time_zone": "Europe/Paris"}
     saved = client.post(path, data=sent, follow_redirects=True)
     assert "Saved." in saved.text
-    (one,) = stored()
-    assert [each.public_id for each in one.components] == [api]
-    assert (one.wants, one.time_zone) == ("ends", "Europe/Paris")
+    (subscriber,) = stored()
+    assert [each.public_id for each in subscriber.components] == [api]
+    assert (subscriber.wants, subscriber.time_zone) == ("ends", "Europe/Paris")
     assert client.post(path, data={"scope": "some"}).status_code == 422
     client.post(path, data={"scope": "all", "component": api})
     assert stored()[0].components == []
