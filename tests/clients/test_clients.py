@@ -50,7 +50,7 @@ def troubled(committed, at):
 
 
 @installed
-def test_the_python_sdk_manages_components_and_incidents(live_url, troubled):
+def test_python_sdk_manages_components_and_incidents(live_url, troubled):
     done = subprocess.run(
         [PYTHON / "python", HERE / "manage_by_sdk.py", live_url, troubled],
         capture_output=True,
@@ -72,7 +72,7 @@ def test_the_python_sdk_manages_components_and_incidents(live_url, troubled):
 
 
 @installed
-def test_the_prometheus_exporter_reads_the_summary(live_url, troubled, tmp_path):
+def test_prometheus_exporter_reads_the_summary(live_url, troubled, tmp_path):
     services = {"ours": {"url": f"{live_url}/api/v2/summary.json", "name": "Ours"}}
     (tmp_path / "services.json").write_text(json.dumps(services))
     done = subprocess.run(
