@@ -14,7 +14,7 @@ import pytest
 from statuspage import config
 from statuspage.config import PROJECT, Settings, SettingsError
 from statuspage.db import db, migrate
-from tests.apps import create_app
+from tests.helpers.apps import create_app
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def _own_data_dir(monkeypatch, tmp_path):
     monkeypatch.setenv("STATUSPAGE_DATA_DIR", str(tmp_path / "data"))
 
 
-def test_without_any_setting_the_page_runs_on_one_file_on_loopback(tmp_path):
+def test_defaults_run_on_one_file_on_loopback(tmp_path):
     settings = config.load()
     assert settings.database_url == f"sqlite:///{tmp_path}/data/statuspage.db"
     assert settings.redis_url is None
@@ -44,7 +44,7 @@ def test_database_addresses_of_both_engines_are_understood(monkeypatch, given, u
     assert config.load().database_url == understood
 
 
-def test_a_relative_database_file_is_found_from_the_folder_of_the_start(monkeypatch, tmp_path):
+def test_relative_database_path_is_resolved_from_the_working_folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STATUSPAGE_DATABASE_URL", "sqlite:///here.db")
     assert config.load().database_url == f"sqlite:///{tmp_path}/here.db"
@@ -327,14 +327,14 @@ def test_an_empty_value_in_the_environment_hides_the_one_of_the_file(monkeypatch
         ),
     ],
 )
-def test_a_wrong_value_is_refused_in_one_sentence(monkeypatch, name, value, sentence):
+def test_invalid_value_is_refused_in_one_sentence(monkeypatch, name, value, sentence):
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as refusal:
         config.load()
     assert str(refusal.value) == sentence
 
 
-def test_the_debugger_is_refused(monkeypatch):
+def test_debugger_is_refused(monkeypatch):
     monkeypatch.setenv("FLASK_DEBUG", "1")
     with pytest.raises(SettingsError, match="There is no debug mode"):
         config.load()
@@ -364,7 +364,7 @@ def test_every_way_to_start_says_the_sentence_and_shows_no_traceback(monkeypatch
     ]
 
 
-def test_a_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path):
+def test_secret_is_generated_once_and_private(tmp_path):
     first, second = config.load().secret_key, config.load().secret_key
     assert first == second
     assert len(first) >= 40
@@ -386,7 +386,7 @@ def test_processes_that_start_together_agree_on_the_secret(tmp_path):
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret_key"]
 
 
-def test_a_log_line_of_the_settings_shows_no_secret():
+def test_logged_settings_show_no_secret():
     settings = Settings(
         secret_key="sesame-sesame-sesame",
         database_url="postgresql://u:hidden@db/x",
@@ -397,7 +397,7 @@ def test_a_log_line_of_the_settings_shows_no_secret():
     assert "hidden" not in repr(settings)
 
 
-def test_the_page_of_settings_and_the_code_say_the_same():
+def test_documentation_lists_exactly_the_settings():
     rows = re.findall(
         r"^\| `([A-Z_]+)` \| (.+?) \| (.+) \|$",
         Path(PROJECT / "docs" / "settings.md").read_text(),
