@@ -26,9 +26,9 @@ from statuspage.config import PROJECT, Settings
 from statuspage.db import db
 from statuspage.notify import worker
 from statuspage.notify.dispatcher import Dispatcher
+from tests.helpers.admin import BASE, Browser
 from tests.helpers.apps import create_app
 from tests.helpers.mail_server import mail_server
-from tests.web.admin.conftest import BASE, Browser
 
 SAMPLE = PROJECT / "tests/samples/database-6b98c10"
 PORT = re.compile(r"http://127\.0\.0\.1:\d+")

@@ -22,7 +22,7 @@ from statuspage.export.staging import StagingFolder
 from statuspage.proxy.cache import VARIES
 from tests.helpers.apps import create_app
 from tests.helpers.nginx import free_port, nginx
-from tests.security.test_observatory import META, META_REFERRER, all_of, points
+from tests.helpers.observatory import META, META_REFERRER, all_of, points
 
 
 @contextmanager

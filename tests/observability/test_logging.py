@@ -23,9 +23,9 @@ from statuspage.notify.channels import registry
 from statuspage.notify.dispatcher import fan_out_pending
 from statuspage.observability import logging as logs
 from tests.conftest import SECRET, on_sqlite
+from tests.helpers.admin import BASE, Browser
 from tests.helpers.apps import create_app
 from tests.helpers.mail_server import mail_server
-from tests.web.admin.conftest import BASE, Browser
 
 PASSWORD = "correct horse battery staple"
 WRONG = "an0ther-Passphrase-of-somebody"

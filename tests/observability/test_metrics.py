@@ -20,7 +20,7 @@ from statuspage.notify.heartbeat import HeartbeatKind
 from statuspage.observability import metrics
 from statuspage.observability.metrics import PREFIX, REGISTRY, AllProcesses, MetricsFile
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import Browser
+from tests.helpers.admin import Browser
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from flask import Response
 
 from statuspage.proxy.http import Paths, Request, refusal, unavailable
 from statuspage.serving.error_page import error_page
-from tests.security.test_observatory import GUARDS, score
+from tests.helpers.observatory import GUARDS, score
 
 
 def test_responses_of_the_proxy_itself_have_security_headers():

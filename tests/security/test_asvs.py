@@ -17,7 +17,7 @@ from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
 from statuspage.observability import logging as logs
 from tests.conftest import SECRET, on_sqlite
-from tests.web.admin.conftest import Browser
+from tests.helpers.admin import Browser
 
 TABLE = (PROJECT / "docs" / "security.md").read_text()
 ROWS = re.findall(r"^\| ([\d., ]+) \| (.+) \| (.+) \|$", TABLE, re.M)

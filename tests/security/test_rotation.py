@@ -13,7 +13,7 @@ from statuspage.domain.subscribers.subscriptions import Channel, Contact
 from statuspage.lib import signed_links
 from statuspage.lib.signed_links import Purpose
 from tests.conftest import SECRET, on_sqlite
-from tests.web.admin.conftest import Browser
+from tests.helpers.admin import Browser
 
 pytestmark = on_sqlite
 

@@ -27,8 +27,8 @@ from statuspage.notify.dispatcher import fan_out_pending
 from statuspage.notify.push_encryption import MOST_BYTES
 from statuspage.notify.sender import Preparation, attempt, record_results
 from tests.conftest import on_sqlite
+from tests.helpers.observatory import META
 from tests.helpers.push_service import FakeBrowser, claims, push_service
-from tests.security.test_observatory import META
 
 pytestmark = on_sqlite
 

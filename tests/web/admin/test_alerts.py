@@ -6,8 +6,8 @@ from statuspage.domain import tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
+from tests.helpers.admin import text_of
 from tests.helpers.alertmanager import an_alert, told
-from tests.web.admin.conftest import text_of
 
 pytestmark = on_sqlite
 

@@ -10,7 +10,7 @@ from statuspage.domain import page_settings, tokens
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import text_of
+from tests.helpers.admin import text_of
 
 STOLEN = "correct horse battery"
 SAID = "is in public lists of stolen passwords"

@@ -7,7 +7,7 @@ from statuspage.domain.components import models
 from statuspage.domain.components import verbs as components
 from statuspage.domain.statuses import ComponentStatus
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import fields_of, text_of
+from tests.helpers.admin import fields_of, text_of
 
 pytestmark = on_sqlite
 

@@ -10,7 +10,7 @@ from statuspage.db import db
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.templates import IncidentTemplate
 from tests.conftest import on_postgresql
-from tests.web.admin.conftest import Browser
+from tests.helpers.admin import Browser
 
 EDITORS = 8
 VERSIONS = (1, 2)

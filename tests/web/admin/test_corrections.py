@@ -12,7 +12,7 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import fields_of, text_of
+from tests.helpers.admin import fields_of, text_of
 from tests.web.admin.test_incidents import affected, an_update
 
 

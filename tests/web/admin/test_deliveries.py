@@ -15,7 +15,7 @@ from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, Sub
 from statuspage.notify import deliveries, delivery_stats
 from statuspage.notify.deliveries import Delivery, DeliveryState, Priority
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import text_of
+from tests.helpers.admin import text_of
 
 pytestmark = on_sqlite
 

@@ -10,8 +10,8 @@ from statuspage.domain.staff.members import Role
 from statuspage.notify.email_examples import KINDS
 from statuspage.notify.queue import queue_of
 from tests.conftest import on_sqlite
+from tests.helpers.admin import text_of
 from tests.helpers.mail_server import mail_server
-from tests.web.admin.conftest import text_of
 
 pytestmark = on_sqlite
 

@@ -11,7 +11,7 @@ from statuspage.domain.components import claims_store
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.staff.members import Role
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import BASE, fields_of, text_of
+from tests.helpers.admin import BASE, fields_of, text_of
 from tests.web.admin.test_incidents import an_opening, an_update
 
 

@@ -10,8 +10,8 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.conftest import on_sqlite
+from tests.helpers.admin import fields_of, text_of
 from tests.helpers.domain import let_time_pass
-from tests.web.admin.conftest import fields_of, text_of
 from tests.web.admin.test_incidents import affected
 
 pytestmark = on_sqlite

@@ -8,7 +8,7 @@ from statuspage.domain.incidents.postmortems import ActionState, PostmortemState
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import IncidentStatus
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import fields_of, text_of
+from tests.helpers.admin import fields_of, text_of
 from tests.web.admin.test_incidents import an_update
 
 pytestmark = on_sqlite

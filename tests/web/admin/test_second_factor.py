@@ -15,8 +15,8 @@ from statuspage.domain.staff import members as staff
 from statuspage.domain.staff import second_factor, totp
 from statuspage.domain.staff.members import Role
 from tests.conftest import SECRET, on_sqlite
+from tests.helpers.admin import Browser, text_of
 from tests.helpers.apps import create_app
-from tests.web.admin.conftest import Browser, text_of
 
 PASSWORD = "correct horse battery"
 HERE = "/admin/account/second-factor"

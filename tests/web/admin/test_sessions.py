@@ -14,7 +14,7 @@ from statuspage.domain.staff import sessions
 from statuspage.domain.staff.members import Role
 from statuspage.domain.staff.sessions import AdminSession
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import Browser, fields_of, text_of
+from tests.helpers.admin import Browser, fields_of, text_of
 
 PASSWORD = "correct horse battery"
 IPHONE = (

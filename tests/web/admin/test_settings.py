@@ -8,7 +8,7 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff.members import Role
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import BASE, Browser, fields_of, text_of
+from tests.helpers.admin import BASE, Browser, fields_of, text_of
 
 pytestmark = on_sqlite
 

@@ -9,7 +9,7 @@ from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import members as staff
 from statuspage.domain.staff.members import Role
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import Browser, text_of
+from tests.helpers.admin import Browser, text_of
 
 PASSWORD = "correct horse battery"
 NEW = "another lantern in the fog"

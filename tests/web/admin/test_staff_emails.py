@@ -16,8 +16,8 @@ from statuspage.notify import staff_emails
 from statuspage.notify.dispatcher import Dispatcher
 from statuspage.notify.queue import queue_of
 from tests.conftest import SECRET, on_sqlite
+from tests.helpers.admin import BASE, Browser
 from tests.helpers.mail_server import mail_server
-from tests.web.admin.conftest import BASE, Browser
 
 PASSWORD = "correct horse battery"
 ANOTHER = "another horse battery"

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from statuspage.db import damage_mark, db, integrity
 from statuspage.domain.incidents import verbs as incidents
 from tests.conftest import on_sqlite
+from tests.helpers.admin import fields_of
 from tests.helpers.apps import create_app
-from tests.web.admin.conftest import fields_of
 from tests.web.admin.test_incidents import an_update
 
 pytestmark = on_sqlite

@@ -23,7 +23,7 @@ from statuspage.domain.subscribers.subscriptions import (
     SubscriberState,
 )
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import text_of
+from tests.helpers.admin import text_of
 
 pytestmark = on_sqlite
 

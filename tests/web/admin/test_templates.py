@@ -13,7 +13,7 @@ from statuspage.domain.incidents.templates import TemplateInput
 from statuspage.domain.staff.members import Role
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import fields_of, text_of
+from tests.helpers.admin import fields_of, text_of
 
 pytestmark = on_sqlite
 

@@ -7,7 +7,7 @@ import pytest
 
 from statuspage.domain import events, tokens
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import text_of
+from tests.helpers.admin import text_of
 
 pytestmark = on_sqlite
 

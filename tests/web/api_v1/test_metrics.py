@@ -11,7 +11,7 @@ from statuspage.db import db
 from statuspage.domain import events, metrics
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_postgresql, on_sqlite
-from tests.web.public.test_pages import counted
+from tests.helpers.statements import recorded_statements
 
 NOW = int(datetime(2026, 3, 10, 12, tzinfo=UTC).timestamp())
 
@@ -198,11 +198,11 @@ def test_metrics_are_listed_by_position_and_paged(program, metric):
 def test_metrics_list_query_count_is_constant(program, metric, app):
     send(program, metric()["id"], NOW, 1)
     program.get("/metrics")  # The use of the token is noted once a minute.
-    with counted(app) as few:
+    with recorded_statements() as few:
         program.get("/metrics")
     for name in "BCDE":
         send(program, metric(name)["id"], NOW, 1)
-    with counted(app) as many:
+    with recorded_statements() as many:
         assert len(program.get("/metrics").json) == 5
     assert len(many) == len(few) < 12
 

@@ -5,7 +5,7 @@ import pytest
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
-from tests.web.public.test_pages import counted
+from tests.helpers.statements import recorded_statements
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_list_query_count_is_constant(program, user, group, component, app):
     def asked():
         for path in lists:
             program.get(path)  # The use of the token is noted once a minute.
-        with counted(app) as statements:
+        with recorded_statements() as statements:
             assert [program.get(path).status_code for path in lists] == [200, 200]
         return len(statements)
 

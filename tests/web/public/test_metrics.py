@@ -14,7 +14,7 @@ from statuspage.notify import worker
 from tests.conftest import on_sqlite
 from tests.helpers import site
 from tests.helpers.site import text_of
-from tests.web.public.test_pages import counted
+from tests.helpers.statements import recorded_statements
 
 MAX_METRIC_BYTES = 450
 
@@ -151,11 +151,11 @@ def test_chart_size_is_bounded(client, measured):
 @on_sqlite
 def test_metrics_query_count_is_constant(client, measured, app, traveller):
     measured("First", {5: 1})
-    with counted(app) as few:
+    with recorded_statements() as few:
         client.get("/")
     for number in range(5):
         measured(f"Next {number}", {5: 1, 50: 2})
-    with counted(app) as many:
+    with recorded_statements() as many:
         assert len(drawings(client)) == 6
     assert len(many) == len(few)
 

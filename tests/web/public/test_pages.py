@@ -4,13 +4,11 @@ import base64
 import gzip
 import hashlib
 import re
-from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
 
 import brotli
 import pytest
-import sqlalchemy as sa
 
 from statuspage.db import db
 from statuspage.domain import page_settings
@@ -26,8 +24,9 @@ from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.conftest import on_sqlite
 from tests.helpers import site
 from tests.helpers.apps import create_app
+from tests.helpers.observatory import META
 from tests.helpers.site import Page, text_of
-from tests.security.test_observatory import META
+from tests.helpers.statements import recorded_statements
 
 MAX_FRONT_BYTES = 14 * 1024
 MAX_SCRIPT_BYTES = 4608
@@ -286,7 +285,7 @@ def test_unknown_path_is_a_404_in_the_page_design(client, world, address):
 @on_sqlite
 def test_thousand_unknown_paths_read_the_page_once(app, client, world):
     client.get("/nothing")
-    with counted(app) as statements:
+    with recorded_statements() as statements:
         client.get("/nothing-else")
     assert [
         statement
@@ -580,20 +579,6 @@ NAMES = [
 # ── queries ────────────────────────────────────────────────────────────────────
 
 
-@contextmanager
-def counted(app):
-    statements = []
-
-    def note(_connection, _cursor, statement, *_rest):
-        statements.append(statement)
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
-
-
 @on_sqlite
 def test_page_query_count_is_constant(settings, committed, at, world):
     paths = (
@@ -629,7 +614,7 @@ def test_page_query_count_is_constant(settings, committed, at, world):
 def _queries(settings, path) -> int:
     """How many statements a process that has nothing yet asks for this page."""
     app = create_app(settings, watch=False)
-    with counted(app) as statements:
+    with recorded_statements() as statements:
         assert app.test_client().get(path).status_code == 200
     with app.app_context():
         db.engine.dispose()
