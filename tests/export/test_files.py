@@ -178,11 +178,11 @@ def test_renamed_component_reaches_every_page(northwind, committed, mirror, fold
     with committed():
         component = components.get(northwind.cards)
         components.edit_component(
-            one,
+            component,
             ComponentEdit(
                 name="Card processing",
                 description=None,
-                group=one.group,
+                group=component.group,
                 start_date=None,
                 showcase=True,
                 only_show_if_degraded=False,

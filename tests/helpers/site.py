@@ -169,7 +169,8 @@ class World:
 
 def northwind(committed, at) -> World:
     """Northwind in Vienna: cards fail for some, a resolved incident, a maintenance tomorrow."""
-    return told.once(committed, _northwind, at)
+    with committed():
+        return _northwind(at)
 
 
 def _northwind(at) -> World:

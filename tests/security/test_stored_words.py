@@ -91,7 +91,7 @@ def evil_world(at):
         UpdateInput(
             status=IncidentStatus.INVESTIGATING,
             body=EVIL_BODY,
-            claims={one: site.PARTIAL},
+            claims={component: site.PARTIAL},
             facts=Facts(EVIL, EVIL, EVIL),
         ),
         by=SYSTEM,

@@ -538,8 +538,8 @@ def test_feed_query_count_is_constant(client, committed, story, app, at):
         for name in ("declined", "planned"):
             incident = incidents.get(story[name])
             incidents.post_update(
-                one,
-                UpdateInput(status=one.status, body="More.", claims=one.claims),
+                incident,
+                UpdateInput(status=incident.status, body="More.", claims=incident.claims),
                 by=SYSTEM,
                 at=at,
             )

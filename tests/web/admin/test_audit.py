@@ -4,7 +4,7 @@ from statuspage import clock
 from statuspage.domain import events
 from statuspage.domain.events import SYSTEM
 from tests.conftest import on_sqlite
-from tests.web.admin.conftest import text_of
+from tests.helpers.admin import text_of
 
 
 @on_sqlite

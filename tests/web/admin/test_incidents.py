@@ -19,9 +19,8 @@ from statuspage.domain.statuses import ComponentStatus, Impact, IncidentStatus
 from statuspage.page.html.charts import GLYPHS
 from statuspage.web.admin import placeholders
 from tests.conftest import on_sqlite
-from tests.helpers.admin import fields_of, text_of
+from tests.helpers.admin import BASE, fields_of, text_of
 from tests.helpers.apps import create_app
-from tests.web.admin.conftest import BASE, fields_of, text_of
 
 
 def affected(component, status="partial_outage", share="12 %", scope=""):
