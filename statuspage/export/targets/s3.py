@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from statuspage.export.staging import MANIFEST, Manifest, StagingFolder
@@ -31,9 +31,9 @@ STATUS = re.compile(r"status code: (\d{3})")
 def parse(text: str, keys: Keys) -> "S3":
     """`s3://bucket/prefix?endpoint=https://…&region=…`. Raises `TargetError`."""
     parts = urlsplit(text)
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    region = options.get("region", DEFAULT_REGION)
-    endpoint = options.get("endpoint", f"https://s3.{region}.amazonaws.com").rstrip("/")
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    region = query.get("region", DEFAULT_REGION)
+    endpoint = query.get("endpoint", f"https://s3.{region}.amazonaws.com").rstrip("/")
     access = unquote(parts.username) if parts.username else keys.access
     secret = unquote(parts.password) if parts.password else keys.secret
     if not parts.hostname or urlsplit(endpoint).scheme not in ("http", "https"):
@@ -42,41 +42,35 @@ def parse(text: str, keys: Keys) -> "S3":
         raise TargetError("S3 needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
     bucket = parts.netloc.rpartition("@")[2]
     prefix = unquote(parts.path).strip("/")
-    return S3(f"s3://{bucket}{parts.path}", bucket, prefix, endpoint, region, access, secret)
+    options = {
+        "prefix": prefix or None,
+        "endpoint": endpoint,
+        "region": region,
+        "access_key_id": access,
+        "secret_access_key": secret,
+        "virtual_hosted_style_request": False,
+        "client_options": {
+            "timeout": timedelta(seconds=REQUEST_TIMEOUT_S),
+            "connect_timeout": timedelta(seconds=5),
+            "allow_http": endpoint.startswith("http://"),
+        },
+        "retry_config": {
+            "max_retries": RETRIES,
+            "retry_timeout": timedelta(seconds=REQUEST_TIMEOUT_S),
+        },
+    }
+    return S3(f"s3://{bucket}{parts.path}", bucket, options)
 
 
 class S3:
+    """`options` are those of obstore's `S3Store`."""
+
     every = timedelta(minutes=5)
 
-    def __init__(
-        self,
-        name: str,
-        bucket: str,
-        prefix: str,
-        endpoint: str,
-        region: str,
-        access: str,
-        secret: str,
-    ) -> None:
+    def __init__(self, name: str, bucket: str, options: dict[str, Any]) -> None:
         self.name = name
         self._bucket = bucket
-        self._options = {
-            "prefix": prefix or None,
-            "endpoint": endpoint,
-            "region": region,
-            "access_key_id": access,
-            "secret_access_key": secret,
-            "virtual_hosted_style_request": False,
-            "client_options": {
-                "timeout": timedelta(seconds=REQUEST_TIMEOUT_S),
-                "connect_timeout": timedelta(seconds=5),
-                "allow_http": endpoint.startswith("http://"),
-            },
-            "retry_config": {
-                "max_retries": RETRIES,
-                "retry_timeout": timedelta(seconds=REQUEST_TIMEOUT_S),
-            },
-        }
+        self._options = options
         self._there: Manifest | None = None
 
     @cached_property
@@ -85,7 +79,7 @@ class S3:
             from obstore.store import S3Store  # the optional extra `object-storage`
         except ImportError as error:
             raise TargetError("S3 needs a package: pip install obstore.") from error
-        return S3Store(self._bucket, **self._options)  # type: ignore[arg-type]
+        return S3Store(self._bucket, **self._options)
 
     def is_empty(self) -> bool:
         return not self._read_manifest().files
