@@ -79,8 +79,9 @@ def test_only_links_to_the_original_lead_to_the_origin(copy):
 STAYS_ON_THE_ORIGIN = {
     *("/beacon.json", "/healthz", "/readyz", "/metrics"),
     *("/push-worker.js", "/subscribe.js", "/icon.png", "/site.webmanifest"),
+    "/.well-known/security.txt",
 }
-"""They describe processes, or belong to subscribing."""
+"""They describe processes, belong to subscribing, or expire."""
 
 
 def test_every_public_view_declares_its_export_or_stays_on_the_origin(copy):

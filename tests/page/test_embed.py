@@ -14,6 +14,7 @@ from statuspage.domain import page_settings
 from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import verbs as incidents
+from statuspage.domain.page_settings import PageEdit
 from tests.conftest import on_sqlite
 from tests.helpers import site
 from tests.helpers.site import Page, text_of
@@ -202,14 +203,8 @@ def test_security_txt_names_the_support_address_and_expires_within_a_year(client
     assert client.get(address).status_code == 404
     with committed():
         row = page_settings.get()
-        page_settings.edit(
-            row,
-            name=row.name,
-            time_zone=row.time_zone,
-            support_url="mailto:help@example.com",
-            by=SYSTEM,
-            at=clock.now(),
-        )
+        edit = PageEdit(row.name, row.time_zone, support_url="mailto:help@example.com")
+        page_settings.edit(row, edit, by=SYSTEM, at=clock.now())
     answer = client.get(address)
     assert answer.mimetype == "text/plain"
     assert answer.text == (

@@ -130,6 +130,8 @@ def test_nothing_that_is_typed_runs_and_nothing_hidden_is_told(app, client, comm
     for address in sorted({*addresses, f"/incidents/{wrong}"}):
         with client.get(address) as answer:
             assert answer.status_code < 500, address
+            if answer.mimetype == "image/png":
+                continue
             assert SECRET not in answer.text.replace("\n ", ""), address
             assert draft not in answer.text, address
             for text in texts(answer):

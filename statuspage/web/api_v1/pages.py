@@ -166,8 +166,10 @@ def update_page(call: Call[PageBody]) -> Page:
     """Change the settings that are sent."""
     row, said = call.page, call.body.page.said()
     accent = row.accent
-    if said.get("css_link_color"):
-        accent = f"#{_colour('css_link_color', said['css_link_color'])}"
+    link_colour = said.get("css_link_color")
+    # Clients send back the default that they read of a page without a colour of its own.
+    if link_colour and (accent or link_colour != COLOURS["css_link_color"]):
+        accent = f"#{_colour('css_link_color', link_colour)}"
     page_settings.edit(
         row,
         page_settings.PageEdit(

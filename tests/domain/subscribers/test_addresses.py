@@ -10,7 +10,13 @@ from statuspage.domain import page_access
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.subscribers import addresses, queries
 from statuspage.domain.subscribers import subscriptions as subscribers
-from statuspage.domain.subscribers.subscriptions import Channel, Choice, Contact, SubscriberState
+from statuspage.domain.subscribers.subscriptions import (
+    Channel,
+    Choice,
+    Contact,
+    ImportedSubscriber,
+    SubscriberState,
+)
 from statuspage.errors import Invalid
 from tests.helpers.domain import AT
 
@@ -48,7 +54,12 @@ def test_a_subscriber_of_an_earlier_version_is_found_and_takes_the_normal_form(
 ):
     row = stored(former, channel)
     contact = Contact.of(channel, typed)
-    assert subscribers.take_over([contact], consent="They agreed.", by=SYSTEM, at=AT) == 0
+    assert (
+        subscribers.take_over(
+            [ImportedSubscriber(contact)], consent="They agreed.", by=SYSTEM, at=AT
+        )
+        == 0
+    )
     assert subscribers.add(contact, by=SYSTEM, at=AT) is row
     assert (row.address, row.key) == (normal, contact.key(None))
     subscribers.ask(contact, Choice(), wording="Yes", at=AT)

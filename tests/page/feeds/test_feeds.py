@@ -65,46 +65,47 @@ def story(committed, at):
         )
         postmortems.publish(document, by=SYSTEM, at=at - timedelta(days=1))
 
-    declined = an_incident(
-        "Card payments declined in Europe",
-        at - timedelta(minutes=40),
-        {cards: DEGRADED},
-        facts=Facts("Customers in the EU", "PayPal", "Try again in an hour"),
-    )
-    second = incidents.post_update(
-        declined,
-        UpdateInput(
-            status=IncidentStatus.IDENTIFIED,
-            body="A **bad** deploy & its `<config>`.",
-            claims={cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal("12.00"), "EU")},
-            next_update_by=at + timedelta(minutes=10),
-        ),
-        by=SYSTEM,
-        at=at - timedelta(minutes=20),
-    )
-    planned = maintenance.schedule(
-        "Database upgrade",
-        UpdateInput(
-            status=IncidentStatus.SCHEDULED,
-            body="We upgrade.",
-            claims={search: maintenance.UNDER_MAINTENANCE},
-        ),
-        Schedule(
-            scheduled_for=at + timedelta(days=2), scheduled_until=at + timedelta(days=2, hours=1)
-        ),
-        by=SYSTEM,
-        at=at - timedelta(hours=1),
-    )
-    return {
-        "page": page.public_id,
-        "cards": cards.public_id,
-        "search": search.public_id,
-        "slow": slow.public_id,
-        "declined": declined.public_id,
-        "second": second.public_id,
-        "planned": planned.public_id,
-        "document": document.public_id,
-    }
+        declined = an_incident(
+            "Card payments declined in Europe",
+            at - timedelta(minutes=40),
+            {cards: DEGRADED},
+            facts=Facts("Customers in the EU", "PayPal", "Try again in an hour"),
+        )
+        second = incidents.post_update(
+            declined,
+            UpdateInput(
+                status=IncidentStatus.IDENTIFIED,
+                body="A **bad** deploy & its `<config>`.",
+                claims={cards: Claim(ComponentStatus.PARTIAL_OUTAGE, Decimal("12.00"), "EU")},
+                next_update_by=at + timedelta(minutes=10),
+            ),
+            by=SYSTEM,
+            at=at - timedelta(minutes=20),
+        )
+        planned = maintenance.schedule(
+            "Database upgrade",
+            UpdateInput(
+                status=IncidentStatus.SCHEDULED,
+                body="We upgrade.",
+                claims={search: maintenance.UNDER_MAINTENANCE},
+            ),
+            Schedule(
+                scheduled_for=at + timedelta(days=2),
+                scheduled_until=at + timedelta(days=2, hours=1),
+            ),
+            by=SYSTEM,
+            at=at - timedelta(hours=1),
+        )
+        return {
+            "page": page.public_id,
+            "cards": cards.public_id,
+            "search": search.public_id,
+            "slow": slow.public_id,
+            "declined": declined.public_id,
+            "second": second.public_id,
+            "planned": planned.public_id,
+            "document": document.public_id,
+        }
 
 
 DEGRADED = Claim(ComponentStatus.DEGRADED_PERFORMANCE)

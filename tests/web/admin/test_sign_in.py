@@ -93,17 +93,16 @@ def test_guessing_with_other_spellings_of_an_address_is_slowed_down(visitor, bea
     assert codes[:7] == [422] * 6 + [429]
 
 
-def test_control_characters_do_not_give_an_account_more_guesses(visitor, bea):
-    token = visitor.token()
-    codes = [
-        visitor.post(
-            "/admin/sign-in",
-            {"email": "b" + "\x01" * number + "ea@example.com", "password": "guess guess guess"},
-            token=token,
-        ).status_code
-        for number in range(7)
-    ]
-    assert codes == [422] * 6 + [429]
+def test_address_with_control_characters_reaches_no_account(app, visitor, bea):
+    with app.app_context():
+        assert staff.with_email("bea@example.com") is not None
+        assert staff.with_email("b\x01ea@example.com") is None
+    answer = visitor.post(
+        "/admin/sign-in",
+        {"email": "b\x01ea@example.com", "password": "guess guess guess"},
+        token=visitor.token(),
+    )
+    assert answer.status_code == 422
 
 
 def guess(browser, times, *, networks=("203.0.113.7",), email="bea@example.com"):

@@ -157,7 +157,7 @@ def test_component_ids_replace_the_affected_components(
     assert statuses(change(made, component_ids=[web], **more)) == {"Web": "partial_outage"}
     assert status_of(program, api) == "operational"
     page = client.get(f"/incidents/{made['id']}").text
-    assert "Components corrected from “API, Web” to “Web”" in page
+    assert "Components corrected from “<bdi>API, Web</bdi>” to “<bdi>Web</bdi>”" in page
     assert change(made, component_ids=[], **more)["components"] == []
     assert status_of(program, web) == "operational"
     assert change(made, status="resolved", component_ids=[api])["components"][0]["id"] == api
@@ -199,7 +199,8 @@ def test_archived_component_is_not_served_and_stays_stored(
     seen = change(made, component_ids=[web], components={api: "operational"})
     assert statuses(seen) == {"Web": "operational"}
     assert change(made, component_ids=[])["components"] == []
-    assert "corrected from “API, Web” to “API”" in client.get(f"/incidents/{made['id']}").text
+    page = client.get(f"/incidents/{made['id']}").text
+    assert "corrected from “<bdi>API, Web</bdi>” to “<bdi>API</bdi>”" in page
 
 
 @on_sqlite

@@ -215,7 +215,7 @@ def test_reverted_postmortem_is_a_draft_and_leaves_the_page(
     assert (seen["status"], seen["postmortem_body"]) == ("resolved", None)
     page = client.get(f"/incidents/{incident['id']}").text
     assert "The first text." not in page
-    assert "Postmortem corrected from “published” to “withdrawn”" in page
+    assert "corrected from “<bdi>published</bdi>” to “<bdi>withdrawn</bdi>”" in page
     with app.app_context():
         newest = events.latest(1)[0]
         assert (newest.kind, newest.actor_name) == ("postmortem.withdrawn", "deployer")

@@ -133,7 +133,7 @@ def test_an_address_gets_six_confirmations_a_day_whatever_the_incident(client, p
         said = {"subscriber": {"email": email, "incident": incident}}
         return client.post(ADDRESS, json=said).status_code
 
-    spellings = ["anna@example.com", "ANNA@example.com", "an\x01na@example.com"]
+    spellings = ["anna@example.com", "anna@EXAMPLE.com", " anna@example.com "]
     codes = [subscribe(spellings[n % 3], one) for n, one in enumerate(past_incidents)]
     assert codes == [201] * 6 + [429]
     assert subscribe("bob@example.com", past_incidents[0]) == 201

@@ -18,7 +18,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import corrections
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Moment
+from statuspage.domain.incidents.models import Moment, UpdateInput
 from statuspage.domain.page_settings import PageEdit
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from tests.conftest import on_sqlite
@@ -657,7 +657,10 @@ def test_names_from_right_to_left_are_isolated_in_a_line(client, committed, at):
             for name in names
         }
         incident = incidents.open_incident(
-            "Outage", status=IncidentStatus.INVESTIGATING, body="-", claims=claims, by=SYSTEM, at=at
+            "Outage",
+            UpdateInput(status=IncidentStatus.INVESTIGATING, body="-", claims=claims),
+            by=SYSTEM,
+            at=at,
         )
         public_id = incident.public_id
     page = client.get(f"/incidents/{public_id}").text

@@ -238,7 +238,7 @@ SPELLINGS = [
     {"phone_number": "+43660123456"},
     {"email": " VICTIM@example.com"},
     {"email": "victim@EXAMPLE.com."},
-    {"email": "vic\x01tim@example.com"},
+    {"email": " victim@Example.com"},
     {"email": "victim@example.com", "endpoint": "https://x.example"},
 ]
 
