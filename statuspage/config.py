@@ -188,13 +188,13 @@ def _listening_host(value: str) -> str:
 
 def _networks(value: str) -> str:
     """Networks apart by a blank, whatever separated them."""
-    found = value.replace(",", " ").split()
-    for one in found:
+    networks = value.replace(",", " ").split()
+    for network in networks:
         try:
-            ip_network(one)
+            ip_network(network)
         except ValueError as error:
-            raise ValueError(f"contains {one!r}, which is not a network") from error
-    return " ".join(found)
+            raise ValueError(f"contains {network!r}, which is not a network") from error
+    return " ".join(networks)
 
 
 MIRRORS = ("file:/", "published:/", "s3://", "command:", "rsync:", "sftp://", "git:")
@@ -202,14 +202,14 @@ MIRRORS = ("file:/", "published:/", "s3://", "command:", "rsync:", "sftp://", "g
 
 def _mirrors(value: str) -> str:
     """Targets apart by a blank."""
-    found = value.split()
-    for one in found:
-        if not one.startswith(MIRRORS):
-            scheme = one.partition(":")[0]
+    targets = value.split()
+    for network in targets:
+        if not network.startswith(MIRRORS):
+            scheme = network.partition(":")[0]
             # A longer word may be part of a path with a space, or of a secret.
-            what = repr(scheme) if scheme.isalpha() and len(scheme) < 10 else "something else"
-            raise ValueError(f"contains {what}; start a target with one of {', '.join(MIRRORS)}")
-    return " ".join(found)
+            shown = repr(scheme) if scheme.isalpha() and len(scheme) < 10 else "something else"
+            raise ValueError(f"contains {shown}; start a target with one of {', '.join(MIRRORS)}")
+    return " ".join(targets)
 
 
 def _file_in(data: dict[str, Any]) -> str:
@@ -297,7 +297,7 @@ def _dkim_domain(data: dict[str, Any]) -> str:
     return domain if not domain.startswith("[") else "localhost"
 
 
-def _kept_secret(data: dict[str, Any]) -> str:
+def _stored_secret(data: dict[str, Any]) -> str:
     """The secret of this data folder, made at the first start.
 
     Written aside and linked into place, so that of several processes that start
@@ -380,7 +380,7 @@ class Settings(BaseSettings):
         " web processes.",
     )
     secret_key: Annotated[str, Field(min_length=MIN_SECRET_LENGTH)] = Field(
-        default_factory=_kept_secret,
+        default_factory=_stored_secret,
         repr=False,
         description="Signs sessions and links, at least 16 characters. Several machines must"
         " share it.",
@@ -603,7 +603,7 @@ class Settings(BaseSettings):
     @property
     def outgoing_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Inner networks that were opened for what we send."""
-        return tuple(ip_network(one) for one in self.outgoing_allow.split())
+        return tuple(ip_network(network) for network in self.outgoing_allow.split())
 
     @property
     def origin(self) -> Origin:

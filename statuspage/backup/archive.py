@@ -213,8 +213,8 @@ def _refuse_to_overwrite(file: Path) -> None:
     if age.is_encrypted(head):
         return
     if head.startswith(SQLITE_HEAD):
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as there:
-            if there.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (TABLE,)).fetchone():
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as archive:
+            if archive.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (TABLE,)).fetchone():
                 return
     raise ArchiveError(f"{file} already exists and is not a backup; it was not changed.")
 
@@ -298,23 +298,23 @@ def _copy_rows(source: Connection, draft: Path) -> None:
 
 
 def _label(draft: Path, manifest: Manifest) -> None:
-    said = {"format": FORMAT, **asdict(manifest), "made_at": manifest.made_at.isoformat()}
+    fields = {"format": FORMAT, **asdict(manifest), "made_at": manifest.made_at.isoformat()}
     with closing(sqlite3.connect(draft)) as connection, connection:
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute(f"CREATE TABLE {TABLE} (manifest TEXT NOT NULL)")
-        connection.execute(f"INSERT INTO {TABLE} VALUES (?)", (json.dumps(said),))  # noqa: S608
+        connection.execute(f"INSERT INTO {TABLE} VALUES (?)", (json.dumps(fields),))  # noqa: S608
 
 
 def _manifest(connection: Connection) -> Manifest:
     text = connection.scalar(sa.text(f"SELECT manifest FROM {TABLE}"))  # noqa: S608
-    said = json.loads(text)
-    if said.pop("format") != FORMAT:
+    fields = json.loads(text)
+    if fields.pop("format") != FORMAT:
         raise ArchiveError(
             "The backup was written by a newer release; restore it with that release."
         )
-    said["made_at"] = datetime.fromisoformat(said["made_at"])
-    said["tables"] = {name: Content(**content) for name, content in said["tables"].items()}
-    return Manifest(**said)
+    fields["made_at"] = datetime.fromisoformat(fields["made_at"])
+    fields["tables"] = {name: Content(**content) for name, content in fields["tables"].items()}
+    return Manifest(**fields)
 
 
 def _revision(connection: Connection) -> str:

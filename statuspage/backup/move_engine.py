@@ -71,7 +71,7 @@ def _checked(app: Flask, url: str) -> str:
     if target == settings.database_url:
         raise RefusedError("This is the database that the page already uses.")
     with app.app_context():
-        if migrate.revision() != migrate.newest():
+        if migrate.revision() != migrate.head_revision():
             raise RefusedError(
                 "The current database is not up to date: start this release on it once,"
                 " or run flask db upgrade."

@@ -61,11 +61,11 @@ def restore(
             archive.unlabel(copy)
             calmed = _prepare(app, copy, manifest, by, at)
             if settings.is_sqlite:
-                kept = _put_file(copy, place, is_empty=is_empty, at=at)
+                previous = _put_file(copy, place, is_empty=is_empty, at=at)
             else:
-                kept = _put_rows(app, copy, place, is_empty=is_empty, at=at)
+                previous = _put_rows(app, copy, place, is_empty=is_empty, at=at)
     has_same_key = manifest.key_mark == archive.mark_of(settings.secret_key)
-    return Restored(manifest, calmed, has_same_key, kept)
+    return Restored(manifest, calmed, has_same_key, previous)
 
 
 def _prepare(app: Flask, copy: Path, manifest: Manifest, by: Actor, at: datetime) -> RestoreReport:
@@ -81,28 +81,28 @@ def _prepare(app: Flask, copy: Path, manifest: Manifest, by: Actor, at: datetime
 def _put_file(copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path | None:
     db.session.remove()
     db.engine.dispose()
-    kept = None
+    previous = None
     if place.exists():
         _close(place)
         if not is_empty:
-            kept = place.with_name(f"{place.name}.replaced-{at:%Y%m%d-%H%M%S}")
-            place.replace(kept)
-            _keep_log(place, kept)
+            previous = place.with_name(f"{place.name}.replaced-{at:%Y%m%d-%H%M%S}")
+            place.replace(previous)
+            _keep_log(place, previous)
     with copy.open("rb") as written:
         os.fsync(written.fileno())
     copy.replace(place)
     damage_mark(place).unlink(missing_ok=True)
-    return kept
+    return previous
 
 
 def _put_rows(app: Flask, copy: Path, place: Path, *, is_empty: bool, at: datetime) -> Path | None:
-    kept = None
+    previous = None
     if not is_empty:
         settings = app.config["SETTINGS"]
-        kept = place.with_name(f"replaced-{at:%Y%m%d-%H%M%S}.backup")
+        previous = place.with_name(f"replaced-{at:%Y%m%d-%H%M%S}.backup")
         archive.write(
             db.engine,
-            kept,
+            previous,
             make_schema(app),
             base_url=settings.base_url,
             secret_key=settings.secret_key,
@@ -118,7 +118,7 @@ def _put_rows(app: Flask, copy: Path, place: Path, *, is_empty: bool, at: dateti
             rows.compare(rows.contents(source), rows.contents(target))
     finally:
         engine.dispose()
-    return kept
+    return previous
 
 
 def _is_empty() -> bool:
@@ -134,7 +134,7 @@ def _is_empty() -> bool:
 def _refuse_while_in_use() -> None:
     """As SQLite's lock does: a page that runs would go on with rows that are no more."""
     with db.engine.connect() as connection:
-        if number := postgresql.others(connection):
+        if number := postgresql.count_other_connections(connection):
             raise RefusedError(f"{IN_USE} (Open connections: {number}.)")
 
 

@@ -66,12 +66,12 @@ def contents(
     connection: Connection, on_table: Callable[[str, Content], None] | None = None
 ) -> dict[str, Content]:
     """What each table holds. Equal on two databases when each value of each row is."""
-    found = {}
+    result = {}
     for table in tables(connection):
-        found[table.name] = _content(connection, table)
+        result[table.name] = _content(connection, table)
         if on_table is not None:
-            on_table(table.name, found[table.name])
-    return found
+            on_table(table.name, result[table.name])
+    return result
 
 
 def copy(
@@ -81,9 +81,9 @@ def copy(
 
     Raises `DifferentError` when the target lacks a table or a column.
     """
-    there = {table.name: table for table in tables(target)}
+    by_name = {table.name: table for table in tables(target)}
     for table in tables(source):
-        other = there.get(table.name)
+        other = by_name.get(table.name)
         if other is None or set(table.c.keys()) != set(other.c.keys()):
             raise DifferentError(f"The two schemas differ in table {table.name}.")
         number = 0

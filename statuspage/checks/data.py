@@ -73,7 +73,7 @@ def _state(app: Flask) -> Iterator[Finding]:
     with app.app_context():
         revision = migrate.revision()
         kind = "SQLite" if db.engine.dialect.name == "sqlite" else "PostgreSQL"
-    newest = migrate.newest()
+    newest = migrate.head_revision()
     if revision is None:
         words = f"{kind} is empty. Start the status page once, or restore a backup."
         raise ClosedError(warn("database", words), "is empty")
@@ -192,8 +192,8 @@ def backup(app: Flask, at: datetime) -> Iterator[Finding]:
     """How old the last one of `flask backup` is, as far as this machine knows."""
     settings: Settings = app.config["SETTINGS"]
     try:
-        said = json.loads((settings.data_dir / "last_backup.json").read_text())
-        made_at, file = datetime.fromisoformat(said["made_at"]), Path(said["file"])
+        report = json.loads((settings.data_dir / "last_backup.json").read_text())
+        made_at, file = datetime.fromisoformat(report["made_at"]), Path(report["file"])
     except FileNotFoundError:
         yield warn("backup", "flask backup has not been run here. See docs/backup.md.")
         return

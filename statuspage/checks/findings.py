@@ -56,24 +56,24 @@ def collect(
 
     `behind` names those that read the database: once one look finds it closed, they are left out.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     closed: ClosedError | None = None
-    for what, look in looks.items():
-        if closed and what in behind:
-            found.append(warn(what, f"not checked, since the database {closed}"))
+    for name, look in looks.items():
+        if closed and name in behind:
+            findings.append(warn(name, f"not checked, since the database {closed}"))
             continue
         try:
-            found += look(app, at)
+            findings += look(app, at)
         except ClosedError as error:
             closed = error
-            found.append(error.finding)
+            findings.append(error.finding)
         except Exception as error:
             reason = next(iter(str(error).splitlines()), "").rstrip(".")
-            found.append(
+            findings.append(
                 problem(
-                    what,
+                    name,
                     f"could not be checked ({type(error).__name__}: {reason}). Try again; if it"
                     " persists, see the log of the status page.",
                 )
             )
-    return found
+    return findings

@@ -16,10 +16,12 @@ def owners(app: Flask, _at: datetime) -> Iterator[Finding]:
     """Whether a stolen password of an owner would be enough to take the page over."""
     with app.app_context():
         read_only()
-        found = [one for one in staff.listed() if one.role is Role.OWNER and one.is_active]
+        owners_found = [
+            person for person in staff.listed() if person.role is Role.OWNER and person.is_active
+        ]
         guarded = second_factor.who_has_one()
-        without = [one.name for one in found if one.id not in guarded]
-    if not found:
+        without = [owner.name for owner in owners_found if owner.id not in guarded]
+    if not owners_found:
         yield warn(
             "owners",
             "there is none, so no one can manage the team. Create one: flask staff create EMAIL"
@@ -32,7 +34,7 @@ def owners(app: Flask, _at: datetime) -> Iterator[Finding]:
             " take over the page. They can set it up in the admin, under Your account.",
         )
     else:
-        yield ok("owners", f"all {len(found)} have a second factor")
+        yield ok("owners", f"all {len(owners_found)} have a second factor")
 
 
 def passwords(app: Flask, _at: datetime) -> Iterator[Finding]:

@@ -28,8 +28,8 @@ INNER = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104  compared wit
 def settings(app: Flask, _at: datetime) -> Iterator[Finding]:
     """What works, and yet is seldom meant."""
     chosen: Settings = app.config["SETTINGS"]
-    found = list(_doubts(chosen))
-    yield from found or [ok("settings", f"the page is {chosen.base_url}")]
+    doubts = list(_doubts(chosen))
+    yield from doubts or [ok("settings", f"the page is {chosen.base_url}")]
 
 
 def _doubts(chosen: Settings) -> Iterator[Finding]:
@@ -113,26 +113,29 @@ def mirror(app: Flask, at: datetime) -> Iterator[Finding]:
     if not chosen.mirror:
         yield ok("mirror", "no export is set up (STATUSPAGE_MIRROR)")
         return
-    known = target_states(export.folder_of(chosen))
-    if not known:
+    states = target_states(export.folder_of(chosen))
+    if not states:
         yield warn(
             "mirror",
             "the worker of this data folder has not exported yet. Restart it with"
             " STATUSPAGE_MIRROR set.",
         )
-    for one in known:
-        copy = f"an export of {one.made_at}" if one.made_at else "no export of this page"
-        is_late = not one.made_at or at - datetime.fromisoformat(one.made_at) > MIRROR_LATE
-        if one.error is not None:
-            words = f"{one.name} has {copy}. Since {one.failing_since}: {_advised(one.error)}"
+    for standing in states:
+        copy = f"an export of {standing.made_at}" if standing.made_at else "no export of this page"
+        is_late = (
+            not standing.made_at or at - datetime.fromisoformat(standing.made_at) > MIRROR_LATE
+        )
+        if standing.error is not None:
+            advice = _advised(standing.error)
+            words = f"{standing.name} has {copy}. Since {standing.failing_since}: {advice}"
             yield problem("mirror", words) if is_late else warn("mirror", words)
         elif is_late:
             yield problem(
                 "mirror",
-                f"{one.name} has {copy}. Check that the worker runs, and its log.",
+                f"{standing.name} has {copy}. Check that the worker runs, and its log.",
             )
         else:
-            yield ok("mirror", f"{one.name} has {copy}")
+            yield ok("mirror", f"{standing.name} has {copy}")
 
 
 def _advised(error: str) -> str:

@@ -53,7 +53,7 @@ def backup(file: Path, encrypt: bool, passphrase_file: TextIO | None) -> None:
             at=clock.now(),
         )
     except (archive.ArchiveError, OSError) as error:
-        raise click.ClickException(f"No backup was made. {_words(error)}") from error
+        raise click.ClickException(f"No backup was made. {_reason(error)}") from error
     manifest = written.manifest
     _remember(settings, file, written.sha256, manifest.made_at.isoformat())
     sealed = ", encrypted" if is_sealed else ""
@@ -80,7 +80,7 @@ def restore(file: Path, replace: bool, verify: bool, passphrase_file: TextIO | N
     try:
         if verify:
             with archive.opened(file, settings.data_dir / "verified", passphrase) as (_, manifest):
-                click.echo(_told(manifest) + " It is intact.")
+                click.echo(_summary(manifest) + " It is intact.")
             return
         done = restoring.restore(
             current_app._get_current_object(),  # type: ignore[attr-defined]
@@ -96,8 +96,8 @@ def restore(file: Path, replace: bool, verify: bool, passphrase_file: TextIO | N
         restoring.RefusedError,
         OSError,
     ) as error:
-        raise click.ClickException(_words(error)) from error
-    click.echo(_told(done.manifest) + " Restored.")
+        raise click.ClickException(_reason(error)) from error
+    click.echo(_summary(done.manifest) + " Restored.")
     if done.kept is not None:
         click.echo(f"The previous data is in {done.kept}.")
     click.echo(
@@ -116,7 +116,7 @@ def restore(file: Path, replace: bool, verify: bool, passphrase_file: TextIO | N
         )
 
 
-def _told(manifest: "Manifest") -> str:
+def _summary(manifest: "Manifest") -> str:
     return (
         f"Backup of {manifest.base_url} from {manifest.made_at:%Y-%m-%d %H:%M} UTC:"
         f" {manifest.rows:,} rows in {len(manifest.tables)} tables, schema {manifest.revision}."
@@ -126,29 +126,29 @@ def _told(manifest: "Manifest") -> str:
 def _passphrase(settings: Settings, file: TextIO | None, *, is_new: bool) -> str:
     """From the file, the setting, standard input or the keyboard. Raises `ClickException`."""
     if file is not None:
-        given = file.read().strip("\r\n")
+        text = file.read().strip("\r\n")
     elif settings.backup_passphrase is not None:
-        given = settings.backup_passphrase
+        text = settings.backup_passphrase
     elif sys.stdin.isatty():
-        given = click.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new)
+        text = click.prompt("Passphrase", hide_input=True, confirmation_prompt=is_new)
     else:
-        given = sys.stdin.read().strip("\r\n")
-    if is_new and len(given) < LEAST_PASSPHRASE:
+        text = sys.stdin.read().strip("\r\n")
+    if is_new and len(text) < LEAST_PASSPHRASE:
         raise click.ClickException(f"Use a passphrase of at least {LEAST_PASSPHRASE} characters.")
-    return given
+    return text
 
 
 def _remember(settings: Settings, file: Path, sha256: str, made_at: str) -> None:
     """For `flask check`. A disk that is full does not undo the backup."""
-    said = {"made_at": made_at, "file": str(file.absolute()), "sha256": sha256}
+    report = {"made_at": made_at, "file": str(file.absolute()), "sha256": sha256}
     try:
-        (settings.data_dir / LAST).write_text(json.dumps(said) + "\n")
+        (settings.data_dir / LAST).write_text(json.dumps(report) + "\n")
     except OSError as error:
         click.echo(f"The backup could not be recorded in the data folder: {error}", err=True)
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
-        what = os.strerror(error.errno) if error.errno else str(error)
-        return f"{what}: {error.filename}" if error.filename else what
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return f"{reason}: {error.filename}" if error.filename else reason
     return str(error)

@@ -36,10 +36,12 @@ def check(as_json: bool) -> None:
     at = clock.now()
     missing = data.missing(app)
     behind = ("clock", "owners", "worker", "deliveries")
-    found = [missing] if missing else collect(looks, app, behind=behind, at=at)
+    findings = [missing] if missing else collect(looks, app, behind=behind, at=at)
     if as_json:
-        click.echo(json.dumps([vars(one) for one in found], ensure_ascii=False, indent=1))
+        click.echo(
+            json.dumps([vars(finding) for finding in findings], ensure_ascii=False, indent=1)
+        )
     else:
-        for one in found:
-            click.echo(f"{one.level:<8} {one.what:<11} {one.words}")
-    sys.exit(any(one.level is Level.PROBLEM for one in found))
+        for finding in findings:
+            click.echo(f"{finding.level:<8} {finding.what:<11} {finding.words}")
+    sys.exit(any(finding.level is Level.PROBLEM for finding in findings))

@@ -176,7 +176,7 @@ def list_tokens() -> None:
 def revoke_token(name: str) -> None:
     """Revoke the token NAME at once."""
     at = clock.now()
-    token = next((one for one in tokens.working(at=at) if one.name == name), None)
+    token = next((token_row for token_row in tokens.working(at=at) if token_row.name == name), None)
     if token is None:
         raise click.ClickException("No valid token has this name.")
     tokens.revoke(token, by=OPERATOR, at=at)

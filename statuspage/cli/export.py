@@ -99,12 +99,12 @@ def _everything(app: Flask) -> "ReadChanges":
 
 
 def _print_states(settings: "Settings") -> None:
-    known = target_states(runner.folder_of(settings))
-    if not known and not settings.mirror:
+    states = target_states(runner.folder_of(settings))
+    if not states and not settings.mirror:
         click.echo("No export is set up (STATUSPAGE_MIRROR).")
-    elif not known:
+    elif not states:
         click.echo("The worker of this data folder has not exported yet.")
-    for state in known:
+    for state in states:
         trouble = f", failing since {state.failing_since}: {state.error}" if state.error else ""
         copy = f"export of {state.made_at}" if state.made_at else "no export of this page"
         click.echo(f"{state.name}  {copy}{trouble}")

@@ -42,13 +42,13 @@ def statuspage(info: ScriptInfo, place: str, strict: bool) -> None:
         report = run(app, place, is_strict=strict)
     except RefusedError as refused:
         raise click.ClickException(str(refused)) from refused
-    click.echo(told(report))
+    click.echo(report_text(report))
 
 
 def run(app: "Flask", place: str, *, is_strict: bool = False) -> "Report":
     """Read, write, commit: all of it or nothing. Raises `RefusedError`."""
     by = Actor(ActorKind.SYSTEM, "Import")
-    recording = source.read(place, each=_shown("Reading"), is_strict=is_strict)
+    recording = source.read(place, each=_with_progress("Reading"), is_strict=is_strict)
     migrate.bring_up_to_date(app)
     with app.app_context():
         try:
@@ -56,7 +56,7 @@ def run(app: "Flask", place: str, *, is_strict: bool = False) -> "Report":
                 recording,
                 by=by,
                 at=clock.now(),
-                each=_shown("Writing incidents"),
+                each=_with_progress("Writing incidents"),
                 is_strict=is_strict,
             )
             db.session.commit()
@@ -71,7 +71,7 @@ def run(app: "Flask", place: str, *, is_strict: bool = False) -> "Report":
     return report
 
 
-def told(report: "Report") -> str:
+def report_text(report: "Report") -> str:
     """The report in words: rows read and written, then what could not be placed."""
     lines = [f"{report.page}{f' ({report.address})' if report.address else ''}"]
     read = [f"{report.read[kind]:,} {name}" for kind, name in _KINDS.items()]
@@ -101,7 +101,7 @@ _KINDS = {
 }
 
 
-def _shown(label: str) -> Callable[[Sequence[Item]], Iterable[Item]]:
+def _with_progress(label: str) -> Callable[[Sequence[Item]], Iterable[Item]]:
     """Passes a list on and shows how far it is, where somebody looks at a terminal."""
 
     def pass_on(items: Sequence[Item]) -> Iterable[Item]:

@@ -175,8 +175,8 @@ def begin_web(app: Flask) -> None:
 
 def address_of(settings: Settings) -> tuple[socket.AddressFamily, Any]:
     """Where to listen, for a socket. Raises `OSError` if HOST is a name without an address."""
-    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-    family, _, _, _, address = found[0]
+    infos = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    family, _, _, _, address = infos[0]
     return family, address
 
 

@@ -53,8 +53,8 @@ def main(names: Sequence[str] | None = None) -> None:
         settings = config.load()
     except SettingsError as error:
         sys.exit(f"The status page cannot start: {error}")
-    given = sys.argv[1:] if names is None else names
-    parts = [_OLD_NAMES.get(name, name) for name in given] or list(PARTS)
+    arguments = sys.argv[1:] if names is None else names
+    parts = [_OLD_NAMES.get(name, name) for name in arguments] or list(PARTS)
     if unknown := set(parts) - set(PARTS):
         sys.exit(f"There is no process “{min(unknown)}”, only {', '.join(PARTS)}.")
     if parts != [WORKER]:

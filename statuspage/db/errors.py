@@ -75,18 +75,18 @@ OF_SQLITE = {
 
 def explain(error: SQLAlchemyError) -> Explanation:
     """What SQLAlchemy reports, in words without a secret."""
-    said = getattr(error, "orig", error)
-    reason = next(iter(str(said).splitlines()), "").rstrip(".")
-    if isinstance(said, DamagedError):
+    cause = getattr(error, "orig", error)
+    reason = next(iter(str(cause).splitlines()), "").rstrip(".")
+    if isinstance(cause, DamagedError):
         return DAMAGED
-    if getattr(said, "errno", None) == errno.ENOSPC:
+    if getattr(cause, "errno", None) == errno.ENOSPC:
         return OF_SQLITE[sqlite3.SQLITE_FULL]
-    if isinstance(said, sqlite3.Error):
+    if isinstance(cause, sqlite3.Error):
         if reason.startswith("no such table"):
             return EMPTY
         other = Explanation(UNAVAILABLE, f"The database file cannot be used ({reason}).")
-        return OF_SQLITE.get(getattr(said, "sqlite_errorcode", 0) & 0xFF, other)
-    if getattr(said, "sqlstate", None) == UNDEFINED_TABLE:
+        return OF_SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF, other)
+    if getattr(cause, "sqlstate", None) == UNDEFINED_TABLE:
         return EMPTY
     return Explanation(
         UNAVAILABLE,

@@ -72,9 +72,9 @@ def check_daily(app: Flask) -> None:
 def _damage(file: Path) -> str | None:
     try:
         with closing(sqlite3.connect(file, timeout=1)) as connection:
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
         return str(error)
-    return None if found == "ok" else str(found)
+    return None if result == "ok" else str(result)

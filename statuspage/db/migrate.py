@@ -54,18 +54,18 @@ def revision() -> str | None:
         return present
 
 
-def newest() -> str | None:
+def head_revision() -> str | None:
     """The revision this release needs; None when there is no migration yet.
 
     Migrations are one line, and their files are numbered `0001_…`, `0002_…`. Asking
     Alembic instead would cost each start of each process half a second.
     """
-    return max(_known(), default=None)
+    return max(_known_revisions(), default=None)
 
 
 def is_known(revision: str) -> bool:
     """Whether this release can bring a database of that revision up to date."""
-    return revision in _known()
+    return revision in _known_revisions()
 
 
 def upgrade(app: Flask, revision: str = "head") -> None:
@@ -113,13 +113,13 @@ def _advisory_lock() -> Iterator[None]:
 
 def _is_behind() -> bool:
     present = revision()
-    if present is not None and present not in _known():
+    if present is not None and present not in _known_revisions():
         log.warning("database.schema_is_newer", revision=present)
         return False
-    return present != newest()
+    return present != head_revision()
 
 
-def _known() -> set[str]:
+def _known_revisions() -> set[str]:
     return {path.name[:4] for path in MIGRATIONS.glob("versions/[0-9][0-9][0-9][0-9]_*.py")}
 
 
@@ -131,7 +131,7 @@ def _keep_a_copy() -> None:
     if revision() is None or db.engine.dialect.name != "sqlite":
         return
     file = Path(db.engine.url.database or "")
-    copy = file.with_name(f"{file.name}.before-{newest()}")
+    copy = file.with_name(f"{file.name}.before-{head_revision()}")
     draft = copy.with_name(f"{copy.name}.draft")
     draft.unlink(missing_ok=True)
     # As closed to others as a new file can be: it holds all that the database holds.

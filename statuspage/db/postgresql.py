@@ -98,10 +98,10 @@ class PatientConnection(psycopg.Connection[Any]):
 def _until(deadline: float, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
     """What `gen` does, as long as it is done by `deadline`; it is woken ten times a second."""
     try:
-        wanted = next(gen)
+        awaited = next(gen)
         while True:
-            ready = yield wanted
-            wanted = gen.send(ready)
+            ready = yield awaited
+            awaited = gen.send(ready)
             if not ready and time.monotonic() > deadline:
                 gen.close()
                 raise SilentError("the server does not answer")
@@ -109,7 +109,7 @@ def _until(deadline: float, gen: Generator[Any, Any, Any]) -> Generator[Any, Any
         return done.value
 
 
-def others(connection: sa.Connection) -> int:
+def count_other_connections(connection: sa.Connection) -> int:
     """How many connections of a status page, but for this process, are in the same database."""
     query = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"

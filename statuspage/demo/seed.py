@@ -97,12 +97,12 @@ def seed(*, at: datetime) -> None:
 
 def _build_components(begin: datetime, at: datetime) -> dict[str, Component]:
     groups: dict[str, models.ComponentGroup] = {}
-    found = {}
+    by_name = {}
     today = at.astimezone(ZoneInfo(ZONE)).date()
     for name, group, description, age in _COMPONENTS:
         if group is not None and group not in groups:
             groups[group] = components.add_group(group, by=SYSTEM, at=begin)
-        found[name] = components.add_component(
+        by_name[name] = components.add_component(
             name,
             group=groups.get(group or ""),
             description=description,
@@ -110,7 +110,7 @@ def _build_components(begin: datetime, at: datetime) -> dict[str, Component]:
             by=SYSTEM,
             at=begin,
         )
-    return found
+    return by_name
 
 
 # ── the year behind ────────────────────────────────────────────────────────────
@@ -121,7 +121,7 @@ def _past_incidents(parts: dict[str, Component], at: datetime) -> list[_Step]:
     steps: list[_Step] = []
     for story in STORIES:
         started_at = _on_day(at, story.days_ago, chance)
-        steps += _tell(story, parts, started_at, chance)
+        steps += _steps_of(story, parts, started_at, chance)
     return steps
 
 
@@ -133,7 +133,7 @@ def _on_day(at: datetime, days_ago: int, chance: random.Random) -> datetime:
     return min(local.astimezone(at.tzinfo), at - timedelta(days=days_ago, hours=-6))
 
 
-def _tell(
+def _steps_of(
     story: Story, parts: dict[str, Component], started_at: datetime, chance: random.Random
 ) -> list[_Step]:
     author = chance.choice((MIRA, TOMEK))
@@ -218,8 +218,8 @@ def _promise(now: datetime, minutes: int | None) -> datetime | None:
 
 
 def _postmortem_steps(story: Story, opened: list[Incident], over: datetime) -> list[_Step]:
-    told = story.postmortem
-    assert told is not None
+    postmortem = story.postmortem
+    assert postmortem is not None
     zone = ZoneInfo(ZONE)
 
     def due(days: int) -> date:
@@ -227,13 +227,13 @@ def _postmortem_steps(story: Story, opened: list[Incident], over: datetime) -> l
 
     actions = [
         Action(title, ActionState(state), due(days), owner)
-        for title, state, days, owner in told.actions
+        for title, state, days, owner in postmortem.actions
     ]
 
     def publish(now: datetime) -> None:
         document = postmortems.save(
             opened[0],
-            {Part(name): text for name, text in told.parts.items()},
+            {Part(name): text for name, text in postmortem.parts.items()},
             actions,
             expected_version=None,
             by=TOMEK,
@@ -243,8 +243,8 @@ def _postmortem_steps(story: Story, opened: list[Incident], over: datetime) -> l
         postmortems.publish(document, notify=False, by=MIRA, at=now)
 
     steps = [_Step(over + timedelta(days=2), publish)]
-    if told.added is not None:
-        name, text = told.added
+    if postmortem.added is not None:
+        name, text = postmortem.added
 
         def add(now: datetime) -> None:
             document = postmortems.of(opened[0])

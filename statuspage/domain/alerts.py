@@ -153,7 +153,7 @@ def is_news(reports: Sequence[AlertReport], *, token: ApiToken, at: datetime) ->
     return bool(_news(reports, token, at))
 
 
-def due(*, at: datetime) -> list[str]:
+def due_to_resolve(*, at: datetime) -> list[str]:
     """Public ids of incidents of which every alert has been quiet for `QUIET`, or is forgotten."""
     is_quiet = sa.or_(Alert.quiet_since <= at - QUIET, _is_forgotten(at))
     query = (
@@ -202,12 +202,12 @@ def resolve_quiet(public_id: str, *, at: datetime) -> bool:
 
 def delete_old(*, at: datetime) -> int:
     """Let go of alerts that have been over or forgotten for `KEPT_FOR`; how many they were."""
-    gone = db.session.execute(
+    result = db.session.execute(
         sa.delete(Alert)
         .where(Alert.seen_at < at - KEPT_FOR)
         .execution_options(synchronize_session=False)
     )
-    return gone.rowcount  # type: ignore[attr-defined, no-any-return]
+    return result.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
 # ── finders ────────────────────────────────────────────────────────────────────
@@ -415,8 +415,8 @@ def _claims_of(reports: Sequence[AlertReport]) -> tuple[dict[Component, Claim], 
     claims: dict[Component, Claim] = {}
     unknown = {}
     for report in reports:
-        named, lost = names.find_all(report.components, between=",", most=MAX_COMPONENTS)
-        for component in named:
+        matched, lost = names.find_all(report.components, between=",", most=MAX_COMPONENTS)
+        for component in matched:
             if report.status is not None:
                 _worsen(claims, component, Claim(report.status))
         if lost:

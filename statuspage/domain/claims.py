@@ -90,17 +90,17 @@ def intervals(spans: Sequence[Span], start: datetime, end: datetime) -> list[Int
     cuts = sorted({start, end, *_edges_between(spans, start, end)})
     waiting = sorted(spans, key=lambda span: span.starts_at, reverse=True)
     in_force: list[Span] = []
-    found: list[Interval] = []
+    result: list[Interval] = []
     for begin, finish in pairwise(cuts):
         while waiting and waiting[-1].starts_at <= begin:
             in_force.append(waiting.pop())
         in_force = [span for span in in_force if span.covers(begin)]
         claim = effective(in_force, begin) if in_force else OPERATIONAL
-        if found and found[-1].claim == claim:
-            found[-1] = Interval(claim, found[-1].starts_at, finish)
+        if result and result[-1].claim == claim:
+            result[-1] = Interval(claim, result[-1].starts_at, finish)
         else:
-            found.append(Interval(claim, begin, finish))
-    return found
+            result.append(Interval(claim, begin, finish))
+    return result
 
 
 def status_since(spans: Sequence[Span], at: datetime, *, known_from: datetime) -> datetime | None:

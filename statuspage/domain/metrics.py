@@ -241,17 +241,17 @@ def add_points(
     """
     if sum(len(some) for some in points.values()) > MAX_POINTS:
         raise Invalid(data=f"Send at most {MAX_POINTS:,} points in one request.")
-    kept = {metric: _one_a_second(some, at) for metric, some in points.items()}
+    stored = {metric: _one_a_second(some, at) for metric, some in points.items()}
     rows: list[dict[str, float]] = [
         {"metric_id": metric.id, "second": point.second, "value": point.value}
         # In one order, so that two requests at once cannot wait for one another.
-        for metric in sorted(kept, key=lambda one: one.id)
-        for point in kept[metric]
+        for metric in sorted(stored, key=lambda one: one.id)
+        for point in stored[metric]
     ]
     if rows:
         _upsert(rows)
-        _note_sending([metric for metric, some in kept.items() if some], by, at)
-    return kept
+        _note_sending([metric for metric, some in stored.items() if some], by, at)
+    return stored
 
 
 def forget_points(metric: Metric, *, by: Actor, at: datetime) -> None:
@@ -358,7 +358,7 @@ def newest_data_at(metrics: Iterable[Metric]) -> dict[int, datetime]:
         .where(metric_point.c.metric_id == Metric.id)
         .scalar_subquery()
     )
-    query = sa.select(Metric.id, newest).where(Metric.id.in_([one.id for one in metrics]))
+    query = sa.select(Metric.id, newest).where(Metric.id.in_([metric.id for metric in metrics]))
     return {
         row_id: datetime.fromtimestamp(second, UTC)
         for row_id, second in db.session.execute(query)
@@ -368,10 +368,10 @@ def newest_data_at(metrics: Iterable[Metric]) -> dict[int, datetime]:
 
 def displayed(*, at: datetime) -> list[tuple[Metric, Point]]:
     """What the public may see: metrics on display with their last figure of the last slots."""
-    known = metric_point.alias()
+    point = metric_point.alias()
     newest = (
-        sa.select(sa.func.max(known.c.second))
-        .where(known.c.metric_id == Metric.id, known.c.second <= _second(at))
+        sa.select(sa.func.max(point.c.second))
+        .where(point.c.metric_id == Metric.id, point.c.second <= _second(at))
         .correlate(Metric)
         .scalar_subquery()
     )
@@ -408,10 +408,10 @@ def slots(metrics: Iterable[Metric], *, at: datetime) -> dict[int, list[Slot]]:
         .group_by(metric_point.c.metric_id, number)
         .order_by(metric_point.c.metric_id, number)
     )
-    found: dict[int, list[Slot]] = {}
+    by_metric: dict[int, list[Slot]] = {}
     for row_id, *figures in db.session.execute(query):
-        found.setdefault(row_id, []).append(Slot(*figures))
-    return found
+        by_metric.setdefault(row_id, []).append(Slot(*figures))
+    return by_metric
 
 
 def first_slot(at: datetime) -> int:

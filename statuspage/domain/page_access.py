@@ -183,24 +183,24 @@ def set_metrics(holder: Holder, metrics: Iterable[Metric], *, by: Actor, at: dat
 def give_component(component: Component, to: Sequence[Holder], *, by: Actor, at: datetime) -> None:
     """Give a component to users or to groups; who holds it already goes on holding it."""
     for kind, (pairs, key) in _HELD.items():
-        holders = {one.id: one for one in to if isinstance(one, kind)}
-        known = sa.select(pairs.c[key]).where(pairs.c.component_id == component.id)
-        added = holders.keys() - set(db.session.scalars(known.where(pairs.c[key].in_(holders))))
+        holders = {holder.id: holder for holder in to if isinstance(holder, kind)}
+        present = sa.select(pairs.c[key]).where(pairs.c.component_id == component.id)
+        added = holders.keys() - set(db.session.scalars(present.where(pairs.c[key].in_(holders))))
         if added:
-            rows = [{key: one, "component_id": component.id} for one in sorted(added)]
+            rows = [{key: holder_id, "component_id": component.id} for holder_id in sorted(added)]
             db.session.execute(sa.insert(pairs), rows)
-        for one in added:
-            holders[one].updated_at = at
+        for holder_id in added:
+            holders[holder_id].updated_at = at
     _record_access(component, by, at)
 
 
 def take_component_from_users(component: Component, *, by: Actor, at: datetime) -> None:
     """No user holds it any more by themselves; those of groups that hold it still do."""
-    _take(user_component, component, by, at)
+    _take_component(user_component, component, by, at)
 
 
 def take_component_from_groups(component: Component, *, by: Actor, at: datetime) -> None:
-    _take(group_component, component, by, at)
+    _take_component(group_component, component, by, at)
 
 
 def _identify(user: PageAccessUser, email: str | None, external_login: str | None) -> None:
@@ -222,8 +222,8 @@ def _is_taken(
 ) -> bool:
     query = sa.select(PageAccessUser.id).where(_spelt(column, value))
     with db.session.no_autoflush:
-        found = db.session.scalars(query).all()
-    return any(row_id != by_other_than.id for row_id in found)
+        rows = db.session.scalars(query).all()
+    return any(row_id != by_other_than.id for row_id in rows)
 
 
 def _spelt(column: InstrumentedAttribute[str | None], value: str) -> sa.ColumnElement[bool]:
@@ -234,10 +234,10 @@ def _spelt(column: InstrumentedAttribute[str | None], value: str) -> sa.ColumnEl
 
 
 def _name(group: PageAccessGroup, name: str, external_identifier: str | None) -> None:
-    found = _text("name", name)
-    if found is None:
+    name_given = _text("name", name)
+    if name_given is None:
         raise Invalid(name="Enter a name for the group.")
-    group.name = found
+    group.name = name_given
     group.external_identifier = _text("external_identifier", external_identifier)
 
 
@@ -248,7 +248,7 @@ def _text(field: str, text: str | None) -> str | None:
     return text or None
 
 
-def _take(pairs: sa.Table, component: Component, by: Actor, at: datetime) -> None:
+def _take_component(pairs: sa.Table, component: Component, by: Actor, at: datetime) -> None:
     db.session.execute(sa.delete(pairs).where(pairs.c.component_id == component.id))
     _record_access(component, by, at)
 
@@ -347,8 +347,10 @@ def members_of(those: Sequence[PageAccessGroup]) -> dict[int, Members]:
     components = _by_row(shown)
     metrics = _by_row(_members(ids, group_metric, Metric))
     return {
-        one: Members(users.get(one, ()), components.get(one, ()), metrics.get(one, ()))
-        for one in ids
+        public_id: Members(
+            users.get(public_id, ()), components.get(public_id, ()), metrics.get(public_id, ())
+        )
+        for public_id in ids
     }
 
 
@@ -400,7 +402,7 @@ def _members(
 
 
 def _by_row(query: sa.Select[int, str]) -> dict[int, tuple[str, ...]]:
-    found: dict[int, list[str]] = {}
+    names: dict[int, list[str]] = {}
     for row_id, public_id in db.session.execute(query):
-        found.setdefault(row_id, []).append(public_id)
-    return {row_id: tuple(ids) for row_id, ids in found.items()}
+        names.setdefault(row_id, []).append(public_id)
+    return {row_id: tuple(ids) for row_id, ids in names.items()}

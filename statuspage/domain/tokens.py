@@ -150,8 +150,8 @@ def ask_to_open(token: ApiToken, url: str, *, at: datetime) -> None:
 
 def note_use(token: ApiToken, *, at: datetime) -> None:
     """Write down that it was used. No event: it happens all the time."""
-    mine = sa.update(ApiToken).where(ApiToken.id == token.id).values(last_used_at=at)
-    db.session.execute(mine.execution_options(synchronize_session=False))
+    statement = sa.update(ApiToken).where(ApiToken.id == token.id).values(last_used_at=at)
+    db.session.execute(statement.execution_options(synchronize_session=False))
 
 
 # ── finders ────────────────────────────────────────────────────────────────────

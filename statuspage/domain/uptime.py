@@ -81,10 +81,10 @@ def days(
     """
     first = last - timedelta(days=count - 1)
     clear, starts = _frame(first, count, zone)
-    found = list(clear)
+    days_found = list(clear)
     if start_date is not None:
         for offset in range(min((start_date - first).days, count)):
-            found[offset] = _no_data(first + timedelta(days=offset))
+            days_found[offset] = _no_data(first + timedelta(days=offset))
     troubled: dict[int, list[Interval]] = {}
     for part in intervals(spans, starts[0], min(starts[-1], at)):
         if part.claim.status is not ComponentStatus.OPERATIONAL:
@@ -94,9 +94,11 @@ def days(
             for offset in touched:
                 troubled.setdefault(offset, []).append(part)
     for offset, parts in troubled.items():
-        if found[offset].has_data:
-            found[offset] = _day(found[offset].date, parts, starts[offset], starts[offset + 1])
-    return found
+        if days_found[offset].has_data:
+            days_found[offset] = _day(
+                days_found[offset].date, parts, starts[offset], starts[offset + 1]
+            )
+    return days_found
 
 
 def percentage(of: Sequence[Day]) -> Decimal | None:

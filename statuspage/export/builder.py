@@ -153,7 +153,7 @@ class Builder:
         assert self._changes is not None
         assert self._plan is not None
         changes, written = self._changes, {draft.path for draft in drafts}
-        gone = [
+        removed = [
             path
             for path, file in stage.manifest.files.items()
             if path not in written
@@ -164,7 +164,7 @@ class Builder:
         is_complete = not self.later
         stage.write(
             drafts,
-            gone=gone,
+            gone=removed,
             origin=changes.origin,
             revision=changes.revision,
             event=changes.newest_event if is_complete else stage.manifest.event,

@@ -149,6 +149,6 @@ def stamp(at: datetime) -> str:
 def script(at: datetime) -> bytes:
     """Shows the age of the copy, with a warning once it is old. Unlike the pages, it is
     rewritten with every build."""
-    made = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    stamp = f"{at:%Y-%m-%dT%H:%M:%SZ}"
     old = str(int(OLD_AFTER.total_seconds()))
-    return assets.script(SCRIPT).replace("{made}", made).replace("{old}", old).encode()
+    return assets.script(SCRIPT).replace("{made}", stamp).replace("{old}", old).encode()

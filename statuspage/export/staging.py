@@ -71,9 +71,9 @@ class Manifest:
 
     def has(self, path: str, body: bytes | None) -> bool:
         """Whether the file has these bytes; None: whether it is not listed."""
-        known = self.files.get(path)
+        file = self.files.get(path)
         digest = None if body is None else hashlib.sha256(body).hexdigest()
-        return digest == (known and known.sha256)
+        return digest == (file and file.sha256)
 
     def differing(self, other: "Manifest") -> list[str]:
         """The paths whose file is missing or different in `other`."""
@@ -168,12 +168,12 @@ class StagingFolder:
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file as in the manifest; None if the file changed meanwhile."""
-        known = self.manifest.files.get(path)
+        file = self.manifest.files.get(path)
         try:
             body = (self.site / path).read_bytes()
         except OSError:
             return None
-        return body if known and hashlib.sha256(body).hexdigest() == known.sha256 else None
+        return body if file and hashlib.sha256(body).hexdigest() == file.sha256 else None
 
     def copy_to(self, folder: Path, held: Manifest = Manifest()) -> Manifest:
         """Put all files of one moment into `folder`, by links if possible; returns their manifest.
@@ -209,9 +209,9 @@ class StagingFolder:
             for path, file in manifest.files.items()
             if _digest(self.site / path) == file.sha256
         }
-        known = {*present, MANIFEST}
+        paths = {*present, MANIFEST}
         for path in [path for path in self.site.rglob("*") if path.is_file()]:
-            if str(path.relative_to(self.site)) not in known:
+            if str(path.relative_to(self.site)) not in paths:
                 path.unlink()
         self._date(present)
         return Manifest(

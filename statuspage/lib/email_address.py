@@ -25,9 +25,9 @@ def normalized(text: str, *, is_public: bool = False) -> str:
 
     `is_public`: the domain needs a dot, so that other mail servers can reach it.
     """
-    found = _validated(text, is_public=is_public).ascii_email
-    assert found is not None  # Without SMTPUTF8 there always is one.
-    return found
+    address = _validated(text, is_public=is_public).ascii_email
+    assert address is not None  # Without SMTPUTF8 there always is one.
+    return address
 
 
 def mailbox(text: str) -> str:
@@ -43,11 +43,11 @@ def spellings(text: str) -> list[str]:
     """
     typed = text.strip().lower()
     try:
-        found = _validated(text)
+        validated = _validated(text)
     except ValueError:
         return [typed] if typed.isprintable() else []
-    normal = (found.ascii_email or "").lower()
-    return list(dict.fromkeys([typed, found.normalized.lower(), former(normal), normal]))
+    normal = (validated.ascii_email or "").lower()
+    return list(dict.fromkeys([typed, validated.normalized.lower(), former(normal), normal]))
 
 
 def former(address: str) -> str:

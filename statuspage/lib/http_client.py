@@ -97,15 +97,15 @@ class HttpClient:
                 raise RequestError(
                     f"It did not respond within {self._total_s:.0f} seconds."
                 ) from None
-            raise RequestError(f"The connection failed: {_in_words(error)}.") from None
+            raise RequestError(f"The connection failed: {_reason(error)}.") from None
 
     def _checked(self, host: str, port: int) -> tuple[str, int]:
         """(address, port) to connect to. Raises `RequestError` if any address of it is private."""
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             raise RequestError("Its host name could not be found (DNS).") from None
-        addresses = [str(entry[4][0]) for entry in found]
+        addresses = [str(entry[4][0]) for entry in infos]
         for text in addresses:
             if host != self._trusted and not self.may_reach(text):
                 raise RequestError(
@@ -177,13 +177,13 @@ def _exchange(
         connection.sock = sock
         # http.client names the port in `Host` unless it is 80.
         name = f"[{host}]" if ":" in host else host
-        named = name if port == PORTS[scheme] else f"{name}:{port}"
-        connection.request(method, target, body, {"Host": named, **headers})
+        authority = name if port == PORTS[scheme] else f"{name}:{port}"
+        connection.request(method, target, body, {"Host": authority, **headers})
         with connection.getresponse() as answer:
             if time.monotonic() >= until:
                 raise TimeoutError  # We cut it, so its head may be half of one.
-            told = {key.lower(): value for key, value in answer.getheaders()}
-            return Response(answer.status, told, _beginning(answer))
+            fields = {key.lower(): value for key, value in answer.getheaders()}
+            return Response(answer.status, fields, _beginning(answer))
     finally:
         cut.cancel()
         connection.close()
@@ -202,7 +202,7 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _in_words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     match error:
         case ssl.SSLCertVerificationError():
             return "its certificate is not trusted"

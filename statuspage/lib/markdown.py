@@ -371,12 +371,12 @@ class _Words(HTMLParser):
         """Of the open link: its address and title, and the place in `parts` where it begins."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
+        attributes = dict(attrs)
         if tag == "li":
             self.parts.append(f"\n{'  ' * (len(self._lists) - 1)}{self._mark()} ")
         elif tag in ("ul", "ol"):
             self.parts.append("" if self._lists else "\n")
-            start = found.get("start") or "1"
+            start = attributes.get("start") or "1"
             number = int(start) if start.isascii() and start.isdecimal() else 1
             self._lists.append(number if tag == "ol" else None)
         elif tag in self._BLOCKS or tag in self._LINES:
@@ -384,7 +384,11 @@ class _Words(HTMLParser):
         elif tag in ("td", "th"):
             self.handle_data(" ")
         elif tag in ("a", "abbr") and self._with_addresses:
-            self._link = (found.get("href") or "", found.get("title") or "", len(self.parts))
+            self._link = (
+                attributes.get("href") or "",
+                attributes.get("title") or "",
+                len(self.parts),
+            )
         self._in_pre = self._in_pre or tag == "pre"
 
     def handle_endtag(self, tag: str) -> None:

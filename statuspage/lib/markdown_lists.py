@@ -39,13 +39,13 @@ def indented(lines: list[str]) -> list[str]:
 
 def _quoted(lines: list[str], start: int) -> list[str]:
     """The lines of the quote that begins here, without their marks."""
-    found = []
+    result = []
     for line in lines[start:]:
         mark = _QUOTE.match(line)
         if mark is None:
             break
-        found.append(line[mark.end() :])
-    return found
+        result.append(line[mark.end() :])
+    return result
 
 
 class _Reader:

@@ -31,7 +31,7 @@ def of(event: Event) -> Audience | None:
     noun, _, happened = event.kind.partition(".")
     match noun:
         case "subscriber":
-            return _one(event.subject, happened)
+            return _single(event.subject, happened)
         case "component":
             return _of_component(event.subject)
         case "incident" | "maintenance" | "postmortem":
@@ -48,16 +48,18 @@ def of(event: Event) -> Audience | None:
     return None
 
 
-def ahead(components: Iterable[Component], incident: Incident | None, *, is_edge: bool) -> Audience:
+def preview(
+    components: Iterable[Component], incident: Incident | None, *, is_edge: bool
+) -> Audience:
     """Who would be told of an update about these components: a look before publishing.
 
     `incident` is None where it would be the first. Who was told of it before and changed
     their choice since is not among them.
     """
-    ids = {one.id for one in components}
+    ids = {component.id for component in components}
     of_incident: sa.ColumnElement[bool] = sa.false()
     if incident is not None:
-        ids |= {one.component_id for one in incident.affected}
+        ids |= {row.component_id for row in incident.affected}
         of_incident = Subscriber.incident_id == incident.id
     affected = sa.select(Component.id).where(Component.id.in_(ids))
     audience = _active().where(
@@ -66,13 +68,13 @@ def ahead(components: Iterable[Component], incident: Incident | None, *, is_edge
     return audience if is_edge else audience.where(Subscriber.wants == NotifyOn.EVERY)
 
 
-def _one(public_id: str, happened: str) -> Audience:
-    one = Subscriber.public_id == public_id
+def _single(public_id: str, happened: str) -> Audience:
+    is_chosen = Subscriber.public_id == public_id
     if happened == "quarantined":
         # They cannot be reached; the person who answers for it may be.
         mail = sa.literal(Channel.EMAIL, Subscriber.channel.type)
-        return sa.select(Subscriber.id, mail).where(one, Subscriber.email.is_not(None))
-    return sa.select(Subscriber.id, Subscriber.channel).where(one)
+        return sa.select(Subscriber.id, mail).where(is_chosen, Subscriber.email.is_not(None))
+    return sa.select(Subscriber.id, Subscriber.channel).where(is_chosen)
 
 
 def _of_component(public_id: str) -> Audience:
@@ -89,7 +91,7 @@ def _of_incident(incident: Incident, event: Event, *, is_edge: bool) -> Audience
         Subscriber.incident_id == incident.id,
         sa.and_(Subscriber.incident_id.is_(None), _chose(affected)),
         # Who was told of trouble is told of its end, whatever was chosen since.
-        Subscriber.id.in_(_told_before(event)),
+        Subscriber.id.in_(_notified_before(event)),
     )
     audience = _active().where(is_told)
     return audience if is_edge else audience.where(Subscriber.wants == NotifyOn.EVERY)
@@ -103,13 +105,13 @@ def _active() -> Audience:
 
 def _chose(components: sa.Select[int]) -> sa.ColumnElement[bool]:
     """They chose one of these components, or none: then all of them."""
-    mine = subscriber_component.c.subscriber_id == Subscriber.id
-    chose_any = sa.exists().where(mine)
-    chose_these = sa.exists().where(mine, subscriber_component.c.component_id.in_(components))
+    is_linked = subscriber_component.c.subscriber_id == Subscriber.id
+    chose_any = sa.exists().where(is_linked)
+    chose_these = sa.exists().where(is_linked, subscriber_component.c.component_id.in_(components))
     return sa.or_(~chose_any, chose_these)
 
 
-def _told_before(event: Event) -> sa.Select[int]:
+def _notified_before(event: Event) -> sa.Select[int]:
     earlier = sa.select(Event.id).where(Event.subject == event.subject, Event.id < event.id)
     return sa.select(Delivery.subscriber_id).where(
         Delivery.event_id.in_(earlier), Delivery.state == DeliveryState.SENT
@@ -119,19 +121,19 @@ def _told_before(event: Event) -> sa.Select[int]:
 def _who_read(correction: Event) -> Audience:
     """Who was sent the words that are corrected; nobody else has read them in a message."""
     update = correction.data.get("update")
-    told = [
+    readers = [
         event.id
         for event in events.about(correction.subject, limit=10_000)
         if event.notify and event.data.get("update") == update and event.id < correction.id
     ]
     sent = sa.select(Delivery.subscriber_id).where(
-        Delivery.event_id.in_(told), Delivery.state == DeliveryState.SENT
+        Delivery.event_id.in_(readers), Delivery.state == DeliveryState.SENT
     )
     return _active().where(Subscriber.id.in_(sent))
 
 
 def size(audience: Audience) -> dict[Channel, int]:
     """How many will be told, by channel."""
-    found = audience.subquery()
-    query = sa.select(found.c.channel, sa.func.count()).group_by(found.c.channel)
+    counted = audience.subquery()
+    query = sa.select(counted.c.channel, sa.func.count()).group_by(counted.c.channel)
     return dict(db.session.execute(query).all())

@@ -71,31 +71,43 @@ def chat_message(news: Message, to: Recipient) -> ChatMessage:
     name, url = news.page.name, news.page.url
     match news.kind:
         case MessageKind.RETRACTION if news.retracted is not None:
-            one = news.retracted
-            facts = (("Why", one.reason),)
-            link = f"{url}/incidents/{one.id}"
-            said = "We have withdrawn this incident."
-            return _plain(news, to, one.name, said, link, "View incident", facts, one.id)
+            retraction = news.retracted
+            facts = (("Why", retraction.reason),)
+            link = f"{url}/incidents/{retraction.id}"
+            sentence = "We have withdrawn this incident."
+            return _plain(
+                news, to, retraction.name, sentence, link, "View incident", facts, retraction.id
+            )
         case MessageKind.COMPONENT if news.component is not None:
-            found = news.component
-            said = f"{isolated(found.full_name)}: {found.status.label}."
-            return _plain(news, to, found.full_name, said, f"{url}{found.path}", "Details")
+            change = news.component
+            sentence = f"{isolated(change.full_name)}: {change.status.label}."
+            return _plain(news, to, change.full_name, sentence, f"{url}{change.path}", "Details")
         case MessageKind.CONFIRMATION:
-            said = (
+            sentence = (
                 f"Someone (hopefully you) asked to get status updates from {name} ({url}) in this"
                 " chat. If this wasn't you, ignore this message. We won't send another."
             )
             return _plain(
-                news, to, f"Confirm your subscription to {name}", said, to.confirm_url, "Confirm"
+                news,
+                to,
+                f"Confirm your subscription to {name}",
+                sentence,
+                to.confirm_url,
+                "Confirm",
             )
         case MessageKind.LINK:
-            said = "This chat is already subscribed."
+            sentence = "This chat is already subscribed."
             return _plain(
-                news, to, f"Your subscription to {name}", said, to.manage_url, "Manage or cancel"
+                news,
+                to,
+                f"Your subscription to {name}",
+                sentence,
+                to.manage_url,
+                "Manage or cancel",
             )
         case MessageKind.TEST:
-            said = f"This is a test message from {name}. Nothing happened."
-            return _plain(news, to, f"Test: {name}", said, url, "Status page")
+            sentence = f"This is a test message from {name}. Nothing happened."
+            return _plain(news, to, f"Test: {name}", sentence, url, "Status page")
     raise Failed(f"There is no chat message for {news.kind}.", is_final=True)
 
 
@@ -216,14 +228,14 @@ def _facts(news: Message, one: IncidentView, times: Times) -> list[tuple[str, st
     if one.scheduled_for and one.scheduled_until and not one.is_over:
         planned = f"{_when(one.scheduled_for, times)} until {_when(one.scheduled_until, times)}"
     due = _when(one.next_update_by, times) if one.next_update_by else ""
-    found = (
+    facts = (
         ("Who is affected", one.who_is_affected),
         ("What still works", one.what_still_works),
         ("What you can do", one.what_you_can_do),
         ("Planned for", planned),
         ("Next update by", due),
     )
-    return [(label, text) for label, text in found if text]
+    return [(label, text) for label, text in facts if text]
 
 
 def _when(moment: datetime, times: Times) -> str:

@@ -125,14 +125,14 @@ def enter(
 
     Returns how many were new.
     """
-    found = chosen.subquery()
+    rows = chosen.subquery()
     is_entered = sa.exists().where(
-        Delivery.event_id == event.id, Delivery.subscriber_id == found.c[0]
+        Delivery.event_id == event.id, Delivery.subscriber_id == rows.c[0]
     )
     values: list[sa.ColumnElement[object]] = [
         sa.literal(event.id),
-        found.c[0],
-        found.c[1],
+        rows.c[0],
+        rows.c[1],
         sa.literal(state.value),
         sa.literal(priority),
         sa.literal(0),
@@ -141,7 +141,7 @@ def enter(
     columns = ("event_id", "subscriber_id", "channel", "state", "priority", "attempts", "due_at")
     entered = db.session.execute(
         sa.insert(Delivery).from_select(
-            columns, sa.select(*values).select_from(found).where(~is_entered)
+            columns, sa.select(*values).select_from(rows).where(~is_entered)
         )
     )
     return entered.rowcount  # type: ignore[attr-defined, no-any-return]
@@ -304,12 +304,12 @@ def mark_bounced(delivery: Delivery, reason: str, *, at: datetime) -> bool:
 def delete_old(*, at: datetime) -> int:
     """Delete what ended `KEPT_FOR` ago."""
     ended = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.CANCELLED)
-    gone = db.session.execute(
+    result = db.session.execute(
         sa.delete(Delivery)
         .where(Delivery.state.in_(ended), Delivery.due_at < at - KEPT_FOR)
         .execution_options(synchronize_session=False)
     )
-    return gone.rowcount  # type: ignore[attr-defined, no-any-return]
+    return result.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
 def backoff(attempts: int, asked: timedelta | None = None) -> timedelta:
@@ -355,35 +355,35 @@ def counts() -> dict[tuple[Channel, DeliveryState], int]:
     return {(channel, state): number for channel, state, number in db.session.execute(query)}
 
 
-def earlier(channel: Channel, claimed: Collection[LeasedDelivery]) -> dict[int, str]:
+def earlier_message_ids(channel: Channel, claimed: Collection[LeasedDelivery]) -> dict[int, str]:
     """Claimed delivery → what the other side calls the last message of the same incident.
 
     Not one that comes late, after newer news: it must not be written over those.
     """
-    told, now = aliased(Delivery), aliased(Delivery)
+    sent, now = aliased(Delivery), aliased(Delivery)
     before, event = aliased(Event), aliased(Event)
     query = (
-        sa.select(now.id, now.event_id, told.event_id, told.remote_id)
+        sa.select(now.id, now.event_id, sent.event_id, sent.remote_id)
         .join(event, event.id == now.event_id)
-        .join(told, told.subscriber_id == now.subscriber_id)
-        .join(before, before.id == told.event_id)
+        .join(sent, sent.subscriber_id == now.subscriber_id)
+        .join(before, before.id == sent.event_id)
         .where(
-            now.id.in_([one.id for one in claimed]),
+            now.id.in_([delivery.id for delivery in claimed]),
             before.subject == event.subject,
-            told.channel == channel,
-            told.remote_id.is_not(None),
-            told.event_id != now.event_id,
+            sent.channel == channel,
+            sent.remote_id.is_not(None),
+            sent.event_id != now.event_id,
             event.kind.not_like("subscriber.%"),
         )
-        .order_by(told.event_id)
+        .order_by(sent.event_id)
     )
-    found: dict[int, str] = {}
+    by_id: dict[int, str] = {}
     for key, event_id, told_id, remote_id in db.session.execute(query):
         if told_id > event_id:
-            found.pop(key, None)
+            by_id.pop(key, None)
         elif remote_id:
-            found[key] = remote_id
-    return found
+            by_id[key] = remote_id
+    return by_id
 
 
 def to_subscriber(subscriber: Subscriber, limit: int = 50) -> list[tuple[Delivery, Event]]:

@@ -178,16 +178,16 @@ class DeliverySummary:
     @property
     def trouble(self) -> str | None:
         """A sentence about what is not through; None where all is well."""
-        found = [
+        causes = [
             f"{number:,} {words}"
             for state, words in _IN_WORDS.items()
             if (number := self.numbers.get(state, 0))
         ]
         if self.late_by > LATE_AFTER:
-            found.append(f"the oldest is {int(self.late_by.total_seconds()) // 60} min late")
-        if not found:
+            causes.append(f"the oldest is {int(self.late_by.total_seconds()) // 60} min late")
+        if not causes:
             return None
-        return f"Messages about this: {', '.join(found)}."
+        return f"Messages about this: {', '.join(causes)}."
 
 
 _IN_WORDS = {

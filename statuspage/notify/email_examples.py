@@ -70,9 +70,9 @@ class Sample:
 def of(kind: MessageKind, *, at: datetime, base_url: str) -> Sample:
     """The last news of a kind as they would be told now. Raises `NoPageError`."""
     for event in events.latest_of(_OF_EVENTS.get(kind, ()), _LOOKED_AT):
-        found = news.of(event, at=at, base_url=base_url)
-        if found is not None and found.kind is kind:
-            return Sample(found, is_example=False)
+        sample = news.of(event, at=at, base_url=base_url)
+        if sample is not None and sample.kind is kind:
+            return Sample(sample, is_example=False)
     present = snapshot.present(at=at, base_url=base_url)
     return Sample(_example(kind, present, at), kind in _OF_EVENTS)
 
@@ -105,7 +105,7 @@ class Draft:
 
 def composed(draft: Draft, *, at: datetime, base_url: str) -> Message:
     """A draft as it would be told now. Raises `NoPageError`, and `Invalid` for its text."""
-    return _told(draft, snapshot.present(at=at, base_url=base_url), at)
+    return _sample_message(draft, snapshot.present(at=at, base_url=base_url), at)
 
 
 # ── examples ───────────────────────────────────────────────────────────────────
@@ -117,12 +117,14 @@ def _example(kind: MessageKind, present: Present, at: datetime) -> Message:
     named = next(iter(present.components.values()), None)
     component = (named.id, named.full_name) if named else (NOT_SAVED, "API")
     if kind is MessageKind.RETRACTION:
-        gone = Retracted(NOT_SAVED, _NAME, at, "One of our monitors was wrong; nothing was down.")
-        return Message(kind, 0, at, present, retracted=gone)
+        retraction = Retracted(
+            NOT_SAVED, _NAME, at, "One of our monitors was wrong; nothing was down."
+        )
+        return Message(kind, 0, at, present, retracted=retraction)
     if kind is MessageKind.MAINTENANCE:
-        return _told(_work(component, at), present, at)
-    told = _told(_trouble(component, at), present, at)
-    incident, update = told.incident, told.update
+        return _sample_message(_work(component, at), present, at)
+    sentences = _sample_message(_sample_incident(component, at), present, at)
+    incident, update = sentences.incident, sentences.update
     assert incident is not None
     assert update is not None
     if kind is MessageKind.CORRECTION:
@@ -131,13 +133,13 @@ def _example(kind: MessageKind, present: Present, at: datetime) -> Message:
     if kind is MessageKind.POSTMORTEM:
         learned = replace(incident, postmortem=_postmortem(at))
         return Message(kind, 0, at, present, learned)
-    return told
+    return sentences
 
 
 _NAME = "Example: card payments fail for some customers"
 
 
-def _trouble(component: tuple[str, str], at: datetime) -> Draft:
+def _sample_incident(component: tuple[str, str], at: datetime) -> Draft:
     return Draft(
         name=_NAME,
         kind=IncidentKind.INCIDENT,
@@ -184,7 +186,7 @@ def _postmortem(at: datetime) -> PostmortemView:
 # ── views of what has no row ───────────────────────────────────────────────────
 
 
-def _told(draft: Draft, present: Present, at: datetime) -> Message:
+def _sample_message(draft: Draft, present: Present, at: datetime) -> Message:
     update = _update(draft, present, at)
     is_work = draft.kind is IncidentKind.MAINTENANCE
     kind = MessageKind.MAINTENANCE if is_work else MessageKind.INCIDENT
@@ -208,7 +210,7 @@ def _update(draft: Draft, present: Present, at: datetime) -> UpdateView:
                 public_id,
                 name,
                 name,
-                _stood(present, public_id),
+                _current_status(present, public_id),
                 claim,
                 draft.because_of.get(public_id),
             )
@@ -264,6 +266,6 @@ def _incident(draft: Draft, update: UpdateView, at: datetime) -> IncidentView:
     )
 
 
-def _stood(present: Present, public_id: str) -> ComponentStatus:
-    known = present.components.get(public_id)
-    return known.status if known else ComponentStatus.OPERATIONAL
+def _current_status(present: Present, public_id: str) -> ComponentStatus:
+    view = present.components.get(public_id)
+    return view.status if view else ComponentStatus.OPERATIONAL

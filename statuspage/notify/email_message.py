@@ -94,14 +94,14 @@ def glance(news: Message) -> str:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    env = Environment(
         loader=FileSystemLoader(PROJECT / "templates" / "email"),
         autoescape=select_autoescape(["html"]),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters.update(
+    env.filters.update(
         isolated=isolated, plain=to_plain, claim=wording.claim, tone=wording.TONES.__getitem__
     )
-    return made
+    return env

@@ -33,7 +33,7 @@ class Health:
 
     def number(self, state: DeliveryState) -> int:
         """How many deliveries stand so, over all channels."""
-        return sum(number for (_, one), number in self.counts.items() if one is state)
+        return sum(number for (_, current), number in self.counts.items() if current is state)
 
     @property
     def silent_for(self) -> timedelta | None:
@@ -52,32 +52,32 @@ class Health:
 
     def troubles(self) -> tuple[str, ...]:
         """What is wrong, a sentence each, with what to do; none when all is well."""
-        found = []
+        causes = []
         if self.silent_for is None:
             if self.late_by > LATE_AFTER:
-                found.append("No worker has run yet, so no messages are sent. Start `flask work`.")
+                causes.append("No worker has run yet, so no messages are sent. Start `flask work`.")
         elif self.silent_for > SILENT_AFTER:
             minutes = int(self.silent_for.total_seconds()) // 60
-            found.append(
+            causes.append(
                 f"The worker has been silent for {minutes} min, so no messages are sent and no"
                 " maintenance starts. Check its log and restart it."
             )
         if self.is_canary_lost:
-            found.append(
+            causes.append(
                 "Jobs put into the queue do not reach the worker, so messages leave a"
                 " second late. Check the worker's log and Redis."
             )
         if self.late_by > LATE_AFTER:
             minutes = int(self.late_by.total_seconds()) // 60
-            found.append(f"The oldest message that is due is {minutes} min late.")
+            causes.append(f"The oldest message that is due is {minutes} min late.")
         if held := self.number(DeliveryState.HELD):
             waiting = "message waits" if held == 1 else "messages wait"
-            found.append(f"{held:,} {waiting} for your decision before being sent.")
+            causes.append(f"{held:,} {waiting} for your decision before being sent.")
         if self.dead:
             messages = "message" if self.dead == 1 else "messages"
             days = f"the last {DEAD_OF.days} days"
-            found.append(f"{self.dead:,} {messages} could not be delivered in {days}.")
-        return tuple(found)
+            causes.append(f"{self.dead:,} {messages} could not be delivered in {days}.")
+        return tuple(causes)
 
 
 def check(*, at: datetime) -> Health:

@@ -123,13 +123,13 @@ def of(
     noun, _, happened = event.kind.partition(".")
     match noun:
         case "incident" | "maintenance" | "postmortem":
-            found = snapshot.incident(event.subject, at=at, base_url=base_url)
-            match found:
+            view = snapshot.incident(event.subject, at=at, base_url=base_url)
+            match view:
                 case IncidentPage():
-                    return _of_incident(event, noun, happened, found.incident, now)
+                    return _of_incident(event, noun, happened, view.incident, now)
                 case Retracted() if happened == "retracted":
                     kind = MessageKind.RETRACTION
-                    return Message(kind, event.id, event.at, now, retracted=found)
+                    return Message(kind, event.id, event.at, now, retracted=view)
         case "component":
             component = now.components.get(event.subject)
             if component is None:
@@ -170,8 +170,8 @@ def _of_incident(
             return None
         kind = MessageKind.POSTMORTEM
         return Message(kind, event.id, event.at, now, incident=incident)
-    wanted = event.data.get("update")
-    update = next((one for one in incident.updates if one.id == wanted), None)
+    update_id = event.data.get("update")
+    update = next((update for update in incident.updates if update.id == update_id), None)
     if update is None:
         return None
     is_work = incident.kind is IncidentKind.MAINTENANCE

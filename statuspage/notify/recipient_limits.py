@@ -46,28 +46,28 @@ def apply_limits(
         return list(claimed)
     subjects = _subjects(claimed)
     sent = _sent(channel, claimed, at)
-    kept = []
-    for one in claimed:
-        subject = subjects.get(one.event_id)
-        until = _room_from(sent[one.subscriber_id], subject) if subject is not None else None
+    allowed = []
+    for delivery in claimed:
+        subject = subjects.get(delivery.event_id)
+        until = _room_from(sent[delivery.subscriber_id], subject) if subject is not None else None
         if until is None:
-            kept.append(one)
+            allowed.append(delivery)
             if subject is not None:
-                sent[one.subscriber_id].append(_Sent(at, subject))
-        elif subject is not None and _is_overtaken(one, subject):
-            deliveries.release(one, DeliveryState.CANCELLED, at, SUPERSEDED)
+                sent[delivery.subscriber_id].append(_Sent(at, subject))
+        elif subject is not None and _is_overtaken(delivery, subject):
+            deliveries.release(delivery, DeliveryState.CANCELLED, at, SUPERSEDED)
         else:
-            deliveries.release(one, DeliveryState.RETRYING, until, None)
-    return kept
+            deliveries.release(delivery, DeliveryState.RETRYING, until, None)
+    return allowed
 
 
 def _room_from(sent: list[_Sent], subject: str) -> datetime | None:
     """When there is room for one more; None when there is now."""
-    of_one = [one.at for one in sent if one.subject == subject]
+    of_one = [message.at for message in sent if message.subject == subject]
     moments = [
-        sorted(found)[-most] + WINDOW
-        for found, most in ((of_one, MOST_OF_ONE), ([one.at for one in sent], MOST_OF_ALL))
-        if len(found) >= most
+        sorted(times)[-most] + WINDOW
+        for times, most in ((of_one, MOST_OF_ONE), ([message.at for message in sent], MOST_OF_ALL))
+        if len(times) >= most
     ]
     return max(moments, default=None)
 
@@ -75,7 +75,8 @@ def _room_from(sent: list[_Sent], subject: str) -> datetime | None:
 def _subjects(claimed: Sequence[LeasedDelivery]) -> dict[int, str]:
     """Event → what it is about; not what one person asked for, which is told at once."""
     query = sa.select(Event.id, Event.subject).where(
-        Event.id.in_({one.event_id for one in claimed}), Event.kind.not_like("subscriber.%")
+        Event.id.in_({delivery.event_id for delivery in claimed}),
+        Event.kind.not_like("subscriber.%"),
     )
     return dict(db.session.execute(query).all())
 
@@ -84,29 +85,29 @@ def _sent(
     channel: Channel, claimed: Sequence[LeasedDelivery], at: datetime
 ) -> dict[int, list[_Sent]]:
     """Subscriber → what was sent to them within the window, or is being sent by others now."""
-    mine = [one.id for one in claimed]
+    ids = [delivery.id for delivery in claimed]
     is_recent = sa.and_(
         Delivery.state == DeliveryState.SENT,
         Delivery.sent_at > at - WINDOW,
         # A clock that was put back makes nobody wait for hours.
         Delivery.sent_at <= at,
     )
-    is_flying = sa.and_(Delivery.state == DeliveryState.SENDING, Delivery.id.not_in(mine))
+    is_flying = sa.and_(Delivery.state == DeliveryState.SENDING, Delivery.id.not_in(ids))
     query = (
         sa.select(Delivery.subscriber_id, Delivery.sent_at, Delivery.state, Event.subject)
         .join(Event, Event.id == Delivery.event_id)
         .where(
-            Delivery.subscriber_id.in_({one.subscriber_id for one in claimed}),
+            Delivery.subscriber_id.in_({delivery.subscriber_id for delivery in claimed}),
             Delivery.channel == channel,
             Event.kind.not_like("subscriber.%"),
             sa.or_(is_recent, is_flying),
         )
     )
-    found: dict[int, list[_Sent]] = defaultdict(list)
+    by_recipient: dict[int, list[_Sent]] = defaultdict(list)
     for subscriber_id, sent_at, state, subject in db.session.execute(query):
         moment = sent_at if state is DeliveryState.SENT and sent_at else at
-        found[subscriber_id].append(_Sent(moment, subject))
-    return found
+        by_recipient[subscriber_id].append(_Sent(moment, subject))
+    return by_recipient
 
 
 def _is_overtaken(one: LeasedDelivery, subject: str) -> bool:
@@ -118,13 +119,13 @@ def _is_overtaken(one: LeasedDelivery, subject: str) -> bool:
         DeliveryState.RETRYING,
         DeliveryState.SENT,
     )
-    whole = sa.or_(*(event.kind.like(f"%.{happened}") for happened in WHOLE))
+    is_milestone = sa.or_(*(event.kind.like(f"%.{happened}") for happened in WHOLE))
     query = sa.select(newer.id).join(event, event.id == newer.event_id)
     query = query.where(
         newer.subscriber_id == one.subscriber_id,
         newer.event_id > one.event_id,
         newer.state.in_(alive),
         event.subject == subject,
-        whole,
+        is_milestone,
     )
     return db.session.scalar(query.limit(1)) is not None

@@ -121,7 +121,9 @@ class ChannelWorker:
     def _renew_leases(self, flying: Iterable[LeasedDelivery]) -> None:
         """A mail server may take ten minutes to accept a message, far longer than a lease."""
         now = time.monotonic()
-        due = [one for one in flying if now - self._leased_at[one.id] > RENEW_AFTER_S]
+        due = [
+            delivery for delivery in flying if now - self._leased_at[delivery.id] > RENEW_AFTER_S
+        ]
         if not due:
             return
         with self._app.app_context():
@@ -276,23 +278,23 @@ class Preparation:
         """For each: what is sent to whom, or the reason why nothing is."""
         with self._app.app_context():
             read_only()
-            told = {one.event_id: None for one in claimed}
-            found = {event_id: self._news(event_id) for event_id in told}
+            event_ids = {delivery.event_id: None for delivery in claimed}
+            messages = {event_id: self._news(event_id) for event_id in event_ids}
             rows = sa.select(Subscriber).where(
-                Subscriber.id.in_([one.subscriber_id for one in claimed])
+                Subscriber.id.in_([delivery.subscriber_id for delivery in claimed])
             )
             people = {row.id: row for row in db.session.scalars(rows)}
             remembers = registry.CHANNELS[channel].remembers
-            earlier = deliveries.earlier(channel, claimed) if remembers else {}
+            earlier = deliveries.earlier_message_ids(channel, claimed) if remembers else {}
             return [
                 self._prepared(
                     channel,
-                    one,
-                    found[one.event_id],
-                    people.get(one.subscriber_id),
-                    earlier.get(one.id),
+                    delivery,
+                    messages[delivery.event_id],
+                    people.get(delivery.subscriber_id),
+                    earlier.get(delivery.id),
                 )
-                for one in claimed
+                for delivery in claimed
             ]
 
     def _prepared(
@@ -321,19 +323,19 @@ class Preparation:
 
     def _news(self, event_id: int) -> Message | None:
         revision = events.revision()
-        kept = self._kept.get(event_id)
-        if kept is None or kept[0] != revision:
-            self._kept = {key: one for key, one in self._kept.items() if one[0] == revision}
+        cached = self._kept.get(event_id)
+        if cached is None or cached[0] != revision:
+            self._kept = {key: entry for key, entry in self._kept.items() if entry[0] == revision}
             event = db.session.get(Event, event_id)
-            made = self._made(event) if event else None
+            message = self._made(event) if event else None
             while len(self._kept) >= KEPT_NEWS:
                 del self._kept[next(iter(self._kept))]
-            kept = self._kept[event_id] = (revision, made)
-        return kept[1]
+            cached = self._kept[event_id] = (revision, message)
+        return cached[1]
 
     def _made(self, event: Event) -> Message | None:
         """All that are kept are of one revision, and share the page as it is then."""
-        present = next((one.present for _, one in self._kept.values() if one), None)
+        present = next((message.present for _, message in self._kept.values() if message), None)
         base_url = self._settings.base_url
         return message.of(event, at=clock.now(), base_url=base_url, present=present)
 

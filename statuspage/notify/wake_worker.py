@@ -24,14 +24,14 @@ log = structlog.get_logger(__name__)
 
 def init_app() -> None:
     """Listen to every session of this process; a second call changes nothing."""
-    if not sa.event.contains(db.session, "after_commit", _ask):
+    if not sa.event.contains(db.session, "after_commit", _mark):
         sa.event.listen(db.session, "after_flush", _notice)
         sa.event.listen(db.session, "after_rollback", _forget)
-        sa.event.listen(db.session, "after_commit", _ask)
+        sa.event.listen(db.session, "after_commit", _mark)
 
 
 def _notice(session: orm.Session, _context: orm.UOWTransaction) -> None:
-    if any(isinstance(one, Event) and one.notify for one in session.new):
+    if any(isinstance(row, Event) and row.notify for row in session.new):
         session.info[NEWS] = True
 
 
@@ -39,7 +39,7 @@ def _forget(session: orm.Session) -> None:
     session.info.pop(NEWS, None)
 
 
-def _ask(session: orm.Session) -> None:
+def _mark(session: orm.Session) -> None:
     if not session.info.pop(NEWS, False):
         return
     app = current_app._get_current_object()  # type: ignore[attr-defined]

@@ -41,7 +41,7 @@ def init_app(app: Flask) -> None:
 
 
 def _register(huey: Huey, app: Flask) -> None:
-    app.extensions["tell"] = huey.task(name="tell")(partial(_tell, app))
+    app.extensions["tell"] = huey.task(name="tell")(partial(_fan_out_job, app))
     huey.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
     app.extensions["canary"] = huey.task(name="canary")(partial(_canary, app))
     if app.config["SETTINGS"].bounce_imap_url:
@@ -50,7 +50,7 @@ def _register(huey: Huey, app: Flask) -> None:
     staff_emails.register(huey, app)
 
 
-def _tell(app: Flask) -> None:
+def _fan_out_job(app: Flask) -> None:
     """The job that a commit leaves: see what there is to tell."""
     if "teller" in app.extensions:
         # The tick does it as well, and says when the database is away.
@@ -112,7 +112,7 @@ def step(app: Flask, at: datetime) -> None:
         read_only()
         due = maintenance.due(at=at)
         due_reminders = reminders.due(at=at)
-        quiet = alerts.due(at=at)
+        quiet = alerts.due_to_resolve(at=at)
     for public_id in due:
         with (
             suppress(Exception),

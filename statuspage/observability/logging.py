@@ -49,7 +49,9 @@ def configure(log_format: str) -> None:
     )
     ours = logging.getLogger("statuspage")
     root = logging.getLogger()
-    for before in [one for one in root.handlers if isinstance(one, BoundedQueueHandler)]:
+    for before in [
+        handler for handler in root.handlers if isinstance(handler, BoundedQueueHandler)
+    ]:
         root.removeHandler(before)
     handler = BoundedQueueHandler(sys.stderr)
     handler.setFormatter(formatter)

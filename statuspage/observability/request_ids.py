@@ -7,6 +7,6 @@ HEADER = "X-Request-ID"
 _FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 
 
-def taken(sent: str | None) -> str:
+def accepted(sent: str | None) -> str:
     """The id that a proxy in front has given, where it is well formed; else a new one."""
     return sent if sent and _FORM.fullmatch(sent) else secrets.token_hex(8)

@@ -49,13 +49,13 @@ def init_app(app: Flask) -> None:
 
 def reference() -> str:
     """The id of this request; empty outside of one."""
-    found: str = g.get("request_id", "") if g else ""
-    return found
+    request_id: str = g.get("request_id", "") if g else ""
+    return request_id
 
 
 def _begin() -> None:
     g.began = time.perf_counter()
-    g.request_id = request_ids.taken(request.headers.get(request_ids.HEADER))
+    g.request_id = request_ids.accepted(request.headers.get(request_ids.HEADER))
     clear_contextvars()  # Threads serve one request after another.
     bind_contextvars(request_id=g.request_id)
 
@@ -98,8 +98,8 @@ def _is_refused(status: int) -> bool:
 
 
 def _who() -> dict[str, object]:
-    found = g.get("desk_session")
-    return {"staff_id": found.staff_id} if found is not None else {}
+    session = g.get("desk_session")
+    return {"staff_id": session.staff_id} if session is not None else {}
 
 
 def _where() -> dict[str, object]:

@@ -69,7 +69,7 @@ def scheduled_maintenances(present: Present, shown: Iterable[IncidentView]) -> b
 
 
 def incident(present: Present, one: IncidentView) -> bytes:
-    return _written(page=_page(present.page), incident=told(present, one))
+    return _written(page=_page(present.page), incident=incident_document(present, one))
 
 
 def history(shown: History) -> bytes:
@@ -91,13 +91,13 @@ def examples(present: Present, newest: IncidentView | None) -> dict[str, str]:
     if present.items:
         shown["component"] = _item(present.page, present.items[0])
     if newest is not None:
-        one = told(present, newest)
-        for update in one["incident_updates"][:1]:
+        rendered = incident_document(present, newest)
+        for update in rendered["incident_updates"][:1]:
             update["body"] = _cut(update["body"])
             update["affected_components"] = (update["affected_components"] or [])[:1] or None
-        shown["incident"] = one | {
-            "incident_updates": one["incident_updates"][:1],
-            "components": one["components"][:1],
+        shown["incident"] = rendered | {
+            "incident_updates": rendered["incident_updates"][:1],
+            "components": rendered["components"][:1],
         }
     return {
         name: json.dumps(document, ensure_ascii=False, indent=2) for name, document in shown.items()
@@ -124,8 +124,8 @@ def _written(**document: Any) -> bytes:
 
 def unresolved_first(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
     """The incidents among them, last changed first."""
-    found = [one for one in unfinished if one.kind is IncidentKind.INCIDENT]
-    return sorted(found, key=lambda one: one.updated_at, reverse=True)
+    shown = [incident for incident in unfinished if incident.kind is IncidentKind.INCIDENT]
+    return sorted(shown, key=lambda one: one.updated_at, reverse=True)
 
 
 def planned_first(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
@@ -136,15 +136,17 @@ def planned_first(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
 
 def upcoming(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
     """Maintenance that has not begun, the next first."""
-    found = [one for one in unfinished if one.status is IncidentStatus.SCHEDULED]
-    return sorted(found, key=lambda one: one.scheduled_for or one.started_at)
+    shown = [
+        maintenance for maintenance in unfinished if maintenance.status is IncidentStatus.SCHEDULED
+    ]
+    return sorted(shown, key=lambda one: one.scheduled_for or one.started_at)
 
 
 def active(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
     """Maintenance in progress, the newest word first."""
     running = (IncidentStatus.IN_PROGRESS, IncidentStatus.VERIFYING)
-    found = [one for one in unfinished if one.status in running]
-    return sorted(found, key=_newest_word, reverse=True)
+    shown = [maintenance for maintenance in unfinished if maintenance.status in running]
+    return sorted(shown, key=_newest_word, reverse=True)
 
 
 def _newest_word(one: IncidentView) -> datetime:
@@ -172,7 +174,7 @@ def _status(present: Present) -> Json:
 
 
 def _components(present: Present) -> list[Json]:
-    return [_item(present.page, one) for one in present.items]
+    return [_item(present.page, item) for item in present.items]
 
 
 def _item(page: PageView, one: ComponentView | GroupView) -> Json:
@@ -219,10 +221,10 @@ def component(page: PageView, one: ComponentView) -> Json:
 
 
 def _incidents(present: Present, shown: Iterable[IncidentView]) -> list[Json]:
-    return [told(present, one) for one in shown]
+    return [incident_document(present, incident) for incident in shown]
 
 
-def told(present: Present, one: IncidentView) -> Json:
+def incident_document(present: Present, one: IncidentView) -> Json:
     """An incident or a maintenance, alike in every document and message."""
     page, zone = present.page, present.page.zone
     document = {
@@ -238,7 +240,7 @@ def told(present: Present, one: IncidentView) -> Json:
         "shortlink": one.shortlink or f"{page.url}{one.path}",
         "started_at": moment(one.announced_at, zone),
         "page_id": page.id,
-        "incident_updates": _told(one, zone),
+        "incident_updates": _updates(one, zone),
         "components": _affected(present, one),
     }
     if one.kind is IncidentKind.MAINTENANCE:
@@ -256,13 +258,13 @@ def _affected(present: Present, one: IncidentView) -> list[Json]:
     return [component(present.page, row) for row in rows]
 
 
-def _told(one: IncidentView, zone: ZoneInfo) -> list[Json]:
+def _updates(one: IncidentView, zone: ZoneInfo) -> list[Json]:
     """Newest first; a published postmortem is an update too, as theirs is."""
-    told = [(update.posted_at, _update(one, update, zone)) for update in one.updates]
+    entries = [(update.posted_at, _update(one, update, zone)) for update in one.updates]
     if one.postmortem is not None:
-        told.append((one.postmortem.published_at, _postmortem(one, one.postmortem, zone)))
-        told.sort(key=lambda pair: pair[0], reverse=True)
-    return [document for _, document in told]
+        entries.append((one.postmortem.published_at, _postmortem(one, one.postmortem, zone)))
+        entries.sort(key=lambda pair: pair[0], reverse=True)
+    return [document for _, document in entries]
 
 
 def _update(one: IncidentView, update: UpdateView, zone: ZoneInfo) -> Json:
@@ -321,8 +323,8 @@ def _word(step: IncidentStatus) -> str:
 
 def _monitored_at(updates: Sequence[UpdateView]) -> datetime | None:
     """The first time it was said that a fix is being watched."""
-    said = [one.posted_at for one in updates if one.status is IncidentStatus.MONITORING]
-    return min(said, default=None)
+    times = [update.posted_at for update in updates if update.status is IncidentStatus.MONITORING]
+    return min(times, default=None)
 
 
 # ── history ────────────────────────────────────────────────────────────────────
@@ -335,7 +337,7 @@ def _month(month: Month, shown: History) -> Json:
         "year": month.first.year,
         "starts_on": (weekday + 1) % 7,  # 0 is Sunday.
         "days": length,
-        "incidents": [_line(one, shown.page.zone) for one in month.incidents],
+        "incidents": [_line(incident, shown.page.zone) for incident in month.incidents],
     }
 
 

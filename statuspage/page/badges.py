@@ -69,13 +69,13 @@ def of_component(name: str, status: ComponentStatus) -> Badge:
 
 def tidy(label: str) -> str:
     """`label` on one line, without what cannot be seen, at most `MAX_LABEL` characters."""
-    seen = "".join(
-        " " if one.isspace() else one
-        for one in clean(label[: 10 * MAX_LABEL])
+    visible = "".join(
+        " " if letter.isspace() else letter
+        for letter in clean(label[: 10 * MAX_LABEL])
         # Controls, marks that turn the direction of a text, what has no meaning.
-        if one.isspace() or not unicodedata.category(one).startswith("C")
+        if letter.isspace() or not unicodedata.category(letter).startswith("C")
     )
-    words = " ".join(seen.split())
+    words = " ".join(visible.split())
     return words if len(words) <= MAX_LABEL else words[: MAX_LABEL - 1].rstrip() + "…"
 
 

@@ -46,8 +46,8 @@ def render(planned: Recent) -> bytes:
     calendar.add("source", vUri(f"{source}.ics"), parameters={"VALUE": "URI"})
     calendar.add("refresh-interval", ASK_AGAIN_AFTER, parameters={"VALUE": "DURATION"})
     calendar.add("x-published-ttl", vDuration(ASK_AGAIN_AFTER))
-    for one in sorted(planned.incidents, key=lambda one: (_starts_at(one), one.id)):
-        calendar.add_component(_event(page, one))
+    for incident in sorted(planned.incidents, key=lambda one: (_starts_at(one), one.id)):
+        calendar.add_component(_event(page, incident))
     if not planned.incidents:
         calendar.add_component(_utc())
     document: bytes = calendar.to_ical()
@@ -110,16 +110,16 @@ def _description(page: PageView, one: IncidentView) -> str:
         ("What still works", one.what_still_works),
         ("What you can do", one.what_you_can_do),
     )
-    known = [f"{heading}: {one_line(words)}" for heading, words in facts if words]
-    parts = ["\n".join([one.status.label, *known])]
-    parts += [_told(page.zone, update) for update in one.updates[:UPDATES_TOLD]]
+    lines = [f"{heading}: {one_line(words)}" for heading, words in facts if words]
+    parts = ["\n".join([one.status.label, *lines])]
+    parts += [_update_text(page.zone, update) for update in one.updates[:UPDATES_TOLD]]
     text = _LINE_ENDS.sub("\n", clean("\n\n".join(parts)))
     if len(text) <= LONGEST_DESCRIPTION:
         return text
     return text[:LONGEST_DESCRIPTION].rstrip() + "…"
 
 
-def _told(zone: ZoneInfo, update: UpdateView) -> str:
+def _update_text(zone: ZoneInfo, update: UpdateView) -> str:
     local = update.posted_at.astimezone(zone)
     heading = f"{local.day} {local:%B %Y, %H:%M} {local.tzname()}: {update.status.label}"
     return f"{heading}\n{to_plain(update.html)}"

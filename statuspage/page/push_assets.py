@@ -32,7 +32,7 @@ def script_path() -> str:
 
 def manifest(page: PageView) -> Rendering:
     """`/site.webmanifest`: iPhones and iPads notify only for a page on the Home Screen."""
-    told = {
+    fields = {
         "id": "/",
         "name": f"{page.name} status",
         "short_name": page.name,
@@ -46,7 +46,7 @@ def manifest(page: PageView) -> Rendering:
             {"src": "/favicon.svg", "sizes": "any", "type": "image/svg+xml"},
         ],
     }
-    body = json.dumps(told, ensure_ascii=False).encode()
+    body = json.dumps(fields, ensure_ascii=False).encode()
     return Rendering(HTTPStatus.OK, "application/manifest+json", body)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeAlias
 
-from statuspage.observability.request_ids import HEADER, taken
+from statuspage.observability.request_ids import HEADER
+from statuspage.observability.request_ids import accepted as taken
 from statuspage.serving.conditional import acceptable, canonical
 from statuspage.serving.error_page import BARE_HEADERS, ERROR_PAGE_HEADERS, NOTHING_LOST
 

@@ -41,7 +41,7 @@ class Response:
         """Without those that concern the connection to the web process only."""
 
     def field(self, name: bytes) -> bytes | None:
-        return next((value for given, value in self.fields if given == name), None)
+        return next((value for name_sent, value in self.fields if name_sent == name), None)
 
     @property
     def length(self) -> int | None:

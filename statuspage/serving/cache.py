@@ -188,18 +188,18 @@ class ResponseCache:
                 return entry.answer
             building = self._building.get(key)
             if building is None:
-                mine = self._building[key] = Future()
+                future = self._building[key] = Future()
         if building is not None:
             return building.result()
         try:
-            mine.set_result(self._publish(key, render))
+            future.set_result(self._publish(key, render))
         except BaseException as error:
-            mine.set_exception(error)
+            future.set_exception(error)
             raise
         finally:
             with self._lock:
                 del self._building[key]
-        return mine.result()
+        return future.result()
 
     def verified(self) -> tuple[int | None, datetime | None]:
         """The revision and when the database last told it; asked now where that is a while ago.
@@ -216,9 +216,9 @@ class ResponseCache:
         entries, verified_at = list(self._entries.values()), self._verified_at
         now, at = self._monotonic(), self._now()
         ages = [
-            at - (one.failing_since or verified_at or one.built_at)
-            for one in entries
-            if now - one.used_at < SERVED_AGE_WINDOW_S
+            at - (entry.failing_since or verified_at or entry.built_at)
+            for entry in entries
+            if now - entry.used_at < SERVED_AGE_WINDOW_S
         ]
         return max(max(ages, default=timedelta()).total_seconds(), 0.0)
 
@@ -265,11 +265,11 @@ class ResponseCache:
             return
         self._asked_at = self._monotonic()
         self._start_watcher()
-        seen = self._checks
+        last_check = self._checks
         self._wake.set()
         with self._progress:
             self._progress.wait_for(
-                lambda: self._checks > seen or self._is_caught_up(entry) or self._is_hung(),
+                lambda: self._checks > last_check or self._is_caught_up(entry) or self._is_hung(),
                 timeout=CHECK_TIMEOUT_S,
             )
         if entry is not None and self._is_hung():

@@ -35,8 +35,8 @@ def canonical(path: str, query: str) -> str:
     """
     names = OF_A_BADGE if path.endswith("/badge.svg") else PARAMETERS
     names = OF_THE_FRONT if path == "/" else OF_THE_FORM if path == "/subscribe" else names
-    kept = [part for part in query.split("&") if _is_meaningful(part.partition("=")[0], names)]
-    return f"{path}?{'&'.join(kept)}" if kept else path
+    parts = [part for part in query.split("&") if _is_meaningful(part.partition("=")[0], names)]
+    return f"{path}?{'&'.join(parts)}" if parts else path
 
 
 def _is_meaningful(name: str, names: frozenset[str]) -> bool:
@@ -92,8 +92,8 @@ def _acceptable(accept_encoding: str) -> tuple[str, ...]:
             weights[coding.strip().removeprefix("x-")] = weight
     anything = weights.get("*", 0.0)
     ranked = [(weights.get(coding, anything), coding) for coding in PREFERENCE]
-    wanted = [(weight, coding) for weight, coding in ranked if weight > 0]
-    return tuple(coding for _, coding in sorted(wanted, key=lambda item: -item[0]))
+    weighted = [(weight, coding) for weight, coding in ranked if weight > 0]
+    return tuple(coding for _, coding in sorted(weighted, key=lambda item: -item[0]))
 
 
 _remembered_acceptable = lru_cache(maxsize=256)(_acceptable)
@@ -112,5 +112,5 @@ def _weight(parameters: str) -> float | None:
 def belongs_to_304(name: str) -> bool:
     """Whether a 304 carries this header; a script elsewhere also needs the CORS line to read it."""
     name = name.lower()
-    kept = ("etag", "cache-control", "vary", "content-location", "expires")
-    return name in kept or name.startswith("access-control-")
+    names = ("etag", "cache-control", "vary", "content-location", "expires")
+    return name in names or name.startswith("access-control-")

@@ -30,16 +30,16 @@ def ready() -> Response:
     A worker that is silent or late is told of in lines that begin with `Warning:`. They
     leave the 200 alone: a server that can serve must not be taken away for it.
     """
-    found: list[health.Health] = []
+    states: list[health.Health] = []
     lines = [
-        _ask("database", lambda: found.append(_ask_database())),
-        _ask("queue", _ask_queue),
+        _check("database", lambda: states.append(_ask_database())),
+        _check("queue", _ask_queue),
     ]
     is_ready = all(answers for answers, _ in lines)
-    said = "".join(line for _, line in lines)
+    text = "".join(line for _, line in lines)
     if is_ready:
-        said += "".join(f"{line}\n" for now in found for line in _deliveries(now))
-    return _plain(said, 200 if is_ready else 503)
+        text += "".join(f"{line}\n" for now in states for line in _deliveries(now))
+    return _plain(text, 200 if is_ready else 503)
 
 
 def _deliveries(now: health.Health) -> list[str]:
@@ -53,7 +53,7 @@ def _deliveries(now: health.Health) -> list[str]:
     return lines + [f"Warning: {trouble}" for trouble in now.troubles()]
 
 
-def _ask(name: str, question: Callable[[], object]) -> tuple[bool, str]:
+def _check(name: str, question: Callable[[], object]) -> tuple[bool, str]:
     try:
         question()
     except Exception as error:

@@ -23,20 +23,20 @@ _KEY = re.compile(r"\[([^\[\]]*)\]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def given(request: Request) -> dict[str, Any]:
+def fields_of(request: Request) -> dict[str, Any]:
     """Everything that a request says; its body wins over its query string.
 
     Raises `Refused` (400) for what cannot be read.
     """
-    said = nested(request.args.items(multi=True))
+    fields = nested(request.args.items(multi=True))
     sent = request.get_data(cache=True)
     if request.mimetype in FORMS and not sent.lstrip().startswith(b"{"):
-        said |= nested(request.form.items(multi=True))
+        fields |= nested(request.form.items(multi=True))
     elif sent.strip():
         # Also where the type says form: `curl --data '{…}'` sends JSON that way.
-        said |= _object(sent)
-    _refuse_what_can_not_be_kept(said)
-    return said
+        fields |= _object(sent)
+    _refuse_what_can_not_be_kept(fields)
+    return fields
 
 
 def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     A name that cannot be read that way stands for itself. Raises `Refused` (400)
     when one name is used as two kinds of thing, or too much is sent.
     """
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for number, (name, value) in enumerate(pairs):
         if number >= MAX_PAIRS:
             raise Refused(400, f"Send at most {MAX_PAIRS} fields.")
@@ -53,17 +53,17 @@ def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         keys = [match[1], *_KEY.findall(match[2])] if match else [name]
         if len(keys) > MAX_DEPTH:
             raise Refused(400, "The names are nested too deeply.")
-        _put(found, keys, value, name)
-    return found
+        _put(fields, keys, value, name)
+    return fields
 
 
 def wrapped(said: Any, name: str, *others: str) -> Any:
     """With everything below `name`, where a client left that name out or wrote another."""
     if not isinstance(said, dict):
         return said
-    for one in (name, *others):
-        if one in said:
-            return said | {name: said[one]}
+    for key in (name, *others):
+        if key in said:
+            return said | {name: said[key]}
     return said | {name: said}
 
 

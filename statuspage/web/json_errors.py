@@ -43,8 +43,8 @@ def ready(status: int, body: str) -> Response:
 
 def error(status: int, *sentences: str) -> Response:
     """`error` holds the sentence (a list of them for 422), `message` all of it in one text."""
-    told = list(sentences) if status == 422 else " ".join(sentences)
-    body = json.dumps({"error": told, "message": " ".join(sentences)}, ensure_ascii=False)
+    message = list(sentences) if status == 422 else " ".join(sentences)
+    body = json.dumps({"error": message, "message": " ".join(sentences)}, ensure_ascii=False)
     return ready(status, body)
 
 

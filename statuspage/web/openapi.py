@@ -55,14 +55,18 @@ def document(base_url: str, readings: Sequence[Reading]) -> Json:
     schemas.add(Error, "serialization")
     for reading in readings:
         schemas.add(reading.returns, "serialization")
-    for one in OPERATIONS:
-        schemas.add(one.body, "validation")
-        if one.returns is not None:
-            schemas.add(one.returns, "serialization")
-    found, definitions = schemas.made()
-    paths: dict[str, Json] = {one.path: {"get": _reading(one, found)} for one in readings}
-    for one in OPERATIONS:
-        paths.setdefault(f"/v1{one.path}", {})[one.method.lower()] = _operation(one, found)
+    for operation in OPERATIONS:
+        schemas.add(operation.body, "validation")
+        if operation.returns is not None:
+            schemas.add(operation.returns, "serialization")
+    schemas_made, definitions = schemas.made()
+    paths: dict[str, Json] = {
+        reading.path: {"get": _reading(reading, schemas_made)} for reading in readings
+    }
+    for operation in OPERATIONS:
+        paths.setdefault(f"/v1{operation.path}", {})[operation.method.lower()] = _operation(
+            operation, schemas_made
+        )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -76,7 +80,7 @@ def document(base_url: str, readings: Sequence[Reading]) -> Json:
         "paths": paths,
         "components": {
             "schemas": definitions,
-            "responses": _refusals(found[Error, "serialization"]),
+            "responses": _refusals(schemas_made[Error, "serialization"]),
             "securitySchemes": {
                 "token": {
                     "type": "apiKey",
@@ -92,7 +96,7 @@ def document(base_url: str, readings: Sequence[Reading]) -> Json:
 
 def nouns() -> list[str]:
     """What the operations are about, reading first."""
-    return [PUBLIC, *dict.fromkeys(tag_of(one.path) for one in OPERATIONS)]
+    return [PUBLIC, *dict.fromkeys(tag_of(operation.path) for operation in OPERATIONS)]
 
 
 def tag_of(path: str) -> str:
@@ -102,9 +106,9 @@ def tag_of(path: str) -> str:
 
 
 def version_of_this() -> str:
-    found = re.search(r'^version = "([^"]+)"', (PROJECT / "pyproject.toml").read_text(), re.M)
-    assert found is not None
-    return found[1]
+    match = re.search(r'^version = "([^"]+)"', (PROJECT / "pyproject.toml").read_text(), re.M)
+    assert match is not None
+    return match[1]
 
 
 def _reading(one: Reading, schemas: dict[Any, Json]) -> Json:
@@ -125,7 +129,7 @@ def _reading(one: Reading, schemas: dict[Any, Json]) -> Json:
 
 
 def _operation(one: Operation, schemas: dict[Any, Json]) -> Json:
-    told: Json = {
+    described_operation: Json = {
         "operationId": one.id,
         "tags": [tag_of(one.path)],
         "summary": one.summary,
@@ -136,13 +140,13 @@ def _operation(one: Operation, schemas: dict[Any, Json]) -> Json:
     }
     if one.body is not Nothing:
         schema = schemas[one.body, "validation"]
-        told["requestBody"] = {
+        described_operation["requestBody"] = {
             "required": any(field.is_required() for field in one.body.model_fields.values()),
             "content": {"application/json": {"schema": schema}},
         }
     if one.reason:
-        told["deprecated"] = True
-    return told
+        described_operation["deprecated"] = True
+    return described_operation
 
 
 def _path_parameters(one: Operation) -> Iterable[Json]:
@@ -154,7 +158,11 @@ def _path_parameters(one: Operation) -> Iterable[Json]:
 
 def _taken(start: str) -> list[str]:
     """Reserved words at this place of a path, so that no key there is one of them."""
-    rests = (one.path.removeprefix(start) for one in OPERATIONS if one.path.startswith(start))
+    rests = (
+        operation.path.removeprefix(start)
+        for operation in OPERATIONS
+        if operation.path.startswith(start)
+    )
     return sorted({rest.partition("/")[0] for rest in rests if not rest.startswith("{")})
 
 

@@ -58,11 +58,11 @@ def _load(session_id: str) -> Staff | None:
     """The person of a cookie, while both they and this one session of theirs may go on."""
     at = clock.now()
     person = staff.with_id(session_id)
-    found = sessions.with_key(session.get(KEY, ""), at=at) if person else None
-    if person is None or found is None or found.staff_id != person.id:
+    row = sessions.with_key(session.get(KEY, ""), at=at) if person else None
+    if person is None or row is None or row.staff_id != person.id:
         return None
-    g.desk_session = found
-    g.session_to_note = found.id if found.is_note_due(at) else None
+    g.desk_session = row
+    g.session_to_note = row.id if row.is_note_due(at) else None
     return person
 
 

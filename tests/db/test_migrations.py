@@ -87,13 +87,13 @@ def test_migrating_an_up_to_date_database_changes_nothing(bare):
         before = migrate.revision()
     migrate.bring_up_to_date(bare)
     with bare.app_context():
-        assert migrate.revision() == before == migrate.newest()
+        assert migrate.revision() == before == migrate.head_revision()
 
 
 def test_newest_revision_agrees_with_alembic():
     config = Config()
     config.set_main_option("script_location", str(migrate.MIGRATIONS))
-    assert ScriptDirectory.from_config(config).get_heads() == [migrate.newest()]
+    assert ScriptDirectory.from_config(config).get_heads() == [migrate.head_revision()]
 
 
 def test_downgrade_and_upgrade_keep_data(bare, at):
@@ -179,7 +179,7 @@ def next_migration(monkeypatch, tmp_path):
     monkeypatch.setattr(migrate, "MIGRATIONS", folder)
 
     def add(upgrade_code: str) -> str:
-        down = migrate.newest()
+        down = migrate.head_revision()
         revision = f"{int(down) + 1:04}"
         (folder / "versions" / f"{revision}_next.py").write_text(
             "import sqlalchemy as sa\n"
@@ -327,7 +327,7 @@ def test_concurrent_starts_migrate_an_empty_database_once(empty_url, tmp_path, m
     app = create_app(Settings(data_dir=tmp_path, database_url=empty_url, secret_key=SECRET))
     assert _count(app, "page") == 1
     with app.app_context():
-        assert migrate.revision() == migrate.newest()
+        assert migrate.revision() == migrate.head_revision()
         db.engine.dispose()
     assert not list(Path(tmp_path).glob("*.before-*"))
 

@@ -66,8 +66,8 @@ def set_status(component: Component, claim: Claim, *, by: Actor, at: datetime) -
     _check(claim)
     _lock({component.id})
     standing = _in_force(component_id=component.id, incident_id=None)
-    wanted = [] if claim.status is ComponentStatus.OPERATIONAL else [claim]
-    if [row.claim for row in standing] == wanted:
+    claims = [] if claim.status is ComponentStatus.OPERATIONAL else [claim]
+    if [row.claim for row in standing] == claims:
         return
     before = in_force(at=at).get(component.id, OPERATIONAL).status
     _end(standing, at)
@@ -105,19 +105,19 @@ def replace_claims(
     backdates the claims that are new. Raises `Invalid` on a share out of 0–100.
     """
     check_claims(claims)
-    wanted = {component.id: claim for component, claim in claims.items()}
-    _lock({*wanted, *(row.component_id for row in _in_force(incident_id=incident.id))})
-    kept = {}
+    by_id = {component.id: claim for component, claim in claims.items()}
+    _lock({*by_id, *(row.component_id for row in _in_force(incident_id=incident.id))})
+    unchanged = {}
     for row in _in_force(incident_id=incident.id):
-        if row.component_id not in kept and wanted.get(row.component_id) == row.claim:
-            kept[row.component_id] = row
+        if row.component_id not in unchanged and by_id.get(row.component_id) == row.claim:
+            unchanged[row.component_id] = row
         else:
             _end([row], at)
             db.session.get_one(Component, row.component_id).updated_at = at
     for component, claim in claims.items():
         if incident.kind is IncidentKind.INCIDENT:
             _end(_in_force(component_id=component.id, incident_id=None), at)
-        if component.id not in kept:
+        if component.id not in unchanged:
             if claim.status is not ComponentStatus.OPERATIONAL:
                 _start(component, incident, claim, since or at)
             component.updated_at = at
@@ -149,7 +149,7 @@ def correct_claim(
         raise Invalid(ends_at="It cannot end before it starts.")
     if (ends_at is None) != (row.ends_at is None):
         raise Invalid(ends_at="End a current status with an update, not with a correction.")
-    before = _told(row.claim, row.starts_at, row.ends_at)
+    before = _claim_data(row.claim, row.starts_at, row.ends_at)
     row.status, row.share, row.scope = claim.status, claim.share, claim.scope
     row.starts_at, row.ends_at = starts_at, ends_at
     component = db.session.get_one(Component, row.component_id)
@@ -162,7 +162,7 @@ def correct_claim(
         at=at,
         data={
             "before": before,
-            "after": _told(claim, starts_at, ends_at),
+            "after": _claim_data(claim, starts_at, ends_at),
             "reason": reason,
         },
     )
@@ -203,11 +203,11 @@ def spans_since(start: datetime) -> dict[int, list[Span]]:
     row = ComponentClaim
     columns = (row.component_id, row.status, row.share, row.scope, row.starts_at, row.ends_at)
     query = sa.select(*columns).where(_counts_since(start)).order_by(row.id)
-    found: dict[int, list[Span]] = {}
+    spans: dict[int, list[Span]] = {}
     for component_id, status, share, scope, starts_at, ends_at in db.session.execute(query):
         span = Span(_claim(status, share, scope), starts_at, ends_at)
-        found.setdefault(component_id, []).append(span)
-    return found
+        spans.setdefault(component_id, []).append(span)
+    return spans
 
 
 def _counts_since(start: datetime) -> sa.ColumnElement[bool]:
@@ -231,16 +231,16 @@ def others(
 ) -> dict[int, ComponentClaim]:
     """The worst claim in force at `at` that is not this incident's, by component (row id)."""
     own_id = incident.id if incident else -1
-    found: dict[int, ComponentClaim] = {}
+    by_component: dict[int, ComponentClaim] = {}
     if not component_ids:
-        return found
+        return by_component
     for row in claims_since(at, of=component_ids):
-        worst = found.get(row.component_id)
+        worst = by_component.get(row.component_id)
         if row.incident_id == own_id or row.starts_at > at:
             continue
         if worst is None or row.claim.rank > worst.claim.rank:
-            found[row.component_id] = row
-    return found
+            by_component[row.component_id] = row
+    return by_component
 
 
 def claims_of(incident_ids: Sequence[int]) -> list[ComponentClaim]:
@@ -336,7 +336,9 @@ def _check(claim: Claim) -> None:
         raise Invalid(scope=f"Say who is affected in at most {MAX_SCOPE} characters.")
 
 
-def _told(claim: Claim, starts_at: datetime, ends_at: datetime | None) -> dict[str, str | None]:
+def _claim_data(
+    claim: Claim, starts_at: datetime, ends_at: datetime | None
+) -> dict[str, str | None]:
     return {
         "status": claim.status.value,
         "share": _text(claim.share),

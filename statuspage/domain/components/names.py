@@ -27,32 +27,32 @@ class ComponentNames:
         """Components and unknown words of a list. Names may have the separator themselves: the
         longest one that fits counts."""
         words = [word for word in map(_spaced, text.split(between)) if word][:most]
-        named, unknown = [], []
+        matched, unknown = [], []
         while words:
             for length in range(len(words), 0, -1):
                 component = self._find(f"{between} ".join(words[:length]))
                 if component is not None:
-                    named.append(component)
+                    matched.append(component)
                     break
             else:
                 unknown.append(words[0])
             del words[:length]
-        return named, unknown
+        return matched, unknown
 
     def _find(self, word: str) -> Component | None:
         for spelling, level in self._levels:
-            if found := level.get(spelling(word)):
-                return found[0] if len(found) == 1 else None
+            if candidates := level.get(spelling(word)):
+                return candidates[0] if len(candidates) == 1 else None
         return None
 
 
 def _by(
     attribute: str, spelling: Callable[[str], str], listed: Sequence[Component]
 ) -> dict[str, list[Component]]:
-    found = defaultdict(list)
+    by_spelling = defaultdict(list)
     for component in listed:
-        found[spelling(getattr(component, attribute))].append(component)
-    return found
+        by_spelling[spelling(getattr(component, attribute))].append(component)
+    return by_spelling
 
 
 def _spaced(text: str) -> str:

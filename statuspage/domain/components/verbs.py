@@ -115,7 +115,7 @@ def remove_group(group: ComponentGroup, *, by: Actor, at: datetime) -> Event:
 
     Its event keeps what it was, for `restore_group`.
     """
-    kept = {
+    content = {
         "description": group.description,
         "position": group.position,
         "components": [row.public_id for row in listed(archived=True) if row.group_id == group.id],
@@ -126,7 +126,7 @@ def remove_group(group: ComponentGroup, *, by: Actor, at: datetime) -> Event:
             component.group = None
             component.group_id = None
             db.session.flush()
-    event = _record("group.removed", group, by, at, {"group": kept})
+    event = _record("group.removed", group, by, at, {"group": content})
     db.session.delete(group)
     return event
 
@@ -134,19 +134,19 @@ def remove_group(group: ComponentGroup, *, by: Actor, at: datetime) -> Event:
 def restore_group(event: Event, *, by: Actor, at: datetime) -> ComponentGroup:
     """Bring back the group that `remove_group` deleted, under its id and with those of its
     components that no other group has taken. Raises `Invalid`."""
-    kept = event.data.get("group")
-    if kept is None:
+    content = event.data.get("group")
+    if content is None:
         raise Invalid(group="This group was not kept, so it cannot be restored.")
     if get_group(event.subject) is not None:
         raise Invalid(group="This group has already been restored.")
     group = ComponentGroup(
-        public_id=event.subject, position=kept["position"], created_at=at, updated_at=at
+        public_id=event.subject, position=content["position"], created_at=at, updated_at=at
     )
-    _describe(group, event.title, kept["description"])
+    _describe(group, event.title, content["description"])
     db.session.add(group)
     db.session.flush()
     free = {row.public_id: row for row in listed(archived=True) if row.group_id is None}
-    members = [free[public_id] for public_id in kept["components"] if public_id in free]
+    members = [free[public_id] for public_id in content["components"] if public_id in free]
     for position, component in enumerate(members, start=1):
         component.position = position
         component.group, component.group_id = group, group.id
@@ -183,8 +183,8 @@ def arrange(
     A component moves to where it is named. Raises `Invalid` when something is
     named twice.
     """
-    named = [*order, *(child for group in children.values() for child in group)]
-    if len(set(map(id, named))) != len(named):
+    placed = [*order, *(child for group in children.values() for child in group)]
+    if len(set(map(id, placed))) != len(placed):
         raise Invalid(order="Each component can be listed only once.")
     for position, item in enumerate(order, start=1):
         item.position = position

@@ -42,12 +42,12 @@ def set_affected_components(
     if not incident.is_over:
         updates.recompute_impact(incident, claims)
     incident.updated_at = at
-    told: dict[str, object] = {
+    data: dict[str, object] = {
         component.full_name: claims.get(component, OPERATIONAL).status.value
         for component in {**before, **claims}
         if before.get(component) != claims.get(component, OPERATIONAL)
     }
-    updates.record(f"{incident.kind}.components_changed", incident, by=by, at=at, data=told)
+    updates.record(f"{incident.kind}.components_changed", incident, by=by, at=at, data=data)
 
 
 def remove_components(
@@ -60,15 +60,15 @@ def remove_components(
     updates.lock(incident)
     _refuse_untold(incident)
     before = incident.claims
-    kept = {component: claim for component, claim in before.items() if component not in gone}
-    if kept == before:
+    remaining = {component: claim for component, claim in before.items() if component not in gone}
+    if remaining == before:
         return
-    incident.affected = [row for row in incident.affected if row.component in kept]
-    claims_store.replace_claims(incident, kept if incident.status.claims else {}, at=at)
+    incident.affected = [row for row in incident.affected if row.component in remaining]
+    claims_store.replace_claims(incident, remaining if incident.status.claims else {}, at=at)
     incident.updated_at = at
-    updates.note_correction(incident, "components", _names(before), _names(kept), None, by, at)
-    told: dict[str, object] = {"components": _names(gone)}
-    updates.record(f"{incident.kind}.components_left_out", incident, by=by, at=at, data=told)
+    updates.note_correction(incident, "components", _names(before), _names(remaining), None, by, at)
+    data: dict[str, object] = {"components": _names(gone)}
+    updates.record(f"{incident.kind}.components_left_out", incident, by=by, at=at, data=data)
 
 
 def set_metadata(
@@ -100,7 +100,7 @@ def set_reminders(
     Raises `Invalid`.
     """
     several = [hours] if isinstance(hours, int) else hours or []
-    if len(several) > MAX_REMINDERS or not all(1 <= one <= MAX_REMINDER_H for one in several):
+    if len(several) > MAX_REMINDERS or not all(1 <= hours <= MAX_REMINDER_H for hours in several):
         raise Invalid(
             reminder_intervals=f"Enter at most {MAX_REMINDERS} hours from 1 to {MAX_REMINDER_H}."
         )
@@ -110,8 +110,8 @@ def set_reminders(
         return
     incident.reminder_intervals = words
     incident.updated_at = at
-    told: dict[str, object] = {"hours": words}
-    updates.record(f"{incident.kind}.reminders_set", incident, by=by, at=at, data=told)
+    data: dict[str, object] = {"hours": words}
+    updates.record(f"{incident.kind}.reminders_set", incident, by=by, at=at, data=data)
 
 
 def claims_with(
@@ -131,15 +131,15 @@ def claims_with(
     present = dict(incident.claims) if incident else {}
     if reopens:
         present = dict.fromkeys(present, OPERATIONAL)
-    named = [*(present if only is None else only), *said]
-    found = {}
-    for component in dict.fromkeys(named):
+    chosen = [*(present if only is None else only), *said]
+    claims = {}
+    for component in dict.fromkeys(chosen):
         claim = present.get(component)
         if claim is None:
             claim = otherwise or claims_store.standing(component) or OPERATIONAL
-        wanted = said.get(component, claim.status)
-        found[component] = claim if claim.status is wanted else Claim(wanted)
-    return found
+        status = said.get(component, claim.status)
+        claims[component] = claim if claim.status is status else Claim(status)
+    return claims
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────

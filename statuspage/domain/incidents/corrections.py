@@ -90,9 +90,9 @@ def move_update(update: IncidentUpdate, posted_at: datetime, *, by: Actor, at: d
     old = update.posted_at
     if posted_at == old:
         return
-    told = [one for one in update.incident.updates if not one.is_draft]
-    place = told.index(update)
-    newer, older = told[:place][-1:], told[place + 1 :][:1]
+    published = [row for row in update.incident.updates if not row.is_draft]
+    place = published.index(update)
+    newer, older = published[:place][-1:], published[place + 1 :][:1]
     if posted_at > (newer[0].posted_at if newer else at):
         raise Invalid(display_at="It cannot be after the next update or in the future.")
     if older and posted_at < older[0].posted_at:
@@ -174,8 +174,8 @@ def edit_incident(
                 by,
                 at,
             )
-    told: dict[str, object] = {"reason": clean(reason or "").strip() or None}
-    updates.record(f"{incident.kind}.edited", incident, by=by, at=at, data=told)
+    data: dict[str, object] = {"reason": clean(reason or "").strip() or None}
+    updates.record(f"{incident.kind}.edited", incident, by=by, at=at, data=data)
 
 
 def correct_moment(

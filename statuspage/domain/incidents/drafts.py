@@ -118,28 +118,28 @@ def delete(incident: Incident, *, by: Actor, at: datetime) -> Event:
 
 def restore(event: Event, *, by: Actor, at: datetime) -> Incident:
     """Bring back the draft that `delete` discarded, under its id. Raises `Invalid`."""
-    kept = event.data.get("draft")
-    if kept is None:
+    content = event.data.get("draft")
+    if content is None:
         raise Invalid(draft="This draft was not kept, so it cannot be restored.")
-    taken = sa.select(Incident.id).where(Incident.public_id == event.subject)
-    if db.session.scalar(taken) is not None:
+    existing = sa.select(Incident.id).where(Incident.public_id == event.subject)
+    if db.session.scalar(existing) is not None:
         raise Invalid(draft="This draft has already been restored.")
-    moments = {name: _moment(kept[name]) for name in _MOMENTS}
+    moments = {name: _moment(content[name]) for name in _MOMENTS}
     update = UpdateInput(
-        IncidentStatus(kept["status"]),
-        kept["body"],
-        _claims_from(kept["claims"]),
-        Facts(**kept["facts"]),
-        impact_override=Impact(kept["impact_override"]) if kept["impact_override"] else None,
+        IncidentStatus(content["status"]),
+        content["body"],
+        _claims_from(content["claims"]),
+        Facts(**content["facts"]),
+        impact_override=Impact(content["impact_override"]) if content["impact_override"] else None,
     )
-    kind = IncidentKind(kept["kind"])
-    incident = updates.new_incident(kind, kept["name"], update, by=by, at=at)
+    kind = IncidentKind(content["kind"])
+    incident = updates.new_incident(kind, content["name"], update, by=by, at=at)
     incident.public_id = event.subject
-    incident.impact = Impact(kept["impact"])
+    incident.impact = Impact(content["impact"])
     for name, moment in moments.items():
         setattr(incident, name, moment)
     for name in _FLAGS:
-        setattr(incident, name, kept[name])
+        setattr(incident, name, content[name])
     incident.updates[0].next_update_by = incident.next_update_by
     db.session.add(incident)
     keep(incident, update, by=by, at=at)
@@ -269,7 +269,7 @@ def delete_update(incident: Incident, *, by: Actor, at: datetime) -> Event:
     draft = update_of(incident)
     if draft is None:
         raise Invalid(draft="There is no draft to discard.")
-    kept = {
+    content = {
         "status": draft.status.value,
         "body": draft.body,
         "facts": asdict(facts_of(draft)),
@@ -278,19 +278,19 @@ def delete_update(incident: Incident, *, by: Actor, at: datetime) -> Event:
     }
     discard_update(incident)
     kind = f"{incident.kind}.update_draft_deleted"
-    return updates.record(kind, incident, by=by, at=at, data={"draft": kept})
+    return updates.record(kind, incident, by=by, at=at, data={"draft": content})
 
 
 def restore_update(incident: Incident, event: Event, *, by: Actor, at: datetime) -> None:
     """Bring back the draft that `delete_update` discarded. Raises `Invalid`."""
-    kept = event.data.get("draft")
-    if kept is None or update_of(incident) is not None:
+    content = event.data.get("draft")
+    if content is None or update_of(incident) is not None:
         raise Invalid(draft="This incident already has a draft update.")
     update = UpdateInput(
-        IncidentStatus(kept["status"]),
-        kept["body"],
-        _claims_from(kept["claims"]),
-        Facts(**kept["facts"]),
-        _moment(kept["next_update_by"]),
+        IncidentStatus(content["status"]),
+        content["body"],
+        _claims_from(content["claims"]),
+        Facts(**content["facts"]),
+        _moment(content["next_update_by"]),
     )
     save_update(incident, update, by=by, at=at)

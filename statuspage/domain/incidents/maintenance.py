@@ -131,8 +131,8 @@ def set_automation(
     if (maintenance.auto_start, maintenance.auto_end) == (auto_start, auto_end):
         return
     maintenance.auto_start, maintenance.auto_end = auto_start, auto_end
-    told: dict[str, object] = {"starts": auto_start, "ends": auto_end}
-    updates.record("maintenance.automation_set", maintenance, by=by, at=at, data=told)
+    data: dict[str, object] = {"starts": auto_start, "ends": auto_end}
+    updates.record("maintenance.automation_set", maintenance, by=by, at=at, data=data)
 
 
 def cancel(maintenance: Incident, *, body: str, by: Actor, at: datetime) -> None:
@@ -156,15 +156,15 @@ def advance(public_id: str, *, at: datetime, notify: bool = True) -> list[Incide
     Returns what it told, the first first; nothing when somebody else was faster: they lose
     no more than a look, however many are due at once.
     """
-    told = []
+    published = []
     maintenance: Incident | None = None
     for step in _STEPS:
-        if _take(public_id, step, at):
+        if _claim_step(public_id, step, at):
             maintenance = maintenance or incidents.get(public_id)
             assert maintenance is not None
             db.session.refresh(maintenance)
-            told.append(_tell(maintenance, step, at, notify))
-    return told
+            published.append(_post_step(maintenance, step, at, notify))
+    return published
 
 
 def due_by_hand(*, at: datetime) -> list[Incident]:
@@ -195,18 +195,18 @@ def _takes(step: IncidentStatus, at: datetime) -> sa.ColumnElement[bool]:
     return _is_late(step, at) & (Incident.auto_start if is_scheduled else Incident.auto_end)
 
 
-def _take(public_id: str, step: IncidentStatus, at: datetime) -> bool:
+def _claim_step(public_id: str, step: IncidentStatus, at: datetime) -> bool:
     """Compare-and-set: true for the one caller that may take the step."""
-    taken = db.session.execute(
+    result = db.session.execute(
         sa.update(Incident)
         .where(Incident.public_id == public_id, _takes(step, at))
         .values(updated_at=at)
         .execution_options(synchronize_session=False)
     )
-    return taken.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+    return result.rowcount == 1  # type: ignore[attr-defined, no-any-return]
 
 
-def _tell(
+def _post_step(
     maintenance: Incident, step: IncidentStatus, at: datetime, notify: bool
 ) -> IncidentUpdate:
     begins = step is IncidentStatus.SCHEDULED

@@ -15,25 +15,25 @@ _HEADING = re.compile(r"^## (.+)\n\n", re.MULTILINE)
 _PARTS = {part.heading: part for part in Part}
 
 
-def whole(parts: Mapping[str, str]) -> str:
+def join_parts(parts: Mapping[str, str]) -> str:
     """Parts by their field names, as one Markdown text. A summary alone has no heading."""
-    told = [part for part in Part if parts.get(part.value)]
-    if told == [Part.SUMMARY]:
+    written = [part for part in Part if parts.get(part.value)]
+    if written == [Part.SUMMARY]:
         return parts[Part.SUMMARY.value]
-    return "\n\n".join(f"## {part.heading}\n\n{parts[part.value]}" for part in told)
+    return "\n\n".join(f"## {part.heading}\n\n{parts[part.value]}" for part in written)
 
 
-def in_parts(text: str) -> dict[Part, str]:
+def split_parts(text: str) -> dict[Part, str]:
     """The parts of which `whole` makes this text again; empty for a blank text."""
     text = clean(text)
     before, *pieces = _HEADING.split(text)
-    found = dict(zip(pieces[::2], pieces[1::2], strict=True))
-    if before or not found.keys() <= _PARTS.keys() or not all(map(str.strip, found.values())):
+    texts = dict(zip(pieces[::2], pieces[1::2], strict=True))
+    if before or not texts.keys() <= _PARTS.keys() or not all(map(str.strip, texts.values())):
         return {Part.SUMMARY: text}
-    last = next(reversed(found), "")
+    last = next(reversed(texts), "")
     parts = {
         _PARTS[heading]: words if heading == last else words.removesuffix("\n\n")
-        for heading, words in found.items()
+        for heading, words in texts.items()
     }
-    same = whole({part.value: words for part, words in parts.items()}) == text
+    same = join_parts({part.value: words for part, words in parts.items()}) == text
     return parts if same else {Part.SUMMARY: text}

@@ -354,8 +354,8 @@ def published_of(incident_ids: Sequence[int]) -> dict[int, Postmortem]:
     query = sa.select(Postmortem).where(
         Postmortem.incident_id.in_(incident_ids), Postmortem.published_at.is_not(None)
     )
-    found = db.session.scalars(query.options(*_FULL))
-    return {postmortem.incident_id: postmortem for postmortem in found}
+    rows = db.session.scalars(query.options(*_FULL))
+    return {postmortem.incident_id: postmortem for postmortem in rows}
 
 
 def listed() -> list[Postmortem]:
@@ -411,14 +411,14 @@ def _redact_parts(
         name: redact_text(words.get(name, ""), rendered.get(name, ""), secret, mark)
         for name in {**words, **rendered}
     }
-    found = (
+    count = (
         {name: text for name, (text, _) in clear.items()},
         {n: h for n, (_, h) in clear.items()},
     )
-    if found == (words, rendered):
+    if count == (words, rendered):
         return 0
-    setattr(row, parts, found[0])
-    setattr(row, html, found[1])
+    setattr(row, parts, count[0])
+    setattr(row, html, count[1])
     return 1
 
 
@@ -430,7 +430,7 @@ def _check_actions(actions: Sequence[Action]) -> None:
 
 def _set_actions(postmortem: Postmortem, actions: Sequence[Action], at: datetime) -> None:
     present = {item.public_id: item for item in postmortem.actions}
-    kept = []
+    remaining = []
     for position, action in enumerate(actions, start=1):
         title = clean(action.title).strip()
         item = present.get(action.public_id or "") or ActionItem()
@@ -440,8 +440,8 @@ def _set_actions(postmortem: Postmortem, actions: Sequence[Action], at: datetime
             item.done_at = None
         item.position, item.title, item.state = position, title, action.state
         item.due_on, item.owner = action.due_on, clean(action.owner or "").strip() or None
-        kept.append(item)
-    postmortem.actions = kept
+        remaining.append(item)
+    postmortem.actions = remaining
 
 
 def _keep_version(postmortem: Postmortem, by: Actor, at: datetime, reason: str | None) -> None:
@@ -465,5 +465,5 @@ def _record(
     data: dict[str, Any] | None = None,
     notify: bool = False,
 ) -> None:
-    told = {"postmortem": postmortem.public_id, **(data or {})}
-    updates.record(kind, postmortem.incident, by=by, at=at, data=told, notify=notify)
+    event_data = {"postmortem": postmortem.public_id, **(data or {})}
+    updates.record(kind, postmortem.incident, by=by, at=at, data=event_data, notify=notify)

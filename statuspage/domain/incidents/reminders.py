@@ -36,8 +36,8 @@ def set_wanted(maintenance: Incident, wanted: bool, *, by: Actor, at: datetime) 
         return
     maintenance.reminds = wanted
     plan(maintenance, at=at)
-    told: dict[str, object] = {"reminds": wanted}
-    updates.record("maintenance.reminder_set", maintenance, by=by, at=at, data=told)
+    data: dict[str, object] = {"reminds": wanted}
+    updates.record("maintenance.reminder_set", maintenance, by=by, at=at, data=data)
 
 
 def due(*, at: datetime) -> list[str]:
@@ -51,16 +51,16 @@ def remind(public_id: str, *, at: datetime) -> bool:
     maintenance = incidents.get(public_id)
     if maintenance is None:
         return False
-    taken = db.session.execute(
+    result = db.session.execute(
         sa.update(Incident)
         .where(Incident.id == maintenance.id, *_is_due(at))
         .values(remind_at=None, reminded_at=at)
         .execution_options(synchronize_session=False)
     )
-    if taken.rowcount != 1:  # type: ignore[attr-defined]
+    if result.rowcount != 1:  # type: ignore[attr-defined]
         return False
     db.session.refresh(maintenance)
-    newest = next(one for one in maintenance.updates if not one.is_draft)
+    newest = next(update for update in maintenance.updates if not update.is_draft)
     updates.record(
         "maintenance.reminded",
         maintenance,

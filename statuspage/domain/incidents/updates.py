@@ -75,13 +75,13 @@ def apply_update(
     when new claims began, `ended_at` when it was over: both `at` by default.
     """
     status = update.status
-    named = {row.component: row.status for row in incident.affected}
+    statuses = {row.component: row.status for row in incident.affected}
     was_claiming = was is not None and was.claims
-    old = named if was_claiming else {}
-    said = dict(claims) if status.claims else dict.fromkeys(claims, OPERATIONAL)
-    said |= {
+    old = statuses if was_claiming else {}
+    claims_now = dict(claims) if status.claims else dict.fromkeys(claims, OPERATIONAL)
+    claims_now |= {
         component: OPERATIONAL
-        for component, present in named.items()
+        for component, present in statuses.items()
         if component not in claims and (status.is_over or present is not OPERATIONAL.status)
     }
     ended_at = max(ended_at, incident.started_at) if ended_at else at
@@ -92,16 +92,16 @@ def apply_update(
     if status.is_over:
         set_affected(
             incident,
-            {component: claim for component, claim in claims.items() if component not in named},
+            {component: claim for component, claim in claims.items() if component not in statuses},
         )
     else:
         set_affected(incident, claims)
     if status.claims or status.is_over or was_claiming:
-        record_component_changes(update, said, old)
+        record_component_changes(update, claims_now, old)
     elif status is IncidentStatus.SCHEDULED:
         _say_where(update, claims, at)
     spoken_for = status.claims or status.is_over
-    held = {component: said[component] for component in claims} if spoken_for else {}
+    held = {component: claims_now[component] for component in claims} if spoken_for else {}
     if status.is_over:
         claims_store.replace_claims(incident, held, at=ended_at)
     else:
@@ -231,11 +231,11 @@ def recompute_impact(incident: Incident, claims: Mapping[Component, Claim]) -> N
 
 def reset_impact(incident: Incident) -> None:
     """Set the impact to the worst that the updates ever said of components."""
-    said = [row.status for row in incident.affected]
+    statuses = [row.status for row in incident.affected]
     for update in incident.updates:
         for change in update.changes:
-            said += [change.old_status, change.new_status]
-    incident.impact = incident_impact(said, whole_page=False)
+            statuses += [change.old_status, change.new_status]
+    incident.impact = incident_impact(statuses, whole_page=False)
 
 
 def set_facts(incident: Incident, facts: Facts) -> None:
@@ -245,13 +245,13 @@ def set_facts(incident: Incident, facts: Facts) -> None:
 
 def check_facts(facts: Facts) -> dict[str, str | None]:
     """Field → words as they are stored. Raises `Invalid`."""
-    found = {}
+    checked = {}
     for field in fields(Facts):
         words = clean(getattr(facts, field.name) or "").strip()
         if len(words) > MAX_FACT:
             raise Invalid(**{field.name: f"Use at most {MAX_FACT} characters."})
-        found[field.name] = words or None
-    return found
+        checked[field.name] = words or None
+    return checked
 
 
 def write_body(update: IncidentUpdate, body: str) -> None:
@@ -344,15 +344,15 @@ def record(
     notify: bool = False,
 ) -> Event:
     db.session.flush()
-    told = dict(data or {})
+    event_data = dict(data or {})
     if update is not None:
-        told["update"] = update.public_id
+        event_data["update"] = update.public_id
     return events.record(
         kind,
         subject=incident.public_id,
         title=incident.name,
         by=by,
         at=at,
-        data=told,
+        data=event_data,
         notify=notify,
     )

@@ -188,7 +188,7 @@ def published(
     return list(db.session.scalars(query.limit(limit)))
 
 
-def last_told(
+def latest_published(
     limit: int, *, touching: Component | None = None, planned_by_start: bool = False
 ) -> list[Incident]:
     """Published ones by their newest word (an update or a postmortem), newest first.

@@ -24,7 +24,7 @@ class NotTheList(ValueError):
 
 def holds(file: Path, password: str) -> bool:
     """Whether the list names this password. Raises `OSError` and `NotTheList`."""
-    wanted = _hash(password)
+    digest = _hash(password)
     with file.open("rb") as lines:
         low, high = 0, lines.seek(0, 2)
         # The line, if there is one, begins at `low` or later and before `high`.
@@ -34,10 +34,10 @@ def holds(file: Path, password: str) -> bool:
             if start >= high:
                 high = middle
                 continue
-            found = _read(lines)
-            if found == wanted:
+            line = _read(lines)
+            if line == digest:
                 return True
-            if found < wanted:
+            if line < digest:
                 low = lines.tell()
             else:
                 high = middle
@@ -56,10 +56,10 @@ def flaw(file: Path) -> str | None:
             for place in range(0, size, max(size // PROBES, 1)):
                 start = _next_line(lines, place)
                 if last[0] < start < size:
-                    found = _read(lines)
-                    if found < last[1]:
+                    line = _read(lines)
+                    if line < last[1]:
                         return "is not sorted by hash"
-                    last = start, found
+                    last = start, line
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     except NotTheList as error:
@@ -85,7 +85,7 @@ def _next_line(lines: BinaryIO, place: int) -> int:
 
 def _read(lines: BinaryIO) -> bytes:
     """The hash of the line that begins here."""
-    found = _LINE.match(lines.readline(MAX_LINE))
-    if found is None:
+    match = _LINE.match(lines.readline(MAX_LINE))
+    if match is None:
         raise NotTheList("has a line that is not HASH:COUNT with a full SHA-1")
-    return found[1].upper()
+    return match[1].upper()

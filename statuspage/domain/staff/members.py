@@ -319,7 +319,9 @@ def _nobody() -> str:
 
 def _keep_an_owner(staff: Staff) -> None:
     others = [
-        one for one in listed() if one.role is Role.OWNER and one.is_active and one.id != staff.id
+        member
+        for member in listed()
+        if member.role is Role.OWNER and member.is_active and member.id != staff.id
     ]
     if staff.role is Role.OWNER and not others:
         raise Invalid(role="The page needs an owner. Make someone else an owner first.")

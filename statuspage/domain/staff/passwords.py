@@ -53,7 +53,7 @@ def check(password: str, *, names: Iterable[str], breached: Path | None = None) 
     if _is_common(folded):
         raise Invalid(password=_IS_COMMON)
     run = _without_gaps(folded)
-    for word in _words(names):
+    for word in _split_words(names):
         if word in run:
             raise Invalid(
                 password=f"Leave out “{word}”: attackers try names from this page and your address"
@@ -77,7 +77,7 @@ def _is_breached(password: str, file: Path) -> bool:
         raise Invalid(password=_NO_LIST) from None
 
 
-def _words(names: Iterable[str]) -> Iterator[str]:
+def _split_words(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         folded = name.casefold()
         for word in (_without_gaps(folded), *re.findall(r"[^\W_]+", folded)):

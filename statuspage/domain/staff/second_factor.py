@@ -104,10 +104,10 @@ def accept_code(person: Staff, typed: str, *, keys: Sequence[str], at: datetime)
     row = _row(person)
     if row is None or row.confirmed_at is None:
         return False
-    found = encryption.decrypt(keys, row.sealed_secret, purpose=_purpose(person))
-    if found is None:
+    plain = encryption.decrypt(keys, row.sealed_secret, purpose=_purpose(person))
+    if plain is None:
         return False
-    secret, key = found
+    secret, key = plain
     step = totp.matching_step(secret, _digits(typed), at=at)
     if step is None:
         return False
@@ -196,8 +196,8 @@ def secret_to_confirm(person: Staff, *, keys: Sequence[str], at: datetime) -> by
     row = _row(person)
     if row is None or row.confirmed_at is not None or row.created_at <= at - SET_UP_WITHIN:
         return None
-    found = encryption.decrypt(keys, row.sealed_secret, purpose=_purpose(person))
-    return found[0] if found else None
+    plain = encryption.decrypt(keys, row.sealed_secret, purpose=_purpose(person))
+    return plain[0] if plain else None
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────

@@ -68,10 +68,10 @@ def renew(session: AdminSession) -> str:
     return key
 
 
-def note(session_id: int, *, at: datetime) -> None:
+def touch(session_id: int, *, at: datetime) -> None:
     """Write down a sign of life."""
-    mine = sa.update(AdminSession).where(AdminSession.id == session_id).values(last_seen_at=at)
-    db.session.execute(mine.execution_options(synchronize_session=False))
+    statement = sa.update(AdminSession).where(AdminSession.id == session_id).values(last_seen_at=at)
+    db.session.execute(statement.execution_options(synchronize_session=False))
 
 
 def end(session: AdminSession) -> None:
@@ -89,15 +89,15 @@ def end_all(staff_id: int, *, but: AdminSession | None = None) -> None:
 
 def with_key(key: str, *, at: datetime) -> AdminSession | None:
     """The session whose key this is, while it works."""
-    found = db.session.scalar(sa.select(AdminSession).where(AdminSession.key_hash == _hash(key)))
-    return found if found and found.works(at) else None
+    row = db.session.scalar(sa.select(AdminSession).where(AdminSession.key_hash == _hash(key)))
+    return row if row and row.works(at) else None
 
 
 def of(staff_id: int, *, at: datetime) -> list[AdminSession]:
     """Where this person is signed in, the last seen first."""
     query = sa.select(AdminSession).where(AdminSession.staff_id == staff_id)
     query = query.order_by(AdminSession.last_seen_at.desc(), AdminSession.id.desc())
-    return [one for one in db.session.scalars(query) if one.works(at)]
+    return [row for row in db.session.scalars(query) if row.works(at)]
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────

@@ -60,15 +60,15 @@ def make_key(*, at: datetime) -> PushKey:
     """The key pair, made now. The database refuses a second one."""
     pair = ec.generate_private_key(ec.SECP256R1())
     point = pair.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    made = PushKey(
+    row = PushKey(
         id=THE_ONE,
         private_key=pair.private_numbers().private_value.to_bytes(32),
         public_key=push_subscriptions.packed(point),
         created_at=at,
     )
-    db.session.add(made)
+    db.session.add(row)
     db.session.flush()
-    return made
+    return row
 
 
 def subscribe(browser: Browser, choice: Choice, *, wording: str, at: datetime) -> Subscriber:
@@ -78,18 +78,18 @@ def subscribe(browser: Browser, choice: Choice, *, wording: str, at: datetime) -
     is the same. Raises `Invalid` for a known endpoint with another secret.
     """
     contact = _contact(browser)
-    known = subscribers.with_key(contact.key(choice.incident))
-    if known is not None and not _is_same(known, browser):
+    existing = subscribers.with_key(contact.key(choice.incident))
+    if existing is not None and not _is_same(existing, browser):
         raise Invalid(auth="This browser sent a different secret before. Subscribe again.")
-    if known is None or known.state is SubscriberState.UNCONFIRMED:
-        subscribers.ask(contact, choice, wording=wording, at=at)
-        asked = subscribers.with_key(contact.key(choice.incident))
-        assert asked is not None
-        return asked
-    if known.state is SubscriberState.QUARANTINED:
-        subscribers.reactivate(known, by=THEMSELVES, at=at)
-    subscribers.choose(known, choice, by=THEMSELVES, at=at)
-    return known
+    if existing is None or existing.state is SubscriberState.UNCONFIRMED:
+        subscribers.request_confirmation(contact, choice, wording=wording, at=at)
+        existing = subscribers.with_key(contact.key(choice.incident))
+        assert existing is not None
+        return existing
+    if existing.state is SubscriberState.QUARANTINED:
+        subscribers.reactivate(existing, by=THEMSELVES, at=at)
+    subscribers.choose(existing, choice, by=THEMSELVES, at=at)
+    return existing
 
 
 def move(old: Browser, new: Browser) -> int:
@@ -99,12 +99,12 @@ def move(old: Browser, new: Browser) -> int:
     """
     moved = 0
     query = sa.select(Subscriber).where(Subscriber.address == old.endpoint).with_for_update()
-    for one in db.session.scalars(query.where(Subscriber.channel == Channel.WEB_PUSH)):
-        key = _contact(new).key(one.incident)
-        has_both = key != one.key and subscribers.with_key(key) is not None
-        if _is_same(one, old) and not has_both:
-            one.address, one.key = new.endpoint, key
-            one.push_p256dh, one.push_auth = new.p256dh, new.auth
+    for subscriber in db.session.scalars(query.where(Subscriber.channel == Channel.WEB_PUSH)):
+        key = _contact(new).key(subscriber.incident)
+        has_both = key != subscriber.key and subscribers.with_key(key) is not None
+        if _is_same(subscriber, old) and not has_both:
+            subscriber.address, subscriber.key = new.endpoint, key
+            subscriber.push_p256dh, subscriber.push_auth = new.p256dh, new.auth
             moved += 1
     return moved
 
@@ -119,10 +119,10 @@ def key() -> PushKey | None:
 
 def find(browser: Browser, incident: Incident | None) -> Subscriber | None:
     """What this browser subscribed to; None where its secret is another."""
-    one = db.session.scalar(
+    subscriber = db.session.scalar(
         sa.select(Subscriber).where(Subscriber.key == _contact(browser).key(incident))
     )
-    return one if one is not None and _is_same(one, browser) else None
+    return subscriber if subscriber is not None and _is_same(subscriber, browser) else None
 
 
 def access(subscriber: Subscriber) -> Access | None:

@@ -52,8 +52,8 @@ class Browser:
 def name(endpoint: str) -> str:
     """`Firefox`; the host of a push service that we do not know."""
     host = urlsplit(endpoint).hostname or endpoint
-    found = (made for domain, made in _MAKERS.items() if f".{host}".endswith(f".{domain}"))
-    return next(found, host)
+    makers = (maker for domain, maker in _MAKERS.items() if f".{host}".endswith(f".{domain}"))
+    return next(makers, host)
 
 
 def packed(value: bytes) -> str:

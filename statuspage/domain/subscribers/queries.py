@@ -85,15 +85,15 @@ def named(public_ids: Sequence[str]) -> list[Subscriber]:
 
 def number(search: Search) -> int:
     """How many there are."""
-    found = _matching(search).with_only_columns(sa.func.count())
-    return db.session.scalar(found) or 0
+    query = _matching(search).with_only_columns(sa.func.count())
+    return db.session.scalar(query) or 0
 
 
 def tally(search: Search) -> Mapping[tuple[Channel, SubscriberState], int]:
     """How many by channel and state; 0 for a pair that has none."""
     columns = (Subscriber.channel, Subscriber.state)
-    found = _matching(search).with_only_columns(*columns, sa.func.count()).group_by(*columns)
-    return Counter({(channel, state): count for channel, state, count in db.session.execute(found)})
+    query = _matching(search).with_only_columns(*columns, sa.func.count()).group_by(*columns)
+    return Counter({(channel, state): count for channel, state, count in db.session.execute(query)})
 
 
 def _matching(search: Search) -> sa.Select[Subscriber]:

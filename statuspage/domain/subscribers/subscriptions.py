@@ -163,7 +163,7 @@ class Subscriber(Model):
             "email": self.email,
             "push_keys": [self.push_p256dh, self.push_auth] if self.push_auth else None,
             "state": self.state.value,
-            "components": [one.full_name for one in self.components],
+            "components": [component.full_name for component in self.components],
             "incident": self.incident.public_id if self.incident else None,
             "updates": self.wants.value,
             "language": self.language,
@@ -272,28 +272,28 @@ def add(
     `is_confirmed`: they agreed already, nobody asks them. One in quarantine is active again.
     Without a `choice` a known subscriber keeps theirs.
     """
-    found = with_contact(contact, choice.incident if choice else None)
-    subscriber = found or _new(contact, choice or Choice(), at)
+    existing = with_contact(contact, choice.incident if choice else None)
+    subscriber = existing or _new(contact, choice or Choice(), at)
     subscriber.email = contact.email or subscriber.email
     subscriber.access_user = access_user or subscriber.access_user
     subscriber.skip_confirmation = is_confirmed or subscriber.skip_confirmation
     if consent:
         _agree(subscriber, consent, at)
-    if found and choice:
+    if existing and choice:
         _set(subscriber, choice)
     if subscriber.state is SubscriberState.UNCONFIRMED and is_confirmed:
         _activate(subscriber, at)
         _record("added", subscriber, by, at)
     elif subscriber.state is SubscriberState.QUARANTINED:
         reactivate(subscriber, by=by, at=at)
-    elif found is None:
-        _ask(subscriber, by, at)
+    elif existing is None:
+        _record_request(subscriber, by, at)
     else:
         _record("edited", subscriber, by, at)
     return subscriber
 
 
-def ask(contact: Contact, choice: Choice, *, wording: str, at: datetime) -> None:
+def request_confirmation(contact: Contact, choice: Choice, *, wording: str, at: datetime) -> None:
     """A reader typed an address: whoever reads there may confirm it.
 
     Nothing comes back, so that nobody learns who is known. Who is subscribed already
@@ -313,12 +313,12 @@ def ask(contact: Contact, choice: Choice, *, wording: str, at: datetime) -> None
         subscriber.state = SubscriberState.UNCONFIRMED
     _agree(subscriber, wording, at)
     if _is_quiet(subscriber, at):
-        _ask(subscriber, THEMSELVES, at)
+        _record_request(subscriber, THEMSELVES, at)
 
 
 def confirm(subscriber: Subscriber, *, by: Actor, at: datetime) -> bool:
     """They agree. False where there was nothing to confirm."""
-    _take(subscriber)
+    _lock(subscriber)
     if subscriber.state is not SubscriberState.UNCONFIRMED:
         return False
     _activate(subscriber, at)
@@ -328,23 +328,23 @@ def confirm(subscriber: Subscriber, *, by: Actor, at: datetime) -> bool:
 
 def ask_again(subscriber: Subscriber, *, by: Actor, at: datetime) -> bool:
     """Staff or a program sends the confirmation again. False where none is awaited."""
-    _take(subscriber)
+    _lock(subscriber)
     if subscriber.state is not SubscriberState.UNCONFIRMED:
         return False
-    _ask(subscriber, by, at)
+    _record_request(subscriber, by, at)
     return True
 
 
 def choose(subscriber: Subscriber, choice: Choice, *, by: Actor, at: datetime) -> None:
     """Change what they want to hear; which incident it is about stays. Raises `Invalid`."""
-    _take(subscriber)
+    _lock(subscriber)
     _set(subscriber, choice)
     _record("edited", subscriber, by, at)
 
 
 def unsubscribe(subscriber: Subscriber, *, by: Actor, at: datetime) -> None:
     """They leave, at once: the address is erased, and all that was kept with it."""
-    _take(subscriber)
+    _lock(subscriber)
     if subscriber.state is SubscriberState.UNSUBSCRIBED:
         return
     subscriber.state = SubscriberState.UNSUBSCRIBED
@@ -363,7 +363,7 @@ def unsubscribe(subscriber: Subscriber, *, by: Actor, at: datetime) -> None:
 
 def quarantine(subscriber: Subscriber, *, by: Actor, at: datetime) -> None:
     """Send nothing until somebody reactivates it. Does nothing to one that is not active."""
-    _take(subscriber)
+    _lock(subscriber)
     if subscriber.state is not SubscriberState.ACTIVE:
         return
     _pause(subscriber, at)
@@ -372,7 +372,7 @@ def quarantine(subscriber: Subscriber, *, by: Actor, at: datetime) -> None:
 
 def reactivate(subscriber: Subscriber, *, by: Actor, at: datetime) -> bool:
     """Send again. False where it was not in quarantine."""
-    _take(subscriber)
+    _lock(subscriber)
     if subscriber.state is not SubscriberState.QUARANTINED:
         return False
     _activate(subscriber, at)
@@ -446,8 +446,8 @@ def purge(*, at: datetime) -> int:
     due = sa.select(Subscriber.id).where(Subscriber.purge_at <= at)
     if db.session.scalar(due.limit(1)) is None:
         return 0
-    gone = sa.delete(Subscriber).where(Subscriber.purge_at <= at)
-    erased = db.session.execute(gone).rowcount  # type: ignore[attr-defined]
+    statement = sa.delete(Subscriber).where(Subscriber.purge_at <= at)
+    erased = db.session.execute(statement).rowcount  # type: ignore[attr-defined]
     events.record(
         "subscriber.purged",
         subject="subscribers",
@@ -536,7 +536,7 @@ def _pause(subscriber: Subscriber, at: datetime) -> None:
     subscriber.purge_at = at + KEPT_IN_QUARANTINE
 
 
-def _ask(subscriber: Subscriber, by: Actor, at: datetime) -> None:
+def _record_request(subscriber: Subscriber, by: Actor, at: datetime) -> None:
     subscriber.asked_at = at
     subscriber.purge_at = at + CONFIRM_WITHIN
     _record("confirmation_wanted", subscriber, by, at, notify=True)
@@ -546,7 +546,7 @@ def _is_quiet(subscriber: Subscriber, at: datetime) -> bool:
     return subscriber.asked_at is None or subscriber.asked_at <= at - ASK_AGAIN_AFTER
 
 
-def _take(subscriber: Subscriber) -> None:
+def _lock(subscriber: Subscriber) -> None:
     """Wait for whoever changes the same one, and look at what they left."""
     db.session.flush()
     # Of its own row only: PostgreSQL locks none that a list joined where there may be none.

@@ -90,12 +90,12 @@ class Command:
         return body
 
     def publish(self, stage: StagingFolder) -> int:
-        there = self._there or self._read_manifest()
+        older = self._there or self._read_manifest()
         self._there = None  # Known again once everything has arrived.
         try:
             shutil.rmtree(self._site, ignore_errors=True)
             manifest = stage.copy_to(self._site)
-            changes = difference(there, manifest)
+            changes = difference(older, manifest)
             (self._folder / "changed").write_text(_lines([*changes.send, MANIFEST]))
             (self._folder / "removed").write_text(_lines(changes.remove))
             self._run("publish")

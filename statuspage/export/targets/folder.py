@@ -96,8 +96,10 @@ class Folder:
                     (self._path / parent).mkdir(exist_ok=True)
                     (self._path / parent).chmod(0o755)
                 for name in (*send, MANIFEST):
-                    made = stage.site / name
-                    write_atomically(self._path / name, made.read_bytes(), made.stat().st_mtime)
+                    temporary = stage.site / name
+                    write_atomically(
+                        self._path / name, temporary.read_bytes(), temporary.stat().st_mtime
+                    )
                 self._remove_all_but({*stage.manifest.files, MANIFEST})
         except OSError as error:
             raise TargetError(f"{self._path}: {error.strerror or error}") from error
@@ -151,10 +153,10 @@ class _Version:
 
     def without_what_differs(self, newer: Manifest) -> "_Version":
         """Readers who are still here find a changed file missing rather than newer."""
-        gone = set(self.manifest.differing(newer))
-        for path in (*gone, MANIFEST):
+        changed = set(self.manifest.differing(newer))
+        for path in (*changed, MANIFEST):
             (self.folder / path).unlink(missing_ok=True)
-        left = {path: file for path, file in self.manifest.files.items() if path not in gone}
+        left = {path: file for path, file in self.manifest.files.items() if path not in changed}
         return _Version(self.folder, replace(self.manifest, files=left))
 
 

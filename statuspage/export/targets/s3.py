@@ -92,9 +92,9 @@ class S3:
 
     def publish(self, stage: StagingFolder) -> int:
         manifest = stage.manifest
-        there = self._there or self._read_manifest()
+        older = self._there or self._read_manifest()
         self._there = None  # Known again once everything has arrived.
-        changes = difference(there, manifest)
+        changes = difference(older, manifest)
         uploads = [(key, path) for path in changes.send for key in _keys_of(path)]
 
         def upload(key_and_path: tuple[str, str]) -> None:

@@ -16,19 +16,19 @@ def write(work: ImportContext) -> None:
     """Bring the spans of all components to what the incidents and the newest list say."""
     db.session.flush()
     public_ids = {row.id: public_id for public_id, row in work.rows.items()}
-    wanted: list[Held] = []
+    claims: list[Held] = []
     for public_id, row in work.incident_rows.items():
-        known = existing.held(row, work.claim_rows.get(row.id, []), public_ids)
-        wanted += _held(work, public_id, known)
-    wanted = [one for one in wanted if one.component_id in work.rows]
-    wanted = spans.lasting(_until_archived(work, one) for one in wanted)
+        existing_claims = existing.held(row, work.claim_rows.get(row.id, []), public_ids)
+        claims += _held(work, public_id, existing_claims)
+    claims = [claim for claim in claims if claim.component_id in work.rows]
+    claims = spans.lasting(_until_archived(work, claim) for claim in claims)
     if work.is_newest_list:
-        wanted = spans.reconciled(
-            _followed(work), wanted, work.told, work.wanted.listed_at or work.at
+        claims = spans.reconciled(
+            _followed(work), claims, work.told, work.wanted.listed_at or work.at
         )
     by_incident: dict[str | None, list[Held]] = {}
-    for one in wanted:
-        by_incident.setdefault(one.incident_id, []).append(one)
+    for claim in claims:
+        by_incident.setdefault(claim.incident_id, []).append(claim)
     for public_id, row in work.incident_rows.items():
         if public_id in work.told:
             _replace(work, row, by_incident.get(public_id, []))
@@ -37,20 +37,20 @@ def write(work: ImportContext) -> None:
 
 
 def _held(work: ImportContext, public_id: str, known: list[Held]) -> list[Held]:
-    one = work.told.get(public_id)
-    if one is None:  # Over long since, or changed here.
+    event = work.told.get(public_id)
+    if event is None:  # Over long since, or changed here.
         return known
     before = work.ended_before.get(public_id)
-    guessed = before if before != one.resolved_at else None
-    return spans.with_known(spans.of_incident(one), known, one, guessed)
+    guessed = before if before != event.resolved_at else None
+    return spans.with_known(spans.of_incident(event), known, event, guessed)
 
 
 def _followed(work: ImportContext) -> list[documents.Component]:
     """The listed components whose status nobody changed here."""
     return [
-        one
-        for one in work.wanted.components or ()
-        if not one.group and one.id not in work.earlier.touched
+        component
+        for component in work.wanted.components or ()
+        if not component.group and component.id not in work.earlier.touched
     ]
 
 
@@ -65,31 +65,33 @@ def _replace(work: ImportContext, incident: Incident, wanted: list[Held]) -> Non
     rows = work.claim_rows.get(incident.id, [])
     ids = {component.public_id: component.id for component in work.rows.values()}
     present = {_claiming(row) for row in rows}
-    told = {(ids[one.component_id], one.status, one.starts_at, one.ends_at) for one in wanted}
-    if present == told:
+    replaced = {
+        (ids[claim.component_id], claim.status, claim.starts_at, claim.ends_at) for claim in wanted
+    }
+    if present == replaced:
         return
     for row in rows:
-        if _claiming(row) not in told:
+        if _claiming(row) not in replaced:
             db.session.delete(row)
-    for one in wanted:
-        if (ids[one.component_id], one.status, one.starts_at, one.ends_at) not in present:
-            _claim(work, one, incident)
-    work.report.written["claim"] += len(told ^ present)
+    for claim in wanted:
+        if (ids[claim.component_id], claim.status, claim.starts_at, claim.ends_at) not in present:
+            _claim(work, claim, incident)
+    work.report.written["claim"] += len(replaced ^ present)
 
 
 def _stand(work: ImportContext, wanted: list[Held]) -> None:
     """Statuses that no incident speaks for, exactly where they are listed."""
-    by_component = {one.component_id: one for one in wanted}
+    by_component = {claim.component_id: claim for claim in wanted}
     rows: dict[int, list[ComponentClaim]] = {}
     for row in work.claim_rows.get(None, []):
         if row.ends_at is None:
             rows.setdefault(row.component_id, []).append(row)
-    for one in _followed(work):
-        present = rows.get(work.rows[one.id].id, [])
-        new = by_component.get(one.id)
+    for event in _followed(work):
+        present = rows.get(work.rows[event.id].id, [])
+        new = by_component.get(event.id)
         if [row.status for row in present] == ([new.status] if new else []):
             continue
-        changed_at = min(one.updated_at, work.wanted.listed_at or work.at)
+        changed_at = min(event.updated_at, work.wanted.listed_at or work.at)
         for row in present:
             if changed_at > row.starts_at:
                 row.ends_at = changed_at

@@ -12,22 +12,22 @@ from statuspage.importers.statuspage.context import CHANGED_HERE, ImportContext
 def write(work: ImportContext) -> None:
     """Bring groups and components to what is listed; what a newer list omits is archived."""
     listed = work.wanted.components or ()
-    work.report.read["component"] = sum(not one.group for one in listed)
-    work.report.read["group"] = sum(one.group for one in listed)
-    for one in listed:
-        if one.group and (work.is_newest_list or one.id not in work.groups):
-            _group(work, one)
+    work.report.read["component"] = sum(not component.group for component in listed)
+    work.report.read["group"] = sum(component.group for component in listed)
+    for component in listed:
+        if component.group and (work.is_newest_list or component.id not in work.groups):
+            _group(work, component)
     db.session.flush()
-    for one in listed:
-        if not one.group:
-            _listed(work, one)
-    for one in work.wanted.older_components:
-        if not one.group:
-            _older(work, one)
+    for component in listed:
+        if not component.group:
+            _import_listed(work, component)
+    for component in work.wanted.older_components:
+        if not component.group:
+            _older(work, component)
     for incident in work.wanted.incidents:
         for update in incident.incident_updates:
             for change in update.changes:
-                _named(work, change, update, incident)
+                _import_mentioned(work, change, update, incident)
     if work.is_newest_list:
         _take_off(work, listed)
     db.session.flush()
@@ -52,7 +52,7 @@ def _group(work: ImportContext, one: documents.Component) -> None:
     )
 
 
-def _listed(work: ImportContext, one: documents.Component) -> None:
+def _import_listed(work: ImportContext, one: documents.Component) -> None:
     if work.is_newest_list:
         _component(work, one, archived_at=None)
     else:
@@ -96,7 +96,7 @@ def _component(
     row.group = group
 
 
-def _named(
+def _import_mentioned(
     work: ImportContext,
     change: documents.Change,
     update: documents.Update,
@@ -116,7 +116,7 @@ def _named(
 
 def _take_off(work: ImportContext, listed: Sequence[documents.Component]) -> None:
     """Archive what the newest list does not show any more."""
-    present = {one.id for one in listed} | work.wanted.unreadable_ids
+    present = {component.id for component in listed} | work.wanted.unreadable_ids
     for public_id, row in work.rows.items():
         if public_id in present or public_id in work.earlier.touched:
             continue

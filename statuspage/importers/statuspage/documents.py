@@ -269,16 +269,16 @@ def _without(
     A problem is a place, whether the value there is missing, and a reason. Where it is
     missing, what needs it goes; the empty place means all of it.
     """
-    gone: dict[tuple[int | str, ...], str] = {}
+    removed: dict[tuple[int | str, ...], str] = {}
     for keys, is_missing, reason in problems:
         if is_missing:
             reason = f"{keys[-1]}: {left_out.pop(_path(value, keys), reason)}"
             keys = keys[:-1]
-        gone.setdefault(keys, reason)
+        removed.setdefault(keys, reason)
     outermost = [
-        keys for keys in gone if not any(keys[:length] in gone for length in range(len(keys)))
+        keys for keys in removed if not any(keys[:length] in removed for length in range(len(keys)))
     ]
-    left_out |= {_path(value, keys): gone[keys] for keys in outermost}
+    left_out |= {_path(value, keys): removed[keys] for keys in outermost}
     for keys in sorted(filter(None, outermost), reverse=True):
         value = _without_place(value, keys)
     return value
@@ -305,8 +305,8 @@ def _path(value: Any, keys: tuple[int | str, ...]) -> Place:
 
 
 def _id_of(value: Any, otherwise: str) -> str:
-    found = (value.get("id") or value.get("code")) if isinstance(value, dict) else None
-    return found if isinstance(found, str) else otherwise
+    public_id = (value.get("id") or value.get("code")) if isinstance(value, dict) else None
+    return public_id if isinstance(public_id, str) else otherwise
 
 
 LEFT_OUT = "cannot be read and is left out"
@@ -386,38 +386,42 @@ def merged(recordings: Iterable[Recording]) -> Recording:
 
     Raises `RefusedError` when they are of two pages.
     """
-    whole = Recording()
+    result = Recording()
     incidents: dict[str, Incident] = {}
     older: dict[str, Component] = {}
-    for one in sorted(recordings, key=_made_at):
-        _refuse_another_page(whole, one)
-        for incident in one.incidents:
+    for recording in sorted(recordings, key=_made_at):
+        _refuse_another_page(result, recording)
+        for incident in recording.incidents:
             known = incidents.get(incident.id)
             incidents[incident.id] = merge_incident(known, incident) if known else incident
-        older |= {component.id: component for component in one.components or ()}
-        is_list = one.components is not None
-        is_summary = one.open_ids is not None
-        whole = Recording(
-            page=one.page if one.page and (one.page.id or not whole.page) else whole.page,
-            page_id=one.page_id or whole.page_id,
-            host=one.host or whole.host,
-            components=one.components if is_list else whole.components,
-            listed_at=one.listed_at if is_list else whole.listed_at,
-            open_ids=one.open_ids if is_summary else whole.open_ids,
-            summarised_at=one.summarised_at if is_summary else whole.summarised_at,
-            seen_open_at=whole.seen_open_at | one.seen_open_at,
-            unreadable_ids=one.unreadable_ids if is_list else whole.unreadable_ids,
-            notes=added(whole.notes, one.notes),
+        older |= {component.id: component for component in recording.components or ()}
+        is_list = recording.components is not None
+        is_summary = recording.open_ids is not None
+        result = Recording(
+            page=recording.page
+            if recording.page and (recording.page.id or not result.page)
+            else result.page,
+            page_id=recording.page_id or result.page_id,
+            host=recording.host or result.host,
+            components=recording.components if is_list else result.components,
+            listed_at=recording.listed_at if is_list else result.listed_at,
+            open_ids=recording.open_ids if is_summary else result.open_ids,
+            summarised_at=recording.summarised_at if is_summary else result.summarised_at,
+            seen_open_at=result.seen_open_at | recording.seen_open_at,
+            unreadable_ids=recording.unreadable_ids if is_list else result.unreadable_ids,
+            notes=added(result.notes, recording.notes),
         )
     for incident in incidents.values():
         for component in incident.components or ():
             if component.id not in older:
                 older[component.id] = component
-    present = {component.id for component in whole.components or ()}
+    present = {component.id for component in result.components or ()}
     return replace(
-        whole,
+        result,
         incidents=tuple(sorted(incidents.values(), key=lambda one: (one.created_at, one.id))),
-        older_components=tuple(one for one in older.values() if one.id not in present),
+        older_components=tuple(
+            component for component in older.values() if component.id not in present
+        ),
     )
 
 
@@ -428,10 +432,10 @@ def merge_incident(older: Incident, newer: Incident) -> Incident:
     tells the same one under its real id. `newer` wins between equals.
     """
     first, second = sorted((older, newer), key=_standing)
-    told = second.model_dump(exclude_none=True, exclude={"incident_updates", "components"})
+    fields = second.model_dump(exclude_none=True, exclude={"incident_updates", "components"})
     updates = _merge_updates(older, newer)
     same = {name: getattr(first, name) for name in Incident.model_fields} | {
-        name: getattr(second, name) for name in told if name in Incident.model_fields
+        name: getattr(second, name) for name in fields if name in Incident.model_fields
     }
     newest = max(first, second, key=lambda one: (one.last_word_at, one.is_full, one is second))
     same |= {
@@ -523,9 +527,9 @@ def _refuse_another_page(whole: Recording, one: Recording) -> None:
     pairs = [(whole.page_id, one.page_id)]
     if not (whole.page_id and one.page_id):
         pairs.append((whole.host, one.host))
-    for mine, theirs in pairs:
-        if mine and theirs and mine != theirs:
-            raise RefusedError(f"These files belong to two pages: {mine} and {theirs}.")
+    for ours, theirs in pairs:
+        if ours and theirs and ours != theirs:
+            raise RefusedError(f"These files belong to two pages: {ours} and {theirs}.")
 
 
 def _made_at(one: Recording) -> datetime:
@@ -552,24 +556,26 @@ def _full(first: Incident, second: Incident) -> Incident:
 def _merge_updates(older: Incident, newer: Incident) -> tuple[Update, ...]:
     by_id: dict[str, Update] = {}
     for update in (*older.incident_updates, *newer.incident_updates):
-        known = by_id.get(update.id)
-        if known is None or (known.updated_at, known.display_at) <= (
+        older_update = by_id.get(update.id)
+        if older_update is None or (older_update.updated_at, older_update.display_at) <= (
             update.updated_at,
             update.display_at,
         ):
             by_id[update.id] = update
-    derived = {one.id for one in by_id.values() if is_derived(newer.id, one)}
-    told = {(_minute(one), one.status) for one in by_id.values() if one.id not in derived}
+    derived = {update.id for update in by_id.values() if is_derived(newer.id, update)}
+    recorded = {
+        (_minute(update), update.status) for update in by_id.values() if update.id not in derived
+    }
     # A feed tells every update there is: one older than what the JSON tells is one of those.
-    newest = max((minute for minute, _ in told), default=None)
-    kept = [
-        one
-        for one in by_id.values()
-        if one.id not in derived
+    newest = max((minute for minute, _ in recorded), default=None)
+    remaining = [
+        update
+        for update in by_id.values()
+        if update.id not in derived
         or newest is None
-        or ((_minute(one), one.status) not in told and _minute(one) >= newest)
+        or ((_minute(update), update.status) not in recorded and _minute(update) >= newest)
     ]
-    return newest_first(kept)
+    return newest_first(remaining)
 
 
 def newest_first(updates: Iterable[Update]) -> tuple[Update, ...]:
@@ -590,9 +596,11 @@ def _unplaced(
         for key, value in (part.model_extra or {}).items():
             if value not in (None, "", [], {}):
                 notes.setdefault(f"{place} field {clean(key)!r} is not imported", []).append(one_id)
-    for one in components:
-        if one.group and (one.start_date or one.only_show_if_degraded):
-            notes.setdefault("a group has no start date and is always shown", []).append(one.id)
+    for component in components:
+        if component.group and (component.start_date or component.only_show_if_degraded):
+            notes.setdefault("a group has no start date and is always shown", []).append(
+                component.id
+            )
     return {reason: tuple(ids) for reason, ids in notes.items()}
 
 

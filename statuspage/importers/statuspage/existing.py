@@ -34,7 +34,7 @@ class Earlier:
     touched: frozenset[str] = frozenset()
 
 
-def earlier(wanted: Recording) -> Earlier | None:
+def earlier_import(wanted: Recording) -> Earlier | None:
     """What was imported before; None on an empty database.
 
     Raises `RefusedError` when the database holds another page.
@@ -44,10 +44,10 @@ def earlier(wanted: Recording) -> Earlier | None:
     if not rows:
         _refuse_a_page_of_its_own()
         return None
-    told: dict[str, Any] = {}
+    event_data: dict[str, Any] = {}
     for row in rows:
-        told |= {key: value for key, value in row.data.items() if value is not None}
-    page_id, host = told.get("page_id"), told.get("host")
+        event_data |= {key: value for key, value in row.data.items() if value is not None}
+    page_id, host = event_data.get("page_id"), event_data.get("host")
     _refuse_another(page_id, wanted.page_id)
     if not (page_id and wanted.page_id):
         _refuse_another(host, wanted.host)
@@ -55,9 +55,9 @@ def earlier(wanted: Recording) -> Earlier | None:
     return Earlier(
         page_id=page_id,
         host=host,
-        page_at=_moment(told.get("page_at")),
-        listed_at=_moment(told.get("listed_at")),
-        summarised_at=_moment(told.get("summarised_at")),
+        page_at=_moment(event_data.get("page_at")),
+        listed_at=_moment(event_data.get("listed_at")),
+        summarised_at=_moment(event_data.get("summarised_at")),
         touched=frozenset(db.session.scalars(since.distinct())),
     )
 
@@ -74,16 +74,16 @@ def incidents() -> dict[str, Incident]:
 
 def claims() -> dict[int | None, list[ComponentClaim]]:
     """Incident's row id → its claims; None: those of no incident."""
-    found: dict[int | None, list[ComponentClaim]] = {}
+    by_incident: dict[int | None, list[ComponentClaim]] = {}
     for row in db.session.scalars(sa.select(ComponentClaim).order_by(ComponentClaim.id)):
-        found.setdefault(row.incident_id, []).append(row)
-    return found
+        by_incident.setdefault(row.incident_id, []).append(row)
+    return by_incident
 
 
-def told(row: Incident) -> documents.Incident:
+def imported_incident(row: Incident) -> documents.Incident:
     """The incident as an earlier import told it."""
-    updates = tuple(_update(row, one) for one in row.updates)
-    full = any(not documents.is_derived(row.public_id, one) for one in updates)
+    updates = tuple(_update(row, update) for update in row.updates)
+    full = any(not documents.is_derived(row.public_id, update) for update in updates)
     return documents.Incident.model_construct(
         id=row.public_id,
         name=row.name,
@@ -124,12 +124,12 @@ def _listed(row: Incident) -> tuple[documents.Component, ...]:
 def _update(row: Incident, update: IncidentUpdate) -> documents.Update:
     changes = tuple(
         documents.Change.model_construct(
-            code=one.component.public_id,
-            name=one.name,
-            old_status=one.old_status,
-            new_status=one.new_status,
+            code=change.component.public_id,
+            name=change.name,
+            old_status=change.old_status,
+            new_status=change.new_status,
         )
-        for one in update.changes
+        for change in update.changes
     )
     return documents.Update.model_construct(
         id=update.public_id,

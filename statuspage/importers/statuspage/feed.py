@@ -84,12 +84,12 @@ def incident_of(
         "feed_id": feed_id,
         "incident_updates": _updates(incident_id, exact),
     }
-    monitored = [one.at for one in exact if one.status is IncidentStatus.MONITORING]
+    monitored = [update.at for update in exact if update.status is IncidentStatus.MONITORING]
     if monitored:
         values["monitoring_at"] = _text(min(monitored))
     if newest.status.is_over:
         values["resolved_at"] = _text(_over_since(exact))
-    if planned or any(one.status in _PLANNED for one in exact):
+    if planned or any(update.status in _PLANNED for update in exact):
         begin, end = planned or _plan_from(exact)
         values["impact"] = "maintenance"
         values["scheduled_for"] = _text(begin)
@@ -193,7 +193,7 @@ def _incident(item: _Item, feed_updated: datetime, name: str) -> tuple[Incident,
         feed_updated=feed_updated,
         name=f"{name}: {incident_id}",
     )
-    one = incident_of(
+    incident = incident_of(
         incident_id,
         item.title.strip(),
         read.said,
@@ -203,9 +203,9 @@ def _incident(item: _Item, feed_updated: datetime, name: str) -> tuple[Incident,
         name=f"{name}: {incident_id}",
         feed_id=item.id,
     )
-    if one.scheduled_for is None:
-        return one, [NO_IMPACT]
-    return one, [] if read.planned else [NO_PLAN]
+    if incident.scheduled_for is None:
+        return incident, [NO_IMPACT]
+    return incident, [] if read.planned else [NO_PLAN]
 
 
 def _exact(
@@ -215,7 +215,7 @@ def _exact(
 
     A postmortem does not count: the entry keeps the time of the update before it.
     """
-    number = next((n for n, one in enumerate(said) if not one.is_postmortem), 0)
+    number = next((n for n, update in enumerate(said) if not update.is_postmortem), 0)
     begin = said[number].at
     if not is_ahead and begin <= published and (published - begin).total_seconds() < 60:
         exact = replace(said[number], at=published.astimezone(UTC))
@@ -224,21 +224,21 @@ def _exact(
 
 
 def _updates(incident_id: str, said: tuple[feed_entry.Said, ...]) -> list[dict[str, Any]]:
-    taken: dict[str, int] = {}
+    counts: dict[str, int] = {}
     rows: list[dict[str, Any]] = []
-    for one in reversed(said):
-        minute = f"{one.at:%Y-%m-%dT%H:%M} {one.status}"
-        number = taken[minute] = taken.get(minute, -1) + 1
+    for update in reversed(said):
+        minute = f"{update.at:%Y-%m-%dT%H:%M} {update.status}"
+        number = counts[minute] = counts.get(minute, -1) + 1
         rows.insert(
             0,
             {
-                "id": derived_id(incident_id, one.status, one.at, number),
-                "status": one.status,
-                "body": one.body,
+                "id": derived_id(incident_id, update.status, update.at, number),
+                "status": update.status,
+                "body": update.body,
                 "incident_id": incident_id,
-                "created_at": _text(one.at),
-                "updated_at": _text(one.at),
-                "display_at": _text(one.at),
+                "created_at": _text(update.at),
+                "updated_at": _text(update.at),
+                "display_at": _text(update.at),
             },
         )
     return rows
@@ -247,15 +247,15 @@ def _updates(incident_id: str, said: tuple[feed_entry.Said, ...]) -> list[dict[s
 def _over_since(said: tuple[feed_entry.Said, ...]) -> datetime:
     """When the last stretch of updates that say it is over began."""
     since = said[0].at
-    for one in said:
-        if not one.status.is_over:
+    for update in said:
+        if not update.status.is_over:
             break
-        since = one.at
+        since = update.at
     return since
 
 
 def _plan_from(said: tuple[feed_entry.Said, ...]) -> tuple[datetime, datetime | None]:
-    begun = [one.at for one in said if one.status is not IncidentStatus.SCHEDULED]
+    begun = [update.at for update in said if update.status is not IncidentStatus.SCHEDULED]
     begin = min(begun, default=said[-1].at)
     return begin, _over_since(said) if said[0].status.is_over else None
 
@@ -272,18 +272,18 @@ def _root(source: bytes, name: str) -> ET.Element:
 
 def _iso(text: str | None, name: str) -> datetime:
     try:
-        found = datetime.fromisoformat((text or "").strip())
+        moment = datetime.fromisoformat((text or "").strip())
     except ValueError:
         raise RefusedError(f"{name}: {(text or '')[:60]!r} is not a time.") from None
-    return _in_reach(found, name)
+    return _in_reach(moment, name)
 
 
 def _rfc822(text: str | None, name: str) -> datetime:
     try:
-        found = parsedate_to_datetime((text or "").strip())
+        moment = parsedate_to_datetime((text or "").strip())
     except (ValueError, TypeError, IndexError):
         raise RefusedError(f"{name}: {(text or '')[:60]!r} is not a time.") from None
-    return _in_reach(found, name)
+    return _in_reach(moment, name)
 
 
 def _in_reach(found: datetime, name: str) -> datetime:

@@ -64,20 +64,20 @@ def parse(
     not known. A postmortem may be: it came after `published`, within the feed's own
     time. Raises `RefusedError` when it is not in Statuspage's form.
     """
-    found = list(_UPDATE.finditer(source.strip()))
-    if not found or not _is_all(source, found):
+    matches = list(_UPDATE.finditer(source.strip()))
+    if not matches or not _is_all(source, matches):
         raise RefusedError(f"{name}: an entry is not in the form that Statuspage writes.")
     zone = latest.tzinfo or UTC
-    ceiling, said = latest, []
-    for match in found:
+    ceiling, updates = latest, []
+    for match in matches:
         label = match["label"].strip()
         if label.lower() == IncidentStatus.POSTMORTEM:
             at = _after(match["time"], published, until=feed_updated, zone=zone, name=name)
         else:
             at = moment(match["time"], not_after=ceiling + _DAY, zone=zone, name=name)
             ceiling = at
-        said.append((at, label, words(match["body"])))
-    return Entry(_with_status(said, name), _planned(source, published, name))
+        updates.append((at, label, plain_body(match["body"])))
+    return Entry(_with_status(updates, name), _planned(source, published, name))
 
 
 def moment(text: str, *, not_after: datetime, zone: tzinfo, name: str) -> datetime:
@@ -87,20 +87,20 @@ def moment(text: str, *, not_after: datetime, zone: tzinfo, name: str) -> dateti
     """
     match = _TIME.search(html.unescape(_TAG.sub("", text)))
     if match is None or match[1].lower() not in _MONTHS:
-        raise RefusedError(f"{name}: a time cannot be read: {_shown(text)}.")
+        raise RefusedError(f"{name}: a time cannot be read: {_visible_text(text)}.")
     month = _MONTHS.index(match[1].lower()) + 1
-    known = _zone(match[5], zone, not_after)
+    offset = _zone(match[5], zone, not_after)
     # A 29 February may be eight years back.
     for year in range(not_after.year + 1, not_after.year - 9, -1):
         try:
             at = datetime(
-                year, month, int(match[2]), int(match[3]), int(match[4]), tzinfo=known
+                year, month, int(match[2]), int(match[3]), int(match[4]), tzinfo=offset
             ).astimezone(UTC)
         except (ValueError, OverflowError):
             continue
         if at <= not_after:
             return at
-    raise RefusedError(f"{name}: a time cannot be read: {_shown(text)}.")
+    raise RefusedError(f"{name}: a time cannot be read: {_visible_text(text)}.")
 
 
 def _after(text: str, published: datetime, *, until: datetime, zone: tzinfo, name: str) -> datetime:
@@ -111,7 +111,7 @@ def _after(text: str, published: datetime, *, until: datetime, zone: tzinfo, nam
     return at
 
 
-def words(source: str) -> str:
+def plain_body(source: str) -> str:
     """A body as it was typed, as far as that can be told: HTML only where tags are in it."""
     source = source.strip()
     return source if _TAG.search(source) else html.unescape(source)
@@ -126,26 +126,26 @@ def _zone(word: str | None, beside: tzinfo, at: datetime) -> tzinfo:
         return timezone(sign * length) if length < _DAY else beside
     if hours is None:
         return beside
-    found = timezone(timedelta(hours=hours))
+    parsed = timezone(timedelta(hours=hours))
     # CST is also China's: an abbreviation far off the page's own offset is another one.
     own = at.astimezone(beside).utcoffset() or timedelta()
     is_utc = hours == 0
-    return found if is_utc or abs(timedelta(hours=hours) - own) <= timedelta(hours=1) else beside
+    return parsed if is_utc or abs(timedelta(hours=hours) - own) <= timedelta(hours=1) else beside
 
 
 def _with_status(said: list[tuple[datetime, str, str]], name: str) -> tuple[Said, ...]:
-    found: list[Said] = []
+    updates: list[Said] = []
     before: IncidentStatus | None = None
     for at, label, body in reversed(said):
         if label.lower() != "update":
             try:
                 before = IncidentStatus(label.lower().replace(" ", "_"))
             except ValueError:
-                raise RefusedError(f"{name}: {_shown(label)} is not a status.") from None
+                raise RefusedError(f"{name}: {_visible_text(label)} is not a status.") from None
         elif before is None:
             before = IncidentStatus.INVESTIGATING
-        found.insert(0, Said(at, before, body))
-    return tuple(found)
+        updates.insert(0, Said(at, before, body))
+    return tuple(updates)
 
 
 def _planned(
@@ -176,5 +176,5 @@ def _is_all(source: str, found: list[re.Match[str]]) -> bool:
     return len(re.findall(r"<p[^>]*>\s*<small>", source)) == len(found)
 
 
-def _shown(text: str) -> str:
+def _visible_text(text: str) -> str:
     return repr(text[:60])

@@ -59,16 +59,16 @@ def _incident(row: Any, month_end: datetime, zone: tzinfo, name: str) -> Inciden
     began, ended = _times(str(stamp), month_end, zone, place)
     planned = (began, ended) if impact == Impact.MAINTENANCE else None
     status = IncidentStatus.COMPLETED if planned else IncidentStatus.RESOLVED
-    one = feed.incident_of(
+    incident = feed.incident_of(
         str(code),
         str(title),
-        (feed_entry.Said(ended, status, feed_entry.words(str(message))),),
+        (feed_entry.Said(ended, status, feed_entry.plain_body(str(message))),),
         published=ended,
         updated=ended,
         planned=planned,
         name=place,
     )
-    return one.model_copy(
+    return incident.model_copy(
         update={"started_at": began, "created_at": began, "impact": Impact(str(impact))}
     )
 

@@ -39,29 +39,33 @@ def write(work: ImportContext, each: Each) -> None:
     Raises `RefusedError` if strict and two of them have an update in common.
     """
     todo = []
-    recorded = {one.id for one in work.wanted.incidents}
-    for one in work.wanted.incidents:
-        work.report.read[str(one.kind)] += 1
-        work.report.read["update"] += len(one.incident_updates)
-        if one.id in work.earlier.touched:
-            work.report.note(CHANGED_HERE, one.id)
+    recorded = {incident.id for incident in work.wanted.incidents}
+    for incident in work.wanted.incidents:
+        work.report.read[str(incident.kind)] += 1
+        work.report.read["update"] += len(incident.incident_updates)
+        if incident.id in work.earlier.touched:
+            work.report.note(CHANGED_HERE, incident.id)
             continue
-        todo.append(_with_earlier(work, one))
+        todo.append(_with_earlier(work, incident))
     for public_id, row in work.incident_rows.items():
         if public_id in recorded | work.earlier.touched or row.is_over:
             continue
-        todo.append(existing.told(row))
-    todo = [_ended(work, one) for one in todo]
-    for one in each(_without_shared_updates(work, todo)):
-        work.told[one.id] = one
-        _incident(work, one)
+        todo.append(existing.imported_incident(row))
+    todo = [_ended(work, incident) for incident in todo]
+    for incident in each(_without_shared_updates(work, todo)):
+        work.told[incident.id] = incident
+        _incident(work, incident)
 
 
 def _with_earlier(work: ImportContext, one: documents.Incident) -> documents.Incident:
     row = work.incident_rows.get(one.id)
     if row is None:
         return one
-    pair = (existing.told(row), one) if work.is_current else (one, existing.told(row))
+    pair = (
+        (existing.imported_incident(row), one)
+        if work.is_current
+        else (one, existing.imported_incident(row))
+    )
     return documents.merge_incident(*pair)
 
 
@@ -100,7 +104,7 @@ def _without_shared_updates(
         for public_id, row in work.incident_rows.items()
         for update in row.updates
     }
-    found = []
+    result = []
     for incident in incidents:
         own = []
         for update in incident.incident_updates:
@@ -114,8 +118,8 @@ def _without_shared_updates(
                 )
             reason = f"{documents.LEFT_OUT}: the update belongs to another incident"
             work.report.note(reason, f"{incident.id}/{update.id}")
-        found.append(incident.model_copy(update={"incident_updates": tuple(own)}))
-    return found
+        result.append(incident.model_copy(update={"incident_updates": tuple(own)}))
+    return result
 
 
 def _incident(work: ImportContext, one: documents.Incident) -> None:
@@ -178,24 +182,24 @@ def _rule(one: documents.Incident) -> Impact:
     """What our rule makes of everything its updates said."""
     if one.kind is IncidentKind.MAINTENANCE:
         return Impact.MAINTENANCE
-    said = [
+    statuses = [
         status
         for update in one.incident_updates
         for change in update.changes
         for status in (change.old_status, change.new_status)
     ]
-    return incident_impact(said, whole_page=False)
+    return incident_impact(statuses, whole_page=False)
 
 
 def _updates(work: ImportContext, row: Incident, one: documents.Incident) -> None:
-    wanted = {update.id for update in one.incident_updates}
-    for update in [update for update in row.updates if update.public_id not in wanted]:
+    ids = {update.id for update in one.incident_updates}
+    for update in [update for update in row.updates if update.public_id not in ids]:
         row.updates.remove(update)
         work.report.written["update"] += 1
     present = {update.public_id: update for update in row.updates}
     for told in reversed(one.incident_updates):
-        known = present.get(told.id)
-        if known is None:
+        existing = present.get(told.id)
+        if existing is None:
             update = IncidentUpdate(
                 public_id=told.id,
                 body=told.body,
@@ -206,7 +210,7 @@ def _updates(work: ImportContext, row: Incident, one: documents.Incident) -> Non
             )
             row.updates.insert(0, update)
             work.report.written["update"] += 1
-        _update(work, known or update, told, known is None)
+        _update(work, existing or update, told, existing is None)
 
 
 def _update(work: ImportContext, row: IncidentUpdate, told: documents.Update, fresh: bool) -> None:
@@ -239,11 +243,11 @@ def _update(work: ImportContext, row: IncidentUpdate, told: documents.Update, fr
         tweet_id=told.tweet_id,
         custom_tweet=told.custom_tweet,
     )
-    wanted = [_change(work, change) for change in told.changes if _is_component(work, change)]
-    if [_saying(change) for change in row.changes] != [_saying(change) for change in wanted]:
-        row.changes = wanted
-        work.report.written["change"] += len(wanted)
-    work.report.read["change"] += len(wanted)
+    changes = [_change(work, change) for change in told.changes if _is_component(work, change)]
+    if [_saying(change) for change in row.changes] != [_saying(change) for change in changes]:
+        row.changes = changes
+        work.report.written["change"] += len(changes)
+    work.report.read["change"] += len(changes)
 
 
 def _change(work: ImportContext, change: documents.Change) -> UpdateChange:
@@ -267,10 +271,10 @@ def _affected(work: ImportContext, row: Incident, one: documents.Incident) -> No
 
     Where nothing lists them, those that the updates name.
     """
-    named = [change.code for update in one.incident_updates for change in update.changes]
+    codes = [change.code for update in one.incident_updates for change in update.changes]
     if one.components is not None:
-        named = [component.id for component in one.components]
-    statuses = _statuses(one, named)
+        codes = [component.id for component in one.components]
+    statuses = _statuses(one, codes)
     public_ids = {component.id: public_id for public_id, component in work.rows.items()}
     present = {public_ids[affected.component_id]: affected for affected in row.affected}
     for public_id, affected in present.items():
@@ -293,13 +297,13 @@ def _statuses(one: documents.Incident, named: Collection[str]) -> dict[str, Comp
     """
     is_ahead = one.status is IncidentStatus.SCHEDULED
     untouched = ComponentStatus.UNDER_MAINTENANCE if is_ahead else ComponentStatus.OPERATIONAL
-    found = dict.fromkeys(named, untouched)
+    statuses = dict.fromkeys(named, untouched)
     for update in reversed(one.incident_updates):
         for change in update.changes:
             is_said = change.new_status is not change.old_status or not is_ahead
-            if change.code in found and is_said and not update.status.is_over:
-                found[change.code] = change.new_status
-    return found
+            if change.code in statuses and is_said and not update.status.is_over:
+                statuses[change.code] = change.new_status
+    return statuses
 
 
 def _start(one: documents.Incident) -> datetime:
@@ -307,7 +311,7 @@ def _start(one: documents.Incident) -> datetime:
     begins = [one.began_at]
     if one.kind is IncidentKind.MAINTENANCE:
         begins = [one.scheduled_for or one.began_at]
-        begins += [said.display_at for said in one.incident_updates if said.status.claims]
+        begins += [update.display_at for update in one.incident_updates if update.status.claims]
     return min([*begins, one.resolved_at or begins[0]])
 
 

@@ -66,7 +66,7 @@ def _scheme(source: str) -> str | None:
 def _open(path: Path, each: Callable[[Sequence[str]], Iterable[str]]) -> list[tuple[str, bytes]]:
     try:
         if path.is_dir():
-            files = sorted(one for one in path.iterdir() if one.suffix.lower() in _ENDINGS)
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() in _ENDINGS)
         else:
             files = [path]
         if not files:
@@ -164,41 +164,41 @@ def _reason(error: Exception) -> str:
 def _recording(
     documents: list[tuple[str, bytes]], missing: list[str], is_strict: bool
 ) -> Recording:
-    found, histories, others = [], [], []
+    recordings, histories, others = [], [], []
     for name, content in documents:
         if content.lstrip()[:4].startswith(_FEEDS):
-            found.append(feed.parse(content, Reading(name, is_strict)))
+            recordings.append(feed.parse(content, Reading(name, is_strict)))
             continue
         document = _json(name, content)
         if history.is_history(document):
             histories.append((name, document))
             continue
-        one = recording.parse(document, Reading(name, is_strict))
-        if one is None:
+        loaded = recording.parse(document, Reading(name, is_strict))
+        if loaded is None:
             others.append(name)
         else:
-            found.append(one)
-    whole = recording.merged(found)
+            recordings.append(loaded)
+    whole = recording.merged(recordings)
     zone = ZoneInfo(whole.page.time_zone if whole.page else "Etc/UTC")
-    known = {incident.id for incident in whole.incidents}
+    ids_known = {incident.id for incident in whole.incidents}
     for name, document in histories:
         past = history.parse(document, Reading(name, is_strict), zone=zone)
         # It tells less than anything else: it adds what is not known.
-        new = tuple(one for one in past.incidents if one.id not in known)
-        ids = frozenset(one.id for one in new)
+        new = tuple(incident for incident in past.incidents if incident.id not in ids_known)
+        ids = frozenset(incident.id for incident in new)
         notes = {
             reason: tuple(place for place in places if place in ids)
             if reason == history.ONLY_LAST_WORDS
             else places
             for reason, places in past.notes.items()
         }
-        found.append(Recording(incidents=new, notes=notes))
-        known |= ids
-    if not found:
+        recordings.append(Recording(incidents=new, notes=notes))
+        ids_known |= ids
+    if not recordings:
         raise RefusedError(f"{', '.join(others)}: nothing in it is data of a Statuspage page.")
     notes = {"not data of a Statuspage page": tuple(others)} if others else {}
     notes |= {"the page does not have it": tuple(missing)} if missing else {}
-    return recording.merged([*found, Recording(notes=notes)])
+    return recording.merged([*recordings, Recording(notes=notes)])
 
 
 def _json(name: str, content: bytes) -> Any:

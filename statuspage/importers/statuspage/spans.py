@@ -36,7 +36,7 @@ def of_incident(incident: Incident) -> list[Held]:
     for update in reversed(incident.incident_updates):
         if not update.status.claims:
             if update.status.is_over:
-                done += [replace(one, ends_at=update.display_at) for one in held.values()]
+                done += [replace(span, ends_at=update.display_at) for span in held.values()]
                 held = {}
             continue
         at = update.display_at
@@ -51,9 +51,9 @@ def of_incident(incident: Incident) -> list[Held]:
             if change.new_status is not _OPERATIONAL:
                 held[change.code] = Held(incident.id, change.code, change.new_status, since)
     end = incident.resolved_at if incident.status.is_over else None
-    done += [replace(one, ends_at=end) for one in held.values()]
+    done += [replace(span, ends_at=end) for span in held.values()]
     if incident.status.is_over and end is not None:
-        done = [replace(one, ends_at=min(one.ends_at or end, end)) for one in done]
+        done = [replace(span, ends_at=min(span.ends_at or end, end)) for span in done]
     return lasting(done)
 
 
@@ -65,17 +65,19 @@ def with_known(
     A claim that was found to end earlier keeps that end, unless it is `guessed_end`;
     one that no update tells of stays until the incident is over.
     """
-    ends = {one.begin: one.ends_at for one in known if one.ends_at != guessed_end}
-    found = []
-    for one in wanted:
-        end = ends.get(one.begin)
-        if end is not None and (one.ends_at is None or end < one.ends_at):
-            one = replace(one, ends_at=end)
-        found.append(one)
-    told = {one.begin for one in wanted}
+    ends = {span.begin: span.ends_at for span in known if span.ends_at != guessed_end}
+    result = []
+    for span in wanted:
+        end = ends.get(span.begin)
+        if end is not None and (span.ends_at is None or end < span.ends_at):
+            span = replace(span, ends_at=end)
+        result.append(span)
+    begins = {span.begin for span in wanted}
     over = incident.resolved_at if incident.status.is_over else None
-    found += [replace(one, ends_at=one.ends_at or over) for one in known if one.begin not in told]
-    return lasting(found)
+    result += [
+        replace(span, ends_at=span.ends_at or over) for span in known if span.begin not in begins
+    ]
+    return lasting(result)
 
 
 def reconciled(
@@ -90,35 +92,35 @@ def reconciled(
     component as affected and never said how it stands, else to none. A claim
     worse than what is listed ended when the component last changed.
     """
-    found = [one for one in spans if one.ends_at is not None]
+    result = [span for span in spans if span.ends_at is not None]
     open_spans: dict[str, list[Held]] = {}
-    for one in spans:
-        if one.ends_at is None:
-            open_spans.setdefault(one.component_id, []).append(one)
+    for span in spans:
+        if span.ends_at is None:
+            open_spans.setdefault(span.component_id, []).append(span)
     for component in listed:
-        mine = open_spans.pop(component.id, [])
+        open_here = open_spans.pop(component.id, [])
         changed_at = min(component.updated_at, listed_at)
-        too_bad = [one for one in mine if one.status.severity > component.status.severity]
-        kept = [one for one in mine if one not in too_bad]
-        found += kept
-        found += lasting(replace(one, ends_at=changed_at) for one in too_bad)
-        if component.status not in {one.status for one in kept} | {_OPERATIONAL}:
-            found.append(_unexplained(component, incidents, changed_at))
-    return found + [one for rest in open_spans.values() for one in rest]
+        too_bad = [span for span in open_here if span.status.severity > component.status.severity]
+        remaining = [span for span in open_here if span not in too_bad]
+        result += remaining
+        result += lasting(replace(span, ends_at=changed_at) for span in too_bad)
+        if component.status not in {span.status for span in remaining} | {_OPERATIONAL}:
+            result.append(_unexplained(component, incidents, changed_at))
+    return result + [span for rest in open_spans.values() for span in rest]
 
 
 def lasting(spans: Iterable[Held]) -> list[Held]:
     """Those that last for any time at all."""
-    return [one for one in spans if one.ends_at is None or one.ends_at > one.starts_at]
+    return [span for span in spans if span.ends_at is None or span.ends_at > span.starts_at]
 
 
 def _unexplained(
     component: Component, incidents: Mapping[str, Incident], changed_at: datetime
 ) -> Held:
     for incident in sorted(incidents.values(), key=lambda one: _fits(component, one)):
-        lists_it = component.id in {one.id for one in incident.components or ()}
-        said = {change.code for one in incident.incident_updates for change in one.changes}
-        if incident.status.claims and lists_it and component.id not in said:
+        lists_it = component.id in {component.id for component in incident.components or ()}
+        codes = {change.code for update in incident.incident_updates for change in update.changes}
+        if incident.status.claims and lists_it and component.id not in codes:
             return Held(incident.id, component.id, component.status, changed_at)
     return Held(None, component.id, component.status, changed_at)
 

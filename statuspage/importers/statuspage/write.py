@@ -38,7 +38,7 @@ def write(
 
     `each` passes the incidents on as they are written. Raises `RefusedError`.
     """
-    earlier = existing.earlier(wanted)
+    earlier = existing.earlier_import(wanted)
     work = ImportContext(wanted, earlier, at, is_strict=is_strict)
     page = _page(work)
     components.write(work)
@@ -53,18 +53,18 @@ def write(
 
 
 def _page(work: ImportContext) -> Page:
-    row, wanted = page_settings.get(), work.wanted.page
+    row, settings = page_settings.get(), work.wanted.page
     if row is None:
-        name = wanted.name if wanted else "Status"
+        name = settings.name if settings else "Status"
         row = Page(name=name, time_zone="Etc/UTC", created_at=work.at, updated_at=work.at)
         db.session.add(row)
         work.report.written["page"] += 1
     work.report.page = row.name
     if work.wanted.page_id and row.public_id != work.wanted.page_id:
         work.set(row, "page", public_id=work.wanted.page_id)
-    if wanted is not None and _tells_the_page(work, wanted, row):
-        zone = wanted.time_zone if wanted.id else row.time_zone
-        work.set(row, "page", name=wanted.name, time_zone=zone, updated_at=wanted.updated_at)
+    if settings is not None and _tells_the_page(work, settings, row):
+        zone = settings.time_zone if settings.id else row.time_zone
+        work.set(row, "page", name=settings.name, time_zone=zone, updated_at=settings.updated_at)
         work.report.page = row.name
     return row
 
@@ -82,20 +82,20 @@ def _still_true(
     wanted: Recording, told: dict[str, documents.Incident]
 ) -> dict[str, tuple[str, ...]]:
     """The recording's notes, without what another recording tells after all."""
-    full = {one.id for one in told.values() if one.is_full}
-    found = {}
+    full = {event.id for event in told.values() if event.is_full}
+    statements = {}
     for reason, places in wanted.notes.items():
         rest = places
         if reason in (feed.NO_IMPACT, feed.NO_PLAN):
             rest = tuple(place for place in places if place not in full)
         if rest:
-            found[reason] = rest
-    return found
+            statements[reason] = rest
+    return statements
 
 
 def _record(page: Page, work: ImportContext, earlier: Earlier | None, by: Actor) -> None:
-    wanted, before = work.wanted, work.earlier
-    page_at = later(wanted.page.updated_at if wanted.page else None, before.page_at)
+    target, before = work.wanted, work.earlier
+    page_at = later(target.page.updated_at if target.page else None, before.page_at)
     db.session.flush()
     events.record(
         existing.IMPORTED,
@@ -103,10 +103,10 @@ def _record(page: Page, work: ImportContext, earlier: Earlier | None, by: Actor)
         title=page.name,
         by=by,
         at=work.at,
-        changed_at=_changed_at(wanted, earlier),
+        changed_at=_changed_at(target, earlier),
         data={
-            "page_id": wanted.page_id or before.page_id,
-            "host": wanted.host or before.host,
+            "page_id": target.page_id or before.page_id,
+            "host": target.host or before.host,
             "page_at": _written(page_at),
             "listed_at": _written(work.listed_at),
             "summarised_at": _written(work.summarised_at),

@@ -53,8 +53,8 @@ class Bounce:
 
 def key_in(text: str | None) -> str | None:
     """The delivery's key in a Message-ID or in the envelope's sender."""
-    found = _KEY.search((text or "").strip())
-    return found[0] if found else None
+    match = _KEY.search((text or "").strip())
+    return match[0] if match else None
 
 
 def record(found: Iterable[Bounce], *, by: Actor, at: datetime) -> int:
@@ -62,12 +62,12 @@ def record(found: Iterable[Bounce], *, by: Actor, at: datetime) -> int:
 
     A bounce that is told twice counts once. The caller commits.
     """
-    return sum(_take(one, by, at) for one in found)
+    return sum(_apply(bounce, by, at) for bounce in found)
 
 
-def _take(bounce: Bounce, by: Actor, at: datetime) -> bool:
+def _apply(bounce: Bounce, by: Actor, at: datetime) -> bool:
     sent = _by_key(bounce.key) if bounce.key else _by_address(bounce.address, at)
-    news = [one for one in sent if deliveries.mark_bounced(one, bounce.reason, at=at)]
+    news = [key for key in sent if deliveries.mark_bounced(key, bounce.reason, at=at)]
     for delivery in sent if bounce.verdict is Verdict.COMPLAINT else news:
         subscriber = db.session.get_one(Subscriber, delivery.subscriber_id)
         if subscriber.channel is Channel.EMAIL:

@@ -30,14 +30,14 @@ def fetch(app: Flask, at: datetime) -> int:
     Each is committed before it is marked as read: one that a crash interrupts comes
     again, and counts once. Raises `MailboxError`.
     """
-    taken = 0
+    count = 0
     for mail in mailbox.unread(app.config["SETTINGS"].bounce_imap_url):
         with app.app_context():
-            taken += bounces.record(reports.read(mail), by=SYSTEM, at=at)
+            count += bounces.record(reports.read(mail), by=SYSTEM, at=at)
             db.session.commit()
-    if taken:
-        log.info("bounces.processed", number=taken)
-    return taken
+    if count:
+        log.info("bounces.processed", number=count)
+    return count
 
 
 def _run(app: Flask) -> None:

@@ -27,7 +27,11 @@ def unread(url: str) -> Iterator[bytes]:
     Each is marked as read when the next one is asked for: what the caller could not
     finish comes again. Raises `MailboxError`.
     """
-    with Deadline(SESSION_S) as deadline, _in_words(deadline), _open(url, deadline) as server:
+    with (
+        Deadline(SESSION_S) as deadline,
+        _readable_errors(deadline),
+        _open(url, deadline) as server,
+    ):
         for uid in _uids(server):
             yield _fetched(server, uid)
             server.uid("STORE", uid, "+FLAGS.SILENT", r"(\Seen)")
@@ -72,19 +76,19 @@ def _open(url: str, deadline: Deadline) -> Iterator[imaplib.IMAP4]:
 
 
 def _uids(server: imaplib.IMAP4) -> list[str]:
-    _, found = server.uid("SEARCH", "UNSEEN")
-    listed = found[0] if found and found[0] else b""
+    _, data = server.uid("SEARCH", "UNSEEN")
+    listed = data[0] if data and data[0] else b""
     return listed.decode().split()[:AT_ONCE]
 
 
 def _fetched(server: imaplib.IMAP4, uid: str) -> bytes:
     # PEEK: reading alone does not mark it as read.
-    _, found = server.uid("FETCH", uid, f"(BODY.PEEK[]<0.{MAX_BYTES}>)")
-    return next((piece[1] for piece in found if isinstance(piece, tuple)), b"")
+    _, data = server.uid("FETCH", uid, f"(BODY.PEEK[]<0.{MAX_BYTES}>)")
+    return next((piece[1] for piece in data if isinstance(piece, tuple)), b"")
 
 
 @contextmanager
-def _in_words(deadline: Deadline) -> Iterator[None]:
+def _readable_errors(deadline: Deadline) -> Iterator[None]:
     try:
         yield
     except (imaplib.IMAP4.error, OSError) as error:

@@ -57,10 +57,12 @@ def read(body: Any) -> list[Bounce]:
                 return [_of_ours(_Ours.model_validate(body))]
             case [{"event": str()}, *_]:
                 return [
-                    one for sent in _SENDGRID.validate_python(body) for one in _of_sendgrid(sent)
+                    bounce
+                    for sent in _SENDGRID.validate_python(body)
+                    for bounce in _of_sendgrid(sent)
                 ]
             case [{"type": str()}, *_]:
-                return [_of_ours(one) for one in _OURS.validate_python(body)]
+                return [_of_ours(event) for event in _OURS.validate_python(body)]
     except (ValidationError, json.JSONDecodeError, RecursionError):
         raise UnreadableError("A field of this report is missing or has the wrong type.") from None
     raise UnreadableError("This is not a report that we know.")
@@ -83,8 +85,8 @@ def _of_ours(sent: _Ours) -> Bounce:
     key = key_in(sent.message_id)
     if sent.type is Verdict.COMPLAINT:
         return Bounce(sent.type, key, JUNK, sent.address)
-    said = reports.verdict_on(reports.status_in(sent.status), key, sent.address)
-    return Bounce(sent.type, key, said.reason, sent.address)
+    verdict = reports.verdict_on(reports.status_in(sent.status), key, sent.address)
+    return Bounce(sent.type, key, verdict.reason, sent.address)
 
 
 # ── Amazon SES ─────────────────────────────────────────────────────────────────
@@ -107,13 +109,13 @@ class _SesMail(BaseModel):
     @property
     def key(self) -> str | None:
         """SES puts a Message-ID of its own on mail; it gives back the headers that we sent."""
-        ids = [one.value for one in self.headers if one.name.lower() == "message-id"]
+        ids = [header.value for header in self.headers if header.name.lower() == "message-id"]
         if self.common_headers is not None:
             ids.append(self.common_headers.message_id)
         for text in (*ids, self.source):
-            found = key_in(text)
-            if found:
-                return found
+            key = key_in(text)
+            if key:
+                return key
         return None
 
 
@@ -140,18 +142,18 @@ class _Ses(BaseModel):
 
 def _of_ses(body: Any) -> list[Bounce]:
     sent = _Ses.model_validate(body)
-    key, found = sent.mail.key, []
+    key, bounces = sent.mail.key, []
     if sent.bounce is not None:
         is_hard = sent.bounce.type == "Permanent"
-        for one in sent.bounce.recipients:
-            status = one.status or reports.status_in(one.diagnostic)
-            said = reports.verdict_on(status, key, one.address)
+        for recipient in sent.bounce.recipients:
+            status = recipient.status or reports.status_in(recipient.diagnostic)
+            said = reports.verdict_on(status, key, recipient.address)
             verdict = Verdict.HARD if is_hard else Verdict.SOFT
-            found.append(Bounce(verdict, key, said.reason, one.address))
+            bounces.append(Bounce(verdict, key, said.reason, recipient.address))
     if sent.complaint is not None:
-        for one in sent.complaint.recipients:
-            found.append(Bounce(Verdict.COMPLAINT, key, JUNK, one.address))
-    return found
+        for recipient in sent.complaint.recipients:
+            bounces.append(Bounce(Verdict.COMPLAINT, key, JUNK, recipient.address))
+    return bounces
 
 
 def _of_amazon(url: str) -> str:
@@ -185,8 +187,8 @@ def _of_postmark(sent: _Postmark) -> list[Bounce]:
     if sent.type not in _POSTMARK_GAVE_UP | _POSTMARK_HARD:
         return []
     verdict = Verdict.HARD if sent.type in _POSTMARK_HARD else Verdict.SOFT
-    said = reports.verdict_on(reports.status_in(sent.details), None)
-    return [Bounce(verdict, None, said.reason, sent.address)]
+    outcome = reports.verdict_on(reports.status_in(sent.details), None)
+    return [Bounce(verdict, None, outcome.reason, sent.address)]
 
 
 _POSTMARK_HARD = {"HardBounce", "BadEmailAddress"}
@@ -220,9 +222,9 @@ def _of_sendgrid(sent: _SendGrid) -> list[Bounce]:
         case _:
             return []
     status = reports.status_in(sent.status) or reports.status_in(sent.reason)
-    said = reports.verdict_on(status, key)
+    outcome = reports.verdict_on(status, key)
     verdict = Verdict.HARD if is_hard else Verdict.SOFT
-    return [Bounce(verdict, key, said.reason, sent.address)]
+    return [Bounce(verdict, key, outcome.reason, sent.address)]
 
 
 # ── Mailgun ────────────────────────────────────────────────────────────────────
@@ -259,6 +261,6 @@ def _of_mailgun(sent: _Mailgun) -> list[Bounce]:
         return []  # Mailgun goes on trying.
     is_hard = sent.reason in ("bounce", "suppress-bounce")
     status = reports.status_in(f"{sent.status.message} {sent.status.description}")
-    said = reports.verdict_on(status, key)
+    outcome = reports.verdict_on(status, key)
     verdict = Verdict.HARD if is_hard else Verdict.SOFT
-    return [Bounce(verdict, key, said.reason, sent.address)]
+    return [Bounce(verdict, key, outcome.reason, sent.address)]

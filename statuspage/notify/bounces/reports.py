@@ -33,14 +33,14 @@ def read(raw: bytes) -> list[Bounce]:
         return []  # Parts within parts, by the thousand.
     parts = _parts(mail)
     key = _key(mail, parts)
-    found: list[Bounce] = []
+    bounces: list[Bounce] = []
     for part in parts:
         match part.get_content_type():
             case "message/delivery-status":
-                found += [verdict_on(_status(block), key) for block in _failed(part)]
+                bounces += [verdict_on(_status(block), key) for block in _failed(part)]
             case "message/feedback-report":
-                found.append(Bounce(Verdict.COMPLAINT, key, "Its reader marked it as spam."))
-    return [one for one in found if one.key]
+                bounces.append(Bounce(Verdict.COMPLAINT, key, "Its reader marked it as spam."))
+    return [bounce for bounce in bounces if bounce.key]
 
 
 def verdict_on(status: str, key: str | None, address: str | None = None) -> Bounce:
@@ -57,8 +57,8 @@ def verdict_on(status: str, key: str | None, address: str | None = None) -> Boun
 
 def status_in(text: str) -> str:
     """The enhanced status code in a line of a mail server; empty where there is none."""
-    found = _STATUS.search(text)
-    return found[0] if found else ""
+    match = _STATUS.search(text)
+    return match[0] if match else ""
 
 
 def _parts(mail: Message) -> list[Message]:
@@ -69,14 +69,16 @@ def _parts(mail: Message) -> list[Message]:
 
 def _failed(part: Message) -> list[Message]:
     """A block of fields for each recipient that was given up."""
-    return [one for one in _within(part) if str(one.get("Action", "")).strip().lower() == "failed"]
+    return [
+        block for block in _within(part) if str(block.get("Action", "")).strip().lower() == "failed"
+    ]
 
 
 def _status(block: Message) -> str:
     status = status_in(str(block.get("Status", "")))
     # `5.0.0` says no more than "failed"; what the other server said may.
-    said = status_in(str(block.get("Diagnostic-Code", "")))
-    return said if said and status in ("", "5.0.0") else status
+    code = status_in(str(block.get("Diagnostic-Code", "")))
+    return code if code and status in ("", "5.0.0") else status
 
 
 def _key(mail: Message, parts: list[Message]) -> str | None:
@@ -84,13 +86,13 @@ def _key(mail: Message, parts: list[Message]) -> str | None:
     for part in parts:
         returned = _returned(part)
         if returned is not None:
-            found = key_in(str(returned.get("Message-ID", "")))
-            if found:
-                return found
+            key = key_in(str(returned.get("Message-ID", "")))
+            if key:
+                return key
     for name in ("Delivered-To", "X-Original-To", "To"):
-        found = key_in(str(mail.get(name, "")))
-        if found:
-            return found
+        key = key_in(str(mail.get(name, "")))
+        if key:
+            return key
     return None
 
 
@@ -108,4 +110,4 @@ def _returned(part: Message) -> Message | None:
 def _within(part: Message) -> list[Message]:
     payload = part.get_payload()
     parts = payload if isinstance(payload, list) else []
-    return [one for one in parts[:MAX_PARTS] if isinstance(one, Message)]
+    return [part for part in parts[:MAX_PARTS] if isinstance(part, Message)]

@@ -24,35 +24,38 @@ def sender(settings: Settings) -> Send:
     outgoing = HttpClient(settings.outgoing_networks)
 
     def send(news: Message, to: Recipient) -> str | None:
-        told = message(news, to)
+        payload = message(news, to)
         if to.earlier and to.earlier.isascii() and to.earlier.isdecimal():
-            edited = post_json(outgoing, _address(to, to.earlier), told, method="PATCH")
+            edited = post_json(outgoing, _address(to, to.earlier), payload, method="PATCH")
             if body_of(edited).get("code") != UNKNOWN_MESSAGE:
                 _judge(edited)
                 # Nobody is notified of an edit: an end and a reminder are posted too.
                 if not chat_message(news, to).wants_notice:
                     return to.earlier
-        answered = post_json(outgoing, _address(to), told)
+        answered = post_json(outgoing, _address(to), payload)
         _judge(answered)
-        known = body_of(answered).get("id")
-        return known if isinstance(known, str) else None
+        message_id = body_of(answered).get("id")
+        return message_id if isinstance(message_id, str) else None
 
     return send
 
 
 def message(news: Message, to: Recipient) -> Json:
-    one = chat_message(news, to)
-    room = one.room(2800, 1000)
+    summary = chat_message(news, to)
+    room = summary.room(2800, 1000)
     embed = {
-        "title": clipped(one.headline, 256, shown=escape),
-        "url": one.link,
-        "color": one.colour,
-        "description": clipped("\n".join(filter(None, (one.state, one.body))), 2000, shown=escape),
+        "title": clipped(summary.headline, 256, shown=escape),
+        "url": summary.link,
+        "color": summary.colour,
+        "description": clipped(
+            "\n".join(filter(None, (summary.state, summary.body))), 2000, shown=escape
+        ),
         "fields": [
-            {"name": label, "value": clipped(text, room, shown=escape)} for label, text in one.rows
+            {"name": label, "value": clipped(text, room, shown=escape)}
+            for label, text in summary.rows
         ]
-        + [{"name": "Manage", "value": one.manage_url}],
-        "footer": {"text": clipped(one.page_name, 200, shown=unmentioned)},
+        + [{"name": "Manage", "value": summary.manage_url}],
+        "footer": {"text": clipped(summary.page_name, 200, shown=unmentioned)},
     }
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}
 

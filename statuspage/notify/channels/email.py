@@ -220,7 +220,7 @@ class Server:
                 ) from None
             if isinstance(error, smtplib.SMTPResponseException):
                 raise Failed(f"The mail server answered {error.smtp_code}.") from None
-            words = _in_words(error)
+            words = _reason(error)
             raise Failed(f"The mail server could not be used: {words}.") from None
 
     def try_out(self) -> str | None:
@@ -232,7 +232,7 @@ class Server:
         except smtplib.SMTPResponseException as error:
             return f"it answers {error.smtp_code}"
         except (smtplib.SMTPException, OSError) as error:
-            return _in_words(error)
+            return _reason(error)
         return None
 
     def _transfer(self, smtp: smtplib.SMTP, message: bytes, sender: str, recipient: str) -> None:
@@ -267,12 +267,12 @@ class Server:
     def _take(self) -> Connection:
         while True:
             with self._lock:
-                kept = self._idle.pop() if self._idle else None
-            if kept is None:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
                 return Connection(self._connect(), time.monotonic())
-            if not kept.is_worn:
-                return kept
-            kept.close()
+            if not connection.is_worn:
+                return connection
+            connection.close()
 
     def _give_back(self, connection: Connection) -> None:
         connection.used_at = time.monotonic()
@@ -352,7 +352,7 @@ _ABOUT_US = re.compile(r"5\.(1\.[78]$|[3567]\.)")
 """RFC 3463: the sender's address, the system, the conversation, the content, the policy."""
 
 
-def _in_words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     match error:
         case TimeoutError():
             return str(error)

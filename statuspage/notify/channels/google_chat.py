@@ -34,32 +34,32 @@ def sender(settings: Settings) -> Send:
 
 
 def message(news: Message, to: Recipient) -> Json:
-    one = chat_message(news, to)
-    widgets = [_paragraph(one.body, 9000)]
-    for label, text in one.rows:
-        widgets.append(_paragraph(text, one.room(14_000, 5000), before=f"<b>{label}</b><br>"))
-    links = ((one.link_label, one.link), ("Manage", one.manage_url))
+    summary = chat_message(news, to)
+    widgets = [_paragraph(summary.body, 9000)]
+    for label, text in summary.rows:
+        widgets.append(_paragraph(text, summary.room(14_000, 5000), before=f"<b>{label}</b><br>"))
+    links = ((summary.link_label, summary.link), ("Manage", summary.manage_url))
     buttons = [{"text": text, "onClick": {"openLink": {"url": url}}} for text, url in links]
     widgets.append({"buttonList": {"buttons": buttons}})
     header = {
-        "title": clipped(one.headline, 200),
-        "subtitle": clipped(one.state or one.page_name, 200),
+        "title": clipped(summary.headline, 200),
+        "subtitle": clipped(summary.state or summary.page_name, 200),
     }
-    told: Json = {
-        "fallbackText": clipped(f"{one.page_name}: {one.headline}", 300).replace("<", "‹"),
-        "cardsV2": [{"cardId": "news", "card": {"header": header, "sections": [_of(widgets)]}}],
+    payload: Json = {
+        "fallbackText": clipped(f"{summary.page_name}: {summary.headline}", 300).replace("<", "‹"),
+        "cardsV2": [{"cardId": "news", "card": {"header": header, "sections": [_card(widgets)]}}],
     }
-    return told | ({"thread": {"threadKey": one.thread}} if one.thread else {})
+    return payload | ({"thread": {"threadKey": summary.thread}} if summary.thread else {})
 
 
-def _of(widgets: list[Json]) -> Json:
+def _card(widgets: list[Json]) -> Json:
     return {"widgets": widgets}
 
 
 def _paragraph(text: str, most: int, *, before: str = "") -> Json:
     """`most` is in bytes, as HTML within JSON."""
-    said = clipped(text, most, shown=_html, cost=lambda html: len(json.dumps(html).encode()))
-    return {"textParagraph": {"text": before + said}}
+    markup = clipped(text, most, shown=_html, cost=lambda html: len(json.dumps(html).encode()))
+    return {"textParagraph": {"text": before + markup}}
 
 
 def _html(text: str) -> str:

@@ -26,10 +26,10 @@ def post_json(
 def body_of(answered: Response) -> dict[str, Any]:
     """The JSON object that came back; an empty one when none did."""
     try:
-        found = json.loads(answered.body)
+        data = json.loads(answered.body)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
 def judge(answered: Response, *, is_strict: bool = True, is_gone_by_410: bool = True) -> None:
@@ -48,11 +48,12 @@ def judge(answered: Response, *, is_strict: bool = True, is_gone_by_410: bool = 
     raise Failed(
         f"It answered {status}.",
         is_final=is_strict and status in FINAL,
-        retry_after=_asked(answered.headers.get("retry-after", "")) or _asked_in_body(answered),
+        retry_after=_retry_after(answered.headers.get("retry-after", ""))
+        or _retry_after_in_body(answered),
     )
 
 
-def _asked(retry_after: str) -> timedelta | None:
+def _retry_after(retry_after: str) -> timedelta | None:
     """`Retry-After` in seconds or as a date (RFC 9110 §10.2.3)."""
     if retry_after.isascii() and retry_after.isdecimal():
         return timedelta(seconds=min(int(retry_after[:9]), 10_000_000))
@@ -62,13 +63,13 @@ def _asked(retry_after: str) -> timedelta | None:
         return None
 
 
-def _asked_in_body(answered: Response) -> timedelta | None:
+def _retry_after_in_body(answered: Response) -> timedelta | None:
     """Seconds, as Discord (`retry_after`) and Telegram (`parameters.retry_after`) write them."""
     if answered.status != 429:
         return None
-    found = body_of(answered)
-    inner = found.get("parameters")
-    asked = found.get("retry_after", inner.get("retry_after") if isinstance(inner, dict) else None)
-    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 <= asked < 1e7:
+    data = body_of(answered)
+    inner = data.get("parameters")
+    seconds = data.get("retry_after", inner.get("retry_after") if isinstance(inner, dict) else None)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e7:
         return None
-    return timedelta(seconds=asked)
+    return timedelta(seconds=seconds)

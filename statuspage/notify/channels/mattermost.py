@@ -33,21 +33,23 @@ def sender(settings: Settings) -> Send:
 
 
 def message(news: Message, to: Recipient) -> Json:
-    one = chat_message(news, to)
-    room = one.room(8000, 3000)
-    said = "\n\n".join(filter(None, (escape(one.state), clipped(one.body, 5000, shown=escape))))
-    links = f"[{one.link_label}]({one.link}) · [Manage]({one.manage_url})"
+    summary = chat_message(news, to)
+    room = summary.room(8000, 3000)
+    text_shown = "\n\n".join(
+        filter(None, (escape(summary.state), clipped(summary.body, 5000, shown=escape)))
+    )
+    links = f"[{summary.link_label}]({summary.link}) · [Manage]({summary.manage_url})"
     attachment = {
-        "fallback": clipped(f"{one.page_name}: {one.headline}", 300, shown=escape),
-        "color": f"#{one.colour:06X}",
-        "title": clipped(one.headline, 300, shown=escape),
-        "title_link": one.link,
-        "text": f"{said}\n\n{links}",
+        "fallback": clipped(f"{summary.page_name}: {summary.headline}", 300, shown=escape),
+        "color": f"#{summary.colour:06X}",
+        "title": clipped(summary.headline, 300, shown=escape),
+        "title_link": summary.link,
+        "text": f"{text_shown}\n\n{links}",
         "fields": [
             {"short": False, "title": label, "value": clipped(text, room, shown=escape)}
-            for label, text in one.rows
+            for label, text in summary.rows
         ],
-        "footer": clipped(one.page_name, 200, shown=unmentioned),
+        "footer": clipped(summary.page_name, 200, shown=unmentioned),
     }
     return {"attachments": [attachment]}
 

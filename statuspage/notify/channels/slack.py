@@ -32,18 +32,18 @@ def sender(settings: Settings) -> Send:
 
 def message(news: Message, to: Recipient) -> Json:
     """`text` is what notifications show; the blocks are the message."""
-    one = chat_message(news, to)
-    blocks: list[Json] = [{"type": "header", "text": _plain(one.headline, 150)}]
-    if one.state:
-        blocks.append({"type": "context", "elements": [_plain(one.state, 300)]})
-    if one.body:
-        blocks.append({"type": "section", "text": _plain(one.body, 3000)})
-    for label, text in one.rows:
-        said = clipped(text, one.room(7000, 2500), shown=escape)
-        blocks.append({"type": "section", "text": _marked(f"*{label}*\n{said}")})
-    links = f"<{one.link}|{one.link_label}> · <{one.manage_url}|Manage>"
+    summary = chat_message(news, to)
+    blocks: list[Json] = [{"type": "header", "text": _plain(summary.headline, 150)}]
+    if summary.state:
+        blocks.append({"type": "context", "elements": [_plain(summary.state, 300)]})
+    if summary.body:
+        blocks.append({"type": "section", "text": _plain(summary.body, 3000)})
+    for label, text in summary.rows:
+        text_shown = clipped(text, summary.room(7000, 2500), shown=escape)
+        blocks.append({"type": "section", "text": _marked(f"*{label}*\n{text_shown}")})
+    links = f"<{summary.link}|{summary.link_label}> · <{summary.manage_url}|Manage>"
     blocks.append({"type": "context", "elements": [_marked(links)]})
-    text = clipped(f"{one.page_name}: {one.headline}. {one.state}", 500, shown=escape)
+    text = clipped(f"{summary.page_name}: {summary.headline}. {summary.state}", 500, shown=escape)
     return {"text": text, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
 
 

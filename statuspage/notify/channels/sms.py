@@ -50,14 +50,14 @@ def sender(settings: Settings) -> Send:
 
 def message(news: Message, to: Recipient) -> str | None:
     """At most `MOST` characters with the link; None for what a phone is not told."""
-    if not _is_told(news):
+    if not _is_sent(news):
         return None
-    one = chat_message(news, to)
-    link = one.link.partition("#")[0]
-    said = " ".join(f"{one.page_name}: {step(news)} {one.headline}".split())
+    summary = chat_message(news, to)
+    link = summary.link.partition("#")[0]
+    text_shown = " ".join(f"{summary.page_name}: {step(news)} {summary.headline}".split())
     room = MOST - len(link) - 1
     # A link is of no use in part: with a long one it is two messages.
-    return f"{clipped(said, max(room, 20))} {link}"
+    return f"{clipped(text_shown, max(room, 20))} {link}"
 
 
 def _headers(gateway: str, kind: str) -> dict[str, str]:
@@ -65,12 +65,12 @@ def _headers(gateway: str, kind: str) -> dict[str, str]:
     headers = {"Content-Type": kind} if kind else {}
     parts = urlsplit(gateway)
     if parts.username is not None:
-        known = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(known.encode()).decode()}"
+        credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
     return headers
 
 
-def _is_told(news: Message) -> bool:
+def _is_sent(news: Message) -> bool:
     incident, update = news.incident, news.update
     if incident is None:
         return True

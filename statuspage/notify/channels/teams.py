@@ -32,26 +32,26 @@ def sender(settings: Settings) -> Send:
 
 
 def message(news: Message, to: Recipient) -> Json:
-    one = chat_message(news, to)
-    colour = COLOURS.get(one.tone, "Attention" if one.tone == "major" else "Default")
-    body = [_text(_run(one.headline, 600, weight="Bolder", size="Large", color=colour))]
-    if one.state:
-        body.append(_text(_run(one.state, 600, isSubtle=True)))
-    if one.body:
-        body.append(_text(_run(one.body, 9000)))
-    for label, text in one.rows:
+    summary = chat_message(news, to)
+    colour = COLOURS.get(summary.tone, "Attention" if summary.tone == "major" else "Default")
+    body = [_text(_run(summary.headline, 600, weight="Bolder", size="Large", color=colour))]
+    if summary.state:
+        body.append(_text(_run(summary.state, 600, isSubtle=True)))
+    if summary.body:
+        body.append(_text(_run(summary.body, 9000)))
+    for label, text in summary.rows:
         body.append(
-            _text(_run(f"{label}: ", 100, weight="Bolder"), _run(text, one.room(12_000, 5000)))
+            _text(_run(f"{label}: ", 100, weight="Bolder"), _run(text, summary.room(12_000, 5000)))
         )
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "fallbackText": clipped(f"{one.page_name}: {one.headline}", 300),
+        "fallbackText": clipped(f"{summary.page_name}: {summary.headline}", 300),
         "body": body,
         "actions": [
-            {"type": "Action.OpenUrl", "title": one.link_label, "url": one.link},
-            {"type": "Action.OpenUrl", "title": "Manage", "url": one.manage_url},
+            {"type": "Action.OpenUrl", "title": summary.link_label, "url": summary.link},
+            {"type": "Action.OpenUrl", "title": "Manage", "url": summary.manage_url},
         ],
     }
     kind = "application/vnd.microsoft.card.adaptive"

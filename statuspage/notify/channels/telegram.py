@@ -32,35 +32,39 @@ def sender(settings: Settings) -> Send:
     url = f"{base.rstrip('/')}/bot{settings.telegram_token}/sendMessage"
 
     def send(news: Message, to: Recipient) -> str | None:
-        told = message(news, to)
-        answered = post_json(outgoing, url, told)
+        payload = message(news, to)
+        answered = post_json(outgoing, url, payload)
         if answered.status == 400 and (moved := _moved_to(answered)) is not None:
-            answered = post_json(outgoing, url, told | {"chat_id": moved})
+            answered = post_json(outgoing, url, payload | {"chat_id": moved})
         _judge(answered)
         result = body_of(answered).get("result")
-        known = result.get("message_id") if isinstance(result, dict) else None
-        return str(known) if isinstance(known, int) else None
+        message_id = result.get("message_id") if isinstance(result, dict) else None
+        return str(message_id) if isinstance(message_id, int) else None
 
     return send
 
 
 def message(news: Message, to: Recipient) -> Json:
-    one = chat_message(news, to)
-    room = one.room(1600, 900)
-    said = [f"<b>{_typed(one.headline, 300)}</b>", _typed(one.state, 200), _typed(one.body, 1700)]
-    said += [f"<b>{label}</b>: {_typed(text, room)}" for label, text in one.rows]
-    links = ((one.link, one.link_label), (one.manage_url, "Manage"))
-    said.append(" · ".join(f'<a href="{escape(url)}">{label}</a>' for url, label in links))
-    told: Json = {
+    summary = chat_message(news, to)
+    room = summary.room(1600, 900)
+    paragraphs = [
+        f"<b>{_typed(summary.headline, 300)}</b>",
+        _typed(summary.state, 200),
+        _typed(summary.body, 1700),
+    ]
+    paragraphs += [f"<b>{label}</b>: {_typed(text, room)}" for label, text in summary.rows]
+    links = ((summary.link, summary.link_label), (summary.manage_url, "Manage"))
+    paragraphs.append(" · ".join(f'<a href="{escape(url)}">{label}</a>' for url, label in links))
+    payload: Json = {
         "chat_id": to.address,
-        "text": "\n\n".join(filter(None, said)),
+        "text": "\n\n".join(filter(None, paragraphs)),
         "parse_mode": "HTML",
         "link_preview_options": {"is_disabled": True},
     }
     if to.earlier and to.earlier.isascii() and to.earlier.isdecimal():
         reply = {"message_id": int(to.earlier), "allow_sending_without_reply": True}
-        told["reply_parameters"] = reply
-    return told
+        payload["reply_parameters"] = reply
+    return payload
 
 
 def _typed(text: str, most: int) -> str:
@@ -79,8 +83,8 @@ def _unmentioned(text: str) -> str:
 
 def _moved_to(answered: Response) -> int | None:
     parameters = body_of(answered).get("parameters")
-    found = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
-    return found if isinstance(found, int) else None
+    chat_id = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
+    return chat_id if isinstance(chat_id, int) else None
 
 
 def _judge(answered: Response) -> None:

@@ -90,15 +90,15 @@ def message(news: Message, to: Recipient) -> dict[str, str]:
             "confirm": to.confirm_url,
             "tag": "subscription",
         }
-    one = chat_message(news, to)
-    glyph = GLYPHS.get(one.tone)
-    headline = clipped(one.headline, MOST_HEADLINE)
+    summary = chat_message(news, to)
+    glyph = GLYPHS.get(summary.tone)
+    headline = clipped(summary.headline, MOST_HEADLINE)
     return {
         "title": f"{glyph} {headline}" if glyph else headline,
-        "body": clipped("\n".join(_lines(one)), MOST_BODY),
-        "url": one.link,
-        "manage": one.manage_url,
-        "tag": one.thread or "subscription",
+        "body": clipped("\n".join(_lines(summary)), MOST_BODY),
+        "url": summary.link,
+        "manage": summary.manage_url,
+        "tag": summary.thread or "subscription",
     }
 
 

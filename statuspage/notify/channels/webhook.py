@@ -68,7 +68,7 @@ def sign(signing_secret: str, message_id: str, at: datetime, body: bytes) -> str
 def payload(news: Message, to: Recipient) -> Json:
     """What Statuspage sends: `meta`, `page`, then an incident or a component."""
     zone = news.page.zone
-    told: Json = {
+    payload_data: Json = {
         "meta": {
             "unsubscribe": to.unsubscribe_url,
             "documentation": f"{news.page.url}/api",
@@ -81,17 +81,17 @@ def payload(news: Message, to: Recipient) -> Json:
         },
     }
     if news.incident is not None:
-        return told | {"incident": _incident(news, news.incident)}
+        return payload_data | {"incident": _incident(news, news.incident)}
     if news.component is not None:
-        return told | _component(news)
+        return payload_data | _component(news)
     if news.retracted is not None:
-        return told | {"incident": _retracted(news.retracted, zone)}
+        return payload_data | {"incident": _retracted(news.retracted, zone)}
     if news.kind is MessageKind.TEST:
-        return told | {"test": {"message": "This is a test. Nothing happened."}}
+        return payload_data | {"test": {"message": "This is a test. Nothing happened."}}
     if news.kind is MessageKind.LINK:
-        return told | {"subscription": {"url": to.manage_url}}
+        return payload_data | {"subscription": {"url": to.manage_url}}
     if news.kind is MessageKind.CONFIRMATION:
-        return told | {"confirm": {"url": to.confirm_url}}
+        return payload_data | {"confirm": {"url": to.confirm_url}}
     raise Failed(f"There is no payload for {news.kind}.", is_final=True)
 
 
@@ -111,22 +111,22 @@ def _retracted(incident: Retracted, zone: ZoneInfo) -> Json:
 
 
 def _component(news: Message) -> Json:
-    one = news.component
-    assert one is not None
-    row = _row(news, one.id)
+    change = news.component
+    assert change is not None
+    row = _row(news, change.id)
     update = {
         "old_status": news.old_status,
-        "new_status": one.status.value,
+        "new_status": change.status.value,
         "created_at": moment(news.at, news.page.zone),
         "component_type": "Component",
         "id": f"{news.event_id}",
-        "component_id": one.id,
+        "component_id": change.id,
     }
     return {"component": row, "component_update": update}
 
 
 def _incident(news: Message, one: IncidentView) -> Json:
-    public = api_v2.told(news.present, one)
+    public = api_v2.incident_document(news.present, one)
     postmortem = one.postmortem
     published_at = postmortem.published_at if postmortem else None
     edited_at = (postmortem.edited_at if postmortem else None) or published_at
@@ -172,7 +172,7 @@ def _update(public: Json) -> Json:
 
 
 def _row(news: Message, component_id: str) -> Json:
-    one = api_v2.component(news.page, news.present.components[component_id])
+    component = api_v2.component(news.page, news.present.components[component_id])
     order = (
         "status",
         "name",
@@ -185,7 +185,7 @@ def _row(news: Message, component_id: str) -> Json:
         "page_id",
         "group_id",
     )
-    return {name: one[name] for name in order}
+    return {name: component[name] for name in order}
 
 
 def _optional(at: datetime | None, news: Message) -> str | None:

@@ -48,7 +48,7 @@ def _entry(page: PageView, incident: IncidentView) -> Entry:
         url=url,
         published=_published(incident),
         updated=incident.updated_at,
-        html=_window(page.zone, incident) + _told(page.zone, incident, url),
+        html=_window(page.zone, incident) + _story(page.zone, incident, url),
     )
 
 
@@ -76,9 +76,9 @@ def _window(zone: ZoneInfo, incident: IncidentView) -> str:
     return f"<p><strong>THIS IS A SCHEDULED EVENT {words}</strong></p>"
 
 
-def _told(zone: ZoneInfo, incident: IncidentView, url: str) -> str:
+def _story(zone: ZoneInfo, incident: IncidentView, url: str) -> str:
     """Every update, newest first, one paragraph each, the postmortem above them."""
-    told = [
+    entries = [
         _paragraph(
             update.posted_at.astimezone(zone),
             update.status.label if update.is_first_of_status else "Update",
@@ -89,8 +89,8 @@ def _told(zone: ZoneInfo, incident: IncidentView, url: str) -> str:
     if incident.postmortem is not None:
         link = f'<a href="{escape(url)}#postmortem">Read details</a>'
         at = incident.postmortem.published_at.astimezone(zone)
-        told.insert(0, _paragraph(at, IncidentStatus.POSTMORTEM.label, link))
-    return "".join(told)
+        entries.insert(0, _paragraph(at, IncidentStatus.POSTMORTEM.label, link))
+    return "".join(entries)
 
 
 def _paragraph(at: datetime, label: str, html: str) -> str:

@@ -113,18 +113,18 @@ def _facts(incident: IncidentView) -> str:
         ("What still works", incident.what_still_works),
         ("What you can do", incident.what_you_can_do),
     )
-    said = [f"{heading}: {one_line(words)}" for heading, words in facts if words]
-    return " · ".join([incident.status.label, *said])
+    lines = [f"{heading}: {one_line(words)}" for heading, words in facts if words]
+    return " · ".join([incident.status.label, *lines])
 
 
 def _newest(incidents: Iterable[IncidentView]) -> list[tuple[IncidentView, Words]]:
-    told: list[tuple[IncidentView, Words]] = []
+    entries: list[tuple[IncidentView, Words]] = []
     for incident in incidents:
         if incident.postmortem is not None:
-            told.append((incident, incident.postmortem))
-        told.extend((incident, update) for update in incident.updates)
-    told.sort(key=lambda pair: _published(pair[1]), reverse=True)
-    return told[:MAX_ENTRIES]
+            entries.append((incident, incident.postmortem))
+        entries.extend((incident, update) for update in incident.updates)
+    entries.sort(key=lambda pair: _published(pair[1]), reverse=True)
+    return entries[:MAX_ENTRIES]
 
 
 def _published(words: Words) -> datetime:
@@ -205,16 +205,16 @@ def _window(zone: ZoneInfo, incident: IncidentView, update: UpdateView) -> str:
         value: datetime | None = getattr(incident, field)
         if value is None:
             return ""
-        told = _as_it_was(incident, field, value.isoformat(), update.posted_at)
-        moments.append(_time(datetime.fromisoformat(told), zone))
+        window = _as_it_was(incident, field, value.isoformat(), update.posted_at)
+        moments.append(_time(datetime.fromisoformat(window), zone))
     return f"<p>Planned from {moments[0]} to {moments[1]}.</p>"
 
 
 def _changes(update: UpdateView) -> str:
     """How it says that components stand; of what is only announced, what moves."""
     is_ahead = update.status is IncidentStatus.SCHEDULED
-    told = [change for change in update.changes if change.is_move or not is_ahead]
-    lines = "".join(f"<li>{escape(clean(_change(change)))}</li>" for change in told)
+    changes_shown = [change for change in update.changes if change.is_move or not is_ahead]
+    lines = "".join(f"<li>{escape(clean(_change(change)))}</li>" for change in changes_shown)
     return f"<ul>{lines}</ul>" if lines else ""
 
 

@@ -116,8 +116,8 @@ def _label(days: Sequence[Day], blank: int, times: Times) -> str:
 
 
 def _title(day: Day, times: Times) -> str:
-    told = sorted(day.seconds.items(), key=lambda item: -item[0].severity)
-    words = ", ".join(f"{status.label} {length(seconds)}" for status, seconds in told)
+    by_status = sorted(day.seconds.items(), key=lambda item: -item[0].severity)
+    words = ", ".join(f"{status.label} {length(seconds)}" for status, seconds in by_status)
     return f"{times.heading(day.date)}: {words}"
 
 
@@ -163,13 +163,13 @@ def calendar(month: CalendarMonth, times: Times) -> Calendar:
 
 def _rectangles(start: int, end: int, *, is_blank: bool) -> list[tuple[int, int, int, int, bool]]:
     """The cells `start` to `end` (exclusive) as one rectangle per row."""
-    found = []
+    rectangles = []
     for row in range(start // 7, (end + 6) // 7):
         left, right = max(start, row * 7), min(end, row * 7 + 7)
         if right > left:
             x, width = (left - row * 7) * CELL, (right - left) * CELL
-            found.append((x, row * CELL, width, CELL, is_blank))
-    return found
+            rectangles.append((x, row * CELL, width, CELL, is_blank))
+    return rectangles
 
 
 @dataclass(frozen=True)
@@ -205,10 +205,10 @@ def strips(of: Sequence[Strip], one: IncidentView, times: Times) -> list[DrawnSt
 def _strip(equal: Sequence[Strip], one: IncidentView, times: Times) -> DrawnStrip:
     of = equal[0]
     start, end = of.parts[0].starts_at, of.parts[-1].ends_at
-    whole = (end - start).total_seconds()
+    total = (end - start).total_seconds()
 
     def place(moment: datetime) -> float:
-        return (moment - start).total_seconds() / whole * 100
+        return (moment - start).total_seconds() / total * 100
 
     pieces = tuple(
         Piece(
@@ -219,8 +219,8 @@ def _strip(equal: Sequence[Strip], one: IncidentView, times: Times) -> DrawnStri
         )
         for part in of.parts
     )
-    told = [update for update in reversed(one.updates) if start <= update.posted_at <= end]
-    moments = [one.started_at, *(update.posted_at for update in told)]
+    published = [update for update in reversed(one.updates) if start <= update.posted_at <= end]
+    moments = [one.started_at, *(update.posted_at for update in published)]
     spoken = "; ".join(piece.title for piece in pieces)
     return DrawnStrip(
         names=tuple(each.name for each in equal),
@@ -233,22 +233,22 @@ def _strip(equal: Sequence[Strip], one: IncidentView, times: Times) -> DrawnStri
 
 def _ticks(places: Sequence[float]) -> tuple[str, ...]:
     """Those that can be told apart, oldest first; `places` in percent."""
-    kept: list[float] = []
+    shown: list[float] = []
     for x in places:
-        if not kept or x - kept[-1] >= TICK_GAP:
-            kept.append(x)
-    return tuple(f"{x:.2f}%" for x in kept)
+        if not shown or x - shown[-1] >= TICK_GAP:
+            shown.append(x)
+    return tuple(f"{x:.2f}%" for x in shown)
 
 
 def _labels(
     moments: Sequence[datetime], place: Callable[[datetime], float], times: Times
 ) -> list[tuple[str, str, str, datetime]]:
     """The first, the last, and those between that do not overlap."""
-    found: list[tuple[float, datetime]] = []
+    labels: list[tuple[float, datetime]] = []
     for moment in (*moments[:1], *moments[-1:], *moments[1:-1]):
         x = place(moment)
-        if all(abs(x - other) >= LABEL_GAP for other, _ in found):
-            found.append((x, moment))
+        if all(abs(x - other) >= LABEL_GAP for other, _ in labels):
+            labels.append((x, moment))
     return [
         (
             f"{x:.2f}%",
@@ -256,7 +256,7 @@ def _labels(
             times.clock(moment),
             moment,
         )
-        for x, moment in sorted(found, key=lambda item: item[0])
+        for x, moment in sorted(labels, key=lambda item: item[0])
     ]
 
 
@@ -278,13 +278,13 @@ def line(one: MetricView, times: Times) -> Line:
     last = said(one.value)
     is_flat = said(one.lowest) == said(one.highest)
     span = said(one.lowest) if is_flat else f"{said(one.lowest, None)}–{said(one.highest)}"
-    told = f"always {span}" if is_flat else f"{said(one.lowest)} to {said(one.highest)}"
+    values = f"always {span}" if is_flat else f"{said(one.lowest)} to {said(one.highest)}"
     words = f"{isolated(one.name)}: {last} at {times.moment(one.at)}"
     return Line(
         path=_path(one),
         last=last,
         span=None if one.y_axis_hidden else span,
-        label=words if one.y_axis_hidden else f"{words}; last 24 hours: {told}",
+        label=words if one.y_axis_hidden else f"{words}; last 24 hours: {values}",
     )
 
 

@@ -125,14 +125,14 @@ def spoken(length: timedelta) -> str:
 
 def _split(length: timedelta) -> list[tuple[int, str, str]]:
     rest = int(length.total_seconds())
-    found: list[tuple[int, str, str]] = []
+    parts: list[tuple[int, str, str]] = []
     for word, short, size in _UNITS:
         count, rest = divmod(rest, size)
         if count:
-            found.append((count, word, short))
-        elif found:
+            parts.append((count, word, short))
+        elif parts:
             break
-    return found[:2]
+    return parts[:2]
 
 
 def percent(value: Decimal | None) -> str:

@@ -61,7 +61,7 @@ class TimelineEntry:
 def timeline(one: IncidentView, limit: int | None = None) -> list[TimelineEntry]:
     """The updates, newest first, at most `limit`."""
     present: dict[str, Claim] = {}
-    found: list[TimelineEntry] = []
+    entries: list[TimelineEntry] = []
     for update in reversed(one.updates):
         moves = []
         for change in update.changes:
@@ -71,10 +71,10 @@ def timeline(one: IncidentView, limit: int | None = None) -> list[TimelineEntry]
                 old, new = wording.claim(before), wording.claim(change.claim)
                 moves.append(StatusChange(change.name, old, new, change.because_of))
         stands = worst(claim.status for claim in present.values())
-        found.append(
+        entries.append(
             TimelineEntry(update, wording.tone_of_step(update.status, stands), tuple(moves))
         )
-    return found[::-1][:limit]
+    return entries[::-1][:limit]
 
 
 def tone_of(one: IncidentView) -> str:
@@ -136,16 +136,16 @@ class Corrected:
 
 def corrections(one: IncidentView) -> list[Corrected]:
     """What was corrected later, field by field."""
-    found = []
+    rows = []
     for correction in one.corrections:
         is_moment = correction.field.endswith("_at") or correction.field.startswith("scheduled_")
         old, new = (
             datetime.fromisoformat(value) if value and is_moment else value
             for value in (correction.old, correction.new)
         )
-        what = CORRECTED.get(correction.field, correction.field.replace("_", " ").capitalize())
-        found.append(Corrected(what, old, new, is_moment, correction.reason))
-    return found
+        label = CORRECTED.get(correction.field, correction.field.replace("_", " ").capitalize())
+        rows.append(Corrected(label, old, new, is_moment, correction.reason))
+    return rows
 
 
 @dataclass(frozen=True)
@@ -160,25 +160,25 @@ class PastDay:
 def folded(snapshot: Snapshot) -> list[PastDay]:
     """The days of the front page, newest first."""
     times = Times(snapshot.page.zone, snapshot.at)
-    found: list[PastDay] = []
+    days_found: list[PastDay] = []
     quiet: list[date] = []
 
     def fold() -> None:
         if quiet:
             heading = times.stretch(quiet[0], quiet[-1]) if quiet[1:] else times.day(quiet[0])
-            found.append(PastDay(heading, ()))
+            days_found.append(PastDay(heading, ()))
             quiet.clear()
 
     for day, incidents in snapshot.past:
         if day == times.today:
-            found.append(PastDay("Today", incidents, is_today=True))
+            days_found.append(PastDay("Today", incidents, is_today=True))
         elif incidents:
             fold()
-            found.append(PastDay(times.day(day), incidents))
+            days_found.append(PastDay(times.day(day), incidents))
         else:
             quiet.append(day)
     fold()
-    return found
+    return days_found
 
 
 @dataclass(frozen=True)

@@ -111,14 +111,14 @@ def script_path() -> str:
 @cache
 def environment() -> Environment:
     """The templates of the public pages, with the words and drawings that they use."""
-    made = Environment(
+    env = Environment(
         loader=FileSystemLoader(PROJECT / "templates" / "public"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters.update(
+    env.filters.update(
         tone=TONES.__getitem__,
         machine=wording.machine,
         dated=wording.dated,
@@ -133,7 +133,7 @@ def environment() -> Environment:
         reachable=_reachable,
         webcal=_webcal,
     )
-    made.globals.update(
+    env.globals.update(
         GLYPHS=charts.GLYPHS,
         LATEST_UPDATES=LATEST_UPDATES,
         Kind=IncidentKind,
@@ -148,7 +148,7 @@ def environment() -> Environment:
         told=incident_details.timeline,
         tone_of=incident_details.tone_of,
     )
-    return made
+    return env
 
 
 def _reachable(html: str) -> str:

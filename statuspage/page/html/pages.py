@@ -52,22 +52,22 @@ def front(snapshot: Snapshot) -> Rendering:
 
 def incident(shown: IncidentPage) -> Rendering:
     """`/incidents/<id>`: the whole story, with what was edited and corrected."""
-    one = shown.incident
+    incident = shown.incident
     times = Times(shown.page.zone, shown.at)
-    newest = re.sub(r"\s+", " ", one.updates[0].body) if one.updates else ""
+    newest = re.sub(r"\s+", " ", incident.updates[0].body) if incident.updates else ""
     return document(
         "incident.html",
         shown.page,
         times,
-        path=one.path,
-        title=f"{isolated(one.name)} · {isolated(shown.page.name)} status",
-        description=f"{one.status.label}: {newest}",
-        shared_title=f"{one.status.label}: {isolated(one.name)}"
+        path=incident.path,
+        title=f"{isolated(incident.name)} · {isolated(shown.page.name)} status",
+        description=f"{incident.status.label}: {newest}",
+        shared_title=f"{incident.status.label}: {isolated(incident.name)}"
         f" · {isolated(shown.page.name)} status",
-        share_image=f"{one.path}/share.png",
-        incident=one,
-        figures=incident_details.figures(one, shown.strips),
-        strips=charts.strips(shown.strips, one, times),
+        share_image=f"{incident.path}/share.png",
+        incident=incident,
+        figures=incident_details.figures(incident, shown.strips),
+        strips=charts.strips(shown.strips, incident, times),
     )
 
 
@@ -109,26 +109,26 @@ def maintenance(page: PageView, shown: Sequence[IncidentView], times: Times) -> 
         path="/maintenance",
         title=f"Scheduled maintenance · {page.name} status",
         description=f"Planned and past maintenance of {page.name}.",
-        ahead=[one for one in shown if not one.is_over],
-        over=[one for one in shown if one.is_over],
+        ahead=[incident for incident in shown if not incident.is_over],
+        over=[incident for incident in shown if incident.is_over],
     )
 
 
 def component(shown: ComponentPage) -> Rendering:
     """`/components/<id>`: its bar, its figure explained, its incidents."""
-    one = shown.component
+    component = shown.component
     return document(
         "component.html",
         shown.page,
         Times(shown.page.zone, shown.at),
-        path=one.path,
-        title=f"{isolated(one.name)} · {isolated(shown.page.name)} status",
-        description=f"{isolated(one.full_name)}: {wording.claim(one.claim)}.",
-        shared_title=f"{one.status.label}: {isolated(one.full_name)}"
+        path=component.path,
+        title=f"{isolated(component.name)} · {isolated(shown.page.name)} status",
+        description=f"{isolated(component.full_name)}: {wording.claim(component.claim)}.",
+        shared_title=f"{component.status.label}: {isolated(component.full_name)}"
         f" · {isolated(shown.page.name)} status",
-        share_image=f"{one.path}/share.png",
-        component=one,
-        sums=incident_details.uptime_calculation(one.days),
+        share_image=f"{component.path}/share.png",
+        component=component,
+        sums=incident_details.uptime_calculation(component.days),
         causes=shown.causes,
         incidents=shown.incidents,
     )

@@ -84,14 +84,14 @@ def form(
     typed = typed or FormValues()
     if not typed.channel and offered:
         typed = replace(typed, channel=offered[0].channel.value)
-    what = incident.name if incident else f"{page.name} status"
+    subject = incident.name if incident else f"{page.name} status"
     return document(
         "subscribe.html",
         page,
         Times(page.zone, snapshot.at),
         path=f"{incident.path}/subscribe" if incident else "/subscribe",
-        title=f"Subscribe · {what}",
-        description=f"Get updates about {what}.",
+        title=f"Subscribe · {subject}",
+        description=f"Get updates about {subject}.",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         more_style=STYLE,
         # An iPhone notifies only for what its manifest put on the Home Screen.
@@ -111,9 +111,9 @@ def form(
     )
 
 
-def asked(page: PageView, times: Times) -> Rendering:
+def confirmation_sent(page: PageView, times: Times) -> Rendering:
     """After the form: the same whoever was typed in."""
-    return _said(
+    return _notice(
         page,
         times,
         "One more step",
@@ -139,7 +139,7 @@ def confirm(page: PageView, times: Times, one: Subscriber) -> Rendering:
 
 
 def confirmed(page: PageView, times: Times, manage_path: str) -> Rendering:
-    return _said(
+    return _notice(
         page,
         times,
         "You’re subscribed",
@@ -168,7 +168,7 @@ def unsubscribe(
 
 def left(page: PageView, times: Times) -> Rendering:
     """200 also for one who left before: whoever presses twice did nothing wrong."""
-    return _said(
+    return _notice(
         page,
         times,
         "You’re unsubscribed",
@@ -179,7 +179,7 @@ def left(page: PageView, times: Times) -> Rendering:
 
 def ended(page: PageView, times: Times) -> Rendering:
     """404: a link that is wrong, or whose subscription is over."""
-    return _said(
+    return _notice(
         page,
         times,
         "This link no longer works",
@@ -194,7 +194,7 @@ def ended(page: PageView, times: Times) -> Rendering:
 
 def refused(page: PageView, times: Times, heading: str, words: str, status: int) -> Rendering:
     """A form that is not looked at."""
-    return _said(
+    return _notice(
         page,
         times,
         heading,
@@ -262,7 +262,7 @@ def masked(one: Subscriber) -> str:
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
-def _said(
+def _notice(
     page: PageView,
     times: Times,
     heading: str,

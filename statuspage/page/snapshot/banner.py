@@ -44,9 +44,15 @@ def banner(
     An open incident is named even where every component is operational; a
     maintenance never hides an outage. Not `is_monitored`: the page has no component.
     """
-    troubled = [one for one in components if one.status is not ComponentStatus.OPERATIONAL]
-    active = [one for one in maintenances if one.status is not IncidentStatus.SCHEDULED]
-    tone = worst(one.status for one in troubled)
+    troubled = [
+        component for component in components if component.status is not ComponentStatus.OPERATIONAL
+    ]
+    active = [
+        maintenance
+        for maintenance in maintenances
+        if maintenance.status is not IncidentStatus.SCHEDULED
+    ]
+    tone = worst(component.status for component in troubled)
     if len(incidents) == 1:
         return _of_incident(incidents[0], components, troubled)
     if incidents:
@@ -76,28 +82,37 @@ def banner(
 def changed(old: str, new: str) -> tuple[tuple[str, str], ...]:
     """The words of both texts in order: `same`, `old` (gone) or `new` (added)."""
     before, after = re.findall(r"\s+|\S+", old), re.findall(r"\s+|\S+", new)
-    found: list[tuple[str, str]] = []
+    changes: list[tuple[str, str]] = []
     matcher = SequenceMatcher(a=before, b=after, autojunk=False)
     for kind, a1, a2, b1, b2 in matcher.get_opcodes():
         if kind == "equal":
-            found.append(("same", "".join(before[a1:a2])))
+            changes.append(("same", "".join(before[a1:a2])))
             continue
         if a2 > a1:
-            found.append(("old", "".join(before[a1:a2])))
+            changes.append(("old", "".join(before[a1:a2])))
         if b2 > b1:
-            found.append(("new", "".join(after[b1:b2])))
-    return tuple(found)
+            changes.append(("new", "".join(after[b1:b2])))
+    return tuple(changes)
 
 
 def _of_incident(
     incident: IncidentView, components: Sequence[ComponentView], troubled: Sequence[ComponentView]
 ) -> Banner:
-    named = {component_id for component_id, _ in incident.components}
-    held = [one for one in troubled if one.id in named and one.status in _COUNTED]
-    besides = [one for one in troubled if one.id not in named and one.status in _COUNTED]
+    ids = {component_id for component_id, _ in incident.components}
+    held = [
+        component for component in troubled if component.id in ids and component.status in _COUNTED
+    ]
+    besides = [
+        component
+        for component in troubled
+        if component.id not in ids and component.status in _COUNTED
+    ]
     if held:
-        status = worst(one.status for one in held)
-        trouble, since = status.label, _earliest(one for one in held if one.status is status)
+        status = worst(component.status for component in held)
+        trouble, since = (
+            status.label,
+            _earliest(component for component in held if component.status is status),
+        )
     else:
         trouble, since = incident.status.label, _step_since(incident)
     is_told = since is not None and _minute(since) == _minute(incident.started_at)
@@ -127,7 +142,7 @@ def _of_maintenance(
             rest=_rest(components, troubled),
         )
     (only,) = active
-    named = {component_id for component_id, _ in only.components}
+    ids = {component_id for component_id, _ in only.components}
     return Banner(
         tone=ComponentStatus.UNDER_MAINTENANCE,
         label=ComponentStatus.UNDER_MAINTENANCE.label,
@@ -136,15 +151,17 @@ def _of_maintenance(
         trouble="Scheduled maintenance",
         since=only.began_at,
         until=only.scheduled_until,
-        rest=_rest(components, troubled, is_named=all(one.id in named for one in troubled)),
+        rest=_rest(
+            components, troubled, is_named=all(component.id in ids for component in troubled)
+        ),
     )
 
 
 def _of_components(
     components: Sequence[ComponentView], troubled: Sequence[ComponentView]
 ) -> Banner:
-    tone = worst(one.status for one in troubled)
-    of_tone = [one for one in troubled if one.status is tone]
+    tone = worst(component.status for component in troubled)
+    of_tone = [component for component in troubled if component.status is tone]
     counts = _counts(troubled) if len(of_tone) < len(troubled) else ""
     return Banner(
         tone=tone,
@@ -159,12 +176,12 @@ def _of_components(
 
 
 def _tone(incidents: Sequence[IncidentView], troubled: Sequence[ComponentView]) -> ComponentStatus:
-    tone = worst(one.status for one in troubled)
-    return tone if tone in _COUNTED else worst(_TONES[one.impact] for one in incidents)
+    tone = worst(component.status for component in troubled)
+    return tone if tone in _COUNTED else worst(_TONES[incident.impact] for incident in incidents)
 
 
 def _label(incidents: Sequence[IncidentView], troubled: Sequence[ComponentView]) -> str:
-    tone = worst(one.status for one in troubled)
+    tone = worst(component.status for component in troubled)
     if tone in _COUNTED:
         return tone.label
     return f"{len(incidents)} open incident{'s' if len(incidents) > 1 else ''}"
@@ -172,9 +189,9 @@ def _label(incidents: Sequence[IncidentView], troubled: Sequence[ComponentView])
 
 def _earliest(components: Iterable[ComponentView]) -> datetime | None:
     """Since when one of them has been as it is; None where one has for longer than is known."""
-    moments = [one.since for one in components]
-    known = [moment for moment in moments if moment is not None]
-    return min(known) if len(known) == len(moments) else None
+    moments = [component.since for component in components]
+    dates = [moment for moment in moments if moment is not None]
+    return min(dates) if len(dates) == len(moments) else None
 
 
 def _step_since(incident: IncidentView) -> datetime | None:
@@ -191,15 +208,15 @@ def _besides(components: Sequence[ComponentView]) -> str:
     """Trouble that the open incident does not speak for, so that it is not taken for its own."""
     if not components:
         return ""
-    tone = worst(one.status for one in components)
-    if any(one.status is not tone for one in components):
+    tone = worst(component.status for component in components)
+    if any(component.status is not tone for component in components):
         return f"{len(components)} other components are also affected."
     return f"Also affected: {_names(components)} ({tone.label.lower()})."
 
 
 def _counts(troubled: Sequence[ComponentView]) -> str:
     """`1 major outage, 3 partial outages, 4 degraded.`"""
-    by_status = Counter(one.status for one in troubled)
+    by_status = Counter(component.status for component in troubled)
     parts = [
         f"{by_status[status]} {words[by_status[status] > 1]}"
         for status, words in _COUNTED.items()
@@ -227,7 +244,7 @@ def _rest(
         return "Every component is affected." if total > 1 else ""
     if is_named and len(troubled) == 1:
         return "Everything else is operational."
-    planned = sum(one.status is ComponentStatus.UNDER_MAINTENANCE for one in troubled)
+    planned = sum(component.status is ComponentStatus.UNDER_MAINTENANCE for component in troubled)
     return (
         f"{fine} of {total} components {'is' if fine == 1 else 'are'} operational"
         f"{f', {planned} in maintenance' if planned else ''}."
@@ -235,12 +252,12 @@ def _rest(
 
 
 def _chips(troubled: Sequence[ComponentView]) -> tuple[ComponentView, ...]:
-    counted = [one for one in troubled if one.status in _COUNTED]
+    counted = [component for component in troubled if component.status in _COUNTED]
     return tuple(sorted(counted, key=lambda one: one.claim.rank, reverse=True))
 
 
 def _names(components: Sequence[ComponentView]) -> str:
-    names = [isolated(one.name) for one in components]
+    names = [isolated(component.name) for component in components]
     if len(names) > _NAMED_AT_MOST:
         return f"{len(names)} components"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

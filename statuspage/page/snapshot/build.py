@@ -70,14 +70,14 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
 
     past_start = day_start(today - timedelta(days=PAST_DAYS - 1), page.zone)
     shown = _incident_views(incidents.for_front_page(since=past_start), at)
-    still_open = [one for one in shown if not one.is_over]
+    still_open = [view for view in shown if not view.is_over]
     troubles = sorted(
-        (one for one in still_open if one.kind is IncidentKind.INCIDENT),
+        (view for view in still_open if view.kind is IncidentKind.INCIDENT),
         key=lambda one: (one.worst.rank, one.impact.severity, one.started_at),
         reverse=True,
     )
     planned = sorted(
-        (one for one in still_open if one.kind is IncidentKind.MAINTENANCE),
+        (view for view in still_open if view.kind is IncidentKind.MAINTENANCE),
         key=lambda one: (one.status is IncidentStatus.SCHEDULED, one.began_at),
     )
     return Snapshot(
@@ -154,7 +154,8 @@ def history(
         number=number,
         months=tuple(
             Month(
-                first, tuple(one for one in shown if months.month_of(one, at, page.zone) == first)
+                first,
+                tuple(view for view in shown if months.month_of(view, at, page.zone) == first),
             )
             for first in firsts
         ),
@@ -166,8 +167,8 @@ def maintenances(*, at: datetime, base_url: str) -> tuple[PageView, tuple[Incide
     """Every maintenance ahead or in progress by start, then the newest 25 that are over."""
     rows = incidents.published(kind=IncidentKind.MAINTENANCE, limit=100)
     views = _incident_views(rows, at)
-    ahead = sorted((one for one in views if not one.is_over), key=lambda one: one.started_at)
-    return describe(base_url=base_url), (*ahead, *[one for one in views if one.is_over][:25])
+    ahead = sorted((view for view in views if not view.is_over), key=lambda one: one.started_at)
+    return describe(base_url=base_url), (*ahead, *[view for view in views if view.is_over][:25])
 
 
 def recent(
@@ -189,7 +190,7 @@ def recent(
         if touching is None:
             return None
         ref = ComponentRef(touching.public_id, touching.full_name)
-    rows = incidents.last_told(limit, touching=touching, planned_by_start=planned_by_start)
+    rows = incidents.latest_published(limit, touching=touching, planned_by_start=planned_by_start)
     return Recent(describe(base_url=base_url), tuple(_incident_views(rows, at)), ref)
 
 
@@ -219,7 +220,7 @@ def standing(public_id: str, *, at: datetime) -> tuple[str, ComponentStatus] | N
     if row is None:
         return None
     claims = claims_store.claims_since(at, of={row.id})
-    return row.name, effective([one.span for one in claims], at).status
+    return row.name, effective([claim.span for claim in claims], at).status
 
 
 def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage | None:
@@ -235,7 +236,9 @@ def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage |
     return ComponentPage(
         page=page,
         at=at,
-        component=component_views.of_component(row, [one.span for one in claims], page.zone, at),
+        component=component_views.of_component(
+            row, [claim.span for claim in claims], page.zone, at
+        ),
         causes=tuple(reversed(component_views.causes(claims, names, counted, at))),
         incidents=tuple(
             _incident_views(incidents.published(touching=row, limit=INCIDENTS_PER_COMPONENT), at)
@@ -255,25 +258,27 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
         return None
     ninety = component_views.window_start(page.zone, at)
     # Of the months shown and of the window of the figures, not of the years in between.
-    told = {one.id: one for one in claims_store.claims_since(min(start, ninety), before=end)}
-    told |= {one.id: one for one in claims_store.claims_since(max(end, ninety))}
-    claims = [told[row_id] for row_id in sorted(told)]
+    claims_by_id = {
+        claim.id: claim for claim in claims_store.claims_since(min(start, ninety), before=end)
+    }
+    claims_by_id |= {claim.id: claim for claim in claims_store.claims_since(max(end, ninety))}
+    claims = [claims_by_id[row_id] for row_id in sorted(claims_by_id)]
     names = component_views.refs_of(claims)
     by_component: dict[int, list[ComponentClaim]] = {}
-    for one in claims:
-        by_component.setdefault(one.component_id, []).append(one)
+    for claim in claims:
+        by_component.setdefault(claim.component_id, []).append(claim)
     rows = []
     for row in component_views.in_order():
-        mine = by_component.get(row.id, [])
-        spans = [one.span for one in mine]
+        own_claims = by_component.get(row.id, [])
+        spans = [claim.span for claim in own_claims]
         view = component_views.of_component(row, spans, page.zone, at)
         if not row.showcase:
             continue
         calendar = (
-            component_views.calendar_month(one, row, spans, page.zone, at) for one in firsts
+            component_views.calendar_month(first, row, spans, page.zone, at) for first in firsts
         )
         counted = max(start, day_start(row.first_day(page.zone), page.zone))
-        causes = reversed(component_views.causes(mine, names, counted, min(end, at)))
+        causes = reversed(component_views.causes(own_claims, names, counted, min(end, at)))
         rows.append((view, tuple(calendar), tuple(causes)))
     return UptimePage(
         page=page,
@@ -297,16 +302,16 @@ def present(*, at: datetime, base_url: str) -> Present:
         )
         for row in components.listed()
     }
-    shown = [one for one in views.values() if not component_views.is_hidden(one)]
+    shown = [view for view in views.values() if not component_views.is_hidden(view)]
     items: list[ComponentView | GroupView] = list(shown)
     for group in components.groups():
-        if members := [one for one in shown if one.group_id == group.public_id]:
+        if members := [view for view in shown if view.group_id == group.public_id]:
             items.append(component_views.of_group(group, members))
     return Present(
         page=page,
         items=tuple(sorted(items, key=_standing_order)),
         components=views,
-        status=page_status([one.status for one in shown]),
+        status=page_status([view.status for view in shown]),
     )
 
 
@@ -352,9 +357,14 @@ def latest(kind: IncidentKind, limit: int, *, at: datetime) -> tuple[IncidentVie
 
 
 def _incident_views(rows: Sequence[Incident], at: datetime) -> list[IncidentView]:
-    told = postmortems.published_of([row.id for row in rows])
+    postmortems_by_id = postmortems.published_of([row.id for row in rows])
     return [
-        incident_view(row, [one for one in row.updates if not one.is_draft], told.get(row.id), at)
+        incident_view(
+            row,
+            [update for update in row.updates if not update.is_draft],
+            postmortems_by_id.get(row.id),
+            at,
+        )
         for row in rows
     ]
 
@@ -389,18 +399,18 @@ def _stretch(row: Incident, at: datetime) -> tuple[datetime, datetime]:
 def _past(
     shown: Sequence[IncidentView], today: date, zone: ZoneInfo
 ) -> tuple[tuple[date, tuple[IncidentView, ...]], ...]:
-    found = []
+    days = []
     for offset in range(PAST_DAYS):
         day = today - timedelta(days=offset)
         over = [
-            one
-            for one in shown
-            if one.is_over
-            and one.resolved_at is not None
-            and one.resolved_at.astimezone(zone).date() == day
+            view
+            for view in shown
+            if view.is_over
+            and view.resolved_at is not None
+            and view.resolved_at.astimezone(zone).date() == day
         ]
-        found.append((day, tuple(sorted(over, key=lambda one: one.started_at, reverse=True))))
-    return tuple(found)
+        days.append((day, tuple(sorted(over, key=lambda one: one.started_at, reverse=True))))
+    return tuple(days)
 
 
 # ── metrics ────────────────────────────────────────────────────────────────────

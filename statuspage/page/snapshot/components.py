@@ -38,11 +38,11 @@ def shown(
         view = of_component(row, spans.get(row.id, ()), zone, at)
         if not is_hidden(view):
             views.setdefault(row.group_id, []).append(view)
-    found: list[ComponentView | GroupView] = list(views.get(None, ()))
+    result: list[ComponentView | GroupView] = list(views.get(None, ()))
     for group in components.groups():
         if group.id in views:
-            found.append(of_group(group, views[group.id]))
-    return tuple(sorted(found, key=lambda item: item.position))
+            result.append(of_group(group, views[group.id]))
+    return tuple(sorted(result, key=lambda item: item.position))
 
 
 def of_group(group: ComponentGroup, members: Sequence[ComponentView]) -> GroupView:
@@ -139,22 +139,22 @@ def causes(
     start: datetime,
     end: datetime,
 ) -> list[Cause]:
-    spans = [one.span for one in claims]
-    found = []
+    spans = [claim.span for claim in claims]
+    causes_found = []
     for part in intervals(spans, start, end):
         if part.claim == OPERATIONAL:
             continue
         claimed = {
-            refs[one.incident_id]
-            for one in claims
-            if one.incident_id is not None
-            and one.incident_id in refs
-            and one.claim == part.claim
-            and one.starts_at < part.ends_at
-            and (one.ends_at is None or one.ends_at > part.starts_at)
+            refs[claim.incident_id]
+            for claim in claims
+            if claim.incident_id is not None
+            and claim.incident_id in refs
+            and claim.claim == part.claim
+            and claim.starts_at < part.ends_at
+            and (claim.ends_at is None or claim.ends_at > part.starts_at)
         }
-        found.append(Cause(part, tuple(sorted(claimed, key=lambda ref: ref.id))))
-    return found
+        causes_found.append(Cause(part, tuple(sorted(claimed, key=lambda ref: ref.id))))
+    return causes_found
 
 
 def leaves_of(item: ComponentView | GroupView) -> tuple[ComponentView, ...]:

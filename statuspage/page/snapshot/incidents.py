@@ -33,8 +33,8 @@ def incident_view(
     at: datetime,
 ) -> IncidentView:
     """The incident with those of its updates that may be told, newest first."""
-    kept, made = _promises(updates, at)
-    claims = [one.claim for one in row.affected]
+    on_time, due_count = _promises(updates, at)
+    claims = [affected.claim for affected in row.affected]
     return IncidentView(
         id=row.public_id,
         row_id=row.id,
@@ -59,13 +59,17 @@ def incident_view(
         created_at=row.created_at,
         updated_at=row.updated_at,
         updates=_update_views(updates),
-        components=tuple((one.component.public_id, one.component.name) for one in row.affected),
+        components=tuple(
+            (affected.component.public_id, affected.component.name) for affected in row.affected
+        ),
         worst=max(claims, key=lambda claim: claim.rank, default=OPERATIONAL),
-        promises_kept=kept,
-        promises_made=made,
+        promises_kept=on_time,
+        promises_made=due_count,
         corrections=tuple(
-            CorrectionView(one.field, one.old, one.new, one.reason, one.at)
-            for one in row.corrections
+            CorrectionView(
+                correction.field, correction.old, correction.new, correction.reason, correction.at
+            )
+            for correction in row.corrections
         ),
         postmortem=_postmortem_view(postmortem, at) if postmortem else None,
         shortlink=row.shortlink,
@@ -171,7 +175,7 @@ def _postmortem_view(postmortem: Postmortem, at: datetime) -> PostmortemView:
                 postmortem.versions, texts[:-1], texts[1:], strict=True
             )
         ),
-        source=postmortem_text.whole(postmortem.published_parts),
+        source=postmortem_text.join_parts(postmortem.published_parts),
     )
 
 
@@ -184,12 +188,12 @@ def _document(parts: Mapping[str, str]) -> str:
 
 def _promises(updates: Sequence[IncidentUpdate], at: datetime) -> tuple[int, int]:
     """(kept, made) promises of a next update; `updates` newest first. Open ones do not count."""
-    kept = made = 0
+    on_time = due_count = 0
     for newer, update in zip([None, *updates[:-1]], updates, strict=True):
         if update.next_update_by is None:
             continue
         if newer is None and at <= update.next_update_by:
             continue
-        made += 1
-        kept += newer is not None and newer.posted_at <= update.next_update_by
-    return kept, made
+        due_count += 1
+        on_time += newer is not None and newer.posted_at <= update.next_update_by
+    return on_time, due_count

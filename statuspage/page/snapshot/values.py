@@ -389,10 +389,10 @@ class Snapshot:
     @property
     def components(self) -> tuple[ComponentView, ...]:
         """Every visible component, groups opened, in the order of the page."""
-        found: list[ComponentView] = []
+        result: list[ComponentView] = []
         for item in self.items:
-            found.extend(item.components if isinstance(item, GroupView) else (item,))
-        return tuple(found)
+            result.extend(item.components if isinstance(item, GroupView) else (item,))
+        return tuple(result)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ log = structlog.get_logger()
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 bp.before_request(permissions.gate)
-bp.teardown_request(login_session.note)
+bp.teardown_request(login_session.touch)
 for child in (
     overview.bp,
     auth.bp,
@@ -120,15 +120,15 @@ def _until(moment: object) -> str:
     """`in 3 minutes` or `3 minutes ago`."""
     length = moment - clock.now()  # type: ignore[operator]
     if length.total_seconds() < 0:
-        return f"{local_time.in_words(-length)} ago"
-    return f"in {local_time.in_words(length)}"
+        return f"{local_time.duration_words(-length)} ago"
+    return f"in {local_time.duration_words(length)}"
 
 
 @bp.app_template_filter("event_words")
 def _event_words(kind: str) -> str:
     """`incident.update_posted` as `Incident: update posted`."""
-    noun, _, what = kind.partition(".")
-    return f"{noun.replace('_', ' ').capitalize()}: {what.replace('_', ' ')}"
+    noun, _, verb = kind.partition(".")
+    return f"{noun.replace('_', ' ').capitalize()}: {verb.replace('_', ' ')}"
 
 
 def _desk_name() -> str:

@@ -56,8 +56,8 @@ def change_password() -> ResponseReturnValue:
         login_session.note_proof()
         return url_for("admin.account.show")
 
-    said = "Your password has been changed. All your other sessions have ended."
-    return make_response(save(form, act, said=said, again=lambda: _page(form)))
+    message = "Your password has been changed. All your other sessions have ended."
+    return make_response(save(form, act, said=message, again=lambda: _page(form)))
 
 
 @bp.post("/sessions/end-others")
@@ -73,8 +73,8 @@ def end_other_sessions() -> ResponseReturnValue:
         login_session.renew()
         return url_for("admin.account.show", _anchor="sessions")
 
-    said = "You are now signed out everywhere else."
-    return save(form, act, said=said, again=lambda: _page(PasswordForm(), form))
+    message = "You are now signed out everywhere else."
+    return save(form, act, said=message, again=lambda: _page(PasswordForm(), form))
 
 
 @bp.post("/sessions/<public_id>/end")
@@ -82,14 +82,14 @@ def end_other_sessions() -> ResponseReturnValue:
 @reauthentication.slowed
 def end_session(public_id: str) -> ResponseReturnValue:
     """One of one's own; nobody ends another's here."""
-    found = next((one for one in _sessions() if one.public_id == public_id), None)
-    if found is None:
+    row = next((session for session in _sessions() if session.public_id == public_id), None)
+    if row is None:
         abort(404)
     form = EndForm(request.form)
 
     def act() -> str:
         reauthentication.prove(form)
-        sessions.end(found)
+        sessions.end(row)
         return url_for("admin.account.show", _anchor="sessions")
 
     return save(

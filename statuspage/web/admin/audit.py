@@ -18,10 +18,10 @@ def show() -> ResponseReturnValue:
     before = request.args.get("before", type=int)
     if before is not None and not 0 < before < 2**31:
         before = None
-    found = events.latest(PAGE_SIZE + 1, before=before)
+    rows = events.latest(PAGE_SIZE + 1, before=before)
     return render_template(
         "admin/audit.html",
-        events=found[:PAGE_SIZE],
-        older=found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None,
+        events=rows[:PAGE_SIZE],
+        older=rows[PAGE_SIZE - 1].id if len(rows) > PAGE_SIZE else None,
         is_first=before is None,
     )

@@ -203,10 +203,10 @@ def _link_page(is_good: bool) -> ResponseReturnValue:
 
 def _next() -> str:
     """Where to go after the sign-in: an address of the desk, never another site."""
-    wanted = request.values.get("next", "")
+    path = request.values.get("next", "")
     home = url_for("admin.overview.show")
-    parts = urlsplit(wanted) if wanted.isprintable() and "\\" not in wanted else urlsplit("")
+    parts = urlsplit(path) if path.isprintable() and "\\" not in path else urlsplit("")
     inside = parts.path == "/admin" or parts.path.startswith("/admin/")
-    if parts.scheme or parts.netloc or not inside or wanted.startswith("//"):
+    if parts.scheme or parts.netloc or not inside or path.startswith("//"):
         return home
-    return wanted
+    return path

@@ -130,11 +130,13 @@ def _list_page(form: Form) -> str:
         form=form,
         top=[item for item in top if not ordering.is_archived(item)],
         children={
-            group.id: [one for one in members if not ordering.is_archived(one)]
+            group.id: [member for member in members if not ordering.is_archived(member)]
             for group, members in children.items()
         },
-        archived=[one for one in everything if one.archived_at],
-        claims={one.id: effective(spans.get(one.id, []), now) for one in everything},
+        archived=[component for component in everything if component.archived_at],
+        claims={
+            component.id: effective(spans.get(component.id, []), now) for component in everything
+        },
         item_name=ordering.name,
         is_group=lambda item: isinstance(item, ComponentGroup),
     )
@@ -173,13 +175,13 @@ def add() -> ResponseReturnValue:
 @bp.get("/<public_id>")
 @requires(Permission.VIEW)
 def show(public_id: str) -> ResponseReturnValue:
-    return _page(_found(public_id))
+    return _page(_get_or_404(public_id))
 
 
 @bp.post("/<public_id>")
 @requires(Permission.CONFIGURE)
 def edit(public_id: str) -> ResponseReturnValue:
-    component = _found(public_id)
+    component = _get_or_404(public_id)
     form = _component_form(request.form, component)
 
     def act() -> str:
@@ -204,7 +206,7 @@ def edit(public_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/status")
 @requires(Permission.PUBLISH)
 def set_status(public_id: str) -> ResponseReturnValue:
-    component = _found(public_id)
+    component = _get_or_404(public_id)
     form = StatusForm(request.form)
 
     def act() -> str:
@@ -221,7 +223,7 @@ def set_status(public_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/archive")
 @requires(Permission.CONFIGURE)
 def archive(public_id: str) -> ResponseReturnValue:
-    component = _found(public_id)
+    component = _get_or_404(public_id)
 
     def act() -> str:
         components.archive(component, by=current_actor(), at=clock.now())
@@ -238,7 +240,7 @@ def archive(public_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/restore")
 @requires(Permission.CONFIGURE)
 def restore(public_id: str) -> ResponseReturnValue:
-    component = _found(public_id)
+    component = _get_or_404(public_id)
 
     def act() -> str:
         components.restore(component, by=current_actor(), at=clock.now())
@@ -364,7 +366,7 @@ def _correction_form(formdata: Any, row: ComponentClaim) -> CorrectionForm:
 
 
 def _found_claim(public_id: str, claim_id: int) -> tuple[Component, ComponentClaim]:
-    component, row = _found(public_id), claims_store.get_claim(claim_id)
+    component, row = _get_or_404(public_id), claims_store.get_claim(claim_id)
     if row is None or row.component_id != component.id:
         abort(404)
     return component, row
@@ -377,5 +379,5 @@ def _claim_page(component: Component, row: ComponentClaim, form: CorrectionForm)
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
-def _found(public_id: str) -> Component:
+def _get_or_404(public_id: str) -> Component:
     return components.get(public_id) or abort(404)

@@ -23,9 +23,9 @@ def conflict_page(
         (name, clean(value)) for name, value in request.form.items(multi=True) if name not in _OURS
     ]
     beside = [
-        (name, labels.get(name, name), conflict.theirs.get(name, ""), mine)
-        for name, mine in typed
-        if name in labels and mine != conflict.theirs.get(name, mine)
+        (name, labels.get(name, name), conflict.theirs.get(name, ""), value)
+        for name, value in typed
+        if name in labels and value != conflict.theirs.get(name, value)
     ]
     shown = {name for name, *_ in beside}
     return make_response(

@@ -82,7 +82,7 @@ def save_edit(public_id: str) -> ResponseReturnValue:
             conflict,
             version=incident.version,
             keep=url_for("admin.incidents.show", public_id=public_id),
-            labels={one.name: one.label.text for one in form},
+            labels={field.name: field.label.text for field in form},
         )
 
 
@@ -153,8 +153,12 @@ def save_edited_update(public_id: str, update_id: str) -> ResponseReturnValue:
 
 
 def _found_update(incident: Incident, update_id: str) -> IncidentUpdate:
-    told = [one for one in incident.updates if one.public_id == update_id and not one.is_draft]
-    return told[0] if told else abort(404)
+    rows = [
+        update
+        for update in incident.updates
+        if update.public_id == update_id and not update.is_draft
+    ]
+    return rows[0] if rows else abort(404)
 
 
 def _edit_update_page(incident: Incident, update: IncidentUpdate, form: EditUpdateForm) -> str:
@@ -169,22 +173,22 @@ class MomentForm(Form):
 @bp.get("/<public_id>/moments/<moment>")
 @requires(Permission.PUBLISH)
 def moment(public_id: str, moment: str) -> ResponseReturnValue:
-    incident, which = get_or_404(public_id), _moment(moment)
-    form = MomentForm(value=getattr(incident, which.value))
-    return _moment_page(incident, which, form)
+    incident, name = get_or_404(public_id), _moment(moment)
+    form = MomentForm(value=getattr(incident, name.value))
+    return _moment_page(incident, name, form)
 
 
 @bp.post("/<public_id>/moments/<moment>")
 @requires(Permission.PUBLISH)
 def correct_moment(public_id: str, moment: str) -> ResponseReturnValue:
-    incident, which = get_or_404(public_id, lock=True), _moment(moment)
-    form = MomentForm(request.form, value=getattr(incident, which.value))
+    incident, field = get_or_404(public_id, lock=True), _moment(moment)
+    form = MomentForm(request.form, value=getattr(incident, field.value))
 
     def act() -> str:
         try:
             corrections.correct_moment(
                 incident,
-                which,
+                field,
                 form.value.data,
                 reason=form.reason.data or "",
                 by=current_actor(),
@@ -192,7 +196,7 @@ def correct_moment(public_id: str, moment: str) -> ResponseReturnValue:
             )
         except Invalid as invalid:
             raise Invalid(
-                **{_as_value(name, which): text for name, text in invalid.errors.items()}
+                **{_as_value(name, field): text for name, text in invalid.errors.items()}
             ) from invalid
         return url_for("admin.incidents.show", public_id=public_id)
 
@@ -200,7 +204,7 @@ def correct_moment(public_id: str, moment: str) -> ResponseReturnValue:
         form,
         act,
         said="Corrected. The correction and its reason are public.",
-        again=lambda: _moment_page(incident, which, form),
+        again=lambda: _moment_page(incident, field, form),
     )
 
 

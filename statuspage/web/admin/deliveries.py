@@ -73,8 +73,8 @@ def _decide(
         )
         return url_for("admin.deliveries.index")
 
-    said = "Being sent now." if decision == "send" else "Cancelled."
-    return save(form, act, said=said, again=lambda: _page(form))
+    message = "Being sent now." if decision == "send" else "Cancelled."
+    return save(form, act, said=message, again=lambda: _page(form))
 
 
 def _page(form: Form) -> str:

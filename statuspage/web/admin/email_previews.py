@@ -51,7 +51,7 @@ def index() -> ResponseReturnValue:
 @requires(Permission.CONFIGURE)
 def show(kind: str) -> ResponseReturnValue:
     security.use_content_policy(WITH_A_FRAME)
-    return _page(_shown(kind), Form())
+    return _page(_example(kind), Form())
 
 
 @bp.get("/<kind>/html")
@@ -59,14 +59,14 @@ def show(kind: str) -> ResponseReturnValue:
 def html(kind: str) -> ResponseReturnValue:
     """The HTML alone, for the frame."""
     security.use_content_policy(OF_A_MAIL)
-    return _shown(kind).written.html
+    return _example(kind).written.html
 
 
 @bp.post("/<kind>/test")
 @requires(Permission.CONFIGURE)
 def test(kind: str) -> ResponseReturnValue:
     security.use_content_policy(WITH_A_FRAME)
-    shown, form = _shown(kind), Form(request.form)
+    shown, form = _example(kind), Form(request.form)
 
     def act() -> str:
         if not _can_send():
@@ -78,23 +78,25 @@ def test(kind: str) -> ResponseReturnValue:
             raise Invalid(mail="The job queue is not responding. Try again in a moment.") from None
         return url_for("admin.mails.show", kind=kind)
 
-    said = f"On its way to {current_user.email}. If nothing arrives, the worker’s log says why."
-    return save(form, act, said=said, again=lambda: _page(shown, form))
+    message = f"On its way to {current_user.email}. If nothing arrives, the worker’s log says why."
+    return save(form, act, said=message, again=lambda: _page(shown, form))
 
 
 def _page(shown: Shown, form: Form) -> str:
     return render_template("admin/mail.html", shown=shown, form=form, can_send=_can_send())
 
 
-def _shown(kind: str) -> Shown:
-    found = next((one for one in email_examples.KINDS if one.value == kind), None) or abort(404)
+def _example(kind: str) -> Shown:
+    example = next(
+        (example for example in email_examples.KINDS if example.value == kind), None
+    ) or abort(404)
     base_url = _settings().base_url
     try:
-        sample = email_examples.of(found, at=clock.now(), base_url=base_url)
+        sample = email_examples.of(example, at=clock.now(), base_url=base_url)
     except NoPageError:
         abort(404)
     to = email_examples.reader(current_user.email, base_url)
-    return Shown(found, email_message.render(sample.news, to), sample.is_example)
+    return Shown(example, email_message.render(sample.news, to), sample.is_example)
 
 
 def _order(kind: MessageKind, address: str) -> None:

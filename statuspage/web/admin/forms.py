@@ -50,11 +50,15 @@ class Form(WTForm):
     @property
     def problems(self) -> list[tuple[str | None, str]]:
         """(id of the field or None, sentence) of everything that is wrong."""
-        found: list[tuple[str | None, str]] = [(None, sentence) for sentence in self.others]
-        for one in self:
-            target = f"{one.id}-0" if isinstance(one, StepsField) else one.id
-            found += [(target, str(error)) for error in one.errors]
-        return found
+        problems_found: list[tuple[str | None, str]] = [
+            (None, sentence) for sentence in self.others
+        ]
+        for input_field in self:
+            target = (
+                f"{input_field.id}-0" if isinstance(input_field, StepsField) else input_field.id
+            )
+            problems_found += [(target, str(error)) for error in input_field.errors]
+        return problems_found
 
 
 def words(value: object) -> object:
@@ -104,13 +108,13 @@ class MomentField(Field):
         text, zone = valuelist[0].strip(), local_time.zone()
         if not text:
             return
-        known = self.object_data
+        value = self.object_data
         if (
-            isinstance(known, datetime)
-            and local_time.typed(known, zone) == text
+            isinstance(value, datetime)
+            and local_time.typed(value, zone) == text
             and self.fold is None
         ):
-            self.data = known
+            self.data = value
             return
         try:
             self.data = local_time.parse(text, zone, fold=self.fold)
@@ -294,10 +298,10 @@ def parse_share(text: str) -> Decimal | None:
     text = text.strip()
     if not text:
         return None
-    found = _SHARE.fullmatch(text)
-    if found is None:
+    match = _SHARE.fullmatch(text)
+    if match is None:
         raise ValueError("Enter the share as a percentage, such as 12 %.")
-    return Decimal(f"{found[1]}.{found[2] or 0}").quantize(Decimal("0.01"))
+    return Decimal(f"{match[1]}.{match[2] or 0}").quantize(Decimal("0.01"))
 
 
 def show_share(share: Decimal) -> str:
@@ -326,13 +330,13 @@ class ClaimsForm(Form):
 
     @property
     def problems(self) -> list[tuple[str | None, str]]:
-        found = super().problems
+        problems_found = super().problems
         for row in self.rows:
-            found += [
+            problems_found += [
                 (f"{row.prefix}-{name}", f"{row.component.name}: {sentence}")
                 for name, sentence in row.errors.items()
             ]
-        return found
+        return problems_found
 
 
 class FactsForm(Form):
@@ -391,7 +395,7 @@ class UpdateFieldsForm(ClaimsForm, FactsForm):
 
 IMPACTS = {
     "": "From the components",
-    **{one.value: one.label for one in Impact if one is not Impact.MAINTENANCE},
+    **{impact.value: impact.label for impact in Impact if impact is not Impact.MAINTENANCE},
 }
 
 

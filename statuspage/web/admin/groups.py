@@ -48,19 +48,19 @@ def add() -> ResponseReturnValue:
 @bp.get("/<public_id>")
 @requires(Permission.CONFIGURE)
 def show(public_id: str) -> ResponseReturnValue:
-    found = _found(public_id)
-    return _page(GroupForm(obj=found), found)
+    group = _get_or_404(public_id)
+    return _page(GroupForm(obj=group), group)
 
 
 @bp.post("/<public_id>")
 @requires(Permission.CONFIGURE)
 def edit(public_id: str) -> ResponseReturnValue:
-    found = _found(public_id)
+    group = _get_or_404(public_id)
     form = GroupForm(request.form)
 
     def act() -> str:
         components.edit_group(
-            found,
+            group,
             by=current_actor(),
             at=clock.now(),
             name=form.name.data or "",
@@ -68,24 +68,24 @@ def edit(public_id: str) -> ResponseReturnValue:
         )
         return url_for("admin.components.index")
 
-    return save(form, act, said="Saved.", again=lambda: _page(form, found))
+    return save(form, act, said="Saved.", again=lambda: _page(form, group))
 
 
 @bp.post("/<public_id>/remove")
 @requires(Permission.CONFIGURE)
 def remove(public_id: str) -> ResponseReturnValue:
-    found = _found(public_id)
+    group = _get_or_404(public_id)
     removed: list[Event] = []
 
     def act() -> str:
-        removed.append(components.remove_group(found, by=current_actor(), at=clock.now()))
+        removed.append(components.remove_group(group, by=current_actor(), at=clock.now()))
         return url_for("admin.components.index")
 
     return save(
         Form(request.form),
         act,
         said="Group deleted. Its components are now at the end of the page.",
-        again=lambda: _page(GroupForm(obj=found), found),
+        again=lambda: _page(GroupForm(obj=group), group),
         undo=lambda: url_for("admin.groups.restore", event_id=removed[0].id),
     )
 
@@ -111,5 +111,5 @@ def _page(form: GroupForm, found: ComponentGroup | None) -> str:
     return render_template("admin/group.html", form=form, group=found)
 
 
-def _found(public_id: str) -> ComponentGroup:
+def _get_or_404(public_id: str) -> ComponentGroup:
     return components.get_group(public_id) or abort(404)

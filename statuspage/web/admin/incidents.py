@@ -73,15 +73,15 @@ PAGE_SIZE = 25
 def index() -> ResponseReturnValue:
     number = request.args.get("page", 1, type=int)
     number = min(max(number, 1), 100_000)
-    asked = request.args.get("q", "").strip()[:100]
+    search = request.args.get("q", "").strip()[:100]
     listed, total = incidents.page_of(
-        number, size=PAGE_SIZE, kind=IncidentKind.INCIDENT, words=asked
+        number, size=PAGE_SIZE, kind=IncidentKind.INCIDENT, words=search
     )
     return render_template(
         "admin/incidents.html",
         incidents=listed,
         total=total,
-        asked=asked,
+        asked=search,
         number=number,
         pages=max(-(-total // PAGE_SIZE), 1),
     )
@@ -124,8 +124,8 @@ def open_incident() -> ResponseReturnValue:
         )
         return url_for("admin.incidents.show", public_id=incident.public_id)
 
-    said = "Draft saved. Customers cannot see it." if is_draft else "Published."
-    return save(form, act, said=said, again=lambda: _new_page(form))
+    message = "Draft saved. Customers cannot see it." if is_draft else "Published."
+    return save(form, act, said=message, again=lambda: _new_page(form))
 
 
 @bp.post("/preview")
@@ -156,8 +156,8 @@ def save_draft(public_id: str) -> ResponseReturnValue:
             drafts.publish(incident, by=current_actor(), at=now)
         return url_for("admin.incidents.show", public_id=public_id)
 
-    said = "Published." if is_published else "Draft saved. Customers cannot see it."
-    return save(form, act, said=said, again=lambda: _new_page(form, incident))
+    message = "Published." if is_published else "Draft saved. Customers cannot see it."
+    return save(form, act, said=message, again=lambda: _new_page(form, incident))
 
 
 @bp.post("/<public_id>/draft/preview")
@@ -402,7 +402,7 @@ def _early(incident: Incident, step: IncidentStatus) -> str:
     assert incident.scheduled_for is not None
     zone, now = local_time.zone(), clock.now()
     start = local_time.short(incident.scheduled_for, zone, now=now)
-    early = local_time.in_words(incident.scheduled_for - now)
+    early = local_time.duration_words(incident.scheduled_for - now)
     return (
         f"This maintenance is planned to start {start} {zone.key}, in {early}. To publish"
         f" “{step.label}” now, tick the box and publish again."

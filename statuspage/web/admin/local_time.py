@@ -23,14 +23,14 @@ def page() -> Page | None:
     """The page, asked for once a request."""
     if "page" not in g:
         g.page = page_settings.get()
-    found: Page | None = g.page
-    return found
+    row: Page | None = g.page
+    return row
 
 
 def zone() -> ZoneInfo:
     """The page's zone; UTC before the first set-up."""
-    found = page()
-    return found.zone if found else ZoneInfo("Etc/UTC")
+    row = page()
+    return row.zone if row else ZoneInfo("Etc/UTC")
 
 
 def parse(text: str, zone: ZoneInfo, *, fold: int | None = None) -> datetime:
@@ -41,7 +41,7 @@ def parse(text: str, zone: ZoneInfo, *, fold: int | None = None) -> datetime:
     """
     naive = _naive(text.strip())
     try:
-        first, second = (naive.replace(tzinfo=zone, fold=which) for which in (0, 1))
+        first, second = (naive.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
         exists = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == naive
         twice = exists and first.utcoffset() != second.utcoffset()
         if not exists:
@@ -77,7 +77,7 @@ def short_day(day: date, today: date) -> str:
     return f"{day.day} {day.strftime('%b')}{year}"
 
 
-def in_words(length: timedelta) -> str:
+def duration_words(length: timedelta) -> str:
     """`3 minutes`, `2 hours`, `5 days`: rounded down, at least a minute."""
     minutes = max(int(length.total_seconds() // 60), 1)
     for size, word in ((60 * 24, "day"), (60, "hour"), (1, "minute")):

@@ -47,7 +47,7 @@ def begin(person: Staff, how: str) -> None:
     session.clear()
     session.permanent = True
     session[KEY] = sessions.start(
-        person.id, browser=user_agents.in_words(request.headers.get("User-Agent", "")), at=at
+        person.id, browser=user_agents.describe(request.headers.get("User-Agent", "")), at=at
     )
     session[BY_LINK] = how.startswith(LINK)
     if not session[BY_LINK]:
@@ -97,8 +97,8 @@ def end() -> None:
 
 def present() -> AdminSession:
     """The session that this request belongs to; for those who are signed in."""
-    found: AdminSession = g.desk_session
-    return found
+    row: AdminSession = g.desk_session
+    return row
 
 
 def wait_for_code(person: Staff, how: str) -> None:
@@ -122,11 +122,11 @@ def pending_login() -> PendingLogin | None:
 
 def keys() -> tuple[str, ...]:
     """The secret keys that second factors may be sealed with, the present one first."""
-    found: tuple[str, ...] = current_app.config["SETTINGS"].link_keys
-    return found
+    keys_found: tuple[str, ...] = current_app.config["SETTINGS"].link_keys
+    return keys_found
 
 
-def note(_error: BaseException | None = None) -> None:
+def touch(_error: BaseException | None = None) -> None:
     """After a request: write down that this session lives, every few minutes.
 
     A full disk or a lock keeps nobody waiting: the next request notes it.
@@ -137,7 +137,7 @@ def note(_error: BaseException | None = None) -> None:
     try:
         db.session.rollback()
         without_waiting()
-        sessions.note(session_id, at=clock.now())
+        sessions.touch(session_id, at=clock.now())
         db.session.commit()
     except exc.SQLAlchemyError:
         log.info("admin.last_seen_not_saved")

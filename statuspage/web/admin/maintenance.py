@@ -68,16 +68,16 @@ class CancelForm(Form):
 @requires(Permission.VIEW)
 def index() -> ResponseReturnValue:
     number = min(max(request.args.get("page", 1, type=int), 1), 100_000)
-    asked = request.args.get("q", "").strip()[:100]
+    search = request.args.get("q", "").strip()[:100]
     listed, total = incidents.page_of(
-        number, size=PAGE_SIZE, kind=IncidentKind.MAINTENANCE, words=asked
+        number, size=PAGE_SIZE, kind=IncidentKind.MAINTENANCE, words=search
     )
     return render_template(
         "admin/maintenance.html",
         maintenances=listed,
-        by_hand={one.id for one in maintenance.due_by_hand(at=clock.now())},
+        by_hand={row.id for row in maintenance.due_by_hand(at=clock.now())},
         total=total,
-        asked=asked,
+        asked=search,
         number=number,
         pages=max(-(-total // PAGE_SIZE), 1),
     )
@@ -102,8 +102,8 @@ def schedule() -> ResponseReturnValue:
         )
         return url_for("admin.incidents.show", public_id=one.public_id)
 
-    said = "Draft saved. Customers cannot see it." if is_draft else "Announced."
-    return save(form, act, said=said, again=lambda: _schedule_page(form, None))
+    message = "Draft saved. Customers cannot see it." if is_draft else "Announced."
+    return save(form, act, said=message, again=lambda: _schedule_page(form, None))
 
 
 @bp.get("/<public_id>/draft")
@@ -131,28 +131,28 @@ def save_draft(public_id: str) -> ResponseReturnValue:
             drafts.publish(draft, by=current_actor(), at=now)
         return url_for("admin.incidents.show", public_id=public_id)
 
-    said = "Announced." if is_published else "Draft saved. Customers cannot see it."
-    return save(form, act, said=said, again=lambda: _schedule_page(form, draft))
+    message = "Announced." if is_published else "Draft saved. Customers cannot see it."
+    return save(form, act, said=message, again=lambda: _schedule_page(form, draft))
 
 
 @bp.get("/<public_id>/reschedule")
 @requires(Permission.PUBLISH)
 def ask_to_reschedule(public_id: str) -> ResponseReturnValue:
-    one = get_or_404(public_id, kind=IncidentKind.MAINTENANCE)
-    form = RescheduleForm(obj=one)
-    return _reschedule_page(one, form)
+    window = get_or_404(public_id, kind=IncidentKind.MAINTENANCE)
+    form = RescheduleForm(obj=window)
+    return _reschedule_page(window, form)
 
 
 @bp.post("/<public_id>/reschedule")
 @requires(Permission.PUBLISH)
 def reschedule(public_id: str) -> ResponseReturnValue:
-    one = get_or_404(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
-    form = RescheduleForm(request.form, obj=one)
+    window = get_or_404(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
+    form = RescheduleForm(request.form, obj=window)
 
     def act() -> str:
         maintenance.reschedule(
-            one,
-            UpdateInput(status=one.status, claims=one.claims, body=form.body.data or ""),
+            window,
+            UpdateInput(status=window.status, claims=window.claims, body=form.body.data or ""),
             scheduled_for=form.scheduled_for.data,
             scheduled_until=form.scheduled_until.data,
             by=current_actor(),
@@ -161,7 +161,7 @@ def reschedule(public_id: str) -> ResponseReturnValue:
         return url_for("admin.incidents.show", public_id=public_id)
 
     return save(
-        form, act, said="The new times are published.", again=lambda: _reschedule_page(one, form)
+        form, act, said="The new times are published.", again=lambda: _reschedule_page(window, form)
     )
 
 
@@ -174,14 +174,14 @@ def ask_to_cancel(public_id: str) -> ResponseReturnValue:
 @bp.post("/<public_id>/cancel")
 @requires(Permission.PUBLISH)
 def cancel(public_id: str) -> ResponseReturnValue:
-    one = get_or_404(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
+    window = get_or_404(public_id, kind=IncidentKind.MAINTENANCE, lock=True)
     form = CancelForm(request.form)
 
     def act() -> str:
-        maintenance.cancel(one, body=form.body.data or "", by=current_actor(), at=clock.now())
+        maintenance.cancel(window, body=form.body.data or "", by=current_actor(), at=clock.now())
         return url_for("admin.incidents.show", public_id=public_id)
 
-    return save(form, act, said="Maintenance cancelled.", again=lambda: _cancel_page(one, form))
+    return save(form, act, said="Maintenance cancelled.", again=lambda: _cancel_page(window, form))
 
 
 def _schedule_form(formdata: Any, draft: Incident | None) -> ScheduleForm:

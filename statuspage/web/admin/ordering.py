@@ -13,10 +13,12 @@ def present() -> tuple[list[Item], dict[ComponentGroup, list[Component]]]:
     """The order of the page as it stands; archived components keep their place."""
     everything = components.listed(archived=True)
     groups = components.groups()
-    top: list[Item] = [one for one in everything if one.group_id is None]
+    top: list[Item] = [item for item in everything if item.group_id is None]
     top += groups
     top.sort(key=lambda item: (item.position, item.id))
-    children = {group: [one for one in everything if one.group_id == group.id] for group in groups}
+    children = {
+        group: [item for item in everything if item.group_id == group.id] for group in groups
+    }
     return top, children
 
 
@@ -46,13 +48,13 @@ def dragged(order: str) -> tuple[list[Item], dict[ComponentGroup, list[Component
     What is not named keeps its place behind what is. Raises `Invalid` on an unknown name.
     """
     top, children = present()
-    known: dict[str, Item] = {name(item): item for item in top}
-    known |= {name(one): one for members in children.values() for one in members}
+    by_name: dict[str, Item] = {name(item): item for item in top}
+    by_name |= {name(member): member for members in children.values() for member in members}
     new_top: list[Item] = []
     new_children: dict[ComponentGroup, list[Component]] = {group: [] for group in children}
     for word in order.split():
         moved, _, parent = word.partition("/")
-        item, group = known.get(moved), known.get(parent)
+        item, group = by_name.get(moved), by_name.get(parent)
         if item is None or (parent and not isinstance(group, ComponentGroup)):
             raise Invalid(
                 order="The components changed in the meantime. Check the list and reorder again."
@@ -62,10 +64,10 @@ def dragged(order: str) -> tuple[list[Item], dict[ComponentGroup, list[Component
         else:
             new_top.append(item)
     placed = {id(item) for item in new_top}
-    placed |= {id(one) for members in new_children.values() for one in members}
+    placed |= {id(member) for members in new_children.values() for member in members}
     new_top += [item for item in top if id(item) not in placed]
     for group, members in children.items():
-        new_children[group] += [one for one in members if id(one) not in placed]
+        new_children[group] += [member for member in members if id(member) not in placed]
     return new_top, new_children
 
 

@@ -29,7 +29,7 @@ POSTMORTEM_WINDOW = timedelta(days=60)
 def show() -> ResponseReturnValue:
     now = clock.now()
     unresolved = incidents.unresolved()
-    live = [one for one in unresolved if not one.is_draft]
+    live = [incident for incident in unresolved if not incident.is_draft]
     today = now.astimezone(local_time.zone()).date()
     written = postmortems.listed()
     return render_template(
@@ -37,19 +37,23 @@ def show() -> ResponseReturnValue:
         now=now,
         seen=_seen(),
         delivery_troubles=health.check(at=now).troubles(),
-        trouble=[one for one in live if one.kind is IncidentKind.INCIDENT],
-        planned=[one for one in live if one.kind is IncidentKind.MAINTENANCE],
-        drafts=[one for one in unresolved if one.is_draft],
-        from_alerts=alerts.firing_of([one for one in unresolved if one.is_draft]),
-        draft_updates=[one for one in live if drafts.update_of(one)],
-        promises=[one for one in live if one.next_update_by and one.next_update_by <= now + SOON],
+        trouble=[incident for incident in live if incident.kind is IncidentKind.INCIDENT],
+        planned=[incident for incident in live if incident.kind is IncidentKind.MAINTENANCE],
+        drafts=[incident for incident in unresolved if incident.is_draft],
+        from_alerts=alerts.firing_of([incident for incident in unresolved if incident.is_draft]),
+        draft_updates=[incident for incident in live if drafts.update_of(incident)],
+        promises=[
+            incident
+            for incident in live
+            if incident.next_update_by and incident.next_update_by <= now + SOON
+        ],
         by_hand=maintenance.due_by_hand(at=now),
         unwritten=postmortems.missing(since=now - POSTMORTEM_WINDOW),
-        unpublished=[one for one in written if not one.is_published],
+        unpublished=[postmortem for postmortem in written if not postmortem.is_published],
         late_actions=[
-            (one, action)
-            for one in written
-            for action in one.actions
+            (postmortem, action)
+            for postmortem in written
+            for action in postmortem.actions
             if action.state in {ActionState.OPEN, ActionState.IN_PROGRESS}
             and action.due_on is not None
             and action.due_on < today

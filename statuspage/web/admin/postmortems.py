@@ -69,10 +69,10 @@ class PostmortemForm(Form):
 
     @property
     def problems(self) -> list[tuple[str | None, str]]:
-        found = super().problems
+        problems_found = super().problems
         for row in self.rows:
-            found += [(field.id, str(error)) for field in row for error in field.errors]
-        return found
+            problems_found += [(field.id, str(error)) for field in row for error in field.errors]
+        return problems_found
 
 
 class ActionRow(WTForm):
@@ -156,7 +156,7 @@ def write(public_id: str) -> ResponseReturnValue:
             )
         return url_for("admin.postmortems.show", public_id=public_id)
 
-    said = {
+    message = {
         "review": "Saved. Ask a colleague to review it.",
         "publish": "Published.",
     }.get(action, "Saved. Customers cannot see it until it is published.")
@@ -164,7 +164,7 @@ def write(public_id: str) -> ResponseReturnValue:
         return save(
             form,
             act,
-            said=said,
+            said=message,
             again=lambda: _page(found(public_id, kind=IncidentKind.INCIDENT), form),
         )
     except Conflict as conflict:

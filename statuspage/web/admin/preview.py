@@ -115,10 +115,10 @@ def of(
 
 def _mail(draft: Draft, at: datetime, base_url: str) -> RenderedEmail | None:
     try:
-        told = email_examples.composed(draft, at=at, base_url=base_url)
+        rendered = email_examples.composed(draft, at=at, base_url=base_url)
     except NoPageError:
         return None
-    return email_message.render(told, email_examples.reader("", base_url))
+    return email_message.render(rendered, email_examples.reader("", base_url))
 
 
 def released(incident: Incident, *, at: datetime) -> list[Outcome]:
@@ -132,20 +132,20 @@ def _outcomes(
     claims: Mapping[Component, Claim], incident: Incident | None, at: datetime
 ) -> list[Outcome]:
     others = claims_store.others(incident, [component.id for component in claims], at=at)
-    found = []
+    result = []
     for component, claim in claims.items():
         other = others.get(component.id)
         if other is None or other.status.severity <= claim.status.severity:
-            found.append(Outcome(component, claim))
+            result.append(Outcome(component, claim))
         else:
-            found.append(Outcome(component, Claim(other.status), True, other.incident))
-    return found
+            result.append(Outcome(component, Claim(other.status), True, other.incident))
+    return result
 
 
 def _reach(update: UpdateInput, incident: Incident | None, settings: Settings) -> list[Check]:
     """Whom it reaches; and who subscribed by a channel that cannot send."""
     is_edge = incident is None or incident.is_draft or update.status.is_over
-    told = audience.size(audience.ahead(update.claims, incident, is_edge=is_edge))
+    told = audience.size(audience.preview(update.claims, incident, is_edge=is_edge))
     missing = {channel: registry.missing(channel, settings) for channel in told}
     reached = {channel: count for channel, count in told.items() if not missing[channel]}
     total = sum(reached.values())

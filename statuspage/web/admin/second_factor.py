@@ -96,8 +96,8 @@ def switch_off() -> ResponseReturnValue:
         login_session.renew()
         return url_for("admin.second_factor.show")
 
-    said = "Your second factor is off. All your other sessions have ended."
-    return save(form, act, said=said, again=lambda: _page(form))
+    message = "Your second factor is off. All your other sessions have ended."
+    return save(form, act, said=message, again=lambda: _page(form))
 
 
 def _oneself() -> Staff:

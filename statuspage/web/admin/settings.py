@@ -80,8 +80,10 @@ def set_logo() -> ResponseReturnValue:
         page_settings.set_logo(page, image, by=current_actor(), at=clock.now())
         return url_for("admin.settings.show")
 
-    said = "Logo saved." if image is not None else "Logo removed."
-    return save(form, act, said=said, again=lambda: _page(PageForm(obj=page_settings.get()), form))
+    message = "Logo saved." if image is not None else "Logo removed."
+    return save(
+        form, act, said=message, again=lambda: _page(PageForm(obj=page_settings.get()), form)
+    )
 
 
 @bp.get("/logo")

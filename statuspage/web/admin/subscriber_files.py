@@ -98,14 +98,14 @@ def read(text: str) -> SubscriberList:
         more = len(problems) - SHOWN_PROBLEMS
         shown = " ".join(problems[:SHOWN_PROBLEMS])
         raise Invalid(file=f"{shown} And {more} more lines." if more > 0 else shown)
-    return SubscriberList([one for one in people if one], people.count(None))
+    return SubscriberList([person for person in people if person], people.count(None))
 
 
 def _rows(text: str) -> list[list[str]]:
     """The lines that are not empty, by the separator of the first one. Raises `Invalid`."""
     first, _, rest = text.partition("\n")
-    if named := re.fullmatch(r'"?sep=(.)"?\s*', first):  # As Excel writes and reads it.
-        separator, text = named[1], rest
+    if match := re.fullmatch(r'"?sep=(.)"?\s*', first):  # As Excel writes and reads it.
+        separator, text = match[1], rest
     else:
         bare = re.sub(r'"[^"]*"', "", re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0])
         separator = max(SEPARATORS, key=bare.count)
@@ -122,10 +122,10 @@ def write(rows: Iterable[Subscriber]) -> Iterator[str]:
     """Lines of a file with `COLUMNS`."""
     yield _line(COLUMNS)
     for row in rows:
-        told = row.export
-        names = told["components"]
-        told["components"] = "; ".join(names) if isinstance(names, list) else ""
-        yield _line(_safe(told[name]) for name in COLUMNS)
+        fields = row.export
+        names = fields["components"]
+        fields["components"] = "; ".join(names) if isinstance(names, list) else ""
+        yield _line(_safe(fields[name]) for name in COLUMNS)
 
 
 def _name(cell: str) -> str:
@@ -142,12 +142,12 @@ def _person(cells: dict[str, str], by_name: ComponentNames) -> ImportedSubscribe
     incident = incidents.get(cells["incident"]) if cells.get("incident") else None
     if cells.get("incident") and (incident is None or incident.is_over):
         return None
-    named, unknown = by_name.find_all(cells.get("components", ""), between=";")
+    matched, unknown = by_name.find_all(cells.get("components", ""), between=";")
     if unknown:
         raise Invalid(components=f"This page has no component “{unknown[0]}”.")
     zone = cells.get("time_zone", "")
     choice = Choice(
-        components=named,
+        components=matched,
         incident=incident,
         wants=_one_of(NotifyOn, "updates", cells, NotifyOn.EVERY),
         language=cells.get("language", "")[:16] or "en",

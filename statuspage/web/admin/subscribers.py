@@ -55,7 +55,9 @@ WANTS = {
 
 
 class AddForm(Form):
-    channel = SelectField("Channel", choices={one.value: one.label for one in BY_ADDRESS})
+    channel = SelectField(
+        "Channel", choices={channel_name.value: channel_name.label for channel_name in BY_ADDRESS}
+    )
     address = StringField("Address", filters=[words])
     is_confirmed = BooleanField("They have already agreed")
     consent = StringField("What they agreed to, and where", filters=[words])
@@ -87,14 +89,14 @@ def create() -> ResponseReturnValue:
     def act() -> str:
         if form.is_confirmed.data and not (form.consent.data or "").strip():
             raise Invalid(consent="Say what they agreed to, or let them confirm.")
-        made = subscribers.add(
+        subscriber = subscribers.add(
             _contact(form),
             by=current_actor(),
             at=clock.now(),
             is_confirmed=bool(form.is_confirmed.data),
             consent=form.consent.data or None,
         )
-        return url_for("admin.subscribers.show", public_id=made.public_id)
+        return url_for("admin.subscribers.show", public_id=subscriber.public_id)
 
     return save(form, act, said=_added(form), again=lambda: _list(form))
 
@@ -131,13 +133,13 @@ def import_file() -> ResponseReturnValue:
     form = ImportForm(request.form)
 
     def act() -> str:
-        found = subscriber_files.read(subscriber_files.decode(_uploaded()))
+        rows = subscriber_files.read(subscriber_files.decode(_uploaded()))
         subscribers.take_over(
-            found.people, consent=form.consent.data or "", by=current_actor(), at=clock.now()
+            rows.people, consent=form.consent.data or "", by=current_actor(), at=clock.now()
         )
-        if found.left_out:
+        if rows.left_out:
             flash(
-                f"Lines left out: {found.left_out} (not active, a browser, or about an incident"
+                f"Lines left out: {rows.left_out} (not active, a browser, or about an incident"
                 " that is over)."
             )
         return url_for("admin.subscribers.index")
@@ -175,14 +177,14 @@ def _contact(form: AddForm) -> Contact:
 @bp.get("/<public_id>")
 @requires(Permission.CONFIGURE)
 def show(public_id: str) -> ResponseReturnValue:
-    one = _found(public_id)
-    return _show(one, ScopeForm(wants=one.wants.value))
+    subscriber = _get_or_404(public_id)
+    return _show(subscriber, ScopeForm(wants=subscriber.wants.value))
 
 
 @bp.post("/<public_id>")
 @requires(Permission.CONFIGURE)
 def edit(public_id: str) -> ResponseReturnValue:
-    one = _found(public_id)
+    subscriber = _get_or_404(public_id)
     form = ScopeForm(request.form)
     ids = set(request.form.getlist("component"))
 
@@ -190,50 +192,55 @@ def edit(public_id: str) -> ResponseReturnValue:
         if form.wants.data not in WANTS:
             raise Invalid(wants="Choose which updates they get.")
         chosen = [each for each in components.listed() if each.public_id in ids]
-        choice: Choice = replace(one.choice, components=chosen, wants=NotifyOn(form.wants.data))
-        subscribers.choose(one, choice, by=current_actor(), at=clock.now())
+        choice: Choice = replace(
+            subscriber.choice, components=chosen, wants=NotifyOn(form.wants.data)
+        )
+        subscribers.choose(subscriber, choice, by=current_actor(), at=clock.now())
         return url_for("admin.subscribers.show", public_id=public_id)
 
-    return save(form, act, said="Saved.", again=lambda: _show(one, form))
+    return save(form, act, said="Saved.", again=lambda: _show(subscriber, form))
 
 
 @bp.post("/<public_id>/resend")
 @requires(Permission.CONFIGURE)
 def resend(public_id: str) -> ResponseReturnValue:
-    one = _found(public_id)
-    return _act(one, "The confirmation will be sent again.", _sending(subscribers.ask_again))
+    subscriber = _get_or_404(public_id)
+    return _act(subscriber, "The confirmation will be sent again.", _sending(subscribers.ask_again))
 
 
 @bp.post("/<public_id>/quarantine")
 @requires(Permission.CONFIGURE)
 def quarantine(public_id: str) -> ResponseReturnValue:
-    return _act(_found(public_id), "Paused. They get no messages.", subscribers.quarantine)
+    return _act(_get_or_404(public_id), "Paused. They get no messages.", subscribers.quarantine)
 
 
 @bp.post("/<public_id>/reactivate")
 @requires(Permission.CONFIGURE)
 def reactivate(public_id: str) -> ResponseReturnValue:
-    return _act(_found(public_id), "Resumed. They get messages again.", subscribers.reactivate)
+    return _act(_get_or_404(public_id), "Resumed. They get messages again.", subscribers.reactivate)
 
 
 @bp.post("/<public_id>/test")
 @requires(Permission.CONFIGURE)
 def test(public_id: str) -> ResponseReturnValue:
-    return _act(_found(public_id), "A test message is on its way.", _sending(subscribers.test))
+    return _act(_get_or_404(public_id), "A test message is on its way.", _sending(subscribers.test))
 
 
 @bp.post("/<public_id>/delete")
 @requires(Permission.CONFIGURE)
 def delete(public_id: str) -> ResponseReturnValue:
-    one = _found(public_id)
+    subscriber = _get_or_404(public_id)
 
     def act() -> str:
-        subscribers.unsubscribe(one, by=current_actor(), at=clock.now())
+        subscribers.unsubscribe(subscriber, by=current_actor(), at=clock.now())
         return url_for("admin.subscribers.index")
 
     form = Form(request.form)
     return save(
-        form, act, said="Unsubscribed. The address has been erased.", again=lambda: _show(one, form)
+        form,
+        act,
+        said="Unsubscribed. The address has been erased.",
+        again=lambda: _show(subscriber, form),
     )
 
 
@@ -269,7 +276,7 @@ def _act(one: Subscriber, said: str, verb: _Verb) -> ResponseReturnValue:
     return save(form, act, said=said, again=lambda: _show(one, form))
 
 
-def _found(public_id: str) -> Subscriber:
+def _get_or_404(public_id: str) -> Subscriber:
     return subscribers.get(public_id) or abort(404)
 
 
@@ -278,8 +285,8 @@ def _search() -> Search:
     channel, state = request.args.get("channel"), request.args.get("state")
     return Search(
         text=request.args.get("q", "").strip()[:100],
-        channels=[one for one in Channel if one.value == channel] or None,
-        states=[one for one in PRESENT if one.value == state] or PRESENT,
+        channels=[member for member in Channel if member.value == channel] or None,
+        states=[member for member in PRESENT if member.value == state] or PRESENT,
     )
 
 
@@ -287,7 +294,7 @@ def _list(form: AddForm) -> str:
     search = _search()
     number = min(max(request.args.get("page", 1, type=int), 1), 100_000)
     total = subscriber_queries.number(search)
-    found = subscriber_queries.find(
+    rows = subscriber_queries.find(
         search,
         offset=(number - 1) * PAGE_SIZE,
         limit=PAGE_SIZE,
@@ -298,7 +305,7 @@ def _list(form: AddForm) -> str:
     return render_template(
         "admin/subscribers.html",
         form=form,
-        found=found,
+        found=rows,
         total=total,
         number=number,
         pages=max(-(-total // PAGE_SIZE), 1),

@@ -65,7 +65,7 @@ def create() -> ResponseReturnValue:
 @requires(Permission.MANAGE_STAFF)
 @reauthentication.slowed
 def set_role(staff_id: int) -> ResponseReturnValue:
-    person = _found(staff_id)
+    person = _get_or_404(staff_id)
     form = RoleForm(request.form)
 
     def act() -> str:
@@ -79,7 +79,7 @@ def set_role(staff_id: int) -> ResponseReturnValue:
 @bp.get("/<int(max=2147483647):staff_id>/link")
 @requires(Permission.MANAGE_STAFF)
 def ask_link(staff_id: int) -> ResponseReturnValue:
-    return _link_page(_found(staff_id), reauthentication.ProofForm())
+    return _link_page(_get_or_404(staff_id), reauthentication.ProofForm())
 
 
 @bp.post("/<int(max=2147483647):staff_id>/link")
@@ -90,7 +90,7 @@ def make_link(staff_id: int) -> ResponseReturnValue:
 
     A stolen session must not make a way in that outlives it.
     """
-    person = _found(staff_id)
+    person = _get_or_404(staff_id)
     form = reauthentication.ProofForm(request.form)
     try:
         reauthentication.prove(form)
@@ -113,7 +113,7 @@ def make_link(staff_id: int) -> ResponseReturnValue:
 @requires(Permission.MANAGE_STAFF)
 @reauthentication.slowed
 def disable(staff_id: int) -> ResponseReturnValue:
-    person = _found(staff_id)
+    person = _get_or_404(staff_id)
     form = reauthentication.ProofForm(request.form)
 
     def act() -> str:
@@ -132,7 +132,7 @@ def disable(staff_id: int) -> ResponseReturnValue:
 @bp.post("/<int(max=2147483647):staff_id>/enable")
 @requires(Permission.MANAGE_STAFF)
 def enable(staff_id: int) -> ResponseReturnValue:
-    person = _found(staff_id)
+    person = _get_or_404(staff_id)
     form = Form(request.form)
 
     def act() -> str:
@@ -150,7 +150,7 @@ def enable(staff_id: int) -> ResponseReturnValue:
 @bp.post("/<int(max=2147483647):staff_id>/end-sessions")
 @requires(Permission.MANAGE_STAFF)
 def end_sessions(staff_id: int) -> ResponseReturnValue:
-    person = _found(staff_id)
+    person = _get_or_404(staff_id)
     form = Form(request.form)
 
     def act() -> str:
@@ -163,7 +163,7 @@ def end_sessions(staff_id: int) -> ResponseReturnValue:
 @bp.get("/<int(max=2147483647):staff_id>/second-factor")
 @requires(Permission.MANAGE_STAFF)
 def ask_second_factor(staff_id: int) -> ResponseReturnValue:
-    return _second_factor_page(_found(staff_id), reauthentication.ProofForm())
+    return _second_factor_page(_get_or_404(staff_id), reauthentication.ProofForm())
 
 
 @bp.post("/<int(max=2147483647):staff_id>/second-factor")
@@ -171,7 +171,7 @@ def ask_second_factor(staff_id: int) -> ResponseReturnValue:
 @reauthentication.slowed
 def reset_second_factor(staff_id: int) -> ResponseReturnValue:
     """For somebody whose phone is gone: their password is enough again, everywhere anew."""
-    person = _found(staff_id)
+    person = _get_or_404(staff_id)
     form = reauthentication.ProofForm(request.form)
 
     def act() -> str:
@@ -179,11 +179,13 @@ def reset_second_factor(staff_id: int) -> ResponseReturnValue:
         second_factor.reset(person, by=current_actor(), at=clock.now())
         return url_for("admin.team.show", _anchor=f"person-{person.id}")
 
-    said = f"The second factor of {person.name} is off, and they have been signed out everywhere."
-    return save(form, act, said=said, again=lambda: _second_factor_page(person, form))
+    message = (
+        f"The second factor of {person.name} is off, and they have been signed out everywhere."
+    )
+    return save(form, act, said=message, again=lambda: _second_factor_page(person, form))
 
 
-def _found(staff_id: int) -> Staff:
+def _get_or_404(staff_id: int) -> Staff:
     return staff.get(staff_id) or abort(404)
 
 

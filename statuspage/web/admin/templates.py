@@ -66,8 +66,8 @@ class TemplateForm(Form):
 @requires(Permission.VIEW)
 def index() -> ResponseReturnValue:
     kinds: dict[str, list[IncidentTemplate]] = {}
-    for one in incident_templates.listed():
-        kinds.setdefault(one.group_name or "", []).append(one)
+    for row in incident_templates.listed():
+        kinds.setdefault(row.group_name or "", []).append(row)
     return render_template(
         "admin/templates.html", kinds=sorted(kinds.items()), opens=opens_an_incident
     )
@@ -104,14 +104,14 @@ def create() -> ResponseReturnValue:
 @bp.get("/<public_id>")
 @requires(Permission.PUBLISH)
 def show(public_id: str) -> ResponseReturnValue:
-    template = _found(public_id)
+    template = _get_or_404(public_id)
     return _page(_form(template), template)
 
 
 @bp.post("/<public_id>")
 @requires(Permission.PUBLISH)
 def edit(public_id: str) -> ResponseReturnValue:
-    template = _found(public_id)
+    template = _get_or_404(public_id)
     form = _form(template, request.form)
 
     def act() -> str:
@@ -123,13 +123,15 @@ def edit(public_id: str) -> ResponseReturnValue:
         )
         return url_for("admin.templates.index")
 
-    return save(form, act, said="Template saved.", again=lambda: _page(form, _found(public_id)))
+    return save(
+        form, act, said="Template saved.", again=lambda: _page(form, _get_or_404(public_id))
+    )
 
 
 @bp.post("/<public_id>/remove")
 @requires(Permission.PUBLISH)
 def remove(public_id: str) -> ResponseReturnValue:
-    template = _found(public_id)
+    template = _get_or_404(public_id)
     form = Form(request.form)
 
     def act() -> str:
@@ -144,7 +146,7 @@ def remove(public_id: str) -> ResponseReturnValue:
     )
 
 
-def _found(public_id: str) -> IncidentTemplate:
+def _get_or_404(public_id: str) -> IncidentTemplate:
     return incident_templates.get(public_id) or abort(404)
 
 
@@ -157,11 +159,12 @@ def _form(template: IncidentTemplate | None, formdata: Any = None) -> TemplateFo
             "title": template.title,
             "update_status": template.update_status.value if template.update_status else "",
             "body": template.body,
-            "components": [one.public_id for one in template.components],
+            "components": [component.public_id for component in template.components],
         }
     form = TemplateForm(formdata, **values)
     form.components.choices = [
-        (one.public_id, one.full_name) for one in sorted(components.listed(), key=_place)
+        (component.public_id, component.full_name)
+        for component in sorted(components.listed(), key=_place)
     ]
     return form
 
@@ -173,7 +176,7 @@ def _place(component: Component) -> tuple[int, int]:
 
 
 def _page(form: TemplateForm, template: IncidentTemplate | None = None) -> str:
-    kinds = sorted({one.group_name for one in incident_templates.listed() if one.group_name})
+    kinds = sorted({row.group_name for row in incident_templates.listed() if row.group_name})
     return render_template("admin/template.html", form=form, template=template, kinds=kinds)
 
 
@@ -186,9 +189,9 @@ def offered(form: UpdateFieldsForm) -> list[IncidentTemplate]:
     """The templates that this form can be filled with, by name."""
     steps = form.status.choices
     return [
-        one
-        for one in incident_templates.listed()
-        if one.update_status is None or one.update_status.value in steps
+        row
+        for row in incident_templates.listed()
+        if row.update_status is None or row.update_status.value in steps
     ]
 
 
@@ -197,11 +200,11 @@ def filled(form: FormWithTemplate) -> FormWithTemplate:
 
     What somebody typed stays: words of another template are replaced, others added to.
     """
-    asked = request.values.get("template", "")
-    known = offered(form) if asked else []
-    template = next((one for one in known if one.public_id == asked), None)
+    name = request.values.get("template", "")
+    templates = offered(form) if name else []
+    template = next((row for row in templates if row.public_id == name), None)
     if template is not None:
-        _fill(form, template, known)
+        _fill(form, template, templates)
     return form
 
 
@@ -211,18 +214,18 @@ def _fill(
     if "name" in form:
         name = form["name"]
         typed = (name.data or "").strip()
-        if not typed or typed in {one.title for one in known}:
+        if not typed or typed in {row.title for row in known}:
             name.data = template.title
     # A maintenance opens with the sentence of its step.
-    offered_words = {one.body for one in known} | {step.sentence for step in IncidentStatus}
+    offered_words = {row.body for row in known} | {step.sentence for step in IncidentStatus}
     form.body.data = _joined(form.body.data, template.body, offered_words)
     if template.update_status is not None:
         form.status.data = template.update_status.value
         if template.update_status.is_over:
             return  # Nothing is affected any more.
-    wanted = {one.public_id for one in template.components}
+    ids = {component.public_id for component in template.components}
     for row in form.rows:
-        if row.component.public_id in wanted and not row.is_on:
+        if row.component.public_id in ids and not row.is_on:
             row.is_on = True
             if row.status is ComponentStatus.OPERATIONAL:
                 # The mildest word for trouble; how bad it is, only a person can say.

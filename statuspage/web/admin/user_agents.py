@@ -26,7 +26,7 @@ _SYSTEMS = (
 )
 
 
-def in_words(agent: str) -> str:
+def describe(agent: str) -> str:
     """`Firefox on Windows`, `Safari on iPhone`; `Unknown browser` where nothing is known."""
     program = _first(_PROGRAMS, agent)
     system = _first(_SYSTEMS, agent)

@@ -97,26 +97,28 @@ def update_component(call: Call[ComponentBody], component_id: str) -> Component:
     """Change what is sent. A status is set by hand; open incidents keep what they say."""
     row = find_any(component_id)
     sent = call.body.component
-    said = sent.said()
+    fields = sent.said()
     if isinstance(row, GroupRow):
         components.edit_group(
             row,
             by=call.by,
             at=call.at,
-            name=said.get("name", row.name) or "",
-            description=said.get("description", row.description),
+            name=fields.get("name", row.name) or "",
+            description=fields.get("description", row.description),
         )
         return ComponentSerializer(call).group(row)
-    if said.keys() - {"status"}:
+    if fields.keys() - {"status"}:
         components.edit_component(
             row,
             ComponentEdit(
-                name=said.get("name", row.name) or "",
-                description=said.get("description", row.description),
-                group=_group(sent.group_id) if "group_id" in said else row.group,
-                start_date=said.get("start_date", row.start_date),
-                showcase=said.get("showcase", row.showcase),
-                only_show_if_degraded=said.get("only_show_if_degraded", row.only_show_if_degraded),
+                name=fields.get("name", row.name) or "",
+                description=fields.get("description", row.description),
+                group=_group(sent.group_id) if "group_id" in fields else row.group,
+                start_date=fields.get("start_date", row.start_date),
+                showcase=fields.get("showcase", row.showcase),
+                only_show_if_degraded=fields.get(
+                    "only_show_if_degraded", row.only_show_if_degraded
+                ),
             ),
             by=call.by,
             at=call.at,
@@ -223,13 +225,13 @@ def find_any(component_id: str) -> Row | GroupRow:
     return components.get_group(component_id) or find(component_id)
 
 
-def named(component_ids: list[str]) -> list[Row]:
+def by_ids(component_ids: list[str]) -> list[Row]:
     """The components with these ids, in their order. Raises `Invalid` for an unknown one."""
     present = {row.public_id: row for row in components.listed()}
-    unknown = [one for one in component_ids if one not in present]
+    unknown = [public_id for public_id in component_ids if public_id not in present]
     if unknown:
         raise Invalid(component_ids=f"There is no component with the id {unknown[0]!r}.")
-    return [present[one] for one in dict.fromkeys(component_ids)]
+    return [present[public_id] for public_id in dict.fromkeys(component_ids)]
 
 
 def _group(group_id: str | None) -> GroupRow | None:

@@ -44,17 +44,17 @@ class ConfigBody(Body):
 @operation("GET", CONFIG, needs=Scope.READ, returns=StatusEmbedConfig)
 def read_config(call: Call[Nothing]) -> StatusEmbedConfig:
     """What was set, or the usual look."""
-    return _tell(call.page)
+    return _serialize(call.page)
 
 
 @operation("PATCH", CONFIG, needs=Scope.MANAGE, body=ConfigBody, returns=StatusEmbedConfig)
 def update_config(call: Call[ConfigBody]) -> StatusEmbedConfig:
     """Change what is sent."""
-    said = {name: value for name, value in call.body.status_embed_config.said().items() if value}
-    page_settings.configure_embed(call.page, by=call.by, at=call.at, **said)
-    return _tell(call.page)
+    fields = {name: value for name, value in call.body.status_embed_config.said().items() if value}
+    page_settings.configure_embed(call.page, by=call.by, at=call.at, **fields)
+    return _serialize(call.page)
 
 
-def _tell(page: Page) -> StatusEmbedConfig:
-    kept = {**DEFAULTS, **page_settings.embed_config(page)}
-    return StatusEmbedConfig(page_id=page.public_id, **kept)
+def _serialize(page: Page) -> StatusEmbedConfig:
+    config = {**DEFAULTS, **page_settings.embed_config(page)}
+    return StatusEmbedConfig(page_id=page.public_id, **config)

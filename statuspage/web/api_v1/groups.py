@@ -4,7 +4,7 @@ from statuspage.domain.components import verbs as components
 from statuspage.domain.components.models import ComponentGroup as Row
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
-from statuspage.web.api_v1.components import named
+from statuspage.web.api_v1.components import by_ids
 from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds
 from statuspage.web.json_errors import Refused
@@ -51,7 +51,7 @@ class GroupBody(Body):
 )
 def list_groups(call: Call[Nothing]) -> list[GroupComponent]:
     """Every group, by position."""
-    return _tell(call, call.window.of(components.groups()))
+    return _serialize_all(call, call.window.of(components.groups()))
 
 
 @operation(
@@ -62,18 +62,18 @@ def create_group(call: Call[GroupBody]) -> GroupComponent:
     sent = call.body.component_group
     if sent.components is None:
         raise Invalid(components="Send the ids of the components in the group.")
-    members = named(sent.components)
+    members = by_ids(sent.components)
     row = components.add_group(
         sent.name or "", description=call.body.description_or(None), by=call.by, at=call.at
     )
     components.set_members(row, members, by=call.by, at=call.at)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation("GET", GROUP, needs=Scope.READ, returns=GroupComponent)
 def read_group(call: Call[Nothing], id: str) -> GroupComponent:  # noqa: A002  the name in the path
     """One group."""
-    return _tell_one(call, find(id))
+    return _serialize(call, find(id))
 
 
 @operation("PATCH", GROUP, needs=Scope.COMPONENTS, body=GroupBody, returns=GroupComponent)
@@ -89,17 +89,17 @@ def update_group(call: Call[GroupBody], id: str) -> GroupComponent:  # noqa: A00
         at=call.at,
     )
     if sent.components is not None:
-        components.set_members(row, named(sent.components), by=call.by, at=call.at)
-    return _tell_one(call, row)
+        components.set_members(row, by_ids(sent.components), by=call.by, at=call.at)
+    return _serialize(call, row)
 
 
 @operation("DELETE", GROUP, needs=Scope.COMPONENTS, returns=GroupComponent)
 def delete_group(call: Call[Nothing], id: str) -> GroupComponent:  # noqa: A002  the name in the path
     """Dissolve a group; its components go to the top level."""
     row = find(id)
-    told = _tell_one(call, row)
+    answer = _serialize(call, row)
     components.remove_group(row, by=call.by, at=call.at)
-    return told
+    return answer
 
 
 def find(group_id: str) -> Row:
@@ -110,12 +110,12 @@ def find(group_id: str) -> Row:
     return row
 
 
-def _tell_one(call: Call[Body], row: Row) -> GroupComponent:
-    (told,) = _tell(call, [row])
-    return told
+def _serialize(call: Call[Body], row: Row) -> GroupComponent:
+    (answer,) = _serialize_all(call, [row])
+    return answer
 
 
-def _tell(call: Call[Body], rows: list[Row]) -> list[GroupComponent]:
+def _serialize_all(call: Call[Body], rows: list[Row]) -> list[GroupComponent]:
     listed = components.listed()
     return [
         GroupComponent(
@@ -123,7 +123,9 @@ def _tell(call: Call[Body], rows: list[Row]) -> list[GroupComponent]:
             page_id=call.page.public_id,
             name=row.name,
             description=row.description,
-            components=[one.public_id for one in listed if one.group_id == row.id],
+            components=[
+                component.public_id for component in listed if component.group_id == row.id
+            ],
             position=row.position,
             created_at=seconds(row.created_at, call.page.zone),
             updated_at=seconds(row.updated_at, call.page.zone),

@@ -49,7 +49,7 @@ def _listed(sent: Any) -> Any:
     """A form can say "none" only by one blank entry."""
     if sent in (None, ""):
         return []
-    return [one for one in sent if one != ""] if isinstance(sent, list) else sent
+    return [public_id for public_id in sent if public_id != ""] if isinstance(sent, list) else sent
 
 
 def _written(sent: Any) -> Any:
@@ -129,11 +129,11 @@ class IncidentFields(Body):
     @property
     def details(self) -> dict[str, Any]:
         """What is kept to be given back, of what was sent."""
-        said = self.said()
-        found = {name: said[name] for name in _KEPT if name in said}
-        if "metadata" in said:
-            found["metadata"] = self.metadata or {}
-        return found
+        fields = self.said()
+        details = {name: fields[name] for name in _KEPT if name in fields}
+        if "metadata" in fields:
+            details["metadata"] = self.metadata or {}
+        return details
 
     def window(self, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
         """From when until when, as far as it was sent. Raises `Invalid`."""
@@ -153,24 +153,26 @@ class IncidentFields(Body):
         present = [row.component for row in of.affected] if of else []
         if not self.components and "component_ids" not in self.said():
             return {}, None
-        known = {one.public_id: one for one in [*components.listed(), *present]}
+        by_id = {component.public_id: component for component in [*components.listed(), *present]}
         for field, ids in (
             ("components", [*self.components]),
             ("component_ids", self.component_ids),
         ):
-            for one in ids:
-                if one not in known:
-                    words = f"There is no component with the id {one[:40]!r}."
+            for public_id in ids:
+                if public_id not in by_id:
+                    words = f"There is no component with the id {public_id[:40]!r}."
                     raise Invalid(**{field: words})
         spoken_of = {
-            known[one]: status for one, status in self.components.items() if status is not None
+            by_id[public_id]: status
+            for public_id, status in self.components.items()
+            if status is not None
         }
         if "component_ids" in self.said():
-            kept = [one for one in present if one.archived_at is not None]
-            kept += [known[one] for one in self.component_ids]
+            archived = [component for component in present if component.archived_at is not None]
+            archived += [by_id[public_id] for public_id in self.component_ids]
         else:
-            kept = present
-        return spoken_of, [*kept, *(known[one] for one in self.components)]
+            archived = present
+        return spoken_of, [*archived, *(by_id[component] for component in self.components)]
 
     def reminders(self) -> int | list[int] | None:
         """Raises `Invalid` for a text that is not of their kind."""
@@ -182,7 +184,7 @@ class IncidentFields(Body):
         except ValueError:
             read = sent
         several = read if isinstance(read, list) else [read]
-        if not all(type(one) is int for one in several):
+        if not all(type(hours) is int for hours in several):
             raise Invalid(reminder_intervals="Send hours, such as [1, 5] or 4.")
         return read  # type: ignore[no-any-return]
 
@@ -208,12 +210,12 @@ def step(sent: IncidentFields, present: IncidentStatus | None = None) -> Inciden
     """
     if sent.status is None:
         return None
-    wanted = IncidentStatus(sent.status)
-    if present is not None and wanted in _SAME.get(present, {present}):
+    status = IncidentStatus(sent.status)
+    if present is not None and status in _SAME.get(present, {present}):
         return None
-    if wanted is IncidentStatus.POSTMORTEM:
+    if status is IncidentStatus.POSTMORTEM:
         raise Invalid(status="Publish its postmortem; the status follows.")
-    return wanted
+    return status
 
 
 _SAME = {

@@ -106,7 +106,7 @@ class IncidentSerializer:
         return self._incident(row)
 
     def update(self, update: UpdateRow) -> IncidentUpdate:
-        wanted = (update.incident.details or {}).get(TWEETS, [])
+        tweets = (update.incident.details or {}).get(TWEETS, [])
         return IncidentUpdate(
             id=update.public_id,
             incident_id=update.incident.public_id,
@@ -116,11 +116,11 @@ class IncidentSerializer:
             custom_tweet=update.custom_tweet,
             deliver_notifications=update.notify,
             display_at=milliseconds(update.posted_at, self._zone),
-            status=told(update.status),
+            status=status_word(update.status),
             tweet_id=None if update.tweet_id is None else str(update.tweet_id),
             twitter_updated_at=None,
             updated_at=milliseconds(update.updated_at, self._zone),
-            wants_twitter_update=update.public_id in wanted,
+            wants_twitter_update=update.public_id in tweets,
         )
 
     def _incident(self, row: Row) -> Incident:
@@ -168,31 +168,35 @@ class IncidentSerializer:
             scheduled_reminded_at=seconds_or_none(row.reminded_at, zone),
             scheduled_until=seconds_or_none(row.scheduled_until, zone),
             shortlink=row.shortlink or f"{self._page_url}/incidents/{row.public_id}",
-            status=told(row.status),
+            status=status_word(row.status),
             updated_at=seconds(row.updated_at, zone),
             reminder_intervals=row.reminder_intervals,
         )
 
     def _named(self, row: Row) -> list[Component]:
-        present = [one.component for one in row.affected if one.component.archived_at is None]
+        present = [
+            affected.component
+            for affected in row.affected
+            if affected.component.archived_at is None
+        ]
         present.sort(key=lambda one: (one.position, one.id))
-        return [self._components.component(one) for one in present]
+        return [self._components.component(component) for component in present]
 
     def _updates(self, row: Row, postmortem: Postmortem | None) -> list[IncidentUpdate]:
-        updates = [one for one in row.updates if not one.is_draft]
-        found = [(one.posted_at, self.update(one)) for one in updates]
+        updates = [update for update in row.updates if not update.is_draft]
+        dated = [(update.posted_at, self.update(update)) for update in updates]
         if postmortem is not None and postmortem.published_at is not None:
-            told = self._postmortem(row, postmortem, postmortem.published_at)
-            found.append((postmortem.published_at, told))
-            found.sort(key=lambda pair: pair[0], reverse=True)
-        return [update for _, update in found]
+            written = self._postmortem(row, postmortem, postmortem.published_at)
+            dated.append((postmortem.published_at, written))
+            dated.sort(key=lambda pair: pair[0], reverse=True)
+        return [update for _, update in dated]
 
     def _postmortem(self, row: Row, postmortem: Postmortem, at: datetime) -> IncidentUpdate:
         return IncidentUpdate(
             id=postmortem.public_id,
             incident_id=row.public_id,
             affected_components=None,
-            body=postmortem_text.whole(postmortem.published_parts),
+            body=postmortem_text.join_parts(postmortem.published_parts),
             created_at=milliseconds(at, self._zone),
             custom_tweet=None,
             deliver_notifications=postmortem.has_notified,
@@ -205,7 +209,7 @@ class IncidentSerializer:
         )
 
 
-def told(status: IncidentStatus) -> str:
+def status_word(status: IncidentStatus) -> str:
     """In Statuspage's words, which have none for maintenance that was called off."""
     return (IncidentStatus.COMPLETED if status is IncidentStatus.CANCELLED else status).value
 
@@ -213,9 +217,9 @@ def told(status: IncidentStatus) -> str:
 def _monitored_at(row: Row) -> datetime | None:
     """The first time it was said that a fix is being watched."""
     watched = [
-        one.posted_at
-        for one in row.updates
-        if one.status is IncidentStatus.MONITORING and not one.is_draft
+        update.posted_at
+        for update in row.updates
+        if update.status is IncidentStatus.MONITORING and not update.is_draft
     ]
     return min(watched, default=None)
 
@@ -233,4 +237,4 @@ def _affected(update: UpdateRow) -> list[AffectedComponent] | None:
 
 
 def _body(postmortem: Postmortem | None) -> str | None:
-    return postmortem_text.whole(postmortem.published_parts) if postmortem else None
+    return postmortem_text.join_parts(postmortem.published_parts) if postmortem else None

@@ -10,7 +10,7 @@ from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.web.api_v1.operations import Call, operation
 from statuspage.web.api_v1.subscriber_requests import ContactFields
-from statuspage.web.api_v1.subscriber_serializers import Subscriber, tell, tell_all
+from statuspage.web.api_v1.subscriber_serializers import Subscriber, serialize, tell_all
 from statuspage.web.api_v1.subscribers import add, find, remove
 from statuspage.web.json_errors import Refused
 from statuspage.web.operations import Body, Nothing
@@ -33,10 +33,10 @@ class IncidentSubscriberBody(Body):
 def list_incident_subscribers(call: Call[Nothing], incident_id: str) -> list[Subscriber]:
     """Who follows this incident."""
     window = call.window
-    found = subscriber_queries.find(
+    rows = subscriber_queries.find(
         Search(incident=_incident(incident_id)), offset=window.offset, limit=window.limit
     )
-    return tell_all(call, found)
+    return tell_all(call, rows)
 
 
 @operation(
@@ -53,7 +53,7 @@ def create_incident_subscriber(call: Call[IncidentSubscriberBody], incident_id: 
     sent = call.body.subscriber
     if sent.endpoint:
         raise Invalid(endpoint="An incident is followed by e-mail or text message.")
-    return tell(call, add(call, sent, Choice(incident=incident)))
+    return serialize(call, add(call, sent, Choice(incident=incident)))
 
 
 @operation("GET", SUBSCRIBER, needs=Scope.SUBSCRIBERS, returns=Subscriber)
@@ -61,7 +61,7 @@ def read_incident_subscriber(
     call: Call[Nothing], incident_id: str, subscriber_id: str
 ) -> Subscriber:
     """One who follows this incident."""
-    return tell(call, find(subscriber_id, _incident(incident_id)))
+    return serialize(call, find(subscriber_id, _incident(incident_id)))
 
 
 @operation("DELETE", SUBSCRIBER, needs=Scope.SUBSCRIBERS, returns=Subscriber)

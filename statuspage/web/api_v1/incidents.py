@@ -33,7 +33,7 @@ INCIDENTS = "/pages/{page_id}/incidents"
 INCIDENT = "/pages/{page_id}/incidents/{incident_id}"
 PAGED = ("page", "per_page")
 
-UNRESOLVED = [one for one in INCIDENT_STEPS if not one.is_over]
+UNRESOLVED = [step for step in INCIDENT_STEPS if not step.is_over]
 UPCOMING = [IncidentStatus.SCHEDULED]
 ACTIVE = [IncidentStatus.IN_PROGRESS, IncidentStatus.VERIFYING]
 
@@ -46,25 +46,25 @@ UNDER_MAINTENANCE = maintenance.UNDER_MAINTENANCE
 @operation("GET", INCIDENTS, needs=Scope.READ, returns=list[Incident], query=("q", "limit", "page"))
 def list_incidents(call: Call[Nothing]) -> list[Incident]:
     """Incidents and maintenance of any status, newest creation first."""
-    return _listed(call, words=call.query.get("q", ""))
+    return _list(call, words=call.query.get("q", ""))
 
 
 @operation("GET", f"{INCIDENTS}/unresolved", needs=Scope.READ, returns=list[Incident], query=PAGED)
 def list_unresolved(call: Call[Nothing]) -> list[Incident]:
     """Incidents that are not resolved, newest creation first."""
-    return _listed(call, statuses=UNRESOLVED)
+    return _list(call, statuses=UNRESOLVED)
 
 
 @operation("GET", f"{INCIDENTS}/scheduled", needs=Scope.READ, returns=list[Incident], query=PAGED)
 def list_scheduled(call: Call[Nothing]) -> list[Incident]:
     """Maintenance that is planned or going on, newest creation first."""
-    return _listed(call, statuses=[*UPCOMING, *ACTIVE])
+    return _list(call, statuses=[*UPCOMING, *ACTIVE])
 
 
 @operation("GET", f"{INCIDENTS}/upcoming", needs=Scope.READ, returns=list[Incident], query=PAGED)
 def list_upcoming(call: Call[Nothing]) -> list[Incident]:
     """Maintenance that has not begun, newest creation first."""
-    return _listed(call, statuses=UPCOMING)
+    return _list(call, statuses=UPCOMING)
 
 
 @operation(
@@ -72,13 +72,13 @@ def list_upcoming(call: Call[Nothing]) -> list[Incident]:
 )
 def list_active_maintenance(call: Call[Nothing]) -> list[Incident]:
     """Maintenance that is going on, newest creation first."""
-    return _listed(call, statuses=ACTIVE)
+    return _list(call, statuses=ACTIVE)
 
 
 @operation("GET", INCIDENT, needs=Scope.READ, returns=Incident)
 def read_incident(call: Call[Nothing], incident_id: str) -> Incident:
     """One incident or maintenance."""
-    return _told(call, find(incident_id))
+    return _serialize(call, find(incident_id))
 
 
 def find(incident_id: str, *, lock: bool = False) -> Row:
@@ -89,7 +89,7 @@ def find(incident_id: str, *, lock: bool = False) -> Row:
     return row
 
 
-def _listed(
+def _list(
     call: Call[Nothing], *, words: str = "", statuses: Collection[IncidentStatus] = ()
 ) -> list[Incident]:
     window = call.window
@@ -99,7 +99,7 @@ def _listed(
     return IncidentSerializer(call, rows).all()
 
 
-def _told(call: Call[Body], row: Row) -> Incident:
+def _serialize(call: Call[Body], row: Row) -> Incident:
     return IncidentSerializer(call, [row]).one()
 
 
@@ -118,8 +118,8 @@ def create_incident(call: Call[IncidentBody]) -> Incident:
         row = _schedule(call, sent)
     else:
         row = _open(call, sent)
-    _keep(row, sent, call)
-    return _told(call, row)
+    _store_extras(row, sent, call)
+    return _serialize(call, row)
 
 
 def _is_planned(sent: IncidentFields) -> bool:
@@ -135,13 +135,13 @@ def _is_planned(sent: IncidentFields) -> bool:
 
 def _open(call: Call[IncidentBody], sent: IncidentFields) -> Row:
     status = step(sent) or IncidentStatus.INVESTIGATING
-    said, only = sent.named(None)
+    claims, only = sent.named(None)
     return incidents.open_incident(
         sent.name or "",
         UpdateInput(
             status=status,
-            body=_words(sent) or status.sentence,
-            claims=affected.claims_with(None, said=said, only=only),
+            body=_body(sent) or status.sentence,
+            claims=affected.claims_with(None, said=claims, only=only),
             impact_override=sent.impact_override,
             notify=sent.notify,
         ),
@@ -155,22 +155,22 @@ def _schedule(call: Call[IncidentBody], sent: IncidentFields) -> Row:
     start, end = sent.window(call.page.zone)
     if start is None and status is IncidentStatus.SCHEDULED:
         raise Invalid(scheduled_for="Send when it starts.")
-    said, only = sent.named(None)
+    claims, only = sent.named(None)
     if status is IncidentStatus.SCHEDULED and sent.auto_transition_to_maintenance_state:
         # They say how a component stands now; this is about how it will stand.
-        said = {
+        claims = {
             component: present
-            for component, present in said.items()
+            for component, present in claims.items()
             if present is not ComponentStatus.OPERATIONAL
         }
     return maintenance.schedule(
         sent.name or "",
         UpdateInput(
             status=status,
-            body=_words(sent) or status.sentence,
+            body=_body(sent) or status.sentence,
             claims=affected.claims_with(
                 None,
-                said=said,
+                said=claims,
                 only=only,
                 otherwise=_at_work(sent.auto_transition_to_maintenance_state),
             ),
@@ -199,7 +199,7 @@ def _backfill(call: Call[IncidentBody], sent: IncidentFields) -> Row:
         sent.name or "",
         UpdateInput(
             status=IncidentStatus.RESOLVED,
-            body=_words(sent) or IncidentStatus.RESOLVED.sentence,
+            body=_body(sent) or IncidentStatus.RESOLVED.sentence,
             impact_override=sent.impact_override,
         ),
         Moments(started_at=happened_at, resolved_at=happened_at),
@@ -221,32 +221,32 @@ def update_incident(call: Call[IncidentBody], incident_id: str) -> Incident:
     """Post an update when a step or a text is sent; change what else is sent."""
     row = find(incident_id, lock=True)
     sent = call.body.incident
-    _keep(row, sent, call)
+    _store_extras(row, sent, call)
     if row.kind is IncidentKind.MAINTENANCE:
         _automate(row, sent, call)
     status = step(sent, row.status)
     window = _moved(row, sent, call)
-    has_news = bool(_words(sent)) or status is not None or window is not None
+    has_news = bool(_body(sent)) or status is not None or window is not None
     override_told = has_news and row.kind is IncidentKind.INCIDENT
     _edit(row, sent, call, override_too=not (override_told and sent.impact_override))
-    said, only = sent.named(row)
+    claims_sent, only = sent.named(row)
     claims = affected.claims_with(
         row,
-        said=said,
+        said=claims_sent,
         only=only,
         otherwise=_newcomer(row),
         reopens=row.is_over and status is not None and not status.is_over,
     )
     if row.status is IncidentStatus.SCHEDULED:
-        claims |= _replanned(row, sent, said)
-    gone = [component for component in row.claims if component not in claims]
+        claims |= _replanned(row, sent, claims_sent)
+    released = [component for component in row.claims if component not in claims]
     if has_news:
-        _tell(row, sent, call, status=status, window=window, claims=claims)
+        _post_update(row, sent, call, status=status, window=window, claims=claims)
     else:
         affected.set_affected_components(row, claims, by=call.by, at=call.at)
-    if gone:
-        affected.remove_components(row, gone, by=call.by, at=call.at)
-    return _told(call, row)
+    if released:
+        affected.remove_components(row, released, by=call.by, at=call.at)
+    return _serialize(call, row)
 
 
 Window = tuple[datetime, datetime]
@@ -315,7 +315,7 @@ def _replanned(
     }
 
 
-def _tell(
+def _post_update(
     row: Row,
     sent: IncidentFields,
     call: Call[IncidentBody],
@@ -333,7 +333,7 @@ def _tell(
             row,
             UpdateInput(
                 status=status,
-                body=_words(sent) or _new_window(window, call),
+                body=_body(sent) or _new_window(window, call),
                 claims=claims,
                 notify=sent.notify,
             ),
@@ -347,7 +347,7 @@ def _tell(
         row,
         UpdateInput(
             status=status,
-            body=_words(sent) or status.sentence,
+            body=_body(sent) or status.sentence,
             claims=claims,
             impact_override=sent.impact_override,
             notify=sent.notify,
@@ -362,14 +362,14 @@ def _new_window(window: Window, call: Call[IncidentBody]) -> str:
     return f"The planned time has changed: {times.span(*window, style='full')}."
 
 
-def _words(sent: IncidentFields) -> str:
+def _body(sent: IncidentFields) -> str:
     return (sent.body or "").strip()
 
 
 # ── what comes with it ─────────────────────────────────────────────────────────
 
 
-def _keep(row: Row, sent: IncidentFields, call: Call[IncidentBody]) -> None:
+def _store_extras(row: Row, sent: IncidentFields, call: Call[IncidentBody]) -> None:
     """What is no word to customers: data of the client's own, and reminders to staff."""
     if details := sent.details:
         affected.set_metadata(row, details, by=call.by, at=call.at)
@@ -399,4 +399,4 @@ def delete_incident(call: Call[Nothing], incident_id: str) -> Incident:
     row = find(incident_id, lock=True)
     reason = "Withdrawn by a program, through the Manage API."
     corrections.retract(row, reason=reason, by=call.by, at=call.at)
-    return _told(call, row)
+    return _serialize(call, row)

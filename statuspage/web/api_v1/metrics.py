@@ -59,10 +59,10 @@ class MetricFields(Body):
 
     def facts(self, before: Facts) -> Facts:
         """With what is sent, and the rest as it was."""
-        said = self.said()
-        if said.get("y_axis_min") == said.get("y_axis_max") == 0:
-            said |= {"y_axis_min": None, "y_axis_max": None}
-        return replace(before, **said | {"name": said.get("name", before.name) or ""})
+        fields = self.said()
+        if fields.get("y_axis_min") == fields.get("y_axis_max") == 0:
+            fields |= {"y_axis_min": None, "y_axis_max": None}
+        return replace(before, **fields | {"name": fields.get("name", before.name) or ""})
 
 
 class MetricBody(Body):
@@ -103,13 +103,13 @@ class AddedPoint(Shape):
 @operation("GET", METRICS, needs=Scope.READ, returns=list[Metric], query=("page", "per_page"))
 def list_metrics(call: Call[Nothing]) -> list[Metric]:
     """Every metric, by position."""
-    return tell(call, metrics.listed(offset=call.window.offset, limit=call.window.limit))
+    return serialize_all(call, metrics.listed(offset=call.window.offset, limit=call.window.limit))
 
 
 @operation("GET", METRIC, needs=Scope.READ, returns=Metric)
 def read_metric(call: Call[Nothing], metric_id: str) -> Metric:
     """One metric, without its figures."""
-    return tell_one(call, find(metric_id))
+    return serialize(call, find(metric_id))
 
 
 @operation("PATCH", METRIC, needs=Scope.COMPONENTS, body=MetricBody, returns=Metric)
@@ -117,16 +117,16 @@ def update_metric(call: Call[MetricBody], metric_id: str) -> Metric:
     """Change what is sent."""
     row = find(metric_id)
     metrics.edit(row, call.body.metric.facts(Facts.of(row)), by=call.by, at=call.at)
-    return tell_one(call, row)
+    return serialize(call, row)
 
 
 @operation("DELETE", METRIC, needs=Scope.COMPONENTS, returns=Metric)
 def delete_metric(call: Call[Nothing], metric_id: str) -> Metric:
     """Remove a metric and its figures."""
     row = find(metric_id)
-    told = tell_one(call, row)
+    answer = serialize(call, row)
     metrics.remove(row, by=call.by, at=call.at)
-    return told
+    return answer
 
 
 # ── figures ────────────────────────────────────────────────────────────────────
@@ -143,8 +143,8 @@ def delete_metric(call: Call[Nothing], metric_id: str) -> Metric:
 def add_point(call: Call[PointBody], metric_id: str) -> AddedPoint:
     """Add a figure. A later one for the same second replaces it."""
     row = find(metric_id)
-    kept = metrics.add_points({row: [_point(call.body.data)]}, by=call.by, at=call.at)
-    return AddedPoint(data=_told(kept[row][0]))
+    stored = metrics.add_points({row: [_point(call.body.data)]}, by=call.by, at=call.at)
+    return AddedPoint(data=_serialize_point(stored[row][0]))
 
 
 @operation(
@@ -158,10 +158,15 @@ def add_point(call: Call[PointBody], metric_id: str) -> AddedPoint:
 def add_points(call: Call[PointsBody]) -> dict[str, list[DataPoint]]:
     """Add figures of several metrics at once: all of them, or none."""
     sent = call.body.data
-    rows = dict(zip(sent, named(list(sent)), strict=True))
-    points = {rows[one]: [_point(point) for point in some] for one, some in sent.items()}
-    kept = metrics.add_points(points, by=call.by, at=call.at)
-    return {one: [_told(point) for point in kept[row]] for one, row in rows.items()}
+    rows = dict(zip(sent, by_ids(list(sent)), strict=True))
+    points = {
+        rows[metric_id]: [_point(point) for point in some] for metric_id, some in sent.items()
+    }
+    stored = metrics.add_points(points, by=call.by, at=call.at)
+    return {
+        metric_id: [_serialize_point(point) for point in stored[row]]
+        for metric_id, row in rows.items()
+    }
 
 
 @operation("DELETE", f"{METRIC}/data", needs=Scope.COMPONENTS, returns=Metric)
@@ -169,14 +174,14 @@ def delete_points(call: Call[Nothing], metric_id: str) -> Metric:
     """Take all figures of a metric away."""
     row = find(metric_id)
     metrics.forget_points(row, by=call.by, at=call.at)
-    return tell_one(call, row)
+    return serialize(call, row)
 
 
 def _point(sent: PointFields) -> Point:
     return Point(sent.timestamp, sent.value)
 
 
-def _told(point: Point) -> DataPoint:
+def _serialize_point(point: Point) -> DataPoint:
     return DataPoint(timestamp=point.second, value=point.value)
 
 
@@ -191,20 +196,20 @@ def find(metric_id: str) -> Row:
     return row
 
 
-def named(metric_ids: list[str]) -> list[Row]:
+def by_ids(metric_ids: list[str]) -> list[Row]:
     """The metrics with these ids, in their order. Raises `Invalid` for an unknown one."""
     present = metrics.with_ids(metric_ids)
-    unknown = [one for one in metric_ids if one not in present]
+    unknown = [metric_id for metric_id in metric_ids if metric_id not in present]
     if unknown:
         raise Invalid(metric_ids=f"There is no metric with the id {unknown[0]!r}.")
-    return [present[one] for one in metric_ids]
+    return [present[metric_id] for metric_id in metric_ids]
 
 
-def tell_one(call: Call[Body], row: Row) -> Metric:
-    return tell(call, [row])[0]
+def serialize(call: Call[Body], row: Row) -> Metric:
+    return serialize_all(call, [row])[0]
 
 
-def tell(call: Call[Body], rows: list[Row]) -> list[Metric]:
+def serialize_all(call: Call[Body], rows: list[Row]) -> list[Metric]:
     """As they stand: one query for the newest figure of each."""
     newest = metrics.newest_data_at(rows)
     zone = call.page.zone

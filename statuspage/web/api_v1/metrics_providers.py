@@ -7,7 +7,7 @@ from pydantic import model_validator
 from statuspage.domain import metrics
 from statuspage.domain.metrics import Facts, MetricsProvider
 from statuspage.domain.tokens import Scope
-from statuspage.web.api_v1.metrics import Metric, MetricBody, tell, tell_one
+from statuspage.web.api_v1.metrics import Metric, MetricBody, serialize, serialize_all
 from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Moment, Shape, seconds
 from statuspage.web.json_bodies import wrapped
@@ -50,7 +50,7 @@ class ProviderBody(Body):
 @operation("GET", PROVIDERS, needs=Scope.READ, returns=list[Provider])
 def list_providers(call: Call[Nothing]) -> list[Provider]:
     """Every provider, the oldest first."""
-    return [_tell(call, row) for row in metrics.providers()]
+    return [_serialize(call, row) for row in metrics.providers()]
 
 
 @operation(
@@ -62,28 +62,28 @@ def create_provider(call: Call[ProviderBody]) -> Provider:
     row = metrics.add_provider(
         sent.type, metric_base_uri=sent.metric_base_uri, by=call.by, at=call.at
     )
-    return _tell(call, row)
+    return _serialize(call, row)
 
 
 @operation("GET", PROVIDER, needs=Scope.READ, returns=Provider)
 def read_provider(call: Call[Nothing], metrics_provider_id: str) -> Provider:
     """One provider."""
-    return _tell(call, _find(metrics_provider_id))
+    return _serialize(call, _find(metrics_provider_id))
 
 
 @operation("PATCH", PROVIDER, needs=Scope.COMPONENTS, body=ProviderBody, returns=Provider)
 def update_provider(call: Call[ProviderBody], metrics_provider_id: str) -> Provider:
     """Change what is sent. The type stays `Self`."""
     row = _find(metrics_provider_id)
-    said = call.body.metrics_provider.said()
+    fields = call.body.metrics_provider.said()
     metrics.edit_provider(
         row,
-        kind=said.get("type", row.type),
-        metric_base_uri=said.get("metric_base_uri", row.metric_base_uri),
+        kind=fields.get("type", row.type),
+        metric_base_uri=fields.get("metric_base_uri", row.metric_base_uri),
         by=call.by,
         at=call.at,
     )
-    return _tell(call, row)
+    return _serialize(call, row)
 
 
 @operation("DELETE", PROVIDER, needs=Scope.COMPONENTS, returns=Provider)
@@ -91,7 +91,7 @@ def delete_provider(call: Call[Nothing], metrics_provider_id: str) -> Provider:
     """Remove a provider with its metrics and their figures."""
     row = _find(metrics_provider_id)
     metrics.remove_provider(row, by=call.by, at=call.at)
-    return _tell(call, row)
+    return _serialize(call, row)
 
 
 @operation(
@@ -106,7 +106,7 @@ def list_metrics_of(call: Call[Nothing], metrics_provider_id: str) -> list[Metri
     provider = _find(metrics_provider_id)
     window = call.window
     rows = metrics.listed(provider=provider, offset=window.offset, limit=window.limit)
-    return tell(call, rows)
+    return serialize_all(call, rows)
 
 
 @operation(
@@ -121,7 +121,7 @@ def create_metric(call: Call[MetricBody], metrics_provider_id: str) -> Metric:
     """A new metric, last on the page. It is shown there as soon as it has figures."""
     provider = _find(metrics_provider_id)
     facts = call.body.metric.facts(Facts(name=""))
-    return tell_one(call, metrics.add(provider, facts, by=call.by, at=call.at))
+    return serialize(call, metrics.add(provider, facts, by=call.by, at=call.at))
 
 
 def _find(metrics_provider_id: str) -> MetricsProvider:
@@ -131,7 +131,7 @@ def _find(metrics_provider_id: str) -> MetricsProvider:
     return row
 
 
-def _tell(call: Call[Body], row: MetricsProvider) -> Provider:
+def _serialize(call: Call[Body], row: MetricsProvider) -> Provider:
     return Provider(
         id=row.public_id,
         type=row.type,

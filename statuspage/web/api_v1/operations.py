@@ -127,12 +127,12 @@ class KeyConverter(BaseConverter):
 
 def put_on(bp: Blueprint) -> None:
     """Give each operation its address, with `.json` at the end too: old clients write it."""
-    for one in OPERATIONS:
-        rule = re.sub(r"\{(\w+)\}", r"<key:\1>", one.path)
-        view = _view(one)
-        methods = ["PATCH", "PUT"] if one.method == "PATCH" else [one.method]
-        bp.add_url_rule(rule, one.id, view, methods=methods)
-        bp.add_url_rule(f"{rule}.json", one.id, view, methods=methods)
+    for operation in OPERATIONS:
+        rule = re.sub(r"\{(\w+)\}", r"<key:\1>", operation.path)
+        view = _view(operation)
+        methods = ["PATCH", "PUT"] if operation.method == "PATCH" else [operation.method]
+        bp.add_url_rule(rule, operation.id, view, methods=methods)
+        bp.add_url_rule(f"{rule}.json", operation.id, view, methods=methods)
 
 
 def _view(one: Operation) -> Callable[..., Response]:
@@ -155,12 +155,12 @@ def _serve(one: Operation, **keys: str) -> Response:
     page = _page(keys)
     if not token.may(one.needs):
         raise Refused(403, f"This token lacks a scope for this: {one.needs.value!r}.")
-    said = json_bodies.given(request)
+    said = json_bodies.fields_of(request)
     key = _idempotency_key() if one.method == "POST" else None
     if key and (repeated := _answered(token, key)):
         return repeated
     call = Call(page, token.actor, at, _read(one.body, said), _query(said))
-    body = _told(one, one.serve(call, **keys))
+    body = _result_text(one, one.serve(call, **keys))
     if one.method != "GET":
         if key:
             _remember(token, key, one.success, body, at)
@@ -211,8 +211,8 @@ def _brake(token: ApiToken) -> None:
 def _page(keys: dict[str, str]) -> Page:
     """The page; its key is taken out of `keys`. Raises `Refused` (404) for another one."""
     page = page_settings.get()
-    wanted = keys.pop("page_id", keys.pop("organization_id", None))
-    if page is None or wanted not in (None, page.public_id):
+    page_id = keys.pop("page_id", keys.pop("organization_id", None))
+    if page is None or page_id not in (None, page.public_id):
         raise Refused(404, "There is no page with this id. GET /v1/pages returns the page.")
     return page
 
@@ -240,7 +240,7 @@ def _query(said: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, value in said.items() if isinstance(value, str)}
 
 
-def _told(one: Operation, result: Any) -> str:
+def _result_text(one: Operation, result: Any) -> str:
     if one.success == 204 or one.returns is None:
         return "" if one.success == 204 else "{}"
     return TypeAdapter(one.returns).dump_json(result).decode()

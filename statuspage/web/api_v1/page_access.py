@@ -54,7 +54,7 @@ def find_group(page_access_group_id: str) -> PageAccessGroup:
 def users_named(ids: Sequence[str]) -> list[PageAccessUser]:
     """Raises `Invalid` for an unknown one."""
     present = page_access.users_with_ids(ids)
-    if unknown := [one for one in ids if one not in present]:
+    if unknown := [public_id for public_id in ids if public_id not in present]:
         sentence = f"There is no page access user with the id {unknown[0]!r}."
         raise Invalid(page_access_user_ids=sentence)
     return list(present.values())
@@ -63,7 +63,7 @@ def users_named(ids: Sequence[str]) -> list[PageAccessUser]:
 def groups_named(ids: Sequence[str]) -> list[PageAccessGroup]:
     """Raises `Invalid` for an unknown one."""
     present = page_access.groups_with_ids(ids)
-    if unknown := [one for one in ids if one not in present]:
+    if unknown := [public_id for public_id in ids if public_id not in present]:
         sentence = f"There is no page access group with the id {unknown[0]!r}."
         raise Invalid(page_access_group_ids=sentence)
     return list(present.values())
@@ -72,7 +72,7 @@ def groups_named(ids: Sequence[str]) -> list[PageAccessGroup]:
 # ── components of a user or a group ────────────────────────────────────────────
 
 
-def components_told(call: Call[Body], holder: Holder) -> list[Component]:
+def serialize_components(call: Call[Body], holder: Holder) -> list[Component]:
     """A part of what they hold."""
     held = page_access.components_of(holder, offset=call.window.offset, limit=call.window.limit)
     teller = components.ComponentSerializer(call)
@@ -81,25 +81,25 @@ def components_told(call: Call[Body], holder: Holder) -> list[Component]:
 
 def give_components(call: Call[Body], holder: Holder, ids: list[str]) -> None:
     """Beside those they hold."""
-    _set(call, holder, [*holder.components, *components.named(ids)])
+    _set(call, holder, [*holder.components, *components.by_ids(ids)])
 
 
 def replace_components(call: Call[Body], holder: Holder, ids: list[str]) -> None:
-    _set(call, holder, components.named(ids))
+    _set(call, holder, components.by_ids(ids))
 
 
 def take_components(call: Call[Body], holder: Holder, ids: list[str] | None) -> None:
     """None: all of them."""
-    gone = holder.components if ids is None else components.named(ids)
-    _set(call, holder, [row for row in holder.components if row not in gone])
+    taken_away = holder.components if ids is None else components.by_ids(ids)
+    _set(call, holder, [row for row in holder.components if row not in taken_away])
 
 
 def take_component(call: Call[Body], holder: Holder, component_id: str) -> None:
     """Raises `Refused` (404) where they do not hold it."""
-    kept = [row for row in holder.components if row.public_id != component_id]
-    if len(kept) == len(holder.components):
+    remaining = [row for row in holder.components if row.public_id != component_id]
+    if len(remaining) == len(holder.components):
         raise Refused(404, "They do not have access to this component.")
-    _set(call, holder, kept)
+    _set(call, holder, remaining)
 
 
 def _set(call: Call[Body], holder: Holder, rows: Sequence[ComponentRow]) -> None:

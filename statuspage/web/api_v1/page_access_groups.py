@@ -61,7 +61,7 @@ class GroupBody(Body):
 @operation("GET", GROUPS, needs=NEEDS, returns=list[PageAccessGroup], query=PAGED)
 def list_groups(call: Call[Nothing]) -> list[PageAccessGroup]:
     """Every page access group, the oldest first."""
-    return _tell(call, access.groups(offset=call.window.offset, limit=call.window.limit))
+    return _serialize_all(call, access.groups(offset=call.window.offset, limit=call.window.limit))
 
 
 @operation("POST", GROUPS, needs=NEEDS, body=GroupBody, returns=PageAccessGroup, success=201)
@@ -76,13 +76,13 @@ def create_group(call: Call[GroupBody]) -> PageAccessGroup:
         at=call.at,
     )
     _give(call, row, sent)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation("GET", GROUP, needs=NEEDS, returns=PageAccessGroup)
 def read_group(call: Call[Nothing], page_access_group_id: str) -> PageAccessGroup:
     """One page access group."""
-    return _tell_one(call, find_group(page_access_group_id))
+    return _serialize(call, find_group(page_access_group_id))
 
 
 @operation("PATCH", GROUP, needs=NEEDS, body=GroupBody, returns=PageAccessGroup)
@@ -90,34 +90,34 @@ def update_group(call: Call[GroupBody], page_access_group_id: str) -> PageAccess
     """Change what is sent. A list that is sent replaces the present one."""
     row = find_group(page_access_group_id)
     sent = call.body.page_access_group
-    said = sent.said()
+    fields = sent.said()
     ids = sent.page_access_user_ids
     access.edit_group(
         row,
-        name=said.get("name", row.name) or "",
-        external_identifier=said.get("external_identifier", row.external_identifier),
+        name=fields.get("name", row.name) or "",
+        external_identifier=fields.get("external_identifier", row.external_identifier),
         users=None if ids is None else users_named(ids),
         by=call.by,
         at=call.at,
     )
     _give(call, row, sent)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation("DELETE", GROUP, needs=NEEDS, returns=PageAccessGroup)
 def delete_group(call: Call[Nothing], page_access_group_id: str) -> PageAccessGroup:
     """Remove a group. Its users stay."""
     row = find_group(page_access_group_id)
-    told = _tell_one(call, row)
+    answer = _serialize(call, row)
     access.remove(row, by=call.by, at=call.at)
-    return told
+    return answer
 
 
 def _give(call: Call[GroupBody], row: Row, sent: GroupFields) -> None:
     if sent.component_ids is not None:
         page_access.replace_components(call, row, sent.component_ids)
     if sent.metric_ids is not None:
-        access.set_metrics(row, metrics.named(sent.metric_ids), by=call.by, at=call.at)
+        access.set_metrics(row, metrics.by_ids(sent.metric_ids), by=call.by, at=call.at)
 
 
 # ── their components ───────────────────────────────────────────────────────────
@@ -126,7 +126,7 @@ def _give(call: Call[GroupBody], row: Row, sent: GroupFields) -> None:
 @operation("GET", f"{GROUP}/components", needs=NEEDS, returns=list[Component], query=PAGED)
 def list_components(call: Call[Nothing], page_access_group_id: str) -> list[Component]:
     """The components that were given to a group."""
-    return page_access.components_told(call, find_group(page_access_group_id))
+    return page_access.serialize_components(call, find_group(page_access_group_id))
 
 
 @operation("PATCH", f"{GROUP}/components", needs=NEEDS, body=ComponentIds, returns=PageAccessGroup)
@@ -134,7 +134,7 @@ def add_components(call: Call[ComponentIds], page_access_group_id: str) -> PageA
     """Give a group these components too."""
     row = find_group(page_access_group_id)
     page_access.give_components(call, row, call.body.component_ids)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation(
@@ -149,7 +149,7 @@ def replace_components(call: Call[ComponentIds], page_access_group_id: str) -> P
     """Give a group these components and no others."""
     row = find_group(page_access_group_id)
     page_access.replace_components(call, row, call.body.component_ids)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation(
@@ -159,7 +159,7 @@ def remove_components(call: Call[SomeComponentIds], page_access_group_id: str) -
     """Take these components away from a group; without ids, all of them."""
     row = find_group(page_access_group_id)
     page_access.take_components(call, row, call.body.component_ids)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation("DELETE", f"{GROUP}/components/{{component_id}}", needs=NEEDS, returns=PageAccessGroup)
@@ -169,14 +169,14 @@ def remove_component(
     """Take one component away from a group."""
     row = find_group(page_access_group_id)
     page_access.take_component(call, row, component_id)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
-def _tell_one(call: Call[Body], row: Row) -> PageAccessGroup:
-    return _tell(call, [row])[0]
+def _serialize(call: Call[Body], row: Row) -> PageAccessGroup:
+    return _serialize_all(call, [row])[0]
 
 
-def _tell(call: Call[Body], rows: list[Row]) -> list[PageAccessGroup]:
+def _serialize_all(call: Call[Body], rows: list[Row]) -> list[PageAccessGroup]:
     """As they stand: three queries for the members of all."""
     members = access.members_of(rows)
     return [

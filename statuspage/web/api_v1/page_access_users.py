@@ -75,7 +75,7 @@ def list_users(call: Call[Nothing]) -> list[PageAccessUser]:
     """Every page access user, the oldest first; with `email`, who has that address."""
     email = call.query.get("email") or None
     rows = access.users(email=email, offset=call.window.offset, limit=call.window.limit)
-    return _tell(call, rows)
+    return _serialize_all(call, rows)
 
 
 @operation("POST", USERS, needs=NEEDS, body=UserBody, returns=PageAccessUser)
@@ -90,13 +90,13 @@ def create_user(call: Call[UserBody]) -> PageAccessUser:
         at=call.at,
     )
     _give(call, row, sent)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation("GET", USER, needs=NEEDS, returns=PageAccessUser)
 def read_user(call: Call[Nothing], page_access_user_id: str) -> PageAccessUser:
     """One page access user."""
-    return _tell_one(call, find_user(page_access_user_id))
+    return _serialize(call, find_user(page_access_user_id))
 
 
 @operation("PATCH", USER, needs=NEEDS, body=UserBody, returns=PageAccessUser)
@@ -104,18 +104,18 @@ def update_user(call: Call[UserBody], page_access_user_id: str) -> PageAccessUse
     """Change what is sent. Groups that are sent replace the present ones."""
     row = find_user(page_access_user_id)
     sent = call.body.page_access_user
-    said = sent.said()
+    fields = sent.said()
     ids = sent.page_access_group_ids
     access.edit_user(
         row,
-        email=said.get("email", row.email),
-        external_login=said.get("external_login", row.external_login),
+        email=fields.get("email", row.email),
+        external_login=fields.get("external_login", row.external_login),
         groups=None if ids is None else groups_named(ids),
         by=call.by,
         at=call.at,
     )
     _give(call, row, sent)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation("DELETE", USER, needs=NEEDS, success=204)
@@ -128,7 +128,7 @@ def _give(call: Call[UserBody], row: Row, sent: UserFields) -> None:
     if sent.component_ids is not None:
         page_access.replace_components(call, row, sent.component_ids)
     if sent.metric_ids is not None:
-        access.set_metrics(row, metrics.named(sent.metric_ids), by=call.by, at=call.at)
+        access.set_metrics(row, metrics.by_ids(sent.metric_ids), by=call.by, at=call.at)
     if sent.subscribe_to_components:
         if row.email is None:
             raise Invalid(subscribe_to_components="Messages go to an e-mail address: send one.")
@@ -143,7 +143,7 @@ def _give(call: Call[UserBody], row: Row, sent: UserFields) -> None:
 @operation("GET", f"{USER}/components", needs=NEEDS, returns=list[Component], query=PAGED)
 def list_components(call: Call[Nothing], page_access_user_id: str) -> list[Component]:
     """The components that were given to a user."""
-    return page_access.components_told(call, find_user(page_access_user_id))
+    return page_access.serialize_components(call, find_user(page_access_user_id))
 
 
 @operation("PATCH", f"{USER}/components", needs=NEEDS, body=ComponentIds, returns=PageAccessUser)
@@ -151,7 +151,7 @@ def add_components(call: Call[ComponentIds], page_access_user_id: str) -> PageAc
     """Give a user these components too."""
     row = find_user(page_access_user_id)
     page_access.give_components(call, row, call.body.component_ids)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation(
@@ -166,7 +166,7 @@ def replace_components(call: Call[ComponentIds], page_access_user_id: str) -> Pa
     """Give a user these components and no others."""
     row = find_user(page_access_user_id)
     page_access.replace_components(call, row, call.body.component_ids)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation(
@@ -176,7 +176,7 @@ def remove_components(call: Call[SomeComponentIds], page_access_user_id: str) ->
     """Take these components away from a user; without ids, all of them."""
     row = find_user(page_access_user_id)
     page_access.take_components(call, row, call.body.component_ids)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 @operation("DELETE", f"{USER}/components/{{component_id}}", needs=NEEDS, returns=PageAccessUser)
@@ -186,7 +186,7 @@ def remove_component(
     """Take one component away from a user."""
     row = find_user(page_access_user_id)
     page_access.take_component(call, row, component_id)
-    return _tell_one(call, row)
+    return _serialize(call, row)
 
 
 # ── their metrics ──────────────────────────────────────────────────────────────
@@ -197,16 +197,16 @@ def list_metrics(call: Call[Nothing], page_access_user_id: str) -> list[Metric]:
     """The metrics that were given to a user."""
     row = find_user(page_access_user_id)
     held = access.metrics_of(row, offset=call.window.offset, limit=call.window.limit)
-    return metrics.tell(call, held)
+    return metrics.serialize_all(call, held)
 
 
 @operation("PATCH", f"{USER}/metrics", needs=NEEDS, body=MetricIds, returns=PageAccessUser)
 def add_metrics(call: Call[MetricIds], page_access_user_id: str) -> PageAccessUser:
     """Give a user these metrics too."""
     row = find_user(page_access_user_id)
-    wanted = [*row.metrics, *metrics.named(call.body.metric_ids)]
-    access.set_metrics(row, wanted, by=call.by, at=call.at)
-    return _tell_one(call, row)
+    metrics_chosen = [*row.metrics, *metrics.by_ids(call.body.metric_ids)]
+    access.set_metrics(row, metrics_chosen, by=call.by, at=call.at)
+    return _serialize(call, row)
 
 
 @operation(
@@ -215,8 +215,8 @@ def add_metrics(call: Call[MetricIds], page_access_user_id: str) -> PageAccessUs
 def replace_metrics(call: Call[MetricIds], page_access_user_id: str) -> PageAccessUser:
     """Give a user these metrics and no others."""
     row = find_user(page_access_user_id)
-    access.set_metrics(row, metrics.named(call.body.metric_ids), by=call.by, at=call.at)
-    return _tell_one(call, row)
+    access.set_metrics(row, metrics.by_ids(call.body.metric_ids), by=call.by, at=call.at)
+    return _serialize(call, row)
 
 
 @operation("DELETE", f"{USER}/metrics", needs=NEEDS, body=SomeMetricIds, returns=PageAccessUser)
@@ -224,28 +224,28 @@ def remove_metrics(call: Call[SomeMetricIds], page_access_user_id: str) -> PageA
     """Take these metrics away from a user; without ids, all of them."""
     row = find_user(page_access_user_id)
     ids = call.body.metric_ids
-    gone = row.metrics if ids is None else metrics.named(ids)
-    kept = [one for one in row.metrics if one not in gone]
-    access.set_metrics(row, kept, by=call.by, at=call.at)
-    return _tell_one(call, row)
+    removed = row.metrics if ids is None else metrics.by_ids(ids)
+    remaining = [metric for metric in row.metrics if metric not in removed]
+    access.set_metrics(row, remaining, by=call.by, at=call.at)
+    return _serialize(call, row)
 
 
 @operation("DELETE", f"{USER}/metrics/{{metric_id}}", needs=NEEDS, returns=PageAccessUser)
 def remove_metric(call: Call[Nothing], page_access_user_id: str, metric_id: str) -> PageAccessUser:
     """Take one metric away from a user."""
     row = find_user(page_access_user_id)
-    kept = [one for one in row.metrics if one.public_id != metric_id]
-    if len(kept) == len(row.metrics):
+    remaining = [metric for metric in row.metrics if metric.public_id != metric_id]
+    if len(remaining) == len(row.metrics):
         raise Refused(404, "This user does not have access to this metric.")
-    access.set_metrics(row, kept, by=call.by, at=call.at)
-    return _tell_one(call, row)
+    access.set_metrics(row, remaining, by=call.by, at=call.at)
+    return _serialize(call, row)
 
 
-def _tell_one(call: Call[Body], row: Row) -> PageAccessUser:
-    return _tell(call, [row])[0]
+def _serialize(call: Call[Body], row: Row) -> PageAccessUser:
+    return _serialize_all(call, [row])[0]
 
 
-def _tell(call: Call[Body], rows: list[Row]) -> list[PageAccessUser]:
+def _serialize_all(call: Call[Body], rows: list[Row]) -> list[PageAccessUser]:
     """As they stand: one query for the groups of all."""
     groups = access.groups_of(rows)
     return [

@@ -152,41 +152,41 @@ class PageBody(Body):
 @operation("GET", "/pages", needs=Scope.READ, returns=list[Page])
 def list_pages(call: Call[Nothing]) -> list[Page]:
     """The one page there is."""
-    return [_tell(call.page)]
+    return [_serialize(call.page)]
 
 
 @operation("GET", "/pages/{page_id}", needs=Scope.READ, returns=Page)
 def read_page(call: Call[Nothing]) -> Page:
     """The page's settings."""
-    return _tell(call.page)
+    return _serialize(call.page)
 
 
 @operation("PATCH", "/pages/{page_id}", needs=Scope.MANAGE, body=PageBody, returns=Page)
 def update_page(call: Call[PageBody]) -> Page:
     """Change the settings that are sent."""
-    row, said = call.page, call.body.page.said()
+    row, fields = call.page, call.body.page.said()
     accent = row.accent
-    link_colour = said.get("css_link_color")
+    link_colour = fields.get("css_link_color")
     # Clients send back the default that they read of a page without a colour of its own.
     if link_colour and (accent or link_colour != COLOURS["css_link_color"]):
         accent = f"#{_colour('css_link_color', link_colour)}"
     page_settings.edit(
         row,
         page_settings.PageEdit(
-            name=said.get("name") or row.name,
-            time_zone=_zone(said.get("time_zone") or row.time_zone),
-            url=said.get("url", row.url),
-            about=(said["page_description"] or "") if "page_description" in said else row.about,
+            name=fields.get("name") or row.name,
+            time_zone=_zone(fields.get("time_zone") or row.time_zone),
+            url=fields.get("url", row.url),
+            about=(fields["page_description"] or "") if "page_description" in fields else row.about,
             footer=row.footer,
-            support_url=said.get("support_url", row.support_url),
+            support_url=fields.get("support_url", row.support_url),
             accent=accent,
             accent_dark=row.accent_dark,
-            details=_kept(said),
+            details=_stored_fields(fields),
         ),
         by=call.by,
         at=call.at,
     )
-    return _tell(row)
+    return _serialize(row)
 
 
 def _zone(name: str) -> str:
@@ -194,24 +194,24 @@ def _zone(name: str) -> str:
     return "Etc/UTC" if name == "UTC" else name
 
 
-def _kept(said: dict[str, Any]) -> dict[str, Any]:
+def _stored_fields(said: dict[str, Any]) -> dict[str, Any]:
     """What is given back as it came. Raises `Invalid` for what can be none of it."""
     protecting = [
         name for name, value in OPEN.items() if said.get(name) is not None and said[name] != value
     ]
     if protecting:
         raise Invalid(**dict.fromkeys(protecting, NOT_SUPPORTED))
-    kept: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     for name, value in said.items():
         if name in COLOURS and name != "css_link_color" and value:
-            kept[name] = _colour(name, value)
+            details[name] = _colour(name, value)
         elif name == "hidden_from_search" and value is not None:
-            kept[name] = value
+            details[name] = value
         elif name in KEPT_TEXTS or name == "notifications_email_footer":
             if value is not None and len(value) > MAX_KEPT:
                 raise Invalid(**{name: f"Use at most {MAX_KEPT} characters."})
-            kept[name] = value
-    return kept
+            details[name] = value
+    return details
 
 
 def _colour(name: str, text: str) -> str:
@@ -222,7 +222,7 @@ def _colour(name: str, text: str) -> str:
     return match[1]
 
 
-def _tell(row: page_settings.Page) -> Page:
+def _serialize(row: page_settings.Page) -> Page:
     details = row.details
     own_link = {"css_link_color": row.accent[1:]} if row.accent else {}
     return Page(

@@ -62,7 +62,7 @@ class PublicationBody(Body):
 @operation("GET", POSTMORTEM, needs=Scope.INCIDENTS, returns=Postmortem)
 def read_postmortem(call: Call[Nothing], incident_id: str) -> Postmortem:
     """The postmortem of an incident, draft included."""
-    return _told(call, _find(incidents.find(incident_id)))
+    return _serialize(call, _find(incidents.find(incident_id)))
 
 
 @operation("PUT", POSTMORTEM, needs=Scope.INCIDENTS, body=DraftBody, returns=Postmortem)
@@ -76,7 +76,7 @@ def write_postmortem(call: Call[DraftBody], incident_id: str) -> Postmortem:
     try:
         row = postmortems.save(
             incident,
-            postmortem_text.in_parts(text),
+            postmortem_text.split_parts(text),
             _actions(present),
             expected_version=present.version if present else None,
             by=call.by,
@@ -84,7 +84,7 @@ def write_postmortem(call: Call[DraftBody], incident_id: str) -> Postmortem:
         )
     except Invalid as invalid:
         raise Invalid(body_draft=" ".join(invalid.errors.values())) from invalid
-    return _told(call, row)
+    return _serialize(call, row)
 
 
 @operation(
@@ -101,9 +101,9 @@ def publish_postmortem(call: Call[PublicationBody], incident_id: str) -> Postmor
     sent = call.body.postmortem or PublicationFields()
     postmortems.publish(row, notify=bool(sent.notify_subscribers), needs=(), by=call.by, at=call.at)
     if tweet := sent.said().keys() & {"notify_twitter", "custom_tweet"}:
-        kept = {name: getattr(sent, name) for name in sorted(tweet)}
-        affected.set_metadata(incident, {TWEET: kept}, by=call.by, at=call.at)
-    return _told(call, row)
+        tweet_fields = {name: getattr(sent, name) for name in sorted(tweet)}
+        affected.set_metadata(incident, {TWEET: tweet_fields}, by=call.by, at=call.at)
+    return _serialize(call, row)
 
 
 @operation("PUT", f"{POSTMORTEM}/revert", needs=Scope.INCIDENTS, returns=Postmortem)
@@ -112,7 +112,7 @@ def revert_postmortem(call: Call[Nothing], incident_id: str) -> Postmortem:
     row = _find(incidents.find(incident_id, lock=True))
     if row.is_published:
         _withdraw(row, call)
-    return _told(call, row)
+    return _serialize(call, row)
 
 
 @operation("DELETE", POSTMORTEM, needs=Scope.INCIDENTS, success=204)
@@ -139,19 +139,19 @@ def _find(incident: Incident) -> Row:
 def _actions(row: Row | None) -> list[Action]:
     """As they stand: a client knows nothing of them."""
     return [
-        Action(one.title, one.state, one.due_on, one.owner, one.public_id)
-        for one in (row.actions if row else [])
+        Action(action.title, action.state, action.due_on, action.owner, action.public_id)
+        for action in (row.actions if row else [])
     ]
 
 
-def _told(call: Call[Body], row: Row) -> Postmortem:
+def _serialize(call: Call[Body], row: Row) -> Postmortem:
     zone = call.page.zone
     tweet = (row.incident.details or {}).get(TWEET, {})
     return Postmortem(
         preview_key=None,
-        body=postmortem_text.whole(row.published_parts) if row.is_published else None,
+        body=postmortem_text.join_parts(row.published_parts) if row.is_published else None,
         body_updated_at=seconds_or_none(row.edited_at or row.published_at, zone),
-        body_draft=postmortem_text.whole(row.parts),
+        body_draft=postmortem_text.join_parts(row.parts),
         body_draft_updated_at=seconds(row.updated_at, zone),
         published_at=seconds_or_none(row.published_at, zone),
         notify_subscribers=row.has_notified,

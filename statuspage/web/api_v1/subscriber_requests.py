@@ -14,7 +14,7 @@ MOST_NAMED = 1_000
 def _listed(sent: object) -> object:
     """`all` as it is; `a,b` as a list: clients write both."""
     if isinstance(sent, str) and sent != "all":
-        return [one.strip() for one in sent.split(",") if one.strip()]
+        return [word.strip() for word in sent.split(",") if word.strip()]
     return sent
 
 

@@ -28,7 +28,7 @@ class Type(StrEnum):
 
     @property
     def channels(self) -> list[Channel]:
-        return [one for one in Channel if type_of(one) is self]
+        return [channel for channel in Channel if type_of(channel) is self]
 
 
 class State(StrEnum):
@@ -97,7 +97,7 @@ class CountByTypeAndState(Shape):
     teams: CountByState
 
 
-def tell(call: Call[Body], row: Row) -> Subscriber:
+def serialize(call: Call[Body], row: Row) -> Subscriber:
     return tell_all(call, [row])[0]
 
 
@@ -117,7 +117,7 @@ def tell_all(call: Call[Body], rows: Sequence[Row]) -> list[Subscriber]:
             workspace_name=None,
             quarantined_at=seconds_or_none(row.quarantined_at, zone),
             purge_at=seconds_or_none(row.purge_at, zone),
-            components=[one.public_id for one in row.components],
+            components=[component.public_id for component in row.components],
             page_access_user_id=row.access_user.public_id if row.access_user else None,
             created_at=seconds(row.created_at, zone),
         )

@@ -19,7 +19,7 @@ from statuspage.domain.subscribers.subscriptions import Subscriber as Row
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
 from statuspage.lib.http_client import HttpClient
-from statuspage.web.api_v1.components import named
+from statuspage.web.api_v1.components import by_ids
 from statuspage.web.api_v1.operations import MAX_PAGE_NUMBER, Call, Window, operation
 from statuspage.web.api_v1.subscriber_requests import (
     ComponentsBody,
@@ -36,7 +36,7 @@ from statuspage.web.api_v1.subscriber_serializers import (
     State,
     Subscriber,
     Type,
-    tell,
+    serialize,
     tell_all,
 )
 from statuspage.web.json_errors import Refused
@@ -70,14 +70,14 @@ def list_subscribers(call: Call[Nothing]) -> list[Subscriber]:
     if order is Order.RELEVANCE and not text:
         raise Invalid(sort_field="Sorting by relevance needs a search (q).")
     window = _window(call)
-    found = subscriber_queries.find(
+    rows = subscriber_queries.find(
         _search(call, text),
         offset=window.offset,
         limit=window.limit,
         order=order,
         descending=one_of(Direction, call.query, "sort_direction", None) is Direction.DESC,
     )
-    return tell_all(call, found)
+    return tell_all(call, rows)
 
 
 @operation(
@@ -93,8 +93,8 @@ def create_subscriber(call: Call[SubscriberBody]) -> Subscriber:
     sent = call.body.subscriber
     ids = sent.component_ids
     # Without a list of components, who is known keeps theirs.
-    choice = None if ids is None else Choice(named(ids))
-    return tell(call, add(call, sent, choice, access_user=_access_user(sent.page_access_user)))
+    choice = None if ids is None else Choice(by_ids(ids))
+    return serialize(call, add(call, sent, choice, access_user=_access_user(sent.page_access_user)))
 
 
 @operation(
@@ -111,7 +111,7 @@ def count_subscribers(call: Call[Nothing]) -> CountByType:
     def count(one: Type) -> int:
         return sum(tally[channel, state] for channel in one.channels for state in PRESENT)
 
-    return CountByType(**{one.value: count(one) for one in Type})
+    return CountByType(**{kind.value: count(kind) for kind in Type})
 
 
 @operation(
@@ -130,7 +130,7 @@ def count_by_state(call: Call[Nothing]) -> CountByTypeAndState:
         }
         return CountByState(**states, total=sum(states.values()))
 
-    return CountByTypeAndState(**{one.value: count(one) for one in Type})
+    return CountByTypeAndState(**{kind.value: count(kind) for kind in Type})
 
 
 @operation(
@@ -142,14 +142,14 @@ def count_by_state(call: Call[Nothing]) -> CountByTypeAndState:
 )
 def list_unsubscribed(call: Call[Nothing]) -> list[Subscriber]:
     """Who left in the last 90 days; their addresses are erased."""
-    found = subscriber_queries.find(
+    rows = subscriber_queries.find(
         Search(states=(SubscriberState.UNSUBSCRIBED,), is_of_page=True),
         offset=call.window.offset,
         limit=call.window.limit,
         order=Order.CREATED_AT,
         descending=True,
     )
-    return tell_all(call, found)
+    return tell_all(call, rows)
 
 
 # ── several at once ────────────────────────────────────────────────────────────
@@ -206,7 +206,7 @@ def reactivate_several(call: Call[ReactivateBody]) -> None:
 @operation("GET", SUBSCRIBER, needs=Scope.SUBSCRIBERS, returns=Subscriber)
 def read_subscriber(call: Call[Nothing], subscriber_id: str) -> Subscriber:
     """One subscriber."""
-    return tell(call, find(subscriber_id))
+    return serialize(call, find(subscriber_id))
 
 
 @operation(
@@ -224,10 +224,10 @@ def update_subscriber(call: Call[ComponentsBody], subscriber_id: str) -> Subscri
     if "component_ids" in sent.said():
         old = row.choice
         choice = Choice(
-            named(sent.component_ids or []), old.incident, old.wants, old.language, old.time_zone
+            by_ids(sent.component_ids or []), old.incident, old.wants, old.language, old.time_zone
         )
         subscribers.choose(row, choice, **_act(call))
-    return tell(call, row)
+    return serialize(call, row)
 
 
 @operation(
@@ -276,9 +276,9 @@ def add(
 
 
 def remove(call: Call[Nothing], row: Row) -> Subscriber:
-    told = tell(call, row)
+    answer = serialize(call, row)
     subscribers.unsubscribe(row, **_act(call))
-    return told
+    return answer
 
 
 class Direction(StrEnum):

@@ -73,8 +73,8 @@ class PermissionsBody(Body):
 @operation("GET", USERS, needs=Scope.MANAGE, returns=list[User], query=("page", "per_page"))
 def list_users(call: Call[Nothing]) -> list[User]:
     """Everyone who may sign in."""
-    rows = [one for one in staff.listed() if one.is_active]
-    return [_tell(call, one) for one in call.window.of(rows)]
+    rows = [member for member in staff.listed() if member.is_active]
+    return [_serialize(call, member) for member in call.window.of(rows)]
 
 
 @operation("POST", USERS, needs=Scope.MANAGE, body=UserBody, returns=User, success=201)
@@ -92,7 +92,7 @@ def create_user(call: Call[UserBody]) -> User:
             at=call.at,
             breached=breached,
         )
-        return _tell(call, before)
+        return _serialize(call, before)
     name = " ".join(part for part in (sent.first_name, sent.last_name) if part)
     row = staff.create(
         sent.email,
@@ -103,7 +103,7 @@ def create_user(call: Call[UserBody]) -> User:
         at=call.at,
         breached=breached,
     )
-    return _tell(call, row)
+    return _serialize(call, row)
 
 
 @operation("DELETE", USER, needs=Scope.MANAGE, returns=User)
@@ -111,7 +111,7 @@ def delete_user(call: Call[Nothing], user_id: str) -> User:
     """Lock somebody out at once. Never the last owner."""
     row = _find(user_id)
     staff.disable(row, by=call.by, at=call.at)
-    return _tell(call, row)
+    return _serialize(call, row)
 
 
 @operation("GET", PERMISSIONS, needs=Scope.MANAGE, returns=Permissions)
@@ -160,7 +160,7 @@ def _permissions(call: Call[Body], row: Staff) -> Permissions:
     )
 
 
-def _tell(call: Call[Body], row: Staff) -> User:
+def _serialize(call: Call[Body], row: Staff) -> User:
     first, _, last = row.name.partition(" ")
     created_at = seconds(row.created_at, call.page.zone)
     return User(

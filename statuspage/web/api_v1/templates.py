@@ -7,7 +7,7 @@ from statuspage.domain.incidents.templates import TemplateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.tokens import Scope
 from statuspage.errors import Invalid
-from statuspage.web.api_v1.components import Component, ComponentSerializer, named
+from statuspage.web.api_v1.components import Component, ComponentSerializer, by_ids
 from statuspage.web.api_v1.operations import Call, OrNone, operation
 from statuspage.web.api_v1.shapes import Shape
 from statuspage.web.operations import Body, Nothing
@@ -68,12 +68,12 @@ def create_template(call: Call[TemplateBody]) -> IncidentTemplate:
             group_name=sent.group_id,
             update_status=sent.update_status,
             notify=sent.should_send_notifications,
-            components=named(sent.component_ids),
+            components=by_ids(sent.component_ids),
         ),
         by=call.by,
         at=call.at,
     )
-    return _tell(ComponentSerializer(call), row)
+    return _serialize(ComponentSerializer(call), row)
 
 
 @operation(
@@ -86,16 +86,16 @@ def create_template(call: Call[TemplateBody]) -> IncidentTemplate:
 def list_templates(call: Call[Nothing]) -> list[IncidentTemplate]:
     """Every template, by name."""
     teller = ComponentSerializer(call)
-    return [_tell(teller, row) for row in call.window.of(incident_templates.listed())]
+    return [_serialize(teller, row) for row in call.window.of(incident_templates.listed())]
 
 
-def _tell(
+def _serialize(
     teller: ComponentSerializer, row: incident_templates.IncidentTemplate
 ) -> IncidentTemplate:
-    present = [one for one in row.components if one.archived_at is None]
+    present = [component for component in row.components if component.archived_at is None]
     return IncidentTemplate(
         id=row.public_id,
-        components=[teller.component(one) for one in present],
+        components=[teller.component(component) for component in present],
         name=row.name,
         title=row.title,
         body=row.body,

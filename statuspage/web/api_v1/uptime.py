@@ -75,7 +75,7 @@ def component_uptime(call: Call[Nothing], component_id: str) -> ComponentUptime:
     row = find(component_id)
     start, end, warning = _range(call, row.first_day(call.page.zone))
     claims = _claims([row], start, end)
-    figures = period([one.span for one in claims[row.id]], start, end, at=call.at)
+    figures = period([claim.span for claim in claims[row.id]], start, end, at=call.at)
     return ComponentUptime(
         range_start=seconds(start, call.page.zone),
         range_end=seconds(end, call.page.zone),
@@ -93,30 +93,34 @@ def component_uptime(call: Call[Nothing], component_id: str) -> ComponentUptime:
 def group_uptime(call: Call[Nothing], id: str) -> ComponentGroupUptime:  # noqa: A002  the name in the path
     """How much of a time the components of a group were up, in the mean."""
     row = groups.find(id)
-    members = [one for one in components.listed() if one.group_id == row.id and one.showcase]
-    starts = {one.id: one.first_day(call.page.zone) for one in members}
+    members = [
+        component
+        for component in components.listed()
+        if component.group_id == row.id and component.showcase
+    ]
+    starts = {member.id: member.first_day(call.page.zone) for member in members}
     first = min(starts.values(), default=None)
     start, end, warning = _range(call, first)
     claims = _claims(members, start, end)
     figures = []
-    for one in members:
+    for member in members:
         # Before its start date a component was neither up nor down.
-        counts_from = max(start, _start_of(starts[one.id], call.page.zone) or start)
+        counts_from = max(start, _start_of(starts[member.id], call.page.zone) or start)
         if counts_from < end:
-            spans = [claim.span for claim in claims[one.id]]
+            spans = [claim.span for claim in claims[member.id]]
             figures.append(period(spans, counts_from, end, at=call.at))
     related = None
     if not _is_skipped(call):
         related = [
-            RelatedOfComponent(component_id=one.public_id, incidents=_events(claims[one.id]))
-            for one in members
+            RelatedOfComponent(component_id=member.public_id, incidents=_events(claims[member.id]))
+            for member in members
         ]
     return ComponentGroupUptime(
         range_start=seconds(start, call.page.zone),
         range_end=seconds(end, call.page.zone),
         uptime_percentage=_mean(figures),
-        major_outage=int(sum(one.major_s for one in figures)),
-        partial_outage=int(sum(one.partial_s for one in figures)),
+        major_outage=int(sum(figure.major_s for figure in figures)),
+        partial_outage=int(sum(figure.partial_s for figure in figures)),
         warnings=warning,
         id=row.public_id,
         name=row.name,
@@ -128,18 +132,18 @@ def _mean(figures: Sequence[Period]) -> float:
     """Truncated to two decimals; 100 for a group of nothing."""
     if not figures:
         return 100.0
-    return int(sum(one.uptime for one in figures) / len(figures) * 100) / 100
+    return int(sum(figure.uptime for figure in figures) / len(figures) * 100) / 100
 
 
 def _claims(
     rows: Sequence[Component], start: datetime, end: datetime
 ) -> dict[int, list[ComponentClaim]]:
     """The claims of each that were in force within the range."""
-    found: dict[int, list[ComponentClaim]] = {row.id: [] for row in rows}
+    by_component: dict[int, list[ComponentClaim]] = {row.id: [] for row in rows}
     for claim in claims_store.claims_since(start):
-        if claim.component_id in found and claim.starts_at < end:
-            found[claim.component_id].append(claim)
-    return found
+        if claim.component_id in by_component and claim.starts_at < end:
+            by_component[claim.component_id].append(claim)
+    return by_component
 
 
 def _events(claims: Sequence[ComponentClaim]) -> list[RelatedEvent]:

@@ -26,19 +26,19 @@ log = structlog.get_logger()
 
 
 @bp.post("/<token>")
-def take(token: str) -> ResponseReturnValue:
+def receive(token: str) -> ResponseReturnValue:
     at = clock.now()
-    found = common.token_of(token, Scope.BOUNCES, at=at)
-    if found is None:
+    token_row = common.token_of(token, Scope.BOUNCES, at=at)
+    if token_row is None:
         return common.nothing_here()
     try:
         reported = _read()
     except ToConfirm as asked:
-        return _ask_a_person(found, asked.url)
+        return _ask_a_person(token_row, asked.url)
     except UnreadableError as unreadable:
         return answer(400, error=str(unreadable))
-    number = bounces.record(reported, by=found.actor, at=at)
-    common.note_use(found, at=at)
+    number = bounces.record(reported, by=token_row.actor, at=at)
+    common.note_use(token_row, at=at)
     db.session.commit()
     return answer(200, reported=len(reported), taken=number)
 

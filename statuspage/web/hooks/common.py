@@ -17,8 +17,8 @@ from statuspage.web import database_outage
 
 def token_of(secret: str, needed: Scope, *, at: datetime) -> ApiToken | None:
     """None where it is unknown, over, or for something else."""
-    found = tokens.with_secret(secret)
-    return found if found and found.works(at) and found.may(needed) else None
+    token_row = tokens.with_secret(secret)
+    return token_row if token_row and token_row.works(at) and token_row.may(needed) else None
 
 
 def note_use(token: ApiToken, *, at: datetime) -> None:

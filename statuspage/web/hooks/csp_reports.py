@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 @bp.post("")
-def take() -> ResponseReturnValue:
+def receive() -> ResponseReturnValue:
     if security.is_cross_site():
         return answer(403, error="Only pages of this host may report here.")
     if not security.limiter.limiter.hit(PER_NETWORK, "policy", security.network()):
@@ -50,15 +50,15 @@ def take() -> ResponseReturnValue:
 
 def _read(body: bytes) -> dict[str, Any] | None:
     try:
-        told = json.loads(body)
+        report_data = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    report = told.get("csp-report") if isinstance(told, dict) else None
+    report = report_data.get("csp-report") if isinstance(report_data, dict) else None
     return report if isinstance(report, dict) else None
 
 
 def _word(value: object) -> str:
-    return found[0] if (found := re.match(r"[a-z-]{1,40}", str(value))) else ""
+    return match[0] if (match := re.match(r"[a-z-]{1,40}", str(value))) else ""
 
 
 def _origin(value: object) -> str:

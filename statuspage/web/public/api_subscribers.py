@@ -53,7 +53,7 @@ json_errors.init(bp)
 
 
 def _is_no_text() -> bool:
-    return "phone_number" not in _said()
+    return "phone_number" not in _fields()
 
 
 @bp.post(ADDRESS)
@@ -64,37 +64,39 @@ def subscribe() -> ResponseReturnValue:
     if is_cross_site():
         raise Refused(403, "Other sites cannot subscribe their visitors. Send this from a server.")
     page = _page()
-    said = _said()
-    contact = _contact(said)
+    fields = _fields()
+    contact = _contact(fields)
     subscription_forms.limit(contact)
-    choice = Choice(components=_components(said), incident=_incident(said))
+    choice = Choice(components=_components(fields), incident=_incident(fields))
     wording = subscription_pages.wording(snapshot.describe(base_url=_settings().base_url))
     try:
-        subscribers.ask(contact, choice, wording=wording, at=clock.now())
+        subscribers.request_confirmation(contact, choice, wording=wording, at=clock.now())
         db.session.commit()
     except exc.IntegrityError:
         # The same address at the same moment: the other request has asked.
         db.session.rollback()
-    return _told(page, contact.channel), 201
+    return _serialize(page, contact.channel), 201
 
 
 @bp.get(ADDRESS)
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def show() -> ResponseReturnValue:
     """What the owner of a link has chosen."""
-    page, one = _page(), _owner(Purpose.MANAGE)
-    chosen = [component.public_id for component in one.components]
-    return _told(page, one.channel) | {"subscriber": {"state": one.state, "component_ids": chosen}}
+    page, subscriber = _page(), _owner(Purpose.MANAGE)
+    chosen = [component.public_id for component in subscriber.components]
+    return _serialize(page, subscriber.channel) | {
+        "subscriber": {"state": subscriber.state, "component_ids": chosen}
+    }
 
 
 @bp.delete(ADDRESS)
 def leave() -> ResponseReturnValue:
     """Unsubscribe the owner of a link at once."""
-    page, one = _page(), _owner(Purpose.MANAGE, Purpose.UNSUBSCRIBE)
-    told = _told(page, one.channel)
-    subscribers.unsubscribe(one, by=THEMSELVES, at=clock.now())
+    page, subscriber = _page(), _owner(Purpose.MANAGE, Purpose.UNSUBSCRIBE)
+    answer = _serialize(page, subscriber.channel)
+    subscribers.unsubscribe(subscriber, by=THEMSELVES, at=clock.now())
     db.session.commit()
-    return told
+    return answer
 
 
 @bp.after_request
@@ -119,12 +121,12 @@ def _too_many(_error: Exception) -> ResponseReturnValue:
 # ── what was sent ──────────────────────────────────────────────────────────────
 
 
-def _said() -> dict[str, Any]:
+def _fields() -> dict[str, Any]:
     """What stands below `subscriber`. Raises `Refused` (400) for what cannot be read."""
-    said = json_bodies.given(request).get("subscriber", {})
-    if not isinstance(said, dict):
+    fields = json_bodies.fields_of(request).get("subscriber", {})
+    if not isinstance(fields, dict):
         raise Refused(400, 'Send an object below "subscriber".')
-    return said
+    return fields
 
 
 def _text(said: dict[str, Any], name: str) -> str | None:
@@ -159,10 +161,10 @@ def _components(said: dict[str, Any]) -> list[models.Component]:
     ids = said.get("component_ids") or []
     if not isinstance(ids, list):
         raise Invalid(component_ids="Send a list of ids.")
-    present = {one.public_id: one for one in components.listed()}
-    if any(not isinstance(one, str) or one not in present for one in ids):
+    present = {component.public_id: component for component in components.listed()}
+    if any(not isinstance(public_id, str) or public_id not in present for public_id in ids):
         raise Invalid(component_ids="There is no component with one of these ids.")
-    return [present[one] for one in dict.fromkeys(ids)]
+    return [present[public_id] for public_id in dict.fromkeys(ids)]
 
 
 def _incident(said: dict[str, Any]) -> Incident | None:
@@ -170,20 +172,20 @@ def _incident(said: dict[str, Any]) -> Incident | None:
     public_id = _text(said, "incident")
     if public_id is None:
         return None
-    one = incidents.get(public_id)
-    if one is None or one.is_draft or one.retracted_at is not None:
+    incident = incidents.get(public_id)
+    if incident is None or incident.is_draft or incident.retracted_at is not None:
         raise Invalid(incident="There is no incident with this id.")
-    return one
+    return incident
 
 
 def _owner(*purposes: Purpose) -> Subscriber:
     """Who has the link whose token was sent as `id`. Raises `Refused` (404)."""
-    token = _text(_said(), "id") or ""
+    token = _text(_fields(), "id") or ""
     for purpose in purposes:
         public_id = signed_links.subject_of(_settings().link_keys, purpose, token)
-        one = subscribers.get(public_id) if public_id else None
-        if one is not None:
-            return one
+        subscriber = subscribers.get(public_id) if public_id else None
+        if subscriber is not None:
+            return subscriber
     raise Refused(404, "Send as subscriber[id] the end of a link from a message to you.")
 
 
@@ -197,7 +199,7 @@ def _page() -> page_settings.Page:
     return page
 
 
-def _told(page: page_settings.Page, channel: Channel) -> dict[str, Any]:
+def _serialize(page: page_settings.Page, channel: Channel) -> dict[str, Any]:
     by_mail_or_text = channel in (Channel.EMAIL, Channel.SMS)
     return {
         "page": {"id": page.public_id, "name": page.name},

@@ -25,13 +25,13 @@ def beacon() -> Response:
     published: ResponseCache = current_app.extensions["published"]
     revision, verified_at = published.verified()
     is_fresh = verified_at is not None and clock.now() - verified_at <= TOO_OLD
-    told = {
+    fields = {
         "status": "fresh" if is_fresh else "stale",
         "revision": revision,
         "verified_at": f"{verified_at:%Y-%m-%dT%H:%M:%SZ}" if verified_at else None,
     }
     status = HTTPStatus.OK if is_fresh else HTTPStatus.SERVICE_UNAVAILABLE
-    answer = Response(json.dumps(told) + "\n", status, mimetype="application/json")
+    answer = Response(json.dumps(fields) + "\n", status, mimetype="application/json")
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["Access-Control-Allow-Origin"] = "*"
     answer.headers["X-Content-Type-Options"] = "nosniff"

@@ -73,8 +73,8 @@ def badge() -> ResponseReturnValue:
 @exported(Exported.PER_COMPONENT)
 def badge_of_component(public_id: str) -> ResponseReturnValue:
     def stands() -> Badge | None:
-        found = snapshot.standing(public_id, at=clock.now())
-        return badges.of_component(*found) if found else None
+        standing = snapshot.standing(public_id, at=clock.now())
+        return badges.of_component(*standing) if standing else None
 
     return _badge(f"/components/{public_id}/badge.svg", stands)
 
@@ -85,8 +85,8 @@ def _badge(address: str, stands: Callable[[], Badge | None]) -> ResponseReturnVa
         return _labelled(address, stands, label)
 
     def render() -> Rendering | None:
-        found = stands()
-        return _drawing(found) if found else None
+        badge = stands()
+        return _drawing(badge) if badge else None
 
     return publish(address, _ready(render))
 
@@ -99,11 +99,11 @@ def _labelled(address: str, stands: Callable[[], Badge | None], label: str) -> R
     """
 
     def render() -> Rendering | None:
-        found = stands()
-        return Rendering(HTTPStatus.OK, "application/json", found.to_json()) if found else None
+        badge = stands()
+        return Rendering(HTTPStatus.OK, "application/json", badge.to_json()) if badge else None
 
-    said = obtain(f"said by {address}", _ready(render))
-    return respond(_drawn(said.rendering.body, said.changed_at, label), request.environ)
+    badge = obtain(f"said by {address}", _ready(render))
+    return respond(_drawn(badge.rendering.body, badge.changed_at, label), request.environ)
 
 
 @lru_cache(maxsize=LABELS_REMEMBERED)

@@ -91,7 +91,7 @@ def _incident(public_id: str, form: Form) -> Rendering | None:
         case None:
             return None
         case Retracted() as retracted:
-            return _gone(retracted)
+            return _retracted(retracted)
         case feed:
             return _written(feed, form)
 
@@ -104,8 +104,8 @@ def _feed_of_component(public_id: str, *, at: datetime) -> Feed | None:
 
 
 def _feed_of_incident(public_id: str, *, at: datetime) -> Feed | Retracted | None:
-    found = snapshot.incident(public_id, at=at, base_url=_base_url())
-    return updates.of_incident(found) if isinstance(found, IncidentPage) else found
+    view = snapshot.incident(public_id, at=at, base_url=_base_url())
+    return updates.of_incident(view) if isinstance(view, IncidentPage) else view
 
 
 def _written(feed: Feed, form: Form) -> Rendering:
@@ -128,7 +128,7 @@ def _bytes(feed: Feed, form: Form) -> bytes:
     return xml.rss(feed) if form is Form.RSS else xml.atom(feed)
 
 
-def _gone(retracted: Retracted) -> Rendering:
+def _retracted(retracted: Retracted) -> Rendering:
     words = f"Withdrawn on {retracted.at:%Y-%m-%d}: {retracted.name}\n{retracted.reason}\n"
     return Rendering(
         status=HTTPStatus.GONE,

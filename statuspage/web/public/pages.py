@@ -93,12 +93,12 @@ def incident(public_id: str) -> ResponseReturnValue:
 @exported(Exported.PER_POSTMORTEM)
 def postmortem(public_id: str) -> ResponseReturnValue:
     """Where Statuspage has it; ours stands on the incident's page."""
-    found = snapshot.incident(public_id, at=clock.now(), base_url=_base_url())
-    if found is None:
+    view = snapshot.incident(public_id, at=clock.now(), base_url=_base_url())
+    if view is None:
         abort(404)
-    if isinstance(found, Retracted):
+    if isinstance(view, Retracted):
         return incident(public_id)
-    if found.incident.postmortem is None:
+    if view.incident.postmortem is None:
         abort(404)
     return redirect(url_for(".incident", public_id=public_id, _anchor="postmortem"))
 

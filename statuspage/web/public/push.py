@@ -90,17 +90,17 @@ class _Moved(BaseModel):
 @limiter.limit(PER_NETWORK, key_func=network)
 def subscribe() -> ResponseReturnValue:
     """Subscribe this browser, or change what it hears of."""
-    wanted = _read(_Wanted)
-    browser = wanted.subscription.browser()
+    body = _read(_Wanted)
+    browser = body.subscription.browser()
     _check_reachable(browser)
     subscription_forms.limit(Contact(Channel.WEB_PUSH, browser.endpoint, browser=browser))
-    incident = open_incident(wanted.incident) if wanted.incident else None
-    if wanted.incident and incident is None:
+    incident = open_incident(body.incident) if body.incident else None
+    if body.incident and incident is None:
         raise Invalid(incident="This incident is over.")
-    sent = MultiDict(wanted.model_dump(exclude={"subscription", "incident"}))
+    sent = MultiDict(body.model_dump(exclude={"subscription", "incident"}))
     page = snapshot.describe(base_url=current_app.config["SETTINGS"].base_url)
     try:
-        one = push_keys.subscribe(
+        subscriber = push_keys.subscribe(
             browser,
             subscription_forms.choice_of(sent, incident),
             wording=subscription_pages.wording(page),
@@ -111,7 +111,7 @@ def subscribe() -> ResponseReturnValue:
         # The same browser at the same moment: the other request has asked.
         db.session.rollback()
         return _refuse("This browser has just subscribed.", 409)
-    return _told(one), 201
+    return _serialize(subscriber), 201
 
 
 @bp.post("/subscribe/push/known")
@@ -119,22 +119,24 @@ def subscribe() -> ResponseReturnValue:
 def known() -> ResponseReturnValue:
     """How this browser stands; 404 where it is not subscribed. Changes nothing."""
     read_only()
-    asked = _read(_Known)
-    incident = incidents.get(asked.incident) if asked.incident else None
-    one = push_keys.find(asked.subscription.browser(), incident)
-    if one is None or (one.purge_at is not None and one.purge_at <= clock.now()):
+    body = _read(_Known)
+    incident = incidents.get(body.incident) if body.incident else None
+    subscriber = push_keys.find(body.subscription.browser(), incident)
+    if subscriber is None or (
+        subscriber.purge_at is not None and subscriber.purge_at <= clock.now()
+    ):
         return _refuse("This browser is not subscribed.", 404)
-    return _told(one)
+    return _serialize(subscriber)
 
 
 @bp.post("/subscribe/push/moved")
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def moved() -> ResponseReturnValue:
     """The browser's maker gave it another address: its subscriptions move along."""
-    said = _read(_Moved)
-    new = said.subscription.browser()
+    body = _read(_Moved)
+    new = body.subscription.browser()
     _check_reachable(new)
-    old = said.old.browser()
+    old = body.old.browser()
     if not _is_same_service(old, new):
         raise Invalid(endpoint="Another push service: subscribe again.")
     number = push_keys.move(old, new)
@@ -222,7 +224,7 @@ def _is_same_service(old: Browser, new: Browser) -> bool:
     return hosts[0] == hosts[1] or (parents[0] == parents[1] and parents[0].count(".") >= 2)
 
 
-def _told(one: Subscriber) -> Response:
+def _serialize(one: Subscriber) -> Response:
     """How it stands, and the links that only this browser gets."""
 
     def link(purpose: Purpose, view: str) -> str:

@@ -47,8 +47,8 @@ def reference() -> ResponseReturnValue:
             page = snapshot.describe(base_url=_base_url())
         except NoPageError:
             return pages_html.not_ready()
-        told = sections(json.loads(_document(_base_url())))
-        return pages_html.reference(page, Times(page.zone, clock.now()), told)
+        groups = sections(json.loads(_document(_base_url())))
+        return pages_html.reference(page, Times(page.zone, clock.now()), groups)
 
     return publish("/api/reference", render)
 
@@ -89,11 +89,11 @@ class Entry:
 
 def sections(document: Json) -> list[tuple[str, list[Entry]]]:
     """The operations by noun, in the order of the document."""
-    found: dict[str, list[Entry]] = {tag["name"]: [] for tag in document["tags"]}
+    by_tag: dict[str, list[Entry]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
-        for method, told in methods.items():
-            found[told["tags"][0]].append(_entry(document, path, method, told))
-    return list(found.items())
+        for method, operation in methods.items():
+            by_tag[operation["tags"][0]].append(_entry(document, path, method, operation))
+    return list(by_tag.items())
 
 
 def _entry(document: Json, path: str, method: str, told: Json) -> Entry:
@@ -105,17 +105,19 @@ def _entry(document: Json, path: str, method: str, told: Json) -> Entry:
         path=path,
         summary=told["summary"],
         scope=told.get("x-scope"),
-        query=tuple(one["name"] for one in told["parameters"] if one["in"] == "query"),
+        query=tuple(
+            parameter["name"] for parameter in told["parameters"] if parameter["in"] == "query"
+        ),
         body=_fields(document, _schema(told.get("requestBody", {}))),
         success=code,
-        answer=tuple(replace(one, is_required=False) for one in _fields(document, schema)),
+        answer=tuple(replace(field, is_required=False) for field in _fields(document, schema)),
         answer_heading="Response: a list of" if schema.get("type") == "array" else "Response",
     )
 
 
 def _schema(told: Json) -> Json:
-    found: Json = told.get("content", {}).get("application/json", {}).get("schema", {})
-    return found
+    schema: Json = told.get("content", {}).get("application/json", {}).get("schema", {})
+    return schema
 
 
 def _fields(document: Json, schema: Json, prefix: str = "") -> tuple[Field, ...]:
@@ -123,16 +125,16 @@ def _fields(document: Json, schema: Json, prefix: str = "") -> tuple[Field, ...]
     schema = _resolved(document, schema)
     if schema.get("type") == "array":
         schema = _resolved(document, schema["items"])
-    found: list[Field] = []
-    for name, one in schema.get("properties", {}).items():
-        inner = _resolved(document, one)
+    fields: list[Field] = []
+    for name, property_schema in schema.get("properties", {}).items():
+        inner = _resolved(document, property_schema)
         if "properties" in inner and not prefix:
-            found += _fields(document, inner, f"{name}.")
+            fields += _fields(document, inner, f"{name}.")
             continue
         is_required = name in schema.get("required", ())
-        words = one.get("description", "")
-        found.append(Field(prefix + name, _kind(document, one), words, is_required))
-    return tuple(found)
+        words = property_schema.get("description", "")
+        fields.append(Field(prefix + name, _kind(document, property_schema), words, is_required))
+    return tuple(fields)
 
 
 def _resolved(document: Json, schema: Json) -> Json:
@@ -146,7 +148,7 @@ def _resolved(document: Json, schema: Json) -> Json:
 def _kind(document: Json, schema: Json) -> str:
     """`text`, `date-time or null`, `list of text`, or the words that are allowed."""
     if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_kind(document, one) for one in schema["anyOf"]))
+        return " or ".join(dict.fromkeys(_kind(document, option) for option in schema["anyOf"]))
     schema = _resolved(document, schema)
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))

@@ -79,14 +79,14 @@ def chosen(sent: MultiDict[str, str]) -> list[Component]:
     if sent.get("scope") == "all":
         return []
     groups, ids = set(sent.getlist("group")), set(sent.getlist("component"))
-    found = [
-        one
-        for one in components.listed()
-        if one.public_id in ids or (one.group and one.group.public_id in groups)
+    chosen_rows = [
+        component
+        for component in components.listed()
+        if component.public_id in ids or (component.group and component.group.public_id in groups)
     ]
-    if not found and sent.get("scope") == "some":
+    if not chosen_rows and sent.get("scope") == "some":
         raise Invalid(scope="Choose at least one component, or choose everything.")
-    return found
+    return chosen_rows
 
 
 def wants(sent: MultiDict[str, str]) -> NotifyOn:

@@ -107,9 +107,9 @@ def _form(
     typed: FormValues | None = None,
     errors: dict[str, str] | None = None,
 ) -> Rendering:
-    taken, key = _take(), _push_key()
+    choices, key = _take(), _push_key()
     return subscription_pages.form(
-        taken,
+        choices,
         subscription_forms.offered(),
         push_key=key,
         incident=incident,
@@ -120,19 +120,19 @@ def _form(
 
 def _push_key() -> str:
     """Ours, by which browsers know us; made when somebody first looks at the form."""
-    found = push_keys.key()
-    if found is None:
+    key = push_keys.key()
+    if key is None:
         # A transaction of its own: that of a reader cannot begin to write half-way.
         db.session.rollback()
         try:
-            found = push_keys.make_key(at=clock.now())
+            key = push_keys.make_key(at=clock.now())
             db.session.commit()
         except exc.IntegrityError:
             # Another process was first: its pair is the one.
             db.session.rollback()
-            found = push_keys.key()
-            assert found is not None
-    return found.public_key
+            key = push_keys.key()
+            assert key is not None
+    return key.public_key
 
 
 def _is_no_text() -> bool:
@@ -150,14 +150,14 @@ def subscribe() -> ResponseReturnValue:
             "Nothing was saved. Use the form on this page.",
             HTTPStatus.FORBIDDEN,
         )
-    asked = redirect(url_for(".asked"), 303)
+    response = redirect(url_for(".asked"), 303)
     incident_id = request.form.get("incident")
     incident = open_incident(incident_id) if incident_id else None
     if incident_id and incident is None:
         abort(404)
     try:
         _refuse_machines()
-        _ask(incident)
+        _request_confirmation(incident)
         db.session.commit()
     except Invalid as invalid:
         db.session.rollback()
@@ -165,21 +165,23 @@ def subscribe() -> ResponseReturnValue:
     except exc.IntegrityError:
         # The same address at the same moment: the other request has asked.
         db.session.rollback()
-    return asked
+    return response
 
 
 @bp.get("/subscriptions/asked")
 def asked() -> ResponseReturnValue:
-    return publish("/subscriptions/asked", _ready(lambda: subscription_pages.asked(*_page())))
+    return publish(
+        "/subscriptions/asked", _ready(lambda: subscription_pages.confirmation_sent(*_page()))
+    )
 
 
-def _ask(incident: IncidentView | None) -> None:
+def _request_confirmation(incident: IncidentView | None) -> None:
     """Raises `Invalid`."""
     choice = subscription_forms.choice_of(request.form, incident)
     wording = subscription_pages.wording(_page()[0])
     contact = subscription_forms.contact()
     subscription_forms.limit(contact)
-    subscribers.ask(contact, choice, wording=wording, at=clock.now())
+    subscribers.request_confirmation(contact, choice, wording=wording, at=clock.now())
 
 
 def _refuse_machines() -> None:
@@ -199,26 +201,26 @@ def _refuse_machines() -> None:
 def confirm_page(token: str) -> ResponseReturnValue:
     """Mail scanners follow links: this shows a button and changes nothing."""
     read_only()
-    one = _owner(Purpose.CONFIRM, token)
-    if one is None:
+    subscriber = _owner(Purpose.CONFIRM, token)
+    if subscriber is None:
         return _private(subscription_pages.ended(*_page()))
-    match one.state:
+    match subscriber.state:
         case SubscriberState.UNCONFIRMED:
-            return _private(subscription_pages.confirm(*_page(), one))
+            return _private(subscription_pages.confirm(*_page(), subscriber))
         case SubscriberState.QUARANTINED:
-            return redirect(_path(Purpose.MANAGE, one), 303)
-    return _private(subscription_pages.confirmed(*_page(), _path(Purpose.MANAGE, one)))
+            return redirect(_path(Purpose.MANAGE, subscriber), 303)
+    return _private(subscription_pages.confirmed(*_page(), _path(Purpose.MANAGE, subscriber)))
 
 
 @bp.post("/subscriptions/confirm/<token>")
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def confirm(token: str) -> ResponseReturnValue:
-    one = _owner(Purpose.CONFIRM, token)
-    if one is None:
+    subscriber = _owner(Purpose.CONFIRM, token)
+    if subscriber is None:
         return _private(subscription_pages.ended(*_page()))
-    subscribers.confirm(one, by=THEMSELVES, at=clock.now())
+    subscribers.confirm(subscriber, by=THEMSELVES, at=clock.now())
     db.session.commit()
-    return redirect(_path(Purpose.CONFIRM, one), 303)
+    return redirect(_path(Purpose.CONFIRM, subscriber), 303)
 
 
 # ── leaving ────────────────────────────────────────────────────────────────────
@@ -229,24 +231,26 @@ def confirm(token: str) -> ResponseReturnValue:
 def unsubscribe_page(token: str) -> ResponseReturnValue:
     """Asks. Only POST unsubscribes (RFC 8058)."""
     read_only()
-    one = _owner(Purpose.UNSUBSCRIBE, token)
-    if one is not None:
-        return _private(subscription_pages.unsubscribe(*_page(), one, _path(Purpose.MANAGE, one)))
-    one = _owner(Purpose.LEAVE, token)
-    if one is not None:
-        return _private(subscription_pages.unsubscribe(*_page(), one, None))
-    return _private(subscription_pages.left(*_page()) if _is_ours(token) else _gone())
+    subscriber = _owner(Purpose.UNSUBSCRIBE, token)
+    if subscriber is not None:
+        return _private(
+            subscription_pages.unsubscribe(*_page(), subscriber, _path(Purpose.MANAGE, subscriber))
+        )
+    subscriber = _owner(Purpose.LEAVE, token)
+    if subscriber is not None:
+        return _private(subscription_pages.unsubscribe(*_page(), subscriber, None))
+    return _private(subscription_pages.left(*_page()) if _is_ours(token) else _removed())
 
 
 @bp.post("/subscriptions/unsubscribe/<token>")
 def unsubscribe(token: str) -> ResponseReturnValue:
     """At once, as mail programs do it for their readers; never braked."""
-    one = _owner(Purpose.UNSUBSCRIBE, token) or _owner(Purpose.LEAVE, token)
-    if one is not None:
-        subscribers.unsubscribe(one, by=THEMSELVES, at=clock.now())
+    subscriber = _owner(Purpose.UNSUBSCRIBE, token) or _owner(Purpose.LEAVE, token)
+    if subscriber is not None:
+        subscribers.unsubscribe(subscriber, by=THEMSELVES, at=clock.now())
         db.session.commit()
     elif not _is_ours(token):
-        return _private(_gone())
+        return _private(_removed())
     return _private(subscription_pages.left(*_page()))
 
 
@@ -268,35 +272,35 @@ def lead_out(public_id: str) -> ResponseReturnValue:
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def show(token: str) -> ResponseReturnValue:
     read_only()
-    one = _owner(Purpose.MANAGE, token)
-    if one is None:
-        return _private(_gone())
-    return _private(_managing(one, token, said=_SAID.get(request.args.get("done", ""))))
+    subscriber = _owner(Purpose.MANAGE, token)
+    if subscriber is None:
+        return _private(_removed())
+    return _private(_managing(subscriber, token, said=_SAID.get(request.args.get("done", ""))))
 
 
 @bp.post("/subscriptions/<token>")
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def save(token: str) -> ResponseReturnValue:
-    one = _owner(Purpose.MANAGE, token)
-    if one is None:
-        return _private(_gone())
+    subscriber = _owner(Purpose.MANAGE, token)
+    if subscriber is None:
+        return _private(_removed())
     shown = {each.id for each in _take().components}
     # What the page does not show now cannot be ticked off there.
-    unseen = [each for each in one.components if each.public_id not in shown]
+    unseen = [each for each in subscriber.components if each.public_id not in shown]
     try:
-        chosen = [] if one.incident else subscription_forms.chosen(request.form)
+        chosen = [] if subscriber.incident else subscription_forms.chosen(request.form)
         if request.form.get("scope") == "some":
             chosen += unseen
         wants, zone = (
             subscription_forms.wants(request.form),
             subscription_forms.time_zone(request.form),
         )
-        choice = Choice(chosen, one.incident, wants, one.language, zone)
-        subscribers.choose(one, choice, by=THEMSELVES, at=clock.now())
+        choice = Choice(chosen, subscriber.incident, wants, subscriber.language, zone)
+        subscribers.choose(subscriber, choice, by=THEMSELVES, at=clock.now())
         db.session.commit()
     except Invalid as invalid:
         db.session.rollback()
-        return _private(_managing(one, token, errors=invalid.errors))
+        return _private(_managing(subscriber, token, errors=invalid.errors))
     return redirect(url_for(".show", token=token, done="saved"), 303)
 
 
@@ -304,10 +308,10 @@ def save(token: str) -> ResponseReturnValue:
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def start_again(token: str) -> ResponseReturnValue:
     """Out of quarantine: what could not be reached works again."""
-    one = _owner(Purpose.MANAGE, token)
-    if one is None:
-        return _private(_gone())
-    subscribers.reactivate(one, by=THEMSELVES, at=clock.now())
+    subscriber = _owner(Purpose.MANAGE, token)
+    if subscriber is None:
+        return _private(_removed())
+    subscribers.reactivate(subscriber, by=THEMSELVES, at=clock.now())
     db.session.commit()
     return redirect(url_for(".show", token=token, done="started"), 303)
 
@@ -315,9 +319,9 @@ def start_again(token: str) -> ResponseReturnValue:
 @bp.post("/subscriptions/<token>/leave")
 @limiter.limit(LINKS_PER_NETWORK, key_func=network)
 def leave(token: str) -> ResponseReturnValue:
-    one = _owner(Purpose.MANAGE, token)
-    if one is not None:
-        subscribers.unsubscribe(one, by=THEMSELVES, at=clock.now())
+    subscriber = _owner(Purpose.MANAGE, token)
+    if subscriber is not None:
+        subscribers.unsubscribe(subscriber, by=THEMSELVES, at=clock.now())
         db.session.commit()
     return _private(subscription_pages.left(*_page()))
 
@@ -327,10 +331,10 @@ def leave(token: str) -> ResponseReturnValue:
 def export(token: str) -> ResponseReturnValue:
     """Everything that is kept about them."""
     read_only()
-    one = _owner(Purpose.MANAGE, token)
-    if one is None:
-        return _private(_gone())
-    body = json.dumps(one.export, ensure_ascii=False, indent=2) + "\n"
+    subscriber = _owner(Purpose.MANAGE, token)
+    if subscriber is None:
+        return _private(_removed())
+    body = json.dumps(subscriber.export, ensure_ascii=False, indent=2) + "\n"
     response = Response(body, content_type="application/json; charset=utf-8")
     response.headers.update(PRIVATE)
     response.headers["Content-Disposition"] = 'attachment; filename="subscription.json"'
@@ -369,7 +373,7 @@ def _zones() -> list[str]:
     """The names that people know; not the hundreds of old spellings."""
     areas = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe")
     more = ("Indian", "Pacific")
-    names = (one for one in clock.time_zones() if one.startswith((*areas, *more)))
+    names = (zone for zone in clock.time_zones() if zone.startswith((*areas, *more)))
     return ["UTC", *sorted(names)]
 
 
@@ -409,14 +413,20 @@ def too_many(_error: HTTPException) -> ResponseReturnValue:
 def _owner(purpose: Purpose, token: str) -> Subscriber | None:
     """Who has this link; None for a wrong one, and where they left or did not confirm in time."""
     public_id = signed_links.subject_of(_link_keys(), purpose, token)
-    one = subscribers.get(public_id) if public_id else None
-    is_late = one is not None and one.purge_at is not None and one.purge_at <= clock.now()
-    return None if is_late else one
+    subscriber = subscribers.get(public_id) if public_id else None
+    is_late = (
+        subscriber is not None
+        and subscriber.purge_at is not None
+        and subscriber.purge_at <= clock.now()
+    )
+    return None if is_late else subscriber
 
 
 def _is_ours(token: str) -> bool:
     ways_out = (Purpose.UNSUBSCRIBE, Purpose.LEAVE)
-    return any(signed_links.subject_of(_link_keys(), one, token) is not None for one in ways_out)
+    return any(
+        signed_links.subject_of(_link_keys(), purpose, token) is not None for purpose in ways_out
+    )
 
 
 def _path(purpose: Purpose, one: Subscriber) -> str:
@@ -438,7 +448,7 @@ def _page() -> tuple[PageView, Times]:
     return page, Times(page.zone, clock.now())
 
 
-def _gone() -> Rendering:
+def _removed() -> Rendering:
     return subscription_pages.ended(*_page())
 
 

@@ -45,7 +45,7 @@ def test_session_ends_after_a_week_without_requests(anna):
 def test_session_ends_after_thirty_days_even_if_busy(anna):
     key = begun(anna)
     end = AT + sessions.LONGEST
-    sessions.note(sessions.with_key(key, at=AT).id, at=end - SECOND)
+    sessions.touch(sessions.with_key(key, at=AT).id, at=end - SECOND)
     db.session.expire_all()
     assert sessions.with_key(key, at=end - SECOND)
     assert sessions.with_key(key, at=end) is None

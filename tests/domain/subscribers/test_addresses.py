@@ -62,7 +62,7 @@ def test_a_subscriber_of_an_earlier_version_is_found_and_takes_the_normal_form(
     )
     assert subscribers.add(contact, by=SYSTEM, at=AT) is row
     assert (row.address, row.key) == (normal, contact.key(None))
-    subscribers.ask(contact, Choice(), wording="Yes", at=AT)
+    subscribers.request_confirmation(contact, Choice(), wording="Yes", at=AT)
     assert db.session.query(subscribers.Subscriber).one().state is SubscriberState.ACTIVE
 
 

@@ -179,7 +179,7 @@ def test_later_update_refers_to_the_earlier_message(app, told, committed, at):
         db.session.add_all(rows)
         db.session.flush()
         claimed = [LeasedDelivery(row.id, row.event_id, row.subscriber_id, 1, "") for row in rows]
-        assert deliveries.earlier(Channel.DISCORD, claimed) == {rows[1].id: "42"}
+        assert deliveries.earlier_message_ids(Channel.DISCORD, claimed) == {rows[1].id: "42"}
         newest = events.Event(
             kind="incident.updated",
             at=at,
@@ -202,4 +202,4 @@ def test_later_update_refers_to_the_earlier_message(app, told, committed, at):
             )
         )
         db.session.flush()
-        assert deliveries.earlier(Channel.DISCORD, claimed) == {}
+        assert deliveries.earlier_message_ids(Channel.DISCORD, claimed) == {}

@@ -28,4 +28,4 @@ from tests.web.admin.test_sessions import FIREFOX, IPHONE
     ],
 )
 def test_user_agent_is_named_as_people_know_it(agent, words):
-    assert user_agents.in_words(agent) == words
+    assert user_agents.describe(agent) == words

@@ -10,7 +10,7 @@ from statuspage.domain import events
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.incidents import postmortems
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.postmortem_text import in_parts, whole
+from statuspage.domain.incidents.postmortem_text import join_parts, split_parts
 from statuspage.domain.incidents.postmortems import Action, Part
 from statuspage.domain.tokens import Scope
 from tests.conftest import on_sqlite
@@ -103,7 +103,7 @@ def test_postmortem_text_is_returned_as_written(program, path, write, publish):
     ).map("".join)
 )
 def test_postmortem_parts_rebuild_any_text(text):
-    assert whole({part.value: words for part, words in in_parts(text).items()}) == text
+    assert join_parts({part.value: words for part, words in split_parts(text).items()}) == text
 
 
 @on_sqlite

@@ -325,10 +325,10 @@ def test_two_workers_resolve_an_incident_once(hook, app, later, traveller):
     traveller.shift(timedelta(minutes=6))
     with app.app_context():
         now = datetime.now(UTC)
-        assert monitoring.due(at=now) == [public_id]
+        assert monitoring.due_to_resolve(at=now) == [public_id]
         assert monitoring.resolve_quiet(public_id, at=now)
         assert not monitoring.resolve_quiet(public_id, at=now)
-        assert monitoring.due(at=now) == []
+        assert monitoring.due_to_resolve(at=now) == []
 
 
 @on_sqlite

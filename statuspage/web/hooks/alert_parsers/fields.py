@@ -60,11 +60,11 @@ def status(labels: Mapping[str, str]) -> ComponentStatus | None:
 def moment(value: object) -> datetime | None:
     """None for what is no time, has no zone, or is a tool's zero."""
     try:
-        found = datetime.fromisoformat(value.strip().upper()) if isinstance(value, str) else None
-        found = found.astimezone(UTC) if found is not None and found.tzinfo else None
+        parsed = datetime.fromisoformat(value.strip().upper()) if isinstance(value, str) else None
+        parsed = parsed.astimezone(UTC) if parsed is not None and parsed.tzinfo else None
     except (ValueError, OverflowError):
         return None
-    return found if found is not None and found.year >= FIRST_YEAR else None
+    return parsed if parsed is not None and parsed.year >= FIRST_YEAR else None
 
 
 def link(value: object) -> str | None:
