@@ -150,12 +150,12 @@ def _close(place: Path) -> None:
         pass  # Too damaged to be opened: it is only moved aside, its log with it.
 
 
-def _keep_log(place: Path, kept: Path) -> None:
+def _keep_log(place: Path, target: Path) -> None:
     """A log that could not be folded in is named after its file, as SQLite looks for it."""
     for suffix in ("-wal", "-shm"):
         log = Path(f"{place}{suffix}")
         if log.exists():
-            log.replace(f"{kept}{suffix}")
+            log.replace(f"{target}{suffix}")
 
 
 def _without_log(copy: Path) -> None:

@@ -102,10 +102,10 @@ def delete_all(target: Connection) -> None:
         target.execute(sa.delete(table))
 
 
-def compare(one: Mapping[str, Content], other: Mapping[str, Content]) -> None:
+def compare(first: Mapping[str, Content], other: Mapping[str, Content]) -> None:
     """Raises `DifferentError` for the first table that is not the same in both."""
-    for name in sorted(one.keys() | other.keys()):
-        left, right = one.get(name), other.get(name)
+    for name in sorted(first.keys() | other.keys()):
+        left, right = first.get(name), other.get(name)
         if left is None or right is None:
             raise DifferentError(f"Only one of the two has table {name}.")
         if left.rows != right.rows:

@@ -28,16 +28,16 @@ class Finding:
 CheckFunction = Callable[[Flask, datetime], Iterator[Finding]]
 
 
-def ok(what: str, words: str) -> Finding:
-    return Finding(what, Level.OK, words)
+def ok(name: str, words: str) -> Finding:
+    return Finding(name, Level.OK, words)
 
 
-def warn(what: str, words: str) -> Finding:
-    return Finding(what, Level.WARN, words)
+def warn(name: str, words: str) -> Finding:
+    return Finding(name, Level.WARN, words)
 
 
-def problem(what: str, words: str) -> Finding:
-    return Finding(what, Level.PROBLEM, words)
+def problem(name: str, words: str) -> Finding:
+    return Finding(name, Level.PROBLEM, words)
 
 
 class ClosedError(Exception):

@@ -168,12 +168,12 @@ _gates: dict[tuple[object, object], _Gate] = {}
 
 @event.listens_for(Engine, "do_connect")
 def _connect(
-    dialect: sa.Dialect, _record: Any, arguments: list[Any], named: dict[str, Any]
+    dialect: sa.Dialect, _record: Any, arguments: list[Any], keywords: dict[str, Any]
 ) -> PatientConnection | None:
     if dialect.name != "postgresql":
         return None
-    gate = _gates.setdefault((named.get("host"), named.get("port")), _Gate())
-    return gate.connect(*arguments, **named)
+    gate = _gates.setdefault((keywords.get("host"), keywords.get("port")), _Gate())
+    return gate.connect(*arguments, **keywords)
 
 
 @event.listens_for(Pool, "checkout")

@@ -245,7 +245,7 @@ def add_points(
     rows: list[dict[str, float]] = [
         {"metric_id": metric.id, "second": point.second, "value": point.value}
         # In one order, so that two requests at once cannot wait for one another.
-        for metric in sorted(stored, key=lambda one: one.id)
+        for metric in sorted(stored, key=lambda row: row.id)
         for point in stored[metric]
     ]
     if rows:
@@ -421,7 +421,7 @@ def first_slot(at: datetime) -> int:
 
 def _record(
     kind: str,
-    one: Metric | MetricsProvider,
+    row: Metric | MetricsProvider,
     title: str,
     by: Actor,
     at: datetime,
@@ -429,4 +429,4 @@ def _record(
     is_public: bool = True,
 ) -> None:
     db.session.flush()
-    events.record(kind, subject=one.public_id, title=title, by=by, at=at, is_public=is_public)
+    events.record(kind, subject=row.public_id, title=title, by=by, at=at, is_public=is_public)

@@ -96,12 +96,12 @@ def _unreadable(field: str, colour: str) -> str | None:
     )
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(colour: str, other: str) -> float:
     """The contrast ratio of two colours `#rrggbb`, 1 to 21.
 
     https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio
     """
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    lighter, darker = sorted((_luminance(colour), _luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
 

@@ -86,7 +86,7 @@ def body_of(response: Response, place: Place) -> bytes:
     if response.is_html:
         return page(response, place)
     return SHEET.sub(
-        lambda found: found[1] + place.to("/" + found[2].decode()).encode() + b'"', response.body
+        lambda match: match[1] + place.to("/" + match[2].decode()).encode() + b'"', response.body
     )
 
 

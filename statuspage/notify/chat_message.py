@@ -171,11 +171,11 @@ def _plain(
     )
 
 
-def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage:
+def _of_incident(news: Message, incident: IncidentView, to: Recipient) -> ChatMessage:
     times = Times(news.page.zone, news.at)
     update = news.update
-    link = f"{news.page.url}{one.path}"
-    label = "View maintenance" if one.kind is IncidentKind.MAINTENANCE else "View incident"
+    link = f"{news.page.url}{incident.path}"
+    label = "View maintenance" if incident.kind is IncidentKind.MAINTENANCE else "View incident"
     changes = update.changes if update else ()
     stands = [
         (isolated(change.full_name), wording.claim(change.claim) + change.reason)
@@ -195,20 +195,22 @@ def _of_incident(news: Message, one: IncidentView, to: Recipient) -> ChatMessage
         state = f"{said}, {_when(update.posted_at, times)}"
         if update.is_automatic:
             state += ", posted automatically"
-        status = worst(change.claim.status for change in changes) if changes else one.worst.status
+        status = (
+            worst(change.claim.status for change in changes) if changes else incident.worst.status
+        )
         tone = wording.tone_of_step(update.status, status or ComponentStatus.OPERATIONAL)
     return ChatMessage(
-        headline=isolated(one.name),
+        headline=isolated(incident.name),
         state=state,
         tone=tone,
         body=body,
-        facts=tuple(_facts(news, one, times)),
+        facts=tuple(_facts(news, incident, times)),
         components=tuple(stands),
         link=link,
         link_label=label,
         manage_url=to.manage_url,
         page_name=news.page.name,
-        thread=one.id,
+        thread=incident.id,
         wants_notice=news.is_reminder or _is_end(news),
     )
 
@@ -218,20 +220,22 @@ def _is_end(news: Message) -> bool:
     return update is not None and update.status.is_over and news.kind is not MessageKind.CORRECTION
 
 
-def _facts(news: Message, one: IncidentView, times: Times) -> list[tuple[str, str]]:
+def _facts(news: Message, incident: IncidentView, times: Times) -> list[tuple[str, str]]:
     if news.kind is MessageKind.POSTMORTEM:
         return []
     if news.said_before is not None:
         reason = [("Why", news.reason)] if news.reason else []
         return [("Previously", news.said_before), *reason]
     planned = ""
-    if one.scheduled_for and one.scheduled_until and not one.is_over:
-        planned = f"{_when(one.scheduled_for, times)} until {_when(one.scheduled_until, times)}"
-    due = _when(one.next_update_by, times) if one.next_update_by else ""
+    if incident.scheduled_for and incident.scheduled_until and not incident.is_over:
+        planned = (
+            f"{_when(incident.scheduled_for, times)} until {_when(incident.scheduled_until, times)}"
+        )
+    due = _when(incident.next_update_by, times) if incident.next_update_by else ""
     facts = (
-        ("Who is affected", one.who_is_affected),
-        ("What still works", one.what_still_works),
-        ("What you can do", one.what_you_can_do),
+        ("Who is affected", incident.who_is_affected),
+        ("What still works", incident.what_still_works),
+        ("What you can do", incident.what_you_can_do),
         ("Planned for", planned),
         ("Next update by", due),
     )

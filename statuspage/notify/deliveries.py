@@ -171,7 +171,7 @@ def lease(channel: Channel, limit: int, *, at: datetime) -> list[LeasedDelivery]
     )
     claimed = [LeasedDelivery(*row, lease) for row in rows]
     # `RETURNING` has no order.
-    return sorted(claimed, key=lambda one: (one.subscriber_id, one.event_id))
+    return sorted(claimed, key=lambda delivery: (delivery.subscriber_id, delivery.event_id))
 
 
 def renew(leased: Collection[LeasedDelivery], *, at: datetime) -> None:
@@ -312,7 +312,7 @@ def delete_old(*, at: datetime) -> int:
     return result.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
-def backoff(attempts: int, asked: timedelta | None = None) -> timedelta:
+def backoff(attempts: int, retry_after: timedelta | None = None) -> timedelta:
     """How long to wait after so many failures: doubling, a quarter more or less by chance.
 
     What the other side asked for (`Retry-After`) is the least, a day the most.
@@ -320,7 +320,7 @@ def backoff(attempts: int, asked: timedelta | None = None) -> timedelta:
     exponent = min(attempts - 1, 20)
     length: timedelta = min(FIRST_RETRY * 2**exponent, LONGEST_RETRY)
     wait = length * random.uniform(0.75, 1.25)  # noqa: S311  not a secret
-    return max(wait, min(asked or wait, timedelta(days=1)))
+    return max(wait, min(retry_after or wait, timedelta(days=1)))
 
 
 # ── finders ────────────────────────────────────────────────────────────────────

@@ -110,7 +110,7 @@ def _sent(
     return by_recipient
 
 
-def _is_overtaken(one: LeasedDelivery, subject: str) -> bool:
+def _is_overtaken(delivery: LeasedDelivery, subject: str) -> bool:
     """Whether newer news that tell the whole state are on their way to them, or arrived."""
     newer, event = aliased(Delivery), aliased(Event)
     alive = (
@@ -122,8 +122,8 @@ def _is_overtaken(one: LeasedDelivery, subject: str) -> bool:
     is_milestone = sa.or_(*(event.kind.like(f"%.{happened}") for happened in WHOLE))
     query = sa.select(newer.id).join(event, event.id == newer.event_id)
     query = query.where(
-        newer.subscriber_id == one.subscriber_id,
-        newer.event_id > one.event_id,
+        newer.subscriber_id == delivery.subscriber_id,
+        newer.event_id > delivery.event_id,
         newer.state.in_(alive),
         event.subject == subject,
         is_milestone,

@@ -162,12 +162,14 @@ class ChannelWorker:
         return job
 
 
-def attempt(way: ChannelSender, claimed: LeasedDelivery, told: Message, to: Recipient) -> Outcome:
+def attempt(
+    way: ChannelSender, claimed: LeasedDelivery, message: Message, to: Recipient
+) -> Outcome:
     """Send once. A fault of ours counts as a failure that may pass."""
-    incident = told.incident.id if told.incident else None
+    incident = message.incident.id if message.incident else None
     with bound_contextvars(delivery=claimed.id, event=claimed.event_id, incident=incident):
         started = time.perf_counter()
-        outcome = _attempt(way, claimed, told, to)
+        outcome = _attempt(way, claimed, message, to)
         seconds = time.perf_counter() - started
         DELIVERY_SECONDS.labels(to.channel.value).observe(seconds)
         tracing.record(
@@ -189,9 +191,11 @@ def attempt(way: ChannelSender, claimed: LeasedDelivery, told: Message, to: Reci
     return outcome
 
 
-def _attempt(way: ChannelSender, claimed: LeasedDelivery, told: Message, to: Recipient) -> Outcome:
+def _attempt(
+    way: ChannelSender, claimed: LeasedDelivery, message: Message, to: Recipient
+) -> Outcome:
     try:
-        remote_id = way.send(told, to)
+        remote_id = way.send(message, to)
     except RequestError as error:
         state = DeliveryState.FAILED if error.is_final else DeliveryState.RETRYING
         return Outcome(claimed, state, error.sentence)

@@ -69,7 +69,7 @@ def _on_one_line(
 ) -> structlog.typing.EventDict:
     """What somebody typed must not look like a line of ours; other values are quoted anyway."""
     event = str(values["event"])
-    values["event"] = _CONTROLS.sub(lambda found: repr(found[0])[1:-1], event)
+    values["event"] = _CONTROLS.sub(lambda match: repr(match[0])[1:-1], event)
     return values
 
 
@@ -116,8 +116,8 @@ def scrubbed(line: str) -> str:
     return _RANDOM.sub("[secret]", line)
 
 
-def _only_host(found: re.Match[str]) -> str:
-    scheme, host, rest = found["scheme"], found["host"], found["rest"]
+def _only_host(match: re.Match[str]) -> str:
+    scheme, host, rest = match["scheme"], match["host"], match["rest"]
     if scheme.lower() in _WEB and rest not in ("", "/"):
         rest = "/[hidden]"
     return f"{scheme}://{host}{rest}"

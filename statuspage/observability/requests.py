@@ -125,7 +125,7 @@ def _count(response: Response, seconds: float) -> None:
         SIGN_IN_FAILURES.labels(STEPS[request.endpoint]).inc()
 
 
-def part_of(asked: Request) -> str:
+def part_of(request: Request) -> str:
     """`desk`, `api`, `hooks`, `health` or `public`."""
-    name = (asked.blueprint or "").partition(".")[0]
+    name = (request.blueprint or "").partition(".")[0]
     return "health" if name == "metrics" else PARTS.get(name, "public")

@@ -68,8 +68,8 @@ def scheduled_maintenances(present: Present, shown: Iterable[IncidentView]) -> b
     return _written(page=_page(present.page), scheduled_maintenances=_incidents(present, shown))
 
 
-def incident(present: Present, one: IncidentView) -> bytes:
-    return _written(page=_page(present.page), incident=incident_document(present, one))
+def incident(present: Present, view: IncidentView) -> bytes:
+    return _written(page=_page(present.page), incident=incident_document(present, view))
 
 
 def history(shown: History) -> bytes:
@@ -125,7 +125,7 @@ def _written(**document: Any) -> bytes:
 def unresolved_first(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
     """The incidents among them, last changed first."""
     shown = [incident for incident in unfinished if incident.kind is IncidentKind.INCIDENT]
-    return sorted(shown, key=lambda one: one.updated_at, reverse=True)
+    return sorted(shown, key=lambda incident: incident.updated_at, reverse=True)
 
 
 def planned_first(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
@@ -139,7 +139,7 @@ def upcoming(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
     shown = [
         maintenance for maintenance in unfinished if maintenance.status is IncidentStatus.SCHEDULED
     ]
-    return sorted(shown, key=lambda one: one.scheduled_for or one.started_at)
+    return sorted(shown, key=lambda incident: incident.scheduled_for or incident.started_at)
 
 
 def active(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
@@ -149,8 +149,8 @@ def active(unfinished: Iterable[IncidentView]) -> list[IncidentView]:
     return sorted(shown, key=_newest_word, reverse=True)
 
 
-def _newest_word(one: IncidentView) -> datetime:
-    return one.updates[0].posted_at if one.updates else one.created_at
+def _newest_word(incident: IncidentView) -> datetime:
+    return incident.updates[0].posted_at if incident.updates else incident.created_at
 
 
 # ── the page and its components ────────────────────────────────────────────────
@@ -198,22 +198,22 @@ def _item(page: PageView, one: ComponentView | GroupView) -> Json:
     }
 
 
-def component(page: PageView, one: ComponentView) -> Json:
+def component(page: PageView, component: ComponentView) -> Json:
     """A row of a component, alike in every list."""
     return {
-        "id": one.id,
-        "name": one.name,
-        "status": one.status.value,
-        "created_at": moment(one.created_at, page.zone),
-        "updated_at": moment(one.updated_at, page.zone),
-        "position": one.position,
-        "description": one.description,
-        "showcase": one.showcase,
-        "start_date": one.start_date.isoformat() if one.start_date else None,
-        "group_id": one.group_id,
+        "id": component.id,
+        "name": component.name,
+        "status": component.status.value,
+        "created_at": moment(component.created_at, page.zone),
+        "updated_at": moment(component.updated_at, page.zone),
+        "position": component.position,
+        "description": component.description,
+        "showcase": component.showcase,
+        "start_date": component.start_date.isoformat() if component.start_date else None,
+        "group_id": component.group_id,
         "page_id": page.id,
         "group": False,
-        "only_show_if_degraded": one.only_show_if_degraded,
+        "only_show_if_degraded": component.only_show_if_degraded,
     }
 
 
@@ -224,55 +224,59 @@ def _incidents(present: Present, shown: Iterable[IncidentView]) -> list[Json]:
     return [incident_document(present, incident) for incident in shown]
 
 
-def incident_document(present: Present, one: IncidentView) -> Json:
+def incident_document(present: Present, incident: IncidentView) -> Json:
     """An incident or a maintenance, alike in every document and message."""
     page, zone = present.page, present.page.zone
     document = {
-        "id": one.id,
-        "name": one.name,
-        "status": _word(one.status),
+        "id": incident.id,
+        "name": incident.name,
+        "status": _word(incident.status),
         # History that was filled in later is no news: it counts from when it happened.
-        "created_at": moment(one.started_at if one.is_backfilled else one.created_at, zone),
-        "updated_at": moment(one.updated_at, zone),
-        "monitoring_at": _optional(_monitored_at(one.updates), zone),
-        "resolved_at": _optional(one.resolved_at, zone),
-        "impact": one.impact.value,
-        "shortlink": one.shortlink or f"{page.url}{one.path}",
-        "started_at": moment(one.announced_at, zone),
+        "created_at": moment(
+            incident.started_at if incident.is_backfilled else incident.created_at, zone
+        ),
+        "updated_at": moment(incident.updated_at, zone),
+        "monitoring_at": _optional(_monitored_at(incident.updates), zone),
+        "resolved_at": _optional(incident.resolved_at, zone),
+        "impact": incident.impact.value,
+        "shortlink": incident.shortlink or f"{page.url}{incident.path}",
+        "started_at": moment(incident.announced_at, zone),
         "page_id": page.id,
-        "incident_updates": _updates(one, zone),
-        "components": _affected(present, one),
+        "incident_updates": _updates(incident, zone),
+        "components": _affected(present, incident),
     }
-    if one.kind is IncidentKind.MAINTENANCE:
-        document["scheduled_for"] = _optional(one.scheduled_for, zone)
-        document["scheduled_until"] = _optional(one.scheduled_until, zone)
+    if incident.kind is IncidentKind.MAINTENANCE:
+        document["scheduled_for"] = _optional(incident.scheduled_for, zone)
+        document["scheduled_until"] = _optional(incident.scheduled_until, zone)
     else:
-        document["reminder_intervals"] = one.reminder_intervals
+        document["reminder_intervals"] = incident.reminder_intervals
     return document
 
 
-def _affected(present: Present, one: IncidentView) -> list[Json]:
+def _affected(present: Present, incident: IncidentView) -> list[Json]:
     """As they stand now, in the order of the page; what is off the page is not among them."""
-    rows = [present.components[key] for key, _ in one.components if key in present.components]
+    rows = [present.components[key] for key, _ in incident.components if key in present.components]
     rows.sort(key=lambda row: (row.position, row.created_at))
     return [component(present.page, row) for row in rows]
 
 
-def _updates(one: IncidentView, zone: ZoneInfo) -> list[Json]:
+def _updates(incident: IncidentView, zone: ZoneInfo) -> list[Json]:
     """Newest first; a published postmortem is an update too, as theirs is."""
-    entries = [(update.posted_at, _update(one, update, zone)) for update in one.updates]
-    if one.postmortem is not None:
-        entries.append((one.postmortem.published_at, _postmortem(one, one.postmortem, zone)))
+    entries = [(update.posted_at, _update(incident, update, zone)) for update in incident.updates]
+    if incident.postmortem is not None:
+        entries.append(
+            (incident.postmortem.published_at, _postmortem(incident, incident.postmortem, zone))
+        )
         entries.sort(key=lambda pair: pair[0], reverse=True)
     return [document for _, document in entries]
 
 
-def _update(one: IncidentView, update: UpdateView, zone: ZoneInfo) -> Json:
+def _update(incident: IncidentView, update: UpdateView, zone: ZoneInfo) -> Json:
     return {
         "id": update.id,
         "status": _word(update.status),
         "body": update.body,
-        "incident_id": one.id,
+        "incident_id": incident.id,
         "created_at": moment(update.created_at, zone),
         "updated_at": moment(update.updated_at, zone),
         "display_at": moment(update.posted_at, zone),
@@ -295,13 +299,13 @@ def _change(change: ChangeView) -> Json:
     return line
 
 
-def _postmortem(one: IncidentView, postmortem: PostmortemView, zone: ZoneInfo) -> Json:
+def _postmortem(incident: IncidentView, postmortem: PostmortemView, zone: ZoneInfo) -> Json:
     at = moment(postmortem.published_at, zone)
     return {
         "id": postmortem.id,
         "status": IncidentStatus.POSTMORTEM.value,
         "body": postmortem.source,
-        "incident_id": one.id,
+        "incident_id": incident.id,
         "created_at": at,
         "updated_at": _optional(postmortem.edited_at, zone) or at,
         "display_at": at,
@@ -341,23 +345,23 @@ def _month(month: Month, shown: History) -> Json:
     }
 
 
-def _line(one: IncidentView, zone: ZoneInfo) -> Json:
+def _line(incident: IncidentView, zone: ZoneInfo) -> Json:
     return {
-        "code": one.id,
-        "name": one.name,
-        "message": feed.in_one_paragraph(one.updates[0].html) if one.updates else "",
-        "impact": one.impact.value,
-        "timestamp": _stretch(one, zone),
+        "code": incident.id,
+        "name": incident.name,
+        "message": feed.in_one_paragraph(incident.updates[0].html) if incident.updates else "",
+        "impact": incident.impact.value,
+        "timestamp": _stretch(incident, zone),
     }
 
 
-def _stretch(one: IncidentView, zone: ZoneInfo) -> str:
+def _stretch(incident: IncidentView, zone: ZoneInfo) -> str:
     """`Aug 10, 00:17 - 01:30 UTC`, each part in the mark-up that Statuspage's script looks for."""
-    start = one.started_at.astimezone(zone)
+    start = incident.started_at.astimezone(zone)
     words = f"{feed.day(start)}, {feed.time(start)}"
     end = start
-    if one.resolved_at is not None:
-        end = one.resolved_at.astimezone(zone)
+    if incident.resolved_at is not None:
+        end = incident.resolved_at.astimezone(zone)
         other_day = "" if end.date() == start.date() else f"{feed.day(end)}, "
         words += f" - {other_day}{feed.time(end)}"
     return f"{words} {end.tzname()}"

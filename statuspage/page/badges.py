@@ -116,15 +116,15 @@ def text_width(text: str, font_size: int) -> int:
     return max(round(sum(_share(letter) for letter in text) * font_size), 1)
 
 
-def _share(one: str) -> float:
-    if unicodedata.combining(one):
+def _share(letter: str) -> float:
+    if unicodedata.combining(letter):
         return 0
-    if unicodedata.east_asian_width(one) in "WF":
+    if unicodedata.east_asian_width(letter) in "WF":
         return 1.1
-    if one in _NARROW:
+    if letter in _NARROW:
         return 0.32
-    if one in _SLIM:
+    if letter in _SLIM:
         return 0.42
-    if one in _BROAD:
+    if letter in _BROAD:
         return 0.86
-    return 0.7 if one.isupper() else 0.61
+    return 0.7 if letter.isupper() else 0.61

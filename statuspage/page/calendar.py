@@ -46,7 +46,9 @@ def render(planned: Recent) -> bytes:
     calendar.add("source", vUri(f"{source}.ics"), parameters={"VALUE": "URI"})
     calendar.add("refresh-interval", ASK_AGAIN_AFTER, parameters={"VALUE": "DURATION"})
     calendar.add("x-published-ttl", vDuration(ASK_AGAIN_AFTER))
-    for incident in sorted(planned.incidents, key=lambda one: (_starts_at(one), one.id)):
+    for incident in sorted(
+        planned.incidents, key=lambda incident: (_starts_at(incident), incident.id)
+    ):
         calendar.add_component(_event(page, incident))
     if not planned.incidents:
         calendar.add_component(_utc())
@@ -54,46 +56,46 @@ def render(planned: Recent) -> bytes:
     return document
 
 
-def _event(page: PageView, one: IncidentView) -> Event:
-    is_cancelled = one.status is IncidentStatus.CANCELLED
+def _event(page: PageView, incident: IncidentView) -> Event:
+    is_cancelled = incident.status is IncidentStatus.CANCELLED
     host = Origin(page.url).domain
     name = f"{page.name}, cancelled" if is_cancelled else page.name
-    starts_at, ends_at = _starts_at(one), _ends_at(one)
+    starts_at, ends_at = _starts_at(incident), _ends_at(incident)
     event = Event()
-    event.add("uid", f"{one.id}@{host}")
-    event.add("sequence", _revision(one))
+    event.add("uid", f"{incident.id}@{host}")
+    event.add("sequence", _revision(incident))
     # §3.8.7.2: with a method this is when the object was made, and it was made by the change.
-    event.add("dtstamp", _utc_second(one.updated_at))
-    event.add("last-modified", _utc_second(one.updated_at))
-    event.add("created", _utc_second(one.created_at))
+    event.add("dtstamp", _utc_second(incident.updated_at))
+    event.add("last-modified", _utc_second(incident.updated_at))
+    event.add("created", _utc_second(incident.created_at))
     event.add("dtstart", starts_at)
     if ends_at is not None and ends_at > starts_at:
         event.add("dtend", ends_at)
     event.add("status", "CANCELLED" if is_cancelled else "CONFIRMED")
     event.add("transp", "TRANSPARENT")
-    event.add("summary", one_line(f"{name}: {one.name}"))
-    event.add("description", _description(page, one))
-    event.add("url", vUri(page.url + one.path))
-    if one.components:
-        event.add("categories", [one_line(component) for _id, component in one.components])
+    event.add("summary", one_line(f"{name}: {incident.name}"))
+    event.add("description", _description(page, incident))
+    event.add("url", vUri(page.url + incident.path))
+    if incident.components:
+        event.add("categories", [one_line(component) for _id, component in incident.components])
     return event
 
 
-def _revision(one: IncidentView) -> int:
+def _revision(incident: IncidentView) -> int:
     """How many things were told and put right since the first: no verb takes one away.
 
     A redaction is none of them; there the later DTSTAMP decides (RFC 5546 §2.1.5).
     """
-    edits = sum(len(update.edits) for update in one.updates)
-    return max(len(one.updates) - 1, 0) + edits + len(one.corrections)
+    edits = sum(len(update.edits) for update in incident.updates)
+    return max(len(incident.updates) - 1, 0) + edits + len(incident.corrections)
 
 
-def _starts_at(one: IncidentView) -> datetime:
-    return _utc_second(one.scheduled_for or one.started_at)
+def _starts_at(incident: IncidentView) -> datetime:
+    return _utc_second(incident.scheduled_for or incident.started_at)
 
 
-def _ends_at(one: IncidentView) -> datetime | None:
-    end = one.scheduled_until or one.resolved_at
+def _ends_at(incident: IncidentView) -> datetime | None:
+    end = incident.scheduled_until or incident.resolved_at
     return None if end is None else _utc_second(end)
 
 
@@ -101,18 +103,18 @@ def _utc_second(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-def _description(page: PageView, one: IncidentView) -> str:
+def _description(page: PageView, incident: IncidentView) -> str:
     """How it stands, what customers should know, and what was told, newest first."""
-    affected = ", ".join(isolated(one_line(name)) for _id, name in one.components)
+    affected = ", ".join(isolated(one_line(name)) for _id, name in incident.components)
     facts = (
         ("Affects", affected),
-        ("Who is affected", one.who_is_affected),
-        ("What still works", one.what_still_works),
-        ("What you can do", one.what_you_can_do),
+        ("Who is affected", incident.who_is_affected),
+        ("What still works", incident.what_still_works),
+        ("What you can do", incident.what_you_can_do),
     )
     lines = [f"{heading}: {one_line(words)}" for heading, words in facts if words]
-    parts = ["\n".join([one.status.label, *lines])]
-    parts += [_update_text(page.zone, update) for update in one.updates[:UPDATES_TOLD]]
+    parts = ["\n".join([incident.status.label, *lines])]
+    parts += [_update_text(page.zone, update) for update in incident.updates[:UPDATES_TOLD]]
     text = _LINE_ENDS.sub("\n", clean("\n\n".join(parts)))
     if len(text) <= LONGEST_DESCRIPTION:
         return text

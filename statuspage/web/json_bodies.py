@@ -57,14 +57,14 @@ def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return fields
 
 
-def wrapped(said: Any, name: str, *others: str) -> Any:
+def wrapped(sent: Any, name: str, *others: str) -> Any:
     """With everything below `name`, where a client left that name out or wrote another."""
-    if not isinstance(said, dict):
-        return said
+    if not isinstance(sent, dict):
+        return sent
     for key in (name, *others):
-        if key in said:
-            return said | {name: said[key]}
-    return said | {name: said}
+        if key in sent:
+            return sent | {name: sent[key]}
+    return sent | {name: sent}
 
 
 def _put(into: dict[str, Any], keys: list[str], value: str, name: str) -> None:
@@ -104,9 +104,9 @@ def _no_number(word: str) -> None:
     raise ValueError(f"{word} is not a number")
 
 
-def _refuse_what_can_not_be_kept(said: dict[str, Any]) -> None:
+def _refuse_what_can_not_be_kept(fields: dict[str, Any]) -> None:
     """Raise `Refused` for NUL and halves of characters, in any name or text, at any depth."""
-    waiting: list[tuple[Any, int]] = [(said, 0)]
+    waiting: list[tuple[Any, int]] = [(fields, 0)]
     while waiting:
         value, depth = waiting.pop()
         if depth > MAX_DEPTH:

@@ -111,16 +111,16 @@ def version_of_this() -> str:
     return match[1]
 
 
-def _reading(one: Reading, schemas: dict[Any, Json]) -> Json:
+def _reading(reading: Reading, schemas: dict[Any, Json]) -> Json:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": KEY}
-        for name in re.findall(r"\{(\w+)\}", one.path)
+        for name in re.findall(r"\{(\w+)\}", reading.path)
     ]
-    content = {"application/json": {"schema": schemas[one.returns, "serialization"]}}
+    content = {"application/json": {"schema": schemas[reading.returns, "serialization"]}}
     return {
-        "operationId": one.id,
+        "operationId": reading.id,
         "tags": [PUBLIC],
-        "summary": one.summary,
+        "summary": reading.summary,
         "security": [],
         "parameters": parameters,
         "responses": {"200": {"description": "As it stands.", "content": content}}
@@ -128,30 +128,34 @@ def _reading(one: Reading, schemas: dict[Any, Json]) -> Json:
     }
 
 
-def _operation(one: Operation, schemas: dict[Any, Json]) -> Json:
+def _operation(operation: Operation, schemas: dict[Any, Json]) -> Json:
     described_operation: Json = {
-        "operationId": one.id,
-        "tags": [tag_of(one.path)],
-        "summary": one.summary,
-        "x-scope": one.needs.value,
+        "operationId": operation.id,
+        "tags": [tag_of(operation.path)],
+        "summary": operation.summary,
+        "x-scope": operation.needs.value,
         "security": [{"token": []}, {"api_key": []}],
-        "parameters": [*_path_parameters(one), *_query_parameters(one), *_headers(one)],
-        "responses": _answers(one, schemas),
+        "parameters": [
+            *_path_parameters(operation),
+            *_query_parameters(operation),
+            *_headers(operation),
+        ],
+        "responses": _answers(operation, schemas),
     }
-    if one.body is not Nothing:
-        schema = schemas[one.body, "validation"]
+    if operation.body is not Nothing:
+        schema = schemas[operation.body, "validation"]
         described_operation["requestBody"] = {
-            "required": any(field.is_required() for field in one.body.model_fields.values()),
+            "required": any(field.is_required() for field in operation.body.model_fields.values()),
             "content": {"application/json": {"schema": schema}},
         }
-    if one.reason:
+    if operation.reason:
         described_operation["deprecated"] = True
     return described_operation
 
 
-def _path_parameters(one: Operation) -> Iterable[Json]:
-    for name in re.findall(r"\{(\w+)\}", one.path):
-        words = _taken(one.path.partition(f"{{{name}}}")[0])
+def _path_parameters(operation: Operation) -> Iterable[Json]:
+    for name in re.findall(r"\{(\w+)\}", operation.path):
+        words = _taken(operation.path.partition(f"{{{name}}}")[0])
         schema = KEY | {"not": {"enum": words}} if words else KEY
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
@@ -166,13 +170,13 @@ def _taken(start: str) -> list[str]:
     return sorted({rest.partition("/")[0] for rest in rests if not rest.startswith("{")})
 
 
-def _query_parameters(one: Operation) -> Iterable[Json]:
-    for name in one.query:
+def _query_parameters(operation: Operation) -> Iterable[Json]:
+    for name in operation.query:
         yield {"name": name, "in": "query", "schema": QUERY.get(name, {"type": "string"})}
 
 
-def _headers(one: Operation) -> Iterable[Json]:
-    if one.method == "POST":
+def _headers(operation: Operation) -> Iterable[Json]:
+    if operation.method == "POST":
         yield {
             "name": "Idempotency-Key",
             "in": "header",
@@ -181,15 +185,17 @@ def _headers(one: Operation) -> Iterable[Json]:
         }
 
 
-def _answers(one: Operation, schemas: dict[Any, Json]) -> Json:
+def _answers(operation: Operation, schemas: dict[Any, Json]) -> Json:
     answers: Json = {}
-    if one.reason is None:
-        answers[str(one.success)] = {"description": "Done."}
-        if one.success != 204:
+    if operation.reason is None:
+        answers[str(operation.success)] = {"description": "Done."}
+        if operation.success != 204:
             schema = (
-                {"type": "object"} if one.returns is None else schemas[one.returns, "serialization"]
+                {"type": "object"}
+                if operation.returns is None
+                else schemas[operation.returns, "serialization"]
             )
-            answers[str(one.success)]["content"] = {"application/json": {"schema": schema}}
+            answers[str(operation.success)]["content"] = {"application/json": {"schema": schema}}
     return answers | {code: {"$ref": f"#/components/responses/{code}"} for code in REFUSALS}
 
 

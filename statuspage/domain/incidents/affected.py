@@ -51,7 +51,7 @@ def set_affected_components(
 
 
 def remove_components(
-    incident: Incident, gone: Collection[Component], *, by: Actor, at: datetime
+    incident: Incident, removed: Collection[Component], *, by: Actor, at: datetime
 ) -> None:
     """The incident does not name these components any more; what it claimed of them ends.
 
@@ -60,14 +60,16 @@ def remove_components(
     updates.lock(incident)
     _refuse_untold(incident)
     before = incident.claims
-    remaining = {component: claim for component, claim in before.items() if component not in gone}
+    remaining = {
+        component: claim for component, claim in before.items() if component not in removed
+    }
     if remaining == before:
         return
     incident.affected = [row for row in incident.affected if row.component in remaining]
     claims_store.replace_claims(incident, remaining if incident.status.claims else {}, at=at)
     incident.updated_at = at
     updates.note_correction(incident, "components", _names(before), _names(remaining), None, by, at)
-    data: dict[str, object] = {"components": _names(gone)}
+    data: dict[str, object] = {"components": _names(removed)}
     updates.record(f"{incident.kind}.components_left_out", incident, by=by, at=at, data=data)
 
 
@@ -152,5 +154,5 @@ def _refuse_untold(incident: Incident) -> None:
         raise Invalid(components="This incident was retracted. Open a new one.")
 
 
-def _names(named: Collection[Component]) -> str | None:
-    return ", ".join(sorted(component.full_name for component in named)) or None
+def _names(components: Collection[Component]) -> str | None:
+    return ", ".join(sorted(component.full_name for component in components)) or None

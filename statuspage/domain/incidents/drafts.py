@@ -187,13 +187,13 @@ def _claims_kept(claims: Mapping[Component, Claim]) -> dict[str, list[str | None
     }
 
 
-def _claims_from(kept: Mapping[str, Sequence[Any]]) -> dict[Component, Claim]:
+def _claims_from(content: Mapping[str, Sequence[Any]]) -> dict[Component, Claim]:
     """Those of components that are still on the page."""
     return {
         component: Claim(ComponentStatus(status), Decimal(share) if share else None, scope)
         for component in components.listed()
-        if component.public_id in kept
-        for status, share, scope in [kept[component.public_id]]
+        if component.public_id in content
+        for status, share, scope in [content[component.public_id]]
     }
 
 

@@ -29,14 +29,14 @@ def plan(maintenance: Incident, *, at: datetime) -> None:
     maintenance.remind_at = start - BEFORE if start and maintenance.reminds and is_ahead else None
 
 
-def set_wanted(maintenance: Incident, wanted: bool, *, by: Actor, at: datetime) -> None:
+def set_wanted(maintenance: Incident, is_wanted: bool, *, by: Actor, at: datetime) -> None:
     """Say whether subscribers are reminded of it."""
     updates.lock(maintenance)
-    if maintenance.reminds == wanted:
+    if maintenance.reminds == is_wanted:
         return
-    maintenance.reminds = wanted
+    maintenance.reminds = is_wanted
     plan(maintenance, at=at)
-    data: dict[str, object] = {"reminds": wanted}
+    data: dict[str, object] = {"reminds": is_wanted}
     updates.record("maintenance.reminder_set", maintenance, by=by, at=at, data=data)
 
 

@@ -138,5 +138,5 @@ def _contact(browser: Browser) -> Contact:
     return Contact(Channel.WEB_PUSH, browser.endpoint, browser=browser)
 
 
-def _is_same(one: Subscriber, browser: Browser) -> bool:
-    return hmac.compare_digest(one.push_auth or "", browser.auth)
+def _is_same(subscriber: Subscriber, browser: Browser) -> bool:
+    return hmac.compare_digest(subscriber.push_auth or "", browser.auth)

@@ -57,16 +57,16 @@ class Difference:
     remove: tuple[str, ...]
 
 
-def difference(there: Manifest, wanted: Manifest) -> Difference:
+def difference(there: Manifest, newer: Manifest) -> Difference:
     """From what is `there` to what is `wanted`; linked pages before those that link to them.
 
     An empty target gets the front page first: it is worth more than its links.
     """
     rank = {path: number for number, path in enumerate(LAST, 1 if there.files else -len(LAST))}
     send = sorted(
-        wanted.differing(there), key=lambda path: (rank.get(path, 0), path.count("/") == 0)
+        newer.differing(there), key=lambda path: (rank.get(path, 0), path.count("/") == 0)
     )
-    return Difference(tuple(send), tuple(path for path in there.files if path not in wanted.files))
+    return Difference(tuple(send), tuple(path for path in there.files if path not in newer.files))
 
 
 @dataclass(frozen=True)

@@ -116,11 +116,11 @@ class Folder:
                 ) from None
             return Manifest()
 
-    def _remove_all_but(self, known: set[str]) -> None:
+    def _remove_all_but(self, paths: set[str]) -> None:
         """Remove withdrawn files, and what a crash left behind."""
         for path in self._path.rglob("*"):
             name = path.relative_to(self._path)
-            if path.is_file() and str(name) not in known and name.parts[0] != OF_THE_FILE_SYSTEM:
+            if path.is_file() and str(name) not in paths and name.parts[0] != OF_THE_FILE_SYSTEM:
                 path.unlink()
 
     def _take_over(self, path: Path) -> None:

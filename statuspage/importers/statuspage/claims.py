@@ -36,13 +36,13 @@ def write(work: ImportContext) -> None:
         _stand(work, by_incident.get(None, []))
 
 
-def _held(work: ImportContext, public_id: str, known: list[Held]) -> list[Held]:
+def _held(work: ImportContext, public_id: str, older: list[Held]) -> list[Held]:
     event = work.told.get(public_id)
     if event is None:  # Over long since, or changed here.
-        return known
+        return older
     before = work.ended_before.get(public_id)
     guessed = before if before != event.resolved_at else None
-    return spans.with_known(spans.of_incident(event), known, event, guessed)
+    return spans.with_known(spans.of_incident(event), older, event, guessed)
 
 
 def _followed(work: ImportContext) -> list[documents.Component]:
@@ -54,34 +54,34 @@ def _followed(work: ImportContext) -> list[documents.Component]:
     ]
 
 
-def _until_archived(work: ImportContext, one: Held) -> Held:
-    end = work.rows[one.component_id].archived_at
-    if end is None or (one.ends_at is not None and one.ends_at <= end):
-        return one
-    return replace(one, ends_at=end)
+def _until_archived(work: ImportContext, span: Held) -> Held:
+    end = work.rows[span.component_id].archived_at
+    if end is None or (span.ends_at is not None and span.ends_at <= end):
+        return span
+    return replace(span, ends_at=end)
 
 
-def _replace(work: ImportContext, incident: Incident, wanted: list[Held]) -> None:
+def _replace(work: ImportContext, incident: Incident, claims: list[Held]) -> None:
     rows = work.claim_rows.get(incident.id, [])
     ids = {component.public_id: component.id for component in work.rows.values()}
     present = {_claiming(row) for row in rows}
     replaced = {
-        (ids[claim.component_id], claim.status, claim.starts_at, claim.ends_at) for claim in wanted
+        (ids[claim.component_id], claim.status, claim.starts_at, claim.ends_at) for claim in claims
     }
     if present == replaced:
         return
     for row in rows:
         if _claiming(row) not in replaced:
             db.session.delete(row)
-    for claim in wanted:
+    for claim in claims:
         if (ids[claim.component_id], claim.status, claim.starts_at, claim.ends_at) not in present:
             _claim(work, claim, incident)
     work.report.written["claim"] += len(replaced ^ present)
 
 
-def _stand(work: ImportContext, wanted: list[Held]) -> None:
+def _stand(work: ImportContext, claims: list[Held]) -> None:
     """Statuses that no incident speaks for, exactly where they are listed."""
-    by_component = {claim.component_id: claim for claim in wanted}
+    by_component = {claim.component_id: claim for claim in claims}
     rows: dict[int, list[ComponentClaim]] = {}
     for row in work.claim_rows.get(None, []):
         if row.ends_at is None:

@@ -33,65 +33,65 @@ def write(work: ImportContext) -> None:
     db.session.flush()
 
 
-def _group(work: ImportContext, one: documents.Component) -> None:
-    row = work.groups.get(one.id)
+def _group(work: ImportContext, component: documents.Component) -> None:
+    row = work.groups.get(component.id)
     if row is None:
-        row = work.groups[one.id] = ComponentGroup(public_id=one.id)
+        row = work.groups[component.id] = ComponentGroup(public_id=component.id)
         work.add(row, "group")
-    elif one.id in work.earlier.touched:
-        work.report.note(CHANGED_HERE, one.id)
+    elif component.id in work.earlier.touched:
+        work.report.note(CHANGED_HERE, component.id)
         return
     work.set(
         row,
         "group",
-        name=one.name,
-        description=one.description,
-        position=one.position,
-        created_at=one.created_at,
-        updated_at=one.updated_at,
+        name=component.name,
+        description=component.description,
+        position=component.position,
+        created_at=component.created_at,
+        updated_at=component.updated_at,
     )
 
 
-def _import_listed(work: ImportContext, one: documents.Component) -> None:
+def _import_listed(work: ImportContext, component: documents.Component) -> None:
     if work.is_newest_list:
-        _component(work, one, archived_at=None)
+        _component(work, component, archived_at=None)
     else:
-        _older(work, one)
+        _older(work, component)
 
 
-def _older(work: ImportContext, one: documents.Component) -> None:
-    if one.id in work.rows:
+def _older(work: ImportContext, component: documents.Component) -> None:
+    if component.id in work.rows:
         return
-    hidden = one.only_show_if_degraded  # Such a one is listed only while it is in trouble.
-    _component(work, one, archived_at=None if hidden else work.listed_at)
+    hidden = component.only_show_if_degraded  # Such a one is listed only while it is in trouble.
+    _component(work, component, archived_at=None if hidden else work.listed_at)
 
 
 def _component(
-    work: ImportContext, one: documents.Component, *, archived_at: datetime | None
+    work: ImportContext, component: documents.Component, *, archived_at: datetime | None
 ) -> None:
-    row = work.rows.get(one.id)
+    row = work.rows.get(component.id)
     if row is None:
-        row = work.rows[one.id] = Component(public_id=one.id)
+        row = work.rows[component.id] = Component(public_id=component.id)
         work.add(row, "component")
-    elif one.id in work.earlier.touched:
-        work.report.note(CHANGED_HERE, one.id)
+    elif component.id in work.earlier.touched:
+        work.report.note(CHANGED_HERE, component.id)
         return
-    group = work.groups.get(one.group_id or "")
-    if one.group_id and group is None:
-        work.report.note(f"its group {one.group_id} is not in the source", one.id)
+    group = work.groups.get(component.group_id or "")
+    if component.group_id and group is None:
+        work.report.note(f"its group {component.group_id} is not in the source", component.id)
     work.set(
         row,
         "component",
-        name=one.name,
-        description=one.description,
+        name=component.name,
+        description=component.description,
         group_id=group.id if group else None,
-        position=one.position,
-        showcase=one.showcase,
-        only_show_if_degraded=one.only_show_if_degraded,
-        start_date=one.start_date,
+        position=component.position,
+        showcase=component.showcase,
+        only_show_if_degraded=component.only_show_if_degraded,
+        start_date=component.start_date,
         archived_at=archived_at,
-        created_at=one.created_at,
-        updated_at=one.updated_at,
+        created_at=component.created_at,
+        updated_at=component.updated_at,
     )
     row.group = group
 

@@ -34,9 +34,9 @@ class ImportContext:
     """What `write` and its parts share; `add` and `set` count what they write."""
 
     def __init__(
-        self, wanted: Recording, earlier: Earlier | None, at: datetime, *, is_strict: bool
+        self, recording: Recording, earlier: Earlier | None, at: datetime, *, is_strict: bool
     ) -> None:
-        self.wanted = wanted
+        self.wanted = recording
         self.is_strict = is_strict
         self.is_first = earlier is None
         self.earlier = earlier or Earlier()
@@ -47,12 +47,12 @@ class ImportContext:
         self.ended_before = {key: row.resolved_at for key, row in self.incident_rows.items()}
         self.claim_rows = existing.claims()
         self.told: dict[str, documents.Incident] = {}
-        self.report = Report(page="", address=wanted.page.url if wanted.page else None)
-        self.is_newest_list = wanted.components is not None and is_as_new(
-            wanted.listed_at, self.earlier.listed_at
+        self.report = Report(page="", address=recording.page.url if recording.page else None)
+        self.is_newest_list = recording.components is not None and is_as_new(
+            recording.listed_at, self.earlier.listed_at
         )
-        self.is_current = is_as_new(wanted.summarised_at, self.earlier.summarised_at)
-        self.is_newest_summary = wanted.open_ids is not None and self.is_current
+        self.is_current = is_as_new(recording.summarised_at, self.earlier.summarised_at)
+        self.is_newest_summary = recording.open_ids is not None and self.is_current
 
     @property
     def listed_at(self) -> datetime | None:
@@ -68,20 +68,20 @@ class ImportContext:
         db.session.add(row)
         self.report.written[str(kind)] += 1
 
-    def set(self, row: Model, what: str | None, **values: object) -> None:
+    def set(self, row: Model, noun: str | None, **values: object) -> None:
         """Write what differs; an existing row that changes counts as written."""
         is_new = row.id is None
         changed = {name: value for name, value in values.items() if getattr(row, name) != value}
         for name, value in changed.items():
             setattr(row, name, value)
-        if changed and not is_new and what is not None:
-            self.report.written[str(what)] += 1
+        if changed and not is_new and noun is not None:
+            self.report.written[str(noun)] += 1
 
 
-def is_as_new(moment: datetime | None, known: datetime | None) -> bool:
-    return known is None or (moment is not None and moment >= known)
+def is_as_new(moment: datetime | None, older: datetime | None) -> bool:
+    return older is None or (moment is not None and moment >= older)
 
 
-def later(one: datetime | None, other: datetime | None) -> datetime | None:
+def later(first: datetime | None, other: datetime | None) -> datetime | None:
     """The later of two moments, as far as they are known."""
-    return max((moment for moment in (one, other) if moment), default=None)
+    return max((moment for moment in (first, other) if moment), default=None)

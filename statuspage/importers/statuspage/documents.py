@@ -418,7 +418,7 @@ def merged(recordings: Iterable[Recording]) -> Recording:
     present = {component.id for component in result.components or ()}
     return replace(
         result,
-        incidents=tuple(sorted(incidents.values(), key=lambda one: (one.created_at, one.id))),
+        incidents=tuple(sorted(incidents.values(), key=lambda item: (item.created_at, item.id))),
         older_components=tuple(
             component for component in older.values() if component.id not in present
         ),
@@ -437,7 +437,7 @@ def merge_incident(older: Incident, newer: Incident) -> Incident:
     same = {name: getattr(first, name) for name in Incident.model_fields} | {
         name: getattr(second, name) for name in fields if name in Incident.model_fields
     }
-    newest = max(first, second, key=lambda one: (one.last_word_at, one.is_full, one is second))
+    newest = max(first, second, key=lambda item: (item.last_word_at, item.is_full, item is second))
     same |= {
         "status": newest.status,
         "resolved_at": newest.resolved_at,
@@ -523,20 +523,20 @@ def _once(components: list[Component], reading: Reading) -> list[Component]:
     return list(by_id.values())
 
 
-def _refuse_another_page(whole: Recording, one: Recording) -> None:
-    pairs = [(whole.page_id, one.page_id)]
-    if not (whole.page_id and one.page_id):
-        pairs.append((whole.host, one.host))
+def _refuse_another_page(merged: Recording, recording: Recording) -> None:
+    pairs = [(merged.page_id, recording.page_id)]
+    if not (merged.page_id and recording.page_id):
+        pairs.append((merged.host, recording.host))
     for ours, theirs in pairs:
         if ours and theirs and ours != theirs:
             raise RefusedError(f"These files belong to two pages: {ours} and {theirs}.")
 
 
-def _made_at(one: Recording) -> datetime:
-    if one.page is not None:
-        return one.page.updated_at
+def _made_at(recording: Recording) -> datetime:
+    if recording.page is not None:
+        return recording.page.updated_at
     return max(
-        (incident.updated_at for incident in one.incidents),
+        (incident.updated_at for incident in recording.incidents),
         default=_LONG_AGO,
     )
 
@@ -580,7 +580,7 @@ def _merge_updates(older: Incident, newer: Incident) -> tuple[Update, ...]:
 
 def newest_first(updates: Iterable[Update]) -> tuple[Update, ...]:
     """By `display_at`; what stood first stays first among equals."""
-    return tuple(sorted(updates, key=lambda one: one.display_at, reverse=True))
+    return tuple(sorted(updates, key=lambda item: item.display_at, reverse=True))
 
 
 def _minute(update: Update) -> datetime:

@@ -34,7 +34,7 @@ class Earlier:
     touched: frozenset[str] = frozenset()
 
 
-def earlier_import(wanted: Recording) -> Earlier | None:
+def earlier_import(recording: Recording) -> Earlier | None:
     """What was imported before; None on an empty database.
 
     Raises `RefusedError` when the database holds another page.
@@ -48,9 +48,9 @@ def earlier_import(wanted: Recording) -> Earlier | None:
     for row in rows:
         event_data |= {key: value for key, value in row.data.items() if value is not None}
     page_id, host = event_data.get("page_id"), event_data.get("host")
-    _refuse_another(page_id, wanted.page_id)
-    if not (page_id and wanted.page_id):
-        _refuse_another(host, wanted.host)
+    _refuse_another(page_id, recording.page_id)
+    if not (page_id and recording.page_id):
+        _refuse_another(host, recording.host)
     since = sa.select(Event.subject).where(Event.id > rows[0].id, Event.kind != IMPORTED)
     return Earlier(
         page_id=page_id,
@@ -157,10 +157,10 @@ def _refuse_a_page_of_its_own() -> None:
             )
 
 
-def _refuse_another(mine: str | None, theirs: str | None) -> None:
-    if mine and theirs and mine != theirs:
+def _refuse_another(ours: str | None, theirs: str | None) -> None:
+    if ours and theirs and ours != theirs:
         raise RefusedError(
-            f"This database contains the imported page {mine}, not {theirs}: import into an empty"
+            f"This database contains the imported page {ours}, not {theirs}: import into an empty"
             " one, with STATUSPAGE_DEMO=0 and an empty STATUSPAGE_DATA_DIR."
         )
 

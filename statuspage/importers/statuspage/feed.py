@@ -62,7 +62,7 @@ def parse(source: bytes, reading: Reading) -> Recording:
 def incident_of(
     incident_id: str,
     title: str,
-    said: tuple[feed_entry.Said, ...],
+    entries: tuple[feed_entry.Said, ...],
     *,
     published: datetime,
     updated: datetime,
@@ -71,7 +71,7 @@ def incident_of(
     feed_id: str | None = None,
 ) -> Incident:
     """An incident told by updates alone, newest first."""
-    exact = _exact(said, published, is_ahead=planned is not None)
+    exact = _exact(entries, published, is_ahead=planned is not None)
     oldest, newest = exact[-1], exact[0]
     values: dict[str, Any] = {
         "id": incident_id,
@@ -209,24 +209,24 @@ def _incident(item: _Item, feed_updated: datetime, name: str) -> tuple[Incident,
 
 
 def _exact(
-    said: tuple[feed_entry.Said, ...], published: datetime, *, is_ahead: bool
+    entries: tuple[feed_entry.Said, ...], published: datetime, *, is_ahead: bool
 ) -> tuple[feed_entry.Said, ...]:
     """The newest update was published at the entry's own time, which has seconds.
 
     A postmortem does not count: the entry keeps the time of the update before it.
     """
-    number = next((n for n, update in enumerate(said) if not update.is_postmortem), 0)
-    begin = said[number].at
+    number = next((n for n, update in enumerate(entries) if not update.is_postmortem), 0)
+    begin = entries[number].at
     if not is_ahead and begin <= published and (published - begin).total_seconds() < 60:
-        exact = replace(said[number], at=published.astimezone(UTC))
-        return (*said[:number], exact, *said[number + 1 :])
-    return said
+        exact = replace(entries[number], at=published.astimezone(UTC))
+        return (*entries[:number], exact, *entries[number + 1 :])
+    return entries
 
 
-def _updates(incident_id: str, said: tuple[feed_entry.Said, ...]) -> list[dict[str, Any]]:
+def _updates(incident_id: str, entries: tuple[feed_entry.Said, ...]) -> list[dict[str, Any]]:
     counts: dict[str, int] = {}
     rows: list[dict[str, Any]] = []
-    for update in reversed(said):
+    for update in reversed(entries):
         minute = f"{update.at:%Y-%m-%dT%H:%M} {update.status}"
         number = counts[minute] = counts.get(minute, -1) + 1
         rows.insert(
@@ -244,20 +244,20 @@ def _updates(incident_id: str, said: tuple[feed_entry.Said, ...]) -> list[dict[s
     return rows
 
 
-def _over_since(said: tuple[feed_entry.Said, ...]) -> datetime:
+def _over_since(entries: tuple[feed_entry.Said, ...]) -> datetime:
     """When the last stretch of updates that say it is over began."""
-    since = said[0].at
-    for update in said:
+    since = entries[0].at
+    for update in entries:
         if not update.status.is_over:
             break
         since = update.at
     return since
 
 
-def _plan_from(said: tuple[feed_entry.Said, ...]) -> tuple[datetime, datetime | None]:
-    begun = [update.at for update in said if update.status is not IncidentStatus.SCHEDULED]
-    begin = min(begun, default=said[-1].at)
-    return begin, _over_since(said) if said[0].status.is_over else None
+def _plan_from(entries: tuple[feed_entry.Said, ...]) -> tuple[datetime, datetime | None]:
+    begun = [update.at for update in entries if update.status is not IncidentStatus.SCHEDULED]
+    begin = min(begun, default=entries[-1].at)
+    return begin, _over_since(entries) if entries[0].status.is_over else None
 
 
 def _root(source: bytes, name: str) -> ET.Element:
@@ -286,12 +286,12 @@ def _rfc822(text: str | None, name: str) -> datetime:
     return _in_reach(moment, name)
 
 
-def _in_reach(found: datetime, name: str) -> datetime:
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=UTC)
-    if not 1980 < found.year < 2200:
-        raise RefusedError(f"{name}: {found.year} is not a plausible year.")
-    return found
+def _in_reach(moment: datetime, name: str) -> datetime:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if not 1980 < moment.year < 2200:
+        raise RefusedError(f"{name}: {moment.year} is not a plausible year.")
+    return moment
 
 
 def _text(moment: datetime) -> str:

@@ -133,10 +133,10 @@ def _zone(word: str | None, beside: tzinfo, at: datetime) -> tzinfo:
     return parsed if is_utc or abs(timedelta(hours=hours) - own) <= timedelta(hours=1) else beside
 
 
-def _with_status(said: list[tuple[datetime, str, str]], name: str) -> tuple[Said, ...]:
+def _with_status(texts: list[tuple[datetime, str, str]], name: str) -> tuple[Said, ...]:
     updates: list[Said] = []
     before: IncidentStatus | None = None
-    for at, label, body in reversed(said):
+    for at, label, body in reversed(texts):
         if label.lower() != "update":
             try:
                 before = IncidentStatus(label.lower().replace(" ", "_"))
@@ -171,9 +171,9 @@ def _planned(
     return begin, end if end > begin else None
 
 
-def _is_all(source: str, found: list[re.Match[str]]) -> bool:
+def _is_all(source: str, matches: list[re.Match[str]]) -> bool:
     """No update was passed over: each `<small>` of the entry began one."""
-    return len(re.findall(r"<p[^>]*>\s*<small>", source)) == len(found)
+    return len(re.findall(r"<p[^>]*>\s*<small>", source)) == len(matches)
 
 
 def _visible_text(text: str) -> str:

@@ -57,42 +57,42 @@ def write(work: ImportContext, each: Each) -> None:
         _incident(work, incident)
 
 
-def _with_earlier(work: ImportContext, one: documents.Incident) -> documents.Incident:
-    row = work.incident_rows.get(one.id)
+def _with_earlier(work: ImportContext, incident: documents.Incident) -> documents.Incident:
+    row = work.incident_rows.get(incident.id)
     if row is None:
-        return one
+        return incident
     pair = (
-        (existing.imported_incident(row), one)
+        (existing.imported_incident(row), incident)
         if work.is_current
-        else (one, existing.imported_incident(row))
+        else (incident, existing.imported_incident(row))
     )
     return documents.merge_incident(*pair)
 
 
-def _ended(work: ImportContext, one: documents.Incident) -> documents.Incident:
+def _ended(work: ImportContext, incident: documents.Incident) -> documents.Incident:
     """Over, when a later summary does not show it any more."""
-    if one.status.is_over:
-        end = one.resolved_at or one.last_word_at
-        return one.model_copy(update={"resolved_at": end})
-    one = one.model_copy(update={"resolved_at": None})
-    row = work.incident_rows.get(one.id)
+    if incident.status.is_over:
+        end = incident.resolved_at or incident.last_word_at
+        return incident.model_copy(update={"resolved_at": end})
+    incident = incident.model_copy(update={"resolved_at": None})
+    row = work.incident_rows.get(incident.id)
     if work.is_newest_summary:
-        is_open = one.id in (work.wanted.open_ids or ())
+        is_open = incident.id in (work.wanted.open_ids or ())
     else:
         is_open = row is not None and not row.is_over
     seen_at = work.summarised_at
-    if seen_at is None or is_open or one.updated_at > seen_at:
-        return one
-    is_work = one.kind is IncidentKind.MAINTENANCE
-    seen_open_at = work.wanted.seen_open_at.get(one.id)
+    if seen_at is None or is_open or incident.updated_at > seen_at:
+        return incident
+    is_work = incident.kind is IncidentKind.MAINTENANCE
+    seen_open_at = work.wanted.seen_open_at.get(incident.id)
     if row is not None and not row.is_over:
         seen_open_at = seen_open_at or work.earlier.summarised_at
-    end = max(one.last_word_at, seen_open_at or one.last_word_at)
-    if is_work and one.scheduled_until and end <= one.scheduled_until <= seen_at:
-        end = one.scheduled_until
-    work.report.note(END_UNKNOWN, one.id)
+    end = max(incident.last_word_at, seen_open_at or incident.last_word_at)
+    if is_work and incident.scheduled_until and end <= incident.scheduled_until <= seen_at:
+        end = incident.scheduled_until
+    work.report.note(END_UNKNOWN, incident.id)
     status = IncidentStatus.COMPLETED if is_work else IncidentStatus.RESOLVED
-    return one.model_copy(update={"status": status, "resolved_at": end})
+    return incident.model_copy(update={"status": status, "resolved_at": end})
 
 
 def _without_shared_updates(
@@ -122,12 +122,12 @@ def _without_shared_updates(
     return result
 
 
-def _incident(work: ImportContext, one: documents.Incident) -> None:
-    kind = one.kind
-    row = work.incident_rows.get(one.id)
+def _incident(work: ImportContext, incident: documents.Incident) -> None:
+    kind = incident.kind
+    row = work.incident_rows.get(incident.id)
     if row is None:
-        row = work.incident_rows[one.id] = Incident(
-            public_id=one.id,
+        row = work.incident_rows[incident.id] = Incident(
+            public_id=incident.id,
             kind=kind,
             # The API does not tell whether it starts and ends by itself.
             auto_start=False,
@@ -139,65 +139,65 @@ def _incident(work: ImportContext, one: documents.Incident) -> None:
         work.add(row, kind)
     is_work = kind is IncidentKind.MAINTENANCE
     details = dict(row.details or {})
-    if is_work and one.started_at:
-        details["started_at"] = one.started_at.isoformat()
-    if one.feed_id:
-        details["feed_id"] = one.feed_id
-    impact = _impact(one)
-    told_at = min((update.display_at for update in one.incident_updates), default=None)
+    if is_work and incident.started_at:
+        details["started_at"] = incident.started_at.isoformat()
+    if incident.feed_id:
+        details["feed_id"] = incident.feed_id
+    impact = _impact(incident)
+    told_at = min((update.display_at for update in incident.incident_updates), default=None)
     work.set(
         row,
         kind,
         kind=kind,
-        name=one.name,
-        status=one.status,
+        name=incident.name,
+        status=incident.status,
         impact=impact,
-        impact_override=impact if one.impact and impact is not _rule(one) else None,
-        started_at=_start(one),
-        told_at=told_at or one.created_at,
-        mitigated_at=one.monitoring_at,
-        resolved_at=one.resolved_at,
-        scheduled_for=(one.scheduled_for or one.began_at) if is_work else None,
-        scheduled_until=one.scheduled_until,
-        shortlink=one.shortlink,
-        reminder_intervals=one.reminder_intervals,
+        impact_override=impact if incident.impact and impact is not _rule(incident) else None,
+        started_at=_start(incident),
+        told_at=told_at or incident.created_at,
+        mitigated_at=incident.monitoring_at,
+        resolved_at=incident.resolved_at,
+        scheduled_for=(incident.scheduled_for or incident.began_at) if is_work else None,
+        scheduled_until=incident.scheduled_until,
+        shortlink=incident.shortlink,
+        reminder_intervals=incident.reminder_intervals,
         details=details,
-        published_at=one.created_at,
-        created_at=one.created_at,
-        updated_at=one.updated_at,
+        published_at=incident.created_at,
+        created_at=incident.created_at,
+        updated_at=incident.updated_at,
     )
     db.session.flush()
-    _updates(work, row, one)
-    _affected(work, row, one)
+    _updates(work, row, incident)
+    _affected(work, row, incident)
     db.session.flush()
 
 
-def _impact(one: documents.Incident) -> Impact:
-    if one.kind is IncidentKind.MAINTENANCE:
+def _impact(incident: documents.Incident) -> Impact:
+    if incident.kind is IncidentKind.MAINTENANCE:
         return Impact.MAINTENANCE
-    return one.impact or _rule(one)
+    return incident.impact or _rule(incident)
 
 
-def _rule(one: documents.Incident) -> Impact:
+def _rule(incident: documents.Incident) -> Impact:
     """What our rule makes of everything its updates said."""
-    if one.kind is IncidentKind.MAINTENANCE:
+    if incident.kind is IncidentKind.MAINTENANCE:
         return Impact.MAINTENANCE
     statuses = [
         status
-        for update in one.incident_updates
+        for update in incident.incident_updates
         for change in update.changes
         for status in (change.old_status, change.new_status)
     ]
     return incident_impact(statuses, whole_page=False)
 
 
-def _updates(work: ImportContext, row: Incident, one: documents.Incident) -> None:
-    ids = {update.id for update in one.incident_updates}
+def _updates(work: ImportContext, row: Incident, incident: documents.Incident) -> None:
+    ids = {update.id for update in incident.incident_updates}
     for update in [update for update in row.updates if update.public_id not in ids]:
         row.updates.remove(update)
         work.report.written["update"] += 1
     present = {update.public_id: update for update in row.updates}
-    for told in reversed(one.incident_updates):
+    for told in reversed(incident.incident_updates):
         existing = present.get(told.id)
         if existing is None:
             update = IncidentUpdate(
@@ -213,37 +213,39 @@ def _updates(work: ImportContext, row: Incident, one: documents.Incident) -> Non
         _update(work, existing or update, told, existing is None)
 
 
-def _update(work: ImportContext, row: IncidentUpdate, told: documents.Update, fresh: bool) -> None:
-    if row.body != told.body:
+def _update(
+    work: ImportContext, row: IncidentUpdate, update: documents.Update, fresh: bool
+) -> None:
+    if row.body != update.body:
         row.versions.append(
             UpdateVersion(
                 number=len(row.versions) + 1,
                 body=row.body,
                 body_html=row.body_html,
-                replaced_at=told.updated_at,
+                replaced_at=update.updated_at,
                 replaced_by=POSTED_BY,
             )
         )
         work.set(
             row,
             "update",
-            body=told.body,
-            body_html=_rendered(told.body),
-            edited_at=told.updated_at,
+            body=update.body,
+            body_html=_rendered(update.body),
+            edited_at=update.updated_at,
             version=row.version + 1,
         )
     work.set(
         row,
         None if fresh else "update",
-        status=told.status,
-        posted_at=told.display_at,
-        created_at=told.created_at,
-        updated_at=told.updated_at,
-        notify=told.deliver_notifications,
-        tweet_id=told.tweet_id,
-        custom_tweet=told.custom_tweet,
+        status=update.status,
+        posted_at=update.display_at,
+        created_at=update.created_at,
+        updated_at=update.updated_at,
+        notify=update.deliver_notifications,
+        tweet_id=update.tweet_id,
+        custom_tweet=update.custom_tweet,
     )
-    changes = [_change(work, change) for change in told.changes if _is_component(work, change)]
+    changes = [_change(work, change) for change in update.changes if _is_component(work, change)]
     if [_saying(change) for change in row.changes] != [_saying(change) for change in changes]:
         row.changes = changes
         work.report.written["change"] += len(changes)
@@ -266,15 +268,15 @@ def _is_component(work: ImportContext, change: documents.Change) -> bool:
     return False
 
 
-def _affected(work: ImportContext, row: Incident, one: documents.Incident) -> None:
+def _affected(work: ImportContext, row: Incident, incident: documents.Incident) -> None:
     """The components that the recording lists, as the last update before the end left each.
 
     Where nothing lists them, those that the updates name.
     """
-    codes = [change.code for update in one.incident_updates for change in update.changes]
-    if one.components is not None:
-        codes = [component.id for component in one.components]
-    statuses = _statuses(one, codes)
+    codes = [change.code for update in incident.incident_updates for change in update.changes]
+    if incident.components is not None:
+        codes = [component.id for component in incident.components]
+    statuses = _statuses(incident, codes)
     public_ids = {component.id: public_id for public_id, component in work.rows.items()}
     present = {public_ids[affected.component_id]: affected for affected in row.affected}
     for public_id, affected in present.items():
@@ -289,16 +291,16 @@ def _affected(work: ImportContext, row: Incident, one: documents.Incident) -> No
             work.report.written["affected"] += 1
 
 
-def _statuses(one: documents.Incident, named: Collection[str]) -> dict[str, ComponentStatus]:
+def _statuses(incident: documents.Incident, codes: Collection[str]) -> dict[str, ComponentStatus]:
     """Component's public id → its status in this incident.
 
     An announcement says how components stand before the work, which puts them under
     maintenance: so did 138 of 140 recorded ones.
     """
-    is_ahead = one.status is IncidentStatus.SCHEDULED
+    is_ahead = incident.status is IncidentStatus.SCHEDULED
     untouched = ComponentStatus.UNDER_MAINTENANCE if is_ahead else ComponentStatus.OPERATIONAL
-    statuses = dict.fromkeys(named, untouched)
-    for update in reversed(one.incident_updates):
+    statuses = dict.fromkeys(codes, untouched)
+    for update in reversed(incident.incident_updates):
         for change in update.changes:
             is_said = change.new_status is not change.old_status or not is_ahead
             if change.code in statuses and is_said and not update.status.is_over:
@@ -306,13 +308,15 @@ def _statuses(one: documents.Incident, named: Collection[str]) -> dict[str, Comp
     return statuses
 
 
-def _start(one: documents.Incident) -> datetime:
+def _start(incident: documents.Incident) -> datetime:
     """When it began, a maintenance when the work did: Statuspage calls its announcement so."""
-    begins = [one.began_at]
-    if one.kind is IncidentKind.MAINTENANCE:
-        begins = [one.scheduled_for or one.began_at]
-        begins += [update.display_at for update in one.incident_updates if update.status.claims]
-    return min([*begins, one.resolved_at or begins[0]])
+    begins = [incident.began_at]
+    if incident.kind is IncidentKind.MAINTENANCE:
+        begins = [incident.scheduled_for or incident.began_at]
+        begins += [
+            update.display_at for update in incident.incident_updates if update.status.claims
+        ]
+    return min([*begins, incident.resolved_at or begins[0]])
 
 
 def _rendered(body: str) -> str:

@@ -58,24 +58,24 @@ def of_incident(incident: Incident) -> list[Held]:
 
 
 def with_known(
-    wanted: Sequence[Held], known: Sequence[Held], incident: Incident, guessed_end: datetime | None
+    spans: Sequence[Held], older: Sequence[Held], incident: Incident, guessed_end: datetime | None
 ) -> list[Held]:
     """`wanted` with what earlier imports had found out.
 
     A claim that was found to end earlier keeps that end, unless it is `guessed_end`;
     one that no update tells of stays until the incident is over.
     """
-    ends = {span.begin: span.ends_at for span in known if span.ends_at != guessed_end}
+    ends = {span.begin: span.ends_at for span in older if span.ends_at != guessed_end}
     result = []
-    for span in wanted:
+    for span in spans:
         end = ends.get(span.begin)
         if end is not None and (span.ends_at is None or end < span.ends_at):
             span = replace(span, ends_at=end)
         result.append(span)
-    begins = {span.begin for span in wanted}
+    begins = {span.begin for span in spans}
     over = incident.resolved_at if incident.status.is_over else None
     result += [
-        replace(span, ends_at=span.ends_at or over) for span in known if span.begin not in begins
+        replace(span, ends_at=span.ends_at or over) for span in older if span.begin not in begins
     ]
     return lasting(result)
 
@@ -117,7 +117,7 @@ def lasting(spans: Iterable[Held]) -> list[Held]:
 def _unexplained(
     component: Component, incidents: Mapping[str, Incident], changed_at: datetime
 ) -> Held:
-    for incident in sorted(incidents.values(), key=lambda one: _fits(component, one)):
+    for incident in sorted(incidents.values(), key=lambda candidate: _fits(component, candidate)):
         lists_it = component.id in {component.id for component in incident.components or ()}
         codes = {change.code for update in incident.incident_updates for change in update.changes}
         if incident.status.claims and lists_it and component.id not in codes:

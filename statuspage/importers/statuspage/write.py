@@ -27,7 +27,7 @@ from statuspage.importers.statuspage.incidents import Each
 
 
 def write(
-    wanted: Recording,
+    recording: Recording,
     *,
     by: Actor,
     at: datetime,
@@ -38,14 +38,14 @@ def write(
 
     `each` passes the incidents on as they are written. Raises `RefusedError`.
     """
-    earlier = existing.earlier_import(wanted)
-    work = ImportContext(wanted, earlier, at, is_strict=is_strict)
+    earlier = existing.earlier_import(recording)
+    work = ImportContext(recording, earlier, at, is_strict=is_strict)
     page = _page(work)
     components.write(work)
     incidents.write(work, each)
     claims.write(work)
     report = work.report
-    report.notes = added(_still_true(wanted, work.told), report.notes)
+    report.notes = added(_still_true(recording, work.told), report.notes)
     if report.written.total():
         _record(page, work, earlier, by)
     db.session.flush()
@@ -69,22 +69,22 @@ def _page(work: ImportContext) -> Page:
     return row
 
 
-def _tells_the_page(work: ImportContext, wanted: documents.Page, row: Page) -> bool:
+def _tells_the_page(work: ImportContext, page: documents.Page, row: Page) -> bool:
     if row.public_id in work.earlier.touched:
         work.report.note(CHANGED_HERE, f"page {row.public_id}")
         return False
-    if not is_as_new(wanted.updated_at, work.earlier.page_at):
+    if not is_as_new(page.updated_at, work.earlier.page_at):
         return False
-    return wanted.id is not None or work.is_first or not work.earlier.page_id
+    return page.id is not None or work.is_first or not work.earlier.page_id
 
 
 def _still_true(
-    wanted: Recording, told: dict[str, documents.Incident]
+    recording: Recording, older: dict[str, documents.Incident]
 ) -> dict[str, tuple[str, ...]]:
     """The recording's notes, without what another recording tells after all."""
-    full = {event.id for event in told.values() if event.is_full}
+    full = {event.id for event in older.values() if event.is_full}
     statements = {}
-    for reason, places in wanted.notes.items():
+    for reason, places in recording.notes.items():
         rest = places
         if reason in (feed.NO_IMPACT, feed.NO_PLAN):
             rest = tuple(place for place in places if place not in full)
@@ -115,9 +115,9 @@ def _record(page: Page, work: ImportContext, earlier: Earlier | None, by: Actor)
     )
 
 
-def _changed_at(wanted: Recording, earlier: Earlier | None) -> datetime | None:
+def _changed_at(recording: Recording, earlier: Earlier | None) -> datetime | None:
     """When the page last changed there; None where this import itself is the newest change."""
-    recorded = wanted.page.updated_at if wanted.page else None
+    recorded = recording.page.updated_at if recording.page else None
     if recorded is None or earlier is None:
         return recorded
     before = events.changed_at()

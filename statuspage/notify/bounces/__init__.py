@@ -57,12 +57,12 @@ def key_in(text: str | None) -> str | None:
     return match[0] if match else None
 
 
-def record(found: Iterable[Bounce], *, by: Actor, at: datetime) -> int:
+def record(bounces: Iterable[Bounce], *, by: Actor, at: datetime) -> int:
     """Write down what came back and draw the consequence; returns how many were ours.
 
     A bounce that is told twice counts once. The caller commits.
     """
-    return sum(_apply(bounce, by, at) for bounce in found)
+    return sum(_apply(bounce, by, at) for bounce in bounces)
 
 
 def _apply(bounce: Bounce, by: Actor, at: datetime) -> bool:

@@ -334,13 +334,15 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _failed(words: str, code: int, said: bytes | str) -> Failed:
+def _failed(words: str, code: int, reply: bytes | str) -> Failed:
     """5xx is for good, 4xx never is (RFC 5321 §4.2.1).
 
     But a full mailbox (5.2.2) may be emptied. And a server that blocks us (5.7.x) refuses
     everybody: that must not empty a list of subscribers.
     """
-    status = reports.status_in(said.decode("ascii", "replace") if isinstance(said, bytes) else said)
+    status = reports.status_in(
+        reply.decode("ascii", "replace") if isinstance(reply, bytes) else reply
+    )
     return Failed(
         f"{words}: {code} {status}".rstrip() + ".",
         is_final=500 <= code < 600 and status != "5.2.2",

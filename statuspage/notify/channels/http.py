@@ -15,10 +15,10 @@ FINAL = {400, 401, 403, 404, 405, 413, 414, 415, 422}
 
 
 def post_json(
-    outgoing: HttpClient, url: str, told: Mapping[str, Any], *, method: str = "POST"
+    outgoing: HttpClient, url: str, payload: Mapping[str, Any], *, method: str = "POST"
 ) -> Response:
     """Send a message as JSON."""
-    body = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "Statuspage/1"}
     return outgoing.post(url, body, headers, method=method)
 

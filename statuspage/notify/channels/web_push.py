@@ -102,18 +102,23 @@ def message(news: Message, to: Recipient) -> dict[str, str]:
     }
 
 
-def _packed(told: dict[str, str]) -> bytes:
+def _packed(fields: dict[str, str]) -> bytes:
     """The message as JSON that fits; what gives way is the end of its body."""
-    while len(sent := json.dumps(told, ensure_ascii=False).encode()) > MOST_BYTES:
-        told = told | {"body": clipped(told["body"], len(told["body"]) // 2)}
+    while len(sent := json.dumps(fields, ensure_ascii=False).encode()) > MOST_BYTES:
+        fields = fields | {"body": clipped(fields["body"], len(fields["body"]) // 2)}
     return sent
 
 
-def _lines(one: ChatMessage) -> list[str]:
+def _lines(summary: ChatMessage) -> list[str]:
     """First what is wrong and for whom, as only the first lines are sure to be read."""
-    affected = ", ".join(f"{name}: {stands}" for name, stands in one.components)
-    facts = [clipped(f"{label}: {text}", MOST_FACT) for label, text in one.facts]
-    lines = (one.state, clipped(affected, MOST_FACT), clipped(one.body, MOST_BODY // 2), *facts)
+    affected = ", ".join(f"{name}: {stands}" for name, stands in summary.components)
+    facts = [clipped(f"{label}: {text}", MOST_FACT) for label, text in summary.facts]
+    lines = (
+        summary.state,
+        clipped(affected, MOST_FACT),
+        clipped(summary.body, MOST_BODY // 2),
+        *facts,
+    )
     return [line for line in lines if line]
 
 

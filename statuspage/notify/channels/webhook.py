@@ -125,9 +125,9 @@ def _component(news: Message) -> Json:
     return {"component": row, "component_update": update}
 
 
-def _incident(news: Message, one: IncidentView) -> Json:
-    public = api_v2.incident_document(news.present, one)
-    postmortem = one.postmortem
+def _incident(news: Message, incident: IncidentView) -> Json:
+    public = api_v2.incident_document(news.present, incident)
+    postmortem = incident.postmortem
     published_at = postmortem.published_at if postmortem else None
     edited_at = (postmortem.edited_at if postmortem else None) or published_at
     same = ("name", "status", "created_at", "updated_at", "monitoring_at", "resolved_at", "impact")
@@ -138,15 +138,15 @@ def _incident(news: Message, one: IncidentView) -> Json:
         "postmortem_published_at": _optional(published_at, news),
         "postmortem_notified_subscribers": news.kind is MessageKind.POSTMORTEM,
         "postmortem_notified_twitter": False,
-        "backfilled": one.is_backfilled,
+        "backfilled": incident.is_backfilled,
         "scheduled_for": public.get("scheduled_for"),
         "scheduled_until": public.get("scheduled_until"),
-        "scheduled_remind_prior": one.reminds,
-        "scheduled_reminded_at": _optional(one.reminded_at, news),
-        "impact_override": one.impact_override.value if one.impact_override else None,
-        "scheduled_auto_in_progress": one.starts_by_itself,
-        "scheduled_auto_completed": one.ends_by_itself,
-        "id": one.id,
+        "scheduled_remind_prior": incident.reminds,
+        "scheduled_reminded_at": _optional(incident.reminded_at, news),
+        "impact_override": incident.impact_override.value if incident.impact_override else None,
+        "scheduled_auto_in_progress": incident.starts_by_itself,
+        "scheduled_auto_completed": incident.ends_by_itself,
+        "id": incident.id,
         "page_id": news.page.id,
         "incident_updates": [_update(update) for update in public["incident_updates"]],
         "components": [_row(news, row["id"]) for row in public["components"]],

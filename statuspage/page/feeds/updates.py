@@ -68,14 +68,14 @@ def of_component(recent: Recent) -> Feed:
     )
 
 
-def of_incident(found: IncidentPage) -> Feed:
+def of_incident(shown: IncidentPage) -> Feed:
     """Everything told of one incident or maintenance; the description says how it stands."""
-    incident = found.incident
+    incident = shown.incident
     return _feed(
-        found.page,
+        shown.page,
         stem=incident.path,
         home=incident.path,
-        title=f"{found.page.name} Status - {incident.name}",
+        title=f"{shown.page.name} Status - {incident.name}",
         description=_facts(incident),
         incidents=(incident,),
         changed_at=incident.updated_at,

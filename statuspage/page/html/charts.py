@@ -194,15 +194,15 @@ class DrawnStrip:
     """(x in percent, anchor, words, moment)."""
 
 
-def strips(of: Sequence[Strip], one: IncidentView, times: Times) -> list[DrawnStrip]:
+def strips(of: Sequence[Strip], incident: IncidentView, times: Times) -> list[DrawnStrip]:
     """In the order of the incident, equal histories in one."""
     by_parts: dict[tuple[Interval, ...], list[Strip]] = {}
     for each in of:
         by_parts.setdefault(each.parts, []).append(each)
-    return [_strip(equal, one, times) for equal in by_parts.values()]
+    return [_strip(equal, incident, times) for equal in by_parts.values()]
 
 
-def _strip(equal: Sequence[Strip], one: IncidentView, times: Times) -> DrawnStrip:
+def _strip(equal: Sequence[Strip], incident: IncidentView, times: Times) -> DrawnStrip:
     of = equal[0]
     start, end = of.parts[0].starts_at, of.parts[-1].ends_at
     total = (end - start).total_seconds()
@@ -219,8 +219,10 @@ def _strip(equal: Sequence[Strip], one: IncidentView, times: Times) -> DrawnStri
         )
         for part in of.parts
     )
-    published = [update for update in reversed(one.updates) if start <= update.posted_at <= end]
-    moments = [one.started_at, *(update.posted_at for update in published)]
+    published = [
+        update for update in reversed(incident.updates) if start <= update.posted_at <= end
+    ]
+    moments = [incident.started_at, *(update.posted_at for update in published)]
     spoken = "; ".join(piece.title for piece in pieces)
     return DrawnStrip(
         names=tuple(each.name for each in equal),
@@ -271,31 +273,31 @@ class Line:
     label: str
 
 
-def line(one: MetricView, times: Times) -> Line:
-    def said(value: float, suffix: str | None = one.suffix) -> str:
-        return wording.figure(value, one.decimal_places, suffix)
+def line(metric: MetricView, times: Times) -> Line:
+    def said(value: float, suffix: str | None = metric.suffix) -> str:
+        return wording.figure(value, metric.decimal_places, suffix)
 
-    last = said(one.value)
-    is_flat = said(one.lowest) == said(one.highest)
-    span = said(one.lowest) if is_flat else f"{said(one.lowest, None)}–{said(one.highest)}"
-    values = f"always {span}" if is_flat else f"{said(one.lowest)} to {said(one.highest)}"
-    words = f"{isolated(one.name)}: {last} at {times.moment(one.at)}"
+    last = said(metric.value)
+    is_flat = said(metric.lowest) == said(metric.highest)
+    span = said(metric.lowest) if is_flat else f"{said(metric.lowest, None)}–{said(metric.highest)}"
+    values = f"always {span}" if is_flat else f"{said(metric.lowest)} to {said(metric.highest)}"
+    words = f"{isolated(metric.name)}: {last} at {times.moment(metric.at)}"
     return Line(
-        path=_path(one),
+        path=_path(metric),
         last=last,
-        span=None if one.y_axis_hidden else span,
-        label=words if one.y_axis_hidden else f"{words}; last 24 hours: {values}",
+        span=None if metric.y_axis_hidden else span,
+        label=words if metric.y_axis_hidden else f"{words}; last 24 hours: {values}",
     )
 
 
-def _path(one: MetricView) -> str:
+def _path(metric: MetricView) -> str:
     """An `M` and relative steps for each stretch of slots; a slot alone is a dot.
 
     A line breaks where figures are missing for twice as long as is usual for the metric.
     """
-    averages = [average for _, average in one.slots]
-    low = min(averages) if one.y_axis_min is None else one.y_axis_min
-    high = max(averages) if one.y_axis_max is None else one.y_axis_max
+    averages = [average for _, average in metric.slots]
+    low = min(averages) if metric.y_axis_min is None else metric.y_axis_min
+    high = max(averages) if metric.y_axis_max is None else metric.y_axis_max
 
     def height(value: float) -> int:
         if high <= low:
@@ -303,8 +305,8 @@ def _path(one: MetricView) -> str:
         share = min(max((value - low) / (high - low), 0.0), 1.0)
         return round((1 - share) * LINE_HEIGHT)
 
-    (x, first), *rest = ((slot, height(average)) for slot, average in one.slots)
-    gaps = [later - slot for (slot, _), (later, _) in pairwise(one.slots)]
+    (x, first), *rest = ((slot, height(average)) for slot, average in metric.slots)
+    gaps = [later - slot for (slot, _), (later, _) in pairwise(metric.slots)]
     bridged = max(BRIDGED, 2 * median(gaps) if gaps else 0)
     path, y = f"M{x} {first}h0", first
     for next_x, next_y in rest:

@@ -93,8 +93,8 @@ class Times:
     def date_of(self, moment: datetime) -> date:
         return moment.astimezone(self.zone).date()
 
-    def is_same_day(self, one: datetime, other: datetime) -> bool:
-        return self.date_of(one) == self.date_of(other)
+    def is_same_day(self, moment: datetime, other: datetime) -> bool:
+        return self.date_of(moment) == self.date_of(other)
 
 
 def dated(day: date) -> str:

@@ -58,11 +58,11 @@ class TimelineEntry:
     moves: tuple[StatusChange, ...]
 
 
-def timeline(one: IncidentView, limit: int | None = None) -> list[TimelineEntry]:
+def timeline(incident: IncidentView, limit: int | None = None) -> list[TimelineEntry]:
     """The updates, newest first, at most `limit`."""
     present: dict[str, Claim] = {}
     entries: list[TimelineEntry] = []
-    for update in reversed(one.updates):
+    for update in reversed(incident.updates):
         moves = []
         for change in update.changes:
             before = present.get(change.component_id, Claim(change.old_status))
@@ -77,46 +77,46 @@ def timeline(one: IncidentView, limit: int | None = None) -> list[TimelineEntry]
     return entries[::-1][:limit]
 
 
-def tone_of(one: IncidentView) -> str:
+def tone_of(incident: IncidentView) -> str:
     """Of its latest step."""
-    return wording.tone_of_step(one.status, one.worst.status)
+    return wording.tone_of_step(incident.status, incident.worst.status)
 
 
-def figures(one: IncidentView, strips: Sequence[Strip] = ()) -> list[tuple[str, str]]:
+def figures(incident: IncidentView, strips: Sequence[Strip] = ()) -> list[tuple[str, str]]:
     """The figures of an incident that have a value: heading and value. None for maintenance."""
-    if one.kind is IncidentKind.MAINTENANCE:
+    if incident.kind is IncidentKind.MAINTENANCE:
         return []
 
     def until(moment: datetime) -> str:
-        return wording.brief(max(moment - one.started_at, timedelta(0)))
+        return wording.brief(max(moment - incident.started_at, timedelta(0)))
 
     figures = []
-    if one.detected_at:
-        figures.append(("Detected after", until(one.detected_at)))
-    if one.is_backfilled:
+    if incident.detected_at:
+        figures.append(("Detected after", until(incident.detected_at)))
+    if incident.is_backfilled:
         figures.append(("First update", "recorded later"))
-    elif one.told_at:
-        figures.append(("First update after", until(one.told_at)))
-    if one.resolved_at:
-        down = _outage(one, strips, one.resolved_at)
-        if timedelta(0) < down < one.resolved_at - one.started_at:
+    elif incident.told_at:
+        figures.append(("First update after", until(incident.told_at)))
+    if incident.resolved_at:
+        down = _outage(incident, strips, incident.resolved_at)
+        if timedelta(0) < down < incident.resolved_at - incident.started_at:
             figures.append(("Outage lasted", wording.brief(down)))
-        figures.append(("Restored after", until(one.resolved_at)))
-    if one.promises_made:
-        promised = f"{one.promises_kept} of {one.promises_made}"
+        figures.append(("Restored after", until(incident.resolved_at)))
+    if incident.promises_made:
+        promised = f"{incident.promises_kept} of {incident.promises_made}"
         figures.append(("Promised updates on time", promised))
     return figures
 
 
-def _outage(one: IncidentView, strips: Sequence[Strip], end: datetime) -> timedelta:
+def _outage(incident: IncidentView, strips: Sequence[Strip], end: datetime) -> timedelta:
     """How long at least one of its components had an outage, from its start to its end."""
     outages = sorted(
-        (max(part.starts_at, one.started_at), min(part.ends_at, end))
+        (max(part.starts_at, incident.started_at), min(part.ends_at, end))
         for strip in strips
         for part in strip.parts
         if part.claim.status in OUTAGES
     )
-    total, until = timedelta(0), one.started_at
+    total, until = timedelta(0), incident.started_at
     for begin, finish in outages:
         total += max(finish - max(begin, until), timedelta(0))
         until = max(until, finish)
@@ -134,10 +134,10 @@ class Corrected:
     reason: str | None
 
 
-def corrections(one: IncidentView) -> list[Corrected]:
+def corrections(incident: IncidentView) -> list[Corrected]:
     """What was corrected later, field by field."""
     rows = []
-    for correction in one.corrections:
+    for correction in incident.corrections:
         is_moment = correction.field.endswith("_at") or correction.field.startswith("scheduled_")
         old, new = (
             datetime.fromisoformat(value) if value and is_moment else value

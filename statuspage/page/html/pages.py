@@ -71,17 +71,17 @@ def incident(shown: IncidentPage) -> Rendering:
     )
 
 
-def retracted(page: PageView, one: Retracted, times: Times) -> Rendering:
+def retracted(page: PageView, incident: Retracted, times: Times) -> Rendering:
     """410: an incident that was withdrawn, with the reason."""
     return document(
         "retracted.html",
         page,
         times,
-        path=f"/incidents/{one.id}",
-        title=f"Withdrawn: {isolated(one.name)} · {isolated(page.name)} status",
-        description=one.reason,
+        path=f"/incidents/{incident.id}",
+        title=f"Withdrawn: {isolated(incident.name)} · {isolated(page.name)} status",
+        description=incident.reason,
         status=HTTPStatus.GONE,
-        incident=one,
+        incident=incident,
     )
 
 

@@ -126,15 +126,15 @@ def confirmation_sent(page: PageView, times: Times) -> Rendering:
     )
 
 
-def confirm(page: PageView, times: Times, one: Subscriber) -> Rendering:
+def confirm(page: PageView, times: Times, subscriber: Subscriber) -> Rendering:
     """The link in the message: a button, as mail scanners follow links and press none."""
     return _asking(
         page,
         times,
         heading="Confirm your subscription",
-        words=f"{masked(one)} will get updates from {page.name}.",
+        words=f"{masked(subscriber)} will get updates from {page.name}.",
         button="Confirm",
-        one=one,
+        one=subscriber,
     )
 
 
@@ -149,7 +149,7 @@ def confirmed(page: PageView, times: Times, manage_path: str) -> Rendering:
 
 
 def unsubscribe(
-    page: PageView, times: Times, one: Subscriber, manage_path: str | None
+    page: PageView, times: Times, subscriber: Subscriber, manage_path: str | None
 ) -> Rendering:
     """A link to leave: asks first, as programs follow links.
 
@@ -159,9 +159,10 @@ def unsubscribe(
         page,
         times,
         heading="Unsubscribe",
-        words=f"{masked(one)} will get no more updates from {page.name}. We delete the address.",
+        words=f"{masked(subscriber)} will get no more updates from {page.name}."
+        " We delete the address.",
         button="Unsubscribe",
-        one=one,
+        one=subscriber,
         more=(manage_path, "Change it instead") if manage_path else None,
     )
 
@@ -206,7 +207,7 @@ def refused(page: PageView, times: Times, heading: str, words: str, status: int)
 
 def manage(
     snapshot: Snapshot,
-    one: Subscriber,
+    subscriber: Subscriber,
     *,
     link: str,
     signing_secret: str | None,
@@ -225,10 +226,11 @@ def manage(
         description="Manage your subscription.",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         more_style=STYLE,
-        one=one,
+        one=subscriber,
         items=snapshot.items,
         typed=FormValues(
-            components=[each.public_id for each in one.components], wants=one.wants.value
+            components=[each.public_id for each in subscriber.components],
+            wants=subscriber.wants.value,
         ),
         link=link,
         signing_secret=signing_secret,
@@ -240,23 +242,23 @@ def manage(
     )
 
 
-def masked(one: Subscriber) -> str:
+def masked(subscriber: Subscriber) -> str:
     """`j…@example.com`: enough to know oneself, too little for whoever finds the link."""
-    address = one.address or ""
-    match one.channel:
+    address = subscriber.address or ""
+    match subscriber.channel:
         case Channel.EMAIL:
             local, _, domain = address.rpartition("@")
             return f"{local[:1]}…@{domain}"
         case Channel.SMS:
             return f"…{address[-3:]}"
         case Channel.WEB_PUSH:
-            return f"This browser ({one.reached_at})"
+            return f"This browser ({subscriber.reached_at})"
     url = urlsplit(address)
     if url.netloc:
         # Somebody may have several at one host.
         end = f"/…{url.path[-4:]}" if len(url.path) > 12 else ""
-        return f"{one.channel.label} at {url.netloc}{end}"
-    return f"{one.channel.label} {address[:3]}…"
+        return f"{subscriber.channel.label} at {url.netloc}{end}"
+    return f"{subscriber.channel.label} {address[:3]}…"
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────

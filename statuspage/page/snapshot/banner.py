@@ -253,7 +253,7 @@ def _rest(
 
 def _chips(troubled: Sequence[ComponentView]) -> tuple[ComponentView, ...]:
     counted = [component for component in troubled if component.status in _COUNTED]
-    return tuple(sorted(counted, key=lambda one: one.claim.rank, reverse=True))
+    return tuple(sorted(counted, key=lambda component: component.claim.rank, reverse=True))
 
 
 def _names(components: Sequence[ComponentView]) -> str:

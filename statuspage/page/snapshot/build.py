@@ -73,12 +73,12 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
     still_open = [view for view in shown if not view.is_over]
     troubles = sorted(
         (view for view in still_open if view.kind is IncidentKind.INCIDENT),
-        key=lambda one: (one.worst.rank, one.impact.severity, one.started_at),
+        key=lambda view: (view.worst.rank, view.impact.severity, view.started_at),
         reverse=True,
     )
     planned = sorted(
         (view for view in still_open if view.kind is IncidentKind.MAINTENANCE),
-        key=lambda one: (one.status is IncidentStatus.SCHEDULED, one.began_at),
+        key=lambda view: (view.status is IncidentStatus.SCHEDULED, view.began_at),
     )
     return Snapshot(
         at=at,
@@ -167,7 +167,7 @@ def maintenances(*, at: datetime, base_url: str) -> tuple[PageView, tuple[Incide
     """Every maintenance ahead or in progress by start, then the newest 25 that are over."""
     rows = incidents.published(kind=IncidentKind.MAINTENANCE, limit=100)
     views = _incident_views(rows, at)
-    ahead = sorted((view for view in views if not view.is_over), key=lambda one: one.started_at)
+    ahead = sorted((view for view in views if not view.is_over), key=lambda view: view.started_at)
     return describe(base_url=base_url), (*ahead, *[view for view in views if view.is_over][:25])
 
 
@@ -409,7 +409,7 @@ def _past(
             and view.resolved_at is not None
             and view.resolved_at.astimezone(zone).date() == day
         ]
-        days.append((day, tuple(sorted(over, key=lambda one: one.started_at, reverse=True))))
+        days.append((day, tuple(sorted(over, key=lambda view: view.started_at, reverse=True))))
     return tuple(days)
 
 

@@ -25,6 +25,6 @@ def next_month(first: date) -> date:
     return (first + timedelta(days=32)).replace(day=1)
 
 
-def month_of(one: IncidentView, at: datetime, zone: ZoneInfo) -> date:
+def month_of(incident: IncidentView, at: datetime, zone: ZoneInfo) -> date:
     """The month of its end, as Statuspage sorts them; of now while it goes on."""
-    return (one.resolved_at or at).astimezone(zone).date().replace(day=1)
+    return (incident.resolved_at or at).astimezone(zone).date().replace(day=1)

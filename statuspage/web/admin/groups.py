@@ -107,8 +107,8 @@ def restore(event_id: int) -> ResponseReturnValue:
     return save(form, act, said="The group is back.", again=refused)
 
 
-def _page(form: GroupForm, found: ComponentGroup | None) -> str:
-    return render_template("admin/group.html", form=form, group=found)
+def _page(form: GroupForm, group: ComponentGroup | None) -> str:
+    return render_template("admin/group.html", form=form, group=group)
 
 
 def _get_or_404(public_id: str) -> ComponentGroup:

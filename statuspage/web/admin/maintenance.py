@@ -209,15 +209,15 @@ def _schedule_page(form: ScheduleForm, draft: Incident | None) -> str:
     )
 
 
-def _reschedule_page(one: Incident, form: RescheduleForm) -> str:
+def _reschedule_page(incident: Incident, form: RescheduleForm) -> str:
     return render_template(
         "admin/reschedule.html",
-        incident=one,
+        incident=incident,
         form=form,
         zone=local_time.zone().key,
-        has_begun=one.status is not IncidentStatus.SCHEDULED,
+        has_begun=incident.status is not IncidentStatus.SCHEDULED,
     )
 
 
-def _cancel_page(one: Incident, form: CancelForm) -> str:
-    return render_template("admin/cancel.html", incident=one, form=form)
+def _cancel_page(incident: Incident, form: CancelForm) -> str:
+    return render_template("admin/cancel.html", incident=incident, form=form)

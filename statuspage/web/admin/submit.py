@@ -50,6 +50,6 @@ def save(
     return _see(location, said, undo)
 
 
-def _see(location: str, said: str, undo: Callable[[], str] | None = None) -> Response:
-    flash(said, undo() if undo else "message")
+def _see(location: str, message: str, undo: Callable[[], str] | None = None) -> Response:
+    flash(message, undo() if undo else "message")
     return make_response(redirect(location, 303))

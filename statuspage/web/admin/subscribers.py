@@ -266,14 +266,14 @@ def _missing(channel: Channel) -> str | None:
     return registry.missing(channel, current_app.config["SETTINGS"])
 
 
-def _act(one: Subscriber, said: str, verb: _Verb) -> ResponseReturnValue:
+def _act(subscriber: Subscriber, message: str, verb: _Verb) -> ResponseReturnValue:
     form = Form(request.form)
 
     def act() -> str:
-        verb(one, by=current_actor(), at=clock.now())
-        return url_for("admin.subscribers.show", public_id=one.public_id)
+        verb(subscriber, by=current_actor(), at=clock.now())
+        return url_for("admin.subscribers.show", public_id=subscriber.public_id)
 
-    return save(form, act, said=said, again=lambda: _show(one, form))
+    return save(form, act, said=message, again=lambda: _show(subscriber, form))
 
 
 def _get_or_404(public_id: str) -> Subscriber:
@@ -325,17 +325,21 @@ def _import_page(form: ImportForm) -> str:
     return render_template("admin/subscribers_import.html", form=form)
 
 
-def _show(one: Subscriber, form: Form) -> str:
-    scope = form if isinstance(form, ScopeForm) else ScopeForm(wants=one.wants.value)
+def _show(subscriber: Subscriber, form: Form) -> str:
+    scope = form if isinstance(form, ScopeForm) else ScopeForm(wants=subscriber.wants.value)
     is_sent = form is scope and request.method == "POST"
-    ids = request.form.getlist("component") if is_sent else [c.public_id for c in one.components]
+    ids = (
+        request.form.getlist("component")
+        if is_sent
+        else [c.public_id for c in subscriber.components]
+    )
     return render_template(
         "admin/subscriber.html",
-        one=one,
+        one=subscriber,
         form=scope,
         other=None if form is scope else form,
         components=components.listed(),
         chosen=set(ids),
-        sent=deliveries.to_subscriber(one),
-        missing=_missing(one.channel),
+        sent=deliveries.to_subscriber(subscriber),
+        missing=_missing(subscriber.channel),
     )

@@ -209,15 +209,15 @@ def filled(form: FormWithTemplate) -> FormWithTemplate:
 
 
 def _fill(
-    form: UpdateFieldsForm, template: IncidentTemplate, known: Sequence[IncidentTemplate]
+    form: UpdateFieldsForm, template: IncidentTemplate, templates: Sequence[IncidentTemplate]
 ) -> None:
     if "name" in form:
         name = form["name"]
         typed = (name.data or "").strip()
-        if not typed or typed in {row.title for row in known}:
+        if not typed or typed in {row.title for row in templates}:
             name.data = template.title
     # A maintenance opens with the sentence of its step.
-    offered_words = {row.body for row in known} | {step.sentence for step in IncidentStatus}
+    offered_words = {row.body for row in templates} | {step.sentence for step in IncidentStatus}
     form.body.data = _joined(form.body.data, template.body, offered_words)
     if template.update_status is not None:
         form.status.data = template.update_status.value

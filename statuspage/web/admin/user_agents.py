@@ -35,5 +35,5 @@ def describe(agent: str) -> str:
     return program or (f"A browser on {system}" if system else "Unknown browser")
 
 
-def _first(known: tuple[tuple[str, str], ...], agent: str) -> str | None:
-    return next((name for mark, name in known if mark in agent), None)
+def _first(names: tuple[tuple[str, str], ...], agent: str) -> str | None:
+    return next((name for mark, name in names if mark in agent), None)

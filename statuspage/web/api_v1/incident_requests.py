@@ -253,5 +253,5 @@ def _moment(field: str, sent: datetime | None, zone: ZoneInfo) -> datetime | Non
     return None if sent is None else moment(field, sent, zone)
 
 
-def _either(one: bool | None, other: bool | None) -> bool | None:
-    return other if one is None else one
+def _either(first: bool | None, other: bool | None) -> bool | None:
+    return other if first is None else first

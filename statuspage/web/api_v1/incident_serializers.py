@@ -179,7 +179,7 @@ class IncidentSerializer:
             for affected in row.affected
             if affected.component.archived_at is None
         ]
-        present.sort(key=lambda one: (one.position, one.id))
+        present.sort(key=lambda component: (component.position, component.id))
         return [self._components.component(component) for component in present]
 
     def _updates(self, row: Row, postmortem: Postmortem | None) -> list[IncidentUpdate]:

@@ -62,7 +62,7 @@ def _find(row: Row, update_id: str) -> UpdateRow:
     raise Refused(404, "This incident has no update with this id.")
 
 
-def _note_tweet(row: Row, update: UpdateRow, wanted: bool, call: Call[UpdateBody]) -> None:
+def _note_tweet(row: Row, update: UpdateRow, is_wanted: bool, call: Call[UpdateBody]) -> None:
     ids = set((row.details or {}).get(TWEETS, []))
-    ids = ids | {update.public_id} if wanted else ids - {update.public_id}
+    ids = ids | {update.public_id} if is_wanted else ids - {update.public_id}
     affected.set_metadata(row, {TWEETS: sorted(ids)}, by=call.by, at=call.at)

@@ -299,7 +299,7 @@ def _newcomer(row: Row) -> Claim | None:
 
 
 def _replanned(
-    row: Row, sent: IncidentFields, said: Collection[Component]
+    row: Row, sent: IncidentFields, mentioned: Collection[Component]
 ) -> dict[Component, Claim]:
     """What the plan says of its components now that this sets or clears maintenance at the start.
 
@@ -311,7 +311,7 @@ def _replanned(
     return {
         component: _at_work(moves)
         for component, claim in row.claims.items()
-        if component not in said and claim == _at_work(not moves)
+        if component not in mentioned and claim == _at_work(not moves)
     }
 
 

@@ -43,8 +43,8 @@ class ProviderBody(Body):
 
     @model_validator(mode="before")
     @classmethod
-    def _wrapped(cls, said: Any) -> Any:
-        return wrapped(said, "metrics_provider", "metric_provider")
+    def _wrapped(cls, sent: Any) -> Any:
+        return wrapped(sent, "metrics_provider", "metric_provider")
 
 
 @operation("GET", PROVIDERS, needs=Scope.READ, returns=list[Provider])

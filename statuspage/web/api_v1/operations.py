@@ -135,10 +135,10 @@ def put_on(bp: Blueprint) -> None:
         bp.add_url_rule(f"{rule}.json", operation.id, view, methods=methods)
 
 
-def _view(one: Operation) -> Callable[..., Response]:
-    @wraps(one.serve)
+def _view(operation: Operation) -> Callable[..., Response]:
+    @wraps(operation.serve)
     def view(**keys: str) -> Response:
-        return _serve(one, **keys)
+        return _serve(operation, **keys)
 
     return view
 
@@ -146,27 +146,27 @@ def _view(one: Operation) -> Callable[..., Response]:
 # ── how each is served ─────────────────────────────────────────────────────────
 
 
-def _serve(one: Operation, **keys: str) -> Response:
+def _serve(operation: Operation, **keys: str) -> Response:
     at = clock.now()
     token = _authenticate(at)
     _brake(token)
-    if one.method == "GET":
+    if operation.method == "GET":
         read_only()
     page = _page(keys)
-    if not token.may(one.needs):
-        raise Refused(403, f"This token lacks a scope for this: {one.needs.value!r}.")
+    if not token.may(operation.needs):
+        raise Refused(403, f"This token lacks a scope for this: {operation.needs.value!r}.")
     said = json_bodies.fields_of(request)
-    key = _idempotency_key() if one.method == "POST" else None
+    key = _idempotency_key() if operation.method == "POST" else None
     if key and (repeated := _answered(token, key)):
         return repeated
-    call = Call(page, token.actor, at, _read(one.body, said), _query(said))
-    body = _result_text(one, one.serve(call, **keys))
-    if one.method != "GET":
+    call = Call(page, token.actor, at, _read(operation.body, said), _query(said))
+    body = _result_text(operation, operation.serve(call, **keys))
+    if operation.method != "GET":
         if key:
-            _remember(token, key, one.success, body, at)
+            _remember(token, key, operation.success, body, at)
         db.session.commit()
-    response = ready(one.success, body)
-    if "page_access" in one.path:
+    response = ready(operation.success, body)
+    if "page_access" in operation.path:
         response.headers["Warning"] = PAGE_IS_PUBLIC
     return response
 
@@ -217,10 +217,10 @@ def _page(keys: dict[str, str]) -> Page:
     return page
 
 
-def _read(body: type[SentBody], said: dict[str, Any]) -> SentBody:
+def _read(body: type[SentBody], fields: dict[str, Any]) -> SentBody:
     """Raises `Refused` with a sentence a field, in one text, for what is not as declared."""
     try:
-        return body.model_validate(said)
+        return body.model_validate(fields)
     except ValidationError as error:
         raise _misread(error) from None
 
@@ -236,14 +236,14 @@ def _misread(error: ValidationError) -> Refused:
     return Refused(422, " ".join(sentences))
 
 
-def _query(said: dict[str, Any]) -> dict[str, str]:
-    return {name: value for name, value in said.items() if isinstance(value, str)}
+def _query(fields: dict[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
-def _result_text(one: Operation, result: Any) -> str:
-    if one.success == 204 or one.returns is None:
-        return "" if one.success == 204 else "{}"
-    return TypeAdapter(one.returns).dump_json(result).decode()
+def _result_text(operation: Operation, result: Any) -> str:
+    if operation.success == 204 or operation.returns is None:
+        return "" if operation.success == 204 else "{}"
+    return TypeAdapter(operation.returns).dump_json(result).decode()
 
 
 def _number(text: str, default: int) -> int:

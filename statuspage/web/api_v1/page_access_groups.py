@@ -54,8 +54,8 @@ class GroupBody(Body):
 
     @model_validator(mode="before")
     @classmethod
-    def _wrapped(cls, said: Any) -> Any:
-        return wrapped(said, "page_access_group")
+    def _wrapped(cls, sent: Any) -> Any:
+        return wrapped(sent, "page_access_group")
 
 
 @operation("GET", GROUPS, needs=NEEDS, returns=list[PageAccessGroup], query=PAGED)

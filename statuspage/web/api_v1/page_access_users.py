@@ -63,8 +63,8 @@ class UserBody(Body):
 
     @model_validator(mode="before")
     @classmethod
-    def _wrapped(cls, said: Any) -> Any:
-        return wrapped(said, "page_access_user")
+    def _wrapped(cls, sent: Any) -> Any:
+        return wrapped(sent, "page_access_user")
 
 
 # ── users ──────────────────────────────────────────────────────────────────────

@@ -194,15 +194,17 @@ def _zone(name: str) -> str:
     return "Etc/UTC" if name == "UTC" else name
 
 
-def _stored_fields(said: dict[str, Any]) -> dict[str, Any]:
+def _stored_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """What is given back as it came. Raises `Invalid` for what can be none of it."""
     protecting = [
-        name for name, value in OPEN.items() if said.get(name) is not None and said[name] != value
+        name
+        for name, value in OPEN.items()
+        if fields.get(name) is not None and fields[name] != value
     ]
     if protecting:
         raise Invalid(**dict.fromkeys(protecting, NOT_SUPPORTED))
     details: dict[str, Any] = {}
-    for name, value in said.items():
+    for name, value in fields.items():
         if name in COLOURS and name != "css_link_color" and value:
             details[name] = _colour(name, value)
         elif name == "hidden_from_search" and value is not None:

@@ -108,8 +108,8 @@ def count_subscribers(call: Call[Nothing]) -> CountByType:
     """How many follow the page, by type: the active ones, unless `state` says other."""
     tally = subscriber_queries.tally(_search(call))
 
-    def count(one: Type) -> int:
-        return sum(tally[channel, state] for channel in one.channels for state in PRESENT)
+    def count(kind: Type) -> int:
+        return sum(tally[channel, state] for channel in kind.channels for state in PRESENT)
 
     return CountByType(**{kind.value: count(kind) for kind in Type})
 
@@ -124,9 +124,10 @@ def count_by_state(call: Call[Nothing]) -> CountByTypeAndState:
     """How many follow the page, by type and state."""
     tally = subscriber_queries.tally(Search(is_of_page=True))
 
-    def count(one: Type) -> CountByState:
+    def count(kind: Type) -> CountByState:
         states = {
-            state.value: sum(tally[channel, state] for channel in one.channels) for state in PRESENT
+            state.value: sum(tally[channel, state] for channel in kind.channels)
+            for state in PRESENT
         }
         return CountByState(**states, total=sum(states.values()))
 
@@ -165,7 +166,11 @@ def list_unsubscribed(call: Call[Nothing]) -> list[Subscriber]:
 def resend_confirmations(call: Call[WhomBody]) -> None:
     """Ask again those who have not confirmed; the others are left alone."""
     waiting = Search(states=(SubscriberState.UNCONFIRMED,), is_of_page=True)
-    _each(call.body.subscribers, waiting, lambda one: subscribers.ask_again(one, **_act(call)))
+    _each(
+        call.body.subscribers,
+        waiting,
+        lambda subscriber: subscribers.ask_again(subscriber, **_act(call)),
+    )
 
 
 @operation(
@@ -183,7 +188,11 @@ def unsubscribe_several(call: Call[UnsubscribeBody]) -> None:
         raise Invalid(subscribers=f"'all' works for fewer than {MOST_AT_ONCE} subscribers.")
     if len(sent.subscribers) > MOST_AT_ONCE:
         raise Invalid(subscribers=f"Send at most {MOST_AT_ONCE} subscribers.")
-    _each(sent.subscribers, search, lambda one: subscribers.unsubscribe(one, **_act(call)))
+    _each(
+        sent.subscribers,
+        search,
+        lambda subscriber: subscribers.unsubscribe(subscriber, **_act(call)),
+    )
 
 
 @operation(
@@ -197,7 +206,11 @@ def reactivate_several(call: Call[ReactivateBody]) -> None:
         states=(SubscriberState.QUARANTINED,),
         is_of_page=True,
     )
-    _each(sent.subscribers, search, lambda one: subscribers.reactivate(one, **_act(call)))
+    _each(
+        sent.subscribers,
+        search,
+        lambda subscriber: subscribers.reactivate(subscriber, **_act(call)),
+    )
 
 
 # ── one of them ────────────────────────────────────────────────────────────────

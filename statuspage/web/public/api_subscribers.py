@@ -129,20 +129,20 @@ def _fields() -> dict[str, Any]:
     return fields
 
 
-def _text(said: dict[str, Any], name: str) -> str | None:
+def _text(fields: dict[str, Any], name: str) -> str | None:
     """Raises `Invalid` for what is no text."""
-    value = said.get(name)
+    value = fields.get(name)
     if value is not None and not isinstance(value, str):
         raise Invalid(**{name: "Send a text."})
     return value or None
 
 
-def _contact(said: dict[str, Any]) -> Contact:
+def _contact(fields: dict[str, Any]) -> Contact:
     """Raises `Invalid`."""
-    email, endpoint = _text(said, "email"), _text(said, "endpoint")
-    number = _text(said, "phone_number")
+    email, endpoint = _text(fields, "email"), _text(fields, "endpoint")
+    number = _text(fields, "phone_number")
     if number:
-        contact = Contact.of(Channel.SMS, number, country=_text(said, "phone_country"))
+        contact = Contact.of(Channel.SMS, number, country=_text(fields, "phone_country"))
     elif endpoint:
         contact = Contact.of(Channel.WEBHOOK, endpoint, email=email)
         if not HttpClient(_settings().outgoing_networks).may_try(contact.address):
@@ -156,9 +156,9 @@ def _contact(said: dict[str, Any]) -> Contact:
     return contact
 
 
-def _components(said: dict[str, Any]) -> list[models.Component]:
+def _components(fields: dict[str, Any]) -> list[models.Component]:
     """Raises `Invalid` for one that is not on the page."""
-    ids = said.get("component_ids") or []
+    ids = fields.get("component_ids") or []
     if not isinstance(ids, list):
         raise Invalid(component_ids="Send a list of ids.")
     present = {component.public_id: component for component in components.listed()}
@@ -167,9 +167,9 @@ def _components(said: dict[str, Any]) -> list[models.Component]:
     return [present[public_id] for public_id in dict.fromkeys(ids)]
 
 
-def _incident(said: dict[str, Any]) -> Incident | None:
+def _incident(fields: dict[str, Any]) -> Incident | None:
     """Raises `Invalid` for one that the public does not see."""
-    public_id = _text(said, "incident")
+    public_id = _text(fields, "incident")
     if public_id is None:
         return None
     incident = incidents.get(public_id)

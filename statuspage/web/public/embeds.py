@@ -107,8 +107,10 @@ def _labelled(address: str, stands: Callable[[], Badge | None], label: str) -> R
 
 
 @lru_cache(maxsize=LABELS_REMEMBERED)
-def _drawn(said: bytes, changed_at: datetime, label: str) -> CachedResponse:
-    return CachedResponse.of(_drawing(replace(Badge.from_json(said), label=label)), changed_at)
+def _drawn(badge_json: bytes, changed_at: datetime, label: str) -> CachedResponse:
+    return CachedResponse.of(
+        _drawing(replace(Badge.from_json(badge_json), label=label)), changed_at
+    )
 
 
 def _drawing(badge: Badge) -> Rendering:

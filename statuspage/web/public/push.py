@@ -224,17 +224,17 @@ def _is_same_service(old: Browser, new: Browser) -> bool:
     return hosts[0] == hosts[1] or (parents[0] == parents[1] and parents[0].count(".") >= 2)
 
 
-def _serialize(one: Subscriber) -> Response:
+def _serialize(subscriber: Subscriber) -> Response:
     """How it stands, and the links that only this browser gets."""
 
     def link(purpose: Purpose, view: str) -> str:
         secret = current_app.config["SETTINGS"].secret_key
-        token = signed_links.token(secret, purpose, one.public_id)
+        token = signed_links.token(secret, purpose, subscriber.public_id)
         return url_for(f"subscriptions.{view}", token=token)
 
     return _answer(
         {
-            "state": one.state.value,
+            "state": subscriber.state.value,
             "manage": link(Purpose.MANAGE, "show"),
             "leave": link(Purpose.UNSUBSCRIBE, "unsubscribe"),
         }
@@ -245,8 +245,8 @@ def _refuse(words: str, status: int) -> tuple[Response, int]:
     return _answer({"error": words}), status
 
 
-def _answer(said: dict[str, Any]) -> Response:
-    response = jsonify(said)
+def _answer(fields: dict[str, Any]) -> Response:
+    response = jsonify(fields)
     response.headers.update(PRIVATE)
     response.headers["Content-Security-Policy"] = "default-src 'none'"
     return response

@@ -96,27 +96,27 @@ def sections(document: Json) -> list[tuple[str, list[Entry]]]:
     return list(by_tag.items())
 
 
-def _entry(document: Json, path: str, method: str, told: Json) -> Entry:
-    code, answer = next(iter(told["responses"].items()))
+def _entry(document: Json, path: str, method: str, described: Json) -> Entry:
+    code, answer = next(iter(described["responses"].items()))
     schema = _schema(answer)
     return Entry(
-        id=told["operationId"],
+        id=described["operationId"],
         method=method.upper(),
         path=path,
-        summary=told["summary"],
-        scope=told.get("x-scope"),
+        summary=described["summary"],
+        scope=described.get("x-scope"),
         query=tuple(
-            parameter["name"] for parameter in told["parameters"] if parameter["in"] == "query"
+            parameter["name"] for parameter in described["parameters"] if parameter["in"] == "query"
         ),
-        body=_fields(document, _schema(told.get("requestBody", {}))),
+        body=_fields(document, _schema(described.get("requestBody", {}))),
         success=code,
         answer=tuple(replace(field, is_required=False) for field in _fields(document, schema)),
         answer_heading="Response: a list of" if schema.get("type") == "array" else "Response",
     )
 
 
-def _schema(told: Json) -> Json:
-    schema: Json = told.get("content", {}).get("application/json", {}).get("schema", {})
+def _schema(described: Json) -> Json:
+    schema: Json = described.get("content", {}).get("application/json", {}).get("schema", {})
     return schema
 
 

@@ -348,18 +348,18 @@ _SAID = {
 
 
 def _managing(
-    one: Subscriber,
+    subscriber: Subscriber,
     token: str,
     *,
     said: str | None = None,
     errors: dict[str, str] | None = None,
 ) -> Rendering:
     secret = None
-    if one.channel is Channel.WEBHOOK:
-        secret = signing_secret(_secret(), one.public_id)
+    if subscriber.channel is Channel.WEBHOOK:
+        secret = signing_secret(_secret(), subscriber.public_id)
     return subscription_pages.manage(
         _take(),
-        one,
+        subscriber,
         link=url_for(".show", token=token),
         signing_secret=secret,
         zones=_zones(),
@@ -429,8 +429,8 @@ def _is_ours(token: str) -> bool:
     )
 
 
-def _path(purpose: Purpose, one: Subscriber) -> str:
-    token = signed_links.token(_secret(), purpose, one.public_id)
+def _path(purpose: Purpose, subscriber: Subscriber) -> str:
+    token = signed_links.token(_secret(), purpose, subscriber.public_id)
     views = {Purpose.CONFIRM: ".confirm_page", Purpose.MANAGE: ".show"}
     return url_for(views[purpose], token=token)
 
