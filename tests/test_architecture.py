@@ -232,7 +232,6 @@ MAX_ARGUMENTS = 6
 LONG_ARGUMENT_LISTS = {
     "domain/events.py:record",  # The columns of one row of the audit log.
     "export/staging.py:write",
-    "export/targets/sigv4.py:signed",
     "export/worker.py:__init__",
     "importers/statuspage/feed.py:incident_of",
     "lib/http_client.py:_exchange",
@@ -240,7 +239,7 @@ LONG_ARGUMENT_LISTS = {
     "page/feeds/updates.py:_feed",
     "page/html/layout.py:document",
     "page/html/subscription_pages.py:_asking",
-    "page/html/subscription_pages.py:_said",
+    "page/html/subscription_pages.py:_notice",
     "page/html/subscription_pages.py:manage",
     "serving/cache.py:__init__",
     "web/api_v1/components.py:_tell",
