@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session
 from sqlalchemy import event, orm
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from statuspage.observability.metrics import DATABASE_ERRORS
@@ -91,8 +93,25 @@ class Base(DeclarativeBase):
     id: Mapped[int] = mapped_column(primary_key=True)
 
 
+class CommitInDoubtError(OperationalError):
+    """The connection was lost during the commit, so nobody knows whether it took place."""
+
+
+class _Session(Session):
+    def commit(self) -> None:
+        try:
+            super().commit()
+        except DBAPIError as error:
+            # A failed statement was never committed; a COMMIT is no statement of ours.
+            if error.connection_invalidated and error.statement is None:
+                raise CommitInDoubtError(
+                    None, None, error.orig or error, connection_invalidated=True
+                ) from error
+            raise
+
+
 # Sessions are quiet about what was saved: an answer is rendered after the commit.
-db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+db = SQLAlchemy(model_class=Base, session_options={"class_": _Session, "expire_on_commit": False})
 
 if TYPE_CHECKING:
     Model = Base

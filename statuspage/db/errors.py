@@ -16,6 +16,7 @@ FAILURES = (OperationalError, ProgrammingError)
 UNDEFINED_TABLE = "42P01"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 UNAVAILABLE = "is unavailable"
+IN_DOUBT = "We do not know whether this was saved."
 SET = "STATUSPAGE_DATABASE_URL and STATUSPAGE_DATA_DIR"
 
 

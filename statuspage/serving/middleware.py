@@ -74,11 +74,10 @@ def respond(answer: CachedResponse, environ: "WSGIEnvironment") -> Response:
     return Response(body, status, headers)
 
 
-def error_response(status: HTTPStatus, reason: str) -> Response:
-    """A calm page that needs neither records nor templates; `reason` is a sentence of ours."""
-    return Response(
-        error_page(reason, NOTHING_LOST, g.get("request_id", "")), status, ERROR_PAGE_HEADERS
-    )
+def error_response(status: HTTPStatus, reason: str, advice: str = NOTHING_LOST) -> Response:
+    """A calm page that needs neither records nor templates; both are sentences of ours."""
+    page = error_page(reason, advice, g.get("request_id", ""))
+    return Response(page, status, ERROR_PAGE_HEADERS)
 
 
 class PublishedMiddleware:

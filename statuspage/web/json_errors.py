@@ -12,8 +12,8 @@ from sqlalchemy import exc
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
-from statuspage.db import db
-from statuspage.db.errors import explain
+from statuspage.db import CommitInDoubtError, db
+from statuspage.db.errors import IN_DOUBT, explain
 from statuspage.errors import Conflict, Invalid
 from statuspage.web import database_outage
 from statuspage.web.database_outage import roll_back
@@ -99,6 +99,9 @@ def _unstorable(_error: exc.DataError) -> ResponseReturnValue:
 
 
 def _unavailable(lost: exc.SQLAlchemyError) -> Response:
+    if isinstance(lost, CommitInDoubtError):
+        advice = "Read it back, or repeat the request with the same Idempotency-Key."
+        return error(503, f"{IN_DOUBT} {advice}")
     return error(503, f"{explain(lost).public} Nothing was changed; try again soon.")
 
 

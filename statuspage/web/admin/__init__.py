@@ -19,7 +19,8 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from statuspage import clock
-from statuspage.db.errors import explain
+from statuspage.db import CommitInDoubtError
+from statuspage.db.errors import IN_DOUBT, explain
 from statuspage.domain.staff.members import Permission
 from statuspage.domain.statuses import ComponentStatus
 from statuspage.page.html import charts
@@ -169,6 +170,13 @@ def _unavailable(error: exc.SQLAlchemyError) -> Response:
     if "_login_user" not in g:
         # Flask-Login would ask the database who this is when the page is rendered.
         g._login_user = AnonymousUserMixin()
+    if isinstance(error, CommitInDoubtError):
+        return resubmit.page(
+            "Check whether this was saved",
+            f"{IN_DOUBT} The connection to the database broke while it was being saved. Look before"
+            " you send it again; what you wrote stays here.",
+            503,
+        )
     explanation = explain(error)
     return resubmit.page(
         f"The database {explanation.state}",

@@ -18,7 +18,8 @@ from werkzeug.exceptions import HTTPException
 
 from statuspage import clock
 from statuspage.config import Settings
-from statuspage.db import db, read_only
+from statuspage.db import CommitInDoubtError, db, read_only
+from statuspage.db.errors import IN_DOUBT
 from statuspage.domain.subscribers import push_keys
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import (
@@ -385,7 +386,11 @@ def not_ready(_error: NoPageError) -> ResponseReturnValue:
     return _private(pages_html.not_ready())
 
 
-def _unavailable(_error: exc.SQLAlchemyError) -> Response:
+def _unavailable(error: exc.SQLAlchemyError) -> Response:
+    if isinstance(error, CommitInDoubtError):
+        return error_response(
+            HTTPStatus.SERVICE_UNAVAILABLE, IN_DOUBT, "Check before you send it again."
+        )
     return error_response(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "We can’t reach our database right now. Nothing was changed.",
