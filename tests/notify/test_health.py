@@ -182,6 +182,6 @@ def test_metrics_require_a_token_and_follow_deliveries(app, client, committed, a
     )
     assert figures['statuspage_deliveries{channel="webhook",state="waiting"}'] == "2.0"
     assert figures["statuspage_oldest_due_delivery_seconds"] == "60.0"
-    assert figures["statuspage_worker_silent_seconds"] == "60"
-    assert figures['statuspage_incidents_open{kind="incident"}'] == "1"
-    assert figures["statuspage_canary_lost"] == "0"
+    assert figures["statuspage_worker_silent_seconds"] == "60.0"
+    assert figures['statuspage_incidents_open{kind="incident"}'] == "1.0"
+    assert figures["statuspage_canary_lost"] == "0.0"
