@@ -12,7 +12,7 @@ from statuspage.config import Settings
 from statuspage.db import damage_mark, db, integrity, migrate
 from statuspage.domain.events import SYSTEM
 from statuspage.domain.staff import members as staff
-from statuspage.domain.staff import second_factor, totp
+from statuspage.domain.staff import second_factor
 from statuspage.domain.staff.members import Role
 from statuspage.export import runner
 from statuspage.export.uploads import TargetState, TargetStates
@@ -20,6 +20,7 @@ from statuspage.notify import deliveries, dispatcher, heartbeat
 from tests.conftest import SECRET, on_sqlite
 from tests.helpers.apps import create_app
 from tests.helpers.mail_server import mail_server
+from tests.helpers.totp_app import code_at
 from tests.notify.conftest import *  # noqa: F403  a component, subscribers, an incident
 
 
@@ -161,7 +162,7 @@ def test_owners_without_a_second_factor_are_a_suggestion(check, component, commi
             person = staff.with_email(f"{name.lower()}@example.com")
             second_factor.set_up(person, keys=keys, at=at)
             secret = second_factor.secret_to_confirm(person, keys=keys, at=at)
-            typed = totp.code(secret, totp.step_at(at))
+            typed = code_at(secret, at)
             second_factor.confirm(person, typed, keys=keys, by=SYSTEM, at=at)
     assert check()[1]["owners"] == [("ok", "all 2 have a second factor")]
 

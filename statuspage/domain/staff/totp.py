@@ -22,16 +22,6 @@ def new_secret() -> bytes:
     return secrets.token_bytes(SECRET_BYTES)
 
 
-def step_at(at: datetime) -> int:
-    """The number of the half minute that contains this moment."""
-    return int(at.timestamp()) // STEP_S
-
-
-def code(secret: bytes, step: int) -> str:
-    """The six digits of this half minute."""
-    return _totp(secret).generate_otp(step)
-
-
 def matching_step(secret: bytes, typed: str, *, at: datetime) -> int | None:
     """The half minute whose code this is; None for a wrong code."""
     if not typed.isdecimal():

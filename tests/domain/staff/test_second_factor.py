@@ -19,6 +19,7 @@ from statuspage.domain.staff.second_factor import RecoveryCode, SecondFactor
 from statuspage.errors import Invalid
 from statuspage.lib import encryption
 from tests.helpers.domain import ANNA, AT, HOUR, SECOND
+from tests.helpers.totp_app import code_at, step_at
 
 KEYS = ("the present secret key",)
 STEP = totp.STEP_S * SECOND
@@ -37,12 +38,8 @@ def turn_on(person, *, at=AT, keys=KEYS):
     """The secret that the app has learnt, and the recovery codes."""
     second_factor.set_up(person, keys=keys, at=at)
     secret = second_factor.secret_to_confirm(person, keys=keys, at=at)
-    first = totp.code(secret, totp.step_at(at))
+    first = code_at(secret, at)
     return secret, second_factor.confirm(person, first, keys=keys, by=ANNA, at=at)
-
-
-def code_at(secret, at):
-    return totp.code(secret, totp.step_at(at))
 
 
 def accepts(person, typed, *, at, keys=KEYS):
@@ -66,15 +63,15 @@ def accepts(person, typed, *, at, keys=KEYS):
 )
 def test_totp_codes_match_rfc_6238(seconds, digits):
     secret, at = b"12345678901234567890", datetime.fromtimestamp(seconds, UTC)
-    assert totp.code(secret, totp.step_at(at)) == digits
-    assert totp.matching_step(secret, digits, at=at) == totp.step_at(at)
+    assert code_at(secret, at) == digits
+    assert totp.matching_step(secret, digits, at=at) == step_at(at)
 
 
 def test_totp_accepts_one_step_of_clock_drift():
     secret = totp.new_secret()
-    now = totp.step_at(AT)
+    now = step_at(AT)
     found = [
-        totp.matching_step(secret, totp.code(secret, now + off), at=AT) for off in range(-2, 3)
+        totp.matching_step(secret, code_at(secret, AT + off * STEP), at=AT) for off in range(-2, 3)
     ]
     assert found == [None, now - 1, now, now + 1, None]
 

@@ -21,7 +21,7 @@ from statuspage.web import rate_limits
 from tests.conftest import on_sqlite
 from tests.helpers.admin import Browser, fields_of
 from tests.helpers.apps import create_app
-from tests.relay import Relay
+from tests.helpers.relay import Relay
 from tests.web.admin.test_incidents import an_update
 
 LIMIT_S = 3.0

@@ -17,6 +17,7 @@ from statuspage.domain.staff.members import Role
 from tests.conftest import SECRET, on_sqlite
 from tests.helpers.admin import Browser, text_of
 from tests.helpers.apps import create_app
+from tests.helpers.totp_app import code_at
 
 PASSWORD = "correct horse battery"
 HERE = "/admin/account/second-factor"
@@ -46,10 +47,10 @@ def app_of_bea(committed, bea, traveller):
         person = staff.with_email("bea@example.com")
         second_factor.set_up(person, keys=KEYS, at=clock.now())
         secret = second_factor.secret_to_confirm(person, keys=KEYS, at=clock.now())
-        first = totp.code(secret, totp.step_at(clock.now()))
+        first = code_at(secret, clock.now())
         recovery = second_factor.confirm(person, first, keys=KEYS, by=SYSTEM, at=clock.now())
     traveller.shift(totp.STEP_S)
-    return lambda: totp.code(secret, totp.step_at(clock.now())), recovery
+    return lambda: code_at(secret, clock.now()), recovery
 
 
 def half_way(app):
@@ -86,7 +87,7 @@ def test_setup_shows_qr_code_and_secret_and_needs_a_code(app, bea, stored):
     assert "That code is not valid" in text_of(wrong)
     assert written_secret(wrong) == written_secret(page)
 
-    code = totp.code(secret, totp.step_at(clock.now()))
+    code = code_at(secret, clock.now())
     shown = here.post(f"{HERE}/confirm", {"one_time_password": code})
     codes = re.findall(r"<li><code>([^<]+)</code>", shown.text)
     assert len(codes) == 10
@@ -275,6 +276,6 @@ class TestRequired:
 
         browser.post(HERE, {"current_password": PASSWORD})
         secret = b32decode(written_secret(browser.get(HERE)))
-        code = totp.code(secret, totp.step_at(clock.now()))
+        code = code_at(secret, clock.now())
         assert browser.post(f"{HERE}/confirm", {"one_time_password": code}).status_code == 200
         assert is_in(browser)
