@@ -146,23 +146,28 @@
 
   // ── news ──
   const words = (el) => el ? el.textContent.trim().replace(/\s+/g, " ") : "";
-  const told = (main) => new Map([...main.querySelectorAll(".timeline .lead > a")].map((a) => [a.getAttribute("href").split("#")[1], words(a.closest("li"))]));
-  let main = $("main"), source = main.innerHTML, heading = words(main.querySelector("h1")), known = told(main), opened;
+  // Of each update that is shown: its words, with the incident's name where there are several.
+  const told = (main) => new Map([...main.querySelectorAll("[data-step]")].map((el) => {
+    const perm = el.querySelector(".perm"), name = words(el.closest("article")?.querySelector("h2"));
+    return [perm.hash, { el, at: perm.querySelector("time").dateTime, said: `${name && name + ": "}${el.dataset.step}: ${words(el.querySelector(".text"))}` }];
+  }));
+  let main = $("main"), source = main.innerHTML, heading = words(main.querySelector("h1")), known = told(main), marked = new Set(), opened;
   const tell = () => {
-    const next = told(main), added = [...next.keys()].filter((id) => !known.has(id)), title = words(main.querySelector("h1"));
-    for (const a of main.querySelectorAll(".timeline .lead > a")) {
-      const id = a.getAttribute("href").split("#")[1];
-      if (!added.includes(id)) continue;
-      a.closest("li").id ||= id;
-      a.closest("li").classList.add("new");
-    }
+    const next = told(main), title = words(main.querySelector("h1"));
+    // An older one may come in view because fewer incidents are open.
+    const last = [...known.values()].reduce((newest, { at }) => at > newest ? at : newest, "");
+    const added = [...next.keys()].filter((id) => !known.has(id) && next.get(id).at >= last);
+    for (const id of added) marked.add(id);
+    for (const id of marked) next.get(id)?.el.classList.add("new");
     const count = added.length && `${added.length} new update${added.length > 1 ? "s" : ""}`;
     if (count) {
-      live.textContent = `${count}. ${added.map((id) => next.get(id)).join(" ")}`;
+      live.textContent = `${count}. ${added.map((id) => next.get(id).said).join(" ")}`;
+      const first = next.get(added[0]).el;
+      first.id ||= added[0].slice(1);
       doc.querySelector(".news")?.remove();
-      live.after(make("a", { className: "news", href: "#" + added[0], textContent: count, onclick() { this.remove() } }));
+      live.after(make("a", { className: "news", href: "#" + first.id, textContent: count, onclick() { this.remove() } }));
     } else if (title !== heading) live.textContent = "Updated: " + title;
-    known = next;
+    known = new Map([...known, ...next]);
     heading = title;
   };
   const remember = () => { opened = new Map([...main.querySelectorAll("details[id]")].map((el) => [el.id, el.open])) };
@@ -213,6 +218,7 @@
         if (next.innerHTML !== source && !main.querySelector("form")) {
           swap(next);
           doc.title = page.title;
+          $("icon").href = page.getElementById("icon").href;
           tell();
         }
       }

@@ -216,14 +216,43 @@ def test_news_of_any_incident_are_announced_and_marked(
         site.say(incidents.get(northwind.open), "The older one goes on.", at, row)
     page.clock.fast_forward(SECOND_LOOK_MS)
     live = page.locator("#live")
-    expect(live).to_contain_text("1 new update. Identified")
-    expect(live).to_contain_text("The older one goes on.")
+    expect(live).to_have_text(
+        "1 new update. Card payments declined in Europe: Identified: The older one goes on."
+    )
     assert other not in northwind.open
     expect(page.locator(".timeline li.new")).to_have_count(1)
     expect(page.locator(".timeline li.new")).to_contain_text("The older one goes on.")
     page.get_by_role("link", name="1 new update").click()
     expect(page.locator(".timeline li.new")).to_be_in_viewport()
     expect(page.get_by_role("link", name="1 new update")).to_have_count(0)
+
+
+def test_news_of_several_among_many_incidents_are_announced_and_marked_until_they_end(
+    open_page, live_url, northwind, committed, at
+):
+    with committed():
+        ids = [
+            site.an_open_incident(components.get(row), at).public_id
+            for row in (northwind.transfers, northwind.webhooks)
+        ]
+    page = open_page()
+    page.clock.install()
+    page.goto(live_url)
+    icon = page.locator("link[rel=icon]").get_attribute("href")
+    with committed():
+        row = components.get(northwind.transfers)
+        site.say(incidents.get(ids[0]), "Nothing gets through.", at, row, site.MAJOR)
+        site.resolve(incidents.get(ids[1]), at, "Webhooks arrive again.")
+    page.clock.fast_forward(SECOND_LOOK_MS)
+    # With two incidents left, each shows older updates too: they are no news.
+    expect(page.locator("#live")).to_have_text(
+        "2 new updates. Card payments declined in Europe: Identified: Nothing gets through."
+        " Card payments declined in Europe: Resolved: Webhooks arrive again."
+    )
+    expect(page.locator(".new")).to_have_count(2)
+    expect(page.locator("link[rel=icon]")).not_to_have_attribute("href", icon)
+    page.clock.fast_forward(SECOND_LOOK_MS)
+    expect(page.locator(".new")).to_have_count(2)
 
 
 def test_a_phone_is_told_how_many_days_its_bars_have(open_page, live_url, northwind):

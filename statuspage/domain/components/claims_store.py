@@ -249,6 +249,18 @@ def claims_of(incident_ids: Sequence[int]) -> list[ComponentClaim]:
     return list(db.session.scalars(query.order_by(ComponentClaim.starts_at, ComponentClaim.id)))
 
 
+def worst_by_incident(incident_ids: Collection[int]) -> dict[int, Claim]:
+    """Incident's row id → the worst it ever claimed, of those that claimed anything."""
+    row = ComponentClaim
+    query = sa.select(row.incident_id, row.status, row.share, row.scope).distinct()
+    worst: dict[int, Claim] = {}
+    for incident_id, *parts in db.session.execute(query.where(row.incident_id.in_(incident_ids))):
+        claim = _claim(*parts)
+        if incident_id not in worst or claim.rank > worst[incident_id].rank:
+            worst[incident_id] = claim
+    return worst
+
+
 def get_claim(claim_id: int) -> ComponentClaim | None:
     return db.session.get(ComponentClaim, claim_id)
 

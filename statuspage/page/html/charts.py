@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from statistics import median
+from urllib.parse import quote
 
 from statuspage.domain.claims import Interval
 from statuspage.domain.statuses import ComponentStatus
@@ -58,6 +59,25 @@ GLYPHS = {
     "none": ("M8 0a8 8 0 1 0 0 16A8 8 0 0 0 8 0Zm0 1.8a6.2 6.2 0 1 1 0 12.4A6.2 6.2 0 0 1 8 1.8Z"),
 }
 """Tone → the outline of its sign, in a square of 16. A status is never told by colour alone."""
+
+ICON_FILLS = {
+    "ok": "#35a56d",
+    "degraded": "#e8b931",
+    "partial": "#f0803c",
+    "major": "#d6392f",
+    "maint": "#6f8fe8",
+    "none": "#8d8f95",
+}
+"""Tone → the colour of its sign in a tab, which may be light or dark."""
+
+
+def icon(tone: str) -> str:
+    """The sign of a tone as SVG, quoted for a `data:` address."""
+    svg = (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
+        f"<path fill='{ICON_FILLS[tone]}' d='{GLYPHS[tone]}'/></svg>"
+    )
+    return quote(svg, safe=" ='/:")
 
 
 @dataclass(frozen=True)

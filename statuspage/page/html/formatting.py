@@ -117,6 +117,11 @@ def brief(length: timedelta) -> str:
     return " ".join(f"{count} {short}" for count, _, short in _split(length)) or "under 1 min"
 
 
+def drawn(length: timedelta) -> int:
+    """How wide it is drawn, in pixels: an hour is 48; what lasts much longer looks alike."""
+    return min(max(round(length / timedelta(hours=1) * 48), 3), 88)
+
+
 def spoken(length: timedelta) -> str:
     """`4 minutes`, `1 hour 18 minutes`."""
     parts = [f"{count} {word}{'s' if count != 1 else ''}" for count, word, _ in _split(length)]
@@ -157,12 +162,12 @@ def figure(value: float, decimals: int, suffix: str | None) -> str:
 
 def claim(of: Claim) -> str:
     """`Partial outage, 12 %, EU`."""
-    words = [of.status.label]
-    if of.share is not None:
-        words.append(share(of.share))
-    if of.scope:
-        words.append(isolated(of.scope))
-    return ", ".join(words)
+    return f"{extent(of)}, {isolated(of.scope)}" if of.scope else extent(of)
+
+
+def extent(of: Claim) -> str:
+    """`Partial outage, 12 %`."""
+    return of.status.label if of.share is None else f"{of.status.label}, {share(of.share)}"
 
 
 def count(number: int, noun: str) -> str:

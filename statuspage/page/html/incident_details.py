@@ -7,7 +7,13 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from statuspage.domain.claims import Claim
-from statuspage.domain.statuses import ComponentStatus, IncidentKind, worst
+from statuspage.domain.statuses import (
+    ComponentStatus,
+    Impact,
+    IncidentKind,
+    IncidentStatus,
+    worst,
+)
 from statuspage.domain.uptime import Day
 from statuspage.page.html import charts
 from statuspage.page.html import formatting as wording
@@ -35,6 +41,14 @@ CORRECTED = {
     "who_is_affected": "Who is affected",
     "what_still_works": "What still works",
     "what_you_can_do": "What you can do",
+}
+
+_IMPACTS = {
+    Impact.NONE: ("none", "No component affected"),
+    Impact.MAINTENANCE: ("maint", "Maintenance"),
+    Impact.MINOR: ("degraded", "Minor impact"),
+    Impact.MAJOR: ("major", "Major impact"),
+    Impact.CRITICAL: ("major", "Critical impact"),
 }
 
 
@@ -80,6 +94,16 @@ def timeline(incident: IncidentView, limit: int | None = None) -> list[TimelineE
 def tone_of(incident: IncidentView) -> str:
     """Of its latest step."""
     return wording.tone_of_step(incident.status, incident.worst.status)
+
+
+def severity(incident: IncidentView) -> tuple[str, str]:
+    """How bad it was at its worst: tone and words. The impact, where no component was named."""
+    if incident.kind is IncidentKind.MAINTENANCE:
+        is_off = incident.status is IncidentStatus.CANCELLED
+        return ("none", "Cancelled maintenance") if is_off else ("maint", "Planned maintenance")
+    if incident.peak.status is ComponentStatus.OPERATIONAL:
+        return _IMPACTS[incident.impact]
+    return wording.TONES[incident.peak.status], wording.extent(incident.peak)
 
 
 def figures(incident: IncidentView, strips: Sequence[Strip] = ()) -> list[tuple[str, str]]:

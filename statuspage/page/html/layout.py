@@ -36,6 +36,7 @@ def document(
     description: str,
     shared_title: str | None = None,
     share_image: str | None = None,
+    tone: str | None = None,
     status: HTTPStatus = HTTPStatus.OK,
     more_style: str | None = None,
     more_policy: Sequence[str] = (),
@@ -44,7 +45,7 @@ def document(
     """A whole page: this template between the head and the foot that all of them share.
 
     Chats and social networks show `shared_title` (default: `title`) and the picture at the path
-    `share_image` beside a link.
+    `share_image` beside a link. The tab has the sign of `tone`, where the page has a state.
     """
     css = sheet() + accents(page) + (assets.stylesheet(more_style) if more_style else "")
     text = (
@@ -59,6 +60,7 @@ def document(
             title=title,
             shared_title=shared_title or title,
             share_image=share_image,
+            tone=tone,
             description=_shortened(description),
             **values,
         )
@@ -124,6 +126,7 @@ def environment() -> Environment:
         dated=wording.dated,
         month=wording.month,
         brief=wording.brief,
+        drawn=wording.drawn,
         spoken=wording.spoken,
         percent=wording.percent,
         share=wording.share,
@@ -142,9 +145,11 @@ def environment() -> Environment:
         bar=charts.bar,
         calendar=charts.calendar,
         corrections=incident_details.corrections,
+        icon=charts.icon,
         has_trouble=lambda item: item.status is not ComponentStatus.OPERATIONAL,
         line=charts.line,
         script_path=script_path(),
+        severity=incident_details.severity,
         told=incident_details.timeline,
         tone_of=incident_details.tone_of,
     )

@@ -45,6 +45,7 @@ def front(snapshot: Snapshot) -> Rendering:
         description=" ".join(sentences).strip(),
         shared_title=f"{snapshot.banner.headline.rstrip('.')} · {snapshot.page.name} status",
         share_image="/share.png",
+        tone=wording.TONES[banner.tone],
         snapshot=snapshot,
         past=incident_details.folded(snapshot),
     )
@@ -65,6 +66,7 @@ def incident(shown: IncidentPage) -> Rendering:
         shared_title=f"{incident.status.label}: {isolated(incident.name)}"
         f" · {isolated(shown.page.name)} status",
         share_image=f"{incident.path}/share.png",
+        tone=incident_details.tone_of(incident),
         incident=incident,
         figures=incident_details.figures(incident, shown.strips),
         strips=charts.strips(shown.strips, incident, times),
@@ -127,6 +129,7 @@ def component(shown: ComponentPage) -> Rendering:
         shared_title=f"{component.status.label}: {isolated(component.full_name)}"
         f" · {isolated(shown.page.name)} status",
         share_image=f"{component.path}/share.png",
+        tone=wording.TONES[component.status],
         component=component,
         sums=incident_details.uptime_calculation(component.days),
         causes=shown.causes,

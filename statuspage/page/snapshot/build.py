@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from statuspage.domain import events, metrics
 from statuspage.domain import page_settings as pages
 from statuspage.domain.claims import (
+    OPERATIONAL,
     Interval,
     Span,
     effective,
@@ -357,13 +358,16 @@ def latest(kind: IncidentKind, limit: int, *, at: datetime) -> tuple[IncidentVie
 
 
 def _incident_views(rows: Sequence[Incident], at: datetime) -> list[IncidentView]:
-    postmortems_by_id = postmortems.published_of([row.id for row in rows])
+    ids = [row.id for row in rows]
+    postmortems_by_id = postmortems.published_of(ids)
+    peaks = claims_store.worst_by_incident(ids)
     return [
         incident_view(
             row,
             [update for update in row.updates if not update.is_draft],
             postmortems_by_id.get(row.id),
             at,
+            peaks.get(row.id, OPERATIONAL),
         )
         for row in rows
     ]

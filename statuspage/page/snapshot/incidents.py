@@ -6,7 +6,7 @@ Pure. What the public may see was decided before: `page/snapshot` asks for it.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from statuspage.domain.claims import OPERATIONAL
+from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.incidents import postmortem_text
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident, IncidentUpdate
@@ -31,8 +31,12 @@ def incident_view(
     updates: Sequence[IncidentUpdate],
     postmortem: Postmortem | None,
     at: datetime,
+    peak: Claim = OPERATIONAL,
 ) -> IncidentView:
-    """The incident with those of its updates that may be told, newest first."""
+    """The incident with those of its updates that may be told, newest first.
+
+    `peak` is the worst it ever claimed.
+    """
     on_time, due_count = _promises(updates, at)
     claims = [affected.claim for affected in row.affected]
     return IncidentView(
@@ -77,6 +81,7 @@ def incident_view(
         announced_at=row.announced_at,
         feed_id=row.feed_id,
         impact_override=row.impact_override,
+        peak=peak,
         starts_by_itself=row.kind is IncidentKind.MAINTENANCE and row.auto_start,
         ends_by_itself=row.kind is IncidentKind.MAINTENANCE and row.auto_end,
         reminds=row.reminds,

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from statuspage.domain.claims import Claim, Interval
+from statuspage.domain.claims import OPERATIONAL, Claim, Interval
 from statuspage.domain.incidents.postmortems import ActionState
 from statuspage.domain.statuses import (
     ComponentStatus,
@@ -17,6 +17,9 @@ from statuspage.domain.statuses import (
 )
 from statuspage.domain.uptime import Day, Window
 from statuspage.lib.bidi import isolated
+
+JUST_RESOLVED = timedelta(hours=24)
+"""For so long the front page repeats the last words of an incident that is over."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +268,8 @@ class IncidentView:
     feed_id: str | None = None
     """The id of its entry in the history feed it was imported from."""
     impact_override: Impact | None = None
+    peak: Claim = OPERATIONAL
+    """The worst it ever claimed; operational where it claimed nothing."""
     starts_by_itself: bool = False
     ends_by_itself: bool = False
     reminds: bool = False
@@ -283,6 +288,12 @@ class IncidentView:
         """Its step in words; one with a postmortem is resolved."""
         is_told = self.status is IncidentStatus.POSTMORTEM
         return (IncidentStatus.RESOLVED if is_told else self.status).label
+
+    @property
+    def last_words(self) -> UpdateView | None:
+        """The update that ended it, or the newest one; None where it has none."""
+        ended = (update for update in self.updates if update.status is IncidentStatus.RESOLVED)
+        return next(ended, self.updates[0] if self.updates else None)
 
     @property
     def duration(self) -> timedelta | None:
@@ -385,6 +396,19 @@ class Snapshot:
     """In progress first, then the scheduled ones by start."""
     past: tuple[tuple[date, tuple[IncidentView, ...]], ...]
     """The last 15 calendar days, newest first, each with what ended or goes on that day."""
+
+    @property
+    def just_resolved(self) -> tuple[IncidentView, ...]:
+        """Incidents that ended in the last 24 hours, the last one first."""
+        ended = [
+            (incident.resolved_at, incident)
+            for _, incidents in self.past
+            for incident in incidents
+            if incident.kind is IncidentKind.INCIDENT
+            and incident.resolved_at
+            and self.at - incident.resolved_at < JUST_RESOLVED
+        ]
+        return tuple(incident for _, incident in sorted(ended, key=lambda row: row[0])[::-1])
 
     @property
     def components(self) -> tuple[ComponentView, ...]:

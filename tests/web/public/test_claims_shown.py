@@ -109,9 +109,9 @@ def test_maintenance_in_progress_is_told_with_its_end_under_the_banner(client, c
     words = text_of(client.get("/"))
     assert (
         "Webhook delivery moves to a new queue Scheduled maintenance until 14:00 CET."
-        " Everything else is operational. In progress since 13:00 CET, until 14:00 CET" in words
+        " Everything else is operational. Started 13:00 CET" in words
     )
-    assert words.index("In progress") < words.index("Components")
+    assert words.index("until 14:00") < words.index("Components")
 
 
 def test_maintenance_that_overruns_says_so(client, committed, at, traveller):
@@ -142,7 +142,7 @@ def test_maintenance_started_early_counts_from_its_real_start(client, committed,
             at=at,
         )
         paths = f"/components/{row.public_id}", f"/incidents/{planned.public_id}"
-    assert "In progress since 13:00 CET, until 16:00 CET" in text_of(client.get("/"))
+    assert "until 16:00 CET. Started 13:00 CET" in text_of(client.get("/"))
     component, page = (text_of(client.get(path)) for path in paths)
     assert "Under maintenance since 13:00 CET" in component
     assert "In progress Started 13:00 CET" in page
@@ -158,10 +158,11 @@ def test_an_incident_with_a_postmortem_is_called_resolved(client, committed, at)
         past = site.a_past_incident(row, at - timedelta(days=1), at)
         site.a_postmortem(past, at)
         path = f"/incidents/{past.public_id}"
-    for address in ("/", "/history", path):
-        answer = client.get(address)
-        assert re.search(r'<span class="pill ok">.*?</svg> Resolved</span>', answer.text), address
-        assert not re.search(r'<span class="pill ok">.*?</svg> Postmortem</span>', answer.text)
+    for address in ("/", "/history"):
+        assert "API · Resolved · Postmortem" in text_of(client.get(address)), address
+    answer = client.get(path)
+    assert re.search(r'<span class="pill ok">.*?</svg> Resolved</span>', answer.text)
+    assert not re.search(r'<span class="pill ok">.*?</svg> Postmortem</span>', answer.text)
 
 
 def test_internal_impact_is_not_shown(client, world):
