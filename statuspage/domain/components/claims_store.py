@@ -255,6 +255,7 @@ def worst_by_incident(incident_ids: Collection[int]) -> dict[int, Claim]:
     query = sa.select(row.incident_id, row.status, row.share, row.scope).distinct()
     worst: dict[int, Claim] = {}
     for incident_id, *parts in db.session.execute(query.where(row.incident_id.in_(incident_ids))):
+        assert incident_id is not None
         claim = _claim(*parts)
         if incident_id not in worst or claim.rank > worst[incident_id].rank:
             worst[incident_id] = claim
