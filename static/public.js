@@ -215,7 +215,7 @@
         const next = page.getElementById("main");
         if (page.querySelector("style").textContent !== doc.querySelector("style").textContent) return location.reload();
         // What somebody types is worth more than a component's new name.
-        if (next.innerHTML !== source && !main.querySelector("form")) {
+        if (next.innerHTML !== source && !main.querySelector("form[method=post], form:focus-within")) {
           swap(next);
           doc.title = page.title;
           $("icon").href = page.getElementById("icon").href;

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from statuspage.db import READONLY
+from statuspage.db import READONLY, search_index
 
 BATCH = 1_000
 NOT_DATA = frozenset(
@@ -50,7 +50,7 @@ def snapshot(engine: Engine) -> Connection:
 def tables(connection: Connection) -> list[sa.Table]:
     """Every table with data; what a row points to comes before it."""
     metadata = sa.MetaData()
-    metadata.reflect(connection)
+    metadata.reflect(connection, only=lambda name, _: not name.startswith(search_index.NAME))
     return [table for table in metadata.sorted_tables if table.name not in NOT_DATA]
 
 
@@ -92,6 +92,7 @@ def copy(
             number += len(batch)
         if on_table is not None:
             on_table(table.name, number)
+    search_index.rebuild(target)
     if target.dialect.name == "postgresql":
         _set_sequences(target)
 

@@ -16,7 +16,7 @@ from flask import Flask
 from flask_migrate import Migrate
 
 from statuspage.config import PROJECT
-from statuspage.db import READONLY, db, without_limit
+from statuspage.db import READONLY, db, search_index, without_limit
 
 MIGRATIONS = PROJECT / "migrations"
 
@@ -77,7 +77,14 @@ def upgrade(app: Flask, revision: str = "head") -> None:
 
 def use_alembic(app: Flask) -> None:
     """Prepare `app` for Flask-Migrate and its `flask db` commands."""
-    Migrate(app, db, directory=str(MIGRATIONS), render_item=_render_item)
+    Migrate(
+        app, db, directory=str(MIGRATIONS), render_item=_render_item, include_name=is_of_the_models
+    )
+
+
+def is_of_the_models(name: str | None, _type: str, _parents: object) -> bool:
+    """Alembic compares everything but the search index with the models."""
+    return not (name or "").startswith(search_index.NAME)
 
 
 @contextmanager

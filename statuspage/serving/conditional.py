@@ -19,6 +19,11 @@ OF_THE_FRONT = PARAMETERS | {"unsubscribe"}
 OF_THE_FORM = PARAMETERS | {"component"}
 """`/subscribe` with a component chosen; kept only for one that exists."""
 
+OF_THE_HISTORY = PARAMETERS | {"q", "component", "severity"}
+"""What `/history` is searched for; never kept, there are as many as anybody can think of."""
+
+_NAMES = {"/": OF_THE_FRONT, "/subscribe": OF_THE_FORM, "/history": OF_THE_HISTORY}
+
 PREFERENCE = ("br", "gzip", "identity")
 """Which encoding we like best where a reader likes them alike."""
 LONGEST_REMEMBERED_HEADER = 200
@@ -33,8 +38,7 @@ def canonical(path: str, query: str) -> str:
     A name we cannot read without decoding is kept: such an address is never
     published, and Flask judges it.
     """
-    names = OF_A_BADGE if path.endswith("/badge.svg") else PARAMETERS
-    names = OF_THE_FRONT if path == "/" else OF_THE_FORM if path == "/subscribe" else names
+    names = OF_A_BADGE if path.endswith("/badge.svg") else _NAMES.get(path, PARAMETERS)
     parts = [part for part in query.split("&") if _is_meaningful(part.partition("=")[0], names)]
     return f"{path}?{'&'.join(parts)}" if parts else path
 

@@ -47,6 +47,7 @@ def test_moving_engines_keeps_every_row_and_public_byte(
         assert new.id not in known
         db.session.remove()
         db.engine.dispose()
+    assert "Card payments declined" in moved.test_client().get("/history?q=balance").text
     monkeypatch.setenv("STATUSPAGE_NEW_DATABASE_URL", other_url)
     again = flask("db", "move")
     assert (again.exit_code, again.output) == (

@@ -398,6 +398,14 @@ NO_LONGER_NULL = {
 """Of metrics: Statuspage has no null there, and a client dereferences them."""
 
 
+def test_earlier_updates_are_found_by_their_words(get, stored):
+    ((name,),) = stored(
+        "SELECT name FROM incident JOIN incident_update ON incident_id = incident.id"
+        " WHERE body = 'A certificate of our acquirer expired today.'"
+    )
+    assert name in get("/history?q=acquirer").text
+
+
 def test_api_tokens_still_work(app, get, expected):
     page = f"/v1/pages/{expected['page']}"
     tokens = {name: {"Authorization": f"OAuth {text}"} for name, text in expected["tokens"].items()}

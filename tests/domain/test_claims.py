@@ -296,7 +296,10 @@ class TruthModel(RuleBasedStateMachine):
             by=ANNA,
             at=self.at(),
         )
-        self.told[key].words.append([word])
+        told = self.told[key]
+        told.words.append([word])
+        if told.status is IncidentStatus.SCHEDULED and status is not told.status:
+            told.started_s = min(told.started_s, self.now_s)
         self.take_on(key, status, named)
         self.recorded()
 
@@ -634,7 +637,7 @@ class TruthModel(RuleBasedStateMachine):
     @invariant()
     def no_published_word_is_lost_and_each_update_says_what_changed(self):
         ids = {public_id: index for index, public_id in enumerate(self.components)}
-        query = sa.select(Incident).options(*incidents._FULL)
+        query = sa.select(Incident).options(*incidents.FULL)
         found = {incident.public_id: incident for incident in db.session.scalars(query)}
         assert found.keys() == self.told.keys()
         for key, told in self.told.items():

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from statuspage.db import Model, PublicId
+from statuspage.db import Model, PublicId, search_index
 from statuspage.domain.claims import Claim
 from statuspage.domain.components.models import Component
 from statuspage.domain.statuses import (
@@ -239,6 +239,21 @@ class IncidentUpdate(Model):
     versions: Mapped[list["UpdateVersion"]] = relationship(
         cascade="all, delete-orphan", order_by="UpdateVersion.number"
     )
+
+
+sa.event.listen(IncidentUpdate.__table__, "after_create", search_index.make)
+
+
+@sa.event.listens_for(IncidentUpdate, "after_insert")
+@sa.event.listens_for(IncidentUpdate, "after_update")
+def _index(_mapper: object, connection: sa.Connection, update: IncidentUpdate) -> None:
+    if sa.inspect(update).attrs.body.history.has_changes():
+        search_index.put(connection, update.id, update.body)
+
+
+@sa.event.listens_for(IncidentUpdate, "after_delete")
+def _unindex(_mapper: object, connection: sa.Connection, update: IncidentUpdate) -> None:
+    search_index.drop(connection, update.id)
 
 
 class UpdateChange(Model):

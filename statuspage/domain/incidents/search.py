@@ -1,15 +1,68 @@
 """Search: published incidents and maintenance by their words and their state, in parts."""
 
 import json
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
-from statuspage.db import db
-from statuspage.domain.incidents.models import Incident, IncidentUpdate
+from statuspage.db import UTCDateTime, db, search_index
+from statuspage.domain.components.claims_store import ComponentClaim
+from statuspage.domain.components.models import Component
+from statuspage.domain.incidents.models import Affected, Incident, IncidentUpdate
 from statuspage.domain.incidents.postmortems import Postmortem
-from statuspage.domain.statuses import IncidentStatus
+from statuspage.domain.incidents.verbs import FULL
+from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
+
+MAX_WORDS = 8
+
+IMPLIED = {
+    Impact.NONE: ComponentStatus.OPERATIONAL,
+    Impact.MAINTENANCE: ComponentStatus.UNDER_MAINTENANCE,
+    Impact.MINOR: ComponentStatus.DEGRADED_PERFORMANCE,
+    Impact.MAJOR: ComponentStatus.MAJOR_OUTAGE,
+    Impact.CRITICAL: ComponentStatus.MAJOR_OUTAGE,
+}
+"""Impact → how bad an incident counts that named no component."""
+
+
+class Severity(StrEnum):
+    """What to look for by how bad it was; each includes what is worse, but for maintenance."""
+
+    MAJOR = "major"
+    PARTIAL = "partial"
+    DEGRADED = "degraded"
+    MAINTENANCE = "maintenance"
+
+    @property
+    def label(self) -> str:
+        return _LABELS[self]
+
+
+_LABELS = {
+    Severity.MAJOR: "Major outage",
+    Severity.PARTIAL: "Partial outage or worse",
+    Severity.DEGRADED: "Degraded or worse",
+    Severity.MAINTENANCE: "Planned maintenance",
+}
+_LEAST = {
+    Severity.MAJOR: ComponentStatus.MAJOR_OUTAGE,
+    Severity.PARTIAL: ComponentStatus.PARTIAL_OUTAGE,
+    Severity.DEGRADED: ComponentStatus.DEGRADED_PERFORMANCE,
+}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What to keep of the past. `words` must all occur, each as the beginning of a word."""
+
+    words: str = ""
+    component: Component | None = None
+    severity: Severity | None = None
 
 
 def published(
@@ -34,6 +87,77 @@ def published(
         selectinload(Incident.affected),
     )
     return list(db.session.scalars(query.offset(offset).limit(limit)))
+
+
+def past(wanted: Filter, *, at: datetime, offset: int, limit: int) -> tuple[list[Incident], int]:
+    """What the public may see of the past, by its end, newest first, and how many there are.
+
+    Those that go on count as ending `at`; scheduled maintenance is not history yet.
+    """
+    query = sa.select(Incident).where(
+        Incident.published_at.is_not(None),
+        Incident.retracted_at.is_(None),
+        Incident.status != IncidentStatus.SCHEDULED,
+    )
+    if wanted.words:
+        words = words_of(wanted.words)
+        query = query.where(sa.false() if not words else sa.and_(*map(_mentions, words)))
+    if wanted.component is not None:
+        query = query.where(Incident.affected.any(Affected.component_id == wanted.component.id))
+    if wanted.severity is not None:
+        query = query.where(_is_as_bad_as(wanted.severity))
+    total = db.session.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+    ends_at = sa.func.coalesce(Incident.resolved_at, sa.literal(at, UTCDateTime()))
+    query = query.order_by(ends_at.desc(), Incident.id.desc()).options(*FULL)
+    return list(db.session.scalars(query.offset(offset).limit(limit))), total
+
+
+def ended_between(start: datetime, end: datetime) -> Sequence[tuple[int, datetime, Impact]]:
+    """Row id, end and impact of each published incident that ended in [start, end)."""
+    query = sa.select(Incident.id, Incident.resolved_at, Incident.impact).where(
+        Incident.published_at.is_not(None),
+        Incident.retracted_at.is_(None),
+        Incident.kind == IncidentKind.INCIDENT,
+        Incident.resolved_at >= start,
+        Incident.resolved_at < end,
+    )
+    return [(row_id, ended, impact) for row_id, ended, impact in db.session.execute(query) if ended]
+
+
+def words_of(text: str) -> list[str]:
+    """The words to look for, as both engines take texts apart: letters and digits."""
+    return re.findall(r"[^\W_]+", text)[:MAX_WORDS]
+
+
+def _mentions(word: str) -> sa.ColumnElement[bool]:
+    """A name that contains the word; an update or a postmortem with a word that begins so."""
+    escaped = json.dumps(word)[1:-1]
+    parts = sa.cast(Postmortem.published_parts, sa.String)
+    told = sa.select(Postmortem.incident_id).where(
+        Postmortem.published_at.is_not(None), parts.icontains(escaped, autoescape=True)
+    )
+    updates = sa.select(IncidentUpdate.incident_id).where(
+        IncidentUpdate.is_draft.is_(False),
+        search_index.updates_with(word, is_postgresql=db.engine.dialect.name == "postgresql"),
+    )
+    name = Incident.name.icontains(word, autoescape=True)
+    return sa.or_(name, Incident.id.in_(updates), Incident.id.in_(told))
+
+
+def _is_as_bad_as(severity: Severity) -> sa.ColumnElement[bool]:
+    if severity is Severity.MAINTENANCE:
+        return Incident.kind == IncidentKind.MAINTENANCE
+    least = _LEAST[severity].severity
+    claims = sa.select(ComponentClaim.incident_id).where(ComponentClaim.incident_id == Incident.id)
+    statuses = [status for status in ComponentStatus if status.severity >= least]
+    impacts = [impact for impact, status in IMPLIED.items() if status.severity >= least]
+    return sa.and_(
+        Incident.kind == IncidentKind.INCIDENT,
+        sa.or_(
+            claims.where(ComponentClaim.status.in_(statuses)).exists(),
+            sa.and_(~claims.exists(), Incident.impact.in_(impacts)),
+        ),
+    )
 
 
 def _tells_of(words: str) -> sa.ColumnElement[bool]:

@@ -135,12 +135,13 @@ def backfill(
 
 # ── finders ────────────────────────────────────────────────────────────────────
 
-_FULL = (
+FULL = (
     selectinload(Incident.updates).selectinload(IncidentUpdate.changes),
     selectinload(Incident.updates).selectinload(IncidentUpdate.versions),
     selectinload(Incident.affected),
     selectinload(Incident.corrections),
 )
+"""Everything a reader touches."""
 
 
 def get(public_id: str, *, lock: bool = False) -> Incident | None:
@@ -152,7 +153,7 @@ def get(public_id: str, *, lock: bool = False) -> Incident | None:
     query = sa.select(Incident).where(Incident.public_id == public_id)
     if lock:
         query = query.with_for_update(of=Incident, key_share=True)
-    return db.session.scalar(query.options(*_FULL))
+    return db.session.scalar(query.options(*FULL))
 
 
 def published(
@@ -184,7 +185,7 @@ def published(
                 sa.select(Affected.incident_id).where(Affected.component_id == touching.id)
             )
         )
-    query = query.order_by(Incident.started_at.desc(), Incident.id.desc()).options(*_FULL)
+    query = query.order_by(Incident.started_at.desc(), Incident.id.desc()).options(*FULL)
     return list(db.session.scalars(query.limit(limit)))
 
 
@@ -206,7 +207,7 @@ def latest_published(
         )
         newest = sa.case((is_ahead, Incident.scheduled_for), else_=newest)
     query = query.order_by(newest.desc(), Incident.id.desc()).limit(limit)
-    return list(db.session.scalars(query.options(*_FULL)))
+    return list(db.session.scalars(query.options(*FULL)))
 
 
 def last_created(kind: IncidentKind, limit: int) -> list[Incident]:
@@ -217,7 +218,7 @@ def last_created(kind: IncidentKind, limit: int) -> list[Incident]:
     created_at = sa.case((Incident.is_backfilled, Incident.started_at), else_=Incident.created_at)
     query = _public().where(Incident.kind == kind)
     query = query.order_by(created_at.desc(), Incident.id.desc()).limit(limit)
-    return list(db.session.scalars(query.options(*_FULL)))
+    return list(db.session.scalars(query.options(*FULL)))
 
 
 def for_front_page(*, since: datetime) -> list[Incident]:
@@ -225,7 +226,7 @@ def for_front_page(*, since: datetime) -> list[Incident]:
     over = [status for status in IncidentStatus if status.is_over]
     query = _public().where(sa.or_(Incident.status.not_in(over), Incident.resolved_at >= since))
     query = query.order_by(Incident.started_at.desc(), Incident.id.desc())
-    return list(db.session.scalars(query.options(*_FULL)))
+    return list(db.session.scalars(query.options(*FULL)))
 
 
 def ended_or_open_between(start: datetime, end: datetime, *, at: datetime) -> list[Incident]:
@@ -238,7 +239,7 @@ def ended_or_open_between(start: datetime, end: datetime, *, at: datetime) -> li
         Incident.status != IncidentStatus.SCHEDULED, ends_at >= start, ends_at <= end
     )
     query = query.order_by(Incident.started_at.desc(), Incident.id.desc())
-    return list(db.session.scalars(query.options(*_FULL)))
+    return list(db.session.scalars(query.options(*FULL)))
 
 
 def oldest_start() -> datetime | None:
@@ -288,7 +289,7 @@ def unresolved() -> list[Incident]:
         Incident.retracted_at.is_(None),
     )
     query = query.order_by(Incident.started_at.desc(), Incident.id.desc())
-    return list(db.session.scalars(query.options(*_FULL)))
+    return list(db.session.scalars(query.options(*FULL)))
 
 
 def page_of(

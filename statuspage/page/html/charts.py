@@ -19,7 +19,13 @@ from statuspage.domain.uptime import Day, Window
 from statuspage.lib.bidi import isolated
 from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import TONES, Times
-from statuspage.page.snapshot.values import CalendarMonth, IncidentView, MetricView, Strip
+from statuspage.page.snapshot.values import (
+    CalendarMonth,
+    IncidentView,
+    MetricView,
+    MonthTally,
+    Strip,
+)
 
 STEP = 10
 """Width of a day in the drawing of a bar, gap included."""
@@ -190,6 +196,38 @@ def _rectangles(start: int, end: int, *, is_blank: bool) -> list[tuple[int, int,
             x, width = (left - row * 7) * CELL, (right - left) * CELL
             rectangles.append((x, row * CELL, width, CELL, is_blank))
     return rectangles
+
+
+@dataclass(frozen=True)
+class Column:
+    """A month of the history: one block for each incident, the worst at the bottom."""
+
+    label: str
+    blocks: tuple[tuple[str, int, int], ...]
+    """(tone, y, height)."""
+
+
+BLOCKS = {
+    ComponentStatus.MAJOR_OUTAGE: 11,
+    ComponentStatus.PARTIAL_OUTAGE: 8,
+    ComponentStatus.DEGRADED_PERFORMANCE: 5,
+}
+"""The worst of an incident → the height of its block; 3 for those without any."""
+COLUMN_HEIGHT = 46
+
+
+def column(month: MonthTally) -> Column:
+    blocks, y = [], COLUMN_HEIGHT
+    for status in month.severities:
+        height = BLOCKS.get(status, 3)
+        y -= height
+        if y < 0:
+            break
+        tone = TONES[status] if status in BLOCKS else "none"
+        blocks.append((tone, y, height))
+        y -= 2
+    incidents = wording.count(len(month.severities), "incident")
+    return Column(f"{wording.month(month.first)}: {incidents}", tuple(blocks))
 
 
 @dataclass(frozen=True)

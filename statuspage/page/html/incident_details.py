@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from statuspage.domain.claims import Claim
+from statuspage.domain.incidents.search import IMPLIED
 from statuspage.domain.statuses import (
     ComponentStatus,
     Impact,
@@ -41,14 +42,6 @@ CORRECTED = {
     "who_is_affected": "Who is affected",
     "what_still_works": "What still works",
     "what_you_can_do": "What you can do",
-}
-
-_IMPACTS = {
-    Impact.NONE: ("none", "No component affected"),
-    Impact.MAINTENANCE: ("maint", "Maintenance"),
-    Impact.MINOR: ("degraded", "Minor impact"),
-    Impact.MAJOR: ("major", "Major impact"),
-    Impact.CRITICAL: ("major", "Critical impact"),
 }
 
 
@@ -102,8 +95,26 @@ def severity(incident: IncidentView) -> tuple[str, str]:
         is_off = incident.status is IncidentStatus.CANCELLED
         return ("none", "Cancelled maintenance") if is_off else ("maint", "Planned maintenance")
     if incident.peak.status is ComponentStatus.OPERATIONAL:
-        return _IMPACTS[incident.impact]
+        if incident.impact is Impact.NONE:
+            return "none", "No component affected"
+        return wording.TONES[IMPLIED[incident.impact]], f"{incident.impact.label} impact"
     return wording.TONES[incident.peak.status], wording.extent(incident.peak)
+
+
+def summary(incidents: Sequence[IncidentView]) -> str:
+    """`6 incidents, 3 with an outage · 2 planned`; empty where there were none."""
+    unplanned = [incident for incident in incidents if incident.kind is IncidentKind.INCIDENT]
+    outages = sum(incident.peak.status in OUTAGES for incident in unplanned)
+    parts = []
+    if unplanned:
+        number = wording.count(len(unplanned), "incident")
+        if len(unplanned) == outages:
+            parts.append(f"{number}, {'with an outage' if outages == 1 else 'all with an outage'}")
+        else:
+            parts.append(f"{number}, {f'{outages} with an outage' if outages else 'no outage'}")
+    if planned := len(incidents) - len(unplanned):
+        parts.append(f"{planned} planned")
+    return " · ".join(parts)
 
 
 def figures(incident: IncidentView, strips: Sequence[Strip] = ()) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from statuspage.config import PROJECT
+from statuspage.domain.incidents.search import Severity
 from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus
 from statuspage.lib.bidi import isolated
 from statuspage.page.html import assets, charts, incident_details
@@ -140,16 +141,19 @@ def environment() -> Environment:
         GLYPHS=charts.GLYPHS,
         LATEST_UPDATES=LATEST_UPDATES,
         Kind=IncidentKind,
+        Severity=Severity,
         Status=ComponentStatus,
         Step=IncidentStatus,
         bar=charts.bar,
         calendar=charts.calendar,
+        column=charts.column,
         corrections=incident_details.corrections,
         icon=charts.icon,
         has_trouble=lambda item: item.status is not ComponentStatus.OPERATIONAL,
         line=charts.line,
         script_path=script_path(),
         severity=incident_details.severity,
+        summary=incident_details.summary,
         told=incident_details.timeline,
         tone_of=incident_details.tone_of,
     )

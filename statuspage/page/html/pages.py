@@ -5,7 +5,9 @@ Renders views and nothing else. What the pages have in common is in `document`.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 from statuspage.config import PROJECT
 from statuspage.domain.statuses import ComponentStatus
@@ -16,6 +18,7 @@ from statuspage.page.html.formatting import Times
 from statuspage.page.html.layout import document, environment, rendering, sheet
 from statuspage.page.snapshot.values import (
     ComponentPage,
+    Found,
     History,
     IncidentPage,
     IncidentView,
@@ -25,6 +28,9 @@ from statuspage.page.snapshot.values import (
     UptimePage,
 )
 from statuspage.serving.response import Rendering, policy_within
+
+FOUND_MAX_AGE_S = 30
+"""A reader who goes back and forth does not search again."""
 
 
 def front(snapshot: Snapshot) -> Rendering:
@@ -100,6 +106,32 @@ def history(shown: History) -> Rendering:
         older=_numbered("/history", shown.number + 1) if shown.has_older else None,
         newer=_numbered("/history", shown.number - 1) if shown.number > 1 else None,
     )
+
+
+def found(shown: Found) -> Rendering:
+    """`/history?q=…`: the incidents that were asked for. Nobody keeps it but the reader."""
+    chosen = {
+        "q": shown.words,
+        "component": shown.component.id if shown.component else "",
+        "severity": shown.severity or "",
+    }
+
+    def numbered(number: int) -> str:
+        parts = {name: value for name, value in chosen.items() if value}
+        return f"/history?{urlencode(parts | ({'page': number} if number > 1 else {}))}"
+
+    rendering = document(
+        "found.html",
+        shown.page,
+        Times(shown.page.zone, shown.at),
+        path=None,
+        title=f"Search in the history · {shown.page.name} status",
+        description=f"Incidents and maintenance of {shown.page.name}.",
+        found=shown,
+        older=numbered(shown.number + 1) if shown.has_older else None,
+        newer=numbered(shown.number - 1) if shown.number > 1 else None,
+    )
+    return replace(rendering, cache_control=f"private, max-age={FOUND_MAX_AGE_S}")
 
 
 def maintenance(page: PageView, shown: Sequence[IncidentView], times: Times) -> Rendering:

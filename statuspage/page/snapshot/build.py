@@ -6,6 +6,7 @@ incidents and updates.
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from statuspage.domain import events, metrics
@@ -20,9 +21,11 @@ from statuspage.domain.claims import (
 from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.claims_store import ComponentClaim
-from statuspage.domain.incidents import postmortems
+from statuspage.domain.components.models import Component
+from statuspage.domain.incidents import postmortems, search
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident
+from statuspage.domain.incidents.search import Filter
 from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus, page_status
 from statuspage.domain.uptime import Window, day_start
 from statuspage.page.snapshot import banner, months
@@ -32,6 +35,7 @@ from statuspage.page.snapshot.values import (
     ComponentPage,
     ComponentRef,
     ComponentView,
+    Found,
     GroupView,
     History,
     IncidentPage,
@@ -40,6 +44,7 @@ from statuspage.page.snapshot.values import (
     Listing,
     MetricView,
     Month,
+    MonthTally,
     PageView,
     Present,
     Recent,
@@ -54,6 +59,8 @@ PAST_DAYS = 15
 INCIDENTS_PER_COMPONENT = 25
 PLANNING_HORIZON = timedelta(days=3650)
 PLANNED_AT_MOST = 300
+FOUND_PER_PAGE = 50
+PAGES_PER_CHART = 12 // months.PER_PAGE
 
 
 class NoPageError(LookupError):
@@ -161,6 +168,65 @@ def history(
             for first in firsts
         ),
         has_older=oldest is not None and oldest < start,
+        components=_component_refs(),
+        chart=_chart(number, at, page.zone),
+    )
+
+
+def find(wanted: Filter, number: int, *, at: datetime, base_url: str) -> Found | None:
+    """Page `number` (from 1) of what `wanted` keeps of the history; None past the last one."""
+    page = describe(base_url=base_url)
+    offset = (number - 1) * FOUND_PER_PAGE
+    rows, total = search.past(wanted, at=at, offset=offset, limit=FOUND_PER_PAGE)
+    if number > 1 and not rows:
+        return None
+    views = _incident_views(rows, at)
+    chosen = wanted.component
+    return Found(
+        page=page,
+        at=at,
+        number=number,
+        words=wanted.words,
+        component=ComponentRef(chosen.public_id, chosen.full_name) if chosen else None,
+        severity=wanted.severity,
+        months=tuple(
+            Month(first, tuple(incidents))
+            for first, incidents in groupby(
+                views, key=lambda view: months.month_of(view, at, page.zone)
+            )
+        ),
+        total=total,
+        has_older=total > offset + len(rows),
+        components=_component_refs(),
+    )
+
+
+def _component_refs() -> tuple[ComponentRef, ...]:
+    return tuple(ComponentRef(row.public_id, row.full_name) for row in component_views.in_order())
+
+
+def _chart(number: int, at: datetime, zone: ZoneInfo) -> tuple[MonthTally, ...]:
+    """The twelve months of which page `number` shows three."""
+    today = at.astimezone(zone).date()
+    newest = number - (number - 1) % PAGES_PER_CHART
+    numbers = range(newest + PAGES_PER_CHART - 1, newest - 1, -1)
+    firsts = [(page, first) for page in numbers for first in months.first_days(today, page)[::-1]]
+    rows = search.ended_between(
+        day_start(firsts[0][1], zone), day_start(months.next_month(firsts[-1][1]), zone)
+    )
+    peaks = claims_store.worst_by_incident([row_id for row_id, _, _ in rows])
+    by_month: dict[date, list[ComponentStatus]] = {}
+    for row_id, ended_at, impact in rows:
+        first = ended_at.astimezone(zone).date().replace(day=1)
+        status = peaks[row_id].status if row_id in peaks else search.IMPLIED[impact]
+        by_month.setdefault(first, []).append(status)
+    return tuple(
+        MonthTally(
+            first,
+            page,
+            tuple(sorted(by_month.get(first, ()), key=lambda status: -status.severity)),
+        )
+        for page, first in firsts
     )
 
 
@@ -213,6 +279,11 @@ def planned(*, at: datetime, base_url: str, component: str | None = None) -> Rec
         limit=PLANNED_AT_MOST,
     )
     return Recent(describe(base_url=base_url), tuple(_incident_views(rows, at)), ref)
+
+
+def shown_component(public_id: str) -> Component | None:
+    """The component of this id; None when the public may not see it."""
+    return component_views.visible(public_id)
 
 
 def standing(public_id: str, *, at: datetime) -> tuple[str, ComponentStatus] | None:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from statuspage.domain.claims import OPERATIONAL, Claim, Interval
 from statuspage.domain.incidents.postmortems import ActionState
+from statuspage.domain.incidents.search import Severity
 from statuspage.domain.statuses import (
     ComponentStatus,
     Impact,
@@ -440,6 +441,16 @@ class Month:
 
 
 @dataclass(frozen=True)
+class MonthTally:
+    """What ended in a month, for the chart: the worst of each incident, the worst first."""
+
+    first: date
+    number: int
+    """The page of the history that has it."""
+    severities: tuple[ComponentStatus, ...]
+
+
+@dataclass(frozen=True)
 class History:
     """Three months of history; page 1 is the newest."""
 
@@ -448,6 +459,27 @@ class History:
     number: int
     months: tuple[Month, ...]
     has_older: bool
+    components: tuple["ComponentRef", ...] = ()
+    """What it can be narrowed to."""
+    chart: tuple[MonthTally, ...] = ()
+    """Twelve months, oldest first, with those shown among them."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A part of the history that was asked for; page 1 is the newest."""
+
+    page: PageView
+    at: datetime
+    number: int
+    words: str
+    component: "ComponentRef | None"
+    severity: Severity | None
+    months: tuple[Month, ...]
+    """Those with something in them."""
+    total: int
+    has_older: bool
+    components: tuple["ComponentRef", ...]
 
 
 @dataclass(frozen=True)

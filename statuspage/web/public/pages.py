@@ -7,12 +7,15 @@ from http import HTTPStatus
 
 from flask import Blueprint, Flask, Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import DataError
+from limits import RateLimitItemPerMinute
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import BadRequest, InternalServerError, NotFound
 
 from statuspage import clock
-from statuspage.db import db
+from statuspage.db import db, read_only
 from statuspage.domain import page_settings
+from statuspage.domain.incidents.search import Filter, Severity
+from statuspage.lib.markdown import clean
 from statuspage.page.exported import Exported, exported
 from statuspage.page.html import pages as pages_html
 from statuspage.page.html.formatting import Times
@@ -21,11 +24,16 @@ from statuspage.page.snapshot.build import NoPageError
 from statuspage.page.snapshot.values import Retracted, Snapshot
 from statuspage.serving.cache import ResponseCache, UnavailableError
 from statuspage.serving.middleware import LANGUAGE, error_response, publish, respond
-from statuspage.serving.response import Rendering
+from statuspage.serving.response import CachedResponse, Rendering
+from statuspage.web import database_outage
 from statuspage.web.public import subscriptions
+from statuspage.web.security import limiter, network
 
 MAX_PAGE_NUMBER = 1000
 """250 years of history; a larger number is a mistake."""
+FILTERS = frozenset({"q", "component", "severity"})
+MAX_QUERY = 100
+SEARCHES_PER_NETWORK = RateLimitItemPerMinute(60)
 MISSING = "missing"
 """Where the page for addresses that lead nowhere is kept: no address, so nobody can ask for it."""
 
@@ -51,7 +59,10 @@ def front() -> ResponseReturnValue:
 @bp.get("/history")
 @exported(Exported.AFTER_CHANGES_NUMBERED)
 def history() -> ResponseReturnValue:
+    """Three months a page; with `?q=`, `?component=` or `?severity=` what is looked for."""
     number = page_number()
+    if not FILTERS.isdisjoint(request.args):
+        return _search(number)
 
     def render() -> Rendering | None:
         shown = snapshot.history(number, at=clock.now(), base_url=_base_url())
@@ -188,6 +199,50 @@ def _missing() -> Rendering | None:
     except NoPageError:
         return None
     return pages_html.missing(page, Times(page.zone, clock.now()))
+
+
+# ── search ─────────────────────────────────────────────────────────────────────
+
+
+def _search(number: int) -> ResponseReturnValue:
+    """Made for each reader, from the database: so many as a network may ask for."""
+    if not limiter.limiter.hit(SEARCHES_PER_NETWORK, "search", network()):
+        return error_response(
+            HTTPStatus.TOO_MANY_REQUESTS, "Too many searches.", "Try again in a minute."
+        )
+    read_only()
+    wanted = _filter()
+    if wanted == Filter():
+        return redirect(_numbered("/history", number))
+    at = clock.now()
+    try:
+        found = snapshot.find(wanted, number, at=at, base_url=_base_url())
+    except NoPageError:
+        return redirect("/history")
+    if found is None:
+        abort(404)
+    answer: Response = respond(CachedResponse.plain(pages_html.found(found), at), request.environ)
+    return answer
+
+
+def _filter() -> Filter:
+    """404 for a component that nobody sees, and for a severity that there is not."""
+    chosen, severity = request.args.get("component", ""), request.args.get("severity", "")
+    component = snapshot.shown_component(chosen) if chosen else None
+    if (chosen and component is None) or severity not in ("", *Severity):
+        abort(404)
+    return Filter(
+        words=clean(request.args.get("q", "")).strip()[:MAX_QUERY],
+        component=component,
+        severity=Severity(severity) if severity else None,
+    )
+
+
+def _unavailable(_error: SQLAlchemyError) -> Response:
+    return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "We can’t reach our database right now.")
+
+
+database_outage.handle(bp, "search.database_unavailable", _unavailable)
 
 
 # ── helpers ────────────────────────────────────────────────────────────────────
