@@ -70,7 +70,7 @@
       el.textContent = minutes > 0 ? `, ${h ? h + " h " : ""}${m || !h ? m + " min " : ""}left` : ", about to end";
     });
     all("[data-z]", (el, { z }) => { el.textContent = named(new Date(z)) });
-    all(".strip svg", labels);
+    all(".axis", labels);
     foot.textContent = utc ? "All times in UTC" : `All times in your time zone (${named(new Date())})`;
     if (named(new Date()) !== "UTC" || utc && mine !== "UTC") foot.append(rel(" · "), toggle);
     toggle.textContent = utc ? "show local times" : "show UTC";
@@ -229,7 +229,7 @@
   };
   doc.addEventListener("visibilitychange", () => doc.hidden ? clearTimeout(timer) : ask());
   addEventListener("online", () => { failed = Math.min(failed, 1); plan() });
-  addEventListener("resize", () => main.querySelectorAll(".strip svg").forEach(labels));
+  addEventListener("resize", () => main.querySelectorAll(".axis").forEach(labels));
   addEventListener("beforeprint", () => main.querySelectorAll("details").forEach((el) => { el.open = true }));
 
   const kept = doc.querySelector("[name=time_zone]");

@@ -324,3 +324,32 @@ def test_a_table_on_a_phone_breaks_no_word(open_page, live_url, say, northwind):
         return range.getClientRects().length;
     }"""
     assert cell.evaluate(whole) == 1
+
+
+def test_a_link_to_a_folded_update_opens_it(open_page, live_url, northwind, committed, at):
+    with committed():
+        row = components.get(northwind.cards)
+        for number in range(9):
+            site.say(incidents.get(northwind.open), f"Word {number}.", at, row)
+        first = incidents.get(northwind.open).updates[-1].public_id
+    page = open_page()
+    page.goto(f"{live_url}/incidents/{northwind.open}#update-{first}")
+    expect(page.locator(f"#update-{first}")).to_be_in_viewport()
+    link = page.locator(f"#update-{first} .perm")
+    assert link.get_attribute("href") == f"#update-{first}"
+
+
+def test_history_is_searched_by_keyboard_without_script(open_page, live_url, northwind):
+    page = open_page(script=False, width=320)
+    page.goto(f"{live_url}/history")
+    page.get_by_role("searchbox", name="Search").fill("query")
+    page.get_by_label("Severity").select_option("Partial outage or worse")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Show").press("Enter")
+    expect(page.locator(".count")).to_contain_text("2 incidents with “query”")
+    expect(page.get_by_role("link", name="Slow loads")).to_be_visible()
+    assert barriers(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("link", name="Show all").click()
+    page.get_by_role("link", name="November 2025: 1 incident").click()
+    expect(page.get_by_role("link", name="Late transfers")).to_be_visible()

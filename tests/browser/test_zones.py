@@ -4,7 +4,7 @@ The script and the page write ranges by the same rules: see `Times.span`.
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -145,19 +145,20 @@ def test_labels_of_a_strip_never_touch(open_page, live_url, committed, at):
         cards = site.a_component("Cards", at)
         opened = site.an_open_incident(cards, at)
         for minute in range(1, 8):
-            site.say(opened, f"Word {minute}.", at, cards)
+            claim = (site.PARTIAL, site.MAJOR)[minute % 2]
+            site.say(opened, f"Word {minute}.", at - timedelta(minutes=8 - minute), cards, claim)
         path = f"/incidents/{opened.public_id}"
     for locale in ("en-GB", "en-US"):
         page = open_page(width=375, timezone_id="Asia/Tokyo", locale=locale)
         page.goto(live_url + path)
         boxes = page.evaluate(
-            """[...document.querySelectorAll(".strip text[visibility=visible]")]
+            """[...document.querySelectorAll(".axis text[visibility=visible]")]
                 .map(one => one.getBoundingClientRect()).map(box => [box.left, box.right])"""
         )
         boxes.sort()
         assert len(boxes) > 1
         assert all(one[1] < two[0] for one, two in pairwise(boxes))
-        texts = page.locator(".strip text").all_text_contents()
+        texts = page.locator(".axis text").all_text_contents()
         assert not any("," in text for text in texts)
 
 

@@ -232,10 +232,12 @@ def column(month: MonthTally) -> Column:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a strip, in percent of its width."""
+    """A stretch of a strip: place and width in percent, height by how bad it was."""
 
     x: str
     width: str
+    y: int
+    height: int
     tone: str
     title: str
 
@@ -246,48 +248,76 @@ class DrawnStrip:
     """Components with the same history share a strip."""
     label: str
     pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Strips:
+    """The components of an incident over the same time, and the axis below them all."""
+
+    rows: tuple[DrawnStrip, ...]
+    statuses: tuple[ComponentStatus, ...]
+    """Those that occur, for the key."""
     ticks: tuple[str, ...]
     """Where updates were posted, in percent."""
     labels: tuple[tuple[str, str, str, datetime], ...]
-    """(x in percent, anchor, words, moment)."""
+    """(x in percent, anchor, words, moment): where a status changed."""
 
 
-def strips(of: Sequence[Strip], incident: IncidentView, times: Times) -> list[DrawnStrip]:
+HEIGHTS = {
+    ComponentStatus.OPERATIONAL: 8,
+    ComponentStatus.UNDER_MAINTENANCE: 14,
+    ComponentStatus.DEGRADED_PERFORMANCE: 14,
+    ComponentStatus.PARTIAL_OUTAGE: 21,
+    ComponentStatus.MAJOR_OUTAGE: 28,
+}
+"""Worse is taller: a strip tells it without its colours."""
+STRIP_HEIGHT = 28
+
+
+def strips(of: Sequence[Strip], incident: IncidentView, times: Times) -> Strips:
     """In the order of the incident, equal histories in one."""
     by_parts: dict[tuple[Interval, ...], list[Strip]] = {}
     for each in of:
         by_parts.setdefault(each.parts, []).append(each)
-    return [_strip(equal, incident, times) for equal in by_parts.values()]
-
-
-def _strip(equal: Sequence[Strip], incident: IncidentView, times: Times) -> DrawnStrip:
-    of = equal[0]
-    start, end = of.parts[0].starts_at, of.parts[-1].ends_at
-    total = (end - start).total_seconds()
+    if not by_parts:
+        return Strips((), (), (), ())
+    start, end = of[0].parts[0].starts_at, of[0].parts[-1].ends_at
 
     def place(moment: datetime) -> float:
-        return (moment - start).total_seconds() / total * 100
+        return (moment - start).total_seconds() / (end - start).total_seconds() * 100
 
+    posted = [update.posted_at for update in reversed(incident.updates)]
+    changes = sorted({part.starts_at for parts in by_parts for part in parts[1:]})
+    return Strips(
+        rows=tuple(_strip(equal, place, times) for equal in by_parts.values()),
+        statuses=tuple(
+            sorted(
+                {part.claim.status for parts in by_parts for part in parts},
+                key=lambda status: status.severity,
+            )
+        ),
+        ticks=_ticks([place(moment) for moment in posted if start <= moment <= end]),
+        labels=tuple(_labels(changes or [incident.started_at], place, times)),
+    )
+
+
+def _strip(equal: Sequence[Strip], place: Callable[[datetime], float], times: Times) -> DrawnStrip:
     pieces = tuple(
         Piece(
             x=f"{place(part.starts_at):.2f}%",
             width=f"{place(part.ends_at) - place(part.starts_at):.2f}%",
+            y=STRIP_HEIGHT - HEIGHTS[part.claim.status],
+            height=HEIGHTS[part.claim.status],
             tone=TONES[part.claim.status],
             title=f"{wording.claim(part.claim)}, {times.span(part.starts_at, part.ends_at)}",
         )
-        for part in of.parts
+        for part in equal[0].parts
     )
-    published = [
-        update for update in reversed(incident.updates) if start <= update.posted_at <= end
-    ]
-    moments = [incident.started_at, *(update.posted_at for update in published)]
     spoken = "; ".join(piece.title for piece in pieces)
     return DrawnStrip(
         names=tuple(each.name for each in equal),
         label=f"{', '.join(isolated(each.name) for each in equal)} over time: {spoken}",
         pieces=pieces,
-        ticks=_ticks([place(moment) for moment in moments]),
-        labels=tuple(_labels(moments, place, times)),
     )
 
 

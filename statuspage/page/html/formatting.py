@@ -90,6 +90,10 @@ class Times:
             return f"{oldest.day}–{self.day(newest)}"
         return f"{self.day(oldest)} – {self.day(newest)}"
 
+    def is_recent(self, moment: datetime) -> bool:
+        """In the last week; `public.js` says how long ago it was, and nothing of older ones."""
+        return self.at - moment < timedelta(days=7)
+
     def date_of(self, moment: datetime) -> date:
         return moment.astimezone(self.zone).date()
 

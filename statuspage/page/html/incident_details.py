@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from itertools import groupby
 
 from statuspage.domain.claims import Claim
 from statuspage.domain.incidents.search import IMPLIED
@@ -29,6 +30,10 @@ from statuspage.page.snapshot.values import (
 
 OUTAGES = (ComponentStatus.PARTIAL_OUTAGE, ComponentStatus.MAJOR_OUTAGE)
 
+FOLDED_FROM = 8
+"""More updates than that, and all but the newest are folded."""
+LATEST_SHOWN = 5
+
 CORRECTED = {
     "started_at": "Start",
     "detected_at": "Detection",
@@ -47,9 +52,9 @@ CORRECTED = {
 
 @dataclass(frozen=True)
 class StatusChange:
-    """What an update changed for a component, in words."""
+    """What an update changed, in words; components with the same change share it."""
 
-    name: str
+    names: tuple[str, ...]
     old: str
     new: str
     because_of: IncidentRef | None = None
@@ -70,18 +75,28 @@ def timeline(incident: IncidentView, limit: int | None = None) -> list[TimelineE
     present: dict[str, Claim] = {}
     entries: list[TimelineEntry] = []
     for update in reversed(incident.updates):
-        moves = []
+        moves: dict[tuple[str, str, IncidentRef | None], list[str]] = {}
         for change in update.changes:
             before = present.get(change.component_id, Claim(change.old_status))
             present[change.component_id] = change.claim
             if before != change.claim or change.because_of:
                 old, new = wording.claim(before), wording.claim(change.claim)
-                moves.append(StatusChange(change.name, old, new, change.because_of))
+                moves.setdefault((old, new, change.because_of), []).append(change.name)
         stands = worst(claim.status for claim in present.values())
-        entries.append(
-            TimelineEntry(update, wording.tone_of_step(update.status, stands), tuple(moves))
-        )
+        tone = wording.tone_of_step(update.status, stands)
+        changes = (StatusChange(tuple(names), *move) for move, names in moves.items())
+        entries.append(TimelineEntry(update, tone, tuple(changes)))
     return entries[::-1][:limit]
+
+
+def folded_timeline(
+    incident: IncidentView,
+) -> tuple[list[TimelineEntry], list[list[TimelineEntry]]]:
+    """The newest updates of a long incident, and the older ones by step, newest first."""
+    entries = timeline(incident)
+    shown = len(entries) if len(entries) <= FOLDED_FROM else LATEST_SHOWN
+    steps = groupby(entries[shown:], key=lambda entry: entry.update.status)
+    return entries[:shown], [list(older) for _, older in steps]
 
 
 def tone_of(incident: IncidentView) -> str:

@@ -148,6 +148,7 @@ def environment() -> Environment:
         calendar=charts.calendar,
         column=charts.column,
         corrections=incident_details.corrections,
+        folded=incident_details.folded_timeline,
         icon=charts.icon,
         has_trouble=lambda item: item.status is not ComponentStatus.OPERATIONAL,
         line=charts.line,

@@ -215,9 +215,8 @@ def test_equal_histories_share_a_strip_and_ticks_stay_apart(client, committed, a
         path = f"/incidents/{opened.public_id}"
     source = client.get(path).text
     assert "Events, Tracking, Webhooks" in text_of(client.get(path))
-    strips = re.findall(r'<div class="strip">.*?</svg>', source)
-    assert len(strips) == 2
-    ticks = [float(x) for x in re.findall(r'<line x1="([\d.]+)%"', strips[0])]
+    assert len(re.findall(r'<svg class="strip"', source)) == 2
+    ticks = [float(x) for x in re.findall(r'<line x1="([\d.]+)%"', source)]
     assert 2 <= len(ticks) < 10
     assert all(later - tick >= 2 for tick, later in pairwise(ticks))
 
@@ -241,3 +240,71 @@ def test_from_three_incidents_on_only_the_newest_update_of_each_is_told(client, 
     for number in range(3):
         assert f"Newest of {number}." in words
     assert words.count("1 earlier update") == 3
+
+
+def test_a_long_timeline_shows_the_newest_updates_and_folds_the_others_by_step(
+    client, committed, at
+):
+    with committed():
+        site.a_page(at)
+        row = site.a_component("Events", at)
+        opened = open_incident("Events are late", {row: site.MAJOR}, at, at)
+        steps = [IncidentStatus.INVESTIGATING] * 3 + [IncidentStatus.IDENTIFIED] * 8
+        for minute, status in enumerate(steps, 1):
+            moment = at + timedelta(minutes=minute)
+            site.say(opened, f"Word {minute}.", moment, row, status=status)
+        path = f"/incidents/{opened.public_id}"
+    source = client.get(path).text
+    folds = re.findall(r'<details class="older".*?</details>', source, re.DOTALL)
+    assert [re.findall(r"Word (\d+)\.", fold) for fold in folds] == [
+        ["6", "5", "4"],
+        ["3", "2", "1"],
+    ]
+    words = text_of(client.get(path))
+    assert "Timeline 12 updates · In figures" in words
+    assert "Identified 13:04–13:06 CET 3 updates" in words
+    assert "Investigating 13:00–13:03 CET 4 updates" in words
+    assert words.index("Word 7.") < words.index("3 updates") < words.index("Response so far")
+
+
+def test_a_strip_has_a_label_where_a_status_changed_and_is_taller_the_worse_it_is(
+    client, committed, at
+):
+    with committed():
+        site.a_page(at)
+        row = site.a_component("Events", at)
+        start = at - timedelta(hours=4)
+        opened = open_incident("Events are late", {row: site.DEGRADED}, start, start)
+        for minute in (60, 70, 80):
+            site.say(opened, "More.", start + timedelta(minutes=minute), row, site.DEGRADED)
+        site.say(opened, "Worse.", start + timedelta(hours=2), row, site.MAJOR)
+        path = f"/incidents/{opened.public_id}"
+    source = client.get(path).text
+    labels = re.findall(r"<text[^>]*>([^<]+)</text>", source)
+    assert labels == ["09:00", "11:00"]
+    rects = re.findall(r'<rect class="(\w+)"[^>]* height="(\d+)"', source)
+    heights = {tone: int(height) for tone, height in rects}
+    assert heights["ok"] < heights["degraded"] < heights["major"]
+
+
+def test_actions_say_their_state_below_the_title_and_late_in_words(client, committed, at):
+    with committed():
+        site.a_page(at)
+        past = site.a_past_incident(site.a_component("API", at), at - timedelta(days=20), at)
+        site.a_postmortem(past, at - timedelta(days=18))
+        path = f"/incidents/{past.public_id}"
+    answer = client.get(path)
+    assert "Rehearse failover Open, due 28 Feb, late" in text_of(answer)
+    actions = answer.text[answer.text.index('<ul class="actions">') :]
+    assert "#major" not in actions
+
+
+def test_components_that_change_alike_share_a_line(client, committed, at):
+    with committed():
+        site.a_page(at)
+        rows = [site.a_component(name, at) for name in ("Events", "Tracking", "Webhooks")]
+        claims = dict.fromkeys(rows[:2], site.MAJOR) | {rows[2]: site.DEGRADED}
+        open_incident("Events are late", claims, at, at)
+    words = text_of(client.get("/"))
+    assert "Events, Tracking: Operational → Major outage" in words
+    assert "Webhooks: Operational → Degraded performance" in words
