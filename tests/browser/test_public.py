@@ -71,7 +71,8 @@ def test_public_pages_are_readable_without_script(open_page, live_url, northwind
 
 def test_public_pages_pass_axe(open_page, live_url, northwind):
     page = open_page()
-    for address in (*northwind.addresses, f"/incidents/{northwind.retracted}", "/nothing"):
+    more = (f"/incidents/{northwind.retracted}", "/history?q=query", "/nothing")
+    for address in (*northwind.addresses, *more):
         page.goto(live_url + address)
         page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
         assert barriers(page) == [], address
@@ -79,7 +80,8 @@ def test_public_pages_pass_axe(open_page, live_url, northwind):
 
 def test_narrow_phone_never_scrolls_sideways(open_page, live_url, northwind):
     page = open_page(width=320, height=640)
-    for address in (*northwind.addresses, f"/incidents/{northwind.retracted}", "/nothing"):
+    more = (f"/incidents/{northwind.retracted}", "/history?q=query", "/nothing")
+    for address in (*northwind.addresses, *more):
         page.goto(live_url + address)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, address
     page.goto(live_url)
@@ -348,8 +350,6 @@ def test_history_is_searched_by_keyboard_without_script(open_page, live_url, nor
     page.get_by_role("button", name="Show").press("Enter")
     expect(page.locator(".count")).to_contain_text("2 incidents with “query”")
     expect(page.get_by_role("link", name="Slow loads")).to_be_visible()
-    assert barriers(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("link", name="Show all").click()
     page.get_by_role("link", name="November 2025: 1 incident").click()
     expect(page.get_by_role("link", name="Late transfers")).to_be_visible()
