@@ -29,7 +29,7 @@ def of_page(recent: Recent) -> Feed:
     return Feed(
         id=f"tag:{_host(page)},2005:/history",
         title=one_line(f"{page.name} Status - Incident History"),
-        description="Statuspage",
+        description=one_line(f"Incidents and scheduled maintenance of {page.name}."),
         author=one_line(page.name, "Status page"),
         home_url=page.url,
         stem=f"{page.url}/history",
