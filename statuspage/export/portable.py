@@ -92,7 +92,7 @@ def body_of(response: Response, place: Place) -> bytes:
 
 def page(response: Response, place: Place) -> bytes:
     text = TAG.sub(lambda tag: _with_links(tag, place), response.body.decode())
-    text = FORM.sub(lambda _: _no_form(place), text)
+    text = FORM.sub(lambda form: _no_form(form[0], place), text)
     line = f'<script src="{place.to_file(SCRIPT)}" defer></script>\n</head>'
     text = text.replace("</head>", line, 1)
     body = text.encode()
@@ -124,11 +124,12 @@ def _note(place: Place) -> str:
     )
 
 
-def _no_form(place: Place) -> str:
+def _no_form(form: str, place: Place) -> str:
+    path = "/history" if 'role="search"' in form else "/subscribe"
     return (
         '<p class="intro">This form only works on the original page: <a'
-        f' href="{html.escape(place.origin)}/subscribe">'
-        f"{html.escape(urlsplit(place.origin).netloc)}/subscribe</a></p>"
+        f' href="{html.escape(place.origin)}{path}">'
+        f"{html.escape(urlsplit(place.origin).netloc)}{path}</a></p>"
     )
 
 

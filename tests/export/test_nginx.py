@@ -193,6 +193,9 @@ def test_path_without_a_file_is_passed_to_the_application(copy, before):
         second = session.get(f"{url}/history?page=2").text
         assert 'rel="canonical" href="https://status.example.com/history?page=2"' in second
         assert "history?page=2" in session.get(f"{url}/history?page=%32").text
+        assert "No incidents with “nowhere”" in session.get(
+            f"{url}/history?q=nowhere"
+        ).text.replace("<bdi>", "").replace("</bdi>", "")
         for label in ("my label", "0"):
             drawn = session.get(f"{url}/badge.svg", params={"label": label}).text
             assert f">{label}<" in drawn

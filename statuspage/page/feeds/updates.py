@@ -62,8 +62,7 @@ def of_component(recent: Recent) -> Feed:
         stem=component.path,
         home=component.path,
         title=f"{page.name} Status - {component.full_name}",
-        description=f"Every update on incidents and maintenance that affect"
-        f" {component.full_name}.",
+        description=f"Every update on incidents and maintenance that affect {component.full_name}.",
         incidents=recent.incidents,
     )
 

@@ -169,7 +169,7 @@ def history(
         ),
         has_older=oldest is not None and oldest < start,
         components=_component_refs(),
-        chart=_chart(number, at, page.zone),
+        chart=_chart(number, oldest, at, page.zone),
     )
 
 
@@ -205,10 +205,13 @@ def _component_refs() -> tuple[ComponentRef, ...]:
     return tuple(ComponentRef(row.public_id, row.full_name) for row in component_views.in_order())
 
 
-def _chart(number: int, at: datetime, zone: ZoneInfo) -> tuple[MonthTally, ...]:
+def _chart(
+    number: int, oldest: datetime | None, at: datetime, zone: ZoneInfo
+) -> tuple[MonthTally, ...]:
     """The twelve months of which page `number` shows three."""
     today = at.astimezone(zone).date()
     newest = number - (number - 1) % PAGES_PER_CHART
+    last = months.page_of(oldest or at, at, zone)
     numbers = range(newest + PAGES_PER_CHART - 1, newest - 1, -1)
     firsts = [(page, first) for page in numbers for first in months.first_days(today, page)[::-1]]
     rows = search.ended_between(
@@ -223,7 +226,7 @@ def _chart(number: int, at: datetime, zone: ZoneInfo) -> tuple[MonthTally, ...]:
     return tuple(
         MonthTally(
             first,
-            page,
+            page if page <= last else None,
             tuple(sorted(by_month.get(first, ()), key=lambda status: -status.severity)),
         )
         for page, first in firsts

@@ -445,8 +445,8 @@ class MonthTally:
     """What ended in a month, for the chart: the worst of each incident, the worst first."""
 
     first: date
-    number: int
-    """The page of the history that has it."""
+    number: int | None
+    """The page of the history that has it; None before the oldest one."""
     severities: tuple[ComponentStatus, ...]
 
 
