@@ -1,1 +1,1 @@
-"""News out: jobs, fan-out, channels. Knows nothing of HTTP requests."""
+"""Notifications: worker, fan-out, deliveries and channels. Knows nothing about HTTP requests."""

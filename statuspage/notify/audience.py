@@ -1,4 +1,4 @@
-"""Audience: whom an event concerns, as one query over the subscribers."""
+"""The subscribers that an event is sent to, as one query."""
 
 from collections.abc import Iterable
 
@@ -20,30 +20,30 @@ from statuspage.domain.subscribers.subscriptions import (
 from statuspage.notify.deliveries import Delivery, DeliveryState
 
 EDGES = {"opened", "scheduled", "reopened", "retracted"}
-"""What those hear who want the start and the end only; the end is told by the incident."""
+"""Events for subscribers who want only the start and the end; `Incident.is_over` marks the end."""
 
 Audience = sa.Select[int, Channel]
 """(row id, channel) of subscribers."""
 
 
 def of(event: Event) -> Audience | None:
-    """The subscribers an event concerns now; None when it never concerns anybody."""
-    noun, _, happened = event.kind.partition(".")
+    """The subscribers to notify about this event; None if it notifies nobody."""
+    noun, _, action = event.kind.partition(".")
     match noun:
         case "subscriber":
-            return _single(event.subject, happened)
+            return _single(event.subject, action)
         case "component":
             return _of_component(event.subject)
         case "incident" | "maintenance" | "postmortem":
             incident = incidents.get(event.subject)
-            if incident is not None and happened == "update_edited":
-                return _who_read(event)
-            if incident is not None and happened == "reminded":
-                # As Statuspage: people are reminded, programs know the window.
+            if incident is not None and action == "update_edited":
+                return _readers_of_original(event)
+            if incident is not None and action == "reminded":
+                # As Statuspage does: webhooks get no reminders, they already know the window.
                 people = Subscriber.channel != Channel.WEBHOOK
                 return _of_incident(incident, event, is_edge=False).where(people)
             if incident is not None:
-                is_edge = happened in EDGES or incident.is_over
+                is_edge = action in EDGES or incident.is_over
                 return _of_incident(incident, event, is_edge=is_edge)
     return None
 
@@ -51,10 +51,10 @@ def of(event: Event) -> Audience | None:
 def preview(
     components: Iterable[Component], incident: Incident | None, *, is_edge: bool
 ) -> Audience:
-    """Who would be told of an update about these components: a look before publishing.
+    """The subscribers who would get an update about these components, before it is published.
 
-    `incident` is None where it would be the first. Who was told of it before and changed
-    their choice since is not among them.
+    `incident` is None for a new incident. Leaves out subscribers who got an earlier message
+    and have changed their choice since.
     """
     ids = {component.id for component in components}
     of_incident: sa.ColumnElement[bool] = sa.false()
@@ -68,17 +68,17 @@ def preview(
     return audience if is_edge else audience.where(Subscriber.wants == NotifyOn.EVERY)
 
 
-def _single(public_id: str, happened: str) -> Audience:
+def _single(public_id: str, action: str) -> Audience:
     is_chosen = Subscriber.public_id == public_id
-    if happened == "quarantined":
-        # They cannot be reached; the person who answers for it may be.
+    if action == "quarantined":
+        # The webhook is unreachable; its owner may not be.
         mail = sa.literal(Channel.EMAIL, Subscriber.channel.type)
         return sa.select(Subscriber.id, mail).where(is_chosen, Subscriber.email.is_not(None))
     return sa.select(Subscriber.id, Subscriber.channel).where(is_chosen)
 
 
 def _of_component(public_id: str) -> Audience:
-    """As Statuspage: programs hear of each change, people of what is said about it."""
+    """As Statuspage does: only webhooks get status changes; people get the incident's updates."""
     component = sa.select(Component.id).where(Component.public_id == public_id)
     return _active().where(
         Subscriber.channel == Channel.WEBHOOK, Subscriber.incident_id.is_(None), _chose(component)
@@ -87,13 +87,13 @@ def _of_component(public_id: str) -> Audience:
 
 def _of_incident(incident: Incident, event: Event, *, is_edge: bool) -> Audience:
     affected = sa.select(Affected.component_id).where(Affected.incident_id == incident.id)
-    is_told = sa.or_(
+    is_recipient = sa.or_(
         Subscriber.incident_id == incident.id,
         sa.and_(Subscriber.incident_id.is_(None), _chose(affected)),
-        # Who was told of trouble is told of its end, whatever was chosen since.
+        # Subscribers who got the start also get the end, even if they changed their choice.
         Subscriber.id.in_(_notified_before(event)),
     )
-    audience = _active().where(is_told)
+    audience = _active().where(is_recipient)
     return audience if is_edge else audience.where(Subscriber.wants == NotifyOn.EVERY)
 
 
@@ -104,7 +104,7 @@ def _active() -> Audience:
 
 
 def _chose(components: sa.Select[int]) -> sa.ColumnElement[bool]:
-    """They chose one of these components, or none: then all of them."""
+    """Subscribers of one of these components, or of all (no choice stored)."""
     is_linked = subscriber_component.c.subscriber_id == Subscriber.id
     chose_any = sa.exists().where(is_linked)
     chose_these = sa.exists().where(is_linked, subscriber_component.c.component_id.in_(components))
@@ -118,8 +118,8 @@ def _notified_before(event: Event) -> sa.Select[int]:
     )
 
 
-def _who_read(correction: Event) -> Audience:
-    """Who was sent the words that are corrected; nobody else has read them in a message."""
+def _readers_of_original(correction: Event) -> Audience:
+    """Corrections go only to subscribers who were sent the original text."""
     update = correction.data.get("update")
     readers = [
         event.id
@@ -133,7 +133,7 @@ def _who_read(correction: Event) -> Audience:
 
 
 def size(audience: Audience) -> dict[Channel, int]:
-    """How many will be told, by channel."""
-    counted = audience.subquery()
-    query = sa.select(counted.c.channel, sa.func.count()).group_by(counted.c.channel)
+    """The number of recipients by channel."""
+    rows = audience.subquery()
+    query = sa.select(rows.c.channel, sa.func.count()).group_by(rows.c.channel)
     return dict(db.session.execute(query).all())

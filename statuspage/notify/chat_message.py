@@ -1,4 +1,4 @@
-"""What a chat message says, before any vendor's format: a headline, facts, links. Pure."""
+"""The content of a chat message before a vendor's format: headline, facts, links. Pure."""
 
 import re
 from collections.abc import Callable
@@ -29,25 +29,25 @@ MOST_COMPONENTS = 10
 
 @dataclass(frozen=True)
 class ChatMessage:
-    """Plain texts: each format escapes them its own way."""
+    """Plain text; each vendor's format escapes it."""
 
     headline: str
     state: str
-    """`Investigating, 21 Nov, 14:02 CET (13:02 UTC)`; empty where nothing has one."""
+    """`Investigating, 21 Nov, 14:02 CET (13:02 UTC)`; may be empty."""
     tone: str
     body: str
     facts: tuple[tuple[str, str], ...]
-    """(label, text), in the order in which readers need them."""
+    """(label, text), most important first."""
     components: tuple[tuple[str, str], ...]
-    """(name, how it stands)."""
+    """(name, status)."""
     link: str
     link_label: str
     manage_url: str
     page_name: str
     thread: str | None
-    """Public id of the incident that it belongs to."""
+    """Public id of the incident."""
     wants_notice: bool = False
-    """A reminder, or an end: where earlier messages are edited, a new one is posted too."""
+    """A reminder or an end: channels that edit earlier messages post a new one too."""
 
     @property
     def colour(self) -> int:
@@ -56,39 +56,39 @@ class ChatMessage:
     @property
     def rows(self) -> tuple[tuple[str, str], ...]:
         """Components and facts in one list."""
-        listed = "\n".join(f"{name}: {stands}" for name, stands in self.components)
-        return ((("Affected", listed),) if listed else ()) + self.facts
+        lines = "\n".join(f"{name}: {status}" for name, status in self.components)
+        return ((("Affected", lines),) if lines else ()) + self.facts
 
     def room(self, total: int, most: int) -> int:
-        """What each row may cost where all of them may cost `total`, and one `most`."""
+        """The budget of each row if all rows share `total` and none gets more than `most`."""
         return min(most, total // max(len(self.rows), 1))
 
 
-def chat_message(news: Message, to: Recipient) -> ChatMessage:
-    """Raises `Failed` for news that no chat is told."""
-    if news.incident is not None:
-        return _of_incident(news, news.incident, to)
-    name, url = news.page.name, news.page.url
-    match news.kind:
-        case MessageKind.RETRACTION if news.retracted is not None:
-            retraction = news.retracted
+def chat_message(message: Message, to: Recipient) -> ChatMessage:
+    """Raises `Failed` for messages that are not sent to chats."""
+    if message.incident is not None:
+        return _of_incident(message, message.incident, to)
+    name, url = message.page.name, message.page.url
+    match message.kind:
+        case MessageKind.RETRACTION if message.retracted is not None:
+            retraction = message.retracted
             facts = (("Why", retraction.reason),)
             link = f"{url}/incidents/{retraction.id}"
             sentence = "We have withdrawn this incident."
             return _plain(
-                news, to, retraction.name, sentence, link, "View incident", facts, retraction.id
+                message, to, retraction.name, sentence, link, "View incident", facts, retraction.id
             )
-        case MessageKind.COMPONENT if news.component is not None:
-            change = news.component
+        case MessageKind.COMPONENT if message.component is not None:
+            change = message.component
             sentence = f"{isolated(change.full_name)}: {change.status.label}."
-            return _plain(news, to, change.full_name, sentence, f"{url}{change.path}", "Details")
+            return _plain(message, to, change.full_name, sentence, f"{url}{change.path}", "Details")
         case MessageKind.CONFIRMATION:
             sentence = (
                 f"Someone (hopefully you) asked to get status updates from {name} ({url}) in this"
                 " chat. If this wasn't you, ignore this message. We won't send another."
             )
             return _plain(
-                news,
+                message,
                 to,
                 f"Confirm your subscription to {name}",
                 sentence,
@@ -98,7 +98,7 @@ def chat_message(news: Message, to: Recipient) -> ChatMessage:
         case MessageKind.LINK:
             sentence = "This chat is already subscribed."
             return _plain(
-                news,
+                message,
                 to,
                 f"Your subscription to {name}",
                 sentence,
@@ -107,12 +107,12 @@ def chat_message(news: Message, to: Recipient) -> ChatMessage:
             )
         case MessageKind.TEST:
             sentence = f"This is a test message from {name}. Nothing happened."
-            return _plain(news, to, f"Test: {name}", sentence, url, "Status page")
-    raise Failed(f"There is no chat message for {news.kind}.", is_final=True)
+            return _plain(message, to, f"Test: {name}", sentence, url, "Status page")
+    raise Failed(f"There is no chat message for {message.kind}.", is_final=True)
 
 
 def units(text: str) -> int:
-    """Length in UTF-16 code units, which is how most vendors count; never less than characters."""
+    """Length in UTF-16 code units, which most vendors count."""
     return len(text) + sum(1 for sign in text if sign > "\uffff")
 
 
@@ -120,43 +120,43 @@ def clipped(
     text: str,
     most: int,
     *,
-    shown: Callable[[str], str] = str,
+    escape: Callable[[str], str] = str,
     cost: Callable[[str], int] = units,
 ) -> str:
-    """The longest beginning that costs `most` at most as it is `shown` (escaped), so shown.
+    """Return the escaped text, cut with an ellipsis so that it costs at most `most`.
 
-    An ellipsis stands where some is missing. No escape is ever cut in two.
+    Cuts before escaping, so an escape sequence is never split.
     """
-    if cost(shown(text)) <= most:
-        return shown(text)
+    if cost(escape(text)) <= most:
+        return escape(text)
     fits, too_long = 0, min(len(text), most)
     while fits < too_long:
         middle = (fits + too_long + 1) // 2
-        if cost(shown(f"{text[:middle].rstrip()}…")) <= most:
+        if cost(escape(f"{text[:middle].rstrip()}…")) <= most:
             fits = middle
         else:
             too_long = middle - 1
-    return shown(f"{text[:fits].rstrip()}…")
+    return escape(f"{text[:fits].rstrip()}…")
 
 
 def outside_urls(escape: Callable[[str], str], text: str) -> str:
-    """`text` escaped, but for the addresses in it: chats make links of them as they stand."""
+    """Escape `text` except for URLs, which chats turn into links."""
     parts = _URL.split(text)
     parts[::2] = map(escape, parts[::2])
     return "".join(parts)
 
 
-# Without `@`, which may begin a mention.
+# No `@`: it may begin a mention.
 _URL = re.compile(r"(https?://[^\s<>@]+)")
 
 
 def unmentioned(text: str) -> str:
-    """With a space of no width after each `@`, which keeps it from being a mention."""
+    """Add a zero-width space after each `@` so that it mentions nobody."""
     return text.replace("@", "@\u200b")
 
 
 def _plain(
-    news: Message,
+    message: Message,
     to: Recipient,
     headline: str,
     body: str,
@@ -165,34 +165,34 @@ def _plain(
     facts: tuple[tuple[str, str], ...] = (),
     thread: str | None = None,
 ) -> ChatMessage:
-    name = news.page.name
+    name = message.page.name
     return ChatMessage(
         headline, "", "none", body, facts, (), link, label, to.manage_url, name, thread
     )
 
 
-def _of_incident(news: Message, incident: IncidentView, to: Recipient) -> ChatMessage:
-    times = Times(news.page.zone, news.at)
-    update = news.update
-    link = f"{news.page.url}{incident.path}"
+def _of_incident(message: Message, incident: IncidentView, to: Recipient) -> ChatMessage:
+    times = Times(message.page.zone, message.at)
+    update = message.update
+    link = f"{message.page.url}{incident.path}"
     label = "View maintenance" if incident.kind is IncidentKind.MAINTENANCE else "View incident"
     changes = update.changes if update else ()
-    stands = [
+    statuses = [
         (isolated(change.full_name), wording.claim(change.claim) + change.reason)
         for change in changes[:MOST_COMPONENTS]
     ]
     if len(changes) > MOST_COMPONENTS:
-        stands.append(("More", f"{len(changes) - MOST_COMPONENTS} other components"))
-    if news.kind is MessageKind.POSTMORTEM or update is None:
+        statuses.append(("More", f"{len(changes) - MOST_COMPONENTS} other components"))
+    if message.kind is MessageKind.POSTMORTEM or update is None:
         body = "We published the postmortem of this incident."
         state, tone, link = "Postmortem", "ok", f"{link}#postmortem"
         label = "Read the postmortem"
     else:
         body = to_plain(update.html)
-        said = "Corrected" if news.kind is MessageKind.CORRECTION else step(news)
-        if news.is_reminder:
-            said = "Reminder, announced"
-        state = f"{said}, {_when(update.posted_at, times)}"
+        step_label = "Corrected" if message.kind is MessageKind.CORRECTION else step(message)
+        if message.is_reminder:
+            step_label = "Reminder, announced"
+        state = f"{step_label}, {_when(update.posted_at, times)}"
         if update.is_automatic:
             state += ", posted automatically"
         status = (
@@ -204,28 +204,30 @@ def _of_incident(news: Message, incident: IncidentView, to: Recipient) -> ChatMe
         state=state,
         tone=tone,
         body=body,
-        facts=tuple(_facts(news, incident, times)),
-        components=tuple(stands),
+        facts=tuple(_facts(message, incident, times)),
+        components=tuple(statuses),
         link=link,
         link_label=label,
         manage_url=to.manage_url,
-        page_name=news.page.name,
+        page_name=message.page.name,
         thread=incident.id,
-        wants_notice=news.is_reminder or _is_end(news),
+        wants_notice=message.is_reminder or _is_end(message),
     )
 
 
-def _is_end(news: Message) -> bool:
-    update = news.update
-    return update is not None and update.status.is_over and news.kind is not MessageKind.CORRECTION
+def _is_end(message: Message) -> bool:
+    update = message.update
+    return (
+        update is not None and update.status.is_over and message.kind is not MessageKind.CORRECTION
+    )
 
 
-def _facts(news: Message, incident: IncidentView, times: Times) -> list[tuple[str, str]]:
-    if news.kind is MessageKind.POSTMORTEM:
+def _facts(message: Message, incident: IncidentView, times: Times) -> list[tuple[str, str]]:
+    if message.kind is MessageKind.POSTMORTEM:
         return []
-    if news.said_before is not None:
-        reason = [("Why", news.reason)] if news.reason else []
-        return [("Previously", news.said_before), *reason]
+    if message.previous_text is not None:
+        reason = [("Why", message.reason)] if message.reason else []
+        return [("Previously", message.previous_text), *reason]
     planned = ""
     if incident.scheduled_for and incident.scheduled_until and not incident.is_over:
         planned = (

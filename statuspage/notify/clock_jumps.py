@@ -1,8 +1,8 @@
-"""Detects that the machine's clock was set: by hand, by a time server, after a sleep.
+"""Detects jumps of the machine's clock: set by hand, by NTP, or after a suspend.
 
-Leases end at a time of day, since workers share them. A clock set forward would end them early,
-and messages under way would be sent twice. So after a jump all leases are left alone for as
-long as one lasts; by then their workers have finished.
+Workers share leases, so these end at a wall-clock time. A clock set forward would end them
+early and send messages twice. After a jump no lease expires for one lease length; by then
+its worker has finished.
 """
 
 import threading
@@ -15,29 +15,29 @@ import structlog
 from statuspage.notify.deliveries import LEASE
 
 TOLERANCE_S = 5.0
-"""A clock that is put right bit by bit, or a thread that got no processor, is no jump."""
+"""Clock slewing and a starved thread stay below this."""
 
 log = structlog.get_logger(__name__)
 
 
 class ClockGuard:
-    """Holds the machine's clock against one that only goes on. Safe to share between threads."""
+    """Compares the wall clock with the monotonic clock. Thread-safe."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._before: tuple[datetime, float] | None = None
+        self._last: tuple[datetime, float] | None = None
         self._doubtful_until = float("-inf")
 
     def was_set_lately(self, now: datetime) -> bool:
-        """Whether the clock jumped within the length of a lease; asked at every tick."""
+        """Whether the clock jumped within the last lease length; called at every tick."""
         with self._lock:
-            ran = self._monotonic()
-            if self._before is not None:
-                then, ran_then = self._before
-                jump = (now - then).total_seconds() - (ran - ran_then)
+            elapsed = self._monotonic()
+            if self._last is not None:
+                last_now, last_elapsed = self._last
+                jump = (now - last_now).total_seconds() - (elapsed - last_elapsed)
                 if abs(jump) > TOLERANCE_S:
                     log.warning("clock.jumped", by_s=round(jump))
-                    self._doubtful_until = ran + LEASE.total_seconds()
-            self._before = now, ran
-            return ran < self._doubtful_until
+                    self._doubtful_until = elapsed + LEASE.total_seconds()
+            self._last = now, elapsed
+            return elapsed < self._doubtful_until

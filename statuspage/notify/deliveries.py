@@ -1,7 +1,7 @@
-"""The ledger: one row for each subscriber that an event concerns, until they were told.
+"""Deliveries: one row per event and subscriber, from fan-out until the message is sent.
 
-Owns the delivery table and every step of a delivery. Each step is a compare-and-set
-that the caller commits; sending happens between two of them, in no transaction.
+Owns the delivery table and its state changes. Each is a compare-and-set that the caller
+commits; sending happens between two of them, outside any transaction.
 """
 
 import random
@@ -19,10 +19,10 @@ from statuspage.domain.events import Event
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
 
 LEASE = timedelta(seconds=60)
-"""A leased delivery is tried again after this, unless its worker renews the lease."""
+"""A leased delivery is retried after this unless its worker renews the lease."""
 MAX_ATTEMPTS = 12
 MAX_LOST_LEASES = 20
-"""A message whose worker ended so often may be what ends it: staff have a look first."""
+"""After so many dead workers the message itself may be what kills them: staff decide."""
 POISON = (
     f"{MAX_LOST_LEASES} workers died while sending this. Check their logs before sending it again."
 )
@@ -35,24 +35,24 @@ class DeliveryState(StrEnum):
     PENDING = "waiting"
     SENDING = "sending"
     RETRYING = "later"
-    """Failed, to be tried again at `due_at`."""
+    """Failed; retried at `due_at`."""
     SENT = "sent"
     FAILED = "dead"
     """Failed for good; staff can replay it."""
     HELD = "held"
-    """An unusually large or repeated send: staff are asked first."""
+    """An unusually large or repeated send: staff decide."""
     CANCELLED = "dropped"
-    """There was nothing to tell any more, or nobody."""
+    """The message or its recipient no longer exists, or staff cancelled it."""
 
 
 class Priority:
     """Lower goes first."""
 
     DIRECT = 0
-    """Asked for by one person: a confirmation, a test."""
+    """Requested by one person: a confirmation, a test."""
     NEWS = 1
     BACKGROUND = 2
-    """Nobody acts on it at once: postmortems, corrections."""
+    """Not urgent: postmortems, corrections."""
 
 
 class Delivery(Model):
@@ -71,22 +71,22 @@ class Delivery(Model):
     priority: Mapped[int] = mapped_column(sa.SmallInteger)
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime]
-    """`later`: when it is tried again; `sending`: when the lease runs out."""
+    """`RETRYING`: when it is retried; `SENDING`: when the lease expires."""
     lease: Mapped[str | None] = mapped_column(sa.String(16))
     lost_leases: Mapped[int] = mapped_column(sa.SmallInteger, server_default="0")
-    """How often it ran out: its worker ended."""
+    """How many leases expired because their worker died."""
     sent_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
-    """When it failed last."""
+    """The last failure."""
     last_error: Mapped[str | None]
-    """Without addresses: what the other side answered, in our words."""
+    """Our description of the response; holds no address."""
     remote_id: Mapped[str | None]
-    """What the other side calls the message, where it can be edited or answered."""
+    """The vendor's id of the message, if it can be edited or replied to."""
 
 
 @dataclass(frozen=True)
 class LeasedDelivery:
-    """A delivery that this worker, and no other, may send until its lease runs out."""
+    """A delivery that only this worker may send until its lease expires."""
 
     id: int
     event_id: int
@@ -97,20 +97,20 @@ class LeasedDelivery:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a claimed delivery."""
+    """The result of sending a leased delivery."""
 
-    claimed: LeasedDelivery
+    leased: LeasedDelivery
     state: DeliveryState
     error: str | None = None
     retry_after: timedelta | None = None
     remote_id: str | None = None
     is_gone: bool = False
-    """The receiver wants nothing any more."""
+    """The receiver is gone: unsubscribe it."""
     is_ours: bool = False
-    """The refusal is about us, or about this text: nobody is put in quarantine for it."""
+    """The refusal is about us or this text: the subscriber is not quarantined."""
 
 
-# ── steps ──────────────────────────────────────────────────────────────────────
+# ── state changes ──────────────────────────────────────────────────────────────────────
 
 
 def enter(
@@ -121,12 +121,12 @@ def enter(
     *,
     at: datetime,
 ) -> int:
-    """Enter a delivery for each (subscriber id, channel) that has none of this event yet.
+    """Insert a delivery for each (subscriber id, channel) that has none for this event yet.
 
-    Returns how many were new.
+    Returns the number inserted.
     """
     rows = chosen.subquery()
-    is_entered = sa.exists().where(
+    exists_already = sa.exists().where(
         Delivery.event_id == event.id, Delivery.subscriber_id == rows.c[0]
     )
     values: list[sa.ColumnElement[object]] = [
@@ -139,16 +139,16 @@ def enter(
         sa.literal(at, Delivery.due_at.type),
     ]
     columns = ("event_id", "subscriber_id", "channel", "state", "priority", "attempts", "due_at")
-    entered = db.session.execute(
+    inserted = db.session.execute(
         sa.insert(Delivery).from_select(
-            columns, sa.select(*values).select_from(rows).where(~is_entered)
+            columns, sa.select(*values).select_from(rows).where(~exists_already)
         )
     )
-    return entered.rowcount  # type: ignore[attr-defined, no-any-return]
+    return inserted.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
 def lease(channel: Channel, limit: int, *, at: datetime) -> list[LeasedDelivery]:
-    """Take up to `limit` waiting deliveries, the most urgent first; nobody else gets them."""
+    """Lease up to `limit` pending deliveries, the most urgent first."""
     lease = secrets.token_hex(8)
     chosen = (
         sa.select(Delivery.id)
@@ -169,9 +169,9 @@ def lease(channel: Channel, limit: int, *, at: datetime) -> list[LeasedDelivery]
         .returning(Delivery.id, Delivery.event_id, Delivery.subscriber_id, Delivery.attempts)
         .execution_options(synchronize_session=False)
     )
-    claimed = [LeasedDelivery(*row, lease) for row in rows]
+    leased = [LeasedDelivery(*row, lease) for row in rows]
     # `RETURNING` has no order.
-    return sorted(claimed, key=lambda delivery: (delivery.subscriber_id, delivery.event_id))
+    return sorted(leased, key=lambda delivery: (delivery.subscriber_id, delivery.event_id))
 
 
 def renew(leased: Collection[LeasedDelivery], *, at: datetime) -> None:
@@ -188,13 +188,13 @@ def renew(leased: Collection[LeasedDelivery], *, at: datetime) -> None:
 
 
 def record_results(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome]:
-    """Write down what became of claimed deliveries.
+    """Store the results of leased deliveries.
 
-    Returns those that were: a delivery whose lease was lost is somebody else's now.
+    Returns those stored; a delivery whose lease was lost belongs to another worker now.
     """
-    settled = []
+    recorded = []
     for outcome in outcomes:
-        claimed = outcome.claimed
+        leased = outcome.leased
         values: dict[str, object] = {
             "state": outcome.state,
             "lease": None,
@@ -205,78 +205,77 @@ def record_results(outcomes: Sequence[Outcome], *, at: datetime) -> list[Outcome
         if outcome.state in (DeliveryState.RETRYING, DeliveryState.FAILED):
             values["failed_at"] = at
         if outcome.state is DeliveryState.RETRYING:
-            if claimed.attempts >= MAX_ATTEMPTS:
+            if leased.attempts >= MAX_ATTEMPTS:
                 values["state"] = DeliveryState.FAILED
-            values["due_at"] = at + backoff(claimed.attempts, outcome.retry_after)
+            values["due_at"] = at + backoff(leased.attempts, outcome.retry_after)
         if outcome.state is DeliveryState.PENDING:
-            values["attempts"] = claimed.attempts - 1
+            values["attempts"] = leased.attempts - 1
         written = db.session.execute(
             sa.update(Delivery)
-            .where(Delivery.id == claimed.id, Delivery.lease == claimed.lease)
+            .where(Delivery.id == leased.id, Delivery.lease == leased.lease)
             .values(**values)
             .execution_options(synchronize_session=False)
         )
         if written.rowcount == 1:  # type: ignore[attr-defined]
-            settled.append(outcome)
-    return settled
+            recorded.append(outcome)
+    return recorded
 
 
 def release(
-    claimed: LeasedDelivery, state: DeliveryState, due_at: datetime, reason: str | None
+    leased: LeasedDelivery, state: DeliveryState, due_at: datetime, reason: str | None
 ) -> None:
-    """Take a claim back unsent; it does not count as an attempt."""
+    """Give a lease back unsent; it does not count as an attempt."""
     db.session.execute(
         sa.update(Delivery)
-        .where(Delivery.id == claimed.id, Delivery.lease == claimed.lease)
+        .where(Delivery.id == leased.id, Delivery.lease == leased.lease)
         .values(
             state=state,
             due_at=due_at,
             lease=None,
             last_error=reason,
-            attempts=claimed.attempts - 1,
+            attempts=leased.attempts - 1,
         )
         .execution_options(synchronize_session=False)
     )
 
 
-def requeue_due(*, at: datetime, spare_leases: bool = False) -> int:
-    """What is to be tried again, and what a dead worker had claimed, waits from now on.
+def requeue_due(*, at: datetime, ignore_leases: bool = False) -> int:
+    """Make due retries and deliveries of dead workers pending again; return how many.
 
-    A claim that died with its worker does not count as an attempt: the receiver failed
-    nothing, and would be tried again later and later. After `MAX_LOST_LEASES` of them it is
-    dead: it must not end one worker after the other for ever.
-    `spare_leases`: the clock was set, so that no lease tells anything for a while.
+    A lost lease does not count as an attempt, since the receiver did not fail. After
+    `MAX_LOST_LEASES` the delivery fails, so that it cannot kill one worker after another.
+    `ignore_leases`: the clock jumped, so an expired lease means nothing for now.
     """
-    is_claimed = Delivery.state == DeliveryState.SENDING
-    is_poison = sa.and_(is_claimed, Delivery.lost_leases >= MAX_LOST_LEASES - 1)
+    is_leased = Delivery.state == DeliveryState.SENDING
+    is_poison = sa.and_(is_leased, Delivery.lost_leases >= MAX_LOST_LEASES - 1)
     state = Delivery.state.type
-    woken = db.session.execute(
+    requeued = db.session.execute(
         sa.update(Delivery)
-        .where(_is_due(at, spare_leases))
+        .where(_is_due(at, ignore_leases))
         .values(
             state=sa.case(
                 (is_poison, sa.literal(DeliveryState.FAILED, state)),
                 else_=sa.literal(DeliveryState.PENDING, state),
             ),
             lease=None,
-            attempts=Delivery.attempts - sa.case((is_claimed, 1), else_=0),
-            lost_leases=Delivery.lost_leases + sa.case((is_claimed, 1), else_=0),
+            attempts=Delivery.attempts - sa.case((is_leased, 1), else_=0),
+            lost_leases=Delivery.lost_leases + sa.case((is_leased, 1), else_=0),
             failed_at=sa.case((is_poison, at), else_=Delivery.failed_at),
             last_error=sa.case((is_poison, POISON), else_=Delivery.last_error),
         )
         .execution_options(synchronize_session=False)
     )
-    return woken.rowcount  # type: ignore[attr-defined, no-any-return]
+    return requeued.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
 def replay(ids: Collection[int], *, at: datetime) -> int:
-    """Staff: let dead, held or dropped deliveries be tried again from the first attempt."""
+    """Send failed, held or cancelled deliveries again, starting from the first attempt."""
     ended = (DeliveryState.FAILED, DeliveryState.HELD, DeliveryState.CANCELLED)
     return _move(ids, ended, DeliveryState.PENDING, at, attempts=0, lost_leases=0, last_error=None)
 
 
 def cancel(ids: Collection[int], reason: str, *, at: datetime) -> int:
-    """Staff: give up what is not sent yet."""
+    """Cancel unsent deliveries."""
     unsent = [
         state for state in DeliveryState if state not in (DeliveryState.SENT, DeliveryState.SENDING)
     ]
@@ -284,7 +283,7 @@ def cancel(ids: Collection[int], reason: str, *, at: datetime) -> int:
 
 
 def mark_bounced(delivery: Delivery, reason: str, *, at: datetime) -> bool:
-    """What was handed over came back: it is dead. False where that was known already."""
+    """Mark a bounced delivery as failed. False if it already was."""
     ended = (DeliveryState.FAILED, DeliveryState.CANCELLED)
     written = db.session.execute(
         sa.update(Delivery)
@@ -302,7 +301,7 @@ def mark_bounced(delivery: Delivery, reason: str, *, at: datetime) -> bool:
 
 
 def delete_old(*, at: datetime) -> int:
-    """Delete what ended `KEPT_FOR` ago."""
+    """Delete deliveries that ended `KEPT_FOR` ago; return how many."""
     ended = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.CANCELLED)
     result = db.session.execute(
         sa.delete(Delivery)
@@ -313,9 +312,9 @@ def delete_old(*, at: datetime) -> int:
 
 
 def backoff(attempts: int, retry_after: timedelta | None = None) -> timedelta:
-    """How long to wait after so many failures: doubling, a quarter more or less by chance.
+    """The wait after so many failures: exponential, with a jitter of ±25 %.
 
-    What the other side asked for (`Retry-After`) is the least, a day the most.
+    At least `Retry-After`, of which at most a day is honoured.
     """
     exponent = min(attempts - 1, 20)
     length: timedelta = min(FIRST_RETRY * 2**exponent, LONGEST_RETRY)
@@ -323,23 +322,23 @@ def backoff(attempts: int, retry_after: timedelta | None = None) -> timedelta:
     return max(wait, min(retry_after or wait, timedelta(days=1)))
 
 
-# ── finders ────────────────────────────────────────────────────────────────────
+# ── queries ────────────────────────────────────────────────────────────────────
 
 
-def has_due(*, at: datetime, spare_leases: bool = False) -> bool:
-    """Whether `wake_due` would find something."""
-    query = sa.select(Delivery.id).where(_is_due(at, spare_leases))
+def has_due(*, at: datetime, ignore_leases: bool = False) -> bool:
+    """Whether `requeue_due` would change something."""
+    query = sa.select(Delivery.id).where(_is_due(at, ignore_leases))
     return db.session.scalar(query.limit(1)) is not None
 
 
 def pending_channels() -> list[Channel]:
-    """The channels with something to send now."""
+    """The channels with pending deliveries."""
     query = sa.select(Delivery.channel).where(Delivery.state == DeliveryState.PENDING).distinct()
     return list(db.session.scalars(query))
 
 
 def oldest_due(*, at: datetime) -> datetime | None:
-    """Since when the oldest delivery that should be on its way has been due."""
+    """When the oldest unsent delivery became due."""
     due = (DeliveryState.PENDING, DeliveryState.RETRYING, DeliveryState.SENDING)
     query = sa.select(sa.func.min(Delivery.due_at)).where(
         Delivery.state.in_(due), Delivery.due_at <= at
@@ -348,17 +347,17 @@ def oldest_due(*, at: datetime) -> datetime | None:
 
 
 def counts() -> dict[tuple[Channel, DeliveryState], int]:
-    """How many deliveries stand where."""
+    """The number of deliveries by channel and state."""
     query = sa.select(Delivery.channel, Delivery.state, sa.func.count()).group_by(
         Delivery.channel, Delivery.state
     )
     return {(channel, state): number for channel, state, number in db.session.execute(query)}
 
 
-def earlier_message_ids(channel: Channel, claimed: Collection[LeasedDelivery]) -> dict[int, str]:
-    """Claimed delivery → what the other side calls the last message of the same incident.
+def earlier_message_ids(channel: Channel, leased: Collection[LeasedDelivery]) -> dict[int, str]:
+    """Delivery id → the vendor's id of the last message about the same incident.
 
-    Not one that comes late, after newer news: it must not be written over those.
+    Leaves out deliveries that come after a newer message, which they must not overwrite.
     """
     sent, now = aliased(Delivery), aliased(Delivery)
     before, event = aliased(Event), aliased(Event)
@@ -368,7 +367,7 @@ def earlier_message_ids(channel: Channel, claimed: Collection[LeasedDelivery]) -
         .join(sent, sent.subscriber_id == now.subscriber_id)
         .join(before, before.id == sent.event_id)
         .where(
-            now.id.in_([delivery.id for delivery in claimed]),
+            now.id.in_([delivery.id for delivery in leased]),
             before.subject == event.subject,
             sent.channel == channel,
             sent.remote_id.is_not(None),
@@ -378,8 +377,8 @@ def earlier_message_ids(channel: Channel, claimed: Collection[LeasedDelivery]) -
         .order_by(sent.event_id)
     )
     by_id: dict[int, str] = {}
-    for key, event_id, told_id, remote_id in db.session.execute(query):
-        if told_id > event_id:
+    for key, event_id, sent_id, remote_id in db.session.execute(query):
+        if sent_id > event_id:
             by_id.pop(key, None)
         elif remote_id:
             by_id[key] = remote_id
@@ -387,14 +386,14 @@ def earlier_message_ids(channel: Channel, claimed: Collection[LeasedDelivery]) -
 
 
 def to_subscriber(subscriber: Subscriber, limit: int = 50) -> list[tuple[Delivery, Event]]:
-    """What a subscriber was sent or is to be sent, newest first."""
+    """A subscriber's deliveries, newest first."""
     query = sa.select(Delivery, Event).join(Event, Event.id == Delivery.event_id)
     query = query.where(Delivery.subscriber_id == subscriber.id).order_by(Delivery.id.desc())
     return [(delivery, event) for delivery, event in db.session.execute(query.limit(limit))]
 
 
-def came_back_in_a_row(subscriber: Subscriber, number: int) -> bool:
-    """Whether the last so many messages to them were all taken and came back."""
+def last_all_bounced(subscriber: Subscriber, number: int) -> bool:
+    """Whether the last `number` messages were all accepted and then bounced."""
     query = sa.select(Delivery.state).where(
         Delivery.subscriber_id == subscriber.id,
         Delivery.channel == subscriber.channel,
@@ -407,17 +406,17 @@ def came_back_in_a_row(subscriber: Subscriber, number: int) -> bool:
 # ── helpers ────────────────────────────────────────────────────────────────────
 
 
-def _is_due(at: datetime, spare_leases: bool) -> sa.ColumnElement[bool]:
-    """To be tried again by now, or claimed by a worker whose lease ran out.
+def _is_due(at: datetime, ignore_leases: bool) -> sa.ColumnElement[bool]:
+    """Due for a retry, or leased by a worker whose lease expired.
 
-    A lease that ends later than any could is one from before the clock was set back; clocks
-    of several machines may differ by a little.
+    A lease that ends too far ahead was taken before the clock was set back; the tolerance
+    covers machines whose clocks differ.
     """
     is_due = sa.and_(Delivery.state == DeliveryState.RETRYING, Delivery.due_at <= at)
-    if spare_leases:
+    if ignore_leases:
         return is_due
-    has_run_out = sa.or_(Delivery.due_at <= at, Delivery.due_at > at + 2 * LEASE)
-    return sa.or_(is_due, sa.and_(Delivery.state == DeliveryState.SENDING, has_run_out))
+    is_expired = sa.or_(Delivery.due_at <= at, Delivery.due_at > at + 2 * LEASE)
+    return sa.or_(is_due, sa.and_(Delivery.state == DeliveryState.SENDING, is_expired))
 
 
 def _move(

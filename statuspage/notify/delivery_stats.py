@@ -1,4 +1,4 @@
-"""How deliveries stand, for staff to see, and staff's word on those that do not get through."""
+"""Delivery statistics for staff, and their decision to send or cancel stuck deliveries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.notify.deliveries import Delivery, DeliveryState
 
 UNDECIDED = (DeliveryState.HELD, DeliveryState.FAILED, DeliveryState.RETRYING)
-"""Staff may send these at once, or drop them."""
+"""Staff may send these now or cancel them."""
 FAILED = (DeliveryState.RETRYING, DeliveryState.FAILED)
 HOURS = 24
 HOUR = timedelta(hours=1)
 LATE_AFTER = timedelta(seconds=60)
 
 
-# ── staff's word ───────────────────────────────────────────────────────────────
+# ── decisions ───────────────────────────────────────────────────────────────
 
 
 def decide(
@@ -33,9 +33,9 @@ def decide(
     by: Actor,
     at: datetime,
 ) -> int:
-    """Let all deliveries in `state` go now, or drop them: of one event, by one channel, or both.
+    """Send or cancel all deliveries in `state` of an event, a channel, or both.
 
-    Returns how many there were. Raises `ValueError` for neither: that is too much at once.
+    Returns their number. Raises `ValueError` if neither is given.
     """
     if event is None and channel is None:
         raise ValueError("An event or a channel.")
@@ -45,18 +45,18 @@ def decide(
     }
     if send:
         values = {"state": DeliveryState.PENDING, "attempts": 0, "last_error": None}
-    chosen = [Delivery.state == state, Delivery.state.in_(UNDECIDED)]
+    conditions = [Delivery.state == state, Delivery.state.in_(UNDECIDED)]
     if event is not None:
-        chosen.append(Delivery.event_id == event.id)
+        conditions.append(Delivery.event_id == event.id)
     if channel is not None:
-        chosen.append(Delivery.channel == channel)
-    decided = db.session.execute(
+        conditions.append(Delivery.channel == channel)
+    result = db.session.execute(
         sa.update(Delivery)
-        .where(*chosen)
+        .where(*conditions)
         .values(due_at=at, lease=None, **values)
         .execution_options(synchronize_session=False)
     )
-    number: int = decided.rowcount  # type: ignore[attr-defined]
+    number: int = result.rowcount  # type: ignore[attr-defined]
     if number:
         data = {"number": number, "state": state.value}
         data |= {"event": event.id} if event else {}
@@ -73,12 +73,12 @@ def decide(
     return number
 
 
-# ── what waits ─────────────────────────────────────────────────────────────────
+# ── undelivered ─────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
 class UndeliveredGroup:
-    """Deliveries of one event by one channel that are not through, and the last reason given."""
+    """Undelivered messages of one event by one channel, with the last error."""
 
     event: Event
     channel: Channel
@@ -86,16 +86,16 @@ class UndeliveredGroup:
     number: int
     reason: str | None
     next_try: datetime
-    """Of those that are tried again by themselves: when the first of them is."""
+    """The earliest automatic retry."""
 
 
 def undelivered(limit: int = 100) -> list[UndeliveredGroup]:
-    """What is held or dead and waits for staff, the newest event first."""
+    """Held and failed deliveries, which wait for staff; the newest event first."""
     return _grouped((DeliveryState.HELD, DeliveryState.FAILED), limit)
 
 
 def retrying(limit: int = 100) -> list[UndeliveredGroup]:
-    """What is tried again by itself, the newest event first."""
+    """Deliveries that are retried automatically, the newest event first."""
     return _grouped((DeliveryState.RETRYING,), limit)
 
 
@@ -118,11 +118,11 @@ def _grouped(states: tuple[DeliveryState, ...], limit: int) -> list[UndeliveredG
     return [UndeliveredGroup(*row) for row in db.session.execute(query)]
 
 
-# ── what failed ────────────────────────────────────────────────────────────────
+# ── failures ────────────────────────────────────────────────────────────────
 
 
 def failures(*, since: datetime) -> dict[Channel, int]:
-    """By channel, how many deliveries have failed and are not through, due since then."""
+    """By channel, the number of failing deliveries that became due since then."""
     query = sa.select(Delivery.channel, sa.func.count()).where(
         Delivery.state.in_((DeliveryState.RETRYING, DeliveryState.FAILED)),
         Delivery.last_error.is_not(None),
@@ -133,23 +133,23 @@ def failures(*, since: datetime) -> dict[Channel, int]:
 
 
 def given_up(*, since: datetime) -> int:
-    """How many deliveries that were due since then failed for good."""
+    """The number of deliveries due since then that failed for good."""
     query = sa.select(sa.func.count()).select_from(Delivery)
     query = query.where(Delivery.state == DeliveryState.FAILED, Delivery.due_at > since)
     return db.session.scalar(query) or 0
 
 
 def last_sent() -> dict[Channel, datetime]:
-    """When a message last got through, by channel."""
+    """When a message was last sent, by channel."""
     query = sa.select(Delivery.channel, sa.func.max(Delivery.sent_at))
     query = query.where(Delivery.state == DeliveryState.SENT).group_by(Delivery.channel)
     return dict(db.session.execute(query).all())  # type: ignore[arg-type]
 
 
 def failures_by_hour(*, at: datetime) -> dict[Channel, list[int]]:
-    """By channel, how many messages failed last in each of the past `HOURS`, the oldest first.
+    """By channel, the number of failures in each of the past `HOURS`, oldest first.
 
-    A message that failed in several hours counts in the last of them.
+    A message that failed in several hours counts only in the last.
     """
     failed = Delivery.failed_at
     bounds = [at - n * HOUR for n in range(HOURS, -1, -1)]
@@ -164,20 +164,20 @@ def failures_by_hour(*, at: datetime) -> dict[Channel, list[int]]:
     return {channel: [int(number) for number in numbers] for channel, *numbers in rows}
 
 
-# ── about one incident ─────────────────────────────────────────────────────────
+# ── one incident ─────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
 class DeliverySummary:
-    """How far the messages about one incident are."""
+    """Delivery states of the messages about one incident."""
 
     numbers: Mapping[DeliveryState, int]
     late_by: timedelta
-    """How long the oldest that should be on its way has waited."""
+    """How late the oldest due delivery is."""
 
     @property
     def trouble(self) -> str | None:
-        """A sentence about what is not through; None where all is well."""
+        """A sentence about undelivered messages; None if there are none."""
         causes = [
             f"{number:,} {words}"
             for state, words in _IN_WORDS.items()
@@ -198,7 +198,7 @@ _IN_WORDS = {
 
 
 def of_incident(public_id: str, *, at: datetime) -> DeliverySummary:
-    """One query: it reads the deliveries of the events about one incident."""
+    """Summarise the deliveries about one incident in one query."""
     under_way = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.RETRYING)
     is_due = Delivery.state.in_(under_way) & (Delivery.due_at <= at)
     query = (

@@ -1,6 +1,6 @@
-"""The teller: turns events into deliveries, and keeps a lane for each channel that has some.
+"""Turns events into deliveries and runs a sender thread for each channel that has some.
 
-Part of the worker. Whatever stops it, the rows say where to go on.
+Part of the worker. After a crash it resumes from the rows.
 """
 
 import threading
@@ -19,76 +19,78 @@ from statuspage.notify.clock_jumps import ClockGuard
 from statuspage.notify.sender import ChannelWorker
 
 STOP_S = 8.0
-"""How long a stopping worker waits for what is being sent."""
+"""How long a stopping worker waits for messages in flight."""
 PIECES_PER_STEP = 4
-"""Of an event's fan-out at a time: a new event gets its turn in between."""
+"""Fan-out batches per event and step, so that a new event need not wait for a big one."""
 
 log = structlog.get_logger(__name__)
 
 
 class Dispatcher:
-    """Fan-out and lanes of one worker. `ways` are the channels that can work here.
+    """Fan-out and channel threads of one worker.
 
-    `steady` says whether the moments that `step` gets can be trusted.
+    `senders`: the channels that are set up. `clock_guard` detects clock jumps between steps.
     """
 
     def __init__(
         self,
         app: Flask,
-        ways: dict[Channel, base.ChannelSender] | None = None,
+        senders: dict[Channel, base.ChannelSender] | None = None,
         *,
-        steady: ClockGuard | None = None,
+        clock_guard: ClockGuard | None = None,
     ) -> None:
         self._app = app
-        self._ways = registry.channel_senders(app.config["SETTINGS"]) if ways is None else ways
-        self._lanes: dict[Channel, ChannelWorker] = {}
-        self._stepping = threading.Lock()
-        self._steady = steady
+        self._senders = (
+            registry.channel_senders(app.config["SETTINGS"]) if senders is None else senders
+        )
+        self._workers: dict[Channel, ChannelWorker] = {}
+        self._step_lock = threading.Lock()
+        self._clock_guard = clock_guard
 
     def step(self, at: datetime) -> bool:
-        """Wake what is due, enter what is new, start the lanes that have something to do.
+        """Requeue due deliveries, fan out new events, wake the channels with work.
 
-        True while there is more to enter. Called by the tick and whenever news come in.
+        Returns True while events are left to fan out. Called by the tick and after commits.
         """
-        with self._stepping, self._app.app_context():
+        with self._step_lock, self._app.app_context():
             read_only()
-            spare = self._steady is not None and self._steady.was_set_lately(at)
-            has_due = deliveries.has_due(at=at, spare_leases=spare)
-            has_news = bool(events.pending_fanout(limit=1))
-            # Most ticks find nothing, and must not stand in the way of who writes.
+            ignore_leases = self._clock_guard is not None and self._clock_guard.was_set_lately(at)
+            has_due = deliveries.has_due(at=at, ignore_leases=ignore_leases)
+            has_events = bool(events.pending_fanout(limit=1))
+            # Most ticks find nothing and must not block writers.
             db.session.rollback()
             if has_due:
-                deliveries.requeue_due(at=at, spare_leases=spare)
+                deliveries.requeue_due(at=at, ignore_leases=ignore_leases)
                 db.session.commit()
-            is_more = has_news and fan_out_pending(at)
+            is_more = has_events and fan_out_pending(at)
         with self._app.app_context():
             read_only()
             for channel in deliveries.pending_channels():
-                self._lane(channel)
+                self._wake_worker(channel)
         return is_more
 
     def stop(self) -> None:
-        """Finish what is being sent and give back the rest, within `STOP_S`."""
+        """Finish messages in flight and release the rest, within `STOP_S`."""
         until = time.monotonic() + STOP_S
-        for lane in self._lanes.values():
-            lane.stop()
-        for lane in self._lanes.values():
-            if not lane.join(max(until - time.monotonic(), 0.1)):
-                log.warning("worker.lane_still_running", channel=lane.channel)
+        for worker in self._workers.values():
+            worker.stop()
+        for worker in self._workers.values():
+            if not worker.join(max(until - time.monotonic(), 0.1)):
+                log.warning("worker.channel_still_running", channel=worker.channel)
 
-    def _lane(self, channel: Channel) -> None:
-        if channel not in self._ways:
-            return  # It waits, visibly, until an operator sets the channel up.
-        if channel not in self._lanes:
-            self._lanes[channel] = ChannelWorker(self._app, channel, self._ways[channel])
-            self._lanes[channel].start()
-        self._lanes[channel].wake()
+    def _wake_worker(self, channel: Channel) -> None:
+        if channel not in self._senders:
+            return  # The deliveries stay pending, visibly, until the channel is set up.
+        if channel not in self._workers:
+            self._workers[channel] = ChannelWorker(self._app, channel, self._senders[channel])
+            self._workers[channel].start()
+        self._workers[channel].wake()
 
 
 def fan_out_pending(at: datetime) -> bool:
-    """A few pieces of each event that is not through, the newest event first.
+    """Fan out a few batches of each pending event, the newest event first.
 
-    Commits after each piece. True while there is more.
+    Commits after each batch. Returns True while there is more.
     """
     is_more = False
     for event in reversed(events.pending_fanout(limit=100)):
@@ -96,9 +98,9 @@ def fan_out_pending(at: datetime) -> bool:
             staff_emails.enqueue(event, at=at)
             continue
         for _ in range(PIECES_PER_STEP):
-            goes_on = fanout.fan_out_next(event, at=at)
+            has_more = fanout.fan_out_next(event, at=at)
             db.session.commit()
-            if not goes_on:
+            if not has_more:
                 break
         else:
             is_more = True

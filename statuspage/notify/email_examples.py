@@ -1,6 +1,6 @@
-"""Mails to look at: of each kind the last one that there was reason for, or an example.
+"""E-mail previews: for each kind the last real message, or an example named as such.
 
-Nothing here is sent to subscribers. An example says that it is one, in its name.
+Nothing here is sent to subscribers.
 """
 
 import secrets
@@ -15,7 +15,7 @@ from statuspage.domain.incidents.postmortems import ActionState
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel
 from statuspage.lib.markdown import to_html
-from statuspage.notify import message as news
+from statuspage.notify import message as messages
 from statuspage.notify.message import Message, MessageKind, Recipient
 from statuspage.page.snapshot import build as snapshot
 from statuspage.page.snapshot.values import (
@@ -41,7 +41,7 @@ KINDS = {
     MessageKind.QUARANTINE: "To the owner of a webhook that does not respond.",
     MessageKind.TEST: "A test message.",
 }
-"""Each kind of mail, and when it goes out. Of a component alone only programs are told."""
+"""Each kind of e-mail and when it is sent. `COMPONENT` goes only to webhooks."""
 
 _OF_EVENTS = {
     MessageKind.INCIDENT: ("incident.opened", "incident.update_posted", "incident.reopened"),
@@ -54,31 +54,31 @@ _OF_EVENTS = {
     MessageKind.CORRECTION: ("incident.update_edited", "maintenance.update_edited"),
     MessageKind.RETRACTION: ("incident.retracted", "maintenance.retracted"),
 }
-_LOOKED_AT = 20
+_MAX_EVENTS = 20
 NOT_SAVED = "example"
-"""Stands for the id of what there is no row of."""
+"""The id of objects that have no row."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """News to show; `is_example` where the page has had none of this kind."""
+    """`is_example`: the page has sent no message of this kind yet."""
 
-    news: Message
+    message: Message
     is_example: bool
 
 
 def of(kind: MessageKind, *, at: datetime, base_url: str) -> Sample:
-    """The last news of a kind as they would be told now. Raises `NoPageError`."""
-    for event in events.latest_of(_OF_EVENTS.get(kind, ()), _LOOKED_AT):
-        sample = news.of(event, at=at, base_url=base_url)
-        if sample is not None and sample.kind is kind:
-            return Sample(sample, is_example=False)
+    """The last message of a kind, rendered as of now. Raises `NoPageError`."""
+    for event in events.latest_of(_OF_EVENTS.get(kind, ()), _MAX_EVENTS):
+        message = messages.of(event, at=at, base_url=base_url)
+        if message is not None and message.kind is kind:
+            return Sample(message, is_example=False)
     present = snapshot.present(at=at, base_url=base_url)
     return Sample(_example(kind, present, at), kind in _OF_EVENTS)
 
 
 def reader(address: str, base_url: str) -> Recipient:
-    """Somebody of the staff. Their links lead to the form: there is no subscription."""
+    """A member of staff. The links lead to the form, as there is no subscription."""
     form = f"{base_url}/subscribe"
     key = f"look-{secrets.token_hex(8)}"
     webhook = "Webhook at hooks.example.com/…x9f2"
@@ -87,7 +87,7 @@ def reader(address: str, base_url: str) -> Recipient:
 
 @dataclass(frozen=True)
 class Draft:
-    """What stands in the composer. `claims` are (public id, full name, claim)."""
+    """An unsaved update from the composer. `claims`: (public id, full name, claim)."""
 
     name: str
     kind: IncidentKind
@@ -97,14 +97,14 @@ class Draft:
     claims: Sequence[tuple[str, str, Claim]]
     facts: Facts
     because_of: Mapping[str, IncidentRef] = field(default_factory=dict)
-    """Of components (by public id) that another incident holds at that claim."""
+    """By component's public id: the other incident that sets its status."""
     next_update_by: datetime | None = None
     scheduled_for: datetime | None = None
     scheduled_until: datetime | None = None
 
 
 def composed(draft: Draft, *, at: datetime, base_url: str) -> Message:
-    """A draft as it would be told now. Raises `NoPageError`, and `Invalid` for its text."""
+    """The message for a draft. Raises `NoPageError`, and `Invalid` for its text."""
     return _sample_message(draft, snapshot.present(at=at, base_url=base_url), at)
 
 
@@ -114,26 +114,25 @@ def composed(draft: Draft, *, at: datetime, base_url: str) -> Message:
 def _example(kind: MessageKind, present: Present, at: datetime) -> Message:
     if kind not in _OF_EVENTS:
         return Message(kind, 0, at, present)
-    named = next(iter(present.components.values()), None)
-    component = (named.id, named.full_name) if named else (NOT_SAVED, "API")
+    first = next(iter(present.components.values()), None)
+    component = (first.id, first.full_name) if first else (NOT_SAVED, "API")
     if kind is MessageKind.RETRACTION:
         retraction = Retracted(
             NOT_SAVED, _NAME, at, "One of our monitors was wrong; nothing was down."
         )
         return Message(kind, 0, at, present, retracted=retraction)
     if kind is MessageKind.MAINTENANCE:
-        return _sample_message(_work(component, at), present, at)
-    sentences = _sample_message(_sample_incident(component, at), present, at)
-    incident, update = sentences.incident, sentences.update
+        return _sample_message(_sample_maintenance(component, at), present, at)
+    message = _sample_message(_sample_incident(component, at), present, at)
+    incident, update = message.incident, message.update
     assert incident is not None
     assert update is not None
     if kind is MessageKind.CORRECTION:
         edit = EditView(at, "The share was twice as high as it is.", ())
         return Message(kind, 0, at, present, incident, replace(update, edits=(edit,)))
     if kind is MessageKind.POSTMORTEM:
-        learned = replace(incident, postmortem=_postmortem(at))
-        return Message(kind, 0, at, present, learned)
-    return sentences
+        return Message(kind, 0, at, present, replace(incident, postmortem=_postmortem(at)))
+    return message
 
 
 _NAME = "Example: card payments fail for some customers"
@@ -155,7 +154,7 @@ def _sample_incident(component: tuple[str, str], at: datetime) -> Draft:
     )
 
 
-def _work(component: tuple[str, str], at: datetime) -> Draft:
+def _sample_maintenance(component: tuple[str, str], at: datetime) -> Draft:
     return Draft(
         name="Example: database upgrade",
         kind=IncidentKind.MAINTENANCE,
@@ -183,7 +182,7 @@ def _postmortem(at: datetime) -> PostmortemView:
     return PostmortemView(NOT_SAVED, parts, (action,), at, None, 1, (), "")
 
 
-# ── views of what has no row ───────────────────────────────────────────────────
+# ── views without rows ───────────────────────────────────────────────────
 
 
 def _sample_message(draft: Draft, present: Present, at: datetime) -> Message:

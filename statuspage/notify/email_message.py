@@ -1,6 +1,6 @@
-"""Mails as they are written: subject, plain text and HTML of a piece of news.
+"""Renders e-mails: subject, plain text and HTML.
 
-Three templates a kind, side by side in `templates/email/`. Knows nothing of servers.
+Three templates per kind in `templates/email/`. Knows nothing about mail servers.
 """
 
 import re
@@ -19,77 +19,76 @@ from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import Times
 
 MAX_SUBJECT = 150
-"""Characters: what mail programs show of it is less."""
+"""In characters; mail programs show less."""
 
-MAX_GLANCE = 140
+MAX_PREVIEW = 140
 
 
 @dataclass(frozen=True)
 class RenderedEmail:
-    """A mail without its headers."""
+    """An e-mail without headers."""
 
     subject: str
     text: str
     html: str
 
 
-def render(news: Message, to: Recipient) -> RenderedEmail:
-    """The mail that tells this recipient of it."""
+def render(message: Message, to: Recipient) -> RenderedEmail:
+    """The e-mail for this recipient."""
     values = {
-        "news": news,
-        "page": news.page,
-        "incident": news.incident,
-        "update": news.update,
+        "message": message,
+        "page": message.page,
+        "incident": message.incident,
+        "update": message.update,
         "to": to,
-        "times": Times(to.zone or news.page.zone, news.at),
-        "step": step(news),
-        "tone": tone(news),
-        "glance": glance(news),
+        "times": Times(to.zone or message.page.zone, message.at),
+        "step": step(message),
+        "tone": tone(message),
+        "glance": glance(message),
     }
-
-    return render_template(news.kind, values)
+    return render_template(message.kind, values)
 
 
 def render_template(kind: str, values: Mapping[str, object]) -> RenderedEmail:
-    """The three templates of a kind, filled in."""
+    """Render the three templates of a kind."""
 
-    def filled_in(name: str) -> str:
+    def render_file(name: str) -> str:
         return _environment().get_template(f"{kind}/{name}").render(values).strip()
 
-    subject = " ".join(filled_in("subject.txt").split())
+    subject = " ".join(render_file("subject.txt").split())
     if len(subject) > MAX_SUBJECT:
         subject = f"{subject[: MAX_SUBJECT - 1].rstrip()}…"
-    text = re.sub(r"\n{3,}", "\n\n", filled_in("body.txt"))
-    return RenderedEmail(subject, text + "\n", filled_in("body.html") + "\n")
+    text = re.sub(r"\n{3,}", "\n\n", render_file("body.txt"))
+    return RenderedEmail(subject, text + "\n", render_file("body.html") + "\n")
 
 
-def step(news: Message) -> str:
+def step(message: Message) -> str:
     """What happened in a word or two: `Investigating`, `Resolved`, `Update`."""
-    update = news.update
+    update = message.update
     if update is None:
         return ""
-    if news.is_reminder:
+    if message.is_reminder:
         return "Reminder"
     if update.is_first_of_status or update.status is IncidentStatus.RESOLVED:
         return update.status.label
     return "Update"
 
 
-def tone(news: Message) -> str:
-    """The colours of what it says: those of the page."""
-    update, incident = news.update, news.incident
+def tone(message: Message) -> str:
+    """The tone whose colours the page would use."""
+    update, incident = message.update, message.incident
     if update is None or incident is None:
         return "none"
     changed = worst(change.claim.status for change in update.changes)
     return wording.tone_of_step(update.status, changed if update.changes else incident.worst.status)
 
 
-def glance(news: Message) -> str:
-    """The first words, which mail programs show beside the subject."""
-    if news.update is None:
+def glance(message: Message) -> str:
+    """The preview text that mail programs show beside the subject."""
+    if message.update is None:
         return ""
-    text = " ".join(to_plain(news.update.html).split())
-    return text if len(text) <= MAX_GLANCE else text[:MAX_GLANCE].rsplit(" ", 1)[0] + "…"
+    text = " ".join(to_plain(message.update.html).split())
+    return text if len(text) <= MAX_PREVIEW else text[:MAX_PREVIEW].rsplit(" ", 1)[0] + "…"
 
 
 @cache

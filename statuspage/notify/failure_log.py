@@ -1,7 +1,6 @@
-"""Troubles that return with every tick, told twice: when one begins and when it is over.
+"""Logs a recurring failure twice: when it begins and when it is over.
 
-A worker tries again each second. What stays broken for an hour would bury, in
-3,600 equal tracebacks, the line that says why.
+The worker retries every second: an outage of an hour would log 3,600 equal tracebacks.
 """
 
 import threading
@@ -14,20 +13,19 @@ log = structlog.get_logger(__name__)
 
 
 class FailureLog:
-    """What this process is waiting for. Safe to share between threads."""
+    """The current failures of this process. Thread-safe."""
 
     def __init__(self) -> None:
-        self._present: dict[str, str] = {}
+        self._current: dict[str, str] = {}
         self._lock = threading.Lock()
 
     @contextmanager
     def watch(
         self, name: str, *, outages: tuple[type[Exception], ...] = (), **fields: str
     ) -> Iterator[None]:
-        """Log `what.failed` when it begins to fail or fails differently, then `what.recovered`.
+        """Log `NAME.failed` when failures begin or change, then `NAME.recovered`.
 
-        The exception goes on to rise. `outages` say that something is away: their
-        message is enough, others come with their traceback.
+        Re-raises the exception. `outages` (a service is down) are logged without traceback.
         """
         key = " ".join((name, *fields.values()))
         try:
@@ -41,9 +39,9 @@ class FailureLog:
         if self._is_over(key):
             log.warning(f"{name}.recovered", **fields)
 
-    def note(self, name: str, state: str, *, is_so: bool) -> None:
-        """Log `what.state` when it comes to be so, and `what.recovered` when it is over."""
-        if is_so:
+    def note(self, name: str, state: str, *, is_active: bool) -> None:
+        """Log `NAME.STATE` when it becomes active, and `NAME.recovered` when it is over."""
+        if is_active:
             if self._is_new(name, state):
                 log.error(f"{name}.{state}")
         elif self._is_over(name):
@@ -51,9 +49,9 @@ class FailureLog:
 
     def _is_new(self, name: str, kind: str) -> bool:
         with self._lock:
-            before, self._present[name] = self._present.get(name), kind
+            before, self._current[name] = self._current.get(name), kind
         return before != kind
 
     def _is_over(self, name: str) -> bool:
         with self._lock:
-            return self._present.pop(name, None) is not None
+            return self._current.pop(name, None) is not None

@@ -1,4 +1,4 @@
-"""Fan-out: whom an event concerns, entered in the ledger piece by piece."""
+"""Fan-out: inserts an event's deliveries, batch by batch."""
 
 from datetime import datetime, timedelta
 
@@ -12,28 +12,28 @@ from statuspage.notify import audience, deliveries, send_limits
 from statuspage.notify.deliveries import DeliveryState, Priority
 
 SUBSCRIBERS_PER_STEP = 5_000
-"""How many subscribers are looked at in one transaction: others write in between."""
+"""Subscribers per transaction, so that others can write in between."""
 MAX_AGE = timedelta(hours=6)
-"""What is older is no news: after a restored backup, or a worker that was off for days."""
+"""Older events are held: after a restored backup, or if the worker was off for days."""
 
 log = structlog.get_logger(__name__)
 
 
 def fan_out_next(event: Event, *, at: datetime) -> bool:
-    """Enter the next piece of an event's deliveries. True while there are more to come.
+    """Insert the next batch of an event's deliveries. True while there are more.
 
-    The caller commits after each piece; a crash in between repeats or continues it.
+    The caller commits after each batch; a crash in between repeats or continues it.
     """
     event = db.session.get_one(Event, event.id, with_for_update=True, populate_existing=True)
     if event.fanned_out_at is not None:
         return False
-    concerned = audience.of(event)
-    if concerned is None:
+    recipients = audience.of(event)
+    if recipients is None:
         event.fanned_out_at = at
         return False
     after = Subscriber.id > event.fanned_out_to
-    piece = concerned.where(after).order_by(Subscriber.id).limit(SUBSCRIBERS_PER_STEP).subquery()
-    last = db.session.scalar(sa.select(sa.func.max(piece.c[0])))
+    batch = recipients.where(after).order_by(Subscriber.id).limit(SUBSCRIBERS_PER_STEP).subquery()
+    last = db.session.scalar(sa.select(sa.func.max(batch.c[0])))
     if last is None:
         event.fanned_out_at = at
         log.info("fanout.completed", event_id=event.id, kind=event.kind)
@@ -41,7 +41,7 @@ def fan_out_next(event: Event, *, at: datetime) -> bool:
     state = DeliveryState.PENDING
     if at - event.at > MAX_AGE or send_limits.needs_confirmation(event, at=at):
         state = DeliveryState.HELD
-    deliveries.enter(event, sa.select(piece), _priority(event), state, at=at)
+    deliveries.enter(event, sa.select(batch), _priority(event), state, at=at)
     event.fanned_out_to = last
     return True
 

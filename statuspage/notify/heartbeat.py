@@ -1,6 +1,6 @@
-"""Signs of life of the worker, in the database, where every process sees them.
+"""Heartbeats of the worker, in the database so that every process sees them.
 
-They change nothing public, so they are no events and leave the revision alone.
+They are not events and do not raise the revision.
 """
 
 from datetime import datetime, timedelta
@@ -12,18 +12,16 @@ from sqlalchemy.orm import Mapped
 from statuspage.db import Model, db, upsert
 
 EVERY = timedelta(seconds=10)
-"""How often the worker shows that it ticks."""
+"""How often the worker records a tick."""
 
 
 class HeartbeatKind(StrEnum):
-    """What was seen last, each at its own moment."""
-
     STARTED = "started"
-    """A worker left a canary in the queue."""
+    """A worker queued a canary job."""
     CANARY = "canary"
-    """A canary came out of the queue and was run."""
+    """A canary job ran."""
     TICK = "tick"
-    """Time passed for the domain and the ledger, without a failure."""
+    """A tick ended without a failure."""
 
 
 class Heartbeat(Model):
@@ -36,7 +34,7 @@ class Heartbeat(Model):
 
 
 def record(sign: HeartbeatKind, *, at: datetime) -> None:
-    """Write down that `sign` was seen; the caller commits."""
+    """Record a heartbeat; the caller commits."""
     db.session.execute(
         upsert(Heartbeat)
         .values(sign=sign, at=at)
@@ -45,5 +43,5 @@ def record(sign: HeartbeatKind, *, at: datetime) -> None:
 
 
 def latest() -> dict[HeartbeatKind, datetime]:
-    """When each sign was seen last; those never seen are missing."""
+    """The last heartbeat of each kind; kinds never seen are missing."""
     return {row.sign: row.at for row in db.session.scalars(sa.select(Heartbeat))}

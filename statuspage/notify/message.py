@@ -67,7 +67,7 @@ class Message:
     """Of maintenance that begins soon: nothing new, told once more."""
 
     @property
-    def said_before(self) -> str | None:
+    def previous_text(self) -> str | None:
         """Of a correction: the words that stood there, as they were typed."""
         if self.kind is not MessageKind.CORRECTION or self.update is None or not self.update.edits:
             return None
@@ -76,7 +76,7 @@ class Message:
     @property
     def reason(self) -> str | None:
         """Of a correction: why, where staff said it."""
-        if self.said_before is None or self.update is None:
+        if self.previous_text is None or self.update is None:
             return None
         return self.update.edits[-1].reason
 
@@ -120,14 +120,14 @@ def of(
         now = present or snapshot.present(at=at, base_url=base_url)
     except NoPageError:
         return None
-    noun, _, happened = event.kind.partition(".")
+    noun, _, action = event.kind.partition(".")
     match noun:
         case "incident" | "maintenance" | "postmortem":
             view = snapshot.incident(event.subject, at=at, base_url=base_url)
             match view:
                 case IncidentPage():
-                    return _of_incident(event, noun, happened, view.incident, now)
-                case Retracted() if happened == "retracted":
+                    return _of_incident(event, noun, action, view.incident, now)
+                case Retracted() if action == "retracted":
                     kind = MessageKind.RETRACTION
                     return Message(kind, event.id, event.at, now, retracted=view)
         case "component":
@@ -143,10 +143,10 @@ def of(
                 old_status=event.data.get("old_status", "operational"),
             )
         case "subscriber":
-            if happened == "quarantined" and event.actor_kind is ActorKind.STAFF:
+            if action == "quarantined" and event.actor_kind is ActorKind.STAFF:
                 return None  # Staff paused it; it may well take messages.
-            if happened in _DIRECT:
-                return Message(_DIRECT[happened], event.id, event.at, now)
+            if action in _DIRECT:
+                return Message(_DIRECT[action], event.id, event.at, now)
     return None
 
 
@@ -161,7 +161,7 @@ _DIRECT = {
 def _of_incident(
     event: Event,
     noun: str,
-    happened: str,
+    action: str,
     incident: IncidentView,
     now: Present,
 ) -> Message | None:
@@ -176,10 +176,10 @@ def _of_incident(
         return None
     is_work = incident.kind is IncidentKind.MAINTENANCE
     kind = MessageKind.MAINTENANCE if is_work else MessageKind.INCIDENT
-    is_reminder = happened == "reminded"
+    is_reminder = action == "reminded"
     if is_reminder and not _is_still_ahead(event, incident):
         return None
-    if happened == "update_edited":
+    if action == "update_edited":
         kind = MessageKind.CORRECTION
     return Message(
         kind,

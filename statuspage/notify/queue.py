@@ -17,7 +17,7 @@ from statuspage.notify.redis_queue import RedisQueue
 REGISTER = "register_tasks"
 """In `app.extensions`: the function that registers the tasks on a new queue."""
 
-troubles = FailureLog()
+failure_log = FailureLog()
 
 
 def queue_of(app: Flask) -> Huey:
@@ -34,12 +34,12 @@ def queue_of(app: Flask) -> Huey:
 def wake(app: Flask) -> None:
     """Enqueue the job that makes the worker look at once. Raises when the queue is unavailable."""
     queue_of(app)
-    app.extensions["tell"]()
+    app.extensions["fan_out"]()
 
 
 def _make_queue(settings: Settings) -> Huey:
     if settings.redis_url:
-        return RedisQueue.at(settings.redis_url, troubles)
+        return RedisQueue.at(settings.redis_url, failure_log)
     file = settings.data_dir / "queue.db"
     # A disk that refuses it refuses the queue too, which then says so.
     with contextlib.suppress(OSError):

@@ -36,18 +36,18 @@ class _Sent:
 
 
 def apply_limits(
-    channel: Channel, claimed: Sequence[LeasedDelivery], *, at: datetime
+    channel: Channel, leased: Sequence[LeasedDelivery], *, at: datetime
 ) -> list[LeasedDelivery]:
     """Put back or drop what is too much for who gets it; the rest, in the same order.
 
     Called in the transaction that claimed them. Programs are told of everything.
     """
-    if channel is Channel.WEBHOOK or not claimed:
-        return list(claimed)
-    subjects = _subjects(claimed)
-    sent = _sent(channel, claimed, at)
+    if channel is Channel.WEBHOOK or not leased:
+        return list(leased)
+    subjects = _subjects(leased)
+    sent = _sent(channel, leased, at)
     allowed = []
-    for delivery in claimed:
+    for delivery in leased:
         subject = subjects.get(delivery.event_id)
         until = _room_from(sent[delivery.subscriber_id], subject) if subject is not None else None
         if until is None:
@@ -72,20 +72,20 @@ def _room_from(sent: list[_Sent], subject: str) -> datetime | None:
     return max(moments, default=None)
 
 
-def _subjects(claimed: Sequence[LeasedDelivery]) -> dict[int, str]:
+def _subjects(leased: Sequence[LeasedDelivery]) -> dict[int, str]:
     """Event → what it is about; not what one person asked for, which is told at once."""
     query = sa.select(Event.id, Event.subject).where(
-        Event.id.in_({delivery.event_id for delivery in claimed}),
+        Event.id.in_({delivery.event_id for delivery in leased}),
         Event.kind.not_like("subscriber.%"),
     )
     return dict(db.session.execute(query).all())
 
 
 def _sent(
-    channel: Channel, claimed: Sequence[LeasedDelivery], at: datetime
+    channel: Channel, leased: Sequence[LeasedDelivery], at: datetime
 ) -> dict[int, list[_Sent]]:
     """Subscriber → what was sent to them within the window, or is being sent by others now."""
-    ids = [delivery.id for delivery in claimed]
+    ids = [delivery.id for delivery in leased]
     is_recent = sa.and_(
         Delivery.state == DeliveryState.SENT,
         Delivery.sent_at > at - WINDOW,
@@ -97,7 +97,7 @@ def _sent(
         sa.select(Delivery.subscriber_id, Delivery.sent_at, Delivery.state, Event.subject)
         .join(Event, Event.id == Delivery.event_id)
         .where(
-            Delivery.subscriber_id.in_({delivery.subscriber_id for delivery in claimed}),
+            Delivery.subscriber_id.in_({delivery.subscriber_id for delivery in leased}),
             Delivery.channel == channel,
             Event.kind.not_like("subscriber.%"),
             sa.or_(is_recent, is_flying),
@@ -119,7 +119,7 @@ def _is_overtaken(delivery: LeasedDelivery, subject: str) -> bool:
         DeliveryState.RETRYING,
         DeliveryState.SENT,
     )
-    is_milestone = sa.or_(*(event.kind.like(f"%.{happened}") for happened in WHOLE))
+    is_milestone = sa.or_(*(event.kind.like(f"%.{action}") for action in WHOLE))
     query = sa.select(newer.id).join(event, event.id == newer.event_id)
     query = query.where(
         newer.subscriber_id == delivery.subscriber_id,

@@ -17,21 +17,21 @@ class RedisQueue(RedisHuey):  # type: ignore[misc]
     """While Redis is away the consumer goes on asking, and the log says so once."""
 
     @classmethod
-    def at(cls, url: str, troubles: FailureLog) -> "RedisQueue":
+    def at(cls, url: str, failure_log: FailureLog) -> "RedisQueue":
         """The queue at `redis://…`, which tells its outages to `troubles`."""
         # A request that wakes the worker must not hang with a queue that does.
         separator = "&" if "?" in url else "?"
         limits = f"socket_connect_timeout={REDIS_S}&socket_timeout={REDIS_S}"
         queue = cls("statuspage", url=f"{url}{separator}{limits}")
-        queue.troubles = troubles
+        queue.failure_log = failure_log
         return queue
 
     def dequeue(self) -> Any:
-        with self.troubles.watch("queue", outages=(redis.RedisError,)):
+        with self.failure_log.watch("queue", outages=(redis.RedisError,)):
             return super().dequeue()
 
     def read_schedule(self, timestamp: datetime | None = None) -> Any:
-        with self.troubles.watch("queue", outages=(redis.RedisError,)):
+        with self.failure_log.watch("queue", outages=(redis.RedisError,)):
             return super().read_schedule(timestamp)
 
 

@@ -24,7 +24,8 @@ from statuspage.domain.events import SYSTEM, Event
 from statuspage.domain.subscribers import subscriptions as subscribers
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
 from statuspage.lib.http_client import RequestError
-from statuspage.notify import deliveries, message, recipient_limits
+from statuspage.notify import deliveries, recipient_limits
+from statuspage.notify import message as messages
 from statuspage.notify.channels import registry
 from statuspage.notify.channels.base import ChannelSender, Failed
 from statuspage.notify.deliveries import DeliveryState, LeasedDelivery, Outcome
@@ -39,7 +40,7 @@ SETTLED_EVERY_S = 0.2
 RENEW_AFTER_S = deliveries.LEASE.total_seconds() / 3
 SEND_WITHIN_S = deliveries.LEASE.total_seconds() * 0.6
 """A lease that was not renewed for so long is given back unsent: it could end meanwhile."""
-KEPT_NEWS = 128
+MAX_CACHED_MESSAGES = 128
 """Of so many events at once what is told is kept; each holds little besides its own words."""
 MOST_FAILURES = 10
 FAILING_FOR = timedelta(hours=1)
@@ -52,10 +53,10 @@ _may_tell = LogThrottle(60)
 class ChannelWorker:
     """One channel of this worker."""
 
-    def __init__(self, app: Flask, channel: Channel, way: ChannelSender) -> None:
+    def __init__(self, app: Flask, channel: Channel, sender: ChannelSender) -> None:
         self._app = app
         self.channel = channel
-        self._way = way
+        self._sender = sender
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"The lane {channel}", daemon=True)
@@ -82,47 +83,47 @@ class ChannelWorker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        with ThreadPoolExecutor(self._way.slots, f"send-{self.channel}") as pool:
-            flying: dict[Future[Outcome], LeasedDelivery] = {}
-            while flying or not self._stopping.is_set():
+        with ThreadPoolExecutor(self._sender.slots, f"send-{self.channel}") as pool:
+            in_flight: dict[Future[Outcome], LeasedDelivery] = {}
+            while in_flight or not self._stopping.is_set():
                 try:
                     with self._troubles.watch(
                         "lane", outages=(sa.exc.DBAPIError,), channel=self.channel
                     ):
-                        self._turn(pool, flying)
+                        self._turn(pool, in_flight)
                 except Exception:
                     # The database may be away; what was claimed comes back by its lease.
                     time.sleep(IDLE_S)
-        self._way.close()
+        self._sender.close()
 
     def _turn(
-        self, pool: ThreadPoolExecutor, flying: dict[Future[Outcome], LeasedDelivery]
+        self, pool: ThreadPoolExecutor, in_flight: dict[Future[Outcome], LeasedDelivery]
     ) -> None:
         """Fill the free slots, wait a moment, settle what is through."""
-        room = 2 * self._way.slots - len(flying)
-        if room >= self._way.slots and not self._stopping.is_set():
-            for claimed, job in self._claim(room):
-                flying[pool.submit(job)] = claimed
-        if not flying:
+        room = 2 * self._sender.slots - len(in_flight)
+        if room >= self._sender.slots and not self._stopping.is_set():
+            for leased, job in self._claim(room):
+                in_flight[pool.submit(job)] = leased
+        if not in_flight:
             self._wake.wait(IDLE_S)
             self._wake.clear()
             return
-        self._renew_leases(flying.values())
-        done, _ = wait(flying, timeout=SETTLED_EVERY_S, return_when=FIRST_COMPLETED)
-        if len(done) < len(flying):
+        self._renew_leases(in_flight.values())
+        done, _ = wait(in_flight, timeout=SETTLED_EVERY_S, return_when=FIRST_COMPLETED)
+        if len(done) < len(in_flight):
             # A few more may be through in a moment: one commit for all of them.
             time.sleep(0.01)
-            done = {future for future in flying if future.done()}
+            done = {future for future in in_flight if future.done()}
         outcomes = [future.result() for future in done]
         record_results(self._app, outcomes)
         for future in done:
-            del self._leased_at[flying.pop(future).id]
+            del self._leased_at[in_flight.pop(future).id]
 
-    def _renew_leases(self, flying: Iterable[LeasedDelivery]) -> None:
+    def _renew_leases(self, in_flight: Iterable[LeasedDelivery]) -> None:
         """A mail server may take ten minutes to accept a message, far longer than a lease."""
         now = time.monotonic()
         due = [
-            delivery for delivery in flying if now - self._leased_at[delivery.id] > RENEW_AFTER_S
+            delivery for delivery in in_flight if now - self._leased_at[delivery.id] > RENEW_AFTER_S
         ]
         if not due:
             return
@@ -135,41 +136,41 @@ class ChannelWorker:
         leased_at = time.monotonic()
         with self._app.app_context():
             at = clock.now()
-            claimed = recipient_limits.apply_limits(
+            leased = recipient_limits.apply_limits(
                 self.channel, deliveries.lease(self.channel, room, at=at), at=at
             )
             db.session.commit()
-        if not claimed:
+        if not leased:
             return []
-        self._leased_at.update((delivery.id, leased_at) for delivery in claimed)
-        prepared = self._prepare(self.channel, claimed)
+        self._leased_at.update((delivery.id, leased_at) for delivery in leased)
+        prepared = self._prepare(self.channel, leased)
         return [
             (delivery, self._job(delivery, content))
-            for delivery, content in zip(claimed, prepared, strict=True)
+            for delivery, content in zip(leased, prepared, strict=True)
         ]
 
     def _job(
-        self, claimed: LeasedDelivery, prepared: tuple[Message, Recipient] | str
+        self, leased: LeasedDelivery, prepared: tuple[Message, Recipient] | str
     ) -> Callable[[], Outcome]:
         def job() -> Outcome:
             if isinstance(prepared, str):
-                return Outcome(claimed, DeliveryState.CANCELLED, prepared)
-            is_stale = time.monotonic() - self._leased_at[claimed.id] > SEND_WITHIN_S
+                return Outcome(leased, DeliveryState.CANCELLED, prepared)
+            is_stale = time.monotonic() - self._leased_at[leased.id] > SEND_WITHIN_S
             if self._stopping.is_set() or is_stale:
-                return Outcome(claimed, DeliveryState.PENDING)
-            return attempt(self._way, claimed, *prepared)
+                return Outcome(leased, DeliveryState.PENDING)
+            return attempt(self._sender, leased, *prepared)
 
         return job
 
 
 def attempt(
-    way: ChannelSender, claimed: LeasedDelivery, message: Message, to: Recipient
+    sender: ChannelSender, leased: LeasedDelivery, message: Message, to: Recipient
 ) -> Outcome:
     """Send once. A fault of ours counts as a failure that may pass."""
     incident = message.incident.id if message.incident else None
-    with bound_contextvars(delivery=claimed.id, event=claimed.event_id, incident=incident):
+    with bound_contextvars(delivery=leased.id, event=leased.event_id, incident=incident):
         started = time.perf_counter()
-        outcome = _attempt(way, claimed, message, to)
+        outcome = _attempt(sender, leased, message, to)
         seconds = time.perf_counter() - started
         DELIVERY_SECONDS.labels(to.channel.value).observe(seconds)
         tracing.record(
@@ -177,7 +178,7 @@ def attempt(
             seconds,
             {
                 "statuspage.channel": to.channel.value,
-                "statuspage.delivery": claimed.id,
+                "statuspage.delivery": leased.id,
                 "statuspage.incident": incident or "",
                 "statuspage.result": outcome.state.value,
             },
@@ -192,17 +193,17 @@ def attempt(
 
 
 def _attempt(
-    way: ChannelSender, claimed: LeasedDelivery, message: Message, to: Recipient
+    sender: ChannelSender, leased: LeasedDelivery, message: Message, to: Recipient
 ) -> Outcome:
     try:
-        remote_id = way.send(message, to)
+        remote_id = sender.send(message, to)
     except RequestError as error:
         state = DeliveryState.FAILED if error.is_final else DeliveryState.RETRYING
-        return Outcome(claimed, state, error.sentence)
+        return Outcome(leased, state, error.sentence)
     except Failed as failed:
         state = DeliveryState.FAILED if failed.is_final else DeliveryState.RETRYING
         return Outcome(
-            claimed,
+            leased,
             state,
             failed.sentence,
             failed.retry_after,
@@ -212,9 +213,9 @@ def _attempt(
     except Exception as error:
         log.exception("delivery.crashed", channel=to.channel.value)
         return Outcome(
-            claimed, DeliveryState.RETRYING, f"Could not be sent: {type(error).__name__}."
+            leased, DeliveryState.RETRYING, f"Could not be sent: {type(error).__name__}."
         )
-    return Outcome(claimed, DeliveryState.SENT, remote_id=remote_id)
+    return Outcome(leased, DeliveryState.SENT, remote_id=remote_id)
 
 
 def record_results(app: Flask, outcomes: list[Outcome]) -> None:
@@ -230,7 +231,7 @@ def record_results(app: Flask, outcomes: list[Outcome]) -> None:
 
 def conclude(outcome: Outcome, *, at: datetime) -> None:
     """Count failures in a row; unsubscribe who is gone, quarantine who cannot be reached."""
-    row = sa.update(Subscriber).where(Subscriber.id == outcome.claimed.subscriber_id)
+    row = sa.update(Subscriber).where(Subscriber.id == outcome.leased.subscriber_id)
     row = row.execution_options(synchronize_session=False)
     match outcome.state:
         case DeliveryState.SENT:
@@ -247,7 +248,7 @@ def conclude(outcome: Outcome, *, at: datetime) -> None:
 
 
 def _give_up_on(outcome: Outcome, at: datetime) -> None:
-    key = outcome.claimed.subscriber_id
+    key = outcome.leased.subscriber_id
     subscriber = db.session.get(Subscriber, key, populate_existing=True)
     if subscriber is None or subscriber.state is not SubscriberState.ACTIVE:
         return
@@ -274,37 +275,37 @@ class Preparation:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._settings: Settings = app.config["SETTINGS"]
-        self._kept: dict[int, tuple[int, Message | None]] = {}
+        self._cache: dict[int, tuple[int, Message | None]] = {}
 
     def __call__(
-        self, channel: Channel, claimed: list[LeasedDelivery]
+        self, channel: Channel, leased: list[LeasedDelivery]
     ) -> list[tuple[Message, Recipient] | str]:
         """For each: what is sent to whom, or the reason why nothing is."""
         with self._app.app_context():
             read_only()
-            event_ids = {delivery.event_id: None for delivery in claimed}
-            messages = {event_id: self._news(event_id) for event_id in event_ids}
+            event_ids = {delivery.event_id: None for delivery in leased}
+            by_event = {event_id: self._message(event_id) for event_id in event_ids}
             rows = sa.select(Subscriber).where(
-                Subscriber.id.in_([delivery.subscriber_id for delivery in claimed])
+                Subscriber.id.in_([delivery.subscriber_id for delivery in leased])
             )
             people = {row.id: row for row in db.session.scalars(rows)}
             remembers = registry.CHANNELS[channel].remembers
-            earlier = deliveries.earlier_message_ids(channel, claimed) if remembers else {}
+            earlier = deliveries.earlier_message_ids(channel, leased) if remembers else {}
             return [
                 self._prepared(
                     channel,
                     delivery,
-                    messages[delivery.event_id],
+                    by_event[delivery.event_id],
                     people.get(delivery.subscriber_id),
                     earlier.get(delivery.id),
                 )
-                for delivery in claimed
+                for delivery in leased
             ]
 
     def _prepared(
         self,
         channel: Channel,
-        claimed: LeasedDelivery,
+        leased: LeasedDelivery,
         told: Message | None,
         person: Subscriber | None,
         earlier: str | None,
@@ -315,33 +316,33 @@ class Preparation:
             return "The subscriber had already left."
         if person.state is not _STATES.get(told.kind, SubscriberState.ACTIVE):
             return f"The subscriber is {person.state.value}."
-        to = message.recipient(
+        to = messages.recipient(
             person,
             channel,
-            claimed.event_id,
+            leased.event_id,
             secret=self._settings.secret_key,
             base_url=told.page.url,
             earlier=earlier,
         )
         return told, to
 
-    def _news(self, event_id: int) -> Message | None:
+    def _message(self, event_id: int) -> Message | None:
         revision = events.revision()
-        cached = self._kept.get(event_id)
+        cached = self._cache.get(event_id)
         if cached is None or cached[0] != revision:
-            self._kept = {key: entry for key, entry in self._kept.items() if entry[0] == revision}
+            self._cache = {key: entry for key, entry in self._cache.items() if entry[0] == revision}
             event = db.session.get(Event, event_id)
-            message = self._made(event) if event else None
-            while len(self._kept) >= KEPT_NEWS:
-                del self._kept[next(iter(self._kept))]
-            cached = self._kept[event_id] = (revision, message)
+            message = self._build(event) if event else None
+            while len(self._cache) >= MAX_CACHED_MESSAGES:
+                del self._cache[next(iter(self._cache))]
+            cached = self._cache[event_id] = (revision, message)
         return cached[1]
 
-    def _made(self, event: Event) -> Message | None:
+    def _build(self, event: Event) -> Message | None:
         """All that are kept are of one revision, and share the page as it is then."""
-        present = next((message.present for _, message in self._kept.values() if message), None)
+        present = next((message.present for _, message in self._cache.values() if message), None)
         base_url = self._settings.base_url
-        return message.of(event, at=clock.now(), base_url=base_url, present=present)
+        return messages.of(event, at=clock.now(), base_url=base_url, present=present)
 
 
 _STATES = {

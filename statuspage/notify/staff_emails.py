@@ -38,7 +38,7 @@ FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(hours=6)
 
 log = structlog.get_logger(__name__)
-troubles = FailureLog()
+failure_log = FailureLog()
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def enqueue(event: Event, *, at: datetime) -> None:
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     row = db.session.get_one(Event, event.id, with_for_update=True, populate_existing=True)
-    with suppress(Exception), troubles.watch("staff_notices"):
+    with suppress(Exception), failure_log.watch("staff_notices"):
         if row.fanned_out_at is None and app.config["SETTINGS"].smtp_url is not None:
             queue.queue_of(app)
             app.extensions["send_notice"](row.id, 1)

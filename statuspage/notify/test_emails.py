@@ -34,14 +34,14 @@ def send(app: Flask, kind: str, address: str) -> None:
     with app.app_context():
         read_only()
         sample = email_examples.of(MessageKind(kind), at=clock.now(), base_url=settings.base_url)
-    way = registry.channel_senders(settings)[Channel.EMAIL]
+    sender = registry.channel_senders(settings)[Channel.EMAIL]
     try:
-        way.send(sample.news, email_examples.reader(address, settings.base_url))
+        sender.send(sample.message, email_examples.reader(address, settings.base_url))
     except base.Failed as failed:
         log.warning("test_message.failed", kind=kind, reason=failed.sentence)
         raise
     finally:
-        way.close()
+        sender.close()
     log.info("test_message.sent", kind=kind)
 
 

@@ -32,7 +32,7 @@ from statuspage.observability import metrics as counters
 TICK_S = 1.0
 SHUTDOWN_S = 4
 
-troubles = FailureLog()
+failure_log = FailureLog()
 
 
 def init_app(app: Flask) -> None:
@@ -41,7 +41,7 @@ def init_app(app: Flask) -> None:
 
 
 def _register(huey: Huey, app: Flask) -> None:
-    app.extensions["tell"] = huey.task(name="tell")(partial(_fan_out_job, app))
+    app.extensions["fan_out"] = huey.task(name="tell")(partial(_fan_out_job, app))
     huey.periodic_task(crontab(minute="17"), name="keep_house")(partial(_keep_house, app))
     app.extensions["canary"] = huey.task(name="canary")(partial(_canary, app))
     if app.config["SETTINGS"].bounce_imap_url:
@@ -52,16 +52,16 @@ def _register(huey: Huey, app: Flask) -> None:
 
 def _fan_out_job(app: Flask) -> None:
     """The job that a commit leaves: see what there is to tell."""
-    if "teller" in app.extensions:
+    if "dispatcher" in app.extensions:
         # The tick does it as well, and says when the database is away.
         with suppress(sa.exc.DBAPIError):
-            app.extensions["teller"].step(clock.now())
+            app.extensions["dispatcher"].step(clock.now())
 
 
 def enqueue_canary(app: Flask, at: datetime) -> None:
     """Put a job into the queue that shows that what is put there comes out."""
     queue.queue_of(app)
-    with suppress(Exception), troubles.watch("canary"):
+    with suppress(Exception), failure_log.watch("canary"):
         record_heartbeat(app, HeartbeatKind.STARTED, at)
         app.extensions["canary"]()
 
@@ -82,7 +82,7 @@ def record_tick(app: Flask, at: datetime) -> None:
     record_heartbeat(app, HeartbeatKind.TICK, at)
     with app.app_context():
         read_only()
-        health.log_lost_canary(troubles, at=at)
+        health.log_lost_canary(failure_log, at=at)
 
 
 def _keep_house(app: Flask) -> None:
@@ -116,18 +116,18 @@ def step(app: Flask, at: datetime) -> None:
     for public_id in due:
         with (
             suppress(Exception),
-            troubles.watch("maintenance", incident=public_id),
+            failure_log.watch("maintenance", incident=public_id),
             app.app_context(),
         ):
             maintenance.advance(public_id, at=at)
             db.session.commit()
     for public_id in due_reminders:
-        watched = troubles.watch("maintenance_reminder", incident=public_id)
+        watched = failure_log.watch("maintenance_reminder", incident=public_id)
         with suppress(Exception), watched, app.app_context():
             reminders.remind(public_id, at=at)
             db.session.commit()
     for public_id in quiet:
-        watched = troubles.watch("auto_resolve", incident=public_id)
+        watched = failure_log.watch("auto_resolve", incident=public_id)
         with suppress(Exception), watched, app.app_context():
             alerts.resolve_quiet(public_id, at=at)
             db.session.commit()
@@ -137,7 +137,7 @@ def work(app: Flask) -> None:
     """Run jobs and tick until SIGTERM or SIGINT; a running job is finished first."""
     counters.share(app.config["SETTINGS"].data_dir / "counters", "worker")
     stopping = threading.Event()
-    teller = app.extensions["teller"] = Dispatcher(app, steady=ClockGuard())
+    dispatcher = app.extensions["dispatcher"] = Dispatcher(app, clock_guard=ClockGuard())
     ticker = threading.Thread(target=_tick_until, args=(stopping, app), name="ticker")
     ticker.start()
     enqueue_canary(app, clock.now())
@@ -153,7 +153,7 @@ def work(app: Flask) -> None:
     finally:
         stopping.set()
         ticker.join(timeout=SHUTDOWN_S)
-        teller.stop()
+        dispatcher.stop()
 
 
 def _tick_until(stopping: threading.Event, app: Flask) -> None:
@@ -163,7 +163,7 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
         while not stopping.wait(0 if is_more else TICK_S):
             is_more = False
             # The database may be away; what is due stays due.
-            with suppress(Exception), troubles.watch("tick", outages=(sa.exc.DBAPIError,)):
+            with suppress(Exception), failure_log.watch("tick", outages=(sa.exc.DBAPIError,)):
                 now = clock.now()
                 step(app, now)
                 # A clock that was set back must not stop the pulse.
@@ -171,7 +171,7 @@ def _tick_until(stopping: threading.Event, app: Flask) -> None:
                     record_tick(app, now)
                     shown = now
                 # However much there is to enter, time passes between two pieces of it.
-                is_more = app.extensions["teller"].step(clock.now())
+                is_more = app.extensions["dispatcher"].step(clock.now())
     finally:
         if not stopping.is_set():
             # A worker that no longer ticks must not look alive.

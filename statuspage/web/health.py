@@ -50,7 +50,7 @@ def _deliveries(now: health.Health) -> list[str]:
         lines.append(f"The oldest due message waits for {now.late_by.total_seconds():.0f} s.")
     for channel, number in sorted(now.failures.items()):
         lines.append(f"Failing by {channel.value} in a day: {number}.")
-    return lines + [f"Warning: {trouble}" for trouble in now.troubles()]
+    return lines + [f"Warning: {trouble}" for trouble in now.problems()]
 
 
 def _check(name: str, question: Callable[[], object]) -> tuple[bool, str]:

@@ -13,7 +13,7 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber, SubscriberState
-from statuspage.notify import message as news
+from statuspage.notify import message as messages
 from statuspage.notify.channels.base import ChannelSender
 from tests.conftest import SECRET
 
@@ -83,9 +83,9 @@ def told(app, committed, subscribed, an_incident, component, at):
         with app.app_context():
             event = next(one for one in events.latest(50) if one.kind == kind)
             base_url = "https://status.example.com"
-            found = news.of(event, at=at, base_url=base_url)
+            found = messages.of(event, at=at, base_url=base_url)
             subscriber = db.session.query(Subscriber).one()
-            to = news.recipient(
+            to = messages.recipient(
                 subscriber, Channel.EMAIL, event.id, secret=SECRET, base_url=base_url
             )
             return found, to

@@ -119,7 +119,7 @@ def state(app):
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 def test_lease_survives_clock_jumps(app, at, state, jump):
     ran = [0.0]
-    teller = Dispatcher(app, ways={}, steady=ClockGuard(lambda: ran[0]))
+    teller = Dispatcher(app, senders={}, clock_guard=ClockGuard(lambda: ran[0]))
 
     def tick(seconds):
         ran[0] += seconds

@@ -107,7 +107,7 @@ def test_worker_steps_continue_during_a_long_fan_out(app, subscribed, an_inciden
     monkeypatch.setattr(jobs, "TICK_S", 0.01)
     subscribed(3 * PIECES_PER_STEP)
     an_incident()
-    app.extensions["teller"] = Dispatcher(app, {})
+    app.extensions["dispatcher"] = Dispatcher(app, {})
     stopping, asked = threading.Event(), []
 
     def note(connection, cursor, statement, *_):

@@ -41,7 +41,7 @@ def look(app, at):
 def test_heartbeats_are_stored_once_per_kind(app, at):
     for minute in range(3):
         worker.record_heartbeat(app, HeartbeatKind.TICK, at + minute * MINUTE)
-    assert look(app, at + 2 * MINUTE).signs == {HeartbeatKind.TICK: at + 2 * MINUTE}
+    assert look(app, at + 2 * MINUTE).heartbeats == {HeartbeatKind.TICK: at + 2 * MINUTE}
 
 
 @on_sqlite
@@ -76,10 +76,10 @@ def test_readiness_shows_heartbeat_lateness_and_failures_by_channel(
 @on_sqlite
 def test_late_deliveries_are_reported_from_the_first_minute(app, at, due):
     due(2)
-    assert look(app, at + MINUTE).troubles() == ()
+    assert look(app, at + MINUTE).problems() == ()
     late = look(app, at + 3 * MINUTE)
     assert late.late_by == 3 * MINUTE
-    assert late.troubles() == (
+    assert late.problems() == (
         "No worker has run yet, so no messages are sent. Start `flask work`.",
         "The oldest message that is due is 3 min late.",
     )
@@ -92,7 +92,7 @@ def test_lost_canary_is_reported(app, at, traveller):
     assert look(app, at + 2 * MINUTE).is_canary_lost
     queue = queue_of(app)
     queue.execute(queue.dequeue())
-    assert look(app, at).signs[HeartbeatKind.CANARY] == at
+    assert look(app, at).heartbeats[HeartbeatKind.CANARY] == at
     assert not look(app, at + 2 * MINUTE).is_canary_lost
 
 
@@ -117,8 +117,8 @@ def test_old_failures_are_listed_without_a_warning(app, at, due):
         db.session.query(Delivery).one().state = DeliveryState.FAILED
         db.session.commit()
         days = timedelta(days=6), timedelta(days=8)
-        assert [health.check(at=at + after).dead for after in days] == [1, 0]
-        assert health.check(at=at + days[1]).troubles() == ()
+        assert [health.check(at=at + after).failed for after in days] == [1, 0]
+        assert health.check(at=at + days[1]).problems() == ()
         assert len(delivery_stats.undelivered()) == 1
 
 

@@ -48,6 +48,6 @@ def test_mails_and_chats_isolate_names_that_turn(told):
     for name in names:
         assert f"- {name}: Partial outage" in mail.text
     for format_ in (slack, discord, teams):
-        assert names[0] in str(format_.message(news, to)).replace("\\u202e", "\u202e").replace(
+        assert names[0] in str(format_.payload(news, to)).replace("\\u202e", "\u202e").replace(
             "\\u2068", "\u2068"
         ).replace("\\u2069", "\u2069")

@@ -17,7 +17,7 @@ from statuspage.domain.incidents.models import Schedule, UpdateInput
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
 from statuspage.notify import email_message
-from statuspage.notify import message as news
+from statuspage.notify import message as messages
 from statuspage.notify.channels import (
     discord,
     google_chat,
@@ -109,21 +109,21 @@ def outputs(app, client, committed, component, subscribed, at):
         texts["JSON Feed, text"] = entry["content_text"]
         calendar = icalendar.Calendar.from_ical(client.get("/maintenance.ics").data)
         texts["calendar"] = str(calendar.walk("VEVENT")[0]["DESCRIPTION"])
-        return texts | messages()
+        return texts | texts_of_messages()
 
-    def messages():
+    def texts_of_messages():
         with app.app_context():
             event = next(e for e in events.latest(20) if e.kind == "maintenance.scheduled")
-            told = news.of(event, at=at, base_url=BASE)
+            told = messages.of(event, at=at, base_url=BASE)
             person = db.session.query(Subscriber).first()
             person.address = "ada@example.com"
-            to = news.recipient(person, Channel.EMAIL, event.id, secret=SECRET, base_url=BASE)
+            to = messages.recipient(person, Channel.EMAIL, event.id, secret=SECRET, base_url=BASE)
         mail = email_message.render(told, to)
-        blocks = slack.message(told, to)["blocks"]
-        embed = discord.message(told, to)["embeds"][0]
-        card = teams.message(told, to)["attachments"][0]["content"]["body"]
-        widgets = google_chat.message(told, to)["cardsV2"][0]["card"]["sections"][0]["widgets"]
-        attachment = mattermost.message(told, to)["attachments"][0]
+        blocks = slack.payload(told, to)["blocks"]
+        embed = discord.payload(told, to)["embeds"][0]
+        card = teams.payload(told, to)["attachments"][0]["content"]["body"]
+        widgets = google_chat.payload(told, to)["cardsV2"][0]["card"]["sections"][0]["widgets"]
+        attachment = mattermost.payload(told, to)["attachments"][0]
         return {
             "mail, text": mail.text,
             "mail, HTML": unescape(mail.html),
@@ -132,8 +132,8 @@ def outputs(app, client, committed, component, subscribed, at):
             "Teams": "\n".join(run["text"] for block in card for run in block["inlines"]),
             "Google Chat": unescape(widgets[0]["textParagraph"]["text"].replace("<br>", "\n")),
             "Mattermost": unescaped(attachment["text"]),
-            "Telegram": unescape(telegram.message(told, to)["text"]).replace(ZERO_WIDTH, ""),
-            "browser": web_push.message(told, to)["body"],
+            "Telegram": unescape(telegram.payload(told, to)["text"]).replace(ZERO_WIDTH, ""),
+            "browser": web_push.payload(told, to)["body"],
             "webhook": json.dumps(webhook.payload(told, to)["incident"]["incident_updates"][0]),
         }
 

@@ -78,7 +78,7 @@ def _apply(bounce: Bounce, by: Actor, at: datetime) -> bool:
 def _conclude(verdict: Verdict, subscriber: Subscriber, by: Actor, at: datetime) -> None:
     if verdict is Verdict.COMPLAINT:
         subscribers.unsubscribe(subscriber, by=by, at=at)
-    elif verdict is Verdict.HARD or deliveries.came_back_in_a_row(subscriber, MOST_SOFT):
+    elif verdict is Verdict.HARD or deliveries.last_all_bounced(subscriber, MOST_SOFT):
         subscribers.quarantine(subscriber, by=by, at=at)
 
 

@@ -15,7 +15,7 @@ from statuspage.notify import bounces
 from statuspage.notify.bounces import mailbox, reports
 from statuspage.notify.failure_log import FailureLog
 
-troubles = FailureLog()
+failure_log = FailureLog()
 log = structlog.get_logger(__name__)
 
 
@@ -44,6 +44,6 @@ def _run(app: Flask) -> None:
     outages = (mailbox.MailboxError,)
     with (
         suppress(mailbox.MailboxError),
-        troubles.watch("bounces_mailbox", outages=outages),
+        failure_log.watch("bounces_mailbox", outages=outages),
     ):
         fetch(app, clock.now())

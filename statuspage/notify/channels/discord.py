@@ -21,41 +21,41 @@ UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK = 10008, 10015
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = HttpClient(settings.outgoing_networks)
+    client = HttpClient(settings.outgoing_networks)
 
-    def send(news: Message, to: Recipient) -> str | None:
-        payload = message(news, to)
+    def send(message: Message, to: Recipient) -> str | None:
+        body = payload(message, to)
         if to.earlier and to.earlier.isascii() and to.earlier.isdecimal():
-            edited = post_json(outgoing, _address(to, to.earlier), payload, method="PATCH")
+            edited = post_json(client, _address(to, to.earlier), body, method="PATCH")
             if body_of(edited).get("code") != UNKNOWN_MESSAGE:
                 _judge(edited)
                 # Nobody is notified of an edit: an end and a reminder are posted too.
-                if not chat_message(news, to).wants_notice:
+                if not chat_message(message, to).wants_notice:
                     return to.earlier
-        answered = post_json(outgoing, _address(to), payload)
-        _judge(answered)
-        message_id = body_of(answered).get("id")
+        response = post_json(client, _address(to), body)
+        _judge(response)
+        message_id = body_of(response).get("id")
         return message_id if isinstance(message_id, str) else None
 
     return send
 
 
-def message(news: Message, to: Recipient) -> Json:
-    summary = chat_message(news, to)
+def payload(message: Message, to: Recipient) -> Json:
+    summary = chat_message(message, to)
     room = summary.room(2800, 1000)
     embed = {
-        "title": clipped(summary.headline, 256, shown=escape),
+        "title": clipped(summary.headline, 256, escape=escape),
         "url": summary.link,
         "color": summary.colour,
         "description": clipped(
-            "\n".join(filter(None, (summary.state, summary.body))), 2000, shown=escape
+            "\n".join(filter(None, (summary.state, summary.body))), 2000, escape=escape
         ),
         "fields": [
-            {"name": label, "value": clipped(text, room, shown=escape)}
+            {"name": label, "value": clipped(text, room, escape=escape)}
             for label, text in summary.rows
         ]
         + [{"name": "Manage", "value": summary.manage_url}],
-        "footer": {"text": clipped(summary.page_name, 200, shown=unmentioned)},
+        "footer": {"text": clipped(summary.page_name, 200, escape=unmentioned)},
     }
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}
 
@@ -78,10 +78,10 @@ def _address(to: Recipient, message_id: str | None = None) -> str:
     return urlunsplit(parts._replace(path=path, query=query))
 
 
-def _judge(answered: Response) -> None:
-    if answered.status == 404 and body_of(answered).get("code") == UNKNOWN_WEBHOOK:
+def _judge(response: Response) -> None:
+    if response.status == 404 and body_of(response).get("code") == UNKNOWN_WEBHOOK:
         raise Failed("Discord: the webhook was deleted.", is_gone=True)
-    judge(answered)
+    judge(response)
 
 
 CHANNEL = ChannelType(

@@ -104,9 +104,9 @@ def sender(settings: Settings) -> ChannelSender:
     post = Post(settings)
     host = settings.origin.domain
 
-    def send(news: Message, to: Recipient) -> None:
-        message = compose(news, to, sender=settings.mail_from, host=host)
-        post.send(message, to.key, email_address.deliverable(to.address))
+    def send(message: Message, to: Recipient) -> None:
+        mail = compose(message, to, sender=settings.mail_from, host=host)
+        post.send(mail, to.key, email_address.deliverable(to.address))
 
     return ChannelSender(send, slots=4, close=post.close)
 
@@ -119,10 +119,10 @@ class Post:
         self._settings = settings
         self._server = Server(settings.smtp_url)
 
-    def send(self, message: EmailMessage, key: str, address: str) -> None:
+    def send(self, mail: EmailMessage, key: str, address: str) -> None:
         """Hand one mail over; `key` says in the envelope which one. Raises `Failed`."""
         comes_back_to = self._settings.bounce_address or self._settings.mail_from
-        signed = self._sign(message.as_bytes(policy=SMTP))
+        signed = self._sign(mail.as_bytes(policy=SMTP))
         self._server.send(signed, comes_back_to.replace("{key}", key), address)
 
     def close(self) -> None:
@@ -135,27 +135,27 @@ class Post:
         return signer(self._settings)
 
 
-def compose(news: Message, to: Recipient, *, sender: str, host: str) -> EmailMessage:
+def compose(message: Message, to: Recipient, *, sender: str, host: str) -> EmailMessage:
     """The mail with all its headers."""
-    written = email_message.render(news, to)
-    message = EmailMessage(POLICY)
-    message["From"] = Address(news.page.name, addr_spec=sender)
-    message["To"] = email_address.to_header(to.address)
-    message["Subject"] = written.subject
-    message["Date"] = format_datetime(news.at)
-    message["Message-ID"] = f"<{to.key}@{host}>"
-    if news.incident is not None:
+    written = email_message.render(message, to)
+    mail = EmailMessage(POLICY)
+    mail["From"] = Address(message.page.name, addr_spec=sender)
+    mail["To"] = email_address.to_header(to.address)
+    mail["Subject"] = written.subject
+    mail["Date"] = format_datetime(message.at)
+    mail["Message-ID"] = f"<{to.key}@{host}>"
+    if message.incident is not None:
         # A thread needs a common ancestor; it need not have been sent.
-        message["References"] = f"<{news.incident.id}@{host}>"
-    message["List-Id"] = f"<{news.page.id}.{host}>"
-    message["List-Unsubscribe"] = f"<{to.unsubscribe_url}>"
-    message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Auto-Response-Suppress"] = "All"
+        mail["References"] = f"<{message.incident.id}@{host}>"
+    mail["List-Id"] = f"<{message.page.id}.{host}>"
+    mail["List-Unsubscribe"] = f"<{to.unsubscribe_url}>"
+    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
     # Not 8bit: a server on the way that rewrites it would break the signature.
-    message.set_content(written.text, cte="quoted-printable")
-    message.add_alternative(written.html, subtype="html", cte="quoted-printable")
-    return message
+    mail.set_content(written.text, cte="quoted-printable")
+    mail.add_alternative(written.html, subtype="html", cte="quoted-printable")
+    return mail
 
 
 @dataclass
@@ -198,12 +198,12 @@ class Server:
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
 
-    def send(self, message: bytes, sender: str, recipient: str) -> None:
+    def send(self, mail: bytes, sender: str, recipient: str) -> None:
         """Hand one message over. Raises `Failed`: final where the server says 5xx of it."""
         connection = None
         try:
             connection = self._take()
-            self._transfer(connection.smtp, message, sender, recipient)
+            self._transfer(connection.smtp, mail, sender, recipient)
             connection.sent += 1
             self._give_back(connection)
         except smtplib.SMTPRecipientsRefused as refused:
@@ -235,11 +235,11 @@ class Server:
             return _reason(error)
         return None
 
-    def _transfer(self, smtp: smtplib.SMTP, message: bytes, sender: str, recipient: str) -> None:
+    def _transfer(self, smtp: smtplib.SMTP, mail: bytes, sender: str, recipient: str) -> None:
         """One mail transaction. Like `smtplib.SMTP.sendmail`, with a limit for each part of it."""
         with _limit(self._limits.transfer_s, smtp):
             smtp.ehlo_or_helo_if_needed()
-            size = [f"size={len(message)}"] if smtp.has_extn("size") else []
+            size = [f"size={len(mail)}"] if smtp.has_extn("size") else []
             code, reply = smtp.mail(sender, size)
             if code != 250:
                 raise smtplib.SMTPSenderRefused(code, reply, sender)
@@ -251,7 +251,7 @@ class Server:
             code, reply = smtp.docmd("data")
             if code != 354:
                 raise smtplib.SMTPDataError(code, reply)
-            smtp.send(_LINE_WITH_DOT.sub(b"..", message) + b".\r\n")
+            smtp.send(_LINE_WITH_DOT.sub(b"..", mail) + b".\r\n")
         with _limit(self._limits.accept_s, smtp):
             code, reply = smtp.getreply()
         if code != 250:

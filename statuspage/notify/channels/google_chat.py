@@ -20,21 +20,21 @@ Json = dict[str, Any]
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = HttpClient(settings.outgoing_networks)
+    client = HttpClient(settings.outgoing_networks)
 
-    def send(news: Message, to: Recipient) -> None:
+    def send(message: Message, to: Recipient) -> None:
         joint = "&" if "?" in to.address else "?"
         option = f"{joint}messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"
-        answered = post_json(outgoing, to.address + option, message(news, to))
-        if answered.status == 404 and "error" in body_of(answered):
+        response = post_json(client, to.address + option, payload(message, to))
+        if response.status == 404 and "error" in body_of(response):
             raise Failed("Google Chat: the space or its webhook is gone.", is_gone=True)
-        judge(answered)
+        judge(response)
 
     return send
 
 
-def message(news: Message, to: Recipient) -> Json:
-    summary = chat_message(news, to)
+def payload(message: Message, to: Recipient) -> Json:
+    summary = chat_message(message, to)
     widgets = [_paragraph(summary.body, 9000)]
     for label, text in summary.rows:
         widgets.append(_paragraph(text, summary.room(14_000, 5000), before=f"<b>{label}</b><br>"))
@@ -45,11 +45,11 @@ def message(news: Message, to: Recipient) -> Json:
         "title": clipped(summary.headline, 200),
         "subtitle": clipped(summary.state or summary.page_name, 200),
     }
-    payload: Json = {
+    body: Json = {
         "fallbackText": clipped(f"{summary.page_name}: {summary.headline}", 300).replace("<", "‹"),
         "cardsV2": [{"cardId": "news", "card": {"header": header, "sections": [_card(widgets)]}}],
     }
-    return payload | ({"thread": {"threadKey": summary.thread}} if summary.thread else {})
+    return body | ({"thread": {"threadKey": summary.thread}} if summary.thread else {})
 
 
 def _card(widgets: list[Json]) -> Json:
@@ -58,7 +58,7 @@ def _card(widgets: list[Json]) -> Json:
 
 def _paragraph(text: str, most: int, *, before: str = "") -> Json:
     """`most` is in bytes, as HTML within JSON."""
-    markup = clipped(text, most, shown=_html, cost=lambda html: len(json.dumps(html).encode()))
+    markup = clipped(text, most, escape=_html, cost=lambda html: len(json.dumps(html).encode()))
     return {"textParagraph": {"text": before + markup}}
 
 

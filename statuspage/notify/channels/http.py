@@ -15,30 +15,30 @@ FINAL = {400, 401, 403, 404, 405, 413, 414, 415, 422}
 
 
 def post_json(
-    outgoing: HttpClient, url: str, payload: Mapping[str, Any], *, method: str = "POST"
+    client: HttpClient, url: str, payload: Mapping[str, Any], *, method: str = "POST"
 ) -> Response:
     """Send a message as JSON."""
     body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "Statuspage/1"}
-    return outgoing.post(url, body, headers, method=method)
+    return client.post(url, body, headers, method=method)
 
 
-def body_of(answered: Response) -> dict[str, Any]:
+def body_of(response: Response) -> dict[str, Any]:
     """The JSON object that came back; an empty one when none did."""
     try:
-        data = json.loads(answered.body)
+        data = json.loads(response.body)
     except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 
 
-def judge(answered: Response, *, is_strict: bool = True, is_gone_by_410: bool = True) -> None:
+def judge(response: Response, *, is_strict: bool = True, is_gone_by_410: bool = True) -> None:
     """Raise `Failed` unless the receiver took it (2xx).
 
     410 unsubscribes. Without `is_strict` a 4xx may pass: a receiver of one's own
     may be under repair.
     """
-    status = answered.status
+    status = response.status
     if 200 <= status < 300:
         return
     if status == 410 and is_gone_by_410:
@@ -48,8 +48,8 @@ def judge(answered: Response, *, is_strict: bool = True, is_gone_by_410: bool = 
     raise Failed(
         f"It answered {status}.",
         is_final=is_strict and status in FINAL,
-        retry_after=_retry_after(answered.headers.get("retry-after", ""))
-        or _retry_after_in_body(answered),
+        retry_after=_retry_after(response.headers.get("retry-after", ""))
+        or _retry_after_in_body(response),
     )
 
 
@@ -63,11 +63,11 @@ def _retry_after(retry_after: str) -> timedelta | None:
         return None
 
 
-def _retry_after_in_body(answered: Response) -> timedelta | None:
+def _retry_after_in_body(response: Response) -> timedelta | None:
     """Seconds, as Discord (`retry_after`) and Telegram (`parameters.retry_after`) write them."""
-    if answered.status != 429:
+    if response.status != 429:
         return None
-    data = body_of(answered)
+    data = body_of(response)
     inner = data.get("parameters")
     seconds = data.get("retry_after", inner.get("retry_after") if isinstance(inner, dict) else None)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e7:

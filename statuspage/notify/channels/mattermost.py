@@ -20,36 +20,36 @@ GONE = {"web.incoming_webhook.invalid.app_error", "store.sql_webhooks.get_incomi
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = HttpClient(settings.outgoing_networks)
+    client = HttpClient(settings.outgoing_networks)
 
-    def send(news: Message, to: Recipient) -> None:
-        answered = post_json(outgoing, to.address, message(news, to))
+    def send(message: Message, to: Recipient) -> None:
+        response = post_json(client, to.address, payload(message, to))
         # What else is not found may be a proxy whose server is away.
-        if answered.status in (400, 404) and body_of(answered).get("id") in GONE:
+        if response.status in (400, 404) and body_of(response).get("id") in GONE:
             raise Failed("Mattermost: the webhook was removed.", is_gone=True)
-        judge(answered)
+        judge(response)
 
     return send
 
 
-def message(news: Message, to: Recipient) -> Json:
-    summary = chat_message(news, to)
+def payload(message: Message, to: Recipient) -> Json:
+    summary = chat_message(message, to)
     room = summary.room(8000, 3000)
     text_shown = "\n\n".join(
-        filter(None, (escape(summary.state), clipped(summary.body, 5000, shown=escape)))
+        filter(None, (escape(summary.state), clipped(summary.body, 5000, escape=escape)))
     )
     links = f"[{summary.link_label}]({summary.link}) · [Manage]({summary.manage_url})"
     attachment = {
-        "fallback": clipped(f"{summary.page_name}: {summary.headline}", 300, shown=escape),
+        "fallback": clipped(f"{summary.page_name}: {summary.headline}", 300, escape=escape),
         "color": f"#{summary.colour:06X}",
-        "title": clipped(summary.headline, 300, shown=escape),
+        "title": clipped(summary.headline, 300, escape=escape),
         "title_link": summary.link,
         "text": f"{text_shown}\n\n{links}",
         "fields": [
-            {"short": False, "title": label, "value": clipped(text, room, shown=escape)}
+            {"short": False, "title": label, "value": clipped(text, room, escape=escape)}
             for label, text in summary.rows
         ],
-        "footer": clipped(summary.page_name, 200, shown=unmentioned),
+        "footer": clipped(summary.page_name, 200, escape=unmentioned),
     }
     return {"attachments": [attachment]}
 

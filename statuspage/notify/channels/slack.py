@@ -19,31 +19,31 @@ GONE = {b"no_service", b"no_team", b"channel_is_archived", b"channel_not_found"}
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = HttpClient(settings.outgoing_networks)
+    client = HttpClient(settings.outgoing_networks)
 
-    def send(news: Message, to: Recipient) -> None:
-        answered = post_json(outgoing, to.address, message(news, to))
-        if answered.status in (403, 404, 410) and answered.body.strip() in GONE:
+    def send(message: Message, to: Recipient) -> None:
+        response = post_json(client, to.address, payload(message, to))
+        if response.status in (403, 404, 410) and response.body.strip() in GONE:
             raise Failed("Slack: the webhook or its channel is gone.", is_gone=True)
-        judge(answered)
+        judge(response)
 
     return send
 
 
-def message(news: Message, to: Recipient) -> Json:
+def payload(message: Message, to: Recipient) -> Json:
     """`text` is what notifications show; the blocks are the message."""
-    summary = chat_message(news, to)
+    summary = chat_message(message, to)
     blocks: list[Json] = [{"type": "header", "text": _plain(summary.headline, 150)}]
     if summary.state:
         blocks.append({"type": "context", "elements": [_plain(summary.state, 300)]})
     if summary.body:
         blocks.append({"type": "section", "text": _plain(summary.body, 3000)})
     for label, text in summary.rows:
-        text_shown = clipped(text, summary.room(7000, 2500), shown=escape)
+        text_shown = clipped(text, summary.room(7000, 2500), escape=escape)
         blocks.append({"type": "section", "text": _marked(f"*{label}*\n{text_shown}")})
     links = f"<{summary.link}|{summary.link_label}> · <{summary.manage_url}|Manage>"
     blocks.append({"type": "context", "elements": [_marked(links)]})
-    text = clipped(f"{summary.page_name}: {summary.headline}. {summary.state}", 500, shown=escape)
+    text = clipped(f"{summary.page_name}: {summary.headline}. {summary.state}", 500, escape=escape)
     return {"text": text, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
 
 

@@ -24,10 +24,10 @@ MOST = 160
 
 def sender(settings: Settings) -> Send:
     gateway = settings.sms_url or ""
-    outgoing = HttpClient(settings.outgoing_networks, trusted=urlsplit(gateway).hostname)
+    client = HttpClient(settings.outgoing_networks, trusted=urlsplit(gateway).hostname)
 
-    def send(news: Message, to: Recipient) -> None:
-        text = message(news, to)
+    def send(message: Message, to: Recipient) -> None:
+        text = payload(message, to)
         if text is None:
             return
         if "{to}" in gateway or "{text}" in gateway:
@@ -41,20 +41,20 @@ def sender(settings: Settings) -> Send:
         else:
             address, kind = gateway, "application/json"
             body = json.dumps({"to": to.address, "text": text}, ensure_ascii=False)
-        answered = outgoing.post(address, body.encode(), _headers(gateway, kind))
+        response = client.post(address, body.encode(), _headers(gateway, kind))
         # A gateway that refuses may be set up wrongly: no number is given up for that.
-        judge(answered, is_strict=False, is_gone_by_410=False)
+        judge(response, is_strict=False, is_gone_by_410=False)
 
     return send
 
 
-def message(news: Message, to: Recipient) -> str | None:
+def payload(message: Message, to: Recipient) -> str | None:
     """At most `MOST` characters with the link; None for what a phone is not told."""
-    if not _is_sent(news):
+    if not _is_sent(message):
         return None
-    summary = chat_message(news, to)
+    summary = chat_message(message, to)
     link = summary.link.partition("#")[0]
-    text_shown = " ".join(f"{summary.page_name}: {step(news)} {summary.headline}".split())
+    text_shown = " ".join(f"{summary.page_name}: {step(message)} {summary.headline}".split())
     room = MOST - len(link) - 1
     # A link is of no use in part: with a long one it is two messages.
     return f"{clipped(text_shown, max(room, 20))} {link}"
@@ -70,15 +70,15 @@ def _headers(gateway: str, kind: str) -> dict[str, str]:
     return headers
 
 
-def _is_sent(news: Message) -> bool:
-    incident, update = news.incident, news.update
+def _is_sent(message: Message) -> bool:
+    incident, update = message.incident, message.update
     if incident is None:
         return True
-    if update is None or news.kind is MessageKind.CORRECTION:
+    if update is None or message.kind is MessageKind.CORRECTION:
         return False
-    if news.is_reminder:
+    if message.is_reminder:
         return True
-    if news.kind is MessageKind.MAINTENANCE:
+    if message.kind is MessageKind.MAINTENANCE:
         begins = update.status.value == "in_progress" and update.is_first_of_status
         return begins or update.status.is_over
     first = incident.updates[-1]

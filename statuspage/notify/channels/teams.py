@@ -20,19 +20,19 @@ COLOURS = {"ok": "Good", "maint": "Accent", "degraded": "Warning", "partial": "W
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = HttpClient(settings.outgoing_networks)
+    client = HttpClient(settings.outgoing_networks)
 
-    def send(news: Message, to: Recipient) -> None:
-        answered = post_json(outgoing, to.address, message(news, to))
-        if answered.status == 404 and _code(answered) == "WorkflowNotFound":
+    def send(message: Message, to: Recipient) -> None:
+        response = post_json(client, to.address, payload(message, to))
+        if response.status == 404 and _code(response) == "WorkflowNotFound":
             raise Failed("Microsoft Teams: the workflow was deleted.", is_gone=True)
-        judge(answered)
+        judge(response)
 
     return send
 
 
-def message(news: Message, to: Recipient) -> Json:
-    summary = chat_message(news, to)
+def payload(message: Message, to: Recipient) -> Json:
+    summary = chat_message(message, to)
     colour = COLOURS.get(summary.tone, "Attention" if summary.tone == "major" else "Default")
     body = [_text(_run(summary.headline, 600, weight="Bolder", size="Large", color=colour))]
     if summary.state:
@@ -72,8 +72,8 @@ def _weight(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode())
 
 
-def _code(answered: Response) -> object:
-    error = body_of(answered).get("error")
+def _code(response: Response) -> object:
+    error = body_of(response).get("error")
     return error.get("code") if isinstance(error, dict) else None
 
 

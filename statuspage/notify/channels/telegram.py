@@ -28,24 +28,24 @@ _COMMAND = re.compile(r"(?<![\w/<])/(?=\w)")
 
 def sender(settings: Settings) -> Send:
     base = settings.telegram_url
-    outgoing = HttpClient(settings.outgoing_networks, trusted=urlsplit(base).hostname)
+    client = HttpClient(settings.outgoing_networks, trusted=urlsplit(base).hostname)
     url = f"{base.rstrip('/')}/bot{settings.telegram_token}/sendMessage"
 
-    def send(news: Message, to: Recipient) -> str | None:
-        payload = message(news, to)
-        answered = post_json(outgoing, url, payload)
-        if answered.status == 400 and (moved := _moved_to(answered)) is not None:
-            answered = post_json(outgoing, url, payload | {"chat_id": moved})
-        _judge(answered)
-        result = body_of(answered).get("result")
+    def send(message: Message, to: Recipient) -> str | None:
+        body = payload(message, to)
+        response = post_json(client, url, body)
+        if response.status == 400 and (moved := _moved_to(response)) is not None:
+            response = post_json(client, url, body | {"chat_id": moved})
+        _judge(response)
+        result = body_of(response).get("result")
         message_id = result.get("message_id") if isinstance(result, dict) else None
         return str(message_id) if isinstance(message_id, int) else None
 
     return send
 
 
-def message(news: Message, to: Recipient) -> Json:
-    summary = chat_message(news, to)
+def payload(message: Message, to: Recipient) -> Json:
+    summary = chat_message(message, to)
     room = summary.room(1600, 900)
     paragraphs = [
         f"<b>{_typed(summary.headline, 300)}</b>",
@@ -55,7 +55,7 @@ def message(news: Message, to: Recipient) -> Json:
     paragraphs += [f"<b>{label}</b>: {_typed(text, room)}" for label, text in summary.rows]
     links = ((summary.link, summary.link_label), (summary.manage_url, "Manage"))
     paragraphs.append(" · ".join(f'<a href="{escape(url)}">{label}</a>' for url, label in links))
-    payload: Json = {
+    body: Json = {
         "chat_id": to.address,
         "text": "\n\n".join(filter(None, paragraphs)),
         "parse_mode": "HTML",
@@ -63,8 +63,8 @@ def message(news: Message, to: Recipient) -> Json:
     }
     if to.earlier and to.earlier.isascii() and to.earlier.isdecimal():
         reply = {"message_id": int(to.earlier), "allow_sending_without_reply": True}
-        payload["reply_parameters"] = reply
-    return payload
+        body["reply_parameters"] = reply
+    return body
 
 
 def _typed(text: str, most: int) -> str:
@@ -72,7 +72,7 @@ def _typed(text: str, most: int) -> str:
     return clipped(
         text,
         most,
-        shown=lambda typed: outside_urls(_unmentioned, escape(typed)),
+        escape=lambda typed: outside_urls(_unmentioned, escape(typed)),
         cost=lambda html: units(unescape(html)),
     )
 
@@ -81,19 +81,19 @@ def _unmentioned(text: str) -> str:
     return _COMMAND.sub("/\u200b", unmentioned(text))
 
 
-def _moved_to(answered: Response) -> int | None:
-    parameters = body_of(answered).get("parameters")
+def _moved_to(response: Response) -> int | None:
+    parameters = body_of(response).get("parameters")
     chat_id = parameters.get("migrate_to_chat_id") if isinstance(parameters, dict) else None
     return chat_id if isinstance(chat_id, int) else None
 
 
-def _judge(answered: Response) -> None:
-    if answered.status == 403:
+def _judge(response: Response) -> None:
+    if response.status == 403:
         raise Failed("Telegram: the bot was blocked or removed.", is_gone=True)
-    if answered.status in (401, 404):
+    if response.status in (401, 404):
         # Our token is wrong, not their address.
         raise Failed("Telegram does not know the bot's token.", retry_after=timedelta(minutes=10))
-    judge(answered)
+    judge(response)
 
 
 def address(text: str) -> str:

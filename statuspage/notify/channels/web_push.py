@@ -44,11 +44,11 @@ URGENCY = {
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = HttpClient(settings.outgoing_networks)
+    client = HttpClient(settings.outgoing_networks)
     is_secure = settings.origin.is_https
     contact = settings.base_url if is_secure else f"mailto:{settings.mail_from}"
 
-    def send(news: Message, to: Recipient) -> None:
+    def send(message: Message, to: Recipient) -> None:
         service = urlsplit(to.address)
         if to.push is None or service.scheme != "https":
             raise Failed("This browser cannot receive messages.", is_final=True)
@@ -58,31 +58,31 @@ def sender(settings: Settings) -> Send:
             ),
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
-            "TTL": f"{lifetime(news).total_seconds():.0f}",
-            "Urgency": URGENCY.get(news.kind, "normal"),
+            "TTL": f"{lifetime(message).total_seconds():.0f}",
+            "Urgency": URGENCY.get(message.kind, "normal"),
             "User-Agent": "Statuspage/1",
         }
-        if topic := _topic(news):
+        if topic := _topic(message):
             headers["Topic"] = topic
-        answered = outgoing.post(to.address, encrypt(_packed(message(news, to)), to.push), headers)
-        if answered.status == 404:
+        response = client.post(to.address, encrypt(_packed(payload(message, to)), to.push), headers)
+        if response.status == 404:
             # RFC 8030 §7.3: so a service answers where the subscription has run out.
             raise Failed("It answered 404: the browser has unsubscribed.", is_gone=True)
         # A service that refuses us (a clock that is wrong, say) has not lost the browser.
-        judge(answered, is_strict=False)
+        judge(response, is_strict=False)
 
     return send
 
 
-def lifetime(news: Message) -> timedelta:
-    return WORTH_READING if news.kind is MessageKind.POSTMORTEM else WORTH_TELLING
+def lifetime(message: Message) -> timedelta:
+    return WORTH_READING if message.kind is MessageKind.POSTMORTEM else WORTH_TELLING
 
 
-def message(news: Message, to: Recipient) -> dict[str, str]:
+def payload(message: Message, to: Recipient) -> dict[str, str]:
     """What the browser's worker reads: words, and where they lead."""
-    if news.kind is MessageKind.CONFIRMATION:
+    if message.kind is MessageKind.CONFIRMATION:
         return {
-            "title": f"{GLYPHS['ok']} {clipped(news.page.name, MOST_HEADLINE)}",
+            "title": f"{GLYPHS['ok']} {clipped(message.page.name, MOST_HEADLINE)}",
             "body": "Notifications are on. Tap to choose which updates you get.",
             # Where the browser could not confirm by itself, this page has a button for it.
             "url": to.confirm_url,
@@ -90,7 +90,7 @@ def message(news: Message, to: Recipient) -> dict[str, str]:
             "confirm": to.confirm_url,
             "tag": "subscription",
         }
-    summary = chat_message(news, to)
+    summary = chat_message(message, to)
     glyph = GLYPHS.get(summary.tone)
     headline = clipped(summary.headline, MOST_HEADLINE)
     return {
@@ -122,12 +122,18 @@ def _lines(summary: ChatMessage) -> list[str]:
     return [line for line in lines if line]
 
 
-def _topic(news: Message) -> str | None:
+def _topic(message: Message) -> str | None:
     """The same for all news of an incident: what was not delivered yet is replaced.
 
     RFC 8030 §5.4: 32 characters of base64url at most. Hashed, as the service reads it.
     """
-    about = news.incident.id if news.incident else news.retracted.id if news.retracted else None
+    about = (
+        message.incident.id
+        if message.incident
+        else message.retracted.id
+        if message.retracted
+        else None
+    )
     return hashlib.sha256(about.encode()).hexdigest()[:32] if about else None
 
 

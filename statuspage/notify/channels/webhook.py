@@ -30,10 +30,10 @@ AGENT = "Statuspage-Webhook/1"
 
 
 def sender(settings: Settings) -> Send:
-    outgoing = HttpClient(settings.outgoing_networks)
+    client = HttpClient(settings.outgoing_networks)
 
-    def send(news: Message, to: Recipient) -> None:
-        body = json.dumps(payload(news, to), ensure_ascii=False, separators=(",", ":")).encode()
+    def send(message: Message, to: Recipient) -> None:
+        body = json.dumps(payload(message, to), ensure_ascii=False, separators=(",", ":")).encode()
         at = clock.now()
         # While a receiver still has the secret of an earlier key, its signature goes along.
         secrets = (signing_secret(key, to.id) for key in settings.link_keys)
@@ -46,7 +46,7 @@ def sender(settings: Settings) -> Send:
             "webhook-signature": signature,
         }
         # A receiver under repair answers 404 for a while: only 410 is for good.
-        judge(outgoing.post(to.address, body, headers), is_strict=False)
+        judge(client.post(to.address, body, headers), is_strict=False)
 
     return send
 
@@ -65,34 +65,34 @@ def sign(signing_secret: str, message_id: str, at: datetime, body: bytes) -> str
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
-def payload(news: Message, to: Recipient) -> Json:
+def payload(message: Message, to: Recipient) -> Json:
     """What Statuspage sends: `meta`, `page`, then an incident or a component."""
-    zone = news.page.zone
-    payload_data: Json = {
+    zone = message.page.zone
+    document: Json = {
         "meta": {
             "unsubscribe": to.unsubscribe_url,
-            "documentation": f"{news.page.url}/api",
-            "generated_at": moment(news.at, zone),
+            "documentation": f"{message.page.url}/api",
+            "generated_at": moment(message.at, zone),
         },
         "page": {
-            "id": news.page.id,
-            "status_indicator": news.present.status.indicator.value,
-            "status_description": news.present.status.description,
+            "id": message.page.id,
+            "status_indicator": message.present.status.indicator.value,
+            "status_description": message.present.status.description,
         },
     }
-    if news.incident is not None:
-        return payload_data | {"incident": _incident(news, news.incident)}
-    if news.component is not None:
-        return payload_data | _component(news)
-    if news.retracted is not None:
-        return payload_data | {"incident": _retracted(news.retracted, zone)}
-    if news.kind is MessageKind.TEST:
-        return payload_data | {"test": {"message": "This is a test. Nothing happened."}}
-    if news.kind is MessageKind.LINK:
-        return payload_data | {"subscription": {"url": to.manage_url}}
-    if news.kind is MessageKind.CONFIRMATION:
-        return payload_data | {"confirm": {"url": to.confirm_url}}
-    raise Failed(f"There is no payload for {news.kind}.", is_final=True)
+    if message.incident is not None:
+        return document | {"incident": _incident(message, message.incident)}
+    if message.component is not None:
+        return document | _component(message)
+    if message.retracted is not None:
+        return document | {"incident": _retracted(message.retracted, zone)}
+    if message.kind is MessageKind.TEST:
+        return document | {"test": {"message": "This is a test. Nothing happened."}}
+    if message.kind is MessageKind.LINK:
+        return document | {"subscription": {"url": to.manage_url}}
+    if message.kind is MessageKind.CONFIRMATION:
+        return document | {"confirm": {"url": to.confirm_url}}
+    raise Failed(f"There is no payload for {message.kind}.", is_final=True)
 
 
 def _retracted(incident: Retracted, zone: ZoneInfo) -> Json:
@@ -110,23 +110,23 @@ def _retracted(incident: Retracted, zone: ZoneInfo) -> Json:
     }
 
 
-def _component(news: Message) -> Json:
-    change = news.component
+def _component(message: Message) -> Json:
+    change = message.component
     assert change is not None
-    row = _row(news, change.id)
+    row = _row(message, change.id)
     update = {
-        "old_status": news.old_status,
+        "old_status": message.old_status,
         "new_status": change.status.value,
-        "created_at": moment(news.at, news.page.zone),
+        "created_at": moment(message.at, message.page.zone),
         "component_type": "Component",
-        "id": f"{news.event_id}",
+        "id": f"{message.event_id}",
         "component_id": change.id,
     }
     return {"component": row, "component_update": update}
 
 
-def _incident(news: Message, incident: IncidentView) -> Json:
-    public = api_v2.incident_document(news.present, incident)
+def _incident(message: Message, incident: IncidentView) -> Json:
+    public = api_v2.incident_document(message.present, incident)
     postmortem = incident.postmortem
     published_at = postmortem.published_at if postmortem else None
     edited_at = (postmortem.edited_at if postmortem else None) or published_at
@@ -134,22 +134,22 @@ def _incident(news: Message, incident: IncidentView) -> Json:
     return {name: public[name] for name in (*same, "shortlink")} | {
         "postmortem_ignored": False,
         "postmortem_body": postmortem.source if postmortem else None,
-        "postmortem_body_last_updated_at": _optional(edited_at, news),
-        "postmortem_published_at": _optional(published_at, news),
-        "postmortem_notified_subscribers": news.kind is MessageKind.POSTMORTEM,
+        "postmortem_body_last_updated_at": _optional(edited_at, message),
+        "postmortem_published_at": _optional(published_at, message),
+        "postmortem_notified_subscribers": message.kind is MessageKind.POSTMORTEM,
         "postmortem_notified_twitter": False,
         "backfilled": incident.is_backfilled,
         "scheduled_for": public.get("scheduled_for"),
         "scheduled_until": public.get("scheduled_until"),
         "scheduled_remind_prior": incident.reminds,
-        "scheduled_reminded_at": _optional(incident.reminded_at, news),
+        "scheduled_reminded_at": _optional(incident.reminded_at, message),
         "impact_override": incident.impact_override.value if incident.impact_override else None,
         "scheduled_auto_in_progress": incident.starts_by_itself,
         "scheduled_auto_completed": incident.ends_by_itself,
         "id": incident.id,
-        "page_id": news.page.id,
+        "page_id": message.page.id,
         "incident_updates": [_update(update) for update in public["incident_updates"]],
-        "components": [_row(news, row["id"]) for row in public["components"]],
+        "components": [_row(message, row["id"]) for row in public["components"]],
     }
 
 
@@ -171,8 +171,8 @@ def _update(public: Json) -> Json:
     }
 
 
-def _row(news: Message, component_id: str) -> Json:
-    component = api_v2.component(news.page, news.present.components[component_id])
+def _row(message: Message, component_id: str) -> Json:
+    component = api_v2.component(message.page, message.present.components[component_id])
     order = (
         "status",
         "name",
@@ -188,8 +188,8 @@ def _row(news: Message, component_id: str) -> Json:
     return {name: component[name] for name in order}
 
 
-def _optional(at: datetime | None, news: Message) -> str | None:
-    return None if at is None else moment(at, news.page.zone)
+def _optional(at: datetime | None, message: Message) -> str | None:
+    return None if at is None else moment(at, message.page.zone)
 
 
 CHANNEL = ChannelType(

@@ -96,7 +96,7 @@ def _example(kind: str) -> Shown:
     except NoPageError:
         abort(404)
     to = email_examples.reader(current_user.email, base_url)
-    return Shown(example, email_message.render(sample.news, to), sample.is_example)
+    return Shown(example, email_message.render(sample.message, to), sample.is_example)
 
 
 def _order(kind: MessageKind, address: str) -> None:

@@ -36,7 +36,7 @@ def show() -> ResponseReturnValue:
         "admin/overview.html",
         now=now,
         seen=_seen(),
-        delivery_troubles=health.check(at=now).troubles(),
+        delivery_troubles=health.check(at=now).problems(),
         trouble=[incident for incident in live if incident.kind is IncidentKind.INCIDENT],
         planned=[incident for incident in live if incident.kind is IncidentKind.MAINTENANCE],
         drafts=[incident for incident in unresolved if incident.is_draft],

@@ -13,7 +13,7 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import UpdateInput
 from statuspage.domain.statuses import ComponentStatus, IncidentStatus
 from statuspage.notify import chat_message, email_examples, email_message
-from statuspage.notify import message as news
+from statuspage.notify import message as messages
 from tests.conftest import on_sqlite
 from tests.helpers import site
 
@@ -75,7 +75,7 @@ def test_resolving_names_the_other_incident_in_the_api(client, resolved, travell
 @on_sqlite
 def test_resolving_names_the_other_incident_in_mail_and_chat(app, resolved, at):
     with app.app_context():
-        message = news.of(events.latest(1)[0], at=at + timedelta(minutes=6), base_url=BASE)
+        message = messages.of(events.latest(1)[0], at=at + timedelta(minutes=6), base_url=BASE)
         mail = email_message.render(message, email_examples.reader("", BASE))
         line = "Bank transfers: Degraded performance because of “Slow transfers”"
         assert line in mail.text

@@ -55,7 +55,7 @@ def told(app, subscribed, an_incident, at, settings):
 def test_chat_message_has_problem_components_and_links(told):
     one, to = told()
     for format_ in FORMATS:
-        text = json.dumps(format_.message(one, to), ensure_ascii=False)
+        text = json.dumps(format_.payload(one, to), ensure_ascii=False)
         for part in ("Checkout errors", "Some requests fail.", "API", "/incidents/"):
             assert part in text, (format_.__name__, part)
         assert to.manage_url in text
@@ -63,23 +63,23 @@ def test_chat_message_has_problem_components_and_links(told):
 
 def test_chat_message_escapes_mentions_links_and_markup(told):
     one, to = told(NASTY)
-    blocks = json.dumps(slack.message(one, to)["text"])
+    blocks = json.dumps(slack.payload(one, to)["text"])
     assert "<!" not in blocks
     assert "&lt;!channel&gt;" in blocks
-    assert slack.message(one, to)["blocks"][0]["text"]["type"] == "plain_text"
+    assert slack.payload(one, to)["blocks"][0]["text"]["type"] == "plain_text"
     assert {
         run["type"]
-        for block in teams.message(one, to)["attachments"][0]["content"]["body"]
+        for block in teams.payload(one, to)["attachments"][0]["content"]["body"]
         for run in block["inlines"]
     } == {"TextRun"}
-    made = discord.message(one, to)
+    made = discord.payload(one, to)
     assert made["allowed_mentions"] == {"parse": []}
     assert r"\[a\]\(" in made["embeds"][0]["title"]
-    (attachment,) = mattermost.message(one, to)["attachments"]
+    (attachment,) = mattermost.payload(one, to)["attachments"]
     assert "@everyone" not in attachment["title"]
     assert r"\[a\]\(" in attachment["title"]
-    assert "<b>*x*" not in telegram.message(one, to)["text"]
-    assert "<!channel>" not in google_chat.message(one, to)["fallbackText"]
+    assert "<b>*x*" not in telegram.payload(one, to)["text"]
+    assert "<!channel>" not in google_chat.payload(one, to)["fallbackText"]
 
 
 def test_page_name_is_escaped_in_chat(told):
@@ -87,12 +87,12 @@ def test_page_name_is_escaped_in_chat(told):
     page = replace(one.page, name="@everyone of Brambleway")
     one = replace(one, present=replace(one.present, page=page))
     for format_ in (discord, mattermost):
-        assert "@everyone" not in json.dumps(format_.message(one, to), ensure_ascii=False)
+        assert "@everyone" not in json.dumps(format_.payload(one, to), ensure_ascii=False)
 
 
 def test_telegram_message_has_no_bot_command(told):
     one, to = told("Send /stop@other_bot, or GET /checkout of https://shop.example/checkout")
-    text = telegram.message(one, to)["text"]
+    text = telegram.payload(one, to)["text"]
     assert "/stop" not in text
     assert "GET /checkout" not in text
     assert "https://shop.example/checkout" in text
@@ -100,15 +100,15 @@ def test_telegram_message_has_no_bot_command(told):
 
 def test_sms_has_at_most_160_characters_and_the_link(told):
     one, to = told("Checkout errors " * 15)
-    text = sms.message(one, to)
+    text = sms.payload(one, to)
     assert len(text) <= 160
     assert text.endswith(one.incident.path)
 
 
 def test_messages_of_one_incident_share_a_thread(told):
     one, to = told()
-    assert google_chat.message(one, to)["thread"] == {"threadKey": one.incident.id}
-    again = telegram.message(one, replace(to, earlier="77"))
+    assert google_chat.payload(one, to)["thread"] == {"threadKey": one.incident.id}
+    again = telegram.payload(one, replace(to, earlier="77"))
     assert again["reply_parameters"]["message_id"] == 77
 
 

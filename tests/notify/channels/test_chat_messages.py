@@ -23,7 +23,7 @@ from statuspage.domain.incidents.postmortems import publish as publish_postmorte
 from statuspage.domain.incidents.postmortems import save as save_postmortem
 from statuspage.domain.statuses import IncidentStatus
 from statuspage.domain.subscribers.subscriptions import Channel, Subscriber
-from statuspage.notify import message as news
+from statuspage.notify import message as messages
 from statuspage.notify.channels.base import Failed
 from statuspage.notify.channels.registry import channel_senders
 from tests.conftest import SECRET, on_sqlite
@@ -130,11 +130,11 @@ def stories(request):
             )
     with request.getfixturevalue("app").app_context():
         for event in events.latest(50):
-            found = news.of(event, at=at + hour, base_url=BASE) if event.notify else None
+            found = messages.of(event, at=at + hour, base_url=BASE) if event.notify else None
             if found is not None:
                 _KEPT[event.kind] = found
         person = db.session.query(Subscriber).one()
-        _KEPT["to"] = news.recipient(person, Channel.SLACK, 1, secret=SECRET, base_url=BASE)
+        _KEPT["to"] = messages.recipient(person, Channel.SLACK, 1, secret=SECRET, base_url=BASE)
     return _KEPT
 
 
