@@ -1,7 +1,7 @@
-"""What there is to tell: an event as the public may see it now, and whom it is told to.
+"""The message for an event, and its recipient.
 
-Made when it is sent, from the same snapshot as the page. What was retracted,
-redacted or edited since is told as it stands.
+Built at the time of sending from the same snapshot as the page, so later edits, redactions
+and retractions are respected.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ from statuspage.page.snapshot.values import (
 
 
 class MessageKind(StrEnum):
-    """What is told; the name of its templates."""
+    """Also the name of the folder of its e-mail templates."""
 
     INCIDENT = "incident"
     MAINTENANCE = "maintenance"
@@ -42,21 +42,21 @@ class MessageKind(StrEnum):
     COMPONENT = "component"
     CONFIRMATION = "confirmation"
     LINK = "link"
-    """Somebody who is subscribed filled in the form again: the way to their own page."""
+    """A subscriber filled in the form again: the link to their own page."""
     QUARANTINE = "quarantine"
     TEST = "test"
 
 
 @dataclass(frozen=True)
 class Message:
-    """One event, the same for everybody who is told."""
+    """The content for one event, the same for every recipient."""
 
     kind: MessageKind
     event_id: int
     at: datetime
     """When it happened."""
     present: Present
-    """How everything stands now."""
+    """The page as it is now."""
     incident: IncidentView | None = None
     update: UpdateView | None = None
     retracted: Retracted | None = None
@@ -64,18 +64,18 @@ class Message:
     old_status: str | None = None
     """Of the component, where that is what happened."""
     is_reminder: bool = False
-    """Of maintenance that begins soon: nothing new, told once more."""
+    """Maintenance begins soon; repeats what was announced."""
 
     @property
     def previous_text(self) -> str | None:
-        """Of a correction: the words that stood there, as they were typed."""
+        """The text before a correction, as typed; None for other messages."""
         if self.kind is not MessageKind.CORRECTION or self.update is None or not self.update.edits:
             return None
         return "".join(text for kind, text in self.update.edits[-1].words if kind != "new")
 
     @property
     def reason(self) -> str | None:
-        """Of a correction: why, where staff said it."""
+        """The reason that staff gave for a correction."""
         if self.previous_text is None or self.update is None:
             return None
         return self.update.edits[-1].reason
@@ -87,11 +87,11 @@ class Message:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Somebody who is told, and the links that only they get."""
+    """A recipient, with their personal links."""
 
     id: str
     key: str
-    """Of this delivery: the same at each attempt, so that receivers recognise a repetition."""
+    """Idempotency key of this delivery, the same at each attempt."""
     channel: Channel
     address: str
     email: str | None
@@ -102,9 +102,9 @@ class Recipient:
     subscription: str = ""
     """What is subscribed, masked: `Webhook at hooks.example.com/…x9f2`."""
     earlier: str | None = None
-    """What the other side calls the last message of this incident that they got."""
+    """The vendor's id of the last message about this incident that they got."""
     zone: ZoneInfo | None = None
-    """In which they want to read times; None: the page's."""
+    """Their preferred time zone; None: the page's."""
     push: Access | None = field(default=None, repr=False)
     """How to write to a browser."""
 
@@ -112,9 +112,9 @@ class Recipient:
 def of(
     event: Event, *, at: datetime, base_url: str, present: Present | None = None
 ) -> Message | None:
-    """What the event says to the public now; None when there is nothing to tell any more.
+    """Return the message for an event as of now; None if there is nothing left to send.
 
-    `present` is the page as it is, for who has it at hand: to read it takes the longest.
+    `present` saves reading the page again, which is the slowest part.
     """
     try:
         now = present or snapshot.present(at=at, base_url=base_url)
@@ -193,7 +193,7 @@ def _of_incident(
 
 
 def _is_still_ahead(event: Event, incident: IncidentView) -> bool:
-    """Whether what was reminded of has not begun, moved or been called off since."""
+    """Whether the maintenance has not begun, moved or been cancelled since the reminder."""
     window = incident.scheduled_for.isoformat() if incident.scheduled_for else None
     return incident.status is IncidentStatus.SCHEDULED and window == event.data["scheduled_for"]
 

@@ -1,8 +1,7 @@
-"""Lanes: each channel sends by itself, so that a slow one never holds up another.
+"""Channel workers: each channel sends in threads of its own, so a slow one blocks no other.
 
-A lane claims what waits for its channel, sends with a few threads, and settles what
-came of it. What it holds when it stops it gives back; what it holds when it is
-killed comes back when the lease runs out.
+A worker leases pending deliveries of its channel, sends them and stores the results. When it
+stops it releases the rest; when it is killed its leases expire.
 """
 
 import threading
@@ -39,19 +38,19 @@ IDLE_S = 0.5
 SETTLED_EVERY_S = 0.2
 RENEW_AFTER_S = deliveries.LEASE.total_seconds() / 3
 SEND_WITHIN_S = deliveries.LEASE.total_seconds() * 0.6
-"""A lease that was not renewed for so long is given back unsent: it could end meanwhile."""
+"""A lease not renewed for so long is released unsent, since it could expire while sending."""
 MAX_CACHED_MESSAGES = 128
-"""Of so many events at once what is told is kept; each holds little besides its own words."""
+"""Each is small, since all share the page."""
 MOST_FAILURES = 10
 FAILING_FOR = timedelta(hours=1)
-"""So many failures in a row over so long, and a receiver is quarantined, as Statuspage does."""
+"""A receiver is quarantined after `MOST_FAILURES` in a row over this time, as Statuspage does."""
 
 log = structlog.get_logger(__name__)
-_may_tell = LogThrottle(60)
+_may_log = LogThrottle(60)
 
 
 class ChannelWorker:
-    """One channel of this worker."""
+    """The sending threads of one channel."""
 
     def __init__(self, app: Flask, channel: Channel, sender: ChannelSender) -> None:
         self._app = app
@@ -62,23 +61,23 @@ class ChannelWorker:
         self._thread = threading.Thread(target=self._run, name=f"The lane {channel}", daemon=True)
         self._prepare = Preparation(app)
         self._leased_at: dict[int, float] = {}
-        """Delivery → when its lease began or was renewed, of those that are on their way."""
+        """Delivery id → when its lease began or was renewed, for deliveries in flight."""
         self._troubles = FailureLog()
 
     def start(self) -> None:
         self._thread.start()
 
     def wake(self) -> None:
-        """Something waits: look now."""
+        """Look for pending deliveries now."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Claim nothing more; what is being sent is finished."""
+        """Lease nothing more; deliveries in flight are finished."""
         self._stopping.set()
         self._wake.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the end of what is being sent. False when it took too long."""
+        """Wait for deliveries in flight. False if they took too long."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -92,14 +91,14 @@ class ChannelWorker:
                     ):
                         self._turn(pool, in_flight)
                 except Exception:
-                    # The database may be away; what was claimed comes back by its lease.
+                    # The database may be down; leases expire by themselves.
                     time.sleep(IDLE_S)
         self._sender.close()
 
     def _turn(
         self, pool: ThreadPoolExecutor, in_flight: dict[Future[Outcome], LeasedDelivery]
     ) -> None:
-        """Fill the free slots, wait a moment, settle what is through."""
+        """Fill the free slots, wait a moment, store the results."""
         room = 2 * self._sender.slots - len(in_flight)
         if room >= self._sender.slots and not self._stopping.is_set():
             for leased, job in self._claim(room):
@@ -166,7 +165,7 @@ class ChannelWorker:
 def attempt(
     sender: ChannelSender, leased: LeasedDelivery, message: Message, to: Recipient
 ) -> Outcome:
-    """Send once. A fault of ours counts as a failure that may pass."""
+    """Send once. An unexpected exception counts as a failure that may pass."""
     incident = message.incident.id if message.incident else None
     with bound_contextvars(delivery=leased.id, event=leased.event_id, incident=incident):
         started = time.perf_counter()
@@ -187,7 +186,7 @@ def attempt(
         DELIVERY_ATTEMPTS.labels(to.channel.value, outcome.state.value).inc()
         if outcome.state is DeliveryState.FAILED:
             log.warning("delivery.given_up", channel=to.channel.value, reason=outcome.error)
-        elif outcome.state is DeliveryState.RETRYING and _may_tell():
+        elif outcome.state is DeliveryState.RETRYING and _may_log():
             log.info("delivery.failed", channel=to.channel.value, reason=outcome.error)
     return outcome
 
@@ -219,7 +218,7 @@ def _attempt(
 
 
 def record_results(app: Flask, outcomes: list[Outcome]) -> None:
-    """Write down what became of deliveries, and what that means for who gets them."""
+    """Store results and apply their consequences for the subscribers."""
     if not outcomes:
         return
     at = clock.now()
@@ -230,7 +229,7 @@ def record_results(app: Flask, outcomes: list[Outcome]) -> None:
 
 
 def conclude(outcome: Outcome, *, at: datetime) -> None:
-    """Count failures in a row; unsubscribe who is gone, quarantine who cannot be reached."""
+    """Count failures in a row; unsubscribe or quarantine subscribers who cannot be reached."""
     row = sa.update(Subscriber).where(Subscriber.id == outcome.leased.subscriber_id)
     row = row.execution_options(synchronize_session=False)
     match outcome.state:
@@ -266,10 +265,10 @@ def _moment(at: datetime) -> sa.BindParameter[datetime]:
 
 
 class Preparation:
-    """Reads what claimed deliveries need: the news, and who gets them.
+    """Loads the messages and recipients of leased deliveries.
 
-    The news of the last few events are kept until the page changes, so that a hundred
-    thousand deliveries of one event do not read it a hundred thousand times.
+    Caches the messages of the last few events until the page changes, so that 100,000
+    deliveries of one event read it once.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -280,7 +279,7 @@ class Preparation:
     def __call__(
         self, channel: Channel, leased: list[LeasedDelivery]
     ) -> list[tuple[Message, Recipient] | str]:
-        """For each: what is sent to whom, or the reason why nothing is."""
+        """For each delivery: message and recipient, or the reason why nothing is sent."""
         with self._app.app_context():
             read_only()
             event_ids = {delivery.event_id: None for delivery in leased}
@@ -306,25 +305,25 @@ class Preparation:
         self,
         channel: Channel,
         leased: LeasedDelivery,
-        told: Message | None,
+        message: Message | None,
         person: Subscriber | None,
         earlier: str | None,
     ) -> tuple[Message, Recipient] | str:
-        if told is None:
+        if message is None:
             return "There was nothing left to send."
         if person is None or person.address is None:
             return "The subscriber had already left."
-        if person.state is not _STATES.get(told.kind, SubscriberState.ACTIVE):
+        if person.state is not _STATES.get(message.kind, SubscriberState.ACTIVE):
             return f"The subscriber is {person.state.value}."
         to = messages.recipient(
             person,
             channel,
             leased.event_id,
             secret=self._settings.secret_key,
-            base_url=told.page.url,
+            base_url=message.page.url,
             earlier=earlier,
         )
-        return told, to
+        return message, to
 
     def _message(self, event_id: int) -> Message | None:
         revision = events.revision()
@@ -339,7 +338,7 @@ class Preparation:
         return cached[1]
 
     def _build(self, event: Event) -> Message | None:
-        """All that are kept are of one revision, and share the page as it is then."""
+        """Cached messages are of one revision, so they share one page."""
         present = next((message.present for _, message in self._cache.values() if message), None)
         base_url = self._settings.base_url
         return messages.of(event, at=clock.now(), base_url=base_url, present=present)
@@ -349,4 +348,4 @@ _STATES = {
     MessageKind.CONFIRMATION: SubscriberState.UNCONFIRMED,
     MessageKind.QUARANTINE: SubscriberState.QUARANTINED,
 }
-"""Whom what is told only in this state; everything else goes to the active."""
+"""Messages sent to subscribers who are not active, by the state they must be in."""
