@@ -112,16 +112,20 @@ def past(wanted: Filter, *, at: datetime, offset: int, limit: int) -> tuple[list
     return list(db.session.scalars(query.offset(offset).limit(limit))), total
 
 
-def ended_between(start: datetime, end: datetime) -> Sequence[tuple[int, datetime, Impact]]:
-    """Row id, end and impact of each published incident that ended in [start, end)."""
+def ended_or_open_between(
+    start: datetime, end: datetime, *, at: datetime
+) -> Sequence[tuple[int, datetime, Impact]]:
+    """Row id, end (`at` while open) and impact of each published incident of [start, end)."""
     query = sa.select(Incident.id, Incident.resolved_at, Incident.impact).where(
         Incident.published_at.is_not(None),
         Incident.retracted_at.is_(None),
         Incident.kind == IncidentKind.INCIDENT,
-        Incident.resolved_at >= start,
-        Incident.resolved_at < end,
+        sa.or_(Incident.resolved_at.is_(None), Incident.resolved_at >= start),
+        sa.or_(Incident.resolved_at.is_(None), Incident.resolved_at < end),
     )
-    return [(row_id, ended, impact) for row_id, ended, impact in db.session.execute(query) if ended]
+    rows = db.session.execute(query)
+    ends = [(row_id, resolved_at or at, impact) for row_id, resolved_at, impact in rows]
+    return [row for row in ends if start <= row[1] < end]
 
 
 def words_of(text: str) -> list[str]:

@@ -214,9 +214,8 @@ def _chart(
     last = months.page_of(oldest or at, at, zone)
     numbers = range(newest + PAGES_PER_CHART - 1, newest - 1, -1)
     firsts = [(page, first) for page in numbers for first in months.first_days(today, page)[::-1]]
-    rows = search.ended_between(
-        day_start(firsts[0][1], zone), day_start(months.next_month(firsts[-1][1]), zone)
-    )
+    start, end = day_start(firsts[0][1], zone), day_start(months.next_month(firsts[-1][1]), zone)
+    rows = search.ended_or_open_between(start, end, at=at)
     peaks = claims_store.worst_by_incident([row_id for row_id, _, _ in rows])
     by_month: dict[date, list[ComponentStatus]] = {}
     for row_id, ended_at, impact in rows:

@@ -442,7 +442,7 @@ class Month:
 
 @dataclass(frozen=True)
 class MonthTally:
-    """What ended in a month, for the chart: the worst of each incident, the worst first."""
+    """The incidents of a month, for the chart: the worst status of each, the worst first."""
 
     first: date
     number: int | None

@@ -89,7 +89,7 @@ def test_month_chart_has_a_block_for_each_incident_and_leads_to_its_month(client
     # Nothing was recorded before October, so nothing leads there.
     assert next(iter(months)) == "October 2025: 0 incidents"
     assert len(months) == 6
-    assert months["March 2026: 1 incident"] == "#m-2026-03"
+    assert months["March 2026: 2 incidents"] == "#m-2026-03"
     assert months["November 2025: 1 incident"] == "/history?page=2#m-2025-11"
     (links,) = {link["href"] for _, link in page.all("a") if link.get("href") == "#m-2026-03"}
     assert links in {f"#{section['id']}" for _, section in page.all("section") if "id" in section}
