@@ -81,7 +81,7 @@ def test_options_of_the_url_are_kept(database, opened):
     assert db.session.scalar(sa.text("SHOW timezone")) == "UTC"
 
 
-@pytest.fixture(params=["LATIN1", "SQL_ASCII"])
+@pytest.fixture
 def other_encoding(postgres_url, request):
     name = f"statuspage_encoding_{os.getpid()}"
     with psycopg.connect(postgres_url, autocommit=True) as session:
@@ -95,11 +95,12 @@ def other_encoding(postgres_url, request):
 
 
 @pytest.mark.parametrize(
-    "command",
+    "other_encoding, command",
     [
-        ["-m", "statuspage"],
-        ["-m", "flask", "staff", "link", "ann@example.com"],
+        ("LATIN1", ["-m", "statuspage"]),
+        ("SQL_ASCII", ["-m", "flask", "staff", "link", "ann@example.com"]),
     ],
+    indirect=["other_encoding"],
 )
 def test_a_database_of_another_encoding_is_refused_in_a_sentence(
     other_encoding, tmp_path, monkeypatch, command
