@@ -15,7 +15,10 @@
 
   // ── the way and its button ──
   const mine = make("input", { type: "radio", name: "channel", value: "web_push" });
-  chips.prepend(make("label", {}, mine, " ", make("span", { textContent: "This browser" })));
+  const email = chips.querySelector("[value=email]");
+  const next = email ? [...chips.querySelectorAll("label")].find((label) => !label.contains(email)) : chips.firstChild;
+  chips.insertBefore(make("label", {}, mine, " ", make("span", { textContent: "This browser" })), next || null);
+  if (!chips.querySelector(":checked")) mine.checked = true;
   chips.after(make("div", { className: "way push" }, make("p", { className: "help", textContent:
     "No address needed. Your browser asks for permission; notifications arrive even when this page is closed." })));
   const button = form.querySelector(".go"), said = make("p", { className: "help" });

@@ -90,10 +90,10 @@ def shown(page):
     )
 
 
-def test_push_is_offered_by_script_only_beside_the_form(page, open_page, live_url):
-    expect(page.get_by_role("radio", name="This browser")).not_to_be_checked()
-    expect(page.get_by_role("button", name="Subscribe")).to_be_visible()
-    page.get_by_role("radio", name="This browser").check()
+def test_without_a_mail_server_this_browser_is_chosen_and_without_script_nothing(
+    page, open_page, live_url
+):
+    expect(page.get_by_role("radio", name="This browser")).to_be_checked()
     expect(page.get_by_role("button", name="Notify me in this browser")).to_be_visible()
     expect(page.get_by_text("No address needed")).to_be_visible()
     expect(page.get_by_label("Webhook URL")).to_be_hidden()
@@ -102,6 +102,7 @@ def test_push_is_offered_by_script_only_beside_the_form(page, open_page, live_ur
     bare = open_page(script=False)
     bare.goto(f"{live_url}/subscribe")
     expect(bare.get_by_role("radio", name="This browser")).to_have_count(0)
+    expect(bare.get_by_role("radio", name="Webhook")).not_to_be_checked()
 
 
 def test_browser_subscribes_confirms_and_unsubscribes(app, page):

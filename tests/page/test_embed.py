@@ -177,7 +177,9 @@ def test_front_page_links_status_and_api(client, world):
     assert links["service-doc"] == "/api"
 
 
-def test_subscribe_page_offers_calendar_badge_card_and_script(client, committed, world):
+def test_calendars_stand_beside_the_form_and_recipes_for_sites_beside_the_api(
+    client, committed, world
+):
     with committed():
         name = components.get(world.cards).full_name
     page = Page(client.get("/subscribe").text)
@@ -185,7 +187,7 @@ def test_subscribe_page_offers_calendar_badge_card_and_script(client, committed,
     assert "webcal://status.example.com/maintenance.ics" in targets
     own = targets[f"webcal://status.example.com/components/{world.cards}.ics"]
     assert own["aria-label"] == f"{name}, maintenance calendar"
-    words = text_of(client.get("/subscribe"))
+    words = text_of(client.get("/api"))
     for recipe in (f'<img src="{SITE}/badge.svg"', f'src="{SITE}/embed"', f'"{SITE}/embed.js"'):
         assert recipe in words
     targets = [link.get("href") for _, link in Page(client.get("/maintenance").text).all("a")]

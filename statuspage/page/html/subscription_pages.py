@@ -82,8 +82,8 @@ def form(
     """
     page = snapshot.page
     typed = typed or FormValues()
-    if not typed.channel and offered:
-        typed = replace(typed, channel=offered[0].channel.value)
+    if not typed.channel and Channel.EMAIL in [choice.channel for choice in offered]:
+        typed = replace(typed, channel=Channel.EMAIL.value)
     subject = incident.name if incident else f"{page.name} status"
     return document(
         "subscribe.html",
