@@ -1,7 +1,10 @@
-"""Settings, queue, worker, deliveries, mail, mirror."""
+"""Settings, web process, queue, worker, deliveries, mail, mirror."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -18,6 +21,7 @@ from statuspage.notify.deliveries import DeliveryState
 from statuspage.notify.queue import queue_of
 
 SHORT_SECRET = 32
+WEB_TIMEOUT_S = 5
 LATE = timedelta(minutes=1)
 VERY_LATE = timedelta(minutes=10)
 MIRROR_LATE = timedelta(minutes=20)
@@ -62,6 +66,31 @@ def _doubts(chosen: Settings) -> Iterator[Finding]:
         yield warn(
             "settings",
             "without STATUSPAGE_REDIS_URL, web and worker must run on this one machine.",
+        )
+
+
+def web(app: Flask, _at: datetime) -> Iterator[Finding]:
+    """Whether the page that was last started here answers; nothing where none runs."""
+    chosen: Settings = app.config["SETTINGS"]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(chosen.host, chosen.host)  # noqa: S104
+    connection = HTTPConnection(host, chosen.port, timeout=WEB_TIMEOUT_S)
+    with closing(connection):
+        try:
+            connection.connect()
+        except OSError:
+            return
+        try:
+            connection.request("GET", "/healthz")
+            status = connection.getresponse().status
+        except (OSError, HTTPException):
+            status = None
+    if status == HTTPStatus.OK:
+        yield ok("web", "it answers")
+    elif status in (None, HTTPStatus.SERVICE_UNAVAILABLE):
+        yield problem(
+            "web",
+            f"{host}:{chosen.port} takes connections, but the web process does not answer. One"
+            " that hangs is replaced within a minute; if this stays, read the log and restart.",
         )
 
 

@@ -25,6 +25,7 @@ def check(as_json: bool) -> None:
         "clock": data.clock,
         "owners": people.owners,
         "passwords": people.passwords,
+        "web": service.web,
         "queue": service.queue,
         "worker": service.worker,
         "deliveries": service.deliveries,

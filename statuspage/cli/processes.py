@@ -28,6 +28,7 @@ from sqlalchemy import orm
 from sqlalchemy.exc import OperationalError
 
 from statuspage import clock
+from statuspage.cli import liveness
 from statuspage.config import Settings, SettingsError
 from statuspage.db import integrity, migrate
 from statuspage.demo import first_start
@@ -61,7 +62,6 @@ HEADER_TIMEOUT_MS = 10_000
 STOP_TIMEOUT_S = 12
 """How long a process that is told to stop may take: the worker finishes what it sends."""
 DATABASE_RETRY_S = 5.0
-LEADER_CHECK_S = 1.0
 EXIT_GRACE_S = 5.0
 NICENESS_BEHIND_PROXY = 10
 """While staff and forms keep the web process busy, readers get 0.8 to 0.9 of their rate with
@@ -239,7 +239,7 @@ def _wait_for_the_database(app: Flask) -> None:
 
 
 def _end_with_leader() -> None:
-    """Let this process end soon after its server's parent or its leader."""
+    """Let this process end soon after its server's parent or its leader, and show that it lives."""
     parent = multiprocessing.parent_process()
     leader = int(os.environ.get(LEADER) or 0)
     if parent is not None or leader:
@@ -259,8 +259,10 @@ def _let_the_proxy_go_first() -> None:
 
 
 def _watch(parent: multiprocessing.process.BaseProcess | None, leader: int) -> None:
+    own = liveness.Beat()
     while (parent is None or parent.is_alive()) and (not leader or _exists(leader)):
-        time.sleep(LEADER_CHECK_S)
+        own.beat()
+        time.sleep(liveness.BEAT_S)
     if web_socket := os.environ.get(WEB_SOCKET):
         # A leader that is killed outright cannot remove its folder.
         shutil.rmtree(Path(web_socket).parent, ignore_errors=True)

@@ -1,4 +1,6 @@
-"""`statuspage run`: proxy, web and worker processes as one group; one that ends is restarted.
+"""`statuspage run`: proxy, web and worker processes as one group.
+
+A process that ends or hangs is restarted.
 
     load settings and program → prepare the database → proxy, worker and web, each a fork
 
@@ -30,7 +32,7 @@ from flask import Flask
 from granian.server import MPServer
 
 from statuspage import config
-from statuspage.cli import processes
+from statuspage.cli import liveness, processes
 from statuspage.cli.processes import PARTS, PROXY, WEB, WORKER
 from statuspage.config import Settings, SettingsError
 from statuspage.factory import WEB_SOCKET
@@ -61,11 +63,20 @@ def main(names: Sequence[str] | None = None) -> None:
         _refuse_a_taken_port(settings)
         _address_file(settings).write_text(settings.base_url)
     _allow_many_connections()
-    leader = _Leader()
     # Only this user may enter it, so only we can reach the web process behind the proxy.
-    with tempfile.TemporaryDirectory(prefix="statuspage-") as folder, leader.ending_all():
-        web_socket = Path(folder) / "web.sock" if settings.front else None
-        os.environ |= {processes.LEADER: str(os.getpid()), WEB_SOCKET: str(web_socket or "")}
+    with tempfile.TemporaryDirectory(prefix="statuspage-") as folder:
+        _lead(settings, parts, Path(folder))
+
+
+def _lead(settings: Settings, parts: Sequence[str], folder: Path) -> None:
+    leader = _Leader(folder)
+    web_socket = folder / "web.sock" if settings.front else None
+    os.environ |= {
+        processes.LEADER: str(os.getpid()),
+        WEB_SOCKET: str(web_socket or ""),
+        liveness.FOLDER: str(folder),
+    }
+    with leader.ending_all():
         if PROXY in parts and web_socket is not None:
             leader.start(PROXY, partial(processes.proxy, settings, web_socket))
         if WEB in parts or WORKER in parts:
@@ -113,8 +124,9 @@ class _Part:
 class _Leader:
     """The processes of the group, each a fork of this one in a session of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self._parts: list[_Part] = []
+        self._liveness = liveness.Watch(folder)
         self._process_id = os.getpid()
         self._received_signal = 0
         self._refused = 0
@@ -176,6 +188,7 @@ class _Leader:
             alive = [part.process.sentinel for part in self._parts if part.restart_at is None]
             # With a timeout: a signal just before the wait would be noticed only after it.
             wait(alive, timeout=1.0 if len(alive) == len(self._parts) else 0.1)
+            self._liveness.kill_the_silent()
             for part in self._parts:
                 if part.restart_at is None and not part.process.is_alive():
                     self._exit_if_refused(part)

@@ -1,13 +1,16 @@
 """`flask check`: what it sees, what it says, how it exits."""
 
 import json
+import socket
 import time
 from datetime import timedelta
+from threading import Thread
 
 import pytest
 import sqlalchemy as sa
 
 from statuspage import config
+from statuspage.checks import service
 from statuspage.config import Settings
 from statuspage.db import damage_mark, db, integrity, migrate
 from statuspage.domain.events import SYSTEM
@@ -46,6 +49,40 @@ def damage(app, settings):
     for place in range(4096, 12288):
         data[place] ^= 0xFF
     file.write_bytes(data)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "status, level", [("200 OK", "ok"), ("503 Service Unavailable", "problem"), (None, "problem")]
+)
+def test_a_web_process_that_does_not_answer_is_a_problem(
+    settings, check, monkeypatch, status, level
+):
+    monkeypatch.setattr(service, "WEB_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+        if status:
+            Thread(target=answer).start()
+        _, found = check(create_app(settings.model_copy(update={"port": port}), watch=False))
+    ((seen, words),) = found["web"]
+    assert seen == level
+    assert ("does not answer" in words) is (level == "problem")
+
+
+@on_sqlite
+def test_where_no_page_runs_nothing_is_said_of_the_web_process(settings, check):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # Not listening.
+        port = taken.getsockname()[1]
+        _, found = check(create_app(settings.model_copy(update={"port": port}), watch=False))
+    assert "web" not in found
 
 
 def test_a_schema_that_lacks_a_column_of_its_revision_is_a_problem(app, check, committed):

@@ -37,7 +37,9 @@ PATIENCE_S = 60
 class Group:
     """`python -m statuspage` with a data folder and a port of its own."""
 
-    def __init__(self, data_dir: Path, *parts: str, **environment: str) -> None:
+    def __init__(
+        self, data_dir: Path, *parts: str, program=("-m", "statuspage"), **environment: str
+    ) -> None:
         self.data_dir = data_dir
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -45,7 +47,7 @@ class Group:
         self.address = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "statuspage", *parts],
+            [sys.executable, *program, *parts],
             cwd=PROJECT,
             env=os.environ
             | {"STATUSPAGE_DATA_DIR": str(data_dir), "PORT": str(self.port)}
@@ -309,8 +311,34 @@ def test_killed_process_is_restarted_and_others_continue(running, name):
     assert running.output.count(f"{running.address}/\n") == 1
 
 
+IMPATIENT = """
+from statuspage.cli import liveness, run
+
+liveness.SILENT_S = 2.5
+run.main()
+"""
+
+
+def test_stopped_process_is_killed_and_replaced(tmp_path):
+    group = Group(tmp_path, program=("-c", IMPATIENT), STATUSPAGE_DEMO="0")
+    try:
+        group.wait_until_ready()
+        before = group.processes()
+        for name in ("web", "worker"):
+            os.kill(before[name], signal.SIGSTOP)
+        for name in ("web", "worker"):
+            _wait(lambda name=name: group.processes()[name] != before[name], group)
+            assert not _is_running(before[name])
+        _wait(lambda: group.answers("/readyz") and group.answers("/healthz"), group)
+        assert group.processes()["proxy"] == before["proxy"]
+        assert group.output.count("leader.process_silent") == 2
+    finally:
+        group.close()
+
+
 KEEPS_ENDING = """
 import os, signal, sys, time
+from pathlib import Path
 from statuspage.cli import run as main
 
 def end():
@@ -318,7 +346,7 @@ def end():
     os.kill(os.getpid(), signal.SIGKILL)
 
 main.RESTART_PAUSES_S = (0.0, 0.1, 20.0)
-leader = main._Leader()
+leader = main._Leader(Path.cwd())
 with leader.ending_all():
     leader.start("worker", end)
     leader.supervise()
@@ -339,9 +367,10 @@ def test_process_that_keeps_exiting_is_restarted_with_backoff():
 
 REFUSED = """
 import os, sys
+from pathlib import Path
 from statuspage.cli.run import _Leader
 
-leader = _Leader()
+leader = _Leader(Path.cwd())
 with leader.ending_all():
     leader.start("proxy", lambda: sys.exit("It cannot listen."))
     leader.supervise()
@@ -358,6 +387,7 @@ def test_part_that_cannot_start_ends_the_group():
 
 LATE = """
 import signal, time
+from pathlib import Path
 from statuspage.cli.run import _Leader
 
 def finish():
@@ -368,7 +398,7 @@ def finish():
         signal.sigtimedwait([], 0.05)
     print("asked", len(asked), flush=True)
 
-leader = _Leader()
+leader = _Leader(Path.cwd())
 with leader.ending_all():
     leader.start("worker", finish)
     try:
