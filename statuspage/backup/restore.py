@@ -72,6 +72,10 @@ def _prepare(app: Flask, copy: Path, manifest: Manifest, by: Actor, at: datetime
     with application_on(app, f"sqlite:///{copy}") as other:
         migrate.bring_up_to_date(other, keep_copy=False)
         with other.app_context():
+            if difference := migrate.schema_difference():
+                raise ArchiveError(
+                    f"The file was changed after the backup, or is from no release: {difference}."
+                )
             calmed = settle_after_restore(made_at=manifest.made_at, by=by, at=at)
             db.session.commit()
     _without_log(copy)

@@ -12,6 +12,8 @@ from pathlib import Path
 import flask_migrate
 import sqlalchemy as sa
 import structlog
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 from flask import Flask
 from flask_migrate import Migrate
 
@@ -85,6 +87,28 @@ def use_alembic(app: Flask) -> None:
 def is_of_the_models(name: str | None, _type: str, _parents: object) -> bool:
     """Alembic compares everything but the search index with the models."""
     return not (name or "").startswith(search_index.NAME)
+
+
+def schema_difference() -> str | None:
+    """The first table or column that this database, at the newest revision, has too many or lacks.
+
+    Indexes that an operator added are no difference.
+    """
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": False, "include_name": is_of_the_models}
+        )
+        for change in compare_metadata(context, db.metadata):
+            match change:
+                case ("add_table", table):
+                    return f"it has no table {table.name!r}"
+                case ("remove_table", table):
+                    return f"it has a table {table.name!r}"
+                case ("add_column", _, table, column):
+                    return f"its table {table!r} has no column {column.name!r}"
+                case ("remove_column", _, table, column):
+                    return f"its table {table!r} has a column {column.name!r}"
+    return None
 
 
 @contextmanager

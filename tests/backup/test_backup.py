@@ -278,6 +278,30 @@ def test_restore_refuses_a_backup_with_a_trigger_or_view(
 
 
 @on_sqlite
+@pytest.mark.parametrize(
+    "statement, difference",
+    [
+        ("ALTER TABLE staff ADD COLUMN is_owner BOOLEAN", "its table 'staff' has a column"),
+        ("ALTER TABLE page DROP COLUMN footer", "its table 'page' has no column 'footer'"),
+        ("CREATE TABLE more (id INTEGER PRIMARY KEY)", "it has a table 'more'"),
+        ("DROP TABLE metric_point", "it has no table 'metric_point'"),
+    ],
+)
+def test_restore_refuses_another_schema_and_changes_nothing(
+    flask, app, elsewhere, tmp_path, statement, difference
+):
+    with app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    file = tmp_path / "changed.backup"
+    assert flask("backup", file).exit_code == 0
+
+    result = run(elsewhere, "restore", file)
+
+    assert result.exit_code == 1
+    assert f"from no release: {difference}" in result.output
+
+
+@on_sqlite
 def test_a_slip_of_the_keyboard_costs_no_other_file(flask, filled, tmp_path):
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear all")
