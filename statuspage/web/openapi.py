@@ -1,15 +1,20 @@
 """`/api/openapi.json`: both APIs as OpenAPI 3.1, told from the declarations that serve them.
 
 Nothing is written twice: operations bring their method, path, scope, body and answer,
-models bring their JSON Schema.
+models bring their JSON Schema. The docstring under a field is its description.
 """
 
+import ast
+import inspect
 import json
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from statuspage.config import PROJECT
 from statuspage.web.operations import OPERATIONS, Nothing, Operation, Reading
@@ -222,12 +227,39 @@ class _Schemas:
         schemas, rest = TypeAdapter.json_schemas(
             inputs,  # type: ignore[arg-type]
             ref_template="#/components/schemas/{model}",
+            schema_generator=_WithDocstrings,
         )
         by_kind = {
             kind: _with_published_names(schemas[number, kind[1]])  # type: ignore[index]
             for number, kind in enumerate(self._kinds)
         }
         return by_kind, _with_published_names(rest.get("$defs", {}))
+
+
+class _WithDocstrings(GenerateJsonSchema):
+    """Reads the docstrings of fields only here: pydantic's `use_attribute_docstrings` parses
+    each class when it is made, a tenth of the start of every process."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        json_schema = super().model_schema(schema)
+        for name, text in _field_docstrings(schema["cls"]).items():
+            json_schema["properties"][name].setdefault("description", text)
+        return json_schema
+
+
+def _field_docstrings(model: type[BaseModel]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for base in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):
+        (tree,) = ast.parse(inspect.getsource(base)).body
+        assert isinstance(tree, ast.ClassDef)
+        for field, docstring in pairwise(tree.body):
+            match field, docstring:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    texts[name] = inspect.cleandoc(text)
+    return texts
 
 
 def _with_published_names(schema: Any) -> Json:

@@ -13,7 +13,7 @@ from statuspage.domain.tokens import Scope
 class Body(BaseModel):
     """What a client sends. Unknown keys are ignored, as Statuspage does."""
 
-    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore")
 
     @model_validator(mode="before")
     @classmethod

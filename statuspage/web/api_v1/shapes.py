@@ -19,11 +19,7 @@ Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
 class Shape(BaseModel):
     """An object of an answer: every key is always there, in this order."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        use_attribute_docstrings=True,
-        json_schema_serialization_defaults_required=True,
-    )
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 def seconds(moment: datetime, zone: ZoneInfo) -> str:

@@ -15,7 +15,7 @@ Date = Annotated[str, Field(json_schema_extra={"format": "date"})]
 
 
 class Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class PageRef(Document):
