@@ -89,7 +89,10 @@ class Nginx(NamedTuple):
 def product(environment: Mapping[str, str]) -> Iterator[str]:
     """The whole group, as `make run` starts it; gives its address."""
     port = free_port()
-    names = {**os.environ, **environment, "HOST": "127.0.0.1", "PORT": str(port)}
+    # Compiled once, as the Makefile, the image and the installation by hand do.
+    compiled = {"PYTHONDONTWRITEBYTECODE": ""}
+    own = {"HOST": "127.0.0.1", "PORT": str(port)}
+    names = {**os.environ, **compiled, **environment, **own}
     command = [sys.executable, "-m", "statuspage"]
     with _running(command, f"http://127.0.0.1:{port}", cwd=PROJECT, env=names) as url:
         yield url
