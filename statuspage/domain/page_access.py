@@ -283,7 +283,7 @@ def _record_access(component: Component, by: Actor, at: datetime) -> None:
     events.record(
         "component.page_access_changed",
         subject=component.public_id,
-        title=component.full_name,
+        title=component.statuspage_name,
         by=by,
         at=at,
         is_public=False,

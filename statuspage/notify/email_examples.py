@@ -209,6 +209,7 @@ def _update(draft: Draft, present: Present, at: datetime) -> UpdateView:
                 public_id,
                 name,
                 name,
+                name,
                 _current_status(present, public_id),
                 claim,
                 draft.because_of.get(public_id),

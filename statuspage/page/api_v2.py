@@ -290,7 +290,7 @@ def _update(incident: IncidentView, update: UpdateView, zone: ZoneInfo) -> Json:
 def _change(change: ChangeView) -> Json:
     line: Json = {
         "code": change.component_id,
-        "name": change.full_name,
+        "name": change.statuspage_name,
         "old_status": change.old_status.value,
         "new_status": change.claim.status.value,
     }

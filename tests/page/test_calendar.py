@@ -137,7 +137,7 @@ def test_component_has_its_own_calendar(client, committed, northwind, plan, at):
     names = [event.text("SUMMARY") for event in events(client, search)]
     assert names == ["Northwind: Sooner", "Northwind: Later"]
     assert events(client, cards) == []
-    name = b"X-WR-CALNAME:Northwind maintenance: Payments - Cards\\, wallets\r\n"
+    name = "X-WR-CALNAME:Northwind maintenance: Payments › Cards\\, wallets\r\n".encode()
     assert name in client.get(cards).data
     with committed():
         components.archive(components.get(northwind["Search"]), by=SYSTEM, at=at)

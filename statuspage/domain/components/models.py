@@ -38,7 +38,12 @@ class Component(Model):
 
     @property
     def full_name(self) -> str:
-        """`Payments - Card payments`, as Statuspage writes it."""
+        """`Payments › Card payments`, for people."""
+        return f"{self.group.name} › {self.name}" if self.group else self.name
+
+    @property
+    def statuspage_name(self) -> str:
+        """`Payments - Card payments`, as Statuspage's API has it and updates keep it."""
         return f"{self.group.name} - {self.name}" if self.group else self.name
 
     def first_day(self, zone: ZoneInfo) -> date:

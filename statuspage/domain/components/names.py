@@ -10,15 +10,16 @@ from statuspage.domain.components.models import Component
 class ComponentNames:
     """Finds components among those `listed`.
 
-    A public id comes first, then a full name, then a name, then each of them in another case. A
-    word that fits several components names none of them.
+    A public id comes first, then a full name (`Shipping › Labels`, or `Shipping - Labels` as
+    Statuspage has it), then a name, then each of them in another case. A word that fits
+    several components names none of them.
     """
 
     def __init__(self, listed: Sequence[Component]) -> None:
         self._levels = [
             (spelling, _by(attribute, spelling, listed))
             for spelling in (_spaced, _folded)
-            for attribute in ("public_id", "full_name", "name")
+            for attribute in ("public_id", "full_name", "statuspage_name", "name")
         ]
 
     def find_all(

@@ -43,7 +43,7 @@ def set_affected_components(
         updates.recompute_impact(incident, claims)
     incident.updated_at = at
     data: dict[str, object] = {
-        component.full_name: claims.get(component, OPERATIONAL).status.value
+        component.statuspage_name: claims.get(component, OPERATIONAL).status.value
         for component in {**before, **claims}
         if before.get(component) != claims.get(component, OPERATIONAL)
     }
@@ -155,4 +155,4 @@ def _refuse_untold(incident: Incident) -> None:
 
 
 def _names(components: Collection[Component]) -> str | None:
-    return ", ".join(sorted(component.full_name for component in components)) or None
+    return ", ".join(sorted(component.statuspage_name for component in components)) or None

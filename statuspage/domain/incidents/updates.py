@@ -171,7 +171,7 @@ def record_component_changes(
             UpdateChange(
                 component=component,
                 component_id=component.id,
-                name=component.full_name,
+                name=component.statuspage_name,
                 old_status=before.get(component, ComponentStatus.OPERATIONAL),
                 new_status=claim.status,
                 share=claim.share,

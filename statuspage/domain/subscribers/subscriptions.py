@@ -163,7 +163,7 @@ class Subscriber(Model):
             "email": self.email,
             "push_keys": [self.push_p256dh, self.push_auth] if self.push_auth else None,
             "state": self.state.value,
-            "components": [component.full_name for component in self.components],
+            "components": [component.statuspage_name for component in self.components],
             "incident": self.incident.public_id if self.incident else None,
             "updates": self.wants.value,
             "language": self.language,

@@ -222,7 +222,7 @@ def _change(change: ChangeView) -> str:
     status = change.claim.status.label
     if change.is_move:
         status = f"{change.old_status.label} → {status}"
-    words = [f"{isolated(change.full_name)}: {status}"]
+    words = [f"{isolated(change.statuspage_name)}: {status}"]
     if change.claim.share is not None:
         words.append(f"{_number(change.claim.share)} %")
     if change.claim.scope:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from statuspage.domain.claims import OPERATIONAL, Claim
 from statuspage.domain.incidents import postmortem_text
 from statuspage.domain.incidents import verbs as incidents
-from statuspage.domain.incidents.models import Incident, IncidentUpdate
+from statuspage.domain.incidents.models import Incident, IncidentUpdate, UpdateChange
 from statuspage.domain.incidents.postmortems import ActionState, Part, Postmortem
 from statuspage.domain.statuses import IncidentKind
 from statuspage.lib.markdown import clean
@@ -115,7 +115,8 @@ def _update_views(updates: Sequence[IncidentUpdate]) -> tuple[UpdateView, ...]:
                 ChangeView(
                     component_id=change.component.public_id,
                     name=change.component.name,
-                    full_name=change.name,
+                    full_name=_full_name(change),
+                    statuspage_name=change.name,
                     old_status=change.status_before,
                     claim=change.claim,
                     because_of=ref_of(change.other_incident)
@@ -132,6 +133,12 @@ def _update_views(updates: Sequence[IncidentUpdate]) -> tuple[UpdateView, ...]:
         )
         for update, older in zip(updates, before, strict=True)
     )
+
+
+def _full_name(change: UpdateChange) -> str:
+    """As it is shown today, unless it was called something else then."""
+    component = change.component
+    return component.full_name if change.name == component.statuspage_name else change.name
 
 
 def ref_of(incident: Incident) -> IncidentRef:

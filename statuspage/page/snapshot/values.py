@@ -125,6 +125,8 @@ class ChangeView:
     name: str
     """Without the group."""
     full_name: str
+    statuspage_name: str
+    """As it was called then, `Payments - Card payments`."""
     old_status: ComponentStatus
     claim: Claim
     """The effective status."""

@@ -9,6 +9,7 @@ from statuspage.domain import events
 from statuspage.domain.claims import Claim, effective
 from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
+from statuspage.domain.components.names import ComponentNames
 from statuspage.domain.components.verbs import ComponentEdit
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import UpdateInput
@@ -43,7 +44,8 @@ def test_groups_and_ungrouped_components_share_one_order(payments):
     assert cards.position == 2
     visa, mastercard = added("Visa", cards), added("Mastercard", cards)
     assert [visa.position, mastercard.position] == [1, 2]
-    assert visa.full_name == "Cards - Visa"
+    assert visa.full_name == "Cards › Visa"
+    assert visa.statuspage_name == "Cards - Visa"
     assert added("Search").position == 3
 
 
@@ -75,7 +77,7 @@ def test_editing_a_component_keeps_its_public_id_and_history(payments):
         at=AT + HOUR,
     )
     db.session.expire_all()
-    assert (payments.public_id, payments.full_name) == (before, "Cards - Card payments")
+    assert (payments.public_id, payments.full_name) == (before, "Cards › Card payments")
     assert (payments.description, payments.start_date) == (None, date(2026, 1, 1))
     assert (payments.showcase, payments.only_show_if_degraded) == (False, True)
     assert stands(payments, AT + HOUR) == MAJOR
@@ -95,10 +97,16 @@ def test_reordering_arranges_the_page_and_its_groups(payments, search):
     assert [one.name for one in components.groups()] == ["Mail", "Cards"]
     assert {component.full_name: component.position for component in components.listed()} == {
         "Visa": 2,
-        "Cards - Search": 1,
-        "Mail - Payments": 1,
+        "Cards › Search": 1,
+        "Mail › Payments": 1,
     }
     assert events.latest(1)[0].kind == "components.arranged"
+
+
+def test_component_names_accept_the_full_name_and_statuspages(payments):
+    visa = added("Visa", group("Cards"))
+    for name in ("Cards › Visa", "Cards - Visa", "cards › visa"):
+        assert ComponentNames([visa]).find_all(name, between=",") == ([visa], [])
 
 
 def test_reordering_refuses_a_component_listed_twice(payments):

@@ -280,7 +280,7 @@ def test_incident_feed_shows_its_status(client, story):
 @on_sqlite
 def test_component_feed_has_only_its_entries(client, story):
     feed = client.get(f"/components/{story['cards']}.json").json
-    assert feed["title"] == "Northwind Status - Payments - Card payments"
+    assert feed["title"] == "Northwind Status - Payments › Card payments"
     assert {item["title"].partition(": ")[2] for item in feed["items"]} == {
         "Card payments declined in Europe"
     }

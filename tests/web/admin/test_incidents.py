@@ -193,7 +193,7 @@ def test_resolving_lists_what_it_releases_beforehand(ann, world, an_incident, st
     public_id = an_incident()
     an_incident("Something else", claims={world.cards: Claim(ComponentStatus.MAJOR_OUTAGE)})
     before = text_of(ann.get(f"/admin/incidents/{public_id}"))
-    assert "Resolved releases Payments - Card payments (still Major outage" in before
+    assert "Resolved releases Payments › Card payments (still Major outage" in before
 
     preview = ann.post(
         f"/admin/incidents/{public_id}/updates/preview", an_update(world, status="resolved")

@@ -59,7 +59,7 @@ def test_template_is_created_edited_and_deleted(ann, world, stored):
     form = fields_of(ann.get(address), address)
     assert (form["group_name"], form["update_status"]) == ("Platform", "identified")
     ann.post(address, form | {"name": "API sluggish", "components": [world.cards, world.api]})
-    assert "The API is slow: Payments - Card payments, API" in text_of(ann.get("/admin/templates"))
+    assert "The API is slow: Payments › Card payments, API" in text_of(ann.get("/admin/templates"))
     assert ann.post(f"{address}/remove").status_code == 303
     assert "No templates yet." in ann.get("/admin/templates").text
     log = text_of(ann.get("/admin/audit"))

@@ -423,7 +423,7 @@ def test_component_page_names_what_does_not_count(client, committed, world, at):
 def test_uptime_page_has_a_figure_for_each_month(client, world):
     page = client.get("/uptime")
     assert "March 2026, 10 days: 1 with problems; worst Today, partial outage" in page.text
-    assert "Payments - Card payments" in text_of(page)
+    assert "Payments › Card payments" in text_of(page)
     assert "no data January 2026" in text_of(page)
     assert "no data February 2026" not in text_of(page)
     assert '<a rel="next" href="/uptime?page=2">' in page.text
