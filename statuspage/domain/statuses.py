@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class ComponentStatus(StrEnum):
-    """How a component stands, in order of severity."""
+    """Component status, in order of severity."""
 
     OPERATIONAL = "operational"
     UNDER_MAINTENANCE = "under_maintenance"

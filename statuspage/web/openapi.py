@@ -35,20 +35,20 @@ PUBLIC = "public"
 
 REFUSALS = {
     "400": "The request cannot be read.",
-    "401": "No token, or one that is unknown, revoked or expired.",
+    "401": "No token, or an unknown, revoked or expired one.",
     "403": "The token lacks the scope.",
     "404": "Not found.",
-    "405": "The address does not know this method.",
+    "405": "This address does not support the method.",
     "409": "Another request changed the same thing.",
     "413": "The body is larger than 1 MB.",
-    "420": "Too many requests a second; `Retry-After` says when to go on.",
-    "422": "A rule refuses a value.",
-    "503": "The database does not answer; nothing was changed.",
+    "420": "Too many requests; `Retry-After` says when to continue.",
+    "422": "A value is invalid.",
+    "503": "The database is unavailable. Unless the error says otherwise, nothing was changed.",
 }
 
 
 class Error(BaseModel):
-    """Why a request was refused: a sentence, or a list of them, and all of it in one text."""
+    """Why a request was refused: a sentence or a list of sentences, and all of them as one text."""
 
     error: str | list[str]
     message: str
@@ -77,8 +77,8 @@ def document(base_url: str, readings: Sequence[Reading]) -> Json:
         "info": {
             "title": "Status page",
             "version": version_of_this(),
-            "description": "Read the page at `/api/v2`, change it at `/v1`. Both speak as"
-            " Statuspage's APIs of those names.",
+            "description": "Read the page at `/api/v2`, change it at `/v1`. Both are"
+            " compatible with Statuspage's APIs.",
         },
         "servers": [{"url": base_url}],
         "tags": [{"name": tag} for tag in nouns()],
@@ -128,7 +128,7 @@ def _reading(reading: Reading, schemas: dict[Any, Json]) -> Json:
         "summary": reading.summary,
         "security": [],
         "parameters": parameters,
-        "responses": {"200": {"description": "As it stands.", "content": content}}
+        "responses": {"200": {"description": "Its current state.", "content": content}}
         | {code: {"$ref": f"#/components/responses/{code}"} for code in ("404", "405", "503")},
     }
 
@@ -186,7 +186,7 @@ def _headers(operation: Operation) -> Iterable[Json]:
             "name": "Idempotency-Key",
             "in": "header",
             "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-            "description": "Sent again with the same key, a request is answered as the first time.",
+            "description": "A request repeated with the same key gets the first response again.",
         }
 
 

@@ -24,7 +24,7 @@ class GroupIds(Body):
     success=201,
 )
 def give_to_users(call: Call[UserIds], component_id: str) -> Component:
-    """Give a component to these users too."""
+    """Give these users access to a component as well."""
     row = find(component_id)
     users = users_named(call.body.page_access_user_ids)
     page_access.give_component(row, users, by=call.by, at=call.at)
@@ -33,7 +33,7 @@ def give_to_users(call: Call[UserIds], component_id: str) -> Component:
 
 @operation("DELETE", f"{COMPONENT}/page_access_users", needs=NEEDS, returns=Component)
 def take_from_users(call: Call[Nothing], component_id: str) -> Component:
-    """Take a component away from every user. Their groups keep it."""
+    """Remove a component from all users. Their groups keep it."""
     row = find(component_id)
     page_access.take_component_from_users(row, by=call.by, at=call.at)
     return ComponentSerializer(call).component(row)
@@ -48,7 +48,7 @@ def take_from_users(call: Call[Nothing], component_id: str) -> Component:
     success=201,
 )
 def give_to_groups(call: Call[GroupIds], component_id: str) -> Component:
-    """Give a component to these groups too."""
+    """Give these groups access to a component as well."""
     row = find(component_id)
     groups = groups_named(call.body.page_access_group_ids)
     page_access.give_component(row, groups, by=call.by, at=call.at)
@@ -57,7 +57,7 @@ def give_to_groups(call: Call[GroupIds], component_id: str) -> Component:
 
 @operation("DELETE", f"{COMPONENT}/page_access_groups", needs=NEEDS, returns=Component)
 def take_from_groups(call: Call[Nothing], component_id: str) -> Component:
-    """Take a component away from every group."""
+    """Remove a component from all groups."""
     row = find(component_id)
     page_access.take_component_from_groups(row, by=call.by, at=call.at)
     return ComponentSerializer(call).component(row)

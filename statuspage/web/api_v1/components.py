@@ -39,7 +39,7 @@ class Component(Shape):
     showcase: bool
     only_show_if_degraded: bool
     automation_email: str | None
-    """Always null: this page takes no mail from monitoring."""
+    """Always null: this page receives no mail from monitoring."""
     start_date: Date | None
 
 
@@ -94,7 +94,7 @@ def read_component(call: Call[Nothing], component_id: str) -> Component:
 
 @operation("PATCH", COMPONENT, needs=Scope.COMPONENTS, body=ComponentBody, returns=Component)
 def update_component(call: Call[ComponentBody], component_id: str) -> Component:
-    """Change what is sent. A status is set by hand; open incidents keep what they say."""
+    """Update the fields sent. A status is set manually; open incidents keep theirs."""
     row = find_any(component_id)
     sent = call.body.component
     fields = sent.said()
@@ -129,7 +129,7 @@ def update_component(call: Call[ComponentBody], component_id: str) -> Component:
 
 @operation("DELETE", COMPONENT, needs=Scope.COMPONENTS, success=204)
 def delete_component(call: Call[Nothing], component_id: str) -> None:
-    """Take it off the page. Its history stays in past incidents and in the log."""
+    """Remove it from the page. Past incidents and the audit log keep it."""
     row = find_any(component_id)
     if isinstance(row, GroupRow):
         components.remove_group(row, by=call.by, at=call.at)

@@ -43,13 +43,13 @@ class ConfigBody(Body):
 
 @operation("GET", CONFIG, needs=Scope.READ, returns=StatusEmbedConfig)
 def read_config(call: Call[Nothing]) -> StatusEmbedConfig:
-    """What was set, or the usual look."""
+    """The custom settings, or the defaults."""
     return _serialize(call.page)
 
 
 @operation("PATCH", CONFIG, needs=Scope.MANAGE, body=ConfigBody, returns=StatusEmbedConfig)
 def update_config(call: Call[ConfigBody]) -> StatusEmbedConfig:
-    """Change what is sent."""
+    """Update the fields sent."""
     fields = {name: value for name, value in call.body.status_embed_config.said().items() if value}
     page_settings.configure_embed(call.page, by=call.by, at=call.at, **fields)
     return _serialize(call.page)

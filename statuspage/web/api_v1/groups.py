@@ -29,7 +29,7 @@ class GroupComponent(Shape):
 class GroupFields(Body):
     name: str | None = None
     components: list[str] | None = None
-    """Ids. They move into the group, in this order; who is left out goes to the top level."""
+    """Ids. They move into the group in this order; components left out move to the top level."""
     description: OrNone[str] = None
 
 
@@ -78,7 +78,7 @@ def read_group(call: Call[Nothing], id: str) -> GroupComponent:  # noqa: A002  t
 
 @operation("PATCH", GROUP, needs=Scope.COMPONENTS, body=GroupBody, returns=GroupComponent)
 def update_group(call: Call[GroupBody], id: str) -> GroupComponent:  # noqa: A002  the name in the path
-    """Change what is sent; a list of components replaces the one there is."""
+    """Update the fields sent; a list of components replaces the current one."""
     row = find(id)
     sent = call.body.component_group
     components.edit_group(
@@ -95,7 +95,7 @@ def update_group(call: Call[GroupBody], id: str) -> GroupComponent:  # noqa: A00
 
 @operation("DELETE", GROUP, needs=Scope.COMPONENTS, returns=GroupComponent)
 def delete_group(call: Call[Nothing], id: str) -> GroupComponent:  # noqa: A002  the name in the path
-    """Dissolve a group; its components go to the top level."""
+    """Delete a group; its components move to the top level."""
     row = find(id)
     answer = _serialize(call, row)
     components.remove_group(row, by=call.by, at=call.at)

@@ -79,14 +79,14 @@ class IncidentFields(Body):
     status: OrNone[Step] = None
     impact_override: OrNone[Impact] = None
     scheduled_for: OrNone[WrittenTime] = None
-    """Without an offset in the page's zone."""
+    """Without an offset: in the page's time zone."""
     scheduled_until: OrNone[WrittenTime] = None
     scheduled_remind_prior: OrNone[bool] = None
     """True: subscribers are reminded an hour before it begins."""
     auto_transition_to_maintenance_state: OrNone[bool] = None
     """False: components keep their status when it begins."""
     auto_transition_to_operational_state: OrNone[bool] = None
-    """Only given back: what it claims is always released when it ends."""
+    """Stored only: components are always released when it ends."""
     scheduled_auto_in_progress: OrNone[bool] = None
     scheduled_auto_completed: OrNone[bool] = None
     scheduled_auto_transition: OrNone[bool] = None
@@ -94,7 +94,7 @@ class IncidentFields(Body):
     auto_transition_deliver_notifications_at_start: OrNone[bool] = None
     auto_transition_deliver_notifications_at_end: OrNone[bool] = None
     reminder_intervals: OrNone[str | int | list[int]] = None
-    """Hours: `[1, 5]` or `4`, also as text. Null: as the page does; `[]`: never."""
+    """Hours: `[1, 5]` or `4`, also as a string. Null: the page's default; `[]`: never."""
     metadata: OrNone[dict[str, dict[str, Any]]] = None
     deliver_notifications: OrNone[bool] = None
     """Null: true."""
@@ -109,9 +109,9 @@ class IncidentFields(Body):
     components: Annotated[dict[str, OrNone[ComponentStatus]], BeforeValidator(_named)] = Field(
         default_factory=dict
     )
-    """Id → status; a blank status only names it."""
+    """Id → status; a blank status lists the component without changing it."""
     component_ids: Annotated[list[str], BeforeValidator(_listed)] = Field(default_factory=list)
-    """All that it names; one that is missing here is not named any more."""
+    """All affected components; one that is missing is no longer affected."""
 
     @property
     def notify(self) -> bool:

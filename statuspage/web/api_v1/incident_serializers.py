@@ -25,7 +25,7 @@ class AffectedComponent(Shape):
     code: str
     """Its id."""
     name: str
-    """With its group's, as it was called then: `Payments - Card payments`."""
+    """With the name of its group, as of then: `Payments - Card payments`."""
     old_status: ComponentStatus
     new_status: ComponentStatus
 
@@ -34,7 +34,7 @@ class IncidentUpdate(Shape):
     id: str
     incident_id: str
     affected_components: list[AffectedComponent] | None
-    """Null where it names none."""
+    """Null if it names none."""
     body: str
     created_at: Moment
     custom_tweet: str | None
@@ -45,19 +45,19 @@ class IncidentUpdate(Shape):
     twitter_updated_at: Moment | None
     updated_at: Moment
     wants_twitter_update: bool
-    """Given back as it was sent: nothing is tweeted."""
+    """Stored only: nothing is tweeted."""
 
 
 class Incident(Shape):
     id: str
     components: list[Component]
-    """As they stand now. What is off the page is not among them."""
+    """Their current state. Components removed from the page are left out."""
     created_at: Moment
-    """What was back-filled counts from when it happened."""
+    """For a backfilled incident, the time it happened."""
     impact: Impact
     impact_override: Impact | None
     incident_updates: list[IncidentUpdate]
-    """Newest first; a published postmortem is one too."""
+    """Newest first; includes a published postmortem."""
     metadata: dict[str, Any]
     monitoring_at: Moment | None
     name: str
@@ -83,7 +83,7 @@ class Incident(Shape):
     status: str
     updated_at: Moment
     reminder_intervals: str | None
-    """Null, or JSON in a text: `[]`, `[1, 5]` or `4`, in hours."""
+    """Null, or JSON as a string: `[]`, `[1, 5]` or `4`, in hours."""
 
 
 class IncidentSerializer:

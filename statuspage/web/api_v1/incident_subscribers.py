@@ -31,7 +31,7 @@ class IncidentSubscriberBody(Body):
     query=("page", "per_page"),
 )
 def list_incident_subscribers(call: Call[Nothing], incident_id: str) -> list[Subscriber]:
-    """Who follows this incident."""
+    """Subscribers of this incident."""
     window = call.window
     rows = subscriber_queries.find(
         Search(incident=_incident(incident_id)), offset=window.offset, limit=window.limit
@@ -48,7 +48,7 @@ def list_incident_subscribers(call: Call[Nothing], incident_id: str) -> list[Sub
     success=201,
 )
 def create_incident_subscriber(call: Call[IncidentSubscriberBody], incident_id: str) -> Subscriber:
-    """Let somebody follow this incident, by e-mail or text message."""
+    """Subscribe someone to this incident by e-mail or text message."""
     incident = _incident(incident_id)
     sent = call.body.subscriber
     if sent.endpoint:
@@ -60,7 +60,7 @@ def create_incident_subscriber(call: Call[IncidentSubscriberBody], incident_id: 
 def read_incident_subscriber(
     call: Call[Nothing], incident_id: str, subscriber_id: str
 ) -> Subscriber:
-    """One who follows this incident."""
+    """One subscriber of this incident."""
     return serialize(call, find(subscriber_id, _incident(incident_id)))
 
 
@@ -68,13 +68,13 @@ def read_incident_subscriber(
 def delete_incident_subscriber(
     call: Call[Nothing], incident_id: str, subscriber_id: str
 ) -> Subscriber:
-    """Unsubscribe and erase the address; the answer is the last to name it."""
+    """Unsubscribe and delete the address; this response is the last to contain it."""
     return remove(call, find(subscriber_id, _incident(incident_id)))
 
 
 @operation("POST", f"{SUBSCRIBER}/resend_confirmation", needs=Scope.SUBSCRIBERS, success=201)
 def resend_incident_confirmation(call: Call[Nothing], incident_id: str, subscriber_id: str) -> None:
-    """Ask again to confirm. Does nothing for one who did."""
+    """Resend the confirmation. Does nothing if already confirmed."""
     row = find(subscriber_id, _incident(incident_id))
     subscribers.ask_again(row, by=call.by, at=call.at)
 

@@ -17,10 +17,10 @@ UPDATE = "/pages/{page_id}/incidents/{incident_id}/incident_updates/{incident_up
 class UpdateFields(Body):
     body: str | None = None
     display_at: OrNone[WrittenTime] = None
-    """Without an offset in the page's zone. An update keeps its place in the timeline."""
+    """Without an offset: in the page's time zone. An update keeps its place in the timeline."""
     deliver_notifications: OrNone[bool] = None
-    """True sends what was kept quiet to the subscribers now, or, where they were told and
-    `body` changes, tells them of the correction."""
+    """True notifies subscribers now of a quiet update, or of the correction if they were notified
+    and `body` changes."""
     wants_twitter_update: OrNone[bool] = None
 
 
@@ -32,7 +32,7 @@ class UpdateBody(Body):
 def edit_incident_update(
     call: Call[UpdateBody], incident_id: str, incident_update_id: str
 ) -> IncidentUpdate:
-    """Change what is sent. Earlier words stay, and readers see what changed."""
+    """Update the fields sent. Earlier text is kept, and readers see what changed."""
     row = incidents.find(incident_id, lock=True)
     update = _find(row, incident_update_id)
     sent = call.body.incident_update

@@ -57,13 +57,13 @@ def list_unresolved(call: Call[Nothing]) -> list[Incident]:
 
 @operation("GET", f"{INCIDENTS}/scheduled", needs=Scope.READ, returns=list[Incident], query=PAGED)
 def list_scheduled(call: Call[Nothing]) -> list[Incident]:
-    """Maintenance that is planned or going on, newest creation first."""
+    """Planned or active maintenance, newest creation first."""
     return _list(call, statuses=[*UPCOMING, *ACTIVE])
 
 
 @operation("GET", f"{INCIDENTS}/upcoming", needs=Scope.READ, returns=list[Incident], query=PAGED)
 def list_upcoming(call: Call[Nothing]) -> list[Incident]:
-    """Maintenance that has not begun, newest creation first."""
+    """Maintenance that has not started, newest creation first."""
     return _list(call, statuses=UPCOMING)
 
 
@@ -71,7 +71,7 @@ def list_upcoming(call: Call[Nothing]) -> list[Incident]:
     "GET", f"{INCIDENTS}/active_maintenance", needs=Scope.READ, returns=list[Incident], query=PAGED
 )
 def list_active_maintenance(call: Call[Nothing]) -> list[Incident]:
-    """Maintenance that is going on, newest creation first."""
+    """Active maintenance, newest creation first."""
     return _list(call, statuses=ACTIVE)
 
 
@@ -110,7 +110,7 @@ def _serialize(call: Call[Body], row: Row) -> Incident:
     "POST", INCIDENTS, needs=Scope.INCIDENTS, body=IncidentBody, returns=Incident, success=201
 )
 def create_incident(call: Call[IncidentBody]) -> Incident:
-    """Open an incident, plan maintenance, or record what is over."""
+    """Create an incident, plan maintenance, or record a past incident."""
     sent = call.body.incident
     if sent.backfilled:
         row = _backfill(call, sent)
@@ -218,7 +218,7 @@ def _at_work(moves: bool | None) -> Claim:
 
 @operation("PATCH", INCIDENT, needs=Scope.INCIDENTS, body=IncidentBody, returns=Incident)
 def update_incident(call: Call[IncidentBody], incident_id: str) -> Incident:
-    """Post an update when a step or a text is sent; change what else is sent."""
+    """A status or body posts an update; other fields are changed."""
     row = find(incident_id, lock=True)
     sent = call.body.incident
     _store_extras(row, sent, call)
@@ -395,7 +395,7 @@ def _automate(row: Row, sent: IncidentFields, call: Call[IncidentBody]) -> None:
 
 @operation("DELETE", INCIDENT, needs=Scope.INCIDENTS, returns=Incident)
 def delete_incident(call: Call[Nothing], incident_id: str) -> Incident:
-    """Retract it: it leaves every list, and its address says that it was withdrawn."""
+    """Retract it: it disappears from all lists, and its address says that it was withdrawn."""
     row = find(incident_id, lock=True)
     reason = "Withdrawn by a program, through the Manage API."
     corrections.retract(row, reason=reason, by=call.by, at=call.at)

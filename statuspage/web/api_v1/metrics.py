@@ -31,7 +31,7 @@ class Metric(Shape):
     """Always false: nothing is fetched."""
     y_axis_min: float
     y_axis_max: float
-    """Both 0 where the axis follows the figures."""
+    """Both 0 if the axis follows the data."""
     y_axis_hidden: bool
     suffix: str
     decimal_places: int
@@ -43,7 +43,7 @@ class Metric(Shape):
     backfill_percentage: int
     """Always 0: nothing is fetched."""
     reference_name: str | None
-    """Always null: it is the name of a figure elsewhere."""
+    """Always null: only used by fetched metrics."""
 
 
 class MetricFields(Body):
@@ -75,7 +75,7 @@ def _whole(sent: Any) -> Any:
 
 class PointFields(Body):
     timestamp: Annotated[int, BeforeValidator(_whole)]
-    """Seconds since 1970; a fraction is cut off."""
+    """Seconds since 1970; fractions are truncated."""
     value: Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -108,13 +108,13 @@ def list_metrics(call: Call[Nothing]) -> list[Metric]:
 
 @operation("GET", METRIC, needs=Scope.READ, returns=Metric)
 def read_metric(call: Call[Nothing], metric_id: str) -> Metric:
-    """One metric, without its figures."""
+    """One metric, without its data."""
     return serialize(call, find(metric_id))
 
 
 @operation("PATCH", METRIC, needs=Scope.COMPONENTS, body=MetricBody, returns=Metric)
 def update_metric(call: Call[MetricBody], metric_id: str) -> Metric:
-    """Change what is sent."""
+    """Update the fields sent."""
     row = find(metric_id)
     metrics.edit(row, call.body.metric.facts(Facts.of(row)), by=call.by, at=call.at)
     return serialize(call, row)
@@ -122,7 +122,7 @@ def update_metric(call: Call[MetricBody], metric_id: str) -> Metric:
 
 @operation("DELETE", METRIC, needs=Scope.COMPONENTS, returns=Metric)
 def delete_metric(call: Call[Nothing], metric_id: str) -> Metric:
-    """Remove a metric and its figures."""
+    """Delete a metric and its data."""
     row = find(metric_id)
     answer = serialize(call, row)
     metrics.remove(row, by=call.by, at=call.at)
@@ -141,7 +141,7 @@ def delete_metric(call: Call[Nothing], metric_id: str) -> Metric:
     success=201,
 )
 def add_point(call: Call[PointBody], metric_id: str) -> AddedPoint:
-    """Add a figure. A later one for the same second replaces it."""
+    """Add a data point. A later one for the same second replaces it."""
     row = find(metric_id)
     stored = metrics.add_points({row: [_point(call.body.data)]}, by=call.by, at=call.at)
     return AddedPoint(data=_serialize_point(stored[row][0]))
@@ -156,7 +156,7 @@ def add_point(call: Call[PointBody], metric_id: str) -> AddedPoint:
     success=202,
 )
 def add_points(call: Call[PointsBody]) -> dict[str, list[DataPoint]]:
-    """Add figures of several metrics at once: all of them, or none."""
+    """Add data points of several metrics: all of them, or none."""
     sent = call.body.data
     rows = dict(zip(sent, by_ids(list(sent)), strict=True))
     points = {
@@ -171,7 +171,7 @@ def add_points(call: Call[PointsBody]) -> dict[str, list[DataPoint]]:
 
 @operation("DELETE", f"{METRIC}/data", needs=Scope.COMPONENTS, returns=Metric)
 def delete_points(call: Call[Nothing], metric_id: str) -> Metric:
-    """Take all figures of a metric away."""
+    """Delete all data of a metric."""
     row = find(metric_id)
     metrics.forget_points(row, by=call.by, at=call.at)
     return serialize(call, row)

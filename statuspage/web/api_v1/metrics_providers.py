@@ -26,7 +26,7 @@ class Provider(Shape):
     """Always false."""
     metric_base_uri: str | None
     last_revalidated_at: Moment | None
-    """Always null: there is no password to try."""
+    """Always null: providers have no password."""
     created_at: Moment
     updated_at: Moment
     page_id: str
@@ -34,7 +34,7 @@ class Provider(Shape):
 
 class ProviderFields(Body):
     type: str | None = None
-    """`Self`. The types that fetch are refused, with what to do instead."""
+    """`Self`. Types that fetch data are refused; the error says what to do instead."""
     metric_base_uri: OrNone[str] = None
 
 
@@ -49,7 +49,7 @@ class ProviderBody(Body):
 
 @operation("GET", PROVIDERS, needs=Scope.READ, returns=list[Provider])
 def list_providers(call: Call[Nothing]) -> list[Provider]:
-    """Every provider, the oldest first."""
+    """Every provider, oldest first."""
     return [_serialize(call, row) for row in metrics.providers()]
 
 
@@ -73,7 +73,7 @@ def read_provider(call: Call[Nothing], metrics_provider_id: str) -> Provider:
 
 @operation("PATCH", PROVIDER, needs=Scope.COMPONENTS, body=ProviderBody, returns=Provider)
 def update_provider(call: Call[ProviderBody], metrics_provider_id: str) -> Provider:
-    """Change what is sent. The type stays `Self`."""
+    """Update the fields sent. The type stays `Self`."""
     row = _find(metrics_provider_id)
     fields = call.body.metrics_provider.said()
     metrics.edit_provider(
@@ -88,7 +88,7 @@ def update_provider(call: Call[ProviderBody], metrics_provider_id: str) -> Provi
 
 @operation("DELETE", PROVIDER, needs=Scope.COMPONENTS, returns=Provider)
 def delete_provider(call: Call[Nothing], metrics_provider_id: str) -> Provider:
-    """Remove a provider with its metrics and their figures."""
+    """Delete a provider with its metrics and their data."""
     row = _find(metrics_provider_id)
     metrics.remove_provider(row, by=call.by, at=call.at)
     return _serialize(call, row)
@@ -118,7 +118,7 @@ def list_metrics_of(call: Call[Nothing], metrics_provider_id: str) -> list[Metri
     success=201,
 )
 def create_metric(call: Call[MetricBody], metrics_provider_id: str) -> Metric:
-    """A new metric, last on the page. It is shown there as soon as it has figures."""
+    """A new metric, last on the page. It appears once it has data."""
     provider = _find(metrics_provider_id)
     facts = call.body.metric.facts(Facts(name=""))
     return serialize(call, metrics.add(provider, facts, by=call.by, at=call.at))

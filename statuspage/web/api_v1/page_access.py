@@ -23,7 +23,7 @@ class ComponentIds(Body):
 
 class SomeComponentIds(Body):
     component_ids: list[str] | None = None
-    """Left out: all of them."""
+    """Omitted: all of them."""
 
 
 class MetricIds(Body):
@@ -32,7 +32,7 @@ class MetricIds(Body):
 
 class SomeMetricIds(Body):
     metric_ids: list[str] | None = None
-    """Left out: all of them."""
+    """Omitted: all of them."""
 
 
 def find_user(page_access_user_id: str) -> PageAccessUser:

@@ -43,7 +43,7 @@ class PageAccessGroup(Shape):
 class GroupFields(Body):
     name: str | None = None
     external_identifier: OrNone[str] = None
-    """Its name at an identity provider."""
+    """Its name at the identity provider."""
     component_ids: list[str] | None = None
     metric_ids: list[str] | None = None
     page_access_user_ids: list[str] | None = None
@@ -60,7 +60,7 @@ class GroupBody(Body):
 
 @operation("GET", GROUPS, needs=NEEDS, returns=list[PageAccessGroup], query=PAGED)
 def list_groups(call: Call[Nothing]) -> list[PageAccessGroup]:
-    """Every page access group, the oldest first."""
+    """Every page access group, oldest first."""
     return _serialize_all(call, access.groups(offset=call.window.offset, limit=call.window.limit))
 
 
@@ -87,7 +87,7 @@ def read_group(call: Call[Nothing], page_access_group_id: str) -> PageAccessGrou
 
 @operation("PATCH", GROUP, needs=NEEDS, body=GroupBody, returns=PageAccessGroup)
 def update_group(call: Call[GroupBody], page_access_group_id: str) -> PageAccessGroup:
-    """Change what is sent. A list that is sent replaces the present one."""
+    """Update the fields sent. A list replaces the current one."""
     row = find_group(page_access_group_id)
     sent = call.body.page_access_group
     fields = sent.said()
@@ -106,7 +106,7 @@ def update_group(call: Call[GroupBody], page_access_group_id: str) -> PageAccess
 
 @operation("DELETE", GROUP, needs=NEEDS, returns=PageAccessGroup)
 def delete_group(call: Call[Nothing], page_access_group_id: str) -> PageAccessGroup:
-    """Remove a group. Its users stay."""
+    """Delete a group. Its users stay."""
     row = find_group(page_access_group_id)
     answer = _serialize(call, row)
     access.remove(row, by=call.by, at=call.at)
@@ -125,13 +125,13 @@ def _give(call: Call[GroupBody], row: Row, sent: GroupFields) -> None:
 
 @operation("GET", f"{GROUP}/components", needs=NEEDS, returns=list[Component], query=PAGED)
 def list_components(call: Call[Nothing], page_access_group_id: str) -> list[Component]:
-    """The components that were given to a group."""
+    """The components of a group."""
     return page_access.serialize_components(call, find_group(page_access_group_id))
 
 
 @operation("PATCH", f"{GROUP}/components", needs=NEEDS, body=ComponentIds, returns=PageAccessGroup)
 def add_components(call: Call[ComponentIds], page_access_group_id: str) -> PageAccessGroup:
-    """Give a group these components too."""
+    """Add components to a group."""
     row = find_group(page_access_group_id)
     page_access.give_components(call, row, call.body.component_ids)
     return _serialize(call, row)
@@ -146,7 +146,7 @@ def add_components(call: Call[ComponentIds], page_access_group_id: str) -> PageA
     success=201,
 )
 def replace_components(call: Call[ComponentIds], page_access_group_id: str) -> PageAccessGroup:
-    """Give a group these components and no others."""
+    """Replace the components of a group."""
     row = find_group(page_access_group_id)
     page_access.replace_components(call, row, call.body.component_ids)
     return _serialize(call, row)
@@ -156,7 +156,7 @@ def replace_components(call: Call[ComponentIds], page_access_group_id: str) -> P
     "DELETE", f"{GROUP}/components", needs=NEEDS, body=SomeComponentIds, returns=PageAccessGroup
 )
 def remove_components(call: Call[SomeComponentIds], page_access_group_id: str) -> PageAccessGroup:
-    """Take these components away from a group; without ids, all of them."""
+    """Remove components from a group; without ids, all of them."""
     row = find_group(page_access_group_id)
     page_access.take_components(call, row, call.body.component_ids)
     return _serialize(call, row)
@@ -166,7 +166,7 @@ def remove_components(call: Call[SomeComponentIds], page_access_group_id: str) -
 def remove_component(
     call: Call[Nothing], page_access_group_id: str, component_id: str
 ) -> PageAccessGroup:
-    """Take one component away from a group."""
+    """Remove one component from a group."""
     row = find_group(page_access_group_id)
     page_access.take_component(call, row, component_id)
     return _serialize(call, row)

@@ -49,13 +49,13 @@ class PageAccessUser(Shape):
 
 class UserFields(Body):
     external_login: OrNone[str] = None
-    """The login of an identity provider, `uid` most often."""
+    """The login at the identity provider, usually `uid`."""
     email: OrNone[str] = None
     page_access_group_ids: list[str] | None = None
     component_ids: list[str] | None = None
     metric_ids: list[str] | None = None
     subscribe_to_components: bool = False
-    """Ask them by e-mail whether they want news of these components."""
+    """Ask them by e-mail whether they want updates about these components."""
 
 
 class UserBody(Body):
@@ -72,7 +72,7 @@ class UserBody(Body):
 
 @operation("GET", USERS, needs=NEEDS, returns=list[PageAccessUser], query=("email", *PAGED))
 def list_users(call: Call[Nothing]) -> list[PageAccessUser]:
-    """Every page access user, the oldest first; with `email`, who has that address."""
+    """Every page access user, oldest first; with `email`, the user with that address."""
     email = call.query.get("email") or None
     rows = access.users(email=email, offset=call.window.offset, limit=call.window.limit)
     return _serialize_all(call, rows)
@@ -80,7 +80,7 @@ def list_users(call: Call[Nothing]) -> list[PageAccessUser]:
 
 @operation("POST", USERS, needs=NEEDS, body=UserBody, returns=PageAccessUser)
 def create_user(call: Call[UserBody]) -> PageAccessUser:
-    """A new user, by e-mail address or external login. 409 where one is taken."""
+    """A new user, by e-mail address or external login. 409 if either is taken."""
     sent = call.body.page_access_user
     row = access.add_user(
         email=sent.email,
@@ -101,7 +101,7 @@ def read_user(call: Call[Nothing], page_access_user_id: str) -> PageAccessUser:
 
 @operation("PATCH", USER, needs=NEEDS, body=UserBody, returns=PageAccessUser)
 def update_user(call: Call[UserBody], page_access_user_id: str) -> PageAccessUser:
-    """Change what is sent. Groups that are sent replace the present ones."""
+    """Update the fields sent. A list of groups replaces the current one."""
     row = find_user(page_access_user_id)
     sent = call.body.page_access_user
     fields = sent.said()
@@ -120,7 +120,7 @@ def update_user(call: Call[UserBody], page_access_user_id: str) -> PageAccessUse
 
 @operation("DELETE", USER, needs=NEEDS, success=204)
 def delete_user(call: Call[Nothing], page_access_user_id: str) -> None:
-    """Remove a user, and their subscriptions."""
+    """Delete a user and their subscriptions."""
     access.remove(find_user(page_access_user_id), by=call.by, at=call.at)
 
 
@@ -142,13 +142,13 @@ def _give(call: Call[UserBody], row: Row, sent: UserFields) -> None:
 
 @operation("GET", f"{USER}/components", needs=NEEDS, returns=list[Component], query=PAGED)
 def list_components(call: Call[Nothing], page_access_user_id: str) -> list[Component]:
-    """The components that were given to a user."""
+    """The components of a user."""
     return page_access.serialize_components(call, find_user(page_access_user_id))
 
 
 @operation("PATCH", f"{USER}/components", needs=NEEDS, body=ComponentIds, returns=PageAccessUser)
 def add_components(call: Call[ComponentIds], page_access_user_id: str) -> PageAccessUser:
-    """Give a user these components too."""
+    """Add components to a user."""
     row = find_user(page_access_user_id)
     page_access.give_components(call, row, call.body.component_ids)
     return _serialize(call, row)
@@ -163,7 +163,7 @@ def add_components(call: Call[ComponentIds], page_access_user_id: str) -> PageAc
     success=201,
 )
 def replace_components(call: Call[ComponentIds], page_access_user_id: str) -> PageAccessUser:
-    """Give a user these components and no others."""
+    """Replace the components of a user."""
     row = find_user(page_access_user_id)
     page_access.replace_components(call, row, call.body.component_ids)
     return _serialize(call, row)
@@ -173,7 +173,7 @@ def replace_components(call: Call[ComponentIds], page_access_user_id: str) -> Pa
     "DELETE", f"{USER}/components", needs=NEEDS, body=SomeComponentIds, returns=PageAccessUser
 )
 def remove_components(call: Call[SomeComponentIds], page_access_user_id: str) -> PageAccessUser:
-    """Take these components away from a user; without ids, all of them."""
+    """Remove components from a user; without ids, all of them."""
     row = find_user(page_access_user_id)
     page_access.take_components(call, row, call.body.component_ids)
     return _serialize(call, row)
@@ -183,7 +183,7 @@ def remove_components(call: Call[SomeComponentIds], page_access_user_id: str) ->
 def remove_component(
     call: Call[Nothing], page_access_user_id: str, component_id: str
 ) -> PageAccessUser:
-    """Take one component away from a user."""
+    """Remove one component from a user."""
     row = find_user(page_access_user_id)
     page_access.take_component(call, row, component_id)
     return _serialize(call, row)
@@ -194,7 +194,7 @@ def remove_component(
 
 @operation("GET", f"{USER}/metrics", needs=NEEDS, returns=list[Metric], query=PAGED)
 def list_metrics(call: Call[Nothing], page_access_user_id: str) -> list[Metric]:
-    """The metrics that were given to a user."""
+    """The metrics of a user."""
     row = find_user(page_access_user_id)
     held = access.metrics_of(row, offset=call.window.offset, limit=call.window.limit)
     return metrics.serialize_all(call, held)
@@ -202,7 +202,7 @@ def list_metrics(call: Call[Nothing], page_access_user_id: str) -> list[Metric]:
 
 @operation("PATCH", f"{USER}/metrics", needs=NEEDS, body=MetricIds, returns=PageAccessUser)
 def add_metrics(call: Call[MetricIds], page_access_user_id: str) -> PageAccessUser:
-    """Give a user these metrics too."""
+    """Add metrics to a user."""
     row = find_user(page_access_user_id)
     metrics_chosen = [*row.metrics, *metrics.by_ids(call.body.metric_ids)]
     access.set_metrics(row, metrics_chosen, by=call.by, at=call.at)
@@ -213,7 +213,7 @@ def add_metrics(call: Call[MetricIds], page_access_user_id: str) -> PageAccessUs
     "POST", f"{USER}/metrics", needs=NEEDS, body=MetricIds, returns=PageAccessUser, success=201
 )
 def replace_metrics(call: Call[MetricIds], page_access_user_id: str) -> PageAccessUser:
-    """Give a user these metrics and no others."""
+    """Replace the metrics of a user."""
     row = find_user(page_access_user_id)
     access.set_metrics(row, metrics.by_ids(call.body.metric_ids), by=call.by, at=call.at)
     return _serialize(call, row)
@@ -221,7 +221,7 @@ def replace_metrics(call: Call[MetricIds], page_access_user_id: str) -> PageAcce
 
 @operation("DELETE", f"{USER}/metrics", needs=NEEDS, body=SomeMetricIds, returns=PageAccessUser)
 def remove_metrics(call: Call[SomeMetricIds], page_access_user_id: str) -> PageAccessUser:
-    """Take these metrics away from a user; without ids, all of them."""
+    """Remove metrics from a user; without ids, all of them."""
     row = find_user(page_access_user_id)
     ids = call.body.metric_ids
     removed = row.metrics if ids is None else metrics.by_ids(ids)
@@ -232,7 +232,7 @@ def remove_metrics(call: Call[SomeMetricIds], page_access_user_id: str) -> PageA
 
 @operation("DELETE", f"{USER}/metrics/{{metric_id}}", needs=NEEDS, returns=PageAccessUser)
 def remove_metric(call: Call[Nothing], page_access_user_id: str, metric_id: str) -> PageAccessUser:
-    """Take one metric away from a user."""
+    """Remove one metric from a user."""
     row = find_user(page_access_user_id)
     remaining = [metric for metric in row.metrics if metric.public_id != metric_id]
     if len(remaining) == len(row.metrics):

@@ -74,7 +74,7 @@ class Page(Shape):
     url: str | None
     support_url: str | None
     hidden_from_search: bool
-    """Search engines are asked to leave the page out."""
+    """Ask search engines not to index the page."""
     allow_page_subscribers: bool
     allow_incident_subscribers: bool
     allow_email_subscribers: bool
@@ -151,7 +151,7 @@ class PageBody(Body):
 
 @operation("GET", "/pages", needs=Scope.READ, returns=list[Page])
 def list_pages(call: Call[Nothing]) -> list[Page]:
-    """The one page there is."""
+    """A list with the one page."""
     return [_serialize(call.page)]
 
 
@@ -163,7 +163,7 @@ def read_page(call: Call[Nothing]) -> Page:
 
 @operation("PATCH", "/pages/{page_id}", needs=Scope.MANAGE, body=PageBody, returns=Page)
 def update_page(call: Call[PageBody]) -> Page:
-    """Change the settings that are sent."""
+    """Update the settings sent."""
     row, fields = call.page, call.body.page.said()
     accent = row.accent
     link_colour = fields.get("css_link_color")

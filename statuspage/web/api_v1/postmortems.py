@@ -26,14 +26,14 @@ class Postmortem(Shape):
     preview_key: str | None
     """Always null: drafts have no public preview."""
     body: str | None
-    """What the public reads."""
+    """The published text."""
     body_updated_at: Moment | None
     body_draft: str | None
     body_draft_updated_at: Moment | None
     published_at: Moment | None
     notify_subscribers: bool
     notify_twitter: bool
-    """Given back as it was sent: nothing is tweeted."""
+    """Stored only: nothing is tweeted."""
     custom_tweet: str | None
     created_at: Moment
     updated_at: Moment
@@ -67,7 +67,7 @@ def read_postmortem(call: Call[Nothing], incident_id: str) -> Postmortem:
 
 @operation("PUT", POSTMORTEM, needs=Scope.INCIDENTS, body=DraftBody, returns=Postmortem)
 def write_postmortem(call: Call[DraftBody], incident_id: str) -> Postmortem:
-    """Save a draft; the public goes on reading what was published."""
+    """Save a draft; the published version stays public."""
     incident = incidents.find(incident_id, lock=True)
     present = postmortems.of(incident)
     text = call.body.postmortem.body_draft
@@ -95,7 +95,7 @@ def write_postmortem(call: Call[DraftBody], incident_id: str) -> Postmortem:
     returns=Postmortem,
 )
 def publish_postmortem(call: Call[PublicationBody], incident_id: str) -> Postmortem:
-    """Show the draft to everyone; the incident's status becomes `postmortem`."""
+    """Publish the draft; the incident's status becomes `postmortem`."""
     incident = incidents.find(incident_id, lock=True)
     row = _find(incident)
     sent = call.body.postmortem or PublicationFields()
@@ -108,7 +108,7 @@ def publish_postmortem(call: Call[PublicationBody], incident_id: str) -> Postmor
 
 @operation("PUT", f"{POSTMORTEM}/revert", needs=Scope.INCIDENTS, returns=Postmortem)
 def revert_postmortem(call: Call[Nothing], incident_id: str) -> Postmortem:
-    """Take it back: it is a draft again, and the incident says that it was withdrawn."""
+    """Withdraw it: it is a draft again, and the incident says that it was withdrawn."""
     row = _find(incidents.find(incident_id, lock=True))
     if row.is_published:
         _withdraw(row, call)
@@ -117,7 +117,7 @@ def revert_postmortem(call: Call[Nothing], incident_id: str) -> Postmortem:
 
 @operation("DELETE", POSTMORTEM, needs=Scope.INCIDENTS, success=204)
 def delete_postmortem(call: Call[Nothing], incident_id: str) -> None:
-    """Throw the draft away; what was published is withdrawn first and kept for the record."""
+    """Delete the draft; a published version is withdrawn first and kept on record."""
     row = _find(incidents.find(incident_id, lock=True))
     if row.is_published:
         _withdraw(row, call)

@@ -33,7 +33,7 @@ class ContactFields(Body):
     phone_country: OrNone[str] = None
     phone_number: OrNone[str] = None
     skip_confirmation_notification: bool = False
-    """They agreed already: nobody asks them to confirm."""
+    """They have consented already: no confirmation is sent."""
 
 
 class SubscriberFields(ContactFields):
@@ -67,4 +67,4 @@ class UnsubscribeBody(WhomBody):
     type: OrNone[Type] = None
     state: OrNone[State] = State.ACTIVE
     skip_unsubscription_notification: bool = False
-    """Without effect: this page never writes to those who left."""
+    """No effect: unsubscribed people are never contacted."""

@@ -17,7 +17,7 @@ from statuspage.web.operations import Body
 
 
 class Type(StrEnum):
-    """The ways, in Statuspage's words."""
+    """Channels, in Statuspage's terms."""
 
     EMAIL = "email"
     SMS = "sms"
@@ -54,20 +54,20 @@ class Subscriber(Shape):
     skip_confirmation_notification: bool
     mode: Type
     email: str | None
-    """Of a webhook: who is told when it cannot be reached."""
+    """Webhooks only: who gets an e-mail when it cannot be reached."""
     endpoint: str | None
     phone_number: str | None
-    """Digits, without the code of its country."""
+    """Digits, without the country code."""
     phone_country: str | None
     display_phone_number: str | None
     obfuscated_channel_name: str | None
-    """The chat tool, where it takes messages by a secret address."""
+    """The chat tool, if it takes messages at a secret address."""
     workspace_name: str | None
-    """Always null: this page does not learn the names of workspaces."""
+    """Always null: workspace names are unknown."""
     quarantined_at: Moment | None
     purge_at: Moment | None
     components: list[str]
-    """Ids; none: all of them."""
+    """Ids; omitted: all of them."""
     page_access_user_id: str | None
     created_at: Moment
 

@@ -64,7 +64,7 @@ class _Act(TypedDict):
     query=("q", "type", "state", "limit", "page", "sort_field", "sort_direction"),
 )
 def list_subscribers(call: Call[Nothing]) -> list[Subscriber]:
-    """Who follows the page: the active ones, unless `state` says other. The first page is 0."""
+    """Subscribers: active ones unless `state` says otherwise. The first page is 0."""
     text = call.query.get("q", "").strip()
     order = one_of(Order, call.query, "sort_field", Order.PRIMARY) or Order.PRIMARY
     if order is Order.RELEVANCE and not text:
@@ -89,7 +89,7 @@ def list_subscribers(call: Call[Nothing]) -> list[Subscriber]:
     success=201,
 )
 def create_subscriber(call: Call[SubscriberBody]) -> Subscriber:
-    """Subscribe somebody. Who is there already gets the components that are sent."""
+    """Add a subscriber. An existing one gets the components sent."""
     sent = call.body.subscriber
     ids = sent.component_ids
     # Without a list of components, who is known keeps theirs.
@@ -105,7 +105,7 @@ def create_subscriber(call: Call[SubscriberBody]) -> Subscriber:
     query=("type", "state"),
 )
 def count_subscribers(call: Call[Nothing]) -> CountByType:
-    """How many follow the page, by type: the active ones, unless `state` says other."""
+    """Number of subscribers by type: active ones unless `state` says otherwise."""
     tally = subscriber_queries.tally(_search(call))
 
     def count(kind: Type) -> int:
@@ -121,7 +121,7 @@ def count_subscribers(call: Call[Nothing]) -> CountByType:
     returns=CountByTypeAndState,
 )
 def count_by_state(call: Call[Nothing]) -> CountByTypeAndState:
-    """How many follow the page, by type and state."""
+    """Number of subscribers by type and state."""
     tally = subscriber_queries.tally(Search(is_of_page=True))
 
     def count(kind: Type) -> CountByState:
@@ -142,7 +142,7 @@ def count_by_state(call: Call[Nothing]) -> CountByTypeAndState:
     query=("page", "per_page"),
 )
 def list_unsubscribed(call: Call[Nothing]) -> list[Subscriber]:
-    """Who left in the last 90 days; their addresses are erased."""
+    """Subscribers who unsubscribed in the last 90 days; their addresses are deleted."""
     rows = subscriber_queries.find(
         Search(states=(SubscriberState.UNSUBSCRIBED,), is_of_page=True),
         offset=call.window.offset,
@@ -164,7 +164,7 @@ def list_unsubscribed(call: Call[Nothing]) -> list[Subscriber]:
     success=201,
 )
 def resend_confirmations(call: Call[WhomBody]) -> None:
-    """Ask again those who have not confirmed; the others are left alone."""
+    """Resend confirmations to unconfirmed subscribers; others are not contacted."""
     waiting = Search(states=(SubscriberState.UNCONFIRMED,), is_of_page=True)
     _each(
         call.body.subscribers,
@@ -177,7 +177,7 @@ def resend_confirmations(call: Call[WhomBody]) -> None:
     "POST", f"{SUBSCRIBERS}/unsubscribe", needs=Scope.SUBSCRIBERS, body=UnsubscribeBody, success=201
 )
 def unsubscribe_several(call: Call[UnsubscribeBody]) -> None:
-    """Erase up to 100 subscribers; `all` where there are fewer than 100."""
+    """Delete up to 100 subscribers; `all` if there are fewer than 100."""
     sent = call.body
     search = Search(
         channels=sent.type.channels if sent.type else None,
@@ -199,7 +199,7 @@ def unsubscribe_several(call: Call[UnsubscribeBody]) -> None:
     "POST", f"{SUBSCRIBERS}/reactivate", needs=Scope.SUBSCRIBERS, body=ReactivateBody, success=201
 )
 def reactivate_several(call: Call[ReactivateBody]) -> None:
-    """Send again to those in quarantine; the others are left alone."""
+    """Reactivate quarantined subscribers; others are unchanged."""
     sent = call.body
     search = Search(
         channels=sent.type.channels if sent.type else None,
@@ -231,7 +231,7 @@ def read_subscriber(call: Call[Nothing], subscriber_id: str) -> Subscriber:
     lists_put=False,
 )
 def update_subscriber(call: Call[ComponentsBody], subscriber_id: str) -> Subscriber:
-    """Choose the components they hear of; an empty list: all of them."""
+    """Choose their components; an empty list means all."""
     row = find(subscriber_id)
     sent = call.body.subscriber or call.body
     if "component_ids" in sent.said():
@@ -251,13 +251,13 @@ def update_subscriber(call: Call[ComponentsBody], subscriber_id: str) -> Subscri
     query=("skip_unsubscription_notification",),
 )
 def delete_subscriber(call: Call[Nothing], subscriber_id: str) -> Subscriber:
-    """Unsubscribe and erase the address; the answer is the last to name it."""
+    """Unsubscribe and delete the address; this response is the last to contain it."""
     return remove(call, find(subscriber_id))
 
 
 @operation("POST", f"{SUBSCRIBER}/resend_confirmation", needs=Scope.SUBSCRIBERS, success=201)
 def resend_confirmation(call: Call[Nothing], subscriber_id: str) -> None:
-    """Ask again to confirm. Does nothing for one who did."""
+    """Resend the confirmation. Does nothing if already confirmed."""
     subscribers.ask_again(find(subscriber_id), **_act(call))
 
 

@@ -34,7 +34,7 @@ class User(Shape):
 class UserFields(Body):
     email: str = ""
     password: OrNone[str] = None
-    """At least 12 characters; without one they sign in by a link from an owner."""
+    """At least 12 characters; without one they sign in with a link from an owner."""
     first_name: OrNone[str] = None
     last_name: OrNone[str] = None
 
@@ -79,7 +79,7 @@ def list_users(call: Call[Nothing]) -> list[User]:
 
 @operation("POST", USERS, needs=Scope.MANAGE, body=UserBody, returns=User, success=201)
 def create_user(call: Call[UserBody]) -> User:
-    """Somebody new on the team, or back on it, as a viewer until permissions are given."""
+    """Add or restore a team member, as a viewer until permissions are given."""
     sent = call.body.user
     breached = current_app.config["SETTINGS"].breached_passwords
     before = staff.with_email(sent.email)
@@ -108,7 +108,7 @@ def create_user(call: Call[UserBody]) -> User:
 
 @operation("DELETE", USER, needs=Scope.MANAGE, returns=User)
 def delete_user(call: Call[Nothing], user_id: str) -> User:
-    """Lock somebody out at once. Never the last owner."""
+    """Lock a member out at once. The last owner cannot be locked out."""
     row = _find(user_id)
     staff.disable(row, by=call.by, at=call.at)
     return _serialize(call, row)
@@ -116,13 +116,13 @@ def delete_user(call: Call[Nothing], user_id: str) -> User:
 
 @operation("GET", PERMISSIONS, needs=Scope.MANAGE, returns=Permissions)
 def read_permissions(call: Call[Nothing], user_id: str) -> Permissions:
-    """What somebody may do."""
+    """Permissions of a member."""
     return _permissions(call, _find(user_id))
 
 
 @operation("PUT", PERMISSIONS, needs=Scope.MANAGE, body=PermissionsBody, returns=Permissions)
 def update_permissions(call: Call[PermissionsBody], user_id: str) -> Permissions:
-    """All three permissions make an editor, none a viewer; an owner who has all stays one."""
+    """All three permissions make an editor, none a viewer; an owner with all stays an owner."""
     row = _find(user_id)
     sent = call.body.pages.get(call.page.public_id, GrantedFields())
     granted = {sent.page_configuration, sent.incident_manager, sent.maintenance_manager}

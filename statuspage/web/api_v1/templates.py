@@ -23,10 +23,10 @@ class IncidentTemplate(Shape):
     components: list[Component]
     name: str
     title: str
-    """The name of the incident that it fills in."""
+    """The incident name it fills in."""
     body: str
     group_id: str | None
-    """Templates of one group stand together."""
+    """Templates of a group are listed together."""
     update_status: IncidentStatus | None
     should_tweet: bool
     """Always false."""
@@ -56,7 +56,7 @@ class TemplateBody(Body):
     success=201,
 )
 def create_template(call: Call[TemplateBody]) -> IncidentTemplate:
-    """A new template; staff choose it by its name."""
+    """A new template; staff choose it by name."""
     sent = call.body.template
     if sent.update_status in UNKNOWN:
         raise Invalid(update_status="Choose a status of an incident or a maintenance.")

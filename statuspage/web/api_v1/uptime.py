@@ -31,7 +31,7 @@ FIRST_YEAR, LAST_YEAR = 1970, 2999
 
 class RelatedEvent(Shape):
     id: str
-    """Of an incident that claimed trouble within the range."""
+    """Incidents that affected it within the range."""
 
 
 class ComponentUptime(Shape):
@@ -41,12 +41,12 @@ class ComponentUptime(Shape):
     major_outage: int
     """Seconds."""
     partial_outage: int
-    """Seconds, not weighted."""
+    """Seconds, unweighted."""
     warnings: str | None
     id: str
     name: str
     related_events: list[RelatedEvent] | None
-    """Null where the query said to skip them."""
+    """Null if the query skips them."""
 
 
 class RelatedOfComponent(Shape):
@@ -60,9 +60,9 @@ class ComponentGroupUptime(Shape):
     uptime_percentage: float
     """The mean of its showcased components."""
     major_outage: int
-    """Seconds, of all its components together."""
+    """Seconds, summed over its components."""
     partial_outage: int
-    """Seconds, not weighted, of all its components together."""
+    """Seconds, unweighted, summed over its components."""
     warnings: str | None
     id: str
     name: str
@@ -71,7 +71,7 @@ class ComponentGroupUptime(Shape):
 
 @operation("GET", COMPONENT_UPTIME, needs=Scope.READ, returns=ComponentUptime, query=QUERY)
 def component_uptime(call: Call[Nothing], component_id: str) -> ComponentUptime:
-    """How much of a time a component was up; the last 90 days unless `start` and `end` say."""
+    """Uptime of a component; the last 90 days unless `start` and `end` say otherwise."""
     row = find(component_id)
     start, end, warning = _range(call, row.first_day(call.page.zone))
     claims = _claims([row], start, end)
@@ -91,7 +91,7 @@ def component_uptime(call: Call[Nothing], component_id: str) -> ComponentUptime:
 
 @operation("GET", GROUP_UPTIME, needs=Scope.READ, returns=ComponentGroupUptime, query=QUERY)
 def group_uptime(call: Call[Nothing], id: str) -> ComponentGroupUptime:  # noqa: A002  the name in the path
-    """How much of a time the components of a group were up, in the mean."""
+    """Mean uptime of the components of a group."""
     row = groups.find(id)
     members = [
         component

@@ -47,7 +47,7 @@ class PublicComponent(Document):
     group: bool
     only_show_if_degraded: bool
     components: list[str] | None = None
-    """Of a group only: the ids of its components."""
+    """Groups only: the ids of its components."""
 
 
 class OtherIncident(Document):
@@ -61,9 +61,9 @@ class Change(Document):
     name: str
     old_status: ComponentStatus
     new_status: ComponentStatus
-    """How the component stands after the update, whatever else is claimed of it."""
+    """The component's status after the update, other incidents included."""
     because_of: OtherIncident | None = None
-    """The other incident that holds it at `new_status`; absent where there is none."""
+    """The other incident that keeps it at `new_status`; absent if there is none."""
 
 
 class PublicUpdate(Document):
@@ -142,16 +142,16 @@ class MaintenancesDocument(Document):
 
 READINGS = (
     Reading("/api/v2/summary.json", "Everything at once: what most clients want.", Summary),
-    Reading("/api/v2/status.json", "How the whole page stands.", StatusDocument),
+    Reading("/api/v2/status.json", "The overall status of the page.", StatusDocument),
     Reading("/api/v2/components.json", "Every component and group.", ComponentsDocument),
     Reading("/api/v2/incidents.json", "The 50 newest incidents.", IncidentsDocument),
-    Reading("/api/v2/incidents/unresolved.json", "What is wrong now.", IncidentsDocument),
+    Reading("/api/v2/incidents/unresolved.json", "Open incidents.", IncidentsDocument),
     Reading("/api/v2/incidents/{public_id}.json", "One incident or maintenance.", IncidentDocument),
     Reading(
         "/api/v2/scheduled-maintenances.json", "The 50 newest maintenances.", MaintenancesDocument
     ),
     Reading(
-        "/api/v2/scheduled-maintenances/upcoming.json", "What is planned.", MaintenancesDocument
+        "/api/v2/scheduled-maintenances/upcoming.json", "Planned maintenance.", MaintenancesDocument
     ),
     Reading(
         "/api/v2/scheduled-maintenances/active.json",
