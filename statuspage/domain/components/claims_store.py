@@ -199,31 +199,15 @@ def claims_since(
 
 def spans_since(start: datetime) -> dict[int, list[Span]]:
     """The same claims without their incidents, by component (row id)."""
-    return {
-        component_id: [span for span, _ in claims]
-        for component_id, claims in claimed_since(start).items()
-    }
-
-
-def claimed_since(start: datetime) -> dict[int, list[tuple[Span, int | None]]]:
-    """The same claims, each with the row id of its incident, by component (row id)."""
     # Columns, not rows of the model: this is most of what a large page reads.
     row = ComponentClaim
-    columns = (
-        row.component_id,
-        row.incident_id,
-        row.status,
-        row.share,
-        row.scope,
-        row.starts_at,
-        row.ends_at,
-    )
+    columns = (row.component_id, row.status, row.share, row.scope, row.starts_at, row.ends_at)
     query = sa.select(*columns).where(_counts_since(start)).order_by(row.id)
-    claims: dict[int, list[tuple[Span, int | None]]] = {}
-    for component_id, incident_id, *claim, starts_at, ends_at in db.session.execute(query):
-        span = Span(_claim(*claim), starts_at, ends_at)
-        claims.setdefault(component_id, []).append((span, incident_id))
-    return claims
+    spans: dict[int, list[Span]] = {}
+    for component_id, status, share, scope, starts_at, ends_at in db.session.execute(query):
+        span = Span(_claim(status, share, scope), starts_at, ends_at)
+        spans.setdefault(component_id, []).append(span)
+    return spans
 
 
 def _counts_since(start: datetime) -> sa.ColumnElement[bool]:

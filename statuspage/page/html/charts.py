@@ -4,9 +4,10 @@ Pure geometry; the templates write it as SVG. What differs from a good day is li
 the good days are one pattern.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from statistics import median
@@ -20,7 +21,6 @@ from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import TONES, Times
 from statuspage.page.snapshot.values import (
     CalendarMonth,
-    ComponentView,
     IncidentView,
     MetricView,
     MonthTally,
@@ -29,9 +29,6 @@ from statuspage.page.snapshot.values import (
 
 STEP = 10
 """Width of a day in the drawing of a bar, gap included."""
-DAY_WIDTH = 7
-TARGET = 30
-"""Width of what can be hit of a day: 24 px where the bar is 715 px wide."""
 CELL = 12
 """Width and height of a day in the drawing of a month."""
 LABEL_GAP = 14
@@ -100,74 +97,32 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class BarDay:
-    """A day of a bar on which something happened: a link to its details."""
-
-    date: date
-    x: int
-    tone: str
-    title: str
-    left: int
-    width: int
-    """Where it can be hit: 24 px, or half of the way to the next such day."""
-    shown: str
-    """`w90`: in a bar of 90 days only; `w61`: of 61 too; empty: in every bar."""
-
-
-@dataclass(frozen=True)
 class Bar:
     """90 days in one line. The first `blank` units are without data."""
 
     blank: int
-    marks: tuple[BarDay, ...]
+    marks: tuple[Mark, ...]
     label: str
     windows: tuple[tuple[int, int, str], ...]
     """(days in the name, days counted, uptime) per window."""
 
 
-def bar(component: ComponentView, times: Times) -> Bar:
-    days, figures = component.days, component.uptime
+def bar(days: Sequence[Day], figures: Mapping[Window, Decimal | None], times: Times) -> Bar:
     blank = [day.length_s for day in days].count(0)
+    marks = tuple(
+        Mark(index * STEP, 0, TONES[day.worst], _title(day, times))
+        for index, day in enumerate(days)
+        if day.parts
+    )
     return Bar(
         blank=blank * STEP,
-        marks=_bar_days(component, times),
+        marks=marks,
         label=_label(days, blank, times),
         windows=tuple(
             (window.days // 10 * 10, window.days, wording.percent(figures[window]))
             for window in Window
         ),
     )
-
-
-def _bar_days(component: ComponentView, times: Times) -> tuple[BarDay, ...]:
-    places = [index for index, day in enumerate(component.days) if day.parts]
-    end = len(component.days) * STEP - STEP + DAY_WIDTH
-    # Two neighbours share the space between them.
-    between = [(one + other) * STEP // 2 + DAY_WIDTH // 2 for one, other in pairwise(places)]
-    marks = []
-    for index, low, high in zip(places, [0, *between], [*between, end], strict=False):
-        day = component.days[index]
-        middle = min(index * STEP + DAY_WIDTH // 2, end - TARGET // 2)
-        left, right = max(middle - TARGET // 2, low), min(middle + TARGET // 2, high)
-        names = [isolated(ref.name) for ref in component.incidents_by_day[day.date]]
-        marks.append(
-            BarDay(
-                date=day.date,
-                x=index * STEP,
-                tone=TONES[day.worst],
-                title=": ".join([_title(day, times), *filter(None, [", ".join(names)])]),
-                left=left,
-                width=right - left,
-                shown=_narrowest(len(component.days) - index),
-            )
-        )
-    return tuple(marks)
-
-
-def _narrowest(days_back: int) -> str:
-    if days_back > Window.SIXTY.days:
-        return "w90"
-    return "w61" if days_back > Window.THIRTY.days else ""
 
 
 def _label(days: Sequence[Day], blank: int, times: Times) -> str:
@@ -187,14 +142,9 @@ def _label(days: Sequence[Day], blank: int, times: Times) -> str:
 
 
 def _title(day: Day, times: Times) -> str:
-    words = ", ".join(f"{status.label} {length}" for status, length in lengths(day))
-    return f"{times.heading(day.date)}: {words}"
-
-
-def lengths(day: Day) -> list[tuple[ComponentStatus, str]]:
-    """How long the day was in each status, the worst first."""
     by_status = sorted(day.seconds.items(), key=lambda item: -item[0].severity)
-    return [(status, length(seconds)) for status, seconds in by_status]
+    words = ", ".join(f"{status.label} {length(seconds)}" for status, seconds in by_status)
+    return f"{times.heading(day.date)}: {words}"
 
 
 def length(seconds: Fraction) -> str:

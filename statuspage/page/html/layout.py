@@ -151,7 +151,6 @@ def environment() -> Environment:
         folded=incident_details.folded_timeline,
         icon=charts.icon,
         has_trouble=lambda item: item.status is not ComponentStatus.OPERATIONAL,
-        lengths=charts.lengths,
         line=charts.line,
         script_path=script_path(),
         severity=incident_details.severity,

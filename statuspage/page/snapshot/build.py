@@ -71,12 +71,9 @@ def take(*, at: datetime, base_url: str) -> Snapshot:
     """The front page at this moment. Raises `NoPageError` before the first set-up."""
     page = describe(base_url=base_url)
     today = at.astimezone(page.zone).date()
-    claimed = claims_store.claimed_since(component_views.window_start(page.zone, at))
-    refs = component_views.refs_of(
-        incident_id for claims in claimed.values() for _, incident_id in claims
-    )
+    spans = claims_store.spans_since(component_views.window_start(page.zone, at))
     rows = components.listed()
-    items = component_views.shown(rows, claimed, refs, page.zone, at)
+    items = component_views.shown(rows, spans, page.zone, at)
     leaves = [leaf for item in items for leaf in component_views.leaves_of(item)]
 
     past_start = day_start(today - timedelta(days=PAST_DAYS - 1), page.zone)
@@ -308,13 +305,13 @@ def component(public_id: str, *, at: datetime, base_url: str) -> ComponentPage |
     page = describe(base_url=base_url)
     start = component_views.window_start(page.zone, at)
     claims = claims_store.claims_since(start, of={row.id})
-    names = component_views.refs_of(claim.incident_id for claim in claims)
+    names = component_views.refs_of(claims)
     counted = max(start, day_start(row.first_day(page.zone), page.zone))
     return ComponentPage(
         page=page,
         at=at,
         component=component_views.of_component(
-            row, [(claim.span, claim.incident_id) for claim in claims], names, page.zone, at
+            row, [claim.span for claim in claims], page.zone, at
         ),
         causes=tuple(reversed(component_views.causes(claims, names, counted, at))),
         incidents=tuple(
@@ -340,7 +337,7 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
     }
     claims_by_id |= {claim.id: claim for claim in claims_store.claims_since(max(end, ninety))}
     claims = [claims_by_id[row_id] for row_id in sorted(claims_by_id)]
-    names = component_views.refs_of(claim.incident_id for claim in claims)
+    names = component_views.refs_of(claims)
     by_component: dict[int, list[ComponentClaim]] = {}
     for claim in claims:
         by_component.setdefault(claim.component_id, []).append(claim)
@@ -348,8 +345,7 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
     for row in component_views.in_order():
         own_claims = by_component.get(row.id, [])
         spans = [claim.span for claim in own_claims]
-        claimed = [(claim.span, claim.incident_id) for claim in own_claims]
-        view = component_views.of_component(row, claimed, names, page.zone, at)
+        view = component_views.of_component(row, spans, page.zone, at)
         if not row.showcase:
             continue
         calendar = (
@@ -373,10 +369,10 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
 def present(*, at: datetime, base_url: str) -> Present:
     """How every component stands at this moment, without its past."""
     page = describe(base_url=base_url)
-    claimed = claims_store.claimed_since(at)
+    spans = claims_store.spans_since(at)
     views = {
         row.public_id: component_views.of_component(
-            row, claimed.get(row.id, ()), {}, page.zone, at, days_too=False
+            row, spans.get(row.id, ()), page.zone, at, days_too=False
         )
         for row in components.listed()
     }

@@ -23,10 +23,7 @@ from statuspage.page.snapshot.values import (
     IncidentRef,
 )
 
-Claimed = Sequence[tuple[Span, int | None]]
-"""Claims of one component, each with the row id of its incident."""
-Refs = Mapping[int, IncidentRef]
-"""Incidents the public may see, by row id."""
+Spans = Mapping[int, Sequence[Span]]
 
 
 def is_hidden(view: ComponentView) -> bool:
@@ -34,15 +31,11 @@ def is_hidden(view: ComponentView) -> bool:
 
 
 def shown(
-    rows: Iterable[Component],
-    claimed: Mapping[int, Claimed],
-    refs: Refs,
-    zone: ZoneInfo,
-    at: datetime,
+    rows: Iterable[Component], spans: Spans, zone: ZoneInfo, at: datetime
 ) -> tuple[ComponentView | GroupView, ...]:
     views: dict[int | None, list[ComponentView]] = {}
     for row in rows:
-        view = of_component(row, claimed.get(row.id, ()), refs, zone, at)
+        view = of_component(row, spans.get(row.id, ()), zone, at)
         if not is_hidden(view):
             views.setdefault(row.group_id, []).append(view)
     result: list[ComponentView | GroupView] = list(views.get(None, ()))
@@ -66,16 +59,9 @@ def of_group(group: ComponentGroup, members: Sequence[ComponentView]) -> GroupVi
 
 
 def of_component(
-    row: Component,
-    claimed: Claimed,
-    refs: Refs,
-    zone: ZoneInfo,
-    at: datetime,
-    *,
-    days_too: bool = True,
+    row: Component, spans: Sequence[Span], zone: ZoneInfo, at: datetime, *, days_too: bool = True
 ) -> ComponentView:
-    """`claimed` is that of the last 90 days; without `days_too` that of this moment suffices."""
-    spans = [span for span, _ in claimed]
+    """`spans` are those of the last 90 days; without `days_too` those of this moment suffice."""
     shown: tuple[Day, ...] = ()
     if row.showcase and days_too:
         shown = tuple(
@@ -104,30 +90,8 @@ def of_component(
         created_at=row.created_at,
         updated_at=row.updated_at,
         days=shown,
-        incidents_by_day=incidents_by_day(claimed, refs, shown, zone) if shown else {},
         uptime={window: percentage(shown[-window.days :]) for window in Window} if shown else {},
     )
-
-
-def incidents_by_day(
-    claimed: Claimed, refs: Refs, shown: Sequence[Day], zone: ZoneInfo
-) -> dict[date, tuple[IncidentRef, ...]]:
-    """The incidents that claimed something on each day on which something happened."""
-    by_day: dict[date, tuple[IncidentRef, ...]] = {}
-    for day in shown:
-        if day.parts:
-            start, end = day.parts[0].starts_at, day.parts[-1].ends_at
-            touching = [
-                refs[incident_id]
-                for span, incident_id in claimed
-                if incident_id is not None
-                and incident_id in refs
-                and span.claim.status is not ComponentStatus.OPERATIONAL
-                and span.starts_at < end
-                and (span.ends_at is None or span.ends_at > start)
-            ]
-            by_day[day.date] = tuple(dict.fromkeys(touching))
-    return by_day
 
 
 def window_start(zone: ZoneInfo, at: datetime) -> datetime:
@@ -161,8 +125,8 @@ def calendar_month(
     return CalendarMonth(first, tuple(shown), percentage(shown))
 
 
-def refs_of(incident_ids: Iterable[int | None]) -> dict[int, IncidentRef]:
-    ids = {incident_id for incident_id in incident_ids if incident_id is not None}
+def refs_of(claims: Iterable[ComponentClaim]) -> dict[int, IncidentRef]:
+    ids = {claim.incident_id for claim in claims if claim.incident_id is not None}
     return {
         row_id: IncidentRef(public_id, name, kind)
         for row_id, public_id, name, kind in incidents.names_of(sorted(ids))

@@ -92,8 +92,6 @@ class ComponentView:
     created_at: datetime
     updated_at: datetime
     days: tuple[Day, ...]
-    incidents_by_day: Mapping[date, tuple[IncidentRef, ...]]
-    """Of those days on which something happened; empty for what was set by hand."""
     uptime: Mapping[Window, Decimal | None]
 
     @property
