@@ -185,19 +185,6 @@ def test_group_is_open_while_a_component_is_not_operational(client, world):
 
 
 @on_sqlite
-def test_legend_names_each_state_beside_its_sign(client, world):
-    page = client.get("/").text
-    legend = re.search(r'<ul class="key" aria-label="Legend">(.*?)</ul>', page, re.S).group(1)
-    assert re.findall(r'<use href="#(\w+)"/></svg> <span>([^<]+)</span>', legend) == [
-        ("ok", "Operational"),
-        ("maint", "Under maintenance"),
-        ("degraded", "Degraded performance"),
-        ("partial", "Partial outage"),
-        ("major", "Major outage"),
-    ]
-
-
-@on_sqlite
 def test_uptime_bar_has_a_text_alternative(client, world):
     page = client.get("/").text
     assert 'role="img" aria-label="90 days: 1 with problems; worst Today, partial outage"' in page
