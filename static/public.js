@@ -124,6 +124,86 @@
     toggle.focus();
   };
 
+  // ── days: a line on hover and focus, minutes and incidents once opened ──
+  const target = (event) => event.target.closest?.(".bar a");
+  // What a day says stands on the component's page, in the list that its link leads to.
+  const listOf = async (link) => {
+    const path = link.getAttribute("href").split("#")[0];
+    if (!path) return doc;
+    const answer = await fetch(path, { signal: AbortSignal.timeout(15000) });
+    if (!answer.ok) throw answer.status;
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
+  };
+  const close = () => {
+    main.querySelector(".pop")?.remove();
+    for (const el of main.querySelectorAll("a.on")) el.classList.remove("on"), el.removeAttribute("aria-expanded");
+  };
+  let dayShown;
+  const open = async (link) => {
+    close();
+    dayShown = link.getAttribute("href");
+    link.classList.add("on");
+    link.setAttribute("aria-expanded", true);
+    let list, failed;
+    try { list = await listOf(link) } catch { failed = true }
+    if (!link.classList.contains("on")) return;
+    const shown = [];
+    for (let item = list?.getElementById(dayShown.split("#")[1]); item && shown.length < (link.dataset.days ?? 1); item = item.nextElementSibling) shown.push(doc.importNode(item, true));
+    if (failed || !shown.length) return location.assign(link.href.baseVal);
+    for (const el of shown) el.dataset.date = el.id, el.removeAttribute("id");
+    const bar = link.closest(".ninety") ?? link.closest(".bar");
+    const below = bar.nextElementSibling?.matches(".legend") ? bar.nextElementSibling : bar;
+    below.after(make("div", { className: "pop", role: "group", ariaLabel: "Opened day" },
+      make("button", { type: "button", className: "link close", textContent: "Close", onclick() { dayShown = null; close(); link.focus() } }),
+      make("ol", { className: "dates" }, ...shown)));
+    show();
+  };
+  const untip = () => main.querySelector(".tip")?.remove();
+  const tip = (event) => {
+    untip();
+    const link = target(event);
+    if (!link) return;
+    const title = link.querySelector("title");
+    if (title) { link.ariaLabel = title.textContent; title.remove() }
+    const bar = link.closest(".bar"), box = link.getBoundingClientRect(), around = main.getBoundingClientRect();
+    const el = make("div", { className: "tip", ariaHidden: true, textContent: link.ariaLabel });
+    bar.after(el);
+    const half = el.offsetWidth / 2;
+    el.style.left = Math.min(Math.max(box.left + box.width / 2, around.left + half), around.right - half) + scrollX + "px";
+    el.style.top = bar.getBoundingClientRect().top + scrollY + "px";
+  };
+  for (const type of ["pointerover", "focusin"]) doc.addEventListener(type, tip);
+  for (const type of ["pointerout", "focusout"]) doc.addEventListener(type, untip);
+  doc.addEventListener("click", (event) => {
+    const link = target(event);
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    untip();
+    if (!link.classList.contains("on")) return open(link);
+    dayShown = null;
+    close();
+  });
+  doc.addEventListener("keydown", ({ key }) => { if (key === "Escape") { untip(); main.querySelector(".close")?.click() } });
+
+  // ── finding a component ──
+  const find = (words = "") => {
+    const box = $("find"), q = $("q");
+    if (!box) return;
+    box.hidden = false;
+    q.value = words;
+    q.oninput = () => {
+      const wanted = q.value.trim().toLowerCase();
+      for (const el of main.querySelectorAll(".board .component")) el.hidden = !el.querySelector(".name").textContent.toLowerCase().includes(wanted);
+      const has = (el) => el.querySelector(".component:not([hidden])");
+      for (const el of main.querySelectorAll(".board > *, .fold")) {
+        el.hidden = !has(el);
+        if (wanted) { el.was ??= el.open; el.open = true } else if (el.was !== undefined) { el.open = el.was; el.was = undefined }
+      }
+      $("count").textContent = wanted ? `${main.querySelectorAll(".board .component:not([hidden])").length} found` : "";
+    };
+    if (words) q.oninput();
+  };
+
   // ── is this still the truth? ──
   const age = () => {
     const s = Math.round((Date.now() - checked) / 1000);
@@ -176,12 +256,15 @@
     const chosen = [...main.querySelectorAll("details[id]")].filter((el) => el.open !== opened.get(el.id));
     const mark = scrollY > 0 && [...main.querySelectorAll("[id]")].find((el) => el.getBoundingClientRect().bottom > 0);
     const top = mark && mark.getBoundingClientRect().top;
-    const place = focused && where(focused);
+    const place = focused && where(focused), sought = $("q")?.value;
     source = next.innerHTML;
     main.replaceWith(main = doc.adoptNode(next));
     remember();
     for (const el of chosen) { const same = $(el.id); if (same) same.open = el.open }
     show();
+    find(sought);
+    const link = dayShown && main.querySelector(`.bar a[href="${CSS.escape(dayShown)}"]`);
+    if (link) open(link);
     const same = mark && $(mark.id);
     if (same) scrollBy({ top: same.getBoundingClientRect().top - top, behavior: "instant" });
     if (place) main.querySelector(place)?.focus({ preventScroll: true });
@@ -236,6 +319,7 @@
   if (kept) kept.value = mine;
   remember();
   show();
+  find();
   age();
   setInterval(show, 30000);
   setInterval(age, 5000);

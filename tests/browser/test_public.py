@@ -257,14 +257,6 @@ def test_news_of_several_among_many_incidents_are_announced_and_marked_until_the
     expect(page.locator(".new")).to_have_count(2)
 
 
-def test_a_phone_is_told_how_many_days_its_bars_have(open_page, live_url, northwind):
-    for width, days in ((1280, 90), (700, 60), (400, 30)):
-        page = open_page(width=width)
-        page.goto(f"{live_url}/components/{northwind.cards}")
-        heading = page.get_by_role("heading", name=re.compile("^Last"))
-        expect(heading).to_have_accessible_name(f"Last {days} days")
-
-
 def test_the_words_of_the_script_do_not_move_the_page(open_page, live_url, northwind):
     page = open_page(width=375)
     page.add_init_script(

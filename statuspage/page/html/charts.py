@@ -4,9 +4,9 @@ Pure geometry; the templates write it as SVG. What differs from a good day is li
 the good days are one pattern.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -21,6 +21,7 @@ from statuspage.page.html import formatting as wording
 from statuspage.page.html.formatting import TONES, Times
 from statuspage.page.snapshot.values import (
     CalendarMonth,
+    ComponentView,
     IncidentView,
     MetricView,
     MonthTally,
@@ -29,6 +30,11 @@ from statuspage.page.snapshot.values import (
 
 STEP = 10
 """Width of a day in the drawing of a bar, gap included."""
+GAP = 3
+TARGET_DAYS = 4
+"""At least 24 px on every screen: a day is 7.5 to 11 px wide."""
+DAYS_PER_TARGET = 7
+"""Longer rows of days that differ are cut into targets of at least that many days."""
 CELL = 12
 """Width and height of a day in the drawing of a month."""
 LABEL_GAP = 14
@@ -97,17 +103,31 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """90 days in one line. The first `blank` units are without data."""
+class Target:
+    """What the pointer meets in a bar: a day that differs, or several that are close together."""
 
+    x: int
+    width: int
+    newest: date
+    days: int
+    title: str
+    within: str
+    """`o60`, `o30`: older than the days that a narrow bar shows; empty for the newest."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Days in one line. The first `blank` units are without data."""
+
+    width: int
     blank: int
     marks: tuple[Mark, ...]
+    targets: tuple[Target, ...]
+    """Oldest first; none overlap."""
     label: str
-    windows: tuple[tuple[int, int, str], ...]
-    """(days in the name, days counted, uptime) per window."""
 
 
-def bar(days: Sequence[Day], figures: Mapping[Window, Decimal | None], times: Times) -> Bar:
+def bar(days: Sequence[Day], times: Times) -> Bar:
     blank = [day.length_s for day in days].count(0)
     marks = tuple(
         Mark(index * STEP, 0, TONES[day.worst], _title(day, times))
@@ -115,12 +135,69 @@ def bar(days: Sequence[Day], figures: Mapping[Window, Decimal | None], times: Ti
         if day.parts
     )
     return Bar(
+        width=len(days) * STEP - GAP,
         blank=blank * STEP,
         marks=marks,
+        targets=tuple(_targets(days, times)),
         label=_label(days, blank, times),
-        windows=tuple(
-            (window.days // 10 * 10, window.days, wording.percent(figures[window]))
-            for window in Window
+    )
+
+
+def group_bar(members: Sequence[ComponentView], times: Times) -> Bar | None:
+    """The worst of each day; None where no component of the group shows its days."""
+    shown = [member.days for member in members if member.days]
+    if not shown:
+        return None
+    worst = [
+        max(same, key=lambda day: (day.has_data, bool(day.parts), day.worst.severity))
+        for same in zip(*shown, strict=True)
+    ]
+    return replace(bar(worst, times), targets=())
+
+
+def windows(figures: Mapping[Window, Decimal | None]) -> list[tuple[int, str]]:
+    """(days in the name, uptime) per window."""
+    return [(window.days // 10 * 10, wording.percent(figures[window])) for window in Window]
+
+
+def _targets(days: Sequence[Day], times: Times) -> Iterator[Target]:
+    """Days that are too close for targets of their own share one; a long row is cut in pieces."""
+    troubled = [index for index, day in enumerate(days) if day.parts]
+
+    def start(index: int) -> float:
+        return min(max(index + 0.5 - TARGET_DAYS / 2, 0), len(days) - TARGET_DAYS)
+
+    while troubled:
+        chain = [troubled.pop(0)]
+        while troubled and start(troubled[0]) < start(chain[-1]) + TARGET_DAYS:
+            chain.append(troubled.pop(0))
+        length = start(chain[-1]) + TARGET_DAYS - start(chain[0])
+        pieces = max(int(length / DAYS_PER_TARGET), 1)
+        for piece in range(pieces):
+            left = start(chain[0]) + piece * length / pieces
+            right = left + length / pieces
+            shown = [days[index] for index in chain if left <= index + 0.5 < right]
+            if shown:
+                yield _target(left, right, shown, days, times)
+
+
+def _target(
+    left: float, right: float, shown: Sequence[Day], days: Sequence[Day], times: Times
+) -> Target:
+    age = (days[-1].date - shown[-1].date).days
+    return Target(
+        x=round(left * STEP - GAP / 2),
+        width=round((right - left) * STEP),
+        newest=shown[-1].date,
+        days=len(shown),
+        title="; ".join(_title(day, times) for day in shown),
+        within=next(
+            (
+                f"o{window.days // 10 * 10}"
+                for window in (Window.SIXTY, Window.THIRTY)
+                if age >= window.days
+            ),
+            "",
         ),
     )
 

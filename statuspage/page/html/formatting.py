@@ -106,6 +106,11 @@ def dated(day: date) -> str:
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
+def weekday(day: date) -> str:
+    """`Monday`."""
+    return f"{day:%A}"
+
+
 def month(day: date) -> str:
     """`November 2026`."""
     return f"{day:%B} {day.year}"

@@ -14,6 +14,8 @@ from statuspage.domain.statuses import ComponentStatus
 from statuspage.lib.bidi import isolated
 from statuspage.page.html import assets, charts, incident_details
 from statuspage.page.html import formatting as wording
+from statuspage.page.html.affected_days import affected_days
+from statuspage.page.html.board import board
 from statuspage.page.html.formatting import Times
 from statuspage.page.html.layout import document, environment, rendering, sheet
 from statuspage.page.snapshot.values import (
@@ -53,6 +55,7 @@ def front(snapshot: Snapshot) -> Rendering:
         share_image="/share.png",
         tone=wording.TONES[banner.tone],
         snapshot=snapshot,
+        board=board(snapshot),
         past=incident_details.folded(snapshot),
     )
 
@@ -163,6 +166,7 @@ def component(shown: ComponentPage) -> Rendering:
         share_image=f"{component.path}/share.png",
         tone=wording.TONES[component.status],
         component=component,
+        days=affected_days(component.days, shown.causes),
         sums=incident_details.uptime_calculation(component.days),
         causes=shown.causes,
         incidents=shown.incidents,

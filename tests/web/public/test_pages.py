@@ -31,7 +31,7 @@ from tests.helpers.site import Page, text_of
 from tests.helpers.statements import recorded_statements
 
 MAX_FRONT_BYTES = 14 * 1024
-MAX_SCRIPT_BYTES = 4608
+MAX_SCRIPT_BYTES = 5632
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
@@ -178,25 +178,96 @@ def _icon(answer):
 
 
 @on_sqlite
-def test_group_is_open_while_a_component_is_not_operational(client, world):
-    groups = dict(re.findall(r'<details class="group" id="g-(\w+)"( open)?>', client.get("/").text))
-    assert groups.pop(world.group) == " open"
-    assert set(groups.values()) == {""}
+def test_groups_are_open_while_nothing_is_wrong(client, committed, world, at):
+    with committed():
+        site.resolve(incidents.get(world.open), at)
+    assert _groups(client) == {"Payments": ("details", True), "Account": ("details", True)}
+
+
+@on_sqlite
+def test_groups_that_are_fine_fold_and_trouble_comes_first_while_an_incident_is_open(client, world):
+    page = client.get("/").text
+    assert _groups(client) == {"Payments": ("div", True), "Account": ("details", False)}
+    board = page[page.index('id="components"') :]
+    assert board.index("Card payments") < board.index("1 other operational")
+    assert board.index("Bank transfers") < board.index("Website")
+    assert "1 of 2 in trouble" in board
+
+
+def _groups(client):
+    """Name → (element, whether its components are seen), in the order of the page."""
+    found = re.findall(
+        r'<(details|div) class="card group"( id="g-\w+")( open)?>.*?<h3 dir="auto">(\w+)',
+        client.get("/").text,
+        re.DOTALL,
+    )
+    return {name: (tag, tag == "div" or bool(is_open)) for tag, _, is_open, name in found}
+
+
+@on_sqlite
+def test_folded_group_shows_the_worst_of_each_day(client, committed, world, at):
+    with committed():
+        sign_in = next(row for row in components.listed() if row.name == "Sign-in")
+        site.a_past_incident(sign_in, at - timedelta(days=3), at, claim=site.MAJOR)
+    page = client.get("/").text
+    account = page[page.index("Account <span") :].partition("</summary>")[0]
+    assert 'role="img" aria-label="90 days: 1 with problems; worst 7 Mar, major outage"' in account
+    assert "Worst of each day" in account
+    assert "<a " not in account, "no link within the row that opens the group"
+
+
+@on_sqlite
+def test_page_of_more_than_20_components_has_rows_without_bars(client, committed, world, at):
+    assert 'class="bar"' in client.get("/").text
+    with committed():
+        for number in range(20):
+            site.a_component(f"Region {number}", at)
+    page = client.get("/").text
+    assert 'class="bar"' not in page
+    assert "Uptime of all 26 components" in page
+    assert 'id="find"' not in page
+
+
+@on_sqlite
+def test_page_of_40_components_has_a_field_to_find_them(client, committed, world, at):
+    with committed():
+        for number in range(34):
+            site.a_component(f"Region {number}", at)
+    assert '<search id="find" hidden>' in client.get("/").text
 
 
 @on_sqlite
 def test_uptime_bar_has_a_text_alternative(client, world):
     page = client.get("/").text
-    assert 'role="img" aria-label="90 days: 1 with problems; worst Today, partial outage"' in page
+    assert 'role="group" aria-label="90 days: 1 with problems; worst Today, partial outage"' in page
     assert "<title>Today: Partial outage 9 min, Degraded performance 29 min</title>" in page
     assert "90 days: no problems" in page
+
+
+@on_sqlite
+def test_day_of_a_bar_leads_to_its_minutes_and_incidents(client, world):
+    link = f'href="/components/{world.cards}#2026-03-10"'
+    assert link in client.get("/").text
+    page = client.get(f"/components/{world.cards}").text
+    day = page[page.index('<li id="2026-03-10">') :].partition("</ol>")[0]
+    assert "Tuesday 10 Mar" in day
+    assert "<b>Partial outage</b> 9 min" in day
+    assert "<b>Degraded performance</b> 29 min" in day
+    assert f'href="/incidents/{world.open}"' in day
+
+
+@on_sqlite
+def test_legend_explains_every_sign(client, world):
+    words = site.text_of(client.get("/"))
+    for status in ComponentStatus:
+        assert status.label in words[words.index("Components") :]
 
 
 @on_sqlite
 def test_days_before_the_start_date_show_no_data(client, world):
     page = client.get("/").text
     assert "90 days: no problems, 79 without data" in page
-    assert '<rect width="790" height="30" fill="url(#n)"/>' in page
+    assert '<rect width="790" height="36" fill="url(#n)"/>' in page
 
 
 @on_sqlite
