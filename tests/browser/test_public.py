@@ -124,7 +124,7 @@ def test_public_pages_work_by_keyboard(open_page, live_url, northwind):
     expect(page.get_by_role("link", name="Sign-in")).to_be_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Account - Sign-in")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Account › Sign-in")
 
 
 def test_new_update_appears_without_a_layout_jump(open_page, live_url, northwind, say, at):
