@@ -36,7 +36,8 @@ TARGET_DAYS = 4
 DAYS_PER_TARGET = 7
 """Longer rows of days that differ are cut into targets of at least that many days."""
 CELL = 12
-"""Width and height of a day in the drawing of a month."""
+"""Width and height of a day in the drawing of a month, gap included."""
+GAP = 2
 LABEL_GAP = 14
 """Labels of a strip that are closer than this, in percent of its width, would overlap."""
 TICK_GAP = 2
@@ -270,8 +271,8 @@ def _rectangles(start: int, end: int, *, is_blank: bool) -> list[tuple[int, int,
     for row in range(start // 7, (end + 6) // 7):
         left, right = max(start, row * 7), min(end, row * 7 + 7)
         if right > left:
-            x, width = (left - row * 7) * CELL, (right - left) * CELL
-            rectangles.append((x, row * CELL, width, CELL, is_blank))
+            x, width = (left - row * 7) * CELL, (right - left) * CELL - GAP
+            rectangles.append((x, row * CELL, width, CELL - GAP, is_blank))
     return rectangles
 
 

@@ -156,6 +156,22 @@ def percent(value: Decimal | None) -> str:
     return f"{value:.2f}".removesuffix("0") + " %"
 
 
+FINE = Decimal("99.95")
+POOR = Decimal("99.7")
+
+
+def cell(value: Decimal | None) -> tuple[str, str]:
+    """A figure of a table of percentages, and how much it stands out.
+
+    `("100", "full")`, `("99.98", "fine")`, `("99.91", "dip")`, `("99.60", "poor")`; None: a dash.
+    """
+    if value is None:
+        return "–", "full"
+    if value == 100:
+        return "100", "full"
+    return f"{value:.2f}", "poor" if value < POOR else "dip" if value < FINE else "fine"
+
+
 def share(value: Decimal) -> str:
     """`12 %`, `0.3 %`."""
     return f"{value:f}".rstrip("0").rstrip(".") + " %" if value % 1 else f"{value:.0f} %"

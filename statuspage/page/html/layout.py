@@ -130,6 +130,7 @@ def environment() -> Environment:
         brief=wording.brief,
         drawn=wording.drawn,
         spoken=wording.spoken,
+        cell=wording.cell,
         percent=wording.percent,
         share=wording.share,
         claim=wording.claim,

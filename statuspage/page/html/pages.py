@@ -174,7 +174,7 @@ def component(shown: ComponentPage) -> Rendering:
 
 
 def uptime(shown: UptimePage) -> Rendering:
-    """`/uptime`: a calendar per component, three months a page."""
+    """`/uptime`: components and months in a table, three months a page, each with its calendars."""
     return document(
         "uptime.html",
         shown.page,

@@ -27,7 +27,7 @@ from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident
 from statuspage.domain.incidents.search import Filter
 from statuspage.domain.statuses import ComponentStatus, IncidentKind, IncidentStatus, page_status
-from statuspage.domain.uptime import Window, day_start
+from statuspage.domain.uptime import Window, day_start, percentage
 from statuspage.page.snapshot import banner, months
 from statuspage.page.snapshot import components as component_views
 from statuspage.page.snapshot.incidents import began_at, incident_view
@@ -52,6 +52,7 @@ from statuspage.page.snapshot.values import (
     Snapshot,
     Strip,
     UptimePage,
+    UptimeRow,
 )
 
 PAST_DAYS = 15
@@ -348,16 +349,19 @@ def uptime(number: int, *, at: datetime, base_url: str) -> UptimePage | None:
         view = component_views.of_component(row, spans, page.zone, at)
         if not row.showcase:
             continue
-        calendar = (
-            component_views.calendar_month(first, row, spans, page.zone, at) for first in firsts
+        calendar = tuple(
+            component_views.calendar_month(first, row, spans, page.zone, at)
+            for first in reversed(firsts)
         )
         counted = max(start, day_start(row.first_day(page.zone), page.zone))
         causes = reversed(component_views.causes(own_claims, names, counted, min(end, at)))
-        rows.append((view, tuple(calendar), tuple(causes)))
+        total = percentage([day for month in calendar for day in month.days])
+        rows.append(UptimeRow(view, calendar, total, tuple(causes)))
     return UptimePage(
         page=page,
         at=at,
         number=number,
+        months=tuple(reversed(firsts)),
         rows=tuple(rows),
         has_older=oldest is not None and oldest < start,
     )

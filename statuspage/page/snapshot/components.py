@@ -80,6 +80,7 @@ def of_component(
         full_name=row.full_name,
         description=row.description,
         group_id=row.group.public_id if row.group else None,
+        group_name=row.group.name if row.group else None,
         position=row.position,
         claim=effective(spans, at),
         since=status_since(spans, at, known_from=window_start(zone, at)) if days_too else None,

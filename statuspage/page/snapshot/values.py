@@ -79,6 +79,7 @@ class ComponentView:
     full_name: str
     description: str | None
     group_id: str | None
+    group_name: str | None
     position: int
     claim: Claim
     since: datetime | None
@@ -511,13 +512,26 @@ class CalendarMonth:
 
 
 @dataclass(frozen=True)
+class UptimeRow:
+    """One component over the months of a page, oldest first. `uptime` is that of all of them."""
+
+    component: ComponentView
+    months: tuple[CalendarMonth, ...]
+    uptime: Decimal | None
+    causes: tuple[Cause, ...]
+    """Newest first."""
+
+
+@dataclass(frozen=True)
 class UptimePage:
     """Uptime by calendar month, three months to a page, newest page first."""
 
     page: PageView
     at: datetime
     number: int
-    rows: tuple[tuple[ComponentView, tuple[CalendarMonth, ...], tuple[Cause, ...]], ...]
+    months: tuple[date, ...]
+    """The first day of each, oldest first."""
+    rows: tuple[UptimeRow, ...]
     has_older: bool
 
 

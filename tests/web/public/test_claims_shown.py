@@ -73,7 +73,7 @@ def test_a_new_component_has_no_data_before_its_creation(client, committed, at):
     assert "87 days without data, before 8 Mar 2026." in words
     assert "No problems in this period." in words
     months = text_of(client.get("/uptime"))
-    assert "no data February 2026" in months
+    assert "New no data– no data– 100 100" in months
     assert "No data before 8 Mar 2026." in months
 
 

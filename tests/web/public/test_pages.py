@@ -481,10 +481,30 @@ def test_component_page_names_what_does_not_count(client, committed, world, at):
 def test_uptime_page_has_a_figure_for_each_month(client, world):
     page = client.get("/uptime")
     assert "March 2026, 10 days: 1 with problems; worst Today, partial outage" in page.text
-    assert "Payments › Card payments" in text_of(page)
-    assert "no data January 2026" in text_of(page)
-    assert "no data February 2026" not in text_of(page)
+    words = text_of(page)
+    assert "Component Jan 2026 Feb 2026 Mar 2026 3 months" in words
+    head, cards, _ = re.split(rf'(<tr id="c-{world.cards}">.*?</tr>)', page.text, flags=re.S)
+    assert head.rstrip().endswith('<th scope="rowgroup" colspan="5" dir="auto">Payments</th></tr>')
+    assert re.findall(r'<td class="(\w+)">(?:<span class="vh">)?([\w .]+)<', cards) == [
+        ("full", "100"),
+        ("full", "100"),
+        ("fine", "99.99"),
+        ("fine", "99.99"),
+    ]
+    assert "Days of Payments › Card payments" in text_of(page)
     assert '<a rel="next" href="/uptime?page=2">' in page.text
+
+
+@on_sqlite
+def test_uptime_table_marks_months_with_outages(client, committed, world, at):
+    with committed():
+        transfers = components.get(world.transfers)
+        for back, minutes in ((50, 20), (8, 150)):
+            started = at - timedelta(days=back)
+            site.a_past_incident(transfers, started, at, claim=site.MAJOR, minutes=minutes)
+    row = client.get("/uptime").text.partition(f'<tr id="c-{world.transfers}">')[2]
+    cells = re.findall(r'<td class="(\w+)">([\d.]+)<', row.partition("</tr>")[0])
+    assert cells == [("fine", "99.95"), ("full", "100"), ("poor", "98.95"), ("dip", "99.82")]
 
 
 @on_sqlite
@@ -787,7 +807,7 @@ def test_a_component_shows_no_uptime_from_before_it_was_added(client, committed,
     assert 'fill="url(#n)"' in front, "89 days have no data"
     calendar = text_of(client.get("/uptime"))
     assert "No data before 10 Mar" in calendar
-    assert calendar.count("100.0 %") == 1, "of March"
+    assert "no data– no data– 100 100 Days of" in calendar, "of March, and of all three"
     assert "89 days without data, before 10 Mar" in text_of(client.get(path))
 
 
