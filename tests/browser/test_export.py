@@ -70,7 +70,10 @@ def test_exported_pages_are_reachable_and_load_nothing_else(
             continue
         seen.add(url)
         page.goto(url)
-        links = page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)")
+        links = page.eval_on_selector_all(
+            "a[href]",
+            "all => all.map(one => new URL(one.getAttribute('href'), document.baseURI).href)",
+        )
         assert not [link for link in links if link.startswith("webcal:")]
         inner = {link.partition("#")[0] for link in links if link.startswith(start)}
         todo += [one for one in inner - seen if one.endswith(".html")]
