@@ -106,6 +106,17 @@ def test_uptime_bar_shows_the_days_of_its_figure(open_page, live_url, northwind)
         assert shown["over"] == pytest.approx(0, abs=0.5)
 
 
+def test_uptime_breaks_no_name_or_figure_on_a_small_phone(open_page, live_url, northwind):
+    page = open_page(width=320)
+    page.goto(live_url + "/uptime")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    for text in ("Webhooks", "Website", "Payments"):
+        box = page.locator(".uptime th", has_text=re.compile(f"^{text}$")).first.bounding_box()
+        assert box["height"] < 40, text
+    for cell in page.locator(".uptime tr[id] > td:visible").all():
+        assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth")
+
+
 def test_public_pages_work_by_keyboard(open_page, live_url, northwind):
     page = open_page()
     page.goto(live_url)
