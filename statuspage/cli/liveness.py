@@ -63,6 +63,8 @@ class Watch:
             if silent_s > SILENT_S:
                 log.error("leader.process_silent", pid=process.pid, silent_s=round(silent_s))
                 process.kill()
+                # It may take a moment to end: do not kill and log it at each look.
+                seen[process.pid] = (count, 0.0)
         self._seen = seen
 
     def _count_of(self, process_id: int) -> str | None:
