@@ -74,7 +74,8 @@ def _prepare(app: Flask, copy: Path, manifest: Manifest, by: Actor, at: datetime
         with other.app_context():
             if difference := migrate.schema_difference():
                 raise ArchiveError(
-                    f"The file was changed after the backup, or is from no release: {difference}."
+                    f"Its schema is not that of a release: {difference}. The file was changed,"
+                    " or an unreleased version made it."
                 )
             calmed = settle_after_restore(made_at=manifest.made_at, by=by, at=at)
             db.session.commit()

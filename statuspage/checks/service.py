@@ -70,7 +70,7 @@ def _doubts(chosen: Settings) -> Iterator[Finding]:
 
 
 def web(app: Flask, _at: datetime) -> Iterator[Finding]:
-    """Whether the page that was last started here answers; nothing where none runs."""
+    """Whether the page at HOST and PORT responds; nothing if no page runs there."""
     chosen: Settings = app.config["SETTINGS"]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(chosen.host, chosen.host)  # noqa: S104
     connection = HTTPConnection(host, chosen.port, timeout=WEB_TIMEOUT_S)
@@ -85,12 +85,12 @@ def web(app: Flask, _at: datetime) -> Iterator[Finding]:
         except (OSError, HTTPException):
             status = None
     if status == HTTPStatus.OK:
-        yield ok("web", "it answers")
+        yield ok("web", "it responds")
     elif status in (None, HTTPStatus.SERVICE_UNAVAILABLE):
         yield problem(
             "web",
-            f"{host}:{chosen.port} takes connections, but the web process does not answer. One"
-            " that hangs is replaced within a minute; if this stays, read the log and restart.",
+            f"{host}:{chosen.port} accepts connections, but the web process does not respond."
+            " A stopped one is replaced within a minute. If this stays, restart it.",
         )
 
 

@@ -259,9 +259,8 @@ def _let_the_proxy_go_first() -> None:
 
 
 def _watch(parent: multiprocessing.process.BaseProcess | None, leader: int) -> None:
-    own = liveness.Beat()
     while (parent is None or parent.is_alive()) and (not leader or _exists(leader)):
-        own.beat()
+        liveness.beat()
         time.sleep(liveness.BEAT_S)
     if web_socket := os.environ.get(WEB_SOCKET):
         # A leader that is killed outright cannot remove its folder.

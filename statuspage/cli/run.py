@@ -1,6 +1,6 @@
 """`statuspage run`: proxy, web and worker processes as one group.
 
-A process that ends or hangs is restarted.
+A process that ends or stops running is restarted.
 
     load settings and program → prepare the database → proxy, worker and web, each a fork
 

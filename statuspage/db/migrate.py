@@ -90,9 +90,9 @@ def is_of_the_models(name: str | None, _type: str, _parents: object) -> bool:
 
 
 def schema_difference() -> str | None:
-    """The first table or column that this database, at the newest revision, has too many or lacks.
+    """What a database at the newest revision lacks, or a column that is not ours, in words.
 
-    Indexes that an operator added are no difference.
+    Tables and indexes of others in the same database do not matter.
     """
     with db.engine.connect() as connection:
         context = MigrationContext.configure(
@@ -101,13 +101,11 @@ def schema_difference() -> str | None:
         for change in compare_metadata(context, db.metadata):
             match change:
                 case ("add_table", table):
-                    return f"it has no table {table.name!r}"
-                case ("remove_table", table):
-                    return f"it has a table {table.name!r}"
+                    return f"{table.name} is missing"
                 case ("add_column", _, table, column):
-                    return f"its table {table!r} has no column {column.name!r}"
+                    return f"{table}.{column.name} is missing"
                 case ("remove_column", _, table, column):
-                    return f"its table {table!r} has a column {column.name!r}"
+                    return f"{table}.{column.name} does not belong to it"
     return None
 
 

@@ -73,7 +73,7 @@ def test_a_web_process_that_does_not_answer_is_a_problem(
         _, found = check(create_app(settings.model_copy(update={"port": port}), watch=False))
     ((seen, words),) = found["web"]
     assert seen == level
-    assert ("does not answer" in words) is (level == "problem")
+    assert ("does not respond" in words) is (level == "problem")
 
 
 @on_sqlite
@@ -96,7 +96,7 @@ def test_a_schema_that_lacks_a_column_of_its_revision_is_a_problem(app, check, c
     assert code == 1
     ((level, words),) = found["database"]
     assert level == "problem"
-    assert "but lacks subscriber.consent_text. An unreleased version made it" in words
+    assert "but subscriber.consent_text is missing. An unreleased version made it" in words
 
 
 @on_sqlite

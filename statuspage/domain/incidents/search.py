@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,12 +10,12 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import selectinload
 
-from statuspage.db import UTCDateTime, db, search_index
+from statuspage.db import db, search_index
 from statuspage.domain.components.claims_store import ComponentClaim
 from statuspage.domain.components.models import Component
 from statuspage.domain.incidents.models import Affected, Incident, IncidentUpdate
 from statuspage.domain.incidents.postmortems import Postmortem
-from statuspage.domain.incidents.verbs import FULL
+from statuspage.domain.incidents.verbs import FULL, end_of
 from statuspage.domain.statuses import ComponentStatus, Impact, IncidentKind, IncidentStatus
 
 MAX_WORDS = 8
@@ -27,11 +27,11 @@ IMPLIED = {
     Impact.MAJOR: ComponentStatus.MAJOR_OUTAGE,
     Impact.CRITICAL: ComponentStatus.MAJOR_OUTAGE,
 }
-"""Impact → how bad an incident counts that named no component."""
+"""Impact → the status that stands for an incident without components."""
 
 
 class Severity(StrEnum):
-    """What to look for by how bad it was; each includes what is worse, but for maintenance."""
+    """A filter by how bad it was; each includes what is worse, except maintenance."""
 
     MAJOR = "major"
     PARTIAL = "partial"
@@ -58,7 +58,7 @@ _LEAST = {
 
 @dataclass(frozen=True)
 class Filter:
-    """What to keep of the past. `words` must all occur, each as the beginning of a word."""
+    """Which incidents to show. All `words` must occur, each as the beginning of a word."""
 
     words: str = ""
     component: Component | None = None
@@ -90,7 +90,7 @@ def published(
 
 
 def past(wanted: Filter, *, at: datetime, offset: int, limit: int) -> tuple[list[Incident], int]:
-    """What the public may see of the past, by its end, newest first, and how many there are.
+    """Public incidents and maintenance by their end, newest first, and how many there are.
 
     Those that go on count as ending `at`; scheduled maintenance is not history yet.
     """
@@ -107,25 +107,25 @@ def past(wanted: Filter, *, at: datetime, offset: int, limit: int) -> tuple[list
     if wanted.severity is not None:
         query = query.where(_is_as_bad_as(wanted.severity))
     total = db.session.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
-    ends_at = sa.func.coalesce(Incident.resolved_at, sa.literal(at, UTCDateTime()))
-    query = query.order_by(ends_at.desc(), Incident.id.desc()).options(*FULL)
+    query = query.order_by(end_of(at).desc(), Incident.id.desc()).options(*FULL)
     return list(db.session.scalars(query.offset(offset).limit(limit))), total
 
 
-def ended_or_open_between(
+def impacts_between(
     start: datetime, end: datetime, *, at: datetime
-) -> Sequence[tuple[int, datetime, Impact]]:
-    """Row id, end (`at` while open) and impact of each published incident of [start, end)."""
-    query = sa.select(Incident.id, Incident.resolved_at, Incident.impact).where(
+) -> list[tuple[int, datetime, Impact]]:
+    """Row id, end and impact of each published incident that ended in [start, end).
+
+    Those that go on count as ending `at`.
+    """
+    query = sa.select(Incident.id, end_of(at), Incident.impact).where(
         Incident.published_at.is_not(None),
         Incident.retracted_at.is_(None),
         Incident.kind == IncidentKind.INCIDENT,
-        sa.or_(Incident.resolved_at.is_(None), Incident.resolved_at >= start),
-        sa.or_(Incident.resolved_at.is_(None), Incident.resolved_at < end),
+        end_of(at) >= start,
+        end_of(at) < end,
     )
-    rows = db.session.execute(query)
-    ends = [(row_id, resolved_at or at, impact) for row_id, resolved_at, impact in rows]
-    return [row for row in ends if start <= row[1] < end]
+    return [(row_id, ended_at, impact) for row_id, ended_at, impact in db.session.execute(query)]
 
 
 def words_of(text: str) -> list[str]:

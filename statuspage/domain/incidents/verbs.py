@@ -229,14 +229,18 @@ def for_front_page(*, since: datetime) -> list[Incident]:
     return list(db.session.scalars(query.options(*FULL)))
 
 
+def end_of(at: datetime) -> sa.ColumnElement[datetime]:
+    """SQL: when an incident ended; `at` while it goes on."""
+    return sa.func.coalesce(Incident.resolved_at, sa.literal(at, UTCDateTime()))
+
+
 def ended_or_open_between(start: datetime, end: datetime, *, at: datetime) -> list[Incident]:
     """Published ones that ended in [start, end), newest first.
 
     Those that go on count as ending `at`; scheduled maintenance is not history yet.
     """
-    ends_at = sa.func.coalesce(Incident.resolved_at, sa.literal(at, UTCDateTime()))
     query = _public().where(
-        Incident.status != IncidentStatus.SCHEDULED, ends_at >= start, ends_at <= end
+        Incident.status != IncidentStatus.SCHEDULED, end_of(at) >= start, end_of(at) <= end
     )
     query = query.order_by(Incident.started_at.desc(), Incident.id.desc())
     return list(db.session.scalars(query.options(*FULL)))

@@ -21,7 +21,6 @@ from statuspage.domain.claims import (
 from statuspage.domain.components import claims_store
 from statuspage.domain.components import verbs as components
 from statuspage.domain.components.claims_store import ComponentClaim
-from statuspage.domain.components.models import Component
 from statuspage.domain.incidents import postmortems, search
 from statuspage.domain.incidents import verbs as incidents
 from statuspage.domain.incidents.models import Incident
@@ -175,7 +174,7 @@ def history(
 
 
 def find(wanted: Filter, number: int, *, at: datetime, base_url: str) -> Found | None:
-    """Page `number` (from 1) of what `wanted` keeps of the history; None past the last one."""
+    """Page `number` (from 1) of the history that `wanted` matches; None past the last one."""
     page = describe(base_url=base_url)
     offset = (number - 1) * FOUND_PER_PAGE
     rows, total = search.past(wanted, at=at, offset=offset, limit=FOUND_PER_PAGE)
@@ -216,7 +215,7 @@ def _chart(
     numbers = range(newest + PAGES_PER_CHART - 1, newest - 1, -1)
     firsts = [(page, first) for page in numbers for first in months.first_days(today, page)[::-1]]
     start, end = day_start(firsts[0][1], zone), day_start(months.next_month(firsts[-1][1]), zone)
-    rows = search.ended_or_open_between(start, end, at=at)
+    rows = search.impacts_between(start, end, at=at)
     peaks = claims_store.worst_by_incident([row_id for row_id, _, _ in rows])
     by_month: dict[date, list[ComponentStatus]] = {}
     for row_id, ended_at, impact in rows:
@@ -282,11 +281,6 @@ def planned(*, at: datetime, base_url: str, component: str | None = None) -> Rec
         limit=PLANNED_AT_MOST,
     )
     return Recent(describe(base_url=base_url), tuple(_incident_views(rows, at)), ref)
-
-
-def shown_component(public_id: str) -> Component | None:
-    """The component of this id; None when the public may not see it."""
-    return component_views.visible(public_id)
 
 
 def standing(public_id: str, *, at: datetime) -> tuple[str, ComponentStatus] | None:

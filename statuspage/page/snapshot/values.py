@@ -463,14 +463,14 @@ class History:
     months: tuple[Month, ...]
     has_older: bool
     components: tuple["ComponentRef", ...] = ()
-    """What it can be narrowed to."""
+    """The choices of its filter."""
     chart: tuple[MonthTally, ...] = ()
-    """Twelve months, oldest first, with those shown among them."""
+    """Twelve months, oldest first, including those shown."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A part of the history that was asked for; page 1 is the newest."""
+    """A page of search results; page 1 is the newest."""
 
     page: PageView
     at: datetime

@@ -20,6 +20,7 @@ from statuspage.page.exported import Exported, exported
 from statuspage.page.html import pages as pages_html
 from statuspage.page.html.formatting import Times
 from statuspage.page.snapshot import build as snapshot
+from statuspage.page.snapshot import components as component_views
 from statuspage.page.snapshot.build import NoPageError
 from statuspage.page.snapshot.values import Retracted, Snapshot
 from statuspage.serving.cache import ResponseCache, UnavailableError
@@ -59,7 +60,7 @@ def front() -> ResponseReturnValue:
 @bp.get("/history")
 @exported(Exported.AFTER_CHANGES_NUMBERED)
 def history() -> ResponseReturnValue:
-    """Three months a page; with `?q=`, `?component=` or `?severity=` what is looked for."""
+    """Three months a page; with `?q=`, `?component=` or `?severity=`, the matching incidents."""
     number = page_number()
     if not FILTERS.isdisjoint(request.args):
         return _search(number)
@@ -205,7 +206,7 @@ def _missing() -> Rendering | None:
 
 
 def _search(number: int) -> ResponseReturnValue:
-    """Made for each reader, from the database: so many as a network may ask for."""
+    """Read from the database for each reader, so limited per network."""
     if not limiter.limiter.hit(SEARCHES_PER_NETWORK, "search", network()):
         return error_response(
             HTTPStatus.TOO_MANY_REQUESTS, "Too many searches.", "Try again in a minute."
@@ -226,9 +227,9 @@ def _search(number: int) -> ResponseReturnValue:
 
 
 def _filter() -> Filter:
-    """404 for a component that nobody sees, and for a severity that there is not."""
+    """404 for a component that is not public, and for an unknown severity."""
     chosen, severity = request.args.get("component", ""), request.args.get("severity", "")
-    component = snapshot.shown_component(chosen) if chosen else None
+    component = component_views.visible(chosen) if chosen else None
     if (chosen and component is None) or severity not in ("", *Severity):
         abort(404)
     return Filter(
