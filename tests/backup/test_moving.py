@@ -39,6 +39,7 @@ def test_moving_engines_keeps_every_row_and_public_byte(
     settings = Settings(data_dir=tmp_path / "moved", database_url=other_url, secret_key=SECRET)
     moved = create_app(settings, watch=False)
     assert contents_of(moved) == before
+    assert "Card payments declined" in moved.test_client().get("/history?q=balance").text
     with moved.app_context():
         assert migrate.revision() == migrate.head_revision()
         known = {component.id for component in components.listed()}
@@ -47,7 +48,6 @@ def test_moving_engines_keeps_every_row_and_public_byte(
         assert new.id not in known
         db.session.remove()
         db.engine.dispose()
-    assert "Card payments declined" in moved.test_client().get("/history?q=balance").text
     monkeypatch.setenv("STATUSPAGE_NEW_DATABASE_URL", other_url)
     again = flask("db", "move")
     assert (again.exit_code, again.output) == (
